@@ -1,0 +1,1 @@
+//! lanchain: a blockchain node for the local network.

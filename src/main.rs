@@ -1,0 +1,2 @@
+//! The lanchain node.
+fn main() {}
