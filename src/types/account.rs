@@ -1,0 +1,165 @@
+//! Accounts: names, and keys written as PeerIds.
+
+use core::fmt;
+
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use super::key::PublicKey;
+use super::layout::{LayoutError, Reader};
+
+/// The longest name, in bytes.
+pub const NAME_MAX_BYTES: usize = 32;
+
+/// Words that are no names: the prompt or the reward's origin uses them.
+pub const RESERVED: [&str; 2] = ["me", "coinbase"];
+
+/// A name: `[a-z][a-z0-9_-]{0,31}`, not reserved. Its owner is the first key that signs for it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountName(Box<str>);
+
+/// Why a text is no name.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NameError {
+    /// No byte at all.
+    #[error("the name is empty")]
+    Empty,
+    /// More than 32 bytes.
+    #[error("the name has {0} bytes; at most 32 are allowed")]
+    TooLong(usize),
+    /// A byte outside the alphabet, or a first byte that is no letter.
+    #[error("a name starts with a letter a-z and goes on with a-z, 0-9, _ or -")]
+    Alphabet,
+    /// A reserved word.
+    #[error("\"{0}\" is reserved")]
+    Reserved(String),
+}
+
+impl AccountName {
+    /// Checks the form; upper case is refused here (the prompt folds it before).
+    ///
+    /// # Errors
+    /// [`NameError`] with the reason.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        let bytes = text.as_bytes();
+        let first = *bytes.first().ok_or(NameError::Empty)?;
+        if bytes.len() > NAME_MAX_BYTES {
+            return Err(NameError::TooLong(bytes.len()));
+        }
+        let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
+        if text == "0" || RESERVED.contains(&text) {
+            return Err(NameError::Reserved(text.to_owned()));
+        }
+        if !first.is_ascii_lowercase() || !bytes.iter().all(inner) {
+            return Err(NameError::Alphabet);
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Appends length (one byte) and bytes.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.push(u8::try_from(self.0.len()).expect("a name has at most 32 bytes"));
+        out.extend_from_slice(self.0.as_bytes());
+    }
+
+    /// Reads length (one byte) and bytes.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if the bytes end early or are no name.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, LayoutError> {
+        let size = usize::from(reader.u8()?);
+        if size > NAME_MAX_BYTES {
+            return Err(LayoutError::TooLong { size, limit: NAME_MAX_BYTES });
+        }
+        let bad = |error: NameError| LayoutError::BadField(error.to_string());
+        let text = core::str::from_utf8(reader.bytes(size)?).map_err(|_| bad(NameError::Alphabet))?;
+        Self::new(text).map_err(bad)
+    }
+}
+
+impl fmt::Display for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for AccountName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for AccountName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}
+
+/// Who holds coins.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Account {
+    /// A name; who owns it stands on the chain.
+    Name(AccountName),
+    /// A key; it owns itself.
+    Key(PublicKey),
+}
+
+impl Account {
+    const TAG_NAME: u8 = 1;
+    const TAG_KEY: u8 = 2;
+
+    /// Appends the tag and the name or key.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Name(name) => {
+                out.push(Self::TAG_NAME);
+                name.write(out);
+            }
+            Self::Key(key) => {
+                out.push(Self::TAG_KEY);
+                out.extend_from_slice(key.as_bytes());
+            }
+        }
+    }
+
+    /// Reads what [`Account::write`] wrote.
+    ///
+    /// # Errors
+    /// [`LayoutError`] for an unknown tag, a bad name or a key that is refused.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, LayoutError> {
+        match reader.u8()? {
+            Self::TAG_NAME => AccountName::read(reader).map(Self::Name),
+            Self::TAG_KEY => PublicKey::from_bytes(reader.array()?)
+                .map(Self::Key)
+                .map_err(|error| LayoutError::BadField(error.to_string())),
+            tag => Err(LayoutError::UnknownTag(tag)),
+        }
+    }
+}
+
+impl fmt::Display for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Key(key) => key.peer_id().fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Serialize for Account {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}

@@ -1,0 +1,124 @@
+//! Network addresses: multiaddrs without the `/p2p/` part, and what the dial manager must know of them.
+
+use core::fmt;
+use core::net::{IpAddr, Ipv4Addr};
+
+use multiaddr::{Multiaddr, Protocol};
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use super::key::PeerId;
+
+/// The longest address that is read, in bytes of text.
+pub const ADDRESS_MAX_BYTES: usize = 256;
+
+/// A dialable address: `/ip4|ip6|dns…/…/tcp/PORT` or `/…/udp/PORT/quic-v1`, without `/p2p/`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Address(String);
+
+/// Why a text is no address.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("\"{0}\" is no address")]
+pub struct AddressError(pub String);
+
+impl Address {
+    /// Reads a multiaddr, with or without `/p2p/PEER_ID` at its end, or `HOST:PORT` with a numeric host.
+    ///
+    /// # Errors
+    /// [`AddressError`] if it names no transport that a node speaks.
+    pub fn parse(text: &str) -> Result<(Self, Option<PeerId>), AddressError> {
+        let bad = || AddressError(text.chars().take(64).collect());
+        if text.len() > ADDRESS_MAX_BYTES {
+            return Err(bad());
+        }
+        let mut multiaddr: Multiaddr = match text.parse::<core::net::SocketAddr>() {
+            Ok(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
+            Err(_) => text.parse().map_err(|_| bad())?,
+        };
+        let peer = match multiaddr.iter().last() {
+            Some(Protocol::P2p(peer)) => {
+                multiaddr.pop();
+                Some(PeerId::from_bytes(&peer.to_bytes()).map_err(|_| bad())?)
+            }
+            _ => None,
+        };
+        let known = {
+            let mut parts = multiaddr.iter();
+            let host = matches!(
+                parts.next(),
+                Some(Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_))
+            );
+            let transport = match parts.next() {
+                Some(Protocol::Tcp(port)) => port != 0,
+                Some(Protocol::Udp(port)) => port != 0 && matches!(parts.next(), Some(Protocol::QuicV1)),
+                _ => false,
+            };
+            host && transport && parts.next().is_none()
+        };
+        if known { Ok((Self(multiaddr.to_string()), peer)) } else { Err(bad()) }
+    }
+
+    /// The multiaddr as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The whole address with the peer at its end.
+    #[must_use]
+    pub fn with_peer(&self, peer: &PeerId) -> String {
+        format!("{}/p2p/{peer}", self.0)
+    }
+
+    /// The IP address, if it is a numeric one.
+    #[must_use]
+    pub fn ip(&self) -> Option<IpAddr> {
+        match self.0.parse::<Multiaddr>().ok()?.iter().next()? {
+            Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
+            Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
+            _ => None,
+        }
+    }
+
+    /// Whether the address lies in a private, link-local, shared or loopback range: a neighbour's.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        match self.ip() {
+            Some(IpAddr::V4(ip)) => {
+                ip.is_private() || ip.is_loopback() || ip.is_link_local() || in_shared_range(ip)
+            }
+            Some(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+            None => false,
+        }
+    }
+
+    /// Whether the address is of the machine itself.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_loopback())
+    }
+}
+
+/// 100.64.0.0/10 (RFC 6598): carriers and mesh VPNs.
+fn in_shared_range(ip: Ipv4Addr) -> bool {
+    let [a, b, ..] = ip.octets();
+    a == 100 && (64..128).contains(&b)
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for Address {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0)
+    }
+}

@@ -1,0 +1,84 @@
+//! Hashes: 32 bytes of SHA-256, one type for each thing that is hashed.
+
+use core::fmt;
+
+use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha256};
+
+/// The SHA-256 digest of the parts, one after the other.
+#[must_use]
+pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update(part);
+    }
+    hasher.finalize().into()
+}
+
+macro_rules! hash_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            /// Thirty-two zero bytes: stands for "none" where a layout needs one.
+            pub const ZERO: Self = Self([0; 32]);
+
+            /// Wraps the bytes of a digest.
+            #[must_use]
+            pub const fn new(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The bytes, in the order in which they are printed.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            /// Reads exactly 64 hex digits.
+            #[must_use]
+            pub fn from_hex(text: &str) -> Option<Self> {
+                let mut bytes = [0; 32];
+                hex::decode_to_slice(text, &mut bytes).ok()?;
+                Some(Self(bytes))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&hex::encode(self.0))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), &hex::encode(&self.0[..6]))
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+    };
+}
+
+hash_type! {
+    /// The hash of a block's header; its proof of work.
+    BlockHash
+}
+hash_type! {
+    /// The hash of a transaction with its signature; a leaf of the merkle tree.
+    Txid
+}
+hash_type! {
+    /// The root of a block's merkle tree.
+    MerkleRoot
+}
+hash_type! {
+    /// The hash of a network's genesis block: what tells networks apart.
+    NetworkId
+}

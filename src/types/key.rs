@@ -1,0 +1,210 @@
+//! Keys: a node's Ed25519 key is its libp2p identity and its wallet.
+//!
+//! Promises: verification follows ZIP-215, alone and in batches, so no two nodes differ; keys of small order do not
+//! parse; a secret key is wiped on drop and never printed. The one file of the pure layers that names libp2p.
+//! Spec: `proto-notes/consensus.md`, "Signatures".
+
+use core::fmt;
+
+use curve25519_dalek::edwards::CompressedEdwardsY;
+use ed25519_zebra as zebra;
+pub use libp2p::PeerId;
+use serde::{Serialize, Serializer};
+use thiserror::Error;
+
+use super::hash::sha256;
+
+/// A PeerId of an Ed25519 key: identity multihash (00 24) of the key's protobuf (08 01 12 20), then the key.
+const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
+
+/// An Ed25519 public key that is a point of the curve and not of small order.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PublicKey([u8; 32]);
+
+/// Why 32 bytes are no public key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum KeyError {
+    /// No point of the curve.
+    #[error("the public key is no point of the curve")]
+    NotOnCurve,
+    /// One of the eight points that verify any message.
+    #[error("the public key is of small order")]
+    SmallOrder,
+    /// A PeerId of another kind of key, or a hash of one.
+    #[error("the PeerId holds no Ed25519 key")]
+    NotEd25519,
+}
+
+impl PublicKey {
+    /// Checks that the bytes are a usable key.
+    ///
+    /// # Errors
+    /// [`KeyError`] if they are no point, or one of small order.
+    pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
+        let point = CompressedEdwardsY(bytes).decompress().ok_or(KeyError::NotOnCurve)?;
+        if point.is_small_order() {
+            return Err(KeyError::SmallOrder);
+        }
+        Ok(Self(bytes))
+    }
+
+    /// The key that a PeerId embeds.
+    ///
+    /// # Errors
+    /// [`KeyError::NotEd25519`] for other kinds of keys, else as [`PublicKey::from_bytes`].
+    pub fn from_peer_id(peer: &PeerId) -> Result<Self, KeyError> {
+        let bytes = peer.to_bytes();
+        let key = bytes.strip_prefix(&PEER_ID_PREFIX).ok_or(KeyError::NotEd25519)?;
+        Self::from_bytes(key.try_into().map_err(|_| KeyError::NotEd25519)?)
+    }
+
+    /// The 32 bytes.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The key as a PeerId.
+    #[must_use]
+    pub fn peer_id(&self) -> PeerId {
+        let bytes = [&PEER_ID_PREFIX[..], &self.0].concat();
+        PeerId::from_bytes(&bytes).expect("an identity multihash of 36 bytes is a PeerId")
+    }
+
+    /// Checks a signature by the ZIP-215 rule.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
+        zebra::VerificationKey::try_from(self.0)
+            .is_ok_and(|key| key.verify(&zebra::Signature::from(signature.0), message).is_ok())
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PublicKey({})", &hex::encode(&self.0[..6]))
+    }
+}
+
+impl Serialize for PublicKey {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// An Ed25519 signature, 64 bytes, not yet checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Signature(pub [u8; 64]);
+
+impl fmt::Display for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Signature({})", &hex::encode(&self.0[..6]))
+    }
+}
+
+impl Serialize for Signature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// Checks many signatures at once: true only if each would pass alone.
+///
+/// The random weights come from a hash of `secret` and of everything that is checked, so nobody can aim at them.
+#[must_use]
+pub fn verify_batch(secret: &[u8; 32], items: &[(PublicKey, Vec<u8>, Signature)]) -> bool {
+    let mut seed = *secret;
+    let mut batch = zebra::batch::Verifier::new();
+    for (key, message, signature) in items {
+        seed = sha256(&[&seed, &key.0, &signature.0, message]);
+        batch.queue((
+            zebra::VerificationKeyBytes::from(key.0),
+            zebra::Signature::from(signature.0),
+            message.as_slice(),
+        ));
+    }
+    batch.verify(HashRng { seed, counter: 0, left: Vec::new() }).is_ok()
+}
+
+/// SHA-256 in counter mode as the generator that the batch verifier asks for.
+struct HashRng {
+    seed: [u8; 32],
+    counter: u64,
+    left: Vec<u8>,
+}
+
+impl rand_core::TryRng for HashRng {
+    type Error = core::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
+        for byte in out {
+            if self.left.is_empty() {
+                self.counter += 1;
+                self.left = sha256(&[&self.seed, &self.counter.to_be_bytes()]).to_vec();
+            }
+            *byte = self.left.pop().unwrap_or(0);
+        }
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for HashRng {}
+
+/// A secret key: the seed of an Ed25519 key pair.
+#[derive(Clone)]
+pub struct SecretKey(zebra::SigningKey);
+
+impl SecretKey {
+    /// Takes the 32-byte seed of RFC 8032.
+    #[must_use]
+    pub fn from_seed(seed: [u8; 32]) -> Self {
+        Self(zebra::SigningKey::from(seed))
+    }
+
+    /// The seed, to be written to the key file.
+    #[must_use]
+    pub fn seed(&self) -> zeroize::Zeroizing<[u8; 32]> {
+        zeroize::Zeroizing::new(self.0.to_bytes())
+    }
+
+    /// The public half.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey(self.0.verification_key().into())
+    }
+
+    /// Signs; the same message gives the same signature.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature(self.0.sign(message).into())
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey([redacted])")
+    }
+}

@@ -1,0 +1,23 @@
+//! Words of the domain as types: hashes, amounts, heights, work, time, names, keys, fixed layouts.
+//!
+//! Promises: a value of one of these types is valid because it exists; parsing happens here, at the edge. No clock,
+//! no entropy, no input or output.
+//! Spec: `proto-notes/encoding.md`.
+
+pub mod account;
+pub mod address;
+pub mod amount;
+pub mod hash;
+pub mod key;
+pub mod layout;
+pub mod rng;
+pub mod target;
+pub mod time;
+
+pub use account::{Account, AccountName, NameError};
+pub use address::Address;
+pub use amount::{Amount, AmountError, Balance};
+pub use hash::{BlockHash, MerkleRoot, NetworkId, Txid};
+pub use key::{PeerId, PublicKey, SecretKey, Signature};
+pub use target::{Bits, Target, Work};
+pub use time::{Height, Time};
