@@ -75,7 +75,10 @@ impl AccountName {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, LayoutError> {
         let size = usize::from(reader.u8()?);
         if size > NAME_MAX_BYTES {
-            return Err(LayoutError::TooLong { size, limit: NAME_MAX_BYTES });
+            return Err(LayoutError::TooLong {
+                size,
+                limit: NAME_MAX_BYTES,
+            });
         }
         let bad = |error: NameError| LayoutError::BadField(error.to_string());
         let text = core::str::from_utf8(reader.bytes(size)?).map_err(|_| bad(NameError::Alphabet))?;

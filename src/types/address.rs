@@ -55,7 +55,11 @@ impl Address {
             };
             host && transport && parts.next().is_none()
         };
-        if known { Ok((Self(multiaddr.to_string()), peer)) } else { Err(bad()) }
+        if known {
+            Ok((Self(multiaddr.to_string()), peer))
+        } else {
+            Err(bad())
+        }
     }
 
     /// The multiaddr as text.
@@ -84,9 +88,7 @@ impl Address {
     #[must_use]
     pub fn is_private(&self) -> bool {
         match self.ip() {
-            Some(IpAddr::V4(ip)) => {
-                ip.is_private() || ip.is_loopback() || ip.is_link_local() || in_shared_range(ip)
-            }
+            Some(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || in_shared_range(ip),
             Some(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
             None => false,
         }

@@ -134,7 +134,13 @@ pub fn verify_batch(secret: &[u8; 32], items: &[(PublicKey, Vec<u8>, Signature)]
             message.as_slice(),
         ));
     }
-    batch.verify(HashRng { seed, counter: 0, left: Vec::new() }).is_ok()
+    batch
+        .verify(HashRng {
+            seed,
+            counter: 0,
+            left: Vec::new(),
+        })
+        .is_ok()
 }
 
 /// SHA-256 in counter mode as the generator that the batch verifier asks for.

@@ -141,9 +141,15 @@ impl Work {
 
     /// The nearest double, for rates and expected times.
     #[must_use]
-    #[expect(clippy::as_conversions, reason = "u64 to f64 has no other conversion, and rounding is meant")]
+    #[expect(
+        clippy::as_conversions,
+        reason = "u64 to f64 has no other conversion, and rounding is meant"
+    )]
     pub fn to_f64(self) -> f64 {
-        self.0.iter().rev().fold(0.0, |sum, limb| sum * 18_446_744_073_709_551_616.0 + *limb as f64)
+        self.0
+            .iter()
+            .rev()
+            .fold(0.0, |sum, limb| sum * 18_446_744_073_709_551_616.0 + *limb as f64)
     }
 
     /// Adds `value * 2^shift` to a number whose upper bits are still zero.

@@ -1,0 +1,155 @@
+//! Blocks: a header and its transactions; what can be checked without a ledger.
+//!
+//! Spec: `proto-notes/encoding.md`, "Block"; `proto-notes/consensus.md`, "Block rules".
+
+use thiserror::Error;
+
+use super::header::{HEADER_BYTES, Header};
+use super::merkle;
+use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
+use super::transaction::{Transaction, TransactionError};
+use crate::types::key::verify_batch;
+use crate::types::layout::{LayoutError, Reader};
+use crate::types::{BlockHash, Height, MerkleRoot, NetworkId, Txid};
+
+/// A header and the transactions that its root covers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// What proof of work covers.
+    pub header: Header,
+    /// The reward first.
+    pub transactions: Vec<Transaction>,
+}
+
+/// Why a block is refused whatever the ledger says.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum BlockError {
+    /// The bytes follow no layout.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    /// A transaction breaks a rule of form or has a bad signature.
+    #[error("transaction {index}: {error}")]
+    Transaction {
+        /// Which one, from 0.
+        index: usize,
+        /// Why.
+        error: TransactionError,
+    },
+    /// More transactions than allowed.
+    #[error("{0} transactions, at most {BLOCK_MAX_TRANSACTIONS} are allowed")]
+    TooManyTransactions(usize),
+    /// The header's root is not that of the transactions.
+    #[error("merkle root is {got}, the transactions give {expected}")]
+    BadMerkleRoot {
+        /// What the transactions give.
+        expected: MerkleRoot,
+        /// What the header says.
+        got: MerkleRoot,
+    },
+    /// No reward, one that is not first, a second one, or one of another height.
+    #[error("the first transaction, and no other, must be the reward of height {0}")]
+    BadReward(Height),
+}
+
+impl Block {
+    /// The canonical bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = self.header.to_bytes().to_vec();
+        let count = u32::try_from(self.transactions.len()).expect("a block has at most 4,096 transactions");
+        out.extend_from_slice(&count.to_be_bytes());
+        for transaction in &self.transactions {
+            out.extend_from_slice(&transaction.to_bytes());
+        }
+        out
+    }
+
+    /// Reads only the header of a block's bytes, so that proof of work can be checked before anything else.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if there are fewer than 96 bytes, or more than a block may have.
+    pub fn header_of(bytes: &[u8]) -> Result<Header, LayoutError> {
+        match bytes.first_chunk::<HEADER_BYTES>() {
+            _ if bytes.len() > BLOCK_MAX_BYTES => Err(LayoutError::TooLong {
+                size: bytes.len(),
+                limit: BLOCK_MAX_BYTES,
+            }),
+            Some(header) => Ok(Header::from_bytes(header)),
+            None => Err(LayoutError::Truncated),
+        }
+    }
+
+    /// Reads exactly one block; signatures and root are not checked here.
+    ///
+    /// # Errors
+    /// [`BlockError`] if the bytes are no block.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, BlockError> {
+        let header = Self::header_of(bytes)?;
+        let mut reader = Reader::new(&bytes[HEADER_BYTES..]);
+        let count = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
+        if count > BLOCK_MAX_TRANSACTIONS {
+            return Err(BlockError::TooManyTransactions(count));
+        }
+        let mut transactions = Vec::new();
+        for index in 0..count {
+            let transaction =
+                Transaction::read(&mut reader).map_err(|error| BlockError::Transaction { index, error })?;
+            transactions.push(transaction);
+        }
+        reader.finish()?;
+        Ok(Self { header, transactions })
+    }
+
+    /// The ids of the transactions in order: the leaves of the merkle tree.
+    #[must_use]
+    pub fn txids(&self) -> Vec<Txid> {
+        self.transactions.iter().map(Transaction::txid).collect()
+    }
+
+    /// The block's hash.
+    #[must_use]
+    pub fn hash(&self) -> BlockHash {
+        self.header.hash()
+    }
+
+    /// Root, reward and signatures: all that can be checked without parent and ledger. `secret` feeds the batch check.
+    ///
+    /// # Errors
+    /// The first broken rule.
+    pub fn check(&self, network: &NetworkId, secret: &[u8; 32]) -> Result<(), BlockError> {
+        let expected = merkle::root(&self.txids());
+        if self.header.merkle_root != expected {
+            return Err(BlockError::BadMerkleRoot {
+                expected,
+                got: self.header.merkle_root,
+            });
+        }
+        self.check_reward()?;
+        let items: Vec<_> = self
+            .transactions
+            .iter()
+            .filter_map(|tx| tx.signature_item(network))
+            .collect();
+        if items.is_empty() || verify_batch(secret, &items) {
+            return Ok(());
+        }
+        for (index, transaction) in self.transactions.iter().enumerate() {
+            transaction
+                .check_signature(network)
+                .map_err(|error| BlockError::Transaction { index, error })?;
+        }
+        // ZIP-215 makes both ways agree; were they to differ, the single checks decide at every node alike.
+        Ok(())
+    }
+
+    fn check_reward(&self) -> Result<(), BlockError> {
+        let height = self.header.height;
+        let is_reward = |tx: &Transaction| matches!(tx, Transaction::Reward(_));
+        match self.transactions.split_first() {
+            Some((Transaction::Reward(reward), rest)) if reward.height == height && !rest.iter().any(is_reward) => {
+                Ok(())
+            }
+            Some(_) | None => Err(BlockError::BadReward(height)),
+        }
+    }
+}

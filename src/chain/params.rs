@@ -1,0 +1,267 @@
+//! Network parameters and the consensus numbers: the one home of both.
+//!
+//! Spec: `proto-notes/consensus.md`, "Networks".
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use super::header::Header;
+use crate::types::hash::sha256;
+use crate::types::target::HALFLIFE_MAX_MS;
+use crate::types::{Bits, BlockHash, Height, MerkleRoot, NetworkId, Time};
+
+/// The most bytes of a block, header and count included.
+pub const BLOCK_MAX_BYTES: usize = 1024 * 1024;
+/// The most transactions of a block, reward included.
+pub const BLOCK_MAX_TRANSACTIONS: usize = 4_096;
+/// The most bytes of a transaction.
+pub const TRANSACTION_MAX_BYTES: usize = 512;
+/// How far ahead of the local clock a block's time may be, in milliseconds.
+pub const FUTURE_MAX_MS: u64 = 120_000;
+/// The largest credit limit that a network may set, in coins.
+pub const CREDIT_LIMIT_MAX: u64 = 1_000_000;
+/// The only header version.
+pub const HEADER_VERSION: u32 = 1;
+/// The longest name or salt of a network, in bytes.
+pub const NETWORK_NAME_MAX_BYTES: usize = 32;
+
+/// 2026-01-01T00:00:00Z: the genesis time of the built-in networks.
+const GENESIS_TIME_MS: u64 = 1_767_225_600_000;
+const SPACING_MS: u64 = 10_000;
+const HALFLIFE_MS: u32 = 120_000;
+
+/// Whether the difficulty follows the clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Difficulty {
+    /// One block each spacing, whatever the power.
+    Adjusting,
+    /// Always the floor: for tests and lessons.
+    Floor,
+}
+
+/// Who may be paid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recipients {
+    /// Anybody, also a name that nobody owns yet.
+    Anyone,
+    /// Only a claimed name or a key account.
+    Owned,
+}
+
+/// What a network is. Two networks with the same parameters are the same network.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkParams {
+    /// A short name, `[a-z][a-z0-9_-]{0,31}`.
+    pub name: String,
+    /// Keeps groups with the same rules apart; may be empty.
+    #[serde(default)]
+    pub salt: String,
+    /// Time between blocks that the difficulty aims at, in milliseconds.
+    pub spacing_ms: u64,
+    /// The time by which blocks must be late for the difficulty to halve, in milliseconds.
+    pub halflife_ms: u32,
+    /// How far below zero a balance may go, in coins.
+    pub credit_limit: u64,
+    /// Whether the difficulty follows the clock.
+    pub difficulty: Difficulty,
+    /// Who may be paid.
+    pub recipients: Recipients,
+    /// The time in the genesis header.
+    pub genesis_time_ms: u64,
+}
+
+/// Why parameters make no network.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum ParamsError {
+    /// No built-in network has this name.
+    #[error("no network is called \"{0}\"; built in are lan, coin and dev")]
+    UnknownNetwork(String),
+    /// A name or salt outside `[a-z][a-z0-9_-]{0,31}`.
+    #[error("\"{0}\" is no network name: it starts with a-z, goes on with a-z, 0-9, _ or -, 32 bytes at most")]
+    BadName(String),
+    /// A number outside its range.
+    #[error("{field} is {value}; it must be {from} to {to}")]
+    OutOfRange {
+        /// The field's name.
+        field: &'static str,
+        /// What it was.
+        value: u64,
+        /// The smallest value.
+        from: u64,
+        /// The largest value.
+        to: u64,
+    },
+    /// The file is no TOML of this form.
+    #[error("{0}")]
+    BadFile(String),
+}
+
+impl NetworkParams {
+    /// The default network: names on credit among people who know each other.
+    #[must_use]
+    pub fn lan() -> Self {
+        Self {
+            name: "lan".into(),
+            salt: String::new(),
+            spacing_ms: SPACING_MS,
+            halflife_ms: HALFLIFE_MS,
+            credit_limit: 1_000,
+            difficulty: Difficulty::Adjusting,
+            recipients: Recipients::Anyone,
+            genesis_time_ms: GENESIS_TIME_MS,
+        }
+    }
+
+    /// Coins must be mined before they are spent.
+    #[must_use]
+    pub fn coin() -> Self {
+        Self {
+            name: "coin".into(),
+            credit_limit: 0,
+            recipients: Recipients::Owned,
+            ..Self::lan()
+        }
+    }
+
+    /// Like `lan`, at the lowest difficulty for ever.
+    #[must_use]
+    pub fn dev() -> Self {
+        Self {
+            name: "dev".into(),
+            difficulty: Difficulty::Floor,
+            ..Self::lan()
+        }
+    }
+
+    /// A built-in network: `lan`, `coin`, `dev`, each also as `NAME:SALT`.
+    ///
+    /// # Errors
+    /// [`ParamsError`] for another name or a bad salt.
+    pub fn built_in(text: &str) -> Result<Self, ParamsError> {
+        let (name, salt) = text
+            .split_once(':')
+            .map_or((text, None), |(name, salt)| (name, Some(salt)));
+        let base = match name {
+            "lan" => Self::lan(),
+            "coin" => Self::coin(),
+            "dev" => Self::dev(),
+            _ => return Err(ParamsError::UnknownNetwork(name.to_owned())),
+        };
+        match salt {
+            None => Ok(base),
+            Some(salt) if is_word(salt) => Ok(Self {
+                salt: salt.to_owned(),
+                ..base
+            }),
+            Some(salt) => Err(ParamsError::BadName(salt.to_owned())),
+        }
+    }
+
+    /// Reads the text of a network file.
+    ///
+    /// # Errors
+    /// [`ParamsError`] if it is no TOML of this form or a number is out of range.
+    pub fn from_toml(text: &str) -> Result<Self, ParamsError> {
+        let params: Self = toml::from_str(text).map_err(|error| ParamsError::BadFile(error.to_string()))?;
+        params.check()?;
+        Ok(params)
+    }
+
+    fn check(&self) -> Result<(), ParamsError> {
+        if !is_word(&self.name) {
+            return Err(ParamsError::BadName(self.name.clone()));
+        }
+        if !self.salt.is_empty() && !is_word(&self.salt) {
+            return Err(ParamsError::BadName(self.salt.clone()));
+        }
+        let range = |field, value, from, to| match (from..=to).contains(&value) {
+            true => Ok(()),
+            false => Err(ParamsError::OutOfRange { field, value, from, to }),
+        };
+        range("spacing_ms", self.spacing_ms, 100, 86_400_000)?;
+        range(
+            "halflife_ms",
+            u64::from(self.halflife_ms),
+            1_000,
+            u64::from(HALFLIFE_MAX_MS),
+        )?;
+        range("credit_limit", self.credit_limit, 0, CREDIT_LIMIT_MAX)?;
+        range("genesis_time_ms", self.genesis_time_ms, 0, (1 << 53) - 1)
+    }
+
+    /// How the network is written on the command line: `lan` or `lan:WORD`.
+    #[must_use]
+    pub fn label(&self) -> String {
+        if self.salt.is_empty() {
+            self.name.clone()
+        } else {
+            format!("{}:{}", self.name, self.salt)
+        }
+    }
+
+    /// All parameters as bytes; their hash is the genesis block's previous hash.
+    #[must_use]
+    pub fn canonical_bytes(&self) -> Vec<u8> {
+        let mut out = b"lanchain network 1\n".to_vec();
+        for text in [&self.name, &self.salt] {
+            out.push(u8::try_from(text.len()).expect("checked: at most 32 bytes"));
+            out.extend_from_slice(text.as_bytes());
+        }
+        out.extend_from_slice(&self.spacing_ms.to_be_bytes());
+        out.extend_from_slice(&self.halflife_ms.to_be_bytes());
+        out.extend_from_slice(&self.credit_limit.to_be_bytes());
+        out.push(match self.difficulty {
+            Difficulty::Adjusting => 1,
+            Difficulty::Floor => 2,
+        });
+        out.push(match self.recipients {
+            Recipients::Anyone => 1,
+            Recipients::Owned => 2,
+        });
+        out.extend_from_slice(&self.genesis_time_ms.to_be_bytes());
+        out
+    }
+
+    /// The header of the first block.
+    #[must_use]
+    pub fn genesis(&self) -> Header {
+        Header {
+            previous: BlockHash::new(sha256(&[&self.canonical_bytes()])),
+            merkle_root: MerkleRoot::ZERO,
+            version: HEADER_VERSION,
+            bits: Bits::floor(self.halflife_ms),
+            height: Height::GENESIS,
+            time: Time::from_ms(self.genesis_time_ms),
+            nonce: 0,
+        }
+    }
+
+    /// The hash of the genesis header: the network's id.
+    #[must_use]
+    pub fn network_id(&self) -> NetworkId {
+        NetworkId::new(*self.genesis().hash().as_bytes())
+    }
+
+    /// The bits of a block with this parent and time.
+    #[must_use]
+    pub fn required_bits(&self, parent: &Header, time: Time) -> Bits {
+        match self.difficulty {
+            Difficulty::Adjusting => parent
+                .bits
+                .step(self.halflife_ms, self.spacing_ms, time.since(parent.time)),
+            Difficulty::Floor => Bits::floor(self.halflife_ms),
+        }
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() <= NETWORK_NAME_MAX_BYTES
+        && bytes.first().is_some_and(u8::is_ascii_lowercase)
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-'))
+}

@@ -1,0 +1,138 @@
+//! What the core asks of a disk, and the changes it hands over. `store` implements it on redb.
+//!
+//! Promises: reads see every batch that was committed; a batch is applied whole or not at all.
+//! Spec: `proto-notes/store.md`.
+
+use std::collections::BTreeMap;
+
+use thiserror::Error;
+
+use super::header::Header;
+use crate::types::{Account, AccountName, Address, Balance, BlockHash, Height, PeerId, PublicKey, Txid, Work};
+
+/// A ledger entry. An account that was never used has none.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct AccountState {
+    /// What it owns, or owes below zero.
+    pub balance: Balance,
+    /// The sequence of its next transaction.
+    pub next_sequence: u64,
+    /// Who owns a name; always none for key accounts, which own themselves.
+    pub owner: Option<PublicKey>,
+}
+
+/// A stored block's header and what was computed of it. Bodies are read apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    /// The header.
+    pub header: Header,
+    /// The branch's work up to and including this block.
+    pub work: Work,
+    /// The size of the block's canonical bytes.
+    pub size_bytes: u64,
+}
+
+/// What a block changed: each touched account as it was before, none where it did not exist.
+pub type Undo = Vec<(Account, Option<AccountState>)>;
+
+/// Where a confirmed transaction stands in the active chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TxPlace {
+    /// The block's height.
+    pub height: Height,
+    /// Its place in the block, from 0.
+    pub index: u32,
+}
+
+/// Why a store cannot answer.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum StoreError {
+    /// The disk refused.
+    #[error("the store failed: {0}")]
+    Io(String),
+    /// What is stored makes no sense.
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Changes to be written in one atomic step. Maps hold the last value of each key; `None` deletes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Batch {
+    /// Running number, from 1; reported back when the disk has it.
+    pub id: u64,
+    /// Blocks of any branch: header, work and canonical bytes.
+    pub blocks: BTreeMap<BlockHash, Option<(StoredBlock, Vec<u8>)>>,
+    /// Undo data of blocks of the active chain.
+    pub undo: BTreeMap<BlockHash, Option<Undo>>,
+    /// The active chain by height.
+    pub active: BTreeMap<Height, Option<BlockHash>>,
+    /// Blocks that are stored but not active (so that side branches are found at the start).
+    pub side: BTreeMap<BlockHash, Option<()>>,
+    /// The ledger.
+    pub accounts: BTreeMap<Account, Option<AccountState>>,
+    /// Confirmed transactions by id.
+    pub places: BTreeMap<Txid, Option<TxPlace>>,
+    /// Own transactions that are not confirmed: a running number (their order) and canonical bytes.
+    pub own: BTreeMap<Txid, Option<(u64, Vec<u8>)>>,
+    /// Peers to be remembered, with their addresses.
+    pub peers: BTreeMap<PeerId, Option<Vec<Address>>>,
+}
+
+impl Batch {
+    /// Whether nothing would change.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        Self {
+            id: self.id,
+            ..Self::default()
+        } == *self
+    }
+
+    /// The batch that has the effect of this one and then the other.
+    pub fn append(&mut self, other: Self) {
+        self.id = other.id;
+        self.blocks.extend(other.blocks);
+        self.undo.extend(other.undo);
+        self.active.extend(other.active);
+        self.side.extend(other.side);
+        self.accounts.extend(other.accounts);
+        self.places.extend(other.places);
+        self.own.extend(other.own);
+        self.peers.extend(other.peers);
+    }
+}
+
+/// The reads that the core needs. Each sees a consistent state of committed batches.
+///
+/// A new store holds the genesis block as active block 0.
+pub trait ChainStore {
+    /// The highest active block.
+    ///
+    /// # Errors
+    /// [`StoreError`], as all of these.
+    fn tip(&self) -> Result<(Height, BlockHash), StoreError>;
+    /// A block's header and work.
+    fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError>;
+    /// A block's canonical bytes. The genesis block's are stored too.
+    fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError>;
+    /// An active block's undo data.
+    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError>;
+    /// The active block at a height.
+    fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError>;
+    /// Every block that is stored but not active.
+    fn side(&self) -> Result<Vec<BlockHash>, StoreError>;
+    /// Hashes of stored blocks that start with these nibbles (lower-case hex), at most `limit`.
+    fn blocks_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<BlockHash>, StoreError>;
+    /// A ledger entry.
+    fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError>;
+    /// How many accounts there are, and the first of them: names in order, then keys.
+    fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError>;
+    /// Names that the key owns, in order, at most `limit`.
+    fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError>;
+    /// Where a confirmed transaction stands.
+    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError>;
+    /// Own unconfirmed transactions by running number.
+    fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
+    /// Remembered peers.
+    fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError>;
+}
