@@ -1,4 +1,6 @@
 //! lanchain: a blockchain node for the local network.
 
 pub mod chain;
+pub mod engine;
 pub mod types;
+pub mod wire;

@@ -1,0 +1,286 @@
+//! The engine's inputs and outputs. Nothing here holds a channel, a closure or a lock.
+
+use super::command::Command;
+use super::event::{Direction, Event, FoundBy};
+use super::reply::{CommandError, Reply};
+use crate::chain::{Batch, Header};
+use crate::types::{Address, PeerId, Target, Time};
+use crate::wire::{Request, Response, Topic};
+
+/// A fact that the shell tells.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A user asks. The reply carries the same id.
+    Command {
+        /// Chosen by the console; never used twice.
+        id: u64,
+        /// What is asked.
+        command: Command,
+    },
+    /// The user gave up waiting: the running command ends with `interrupted`.
+    Cancel {
+        /// The command's id.
+        id: u64,
+    },
+    /// From the network.
+    Net(NetFact),
+    /// From the miner.
+    Miner(MinerFact),
+    /// From the disk.
+    Store(StoreFact),
+    /// The wall clock, told at the start, every few seconds, and when it jumps.
+    Clock(Time),
+    /// Time has come to what `next_wakeup` said.
+    Tick,
+    /// The node is about to stop: hand fresh announcements over, stop mining.
+    Stop,
+}
+
+/// What the network reports.
+#[derive(Clone, Debug)]
+pub enum NetFact {
+    /// The node listens here now (real port, no `/p2p/`).
+    Listening(Address),
+    /// The node no longer listens here.
+    NotListening(Address),
+    /// Discovery saw a peer.
+    Found {
+        /// Who.
+        peer: PeerId,
+        /// Where.
+        address: Address,
+        /// By what.
+        by: FoundBy,
+    },
+    /// The first connection to a peer of this network and version stands (identify has confirmed both).
+    Connected {
+        /// Who.
+        peer: PeerId,
+        /// The remote address; for inbound ones its listen address if it told one.
+        address: Address,
+        /// Who dialled.
+        direction: Direction,
+    },
+    /// The last connection to a peer is gone.
+    Disconnected {
+        /// Who.
+        peer: PeerId,
+        /// Why, for people.
+        reason: String,
+    },
+    /// A dial ended without a connection. `peer` is none if the address named none.
+    DialFailed {
+        /// Who was dialled.
+        peer: Option<PeerId>,
+        /// Where.
+        addresses: Vec<Address>,
+        /// Why, for people.
+        reason: String,
+        /// It speaks libp2p, but another network or version: not to be dialled again for an hour.
+        other_network: bool,
+    },
+    /// A gossip message that waits for its verdict.
+    Gossip {
+        /// Names the message in the verdict.
+        token: u64,
+        /// Who sent it.
+        peer: PeerId,
+        /// Of which topic.
+        topic: Topic,
+        /// Its bytes.
+        bytes: Vec<u8>,
+    },
+    /// A peer's request; it is answered with the same token.
+    Request {
+        /// Names the request in the answer.
+        token: u64,
+        /// Who asks.
+        peer: PeerId,
+        /// What.
+        request: Request,
+    },
+    /// The end of an own request: the answer, or none after a failure of any kind.
+    Response {
+        /// The id given in the order.
+        id: u64,
+        /// Who was asked.
+        peer: PeerId,
+        /// The answer.
+        response: Option<Response>,
+    },
+    /// A peer sent what cannot be decoded.
+    Malformed {
+        /// Who.
+        peer: PeerId,
+        /// What was wrong.
+        reason: String,
+    },
+    /// A ping came back.
+    Latency {
+        /// From whom.
+        peer: PeerId,
+        /// After how many milliseconds.
+        ms: u64,
+    },
+}
+
+/// What the miner reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MinerFact {
+    /// A nonce that meets the job's target.
+    Found {
+        /// Which job.
+        job: u64,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// The job's nonces are used up.
+    Exhausted {
+        /// Which job.
+        job: u64,
+    },
+    /// Attempts a second.
+    Rate(u64),
+}
+
+/// What the disk reports.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreFact {
+    /// Every batch up to this id is on disk.
+    Committed {
+        /// The batch's id.
+        id: u64,
+    },
+    /// A batch could not be written; nothing of it is on disk. The node is read-only until the store was reopened.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+    /// The store was reopened and checked: state must be read anew.
+    Reopened,
+}
+
+/// An order that the shell carries out.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// To the network.
+    Net(NetOrder),
+    /// To the miner.
+    Miner(MinerOrder),
+    /// To the disk. What stands behind waits, except what is immediate.
+    Commit(Batch),
+    /// Something happened.
+    Event(Event),
+    /// The end of a command.
+    Reply {
+        /// The command's id.
+        id: u64,
+        /// Data or refusal.
+        result: Result<Reply, CommandError>,
+    },
+}
+
+impl Output {
+    /// Whether this order reveals nothing that a crash could make us forget, so that it never waits for a disk.
+    #[must_use]
+    pub const fn is_immediate(&self) -> bool {
+        match self {
+            Self::Net(order) => match order {
+                NetOrder::Verdict { .. }
+                | NetOrder::Request { .. }
+                | NetOrder::Dial { .. }
+                | NetOrder::Disconnect { .. }
+                | NetOrder::Ban { .. }
+                | NetOrder::Enable(_) => true,
+                NetOrder::Publish { .. } | NetOrder::Answer { .. } => false,
+            },
+            Self::Miner(_) => true,
+            Self::Commit(_) | Self::Event(_) | Self::Reply { .. } => false,
+        }
+    }
+}
+
+/// What becomes of a gossip message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Valid: forward it.
+    Accept,
+    /// The sender could have known better: do not forward, count against it.
+    Reject,
+    /// Do not forward, nobody's fault.
+    Ignore,
+}
+
+/// Orders to the network.
+#[derive(Clone, Debug)]
+pub enum NetOrder {
+    /// Connect to a peer, from a new port. Ends in `Connected` or `DialFailed`.
+    Dial {
+        /// Who; none if unknown.
+        peer: Option<PeerId>,
+        /// Where.
+        addresses: Vec<Address>,
+    },
+    /// Close every connection to a peer.
+    Disconnect {
+        /// Who.
+        peer: PeerId,
+    },
+    /// Close and refuse a peer from now on, or no longer.
+    Ban {
+        /// Who.
+        peer: PeerId,
+        /// True: refuse. False: allow again.
+        banned: bool,
+    },
+    /// Gossip.
+    Publish {
+        /// On which topic.
+        topic: Topic,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// Answer a gossip message's question for a verdict.
+    Verdict {
+        /// The message.
+        token: u64,
+        /// What becomes of it.
+        verdict: Verdict,
+    },
+    /// Ask a peer. Ends in one `Response`.
+    Request {
+        /// Comes back with the response.
+        id: u64,
+        /// Whom.
+        peer: PeerId,
+        /// What.
+        request: Request,
+    },
+    /// Answer a peer's request.
+    Answer {
+        /// The request.
+        token: u64,
+        /// The answer.
+        response: Response,
+    },
+    /// Plug the cable in or pull it: listen and discover, or close everything.
+    Enable(bool),
+}
+
+/// Orders to the miner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MinerOrder {
+    /// Replace whatever is searched.
+    Mine {
+        /// Comes back with the nonce.
+        job: u64,
+        /// The header with nonce 0.
+        header: Header,
+        /// What the hash must stay below.
+        target: Target,
+        /// A pause before the search, in milliseconds (mining policy).
+        delay_ms: u64,
+    },
+    /// Be idle.
+    Stop,
+}

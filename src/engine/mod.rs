@@ -1,0 +1,15 @@
+//! What this node does next: a state machine without sockets, threads, clock or entropy.
+//!
+//! Promises: the same inputs give the same outputs. Outputs are carried out in order; what stands behind
+//! [`Output::Commit`] waits until the disk has it, except what [`Output::is_immediate`] names.
+//! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
+
+pub mod command;
+pub mod event;
+pub mod io;
+pub mod reply;
+
+pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand};
+pub use event::{Direction, Event, FoundBy, Source};
+pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
+pub use reply::{CommandError, Reply};

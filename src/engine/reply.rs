@@ -1,0 +1,198 @@
+//! What commands answer: typed data whose field names are the console contract's, and errors with hints.
+//!
+//! Spec: `proto-notes/events.md`, "Replies".
+
+use serde::Serialize;
+
+use super::event::FoundBy;
+use crate::chain::merkle::ProofStep;
+use crate::types::{Account, AccountName, Balance, Bits, BlockHash, Height, MerkleRoot, NetworkId, Time, Txid, Work};
+
+/// A refused command: the contract's code, what is wrong, and what can be typed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CommandError {
+    /// The contract's code in snake_case.
+    pub code: &'static str,
+    /// What is wrong, lower case, no full stop.
+    pub message: String,
+    /// What can be done; never empty.
+    pub hint: String,
+}
+
+/// TX of the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct TxView {
+    pub txid: Txid,
+    pub kind: &'static str,
+    pub from: String,
+    pub to: Option<Account>,
+    pub to_owner: Option<String>,
+    pub amount: u64,
+    pub sequence: Option<u64>,
+    pub public_key: Option<String>,
+    pub signature: Option<String>,
+    pub raw: String,
+}
+
+/// BLOCK of the contract.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct BlockView {
+    pub hash: BlockHash,
+    pub height: Height,
+    pub previous_hash: BlockHash,
+    pub merkle_root: MerkleRoot,
+    pub version: u32,
+    pub time_ms: Time,
+    pub bits: Bits,
+    pub nonce: String,
+    pub work: Work,
+    pub active: bool,
+    pub header: String,
+    pub transactions: Vec<TxView>,
+}
+
+/// Where a transaction is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TxStatus {
+    /// In the pool.
+    Pending,
+    /// In the active chain.
+    Confirmed,
+    /// Known, and in neither.
+    Dropped,
+}
+
+/// An entry of `accounts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct AccountView {
+    pub account: Account,
+    pub balance: Balance,
+    pub owner: Option<String>,
+}
+
+/// An entry of `peers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct PeerView {
+    pub peer_id: String,
+    pub name: Option<AccountName>,
+    pub name_proven: bool,
+    pub address: String,
+    pub height: Height,
+    pub work: Work,
+    pub latency_ms: Option<u64>,
+    pub found_by: FoundBy,
+}
+
+/// An entry of `tree`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct TipView {
+    pub hash: BlockHash,
+    pub height: Height,
+    pub work: Work,
+    pub active: bool,
+    pub fork_height: Height,
+}
+
+/// `status`, and what `started` says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Status {
+    pub peer_id: String,
+    pub name: Option<AccountName>,
+    pub account: Account,
+    pub network: String,
+    pub network_id: NetworkId,
+    pub height: Height,
+    pub tip: BlockHash,
+    pub work: Work,
+    pub bits: Bits,
+    pub peers: u64,
+    pub pending: u64,
+    pub addresses: Vec<String>,
+    pub data_dir: String,
+    pub mining: bool,
+    pub hash_rate: u64,
+    pub syncing: bool,
+    pub net: bool,
+}
+
+/// The data of a successful command; serialises to the contract's `data`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub enum Reply {
+    Tx {
+        #[serde(flatten)]
+        tx: TxView,
+        block: Height,
+        message: String,
+        notice: Option<String>,
+    },
+    Mined {
+        message: String,
+        count: u32,
+        blocks: Vec<BlockView>,
+    },
+    Mining {
+        mining: bool,
+    },
+    Chain {
+        length: u64,
+        blocks: Vec<BlockView>,
+    },
+    Block(BlockView),
+    Transaction {
+        #[serde(flatten)]
+        tx: TxView,
+        status: TxStatus,
+        reason: Option<String>,
+        height: Option<Height>,
+        block_hash: Option<BlockHash>,
+        confirmations: Option<u64>,
+        proof: Option<Vec<ProofStep>>,
+    },
+    Pending {
+        transactions: Vec<TxView>,
+    },
+    Balance {
+        account: Account,
+        balance: Balance,
+        pending: Balance,
+        owner: Option<String>,
+        next_sequence: u64,
+    },
+    Accounts {
+        total: u64,
+        accounts: Vec<AccountView>,
+    },
+    Tree {
+        tips: Vec<TipView>,
+    },
+    Peers {
+        peers: Vec<PeerView>,
+    },
+    Dialled {
+        peer_id: String,
+        address: String,
+        message: String,
+    },
+    Resolved {
+        replaced: bool,
+        message: String,
+        height: Height,
+        tip: BlockHash,
+    },
+    Status(Box<Status>),
+    Net {
+        net: bool,
+    },
+    Waited {
+        waited_ms: u64,
+    },
+}

@@ -1,0 +1,11 @@
+//! Messages and their bytes: what peers say to each other, size-capped.
+//!
+//! Promises: `decode` accepts only what `encode` makes; memory taken never exceeds the bytes received.
+//! Spec: `proto-notes/sync.md`, "Messages"; `proto-notes/gossip.md`.
+
+pub mod message;
+
+pub use message::{
+    GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, Status,
+    Topic, WireError,
+};
