@@ -9,6 +9,8 @@ pub mod merkle;
 pub mod params;
 pub mod store;
 pub mod transaction;
+#[cfg(test)]
+mod vectors;
 
 pub use block::{Block, BlockError};
 pub use header::{Header, HeaderError};

@@ -69,9 +69,12 @@ impl Bits {
     /// The expected hashes, `floor(2^256 / limit)`; none outside floor to ceiling.
     #[must_use]
     pub fn work(self, halflife_ms: u32) -> Option<Work> {
-        // 2^256 / (m * 2^(239 - q)) = 2^(17 + q) / m
-        let (q, m) = self.parts(halflife_ms)?;
+        // 2^256 / (m * 2^(239 - q)) = 2^(17 + q) / m; for whole doublings m is 2^17, and 2^256 would not fit.
         let mut work = Work::ZERO;
+        if m == 131_072 {
+            work.add_shifted(1, q);
+            return Some(work);
+        }
         work.add_shifted(1, 17 + q);
         Some(work.divided_by(m))
     }
