@@ -69,12 +69,14 @@ impl Bits {
     /// The expected hashes, `floor(2^256 / limit)`; none outside floor to ceiling.
     #[must_use]
     pub fn work(self, halflife_ms: u32) -> Option<Work> {
-        // 2^256 / (m * 2^(239 - q)) = 2^(17 + q) / m; for whole doublings m is 2^17, and 2^256 would not fit.
+        let (q, m) = self.parts(halflife_ms)?;
         let mut work = Work::ZERO;
         if m == 131_072 {
+            // Whole doublings: m is 2^17, and 2^256 itself would not fit.
             work.add_shifted(1, q);
             return Some(work);
         }
+        // 2^256 / (m * 2^(239 - q)) = 2^(17 + q) / m
         work.add_shifted(1, 17 + q);
         Some(work.divided_by(m))
     }
