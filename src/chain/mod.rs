@@ -4,6 +4,8 @@
 //! Spec: `proto-notes/consensus.md`, `proto-notes/encoding.md`.
 
 pub mod block;
+#[cfg(test)]
+mod form_tests;
 pub mod header;
 pub mod merkle;
 pub mod params;

@@ -4,6 +4,8 @@
 //! Spec: `proto-notes/sync.md`, "Messages"; `proto-notes/gossip.md`.
 
 pub mod message;
+#[cfg(test)]
+mod tests;
 
 pub use message::{
     GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, Status,

@@ -1,0 +1,156 @@
+//! What decodes, and that nothing else does.
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+use super::message::{
+    BLOCKS_MAX, GOSSIP_TX_MAX_COUNT, HEADERS_MAX, LOCATOR_MAX, decode_transactions, encode_transactions,
+};
+use super::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, Status, WireError};
+
+fn any_status() -> impl Strategy<Value = Status> {
+    (
+        any::<[u8; 32]>(),
+        any::<u64>(),
+        any::<[u8; 32]>(),
+        "[a-z]{0,32}",
+        any::<(u64, u64, u32, u64)>(),
+    )
+        .prop_map(
+            |(tip, height, work, name, (clock_ms, instance, pool_count, pool_digest))| Status {
+                tip,
+                height,
+                work,
+                name,
+                clock_ms,
+                instance,
+                pool_count,
+                pool_digest,
+            },
+        )
+}
+
+fn any_request() -> impl Strategy<Value = Request> {
+    prop_oneof![
+        any_status().prop_map(Request::Status),
+        vec(any::<[u8; 32]>(), 0..=LOCATOR_MAX).prop_map(|locator| Request::GetHeaders { locator }),
+        vec(any::<[u8; 32]>(), 0..=BLOCKS_MAX).prop_map(|hashes| Request::GetBlocks { hashes }),
+        any::<[u8; 32]>().prop_map(|after| Request::GetPending { after }),
+    ]
+}
+
+fn any_response() -> impl Strategy<Value = Response> {
+    prop_oneof![
+        any_status().prop_map(Response::Status),
+        vec(any::<u8>().prop_map(|byte| [byte; 96]), 0..40).prop_map(Response::Headers),
+        vec(vec(any::<u8>(), 0..200), 0..=BLOCKS_MAX).prop_map(Response::Blocks),
+        vec(vec(any::<u8>(), 0..200), 0..40).prop_map(Response::Pending),
+        Just(Response::Busy),
+        Just(Response::Unsupported),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn requests_survive_the_wire(request in any_request()) {
+        prop_assert_eq!(Request::decode(&request.encode()), Ok(request));
+    }
+
+    #[test]
+    fn responses_survive_the_wire(response in any_response()) {
+        prop_assert_eq!(Response::decode(&response.encode()), Ok(response));
+    }
+
+    /// Whatever decodes is what its encoding says: one sequence of bytes for one message.
+    #[test]
+    fn nothing_else_decodes(mut bytes in any_request().prop_map(|r| r.encode()), at in any::<usize>(), flip in 1..=255_u8) {
+        let at = at % bytes.len();
+        bytes[at] ^= flip;
+        if let Ok(request) = Request::decode(&bytes) {
+            prop_assert_eq!(request.encode(), bytes);
+        }
+    }
+
+    #[test]
+    fn noise_never_panics(bytes in vec(any::<u8>(), 0..300)) {
+        let _ = (Request::decode(&bytes), Response::decode(&bytes), decode_transactions(&bytes));
+    }
+}
+
+#[test]
+fn trailing_bytes_are_refused() {
+    let mut bytes = Response::Busy.encode();
+    bytes.push(0);
+    assert_eq!(Response::decode(&bytes), Err(WireError::NotCanonical));
+}
+
+#[test]
+fn a_promised_count_takes_no_memory() {
+    // GetHeaders that promises 2^40 hashes in 12 bytes.
+    let bytes = [&1_u32.to_le_bytes()[..], &(1_u64 << 40).to_le_bytes()].concat();
+    assert!(matches!(Request::decode(&bytes), Err(WireError::Malformed(_))));
+}
+
+#[test]
+fn lists_above_their_limit_are_refused() {
+    let locator = vec![[1; 32]; LOCATOR_MAX + 1];
+    assert!(matches!(
+        Request::decode(&Request::GetHeaders { locator }.encode()),
+        Err(WireError::TooMany { .. })
+    ));
+    let hashes = vec![[1; 32]; BLOCKS_MAX + 1];
+    assert!(matches!(
+        Request::decode(&Request::GetBlocks { hashes }.encode()),
+        Err(WireError::TooMany { .. })
+    ));
+    let headers = vec![[1; 96]; HEADERS_MAX + 1];
+    assert!(matches!(
+        Response::decode(&Response::Headers(headers).encode()),
+        Err(WireError::TooMany { .. })
+    ));
+    let list = vec![vec![1]; GOSSIP_TX_MAX_COUNT + 1];
+    assert!(matches!(
+        decode_transactions(&encode_transactions(&list)),
+        Err(WireError::TooMany { .. })
+    ));
+}
+
+#[test]
+fn a_full_answer_of_each_kind_fits() {
+    let headers = Response::Headers(vec![[1; 96]; HEADERS_MAX]);
+    assert_eq!(Response::decode(&headers.encode()), Ok(headers));
+    let blocks = Response::Blocks(vec![vec![0; 1024 * 1024]]);
+    assert_eq!(Response::decode(&blocks.encode()), Ok(blocks));
+}
+
+#[test]
+fn too_many_bytes_are_refused_unread() {
+    let too_long = WireError::TooLong {
+        limit: REQUEST_MAX_BYTES,
+    };
+    let mut bytes = Request::GetBlocks { hashes: vec![] }.encode();
+    bytes.resize(REQUEST_MAX_BYTES + 1, 0);
+    assert_eq!(Request::decode(&bytes), Err(too_long));
+    let mut bytes = Response::Busy.encode();
+    bytes.resize(RESPONSE_MAX_BYTES + 1, 0);
+    assert_eq!(
+        Response::decode(&bytes),
+        Err(WireError::TooLong {
+            limit: RESPONSE_MAX_BYTES
+        })
+    );
+}
+
+#[test]
+fn a_newer_kind_is_named_and_not_malformed() {
+    let bytes = 9_u32.to_le_bytes();
+    assert_eq!(Request::decode(&bytes), Err(WireError::UnknownKind(9)));
+}
+
+#[test]
+fn an_empty_list_of_transactions_is_no_message() {
+    assert!(matches!(
+        decode_transactions(&encode_transactions(&[])),
+        Err(WireError::Malformed(_))
+    ));
+}
