@@ -1,1 +1,3 @@
 //! lanchain: a blockchain node for the local network.
+
+pub mod miner;
