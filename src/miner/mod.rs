@@ -13,6 +13,7 @@
 //!     └ kernel   one batch                 AVX-512, AVX2, SHA-NI, ARMv8 SHA-2 or portable
 //! ```
 
+pub mod bench;
 pub mod kernel;
 pub mod pool;
 mod priority;
