@@ -208,7 +208,7 @@ impl<S: ChainStore> Chain<S> {
             ApplyError::Ledger(error) => AcceptError::Ledger {
                 block: hash,
                 index,
-                error,
+                error: Box::new(error),
             },
             ApplyError::Store(error) => AcceptError::Store(error),
         })?;

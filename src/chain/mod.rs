@@ -13,6 +13,7 @@ pub mod mempool;
 pub mod merkle;
 pub mod overlay;
 pub mod params;
+mod pool_error;
 mod pool_order;
 pub mod state;
 pub mod store;

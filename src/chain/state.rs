@@ -89,7 +89,7 @@ pub enum AcceptError {
         /// Which transaction, from 0.
         index: usize,
         /// Why.
-        error: LedgerError,
+        error: Box<LedgerError>,
     },
     /// The block or its parent was found invalid before.
     #[error("block {0} is known to be invalid")]
