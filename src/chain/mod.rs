@@ -6,16 +6,32 @@
 pub mod block;
 #[cfg(test)]
 mod form_tests;
+mod branch;
+mod codes;
 pub mod header;
+pub mod ledger;
+pub mod memory_store;
+pub mod mempool;
 pub mod merkle;
+pub mod overlay;
 pub mod params;
+mod pool_error;
+mod pool_order;
+pub mod state;
 pub mod store;
 pub mod transaction;
 #[cfg(test)]
 mod vectors;
+pub mod tree;
 
 pub use block::{Block, BlockError};
 pub use header::{Header, HeaderError};
+pub use ledger::{ApplyError, LedgerError};
+pub use mempool::{Added, Mempool, Origin, PoolChange, PoolError};
 pub use params::{Difficulty, NetworkParams, Recipients};
+pub use state::{AcceptError, Accepted, Chain, Scratch, Switch, Tip};
 pub use store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
 pub use transaction::{Claim, Reward, Transaction, TransactionError, Transfer};
+
+#[cfg(test)]
+mod tests;
