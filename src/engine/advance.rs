@@ -71,9 +71,10 @@ impl<S: ChainStore> Engine<S> {
             AcceptError::Block(BlockError::BadMerkleRoot { .. } | BlockError::Layout(_)) => {
                 Offer::WrongBody(error.to_string())
             }
-            AcceptError::Header(_) | AcceptError::Block(_) | AcceptError::Ledger { .. } | AcceptError::KnownInvalid(_) => {
-                Offer::Invalid(error.to_string())
-            }
+            AcceptError::Header(_)
+            | AcceptError::Block(_)
+            | AcceptError::Ledger { .. }
+            | AcceptError::KnownInvalid(_) => Offer::Invalid(error.to_string()),
             _ => return Offer::NotNow("low_work"),
         };
         self.reject_block(Some(hash), Some(height), error.code(), error.to_string(), source);

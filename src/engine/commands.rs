@@ -80,7 +80,11 @@ pub(super) fn internal(error: StoreError) -> CommandError {
 }
 
 pub(super) fn no_block() -> CommandError {
-    refusal("unknown_block", "no such block is known here", "type `chain` for the newest blocks")
+    refusal(
+        "unknown_block",
+        "no such block is known here",
+        "type `chain` for the newest blocks",
+    )
 }
 
 pub(super) fn read_only() -> CommandError {
@@ -92,7 +96,11 @@ pub(super) fn read_only() -> CommandError {
 }
 
 fn interrupted() -> CommandError {
-    refusal("interrupted", "the command was interrupted", "type it again when you like")
+    refusal(
+        "interrupted",
+        "the command was interrupted",
+        "type it again when you like",
+    )
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -183,10 +191,14 @@ impl<S: ChainStore> Engine<S> {
         .map_err(|error| form_refused(&error))?;
         let mut notices = Vec::new();
         if owner.is_none() {
-            notices.push(format!("{from} is yours from now on: this signature is the first for it"));
+            notices.push(format!(
+                "{from} is yours from now on: this signature is the first for it"
+            ));
         }
         if to_owner.is_none() {
-            notices.push(format!("nobody owns {to} yet: the first key that signs for it will own these coins"));
+            notices.push(format!(
+                "nobody owns {to} yet: the first key that signs for it will own these coins"
+            ));
         }
         self.submit(transaction, notices, Some(&from))
     }
@@ -228,8 +240,7 @@ impl<S: ChainStore> Engine<S> {
         self.status_changed();
         self.mining.refresh_soon(self.now);
         if let Some(payer) = payer {
-            let confirmed = self.chain.account(payer).map_err(internal)?.balance;
-            let balance = self.pending_balance(payer, confirmed);
+            let balance = self.pool.pending_balance(&self.chain, payer).map_err(internal)?;
             if balance < 0 {
                 notices.push(format!("{payer} owes {} then", balance.unsigned_abs()));
             }
@@ -316,7 +327,11 @@ impl<S: ChainStore> Engine<S> {
             return self.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
-            let error = refusal("dial_failed", "this is the node's own address", "dial another node's address");
+            let error = refusal(
+                "dial_failed",
+                "this is the node's own address",
+                "dial another node's address",
+            );
             return self.reply(id, Err(error));
         }
         let known = self
@@ -326,7 +341,9 @@ impl<S: ChainStore> Engine<S> {
             .map(|(who, _)| *who);
         if known.is_none() {
             match peer {
-                Some(peer) => self.dialer.found(self.now, peer, address.clone(), super::FoundBy::Manual),
+                Some(peer) => self
+                    .dialer
+                    .found(self.now, peer, address.clone(), super::FoundBy::Manual),
                 None => self.dialer.found_address(self.now, address.clone()),
             };
         }
@@ -476,12 +493,7 @@ impl<S: ChainStore> Engine<S> {
         }))
     }
 
-    fn wait_result(
-        &self,
-        condition: &Condition,
-        since: Time,
-        deadline: Time,
-    ) -> Option<Result<Reply, CommandError>> {
+    fn wait_result(&self, condition: &Condition, since: Time, deadline: Time) -> Option<Result<Reply, CommandError>> {
         if self.holds(condition) {
             let waited_ms = self.now.since(since);
             return Some(Ok(Reply::Waited { waited_ms }));
@@ -532,7 +544,11 @@ impl<S: ChainStore> Engine<S> {
 
 /// A rule of form.
 fn form_refused(error: &TransactionError) -> CommandError {
-    refusal(error.code(), error.to_string(), "type `tx FROM TO AMOUNT` with two different accounts")
+    refusal(
+        error.code(),
+        error.to_string(),
+        "type `tx FROM TO AMOUNT` with two different accounts",
+    )
 }
 
 /// The pool's refusal.

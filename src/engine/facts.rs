@@ -54,7 +54,11 @@ impl<S: ChainStore> Engine<S> {
             (None, Direction::Out) => FoundBy::Manual,
         };
         for running in self.running.values_mut() {
-            if let Running::Dial { address: wanted, peer: who, .. } = running
+            if let Running::Dial {
+                address: wanted,
+                peer: who,
+                ..
+            } = running
                 && who.is_none()
                 && *wanted == address
             {

@@ -175,16 +175,16 @@ impl<S: ChainStore> Engine<S> {
             return Verdict::Ignore;
         }
         let accepted = super::view::accepted_event(&transaction, from_peer(peer));
-        match self.pool.add(&self.chain, transaction, Origin::Peer) {
+        match self.pool.add(&self.chain, transaction, Origin::Peer(peer)) {
             Ok(_) => {
                 self.event(accepted);
                 self.status_changed();
                 Verdict::Accept
             }
-            Err(PoolError::AlreadyKnown) => Verdict::Ignore,
+            Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Verdict::Ignore,
             Err(error) => {
                 self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
-                if error.is_fault() {
+                if is_fault(&error) {
                     self.punish(peer, Fault::Mid, &error.to_string());
                     Verdict::Reject
                 } else {
@@ -334,7 +334,9 @@ impl<S: ChainStore> Engine<S> {
             .map(|(id, _)| *id)
             .collect();
         for id in late {
-            let Some(asked) = self.requests.get_mut(&id) else { continue };
+            let Some(asked) = self.requests.get_mut(&id) else {
+                continue;
+            };
             asked.deadline = None;
             let (peer, what) = (asked.peer, asked.what.clone());
             if let Some(known) = self.peers.get_mut(&peer) {
@@ -431,4 +433,9 @@ impl<S: ChainStore> Engine<S> {
             peer.pool_settled = peer.status.as_ref().map(|status| (status.pool_digest, ours));
         }
     }
+}
+
+/// What the sender must have seen itself; all else depends on the state of the ledger or the pool.
+const fn is_fault(error: &PoolError) -> bool {
+    matches!(error, PoolError::Transaction(_) | PoolError::NoReward)
 }

@@ -209,7 +209,10 @@ impl<S: ChainStore> Engine<S> {
         }
         match self.check_headers(&mut sync, list) {
             Ok(()) => {
-                let tail = list.last().map(Header::from_bytes).map(|last| (last.hash(), last.height));
+                let tail = list
+                    .last()
+                    .map(Header::from_bytes)
+                    .map(|last| (last.hash(), last.height));
                 // Pages must lead upwards, else they would never end.
                 let rises = tail.is_some_and(|(_, height)| sync.tail.is_none_or(|(_, before)| before < height));
                 sync.more = list.len() >= HEADERS_MAX && !sync.not_yet && rises;
@@ -228,8 +231,10 @@ impl<S: ChainStore> Engine<S> {
     /// Every rule that headers can be held against; nothing is kept behind the first broken one.
     fn check_headers(&mut self, sync: &mut Sync, list: &[[u8; 96]]) -> Result<(), String> {
         let clock = self.clock();
-        let mut parent: Option<(BlockHash, Header, Work)> =
-            sync.steps.last().map(|step| (step.hash, step.header.clone(), step.work));
+        let mut parent: Option<(BlockHash, Header, Work)> = sync
+            .steps
+            .last()
+            .map(|step| (step.hash, step.header.clone(), step.work));
         for bytes in list {
             let header = Header::from_bytes(bytes);
             if parent.as_ref().is_none_or(|(hash, ..)| *hash != header.previous) {

@@ -107,11 +107,7 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         let tip = self.chain.tip().hash;
-        let moved = self
-            .mining
-            .jobs
-            .back()
-            .is_none_or(|job| job.header.previous != tip);
+        let moved = self.mining.jobs.back().is_none_or(|job| job.header.previous != tip);
         if self.mining.paced != tip {
             self.mining.paced = tip;
             let pause = if self.is_fast() { self.pause_ms() } else { 0 };
@@ -250,14 +246,13 @@ impl<S: ChainStore> Engine<S> {
 
     /// An own block counts for the oldest `mine N` that runs.
     fn count_mined(&mut self, hash: BlockHash) {
-        let oldest = self
-            .running
-            .iter_mut()
-            .find_map(|(id, running)| match running {
-                Running::Mine { wanted, found, blocks } => Some((*id, wanted, found, blocks)),
-                _ => None,
-            });
-        let Some((id, wanted, found, blocks)) = oldest else { return };
+        let oldest = self.running.iter_mut().find_map(|(id, running)| match running {
+            Running::Mine { wanted, found, blocks } => Some((*id, wanted, found, blocks)),
+            _ => None,
+        });
+        let Some((id, wanted, found, blocks)) = oldest else {
+            return;
+        };
         *found += 1;
         blocks.push_back(hash);
         if blocks.len() > MINED_SHOWN_MAX {

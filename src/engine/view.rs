@@ -5,7 +5,7 @@ use super::event::{Event, Source};
 use super::machine::{Engine, count};
 use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TipView, TxStatus, TxView};
 use crate::chain::{Block, ChainStore, StoreError, Transaction, merkle};
-use crate::types::{Account, Balance, BlockHash, Height, PublicKey, Txid};
+use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
 
 /// Entries of `accounts`.
 const ACCOUNTS_MAX: usize = 1_000;
@@ -186,27 +186,10 @@ impl<S: ChainStore> Engine<S> {
         };
         Ok(Reply::Balance {
             balance: state.balance,
-            pending: self.pending_balance(&account, state.balance),
+            pending: self.pool.pending_balance(&self.chain, &account).map_err(internal)?,
             owner: owner_text(owner),
             next_sequence: self.pool.next_sequence(&self.chain, &account).map_err(internal)?,
             account,
-        })
-    }
-
-    /// The balance once the whole pool is in.
-    pub(super) fn pending_balance(&self, account: &Account, confirmed: Balance) -> Balance {
-        self.pool.all().fold(confirmed, |balance, transaction| {
-            let Transaction::Transfer(transfer) = transaction else {
-                return balance;
-            };
-            let amount = transfer.amount.signed();
-            if transfer.from == *account {
-                balance.saturating_sub(amount)
-            } else if transfer.to == *account {
-                balance.saturating_add(amount)
-            } else {
-                balance
-            }
         })
     }
 
@@ -244,7 +227,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn show_peers(&self) -> Reply {
-        let peers = self
+        let mut peers: Vec<PeerView> = self
             .peers
             .known()
             .map(|(id, peer)| {
@@ -266,8 +249,7 @@ impl<S: ChainStore> Engine<S> {
                     found_by: peer.found_by,
                 }
             })
-            .collect::<Vec<_>>();
-        let mut peers = peers;
+            .collect();
         peers.sort_by(|a, b| a.peer_id.cmp(&b.peer_id));
         Reply::Peers { peers }
     }
