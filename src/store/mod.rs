@@ -13,6 +13,8 @@ pub mod folder;
 mod key;
 mod records;
 pub mod redb_store;
+#[cfg(test)]
+mod tests;
 
 pub use error::{FolderError, OpenError};
 pub use folder::{Folder, FolderChoice};

@@ -663,3 +663,24 @@ impl ChainStore for RedbStore {
         self.read(|reading| collect(reading, PEERS, EVERY_KEY, usize::MAX, records::peer))
     }
 }
+
+/// Applies batches and then fails, as a full disk would.
+#[cfg(test)]
+pub(crate) fn tests_only_fail_after(store: &RedbStore, batches: &[Batch]) -> Result<(), StoreError> {
+    store.with(|open| {
+        write(&open.database, |transaction| {
+            apply(transaction, batches)?;
+            Err(StoreError::Io("the disk is full".into()))
+        })
+    })
+}
+
+/// Pretends that a newer version wrote the file.
+#[cfg(test)]
+pub(crate) fn tests_only_set_format(store: &RedbStore, format: u32) {
+    let set = |transaction: &WriteTransaction| {
+        let mut meta = transaction.open_table(META).map_err(failed)?;
+        put(&mut meta, META_FORMAT, &format.to_be_bytes())
+    };
+    store.with(|open| write(&open.database, set)).unwrap();
+}
