@@ -15,7 +15,8 @@ use etcetera::BaseStrategy;
 
 use super::addresses::{self, FOLDERS_MAX};
 use super::files::{self, Durable};
-use super::redb_store::{RedbStore, check_file, named};
+use super::opening::{check_file, named};
+use super::redb_store::RedbStore;
 use super::{FORMAT, FolderError, OpenError, key};
 use crate::chain::NetworkParams;
 use crate::types::{AccountName, Address, PeerId, SecretKey};
