@@ -67,7 +67,8 @@ impl RedbStore {
     /// Writes batches in one atomic step, and returns when the disk has them.
     ///
     /// # Errors
-    /// [`StoreError`]; then nothing of them is there, and [`RedbStore::reopen`] comes before the next commit.
+    /// [`StoreError`]; then readers see nothing of them, and [`RedbStore::reopen`] comes before the next commit. Were the
+    /// disk to fail in the very last write, they may be there, all of them, after the reopening.
     pub fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
         self.with(|open| {
             if identity(&self.0.path) != open.identity {
