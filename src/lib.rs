@@ -3,5 +3,6 @@
 pub mod chain;
 pub mod engine;
 pub mod miner;
+pub mod store;
 pub mod types;
 pub mod wire;
