@@ -2,5 +2,6 @@
 
 pub mod chain;
 pub mod engine;
+pub mod net;
 pub mod types;
 pub mod wire;
