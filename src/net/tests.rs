@@ -40,6 +40,7 @@ fn config(seed: u8, network_id: NetworkId) -> NetConfig {
     }
 }
 
+#[expect(clippy::result_large_err, reason = "the fact is given back as it came")]
 fn launch(config: &NetConfig) -> Result<(NetHandle, mpsc::Sender<NetOrder>, mpsc::Receiver<NetFact>), NetError> {
     let (orders, receiver) = mpsc::channel(64);
     let (sink, facts) = mpsc::channel(256);
@@ -388,14 +389,12 @@ async fn the_cable_can_be_pulled_and_plugged_in_again_on_the_same_port() {
     b.order(NetOrder::Enable(false)).await;
     a.disconnected(b.id()).await;
     let (mut gone, mut closed) = (false, false);
-    while !(gone && closed) {
-        b.expect("end", |fact| match fact {
-            NetFact::Disconnected { .. } => Some(gone = true),
-            NetFact::NotListening(_) => Some(closed = true),
-            _ => None,
-        })
-        .await;
-    }
+    b.expect("end", |fact| {
+        gone |= matches!(fact, NetFact::Disconnected { .. });
+        closed |= matches!(fact, NetFact::NotListening(_));
+        (gone && closed).then_some(())
+    })
+    .await;
     b.dial(&a).await;
     b.expect("refusal", |fact| {
         matches!(fact, NetFact::DialFailed { .. }).then_some(())
@@ -455,6 +454,7 @@ async fn a_banned_peer_is_closed_and_refused_until_it_is_allowed_again() {
 }
 
 const INSIDE: &str = "LANCHAIN_TEST_INSIDE_NAMESPACE";
+const FOUND: &str = "all found each other";
 const SCRIPT: &str = "ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.77.0.1/24 dev v0 \
                       && ip link set v0 up && ip link set v1 up && ip route add default dev v0 && exec \"$@\"";
 
@@ -478,7 +478,14 @@ fn three_nodes_find_each_other_by_mdns_in_a_namespace_of_their_own() {
         .env(INSIDE, "1")
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{told}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let result = told.lines().find_map(|line| line.find(FOUND).map(|at| &line[at..]));
+    println!("{}", result.expect("the test ran inside"));
 }
 
 fn inside_namespace() {
@@ -508,6 +515,6 @@ fn inside_namespace() {
             // The handle stays: the others must be answered.
             std::mem::forget((handle, orders, facts));
         }
-        println!("all found each other after {} ms", began.elapsed().as_millis());
+        println!("{FOUND} after {} ms", began.elapsed().as_millis());
     });
 }
