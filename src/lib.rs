@@ -4,5 +4,6 @@ pub mod chain;
 pub mod engine;
 pub mod miner;
 pub mod store;
+pub mod net;
 pub mod types;
 pub mod wire;

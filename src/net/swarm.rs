@@ -1,0 +1,388 @@
+//! The network's task: carries out orders, turns libp2p's events into facts.
+//!
+//! Promises: it waits for nobody; a peer is `Connected` only after identify has confirmed its network and version, and
+//! `Disconnected` after its last connection; every dial ends in `Connected` or `DialFailed`.
+//! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`.
+
+mod events;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identity, noise, tcp, yamux};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::behaviour::{Node, protocol_version, topic};
+use super::codec::Raw;
+use super::discovery::Discovery;
+use super::exchange::Exchange;
+use super::listen::Listeners;
+use super::outbox::Outbox;
+use super::peers::{Due, Peers, Standing};
+use super::verdicts::Verdicts;
+use super::{FactSink, NetConfig, NetError};
+use crate::engine::{FoundBy, NetFact, NetOrder, Verdict};
+use crate::types::{Address, NetworkId};
+use crate::wire::{Request, Response, Topic};
+
+/// Connections are kept by this node's own rules; libp2p's idle timer is set out of reach.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// TCP and handshake together, on a network with a second of delay each way.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams of one connection. Honest peers use up to sixteen at once: four requests each way and two each of gossip,
+/// ping and identify; one stream above the limit would end the whole connection.
+const STREAMS_MAX: usize = 32;
+/// How often time is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Records from discovery that wait for the task.
+const FOUND_MAX: usize = 256;
+/// Refused peers that are remembered.
+const BANNED_MAX: usize = 4096;
+/// How long fresh announcements have to leave at the stop, and how long connections have to close then.
+const FLUSH: Duration = Duration::from_millis(300);
+const CLOSE: Duration = Duration::from_millis(700);
+
+/// A dial under way.
+#[derive(Debug)]
+struct Dial {
+    peer: Option<PeerId>,
+    addresses: Vec<Address>,
+}
+
+/// The task's state.
+pub(super) struct Task {
+    swarm: Swarm<Node>,
+    orders: mpsc::Receiver<NetOrder>,
+    outbox: Outbox,
+    network: NetworkId,
+    version: String,
+    enabled: bool,
+    listeners: Listeners,
+    peers: Peers,
+    dials: BTreeMap<ConnectionId, Dial>,
+    verdicts: Verdicts,
+    exchange: Exchange,
+    mdns: bool,
+    discovery: Option<Discovery>,
+    found: mpsc::Receiver<(PeerId, Address)>,
+    finder: mpsc::Sender<(PeerId, Address)>,
+}
+
+fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
+    let setup = |error: &dyn core::fmt::Display| NetError::Setup(error.to_string());
+    let mut seed = config.key.seed();
+    let key = identity::Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| setup(&error))?;
+    let node = Node::new(&key, &config.network_id)?;
+    let muxer = || {
+        let mut muxer = yamux::Config::default();
+        muxer.set_max_num_streams(STREAMS_MAX);
+        muxer
+    };
+    let builder = SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, muxer)
+        .map_err(|error| setup(&error))?;
+    #[cfg(feature = "quic")]
+    let builder = builder.with_quic();
+    let builder = match builder.with_behaviour(|_| node) {
+        Ok(builder) => builder,
+        Err(never) => match never {},
+    };
+    Ok(builder
+        .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .with_connection_timeout(DIAL_TIMEOUT)
+        .build())
+}
+
+impl Task {
+    /// Sets the protocols up and listens.
+    pub(super) fn new(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<Self, NetError> {
+        let mut swarm = build(config)?;
+        let mut listeners = Listeners::new(config);
+        listeners.open(&mut swarm)?;
+        let (finder, found) = mpsc::channel(FOUND_MAX);
+        let mut task = Self {
+            peers: Peers::new(*swarm.local_peer_id()),
+            swarm,
+            orders,
+            outbox: Outbox::new(facts),
+            network: config.network_id,
+            version: protocol_version(&config.network_id),
+            enabled: true,
+            listeners,
+            dials: BTreeMap::new(),
+            verdicts: Verdicts::default(),
+            exchange: Exchange::default(),
+            mdns: config.mdns,
+            discovery: None,
+            found,
+            finder,
+        };
+        task.start_discovery();
+        Ok(task)
+    }
+
+    /// This node's PeerId.
+    pub(super) fn peer_id(&self) -> PeerId {
+        *self.swarm.local_peer_id()
+    }
+
+    /// Runs until the orders end.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.carry_out(order),
+                    None => break,
+                },
+                event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
+                Some((peer, address)) = self.found.recv(), if self.enabled => self.discovered(peer, address),
+                _ = tick.tick() => self.tick(Instant::now()),
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Lets announcements leave, then closes every connection.
+    async fn stop(mut self) {
+        self.discovery = None;
+        self.listeners.close(&mut self.swarm);
+        if !self.peers.ids().is_empty() {
+            self.drive(FLUSH, |_| false).await;
+        }
+        self.disconnect_all("this node stops");
+        self.drive(CLOSE, |task| task.peers.ids().is_empty()).await;
+    }
+
+    async fn drive(&mut self, time: Duration, until: impl Fn(&Self) -> bool) {
+        let end = tokio::time::sleep(time);
+        tokio::pin!(end);
+        while !until(self) {
+            tokio::select! {
+                () = &mut end => return,
+                event = self.swarm.select_next_some() => self.happened(event),
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.outbox.flush();
+        while let Some(message) = self.verdicts.lapsed(now) {
+            self.report(&message.id, &message.source, Verdict::Ignore);
+        }
+        for due in self.peers.due(now) {
+            match due {
+                Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
+                Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
+                Due::Spare(connection) => {
+                    self.swarm.close_connection(connection);
+                }
+            }
+        }
+        if self.enabled && self.listeners.is_incomplete() {
+            // The port may still be held by the listener that is just being closed; the next tick tries again.
+            if let Err(error) = self.listeners.open(&mut self.swarm) {
+                tracing::debug!(target: "net", %error, "cannot listen again yet");
+            }
+        }
+    }
+
+    // ---- orders ----
+
+    fn carry_out(&mut self, order: NetOrder) {
+        match order {
+            NetOrder::Dial { peer, addresses } => self.dial(peer, addresses),
+            NetOrder::Disconnect { peer } => self.disconnect(peer, "disconnected by this node"),
+            NetOrder::Ban { peer, banned } => self.ban(peer, banned),
+            NetOrder::Publish { topic, bytes } => self.publish(topic, bytes),
+            NetOrder::Verdict { token, verdict } => {
+                if let Some(message) = self.verdicts.take(token) {
+                    self.report(&message.id, &message.source, verdict);
+                }
+            }
+            NetOrder::Request { id, peer, request } => self.request(id, peer, &request),
+            NetOrder::Answer { token, response } => self.answer(token, &response),
+            NetOrder::Enable(true) => self.enable(),
+            NetOrder::Enable(false) => self.disable(),
+        }
+    }
+
+    fn dial(&mut self, peer: Option<PeerId>, addresses: Vec<Address>) {
+        let multiaddrs: Vec<Multiaddr> = addresses
+            .iter()
+            .filter_map(|known| known.as_str().parse().ok())
+            .collect();
+        if !self.enabled {
+            return self.dial_failed(peer, addresses, "the network is off".into(), false);
+        }
+        let Some(peer) = peer else {
+            for (address, known) in multiaddrs.into_iter().zip(addresses) {
+                let opts = DialOpts::unknown_peer_id().address(address).allocate_new_port();
+                self.dial_with(opts.build(), None, vec![known]);
+            }
+            return;
+        };
+        if let Some(connected) = self.peers.get_mut(&peer) {
+            match connected.standing {
+                // Its outcome comes when identify has spoken.
+                Standing::Unconfirmed => connected.wanted = true,
+                Standing::Confirmed => self.dial_failed(Some(peer), addresses, "already connected".into(), false),
+                Standing::Foreign { .. } => self.dial_failed(Some(peer), addresses, "of another network".into(), true),
+            }
+            return;
+        }
+        let opts = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(multiaddrs)
+            .allocate_new_port();
+        self.dial_with(opts.build(), Some(peer), addresses);
+    }
+
+    fn dial_with(&mut self, opts: DialOpts, peer: Option<PeerId>, addresses: Vec<Address>) {
+        let connection = opts.connection_id();
+        match self.swarm.dial(opts) {
+            Ok(()) => {
+                self.dials.insert(connection, Dial { peer, addresses });
+            }
+            // An earlier dial of the same peer is under way: its outcome is this one's, too.
+            Err(DialError::DialPeerConditionFalse(_)) => {}
+            Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), false),
+        }
+    }
+
+    fn dial_failed(&mut self, peer: Option<PeerId>, addresses: Vec<Address>, reason: String, other_network: bool) {
+        self.outbox.keep(NetFact::DialFailed {
+            peer,
+            addresses,
+            reason,
+            other_network,
+        });
+    }
+
+    fn disconnect(&mut self, peer: PeerId, reason: &'static str) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.reason = Some(reason);
+        }
+        // An error says that it is not connected, which is what was asked for.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn disconnect_all(&mut self, reason: &'static str) {
+        for peer in self.peers.ids() {
+            self.disconnect(peer, reason);
+        }
+    }
+
+    fn ban(&mut self, peer: PeerId, banned: bool) {
+        let blocked = &mut self.swarm.behaviour_mut().blocked;
+        if !banned {
+            blocked.unblock_peer(peer);
+            return;
+        }
+        if blocked.blocked_peers().len() >= BANNED_MAX
+            && let Some(any) = blocked.blocked_peers().iter().next().copied()
+        {
+            blocked.unblock_peer(any);
+        }
+        blocked.block_peer(peer);
+        self.disconnect(peer, "refused by this node");
+    }
+
+    fn publish(&mut self, kind: Topic, bytes: Vec<u8>) {
+        let topic = topic(&self.network, kind);
+        if let Err(error) = self.swarm.behaviour_mut().gossip.publish(topic, bytes) {
+            // Gossip is never trusted for delivery: `Status` brings what this misses.
+            tracing::debug!(target: "net", ?kind, %error, "not published");
+        }
+    }
+
+    fn request(&mut self, id: u64, peer: PeerId, request: &Request) {
+        if !self.peers.is_confirmed(&peer) {
+            let response = None;
+            return self.outbox.keep(NetFact::Response { id, peer, response });
+        }
+        let sync = &mut self.swarm.behaviour_mut().sync;
+        let sent = sync.send_request(&peer, Raw::Whole(request.encode()));
+        self.exchange.asked(sent, id);
+    }
+
+    fn answer(&mut self, token: u64, response: &Response) {
+        if let Some((channel, bytes)) = self.exchange.answer(token, response) {
+            // An error says that the peer no longer waits; `InboundFailure` has told so.
+            let _ = self.swarm.behaviour_mut().sync.send_response(channel, bytes);
+        }
+    }
+
+    fn enable(&mut self) {
+        if self.enabled {
+            return;
+        }
+        self.enabled = true;
+        self.start_discovery();
+        self.tick(Instant::now());
+    }
+
+    fn disable(&mut self) {
+        self.enabled = false;
+        self.discovery = None;
+        while self.found.try_recv().is_ok() {}
+        self.listeners.close(&mut self.swarm);
+        self.disconnect_all("the network is off");
+    }
+
+    // ---- discovery ----
+
+    fn start_discovery(&mut self) {
+        if !self.mdns {
+            return;
+        }
+        match Discovery::start(self.peer_id(), self.finder.clone()) {
+            Ok(discovery) => self.discovery = Some(discovery),
+            Err(error) => tracing::warn!(target: "net", %error, "no discovery on this machine, use --peer or dial"),
+        }
+        self.tell_discovery();
+    }
+
+    fn tell_discovery(&self) {
+        if let Some(discovery) = &self.discovery {
+            discovery.set_addresses(self.swarm.listeners().cloned().collect());
+        }
+    }
+
+    fn discovered(&mut self, peer: PeerId, address: Address) {
+        let by = FoundBy::Mdns;
+        // It is told again in ten seconds.
+        self.outbox.offer(NetFact::Found { peer, address, by });
+    }
+}
+
+/// Why a dial failed, in a few words.
+fn dial_reason(error: &DialError) -> String {
+    match error {
+        DialError::LocalPeerId { .. } => "that is this node itself".into(),
+        DialError::NoAddresses => "no address is known".into(),
+        DialError::WrongPeerId { obtained, .. } => format!("another node is there: {obtained}"),
+        DialError::Denied { cause } => format!("refused by this node: {cause}"),
+        DialError::Transport(errors) => errors
+            .iter()
+            .map(|(_, error)| innermost(error))
+            .next()
+            .unwrap_or_else(|| "no address could be tried".into()),
+        DialError::DialPeerConditionFalse(_) => "a dial is under way".into(),
+        DialError::Aborted => "given up".into(),
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
