@@ -1,0 +1,6 @@
+//! The three views of one result: a JSON line, words for people, and the same for events.
+//!
+//! Spec: `proto-notes/events.md`.
+
+pub use super::human::{Narrator, escape, human_error, human_event, human_help, human_reply};
+pub use super::json::{HelpReply, QuitReply, events_dropped, json_event, json_reply};
