@@ -1,15 +1,12 @@
-//! Replies and events in words for people: the ancestor's (index = height, proof = nonce).
+//! Replies in words for people: the ancestor's (index = height, proof = nonce).
 //!
-//! Promises: an event is one line, except the banner; no control character that a peer sent is written as it is.
+//! Promises: no control character that a peer sent is written as it is. Elsewhere: events (`console::narrate`).
 //! Spec: `proto-notes/events.md`, "In words".
 
-use core::fmt::Write;
-use std::collections::BTreeMap;
-
-use crate::engine::event::{Direction, FoundBy, Source};
+use crate::engine::event::FoundBy;
 use crate::engine::reply::{BlockView, PeerView, Status, TipView, TxStatus, TxView};
-use crate::engine::{CommandError, Event, Reply};
-use crate::types::AccountName;
+use crate::engine::{CommandError, Reply};
+use core::fmt::Write;
 
 /// Digits of a hash that people see; 16 zero bits leave 8 that differ.
 const HASH_DIGITS: usize = 12;
@@ -17,8 +14,6 @@ const HASH_DIGITS: usize = 12;
 const PEER_DIGITS: usize = 8;
 /// Characters of a text of a peer that people see.
 const FOREIGN_MAX: usize = 200;
-/// Names of peers that are remembered for the log; more than can be connected.
-const NAMES_MAX: usize = 256;
 
 /// The text with every character replaced that would move a cursor, hide or reorder others.
 #[must_use]
@@ -41,17 +36,17 @@ fn is_harmful(c: char) -> bool {
 }
 
 /// A text that a peer chose: escaped, and not longer than a few lines.
-fn foreign(text: &str) -> String {
+pub(super) fn foreign(text: &str) -> String {
     escape(&text.chars().take(FOREIGN_MAX).collect::<String>())
 }
 
 /// The first digits of a hash.
-fn short(hash: &impl ToString) -> String {
+pub(super) fn short(hash: &impl ToString) -> String {
     hash.to_string().chars().take(HASH_DIGITS).collect()
 }
 
 /// The last characters of a PeerId.
-fn short_peer(peer: &str) -> String {
+pub(super) fn short_peer(peer: &str) -> String {
     let safe = foreign(peer);
     let count = safe.chars().count();
     if count <= PEER_DIGITS {
@@ -61,7 +56,7 @@ fn short_peer(peer: &str) -> String {
 }
 
 /// A name as it is, a PeerId short.
-fn short_account(account: &str) -> String {
+pub(super) fn short_account(account: &str) -> String {
     if account.len() > crate::types::account::NAME_MAX_BYTES {
         short_peer(account)
     } else {
@@ -69,7 +64,7 @@ fn short_account(account: &str) -> String {
     }
 }
 
-fn coins(count: impl Into<i128>) -> String {
+pub(super) fn coins(count: impl Into<i128>) -> String {
     let count = count.into();
     if count == 1 {
         "1 coin".to_owned()
@@ -79,7 +74,7 @@ fn coins(count: impl Into<i128>) -> String {
 }
 
 /// "1 block", "2 blocks"
-fn many(count: impl TryInto<u64>, what: &str) -> String {
+pub(super) fn many(count: impl TryInto<u64>, what: &str) -> String {
     let count: u64 = count.try_into().unwrap_or(u64::MAX);
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {what}{s}")
@@ -391,235 +386,13 @@ pub fn banner(status: &Status) -> String {
     text.trim_end_matches('\n').to_owned()
 }
 
-const fn found_by(by: FoundBy) -> &'static str {
+pub(super) const fn found_by(by: FoundBy) -> &'static str {
     match by {
         FoundBy::Mdns => "found by multicast DNS",
         FoundBy::Sibling => "found on this machine",
         FoundBy::Manual => "added by hand",
         FoundBy::Remembered => "known from before",
         FoundBy::Inbound => "it called us",
-    }
-}
-
-/// An event in words, without knowledge of earlier ones.
-#[must_use]
-pub fn human_event(event: &Event) -> Option<String> {
-    Narrator::default().tell(event)
-}
-
-/// Tells events in words and calls peers by the names they gave themselves.
-#[derive(Clone, Debug, Default)]
-pub struct Narrator {
-    names: BTreeMap<String, String>,
-}
-
-impl Narrator {
-    /// One line for the log; none for an event that only programs need.
-    pub fn tell(&mut self, event: &Event) -> Option<String> {
-        let told = match event {
-            Event::Started(status) => banner(status),
-            Event::PeerFound { .. }
-            | Event::PeerConnected { .. }
-            | Event::PeerDisconnected { .. }
-            | Event::SyncStarted { .. }
-            | Event::SyncProgress { .. }
-            | Event::SyncFinished { .. } => self.peer_event(event)?,
-            Event::TransactionAccepted { .. } | Event::TransactionRejected { .. } => self.transaction_event(event)?,
-            Event::Mined { .. }
-            | Event::BlockConnected { .. }
-            | Event::BlockDisconnected { .. }
-            | Event::BlockStored { .. }
-            | Event::BlockRejected { .. }
-            | Event::Reorganized { .. } => self.block_event(event)?,
-            Event::Warning { message, .. } => format!("warning: {}", foreign(message)),
-            Event::Stopped { exit_status: 0 } => "stopped".to_owned(),
-            Event::Stopped { exit_status } => format!("stopped with status {exit_status}"),
-        };
-        Some(told)
-    }
-
-    fn remember(&mut self, peer: &str, name: Option<&str>) {
-        if let Some(name) = name
-            && self.names.len() < NAMES_MAX
-        {
-            self.names.insert(peer.to_owned(), name.to_owned());
-        }
-    }
-
-    /// "ben (…XyZ12345)" or "…XyZ12345"
-    fn peer(&self, peer: &str) -> String {
-        let id = short_peer(peer);
-        self.names
-            .get(peer)
-            .map_or_else(|| id.clone(), |name| format!("{} ({id})", foreign(name)))
-    }
-
-    fn source(&self, source: &Source) -> Option<String> {
-        match source {
-            Source::Local => None,
-            Source::Peer(peer) => Some(self.peer(&peer.to_string())),
-        }
-    }
-
-    fn from(&self, source: &Source) -> String {
-        self.source(source)
-            .map_or_else(|| " of our own".to_owned(), |peer| format!(" from {peer}"))
-    }
-
-    fn peer_event(&mut self, event: &Event) -> Option<String> {
-        let told = match event {
-            Event::PeerFound {
-                peer_id,
-                address,
-                found_by: by,
-            } => {
-                let (peer, address) = (self.peer(peer_id), foreign(address));
-                format!("peer {peer} {} at {address}", found_by(*by))
-            }
-            Event::PeerConnected {
-                peer_id,
-                name,
-                address,
-                direction,
-                ..
-            } => {
-                self.remember(peer_id, name.as_ref().map(AccountName::as_str));
-                let way = match direction {
-                    Direction::In => "it called from",
-                    Direction::Out => "we called",
-                };
-                format!("connected to {}: {way} {}", self.peer(peer_id), foreign(address))
-            }
-            Event::PeerDisconnected { peer_id, reason, .. } => {
-                let told = format!("lost {}: {}", self.peer(peer_id), foreign(reason));
-                self.names.remove(peer_id);
-                told
-            }
-            Event::SyncStarted {
-                peer_id,
-                height,
-                target_height,
-            } => {
-                let peer = self.peer(peer_id);
-                format!("fetching blocks from {peer}: from index {height} to {target_height}")
-            }
-            Event::SyncProgress {
-                peer_id,
-                height,
-                target_height,
-            } => {
-                format!(
-                    "fetching blocks from {}: index {height} of {target_height}",
-                    self.peer(peer_id)
-                )
-            }
-            Event::SyncFinished {
-                peer_id,
-                height,
-                target_height,
-            } if height >= target_height => {
-                format!("caught up with {} at index {height}", self.peer(peer_id))
-            }
-            Event::SyncFinished {
-                peer_id,
-                height,
-                target_height,
-            } => {
-                let peer = self.peer(peer_id);
-                format!("fetching blocks from {peer} ended at index {height} of {target_height}")
-            }
-            _ => return None,
-        };
-        Some(told)
-    }
-
-    fn transaction_event(&self, event: &Event) -> Option<String> {
-        match event {
-            Event::TransactionAccepted {
-                txid,
-                kind,
-                from,
-                to,
-                amount,
-                source,
-                ..
-            } => {
-                let (id, by) = (short(txid), self.from(source));
-                let from = short_account(from);
-                let to = to.as_ref().map(|to| short_account(&to.to_string())).unwrap_or_default();
-                Some(match *kind {
-                    "claim" => format!("transaction {id}{by}: {from} is claimed; waits for a block"),
-                    _ => format!(
-                        "transaction {id}{by}: {from} pays {to} {}; waits for a block",
-                        coins(*amount)
-                    ),
-                })
-            }
-            Event::TransactionRejected {
-                txid, message, source, ..
-            } => {
-                let id = txid.as_ref().map_or_else(|| "that cannot be read".to_owned(), short);
-                Some(format!(
-                    "transaction {id}{} refused: {}",
-                    self.from(source),
-                    foreign(message)
-                ))
-            }
-            _ => None,
-        }
-    }
-
-    fn block_event(&self, event: &Event) -> Option<String> {
-        let told = match event {
-            Event::Mined { hash, height } => format!("New Block Forged: index {height}, hash {}", short(hash)),
-            Event::BlockConnected {
-                hash,
-                height,
-                transactions,
-                source,
-                ..
-            } => {
-                let (hash, by) = (short(hash), self.from(source));
-                let count = many(*transactions, "transaction");
-                format!("block {height}{by} added to the chain: hash {hash}, {count}")
-            }
-            Event::BlockDisconnected { hash, height } => {
-                format!("block {height} taken out of the chain: hash {}", short(hash))
-            }
-            Event::BlockStored {
-                hash, height, source, ..
-            } => {
-                let (hash, by) = (short(hash), self.from(source));
-                format!("block {height}{by} kept on a side branch: hash {hash}")
-            }
-            Event::BlockRejected {
-                hash,
-                height,
-                message,
-                source,
-                ..
-            } => {
-                let height = height.map(|height| format!(" {height}")).unwrap_or_default();
-                let hash = hash.map(|hash| format!(" (hash {})", short(&hash))).unwrap_or_default();
-                format!("block{height}{} refused{hash}: {}", self.from(source), foreign(message))
-            }
-            Event::Reorganized {
-                depth,
-                fork_height,
-                old_tip,
-                new_tip,
-                returned,
-            } => {
-                let (old, new) = (short(old_tip), short(new_tip));
-                let (out, back) = (many(*depth, "block"), many(returned.len(), "transaction"));
-                format!(
-                    "Our chain was replaced: {out} after index {fork_height} taken out, tip {old} gave way to {new}, \
-                     {back} wait again"
-                )
-            }
-            _ => return None,
-        };
-        Some(told)
     }
 }
 

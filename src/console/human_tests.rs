@@ -1,6 +1,9 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::console::narrate::{Narrator, human_event};
+use crate::engine::Event;
+use crate::engine::event::{Direction, Source};
 use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid};
 
 fn peer() -> crate::types::PeerId {

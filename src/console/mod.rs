@@ -4,10 +4,12 @@
 //! control characters. Elsewhere: what commands do (`engine`), who connects the two (`node`).
 //! Spec: `proto-notes/events.md`.
 
+pub mod complete;
 pub mod help;
 pub mod human;
 pub mod input;
 pub mod json;
+pub mod narrate;
 pub mod output;
 pub mod parse;
 pub mod prompt;

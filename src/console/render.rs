@@ -2,5 +2,6 @@
 //!
 //! Spec: `proto-notes/events.md`.
 
-pub use super::human::{Narrator, escape, human_error, human_event, human_help, human_reply};
+pub use super::human::{banner, escape, human_error, human_help, human_reply};
 pub use super::json::{HelpReply, QuitReply, events_dropped, json_event, json_reply};
+pub use super::narrate::{Narrator, human_event};
