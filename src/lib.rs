@@ -1,6 +1,8 @@
 //! lanchain: a blockchain node for the local network.
 
 pub mod chain;
+pub mod cli;
+pub mod console;
 pub mod engine;
 pub mod miner;
 pub mod store;
