@@ -43,7 +43,7 @@ pub fn run(out: &mut impl io::Write) -> io::Result<()> {
             hundredths(*rate, 1_000_000),
             hundredths(*rate, portable),
         );
-        writeln!(out, "  {name:<10} {shown:>8}   {ratio:>6} x portable{used}")?;
+        writeln!(out, "  {name:<12} {shown:>8}   {ratio:>6} x portable{used}")?;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let rate = pool_rate(threads, &rates);
