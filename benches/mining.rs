@@ -19,10 +19,7 @@ fn main() {
     let (turns, turn) = if quick { (3, 30) } else { (15, 200) };
     one_core(turns, Duration::from_millis(turn));
     let seconds = if quick { 1 } else { 10 };
-    for threads in [
-        1,
-        std::thread::available_parallelism().map_or(1, usize::from),
-    ] {
+    for threads in [1, std::thread::available_parallelism().map_or(1, usize::from)] {
         pool(threads, seconds);
     }
 }
@@ -34,14 +31,8 @@ fn one_core(turns: usize, turn: Duration) {
     ];
     contenders.extend(Kernel::available().map(contender));
     let rates = compare(&contenders, turns, turn);
-    println!(
-        "one core, median of {turns} turns of {} ms",
-        turn.as_millis()
-    );
-    println!(
-        "{:<20} {:>10} {:>14} {:>12}",
-        "", "M/s", "x whole header", "x midstate"
-    );
+    println!("one core, median of {turns} turns of {} ms", turn.as_millis());
+    println!("{:<20} {:>10} {:>14} {:>12}", "", "M/s", "x whole header", "x midstate");
     for ((name, _), rate) in contenders.iter().zip(&rates) {
         let name = if *name == "portable" {
             "portable (midstate)"
@@ -61,10 +52,7 @@ fn one_core(turns: usize, turn: Duration) {
 /// The pool on a fixed number of nonces that no hash meets.
 fn pool(threads: usize, seconds: u64) {
     let (send, done) = channel();
-    let pool = Pool::start(
-        threads,
-        Box::new(move |event| send.send(event).expect("main waits")),
-    );
+    let pool = Pool::start(threads, Box::new(move |event| send.send(event).expect("main waits")));
     let rate = compare(&[contender(Kernel::chosen())], 3, Duration::from_millis(50))[0];
     let count = rate * seconds * u64::try_from(threads).expect("a small number");
     let (begun, cpu) = (Instant::now(), cpu_seconds());

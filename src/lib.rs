@@ -5,7 +5,7 @@ pub mod cli;
 pub mod console;
 pub mod engine;
 pub mod miner;
-pub mod store;
 pub mod net;
+pub mod store;
 pub mod types;
 pub mod wire;

@@ -4,10 +4,10 @@
 //! Spec: `proto-notes/consensus.md`, `proto-notes/encoding.md`.
 
 pub mod block;
-#[cfg(test)]
-mod form_tests;
 mod branch;
 mod codes;
+#[cfg(test)]
+mod form_tests;
 pub mod header;
 pub mod ledger;
 pub mod memory_store;
@@ -20,9 +20,9 @@ mod pool_order;
 pub mod state;
 pub mod store;
 pub mod transaction;
+pub mod tree;
 #[cfg(test)]
 mod vectors;
-pub mod tree;
 
 pub use block::{Block, BlockError};
 pub use header::{Header, HeaderError};
