@@ -6,6 +6,7 @@ pub mod console;
 pub mod engine;
 pub mod miner;
 pub mod net;
+pub mod node;
 pub mod store;
 pub mod types;
 pub mod wire;

@@ -1,2 +1,33 @@
-//! The lanchain node.
-fn main() {}
+//! The lanchain node: arguments, logging, run, exit code.
+
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+
+use lanchain::cli::Args;
+use lanchain::node::{self, screen::Screen};
+use tracing_subscriber::EnvFilter;
+
+/// The system gave no thread.
+const STATUS_FAILED: u8 = 1;
+
+/// What libraries log is of interest to few; `--log libp2p=debug` shows it all the same.
+const QUIETER: &str = "libp2p=warn,multistream_select=warn,yamux=warn,netlink=warn";
+
+fn main() -> ExitCode {
+    let args = Args::from_process().unwrap_or_else(|error| error.exit());
+    let messages = channel();
+    let screen = match Screen::open(&args, messages.0.clone()) {
+        Ok(screen) => screen,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(STATUS_FAILED);
+        }
+    };
+    let log = screen.log();
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(format!("{QUIETER},{}", args.log)))
+        .with_ansi(screen.is_coloured())
+        .with_writer(move || log.clone())
+        .init();
+    ExitCode::from(node::run(&args, &screen, messages))
+}
