@@ -75,14 +75,12 @@ proptest! {
     fn undo_after_apply_is_identity(first in vec(recipe(), 0..30), second in vec(recipe(), 0..30)) {
         let params = NetworkParams::lan();
         let store = MemoryStore::new(&params);
-        let mut rewards = 0;
         let mut undos = Vec::new();
-        for recipes in [first, second] {
+        for (rewards, recipes) in (1..).zip([first, second]) {
             let before = store.copy();
             let reader = Overlay::new(store.clone());
             let mut ledger = Ledger::new(&params, &reader);
             ledger.apply(&Transaction::Reward(Reward { to: wallet(1), height: Height::new(1) })).unwrap();
-            rewards += 1;
             for recipe in recipes {
                 let _refused_or_not = ledger.apply(&cook(&params, recipe));
             }
