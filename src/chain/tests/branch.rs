@@ -133,27 +133,22 @@ fn heavier_branch_replaces_the_chain_and_the_ledger_with_it() {
 fn adv_s17_reorganisation_of_depth_100_is_one_batch() {
     let (mut chain, store) = dev();
     let params = NetworkParams::dev();
-    for block in branch(&params, &params.genesis(), 1, 100) {
-        advance(&mut chain, &block);
-    }
-    commit(&mut chain, &store);
-    let winners = branch(&params, &params.genesis(), 2, 101);
-    let (last, first) = winners.split_last().unwrap();
-    for block in first {
+    let mut rivals = [1, 2].map(|miner| (miner, branch(&params, &params.genesis(), miner, 101)));
+    // The one with the smaller hash at depth 100 is first, so that the other one wins with its last block only.
+    rivals.sort_by_key(|(_, blocks)| blocks[99].hash());
+    let [(loser, losing), (winner, winning)] = rivals;
+    for block in losing[..100].iter().chain(&winning[..100]) {
         chain.accept(block.clone(), CLOCK).unwrap();
     }
     commit(&mut chain, &store);
-    if chain.tip().hash == first[99].hash() {
-        // The other branch won at equal work already; then the switch is behind us.
-        return;
-    }
-    let switch = advance(&mut chain, last);
+    assert_eq!(chain.account(&wallet(loser)).unwrap().balance, 100);
+    let switch = advance(&mut chain, &winning[100]);
     assert_eq!((switch.disconnected.len(), switch.connected.len()), (100, 101));
     let batch = chain.take_batch().unwrap();
     assert_eq!(chain.take_batch(), None);
     assert_eq!(batch.active.len(), 101);
-    assert_eq!(chain.account(&wallet(1)).unwrap().balance, 0);
-    assert_eq!(chain.account(&wallet(2)).unwrap().balance, 101);
+    assert_eq!(chain.account(&wallet(loser)).unwrap().balance, 0);
+    assert_eq!(chain.account(&wallet(winner)).unwrap().balance, 101);
 }
 
 #[test]

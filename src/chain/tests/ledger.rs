@@ -133,7 +133,7 @@ fn coin_network_pays_only_claimed_names_and_keys() {
         height,
     });
     assert_eq!(
-        last_is_refused(&params, core::slice::from_ref(&to_nobody)).code(),
+        last_is_refused(&params, std::slice::from_ref(&to_nobody)).code(),
         "unclaimed_recipient"
     );
     let coin = [

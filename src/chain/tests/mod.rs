@@ -1,5 +1,7 @@
 //! Tests of ledger, branches and mempool, with blocks mined at the floor.
 
+#![allow(clippy::unwrap_used, reason = "a test may end where it cannot go on")]
+
 mod kit;
 
 mod branch;
