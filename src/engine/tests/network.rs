@@ -83,10 +83,10 @@ fn a_deep_fork_heals_and_the_losers_transaction_is_returned_and_mined_once() {
     assert_eq!(returned, Some((20, vec![paid])));
     world.until(10_000, |world| world.nodes[0].engine.status().pending == 1);
     world.mine(0, 2);
-    world.until(5_000, |world| world.height(1) == 32);
+    world.until(5_000, |world| world.height(1) == 34);
     for node in 0..2 {
         let mut found = 0;
-        for height in 1..=32 {
+        for height in 1..=34 {
             let block = Command::Block(crate::engine::BlockRef::Height(crate::types::Height::new(height)));
             if let Ok(Reply::Block(view)) = world.ask(node, block) {
                 found += view.transactions.iter().filter(|tx| tx.txid == paid).count();
