@@ -4,8 +4,8 @@
 //! two blocks on one parent. Mining policy: DESIGN section 2.
 //! Elsewhere: the search itself (`miner`). Spec: `proto-notes/mining.md`.
 
+use core::time::Duration;
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::advance::Offer;
 use super::commands::Running;
