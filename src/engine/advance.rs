@@ -23,6 +23,8 @@ pub(super) enum Offer {
     WrongBody(String),
     /// Against the rules for ever.
     Invalid(String),
+    /// Refused by the ledger: who keeps it on a side branch cannot know.
+    Ledger(String),
     /// Not now: its time, its parent, its weight, or our disk.
     NotNow(&'static str),
 }
@@ -71,11 +73,12 @@ impl<S: ChainStore> Engine<S> {
             AcceptError::Block(BlockError::BadMerkleRoot { .. } | BlockError::Layout(_)) => {
                 Offer::WrongBody(error.to_string())
             }
-            AcceptError::Header(_)
-            | AcceptError::Block(_)
-            | AcceptError::Ledger { .. }
-            | AcceptError::KnownInvalid(_) => Offer::Invalid(error.to_string()),
-            _ => return Offer::NotNow("low_work"),
+            AcceptError::Ledger { .. } => Offer::Ledger(error.to_string()),
+            AcceptError::Header(_) | AcceptError::Block(_) | AcceptError::KnownInvalid(_) => {
+                Offer::Invalid(error.to_string())
+            }
+
+            AcceptError::LowWork { .. } => return Offer::NotNow("low_work"),
         };
         self.reject_block(Some(hash), Some(height), error.code(), error.to_string(), source);
         offer

@@ -339,13 +339,14 @@ impl<S: ChainStore> Engine<S> {
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
             .map(|(who, _)| *who);
-        if known.is_none() {
-            match peer {
-                Some(peer) => self
-                    .dialer
-                    .found(self.now, peer, address.clone(), super::FoundBy::Manual),
-                None => self.dialer.found_address(self.now, address.clone()),
-            };
+        match known.or(peer) {
+            Some(peer) => self
+                .dialer
+                .found(self.now, peer, address.clone(), super::FoundBy::Manual),
+            None => self.dialer.found_address(self.now, address.clone()),
+        };
+        if let Some(known) = known {
+            self.dialer.connected(self.now, known, &address);
         }
         let deadline = self.after(PATIENCE_MS);
         let running = Running::Dial {

@@ -25,7 +25,11 @@ impl<S: ChainStore> Engine<S> {
         if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             return;
         }
-        if self.dialer.found(self.now, peer, address.clone(), by) {
+        let new = self.dialer.found(self.now, peer, address.clone(), by);
+        if self.peers.get(&peer).is_some() {
+            self.dialer.connected(self.now, peer, &address);
+        }
+        if new {
             self.event(Event::PeerFound {
                 peer_id: peer.to_string(),
                 address: address.with_peer(&peer),

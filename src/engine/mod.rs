@@ -24,3 +24,6 @@ pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
 pub use machine::{Config, Engine};
 pub use reply::{CommandError, Reply};
+
+#[cfg(test)]
+mod tests;

@@ -98,12 +98,22 @@ impl<S: ChainStore> Engine<S> {
             Ok(block) => block,
             Err(error) => return self.reject_gossip(peer, place, error.code(), error.to_string()),
         };
+        let on_tip = header.previous == self.chain.tip().hash;
         match self.offer(block, source) {
             Offer::Taken => Verdict::Accept,
             Offer::Known | Offer::NotNow(_) => Verdict::Ignore,
             Offer::WrongBody(reason) | Offer::Invalid(reason) => {
                 self.punish(peer, Fault::Fatal, &reason);
                 Verdict::Reject
+            }
+            Offer::Ledger(reason) if on_tip => {
+                self.punish(peer, Fault::Fatal, &reason);
+                Verdict::Reject
+            }
+            // On another branch an honest neighbour may hold it aside without having run the ledger.
+            Offer::Ledger(reason) => {
+                self.punish(peer, Fault::Limit, &reason);
+                Verdict::Ignore
             }
         }
     }
@@ -353,7 +363,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// When the pools of this node and a peer are to be compared; none if there is nothing to compare.
     pub(super) fn pool_due(&self, peer: &Peer) -> Option<Time> {
-        let status = peer.status.as_ref()?;
+        let status = peer.status.as_ref().filter(|_| !self.read_only && !self.stopping)?;
         let ours = self.pool.digest();
         let settled = peer.pool_settled == Some((status.pool_digest, ours));
         if peer.pool_run || settled || status.pool_count == 0 || status.pool_digest == ours || self.sync.is_some() {
@@ -365,9 +375,6 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn pump_pools(&mut self) {
-        if self.read_only || self.stopping {
-            return;
-        }
         let ours = self.pool.digest();
         let mut due = Vec::new();
         for (id, peer) in self.peers.iter() {
@@ -379,8 +386,8 @@ impl<S: ChainStore> Engine<S> {
         }
         let now = self.now;
         for (_, peer) in self.peers.iter_mut() {
-            if peer.status.as_ref().is_none_or(|status| status.pool_digest == ours) {
-                peer.pool_differs = peer.pool_differs.map(|_| now);
+            if peer.status.as_ref().is_some_and(|status| status.pool_digest == ours) {
+                peer.pool_differs = Some(now);
             }
         }
         for (id, ready) in due {

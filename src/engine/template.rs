@@ -4,8 +4,8 @@
 //! two blocks on one parent. Mining policy: DESIGN section 2.
 //! Elsewhere: the search itself (`miner`). Spec: `proto-notes/mining.md`.
 
+use core::time::Duration;
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use super::advance::Offer;
 use super::commands::Running;
@@ -124,6 +124,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn give_job(&mut self, counted: bool) {
+        self.mining.refresh_at = self.after(REFRESH_MS);
         let Some(job) = self.template() else { return };
         let Some(target) = job.header.bits.target(self.chain.params().halflife_ms) else {
             return;
@@ -140,7 +141,6 @@ impl<S: ChainStore> Engine<S> {
             delay_ms,
         };
         self.mining.active = true;
-        self.mining.refresh_at = self.after(REFRESH_MS);
         self.mining.jobs.push_back(job);
         if self.mining.jobs.len() > JOBS_MAX {
             self.mining.jobs.pop_front();
@@ -236,7 +236,7 @@ impl<S: ChainStore> Engine<S> {
                 self.count_mined(hash);
             }
             Offer::Known => {}
-            Offer::WrongBody(reason) | Offer::Invalid(reason) => {
+            Offer::WrongBody(reason) | Offer::Invalid(reason) | Offer::Ledger(reason) => {
                 self.mining.drop_jobs();
                 self.warn("internal", format!("an own block was refused: {reason}"));
             }
