@@ -109,6 +109,19 @@ fn balances_are_owned_or_owed() {
     assert!(balance(-5, 2).starts_with(&expected.replace("bob owns 2", "owns 2")));
 }
 
+#[test]
+fn every_control_and_hidden_character_is_escaped() {
+    let controls = (0..=0x1f)
+        .chain(0x7f..=0x9f)
+        .chain([0xad, 0x61c, 0x200b, 0x2028, 0x202e, 0x2066, 0xfeff, 0xe0041]);
+    for code in controls {
+        let c = char::from_u32(code).expect("a character");
+        assert_eq!(escape(&format!("a{c}b")), format!("a\\u{{{code:x}}}b"));
+    }
+    let plain = "alice: 5 coins, größe 10 µs, 例え, \u{1f600}";
+    assert_eq!(escape(plain), plain);
+}
+
 proptest! {
     /// Whatever a peer calls itself or says, an event stays one line without control characters.
     #[test]

@@ -5,12 +5,16 @@
 //! Spec: `proto-notes/events.md`, "Reading".
 
 use std::io::{self, Read};
+use std::time::Duration;
 
 use super::InputLine;
 use super::parse;
 
 /// The most bytes before the LF. The longest sensible command has some 200; this leaves room for comments.
 pub const LINE_MAX_BYTES: usize = 4_096;
+
+/// How long to wait for more from an input that somebody else made non-blocking.
+const EMPTY_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a line holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,7 +68,7 @@ impl<R: Read> LineReader<R> {
     /// The next line; none at the end.
     ///
     /// # Errors
-    /// What the reader reports, except an interruption, which is tried again.
+    /// What the reader reports, except an interruption and "nothing there yet", after which it is tried again.
     pub fn next_line(&mut self) -> io::Result<Option<RawLine>> {
         let mut started = false;
         loop {
@@ -95,6 +99,7 @@ impl<R: Read> LineReader<R> {
                     return Ok(size > 0);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(EMPTY_PAUSE),
                 Err(error) => {
                     self.chunk.clear();
                     return Err(error);
@@ -272,6 +277,24 @@ mod tests {
                 text("chain")
             ]
         );
+    }
+
+    #[test]
+    fn an_input_that_does_not_block_has_not_ended() {
+        struct Slow(Vec<io::Result<&'static [u8]>>);
+        impl Read for Slow {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                let bytes = self.0.pop().unwrap_or(Ok(b""))?;
+                out[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+        }
+        let later = || Err(io::ErrorKind::WouldBlock.into());
+        let again = || Err(io::ErrorKind::Interrupted.into());
+        let mut reader = LineReader::new(Slow(vec![Ok(b"ne\n"), again(), Ok(b"mi"), later()]));
+        let line = reader.next_line().expect("no error").expect("a line");
+        assert_eq!(line.content, text("mine"));
+        assert_eq!(reader.next_line().expect("no error"), None);
     }
 
     #[test]

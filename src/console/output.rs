@@ -271,8 +271,7 @@ impl Sink {
             let mut line = String::with_capacity(text.len() + 1);
             line.push_str(text);
             line.push('\n');
-            out.write_all(line.as_bytes())?;
-            out.flush()
+            write_whole(&mut out, line.as_bytes())
         };
         Self::start(limits, gap, write, on_closed)
     }
@@ -329,6 +328,28 @@ impl Sink {
         self.shared.lock().finished = true;
         self.shared.changed.notify_all();
         written
+    }
+}
+
+/// How long to wait for a reader of an output that somebody else made non-blocking.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+
+/// Writes and flushes everything; a full output that does not block is no closed one.
+fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    loop {
+        let step = if bytes.is_empty() {
+            out.flush().map(|()| None)
+        } else {
+            out.write(bytes).map(Some)
+        };
+        match step {
+            Ok(None) => return Ok(()),
+            Ok(Some(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(Some(size)) => bytes = &bytes[size..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL_PAUSE),
+            Err(error) => return Err(error),
+        }
     }
 }
 

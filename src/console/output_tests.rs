@@ -159,3 +159,43 @@ fn what_was_said_is_written_before_the_end() {
     let lines: Vec<String> = reader.try_iter().collect();
     assert_eq!((lines.len(), lines[499].as_str()), (500, "line 499\n"));
 }
+
+/// Takes three bytes at a time, and is full or interrupted in between.
+struct Stubborn {
+    turn: u8,
+    taken: Vec<u8>,
+}
+
+impl Stubborn {
+    fn turn(&mut self) -> io::Result<()> {
+        self.turn = (self.turn + 1) % 3;
+        match self.turn {
+            0 => Ok(()),
+            1 => Err(io::ErrorKind::WouldBlock.into()),
+            _ => Err(io::ErrorKind::Interrupted.into()),
+        }
+    }
+}
+
+impl Write for Stubborn {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.turn()?;
+        let size = bytes.len().min(3);
+        self.taken.extend_from_slice(&bytes[..size]);
+        Ok(size)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.turn()
+    }
+}
+
+#[test]
+fn a_full_output_that_does_not_block_is_not_closed() {
+    let mut out = Stubborn {
+        turn: 0,
+        taken: Vec::new(),
+    };
+    write_whole(&mut out, b"every byte, once").expect("never closed");
+    assert_eq!(out.taken, b"every byte, once");
+}
