@@ -98,9 +98,9 @@ fn one_core(turns: usize, turn: Duration) {
         ("sha2, whole header", Box::new(whole_header)),
     ];
     contenders.extend(Kernel::available().map(contender));
-    let rates = compare(&contenders, turns, turn);
+    let rates = compare(&contenders, turns, turn, &|| cpu_time(THREAD));
     println!(
-        "one core, median of {turns} turns of {} ms",
+        "one core, processor time, median of {turns} turns of {} ms",
         turn.as_millis()
     );
     println!(
@@ -130,16 +130,24 @@ fn pool(threads: usize, seconds: u64) {
         threads,
         Box::new(move |event| send.send(event).expect("main waits")),
     );
-    let rate = compare(&[contender(Kernel::chosen())], 3, Duration::from_millis(50))[0];
+    let rate = compare(
+        &[contender(Kernel::chosen())],
+        3,
+        Duration::from_millis(50),
+        &|| cpu_time(THREAD),
+    )[0];
     let count = rate * seconds * u64::try_from(threads).expect("a small number");
-    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    let (begun, cpu) = (Instant::now(), cpu_time(PROCESS).as_secs_f64());
     let work = Work {
         header: [0; 96],
         limit: [0; 32],
     };
     pool.mine_within(0, work, 0..=count - 1, rate / 20, Duration::ZERO);
     done.recv().expect("the job ends");
-    let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let (wall, cpu) = (
+        begun.elapsed().as_secs_f64(),
+        cpu_time(PROCESS).as_secs_f64() - cpu,
+    );
     let attempts = float(count) / 1e6;
     println!(
         "{threads} threads: {:.1} M/s by the wall, {:.1} M per processor second (wall {wall:.2} s, processor {cpu:.2} s)",
@@ -164,19 +172,27 @@ fn hex_text(count: u64) {
     }
 }
 
-/// Processor time of this process so far.
 #[cfg(unix)]
-fn cpu_seconds() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+use rustix::time::ClockId::{ProcessCPUTime as PROCESS, ThreadCPUTime as THREAD};
+
+/// Processor time so far: on a shared machine the time on the wall tells more about the others.
+#[cfg(unix)]
+fn cpu_time(clock: rustix::time::ClockId) -> Duration {
+    let time = rustix::time::clock_gettime(clock);
     let nanoseconds = u32::try_from(time.tv_nsec).expect("below a thousand million");
-    let seconds = u64::try_from(time.tv_sec).expect("positive");
-    Duration::new(seconds, nanoseconds).as_secs_f64()
+    Duration::new(u64::try_from(time.tv_sec).expect("positive"), nanoseconds)
 }
 
-/// Where we cannot ask, the column shows that.
 #[cfg(not(unix))]
-fn cpu_seconds() -> f64 {
-    f64::NAN
+const PROCESS: () = ();
+#[cfg(not(unix))]
+const THREAD: () = ();
+
+/// The time on the wall, where we have nothing better.
+#[cfg(not(unix))]
+fn cpu_time((): ()) -> Duration {
+    static BEGUN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
+    BEGUN.get_or_init(Instant::now).elapsed()
 }
 
 /// For display; counts here stay far below 2^53.
