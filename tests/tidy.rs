@@ -1,0 +1,272 @@
+//! Holds the import table of the design, the sizes of files and functions, and the presence of the documents.
+//!
+//! Promises: an arrow that points up, a clock in a pure layer or a function that no screen holds fails the build.
+//! Elsewhere: what the layers are for (`src/lib.rs`).
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file that is longer is two files.
+const FILE_MAX_LINES: usize = 600;
+/// A function fits a screen.
+const FUNCTION_MAX_LINES: usize = 70;
+
+/// Which modules of the crate a layer may name besides itself. `node` and `main` may name all.
+const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("types", &[]),
+    ("chain", &["types"]),
+    ("wire", &["types", "chain"]),
+    ("engine", &["types", "chain", "wire"]),
+    ("store", &["types", "chain"]),
+    ("miner", &["types", "chain", "engine"]),
+    ("net", &["types", "chain", "wire", "engine"]),
+    ("console", &["types", "chain", "wire", "engine"]),
+];
+
+/// Layers that no clock, thread, disk, socket or random number reaches.
+const PURE: &[&str] = &["types", "chain", "wire", "engine"];
+
+/// What pure layers never name.
+const IMPURE: &[&str] = &[
+    "tokio",
+    "libp2p",
+    "std::fs",
+    "std::thread",
+    "std::net",
+    "std::time",
+    "Instant",
+    "SystemTime",
+    "rand::",
+    "getrandom",
+    "HashMap",
+    "HashSet",
+    "Mutex",
+    "RwLock",
+    "redb",
+];
+
+/// The one pure file that may name libp2p: a PeerId is made of our key.
+const MAY_NAME_LIBP2P: &str = "src/types/key.rs";
+
+struct Source {
+    /// Path from the crate's root, with `/`.
+    path: String,
+    text: String,
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            collect(&path, found);
+        } else if path.extension().is_some_and(|ending| ending == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn sources(folders: &[&str]) -> Vec<Source> {
+    let mut paths = Vec::new();
+    for folder in folders {
+        collect(&root().join(folder), &mut paths);
+    }
+    paths.sort();
+    let read = |path: PathBuf| Source {
+        text: fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+        path: path
+            .strip_prefix(root())
+            .unwrap_or(&path)
+            .to_string_lossy()
+            .replace('\\', "/"),
+    };
+    paths.into_iter().map(read).collect()
+}
+
+/// The part of a line that is code: neither a comment nor within quotes on that line.
+fn code(line: &str) -> String {
+    let line = line.split("//").next().unwrap_or("");
+    line.split('"').step_by(2).collect::<Vec<_>>().join("\"\"")
+}
+
+/// The lines of a file before its tests, numbered from 1.
+fn production(source: &Source) -> Vec<(usize, String)> {
+    let is_test_file = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
+    let before_tests = |line: &&str| !is_test_file && line.trim_end() != "mod tests {";
+    let lines = source.text.lines().take_while(before_tests);
+    lines.enumerate().map(|(index, line)| (index + 1, code(line))).collect()
+}
+
+/// The layer of `src/x.rs` and of everything in `src/x/`.
+fn layer(path: &str) -> &str {
+    let inner = path.strip_prefix("src/").unwrap_or(path);
+    inner.split('/').next().unwrap_or(inner).trim_end_matches(".rs")
+}
+
+/// Modules of this crate that a line names: `crate::x`, also in `use crate::{x, y::z}`.
+fn named_modules(line: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for rest in line.split("crate::").skip(1) {
+        let list = rest.strip_prefix('{').and_then(|inner| inner.split('}').next());
+        let items: Vec<&str> = list.map_or_else(|| vec![rest], |inner| inner.split(',').collect());
+        for item in items {
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            names.push(item.trim().chars().take_while(|&c| is_word(c)).collect());
+        }
+    }
+    names
+}
+
+fn assert_none(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+#[test]
+fn imports_point_down() {
+    let layers: Vec<&str> = MAY_IMPORT
+        .iter()
+        .map(|(name, _)| *name)
+        .chain(["node", "cli"])
+        .collect();
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        let own = layer(&source.path);
+        let Some((_, allowed)) = MAY_IMPORT.iter().find(|(name, _)| *name == own) else {
+            continue;
+        };
+        for (number, line) in production(&source) {
+            for module in named_modules(&line) {
+                let is_layer = layers.contains(&module.as_str());
+                if is_layer && module != own && !allowed.contains(&module.as_str()) {
+                    complaints.push(format!("{}:{number}: {own} must not name {module}", source.path));
+                }
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+#[test]
+fn every_layer_has_its_row_in_the_table() {
+    let known = |name: &str| MAY_IMPORT.iter().any(|(row, _)| *row == name);
+    let free = ["main", "lib", "node", "cli"];
+    let stray: Vec<String> = sources(&["src"])
+        .iter()
+        .map(|source| layer(&source.path).to_owned())
+        .filter(|name| !known(name) && !free.contains(&name.as_str()))
+        .collect();
+    assert_none(&stray);
+}
+
+#[test]
+fn pure_layers_name_nothing_impure() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        if !PURE.contains(&layer(&source.path)) {
+            continue;
+        }
+        for (number, line) in production(&source) {
+            for word in IMPURE {
+                let excused = *word == "libp2p" && source.path == MAY_NAME_LIBP2P;
+                // "multiaddr" and "libp2p_identity" style names would contain the words: only whole paths count.
+                if !excused && names_word(&line, word) {
+                    complaints.push(format!("{}:{number}: a pure layer names {word}", source.path));
+                }
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// Whether the word stands in the line with no letter, digit or underscore directly before or after it.
+fn names_word(line: &str, word: &str) -> bool {
+    let is_inner = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    line.match_indices(word).any(|(at, _)| {
+        let before = line[..at].chars().next_back().is_some_and(is_inner);
+        let after = !word.ends_with(':') && line[at + word.len()..].chars().next().is_some_and(is_inner);
+        !before && !after
+    })
+}
+
+#[test]
+fn files_are_short() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src", "tests", "benches", "examples"]) {
+        let lines = source.text.lines().count();
+        if lines > FILE_MAX_LINES {
+            complaints.push(format!("{}: {lines} lines, at most {FILE_MAX_LINES}", source.path));
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// Where a function starts and its indentation, if the line opens one (formatted code only).
+fn opens_function(line: &str) -> Option<usize> {
+    let words = line.trim_start();
+    let before = words.split("fn ").next().filter(|before| before.len() < words.len())?;
+    let qualifiers = ["pub", "pub(crate)", "pub(super)", "const", "async", "unsafe", "extern"];
+    let is_qualifier = |word: &str| qualifiers.contains(&word);
+    before
+        .split_whitespace()
+        .all(is_qualifier)
+        .then(|| line.len() - words.len())
+}
+
+#[test]
+fn functions_fit_a_screen() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src", "tests", "benches"]) {
+        let lines: Vec<&str> = source.text.lines().collect();
+        for (start, line) in lines.iter().enumerate() {
+            let Some(indent) = opens_function(line) else { continue };
+            let closing = format!("{}}}", " ".repeat(indent));
+            let ends = |line: &&str| {
+                **line == closing || (line.ends_with(';') && line.len() - line.trim_start().len() == indent)
+            };
+            let Some(length) = lines[start..].iter().position(|line| ends(&line)) else {
+                continue;
+            };
+            if length >= FUNCTION_MAX_LINES {
+                let name = line.trim();
+                complaints.push(format!("{}:{}: {} lines: {name}", source.path, start + 1, length + 1));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+#[test]
+fn every_source_file_says_what_it_promises() {
+    let headless: Vec<String> = sources(&["src", "tests"])
+        .iter()
+        .filter(|source| !source.text.starts_with("//!"))
+        .map(|source| format!("{}: starts without a header", source.path))
+        .collect();
+    assert_none(&headless);
+}
+
+#[test]
+#[ignore = "the documents are written after the code"]
+fn documents_that_the_code_points_to_exist() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        for (index, line) in source.text.lines().enumerate() {
+            for part in line
+                .split('`')
+                .filter(|part| part.starts_with("proto-notes/") && part.ends_with(".md"))
+            {
+                if !root().join(part).is_file() {
+                    complaints.push(format!("{}:{}: {part} does not exist", source.path, index + 1));
+                }
+            }
+        }
+    }
+    if !root().join("README.md").is_file() {
+        complaints.push("README.md does not exist".into());
+    }
+    assert_none(&complaints);
+}
