@@ -1,0 +1,44 @@
+//! The two clocks: one that runs evenly for timers, and the wall's for block times.
+//!
+//! Promises: `now` never jumps; `wall` is whatever the machine believes.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::types::Time;
+
+/// An even clock, anchored at the wall's time of its creation.
+#[derive(Clone, Copy, Debug)]
+pub struct Clock {
+    anchor: Time,
+    begun: Instant,
+}
+
+impl Clock {
+    /// Starts at the wall's time.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            anchor: wall(),
+            begun: Instant::now(),
+        }
+    }
+
+    /// The anchor and what passed since.
+    #[must_use]
+    pub fn now(&self) -> Time {
+        self.anchor.plus(self.begun.elapsed())
+    }
+
+    /// How long until an instant of this clock; zero if it has come.
+    #[must_use]
+    pub fn until(&self, time: Time) -> Duration {
+        Duration::from_millis(time.since(self.now()))
+    }
+}
+
+/// Unix time in milliseconds; 1970 if the machine's clock stands before it.
+#[must_use]
+pub fn wall() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,210 @@
+//! The thread that writes batches: all that are queued go into one transaction of the database.
+//!
+//! Promises: batches reach the disk in order or not at all; after a failure nothing is written until the engine knows
+//! of it and the store was reopened.
+//! Elsewhere: the database (`store`), what waits for it (`node::outbox`).
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::inbox::Inbox;
+use crate::chain::{Batch, StoreError};
+use crate::engine::StoreFact;
+
+/// Between two attempts to reopen a store: a disk that fills up or comes back does so in seconds.
+const REOPEN_EVERY: Duration = Duration::from_secs(3);
+
+/// What the writer needs of a store.
+pub trait Disk: Send + 'static {
+    /// Writes the batches in one durable step, or nothing of them.
+    ///
+    /// # Errors
+    /// [`StoreError`] if nothing was written.
+    fn commit(&mut self, batches: &[Batch]) -> Result<(), StoreError>;
+
+    /// Opens the store anew and checks it.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be used yet.
+    fn reopen(&mut self) -> Result<(), StoreError>;
+}
+
+/// What the writer is told. Bounded by the outbox: at most its maximum in flight.
+enum Job {
+    Write(Batch),
+    /// The engine knows of the failure: what comes now is built on what the disk has.
+    Resume,
+}
+
+/// The engine's end of the writer.
+pub struct Writer {
+    jobs: Option<Sender<Job>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread. It tells the inbox what became of each batch.
+    ///
+    /// # Errors
+    /// If the system gives no thread.
+    pub fn start(disk: impl Disk, inbox: Arc<Inbox>) -> std::io::Result<Self> {
+        let (jobs, queue) = channel();
+        let thread = std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || run(disk, &queue, &inbox))?;
+        Ok(Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    /// Queues a batch.
+    pub fn write(&self, batch: Batch) {
+        self.send(Job::Write(batch));
+    }
+
+    /// After a failure: the engine has dropped what was not written.
+    pub fn resume(&self) {
+        self.send(Job::Resume);
+    }
+
+    fn send(&self, job: Job) {
+        // A writer that is gone has panicked; its end is reported as a failure by the guard in `run`.
+        if let Some(jobs) = &self.jobs {
+            jobs.send(job).unwrap_or_default();
+        }
+    }
+}
+
+impl Drop for Writer {
+    /// Waits until all that was queued is written.
+    fn drop(&mut self) {
+        self.jobs.take();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!(target: "store", "the writing thread had panicked");
+        }
+    }
+}
+
+fn run(mut disk: impl Disk, queue: &Receiver<Job>, inbox: &Inbox) {
+    while let Ok(job) = queue.recv() {
+        let batches: Vec<Batch> = std::iter::once(job).chain(queue.try_iter()).filter_map(batch_of).collect();
+        let Some(id) = batches.last().map(|batch| batch.id) else { continue };
+        match disk.commit(&batches) {
+            Ok(()) => inbox.push_disk(StoreFact::Committed { id }),
+            Err(error) => {
+                tracing::error!(target: "store", %error, "a write failed: read-only until the store is reopened");
+                inbox.push_disk(StoreFact::Failed { reason: error.to_string() });
+                if !recover(&mut disk, queue) {
+                    return;
+                }
+                inbox.push_disk(StoreFact::Reopened);
+            }
+        }
+    }
+}
+
+fn batch_of(job: Job) -> Option<Batch> {
+    match job {
+        Job::Write(batch) => Some(batch),
+        Job::Resume => None,
+    }
+}
+
+/// Drops what was queued before the engine heard of the failure, then reopens. False when the node stops.
+fn recover(disk: &mut impl Disk, queue: &Receiver<Job>) -> bool {
+    loop {
+        match queue.recv() {
+            Ok(Job::Resume) => break,
+            Ok(Job::Write(_)) => {}
+            Err(_) => return false,
+        }
+    }
+    loop {
+        match disk.reopen() {
+            Ok(()) => return true,
+            Err(error) => tracing::debug!(target: "store", %error, "the store cannot be reopened yet"),
+        }
+        // Nothing is written meanwhile: a batch that comes all the same is built on nothing.
+        match queue.recv_timeout(REOPEN_EVERY) {
+            Ok(_) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inbox::{Lanes, Taken};
+    use super::*;
+    use crate::engine::Input;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    /// Refuses the writes and reopenings that its script names, in order.
+    struct Script {
+        refuse: Vec<bool>,
+        written: Sender<u64>,
+    }
+
+    impl Disk for Script {
+        fn commit(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
+            if self.refuse.pop().unwrap_or(false) {
+                return Err(StoreError::Io("no space left".into()));
+            }
+            for batch in batches {
+                self.written.send(batch.id).unwrap();
+            }
+            Ok(())
+        }
+
+        fn reopen(&mut self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    fn start(refuse: Vec<bool>) -> (Writer, Arc<Inbox>, Receiver<u64>) {
+        let inbox = Arc::new(Inbox::default());
+        let (written, seen) = channel();
+        let writer = Writer::start(Script { refuse, written }, Arc::clone(&inbox)).unwrap();
+        (writer, inbox, seen)
+    }
+
+    fn batch(id: u64) -> Batch {
+        Batch { id, ..Batch::default() }
+    }
+
+    fn next_fact(inbox: &Inbox) -> StoreFact {
+        match inbox.take(Lanes::DiskOnly, LONG) {
+            Taken::Input(Input::Store(fact)) => fact,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn batches_are_written_in_order_and_acknowledged() {
+        let (writer, inbox, seen) = start(Vec::new());
+        for id in 1..=5 {
+            writer.write(batch(id));
+        }
+        while next_fact(&inbox) != (StoreFact::Committed { id: 5 }) {}
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn after_a_failure_nothing_is_written_until_the_engine_knows() {
+        let (writer, inbox, seen) = start(vec![true]);
+        writer.write(batch(1));
+        assert!(matches!(next_fact(&inbox), StoreFact::Failed { .. }));
+        writer.write(batch(2));
+        writer.resume();
+        assert_eq!(next_fact(&inbox), StoreFact::Reopened);
+        writer.write(batch(3));
+        assert_eq!(next_fact(&inbox), StoreFact::Committed { id: 3 });
+        assert_eq!(seen.try_iter().collect::<Vec<_>>(), [3]);
+    }
+}

@@ -1,0 +1,62 @@
+//! Stops of every kind: what was acknowledged is there afterwards.
+
+use std::time::Duration;
+
+use crate::harness::Node;
+
+#[test]
+fn restart_keeps_key_chain_and_pool() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut node = Node::in_folder(folder.path());
+    let peer_id = node.ok("status")["peer_id"].clone();
+    node.ok("tx alice bob 5");
+    node.ok("mine 3");
+    let pending = node.ok("tx alice carol 2")["txid"].clone();
+    let tip = node.ok("status")["tip"].clone();
+    assert_eq!(node.stop().code(), Some(0));
+
+    let mut again = Node::in_folder(folder.path());
+    let status = again.ok("status");
+    assert_eq!(status["peer_id"], peer_id);
+    assert_eq!(status["tip"], tip);
+    assert_eq!(status["height"], 3);
+    assert_eq!(again.ok("pending")["transactions"][0]["txid"], pending);
+    assert_eq!(again.ok("balance bob")["balance"], 5);
+}
+
+#[test]
+fn kill_loses_no_acknowledged_block_or_transaction() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut acknowledged_height = 0;
+    let mut payments = Vec::new();
+    for round in 0..4_u64 {
+        let mut node = Node::in_folder(folder.path());
+        let status = node.ok("status");
+        let height = status["height"].as_u64().expect("a height");
+        assert!(height >= acknowledged_height, "{height} < {acknowledged_height}");
+        for txid in &payments {
+            let known = node.ok(&format!("transaction {txid}"));
+            assert_ne!(known["status"], "dropped", "{known}");
+        }
+        payments.push(node.ok("tx alice bob 1")["txid"].as_str().expect("a txid").to_owned());
+        node.ok("mine 2");
+        payments.push(node.ok("tx alice carol 1")["txid"].as_str().expect("a txid").to_owned());
+        acknowledged_height = node.ok("status")["height"].as_u64().expect("a height");
+        // In the middle of whatever comes next.
+        node.write("mine 1000");
+        std::thread::sleep(Duration::from_millis(50 * round));
+        node.kill();
+    }
+}
+
+#[test]
+fn temporary_folder_is_gone_after_the_stop() {
+    let node = Node::alone();
+    let folder = node.wait_event("started", |_| true)["data_dir"]
+        .as_str()
+        .expect("a path")
+        .to_owned();
+    assert!(std::path::Path::new(&folder).is_dir(), "{folder}");
+    assert_eq!(node.stop().code(), Some(0));
+    assert!(!std::path::Path::new(&folder).exists(), "{folder}");
+}

@@ -1,0 +1,10 @@
+//! Tests of whole processes: the real binary, real pipes, real sockets inside network namespaces.
+//!
+//! Promises: no test touches the network of the machine; waiting always has a deadline and a condition.
+
+mod contract;
+mod crash;
+mod discovery;
+mod fork;
+mod harness;
+mod namespace;
