@@ -5,11 +5,13 @@
 //! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
 
 pub mod command;
+pub mod core;
 pub mod event;
 pub mod io;
 pub mod reply;
 
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand};
+pub use core::{Config, Engine};
 pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
 pub use reply::{CommandError, Reply};
