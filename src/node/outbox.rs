@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::chain::Batch;
-use crate::engine::{CommandError, Output};
+use crate::engine::{CommandError, NetOrder, Output};
+use crate::wire::Response;
 
 /// Batches that may wait for the disk. Then the engine waits too: memory is bounded, and the disk is the bottleneck.
 pub const IN_FLIGHT_MAX: usize = 64;
@@ -72,14 +73,11 @@ impl Outbox {
     /// Nothing that waits will reach the disk: only answers leave, as refusals.
     pub fn failed(&mut self) -> Vec<Output> {
         self.in_flight = 0;
-        let refused = |held| match held {
-            Held::Output(Output::Reply { id, .. }) => Some(Output::Reply {
-                id,
-                result: Err(read_only()),
-            }),
-            Held::Output(_) | Held::Barrier(_) => None,
+        let output = |held| match held {
+            Held::Output(output) => Some(output),
+            Held::Barrier(_) => None,
         };
-        self.held.drain(..).filter_map(refused).collect()
+        self.held.drain(..).filter_map(output).filter_map(refusal).collect()
     }
 
     /// Whether the engine must wait for the disk before it goes on.
@@ -92,6 +90,21 @@ impl Outbox {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.held.is_empty()
+    }
+}
+
+/// What is left of an order whose batch was not written: whoever waits for an answer gets one.
+fn refusal(output: Output) -> Option<Output> {
+    match output {
+        Output::Reply { id, .. } => Some(Output::Reply {
+            id,
+            result: Err(read_only()),
+        }),
+        Output::Net(NetOrder::Answer { token, .. }) => Some(Output::Net(NetOrder::Answer {
+            token,
+            response: Response::Busy,
+        })),
+        Output::Net(_) | Output::Miner(_) | Output::Commit(_) | Output::Event(_) => None,
     }
 }
 

@@ -1,0 +1,115 @@
+//! The AVX2 kernel: 8 lanes; a rotation is two shifts and an or.
+//!
+//! Promises: as [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`).
+
+#![allow(unsafe_code)]
+#![allow(
+    clippy::as_conversions,
+    reason = "vector lanes are i32 by convention, without a meaning"
+)]
+
+use super::lanes::{lane_kernel, unroll};
+use super::prepared::{K, Prepared};
+use core::arch::x86_64::*;
+
+/// Can this processor run it?
+pub(super) fn is_available() -> bool {
+    is_x86_feature_detected!("avx2")
+}
+
+/// See [`super::Kernel::scan`].
+pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
+    assert!(is_available(), "AVX2 is missing");
+    // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
+    unsafe { scan_lanes(prepared, first, last) }
+}
+
+lane_kernel!("avx2", __m256i, 8);
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn splat(word: u32) -> __m256i {
+    _mm256_set1_epi32(word as i32)
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn first_lanes() -> __m256i {
+    _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)
+}
+
+/// AVX2 compares only signed numbers, so the minimum tells: it is the word itself if not above.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn not_above(words: __m256i, limit: __m256i) -> u32 {
+    let same = _mm256_cmpeq_epi32(_mm256_min_epu32(words, limit), words);
+    _mm256_movemask_ps(_mm256_castsi256_ps(same)) as u32
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn add(x: __m256i, y: __m256i) -> __m256i {
+    _mm256_add_epi32(x, y)
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn xor(x: __m256i, y: __m256i) -> __m256i {
+    _mm256_xor_si256(x, y)
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn choice(e: __m256i, f: __m256i, g: __m256i) -> __m256i {
+    xor(g, _mm256_and_si256(e, xor(f, g)))
+}
+
+/// `a ^ b` is the next round's `b ^ c`: the compiler keeps it, so a round costs three operations.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn majority(a: __m256i, b: __m256i, c: __m256i) -> __m256i {
+    xor(b, _mm256_and_si256(xor(a, b), xor(b, c)))
+}
+
+/// A rotation to the right by `RIGHT`; `LEFT` is 32 minus it.
+#[target_feature(enable = "avx2")]
+#[inline]
+fn rotate<const RIGHT: i32, const LEFT: i32>(x: __m256i) -> __m256i {
+    xor(_mm256_srli_epi32::<RIGHT>(x), _mm256_slli_epi32::<LEFT>(x))
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn big_0(x: __m256i) -> __m256i {
+    xor(
+        xor(rotate::<2, 30>(x), rotate::<13, 19>(x)),
+        rotate::<22, 10>(x),
+    )
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn big_1(x: __m256i) -> __m256i {
+    xor(
+        xor(rotate::<6, 26>(x), rotate::<11, 21>(x)),
+        rotate::<25, 7>(x),
+    )
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn small_0(x: __m256i) -> __m256i {
+    xor(
+        xor(rotate::<7, 25>(x), rotate::<18, 14>(x)),
+        _mm256_srli_epi32::<3>(x),
+    )
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn small_1(x: __m256i) -> __m256i {
+    xor(
+        xor(rotate::<17, 15>(x), rotate::<19, 13>(x)),
+        _mm256_srli_epi32::<10>(x),
+    )
+}

@@ -1,0 +1,280 @@
+//! Mining threads: one job at a time, divided among all of them.
+//!
+//! Promises: a new job stops the one before it within a millisecond of search time; each job ends in at
+//! most one event; no two threads try the same nonce of a job; idle threads sleep; the callback runs
+//! without any lock of the pool held, so it may call the pool.
+//! Elsewhere: one range (`search`), which nonces belong to whom (`span`), the average (`rate`), what to
+//! mine next when a job is exhausted: a later time and its bits (the engine's template).
+
+use super::Work;
+use super::priority;
+use super::rate::Rate;
+use super::search::{Outcome, search};
+use super::span::Span;
+use core::ops::RangeInclusive;
+use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Nonces between two entries into the hash rate: some milliseconds with any kernel.
+const SLICE: u64 = 1 << 18;
+
+/// How a job ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PoolEvent {
+    /// A nonce meets the limit.
+    Found {
+        /// The job's number.
+        job: u64,
+        /// The nonce.
+        nonce: u64,
+    },
+    /// Every nonce was tried: the job needs another time.
+    Exhausted {
+        /// The job's number.
+        job: u64,
+    },
+}
+
+/// Who hears of the end of a job.
+type OnEvent = Box<dyn Fn(PoolEvent) + Send + Sync>;
+
+/// A set of mining threads. Dropping it stops and joins them.
+pub struct Pool {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// What the threads and the owner both see.
+struct Shared {
+    slot: Mutex<Slot>,
+    wake: Condvar,
+    rate: Mutex<Rate>,
+    on_event: OnEvent,
+}
+
+/// The present job, if any, and how many there were.
+#[derive(Default)]
+struct Slot {
+    job: Option<Arc<Job>>,
+    generation: u64,
+    closing: bool,
+}
+
+/// One job, shared by the threads that search it.
+struct Job {
+    number: u64,
+    work: Work,
+    span: Span,
+    threads: usize,
+    not_before: Instant,
+    cancel: AtomicBool,
+    /// An event was sent.
+    settled: AtomicBool,
+    /// Threads that have not yet tried all their ranges.
+    unfinished: AtomicUsize,
+}
+
+impl Pool {
+    /// Starts `threads` (at least one) idle threads. `on_event` is called from mining threads.
+    pub fn start(threads: usize, on_event: OnEvent) -> Pool {
+        let shared = Arc::new(Shared {
+            slot: Mutex::default(),
+            wake: Condvar::new(),
+            rate: Mutex::new(Rate::new()),
+            on_event,
+        });
+        let spawn = |index: usize| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name(format!("miner-{index}"))
+                .spawn(move || shared.run_thread(index))
+        };
+        let mut started = Vec::new();
+        for index in 0..threads.max(1) {
+            match spawn(index) {
+                Ok(handle) => started.push(handle),
+                Err(error) => {
+                    let started = started.len();
+                    tracing::warn!(target: "miner", started, %error, "fewer mining threads than wanted");
+                    break;
+                }
+            }
+        }
+        Pool {
+            shared,
+            threads: started,
+        }
+    }
+
+    /// Replaces whatever is searched by this job, after `delay` (zero: at once).
+    ///
+    /// The search begins at the nonce in the header, to be exact at the first one with the same high
+    /// half, and goes round the whole 64-bit space. A job that is replaced while one of its threads
+    /// reports may still send its event: compare the number.
+    pub fn mine(&self, job: u64, work: Work, delay: Duration) {
+        let [.., a, b, c, d, e, f, g, h] = work.header;
+        let start = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+        self.replace(job, work, Span::all(start), delay);
+    }
+
+    /// As [`Pool::mine`], but tries only these nonces, in ranges of `range` that the threads take in turn.
+    pub fn mine_within(
+        &self,
+        job: u64,
+        work: Work,
+        nonces: RangeInclusive<u64>,
+        range: u64,
+        delay: Duration,
+    ) {
+        self.replace(job, work, Span::part(nonces, range), delay);
+    }
+
+    /// Makes all threads idle at once; they stay.
+    pub fn stop(&self) {
+        let mut slot = self.shared.slot();
+        slot.drop_job();
+        self.shared.rate().clear();
+    }
+
+    /// Attempts a second over the last four seconds, 0 when stopped.
+    pub fn hash_rate(&self) -> u64 {
+        self.shared.rate().per_second(Instant::now())
+    }
+
+    fn replace(&self, number: u64, work: Work, span: Span, delay: Duration) {
+        let now = Instant::now();
+        let job = Job {
+            number,
+            work,
+            span,
+            threads: self.threads.len(),
+            not_before: now + delay,
+            cancel: AtomicBool::new(false),
+            settled: AtomicBool::new(false),
+            unfinished: AtomicUsize::new(self.threads.len()),
+        };
+        let mut slot = self.shared.slot();
+        slot.drop_job();
+        slot.job = Some(Arc::new(job));
+        slot.generation += 1;
+        self.shared.rate().begin(now);
+        self.shared.wake.notify_all();
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        {
+            let mut slot = self.shared.slot();
+            slot.drop_job();
+            slot.closing = true;
+            self.shared.wake.notify_all();
+        }
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                tracing::error!(target: "miner", "a mining thread had panicked");
+            }
+        }
+    }
+}
+
+impl Slot {
+    fn drop_job(&mut self) {
+        if let Some(job) = self.job.take() {
+            job.cancel.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Shared {
+    // A panic in the callback poisons nothing that matters: both values are whole at every unlock.
+    fn slot(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rate(&self) -> MutexGuard<'_, Rate> {
+        self.rate.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The life of one thread.
+    fn run_thread(&self, index: usize) {
+        priority::lower();
+        let mut seen = 0;
+        while let Some(job) = self.next_job(&mut seen) {
+            self.search_share(&job, index);
+        }
+    }
+
+    /// Sleeps until there is a job that this thread has not seen and whose delay is over; `None` at the end.
+    fn next_job(&self, seen: &mut u64) -> Option<Arc<Job>> {
+        let mut slot = self.slot();
+        while !slot.closing {
+            let fresh = slot.job.as_ref().filter(|_| slot.generation != *seen);
+            let pause = fresh.map(|job| job.not_before.saturating_duration_since(Instant::now()));
+            slot = match (fresh, pause) {
+                (Some(job), Some(Duration::ZERO)) => {
+                    *seen = slot.generation;
+                    return Some(Arc::clone(job));
+                }
+                (_, Some(pause)) => {
+                    let woken = self.wake.wait_timeout(slot, pause);
+                    woken.unwrap_or_else(PoisonError::into_inner).0
+                }
+                (_, None) => self.wake.wait(slot).unwrap_or_else(PoisonError::into_inner),
+            };
+        }
+        None
+    }
+
+    /// Tries this thread's ranges of a job.
+    fn search_share(&self, job: &Job, index: usize) {
+        for range in job.span.ranges(index, job.threads) {
+            match self.search_range(job, range) {
+                Outcome::Found(nonce) => {
+                    job.cancel.store(true, Ordering::Relaxed);
+                    self.settle(
+                        job,
+                        PoolEvent::Found {
+                            job: job.number,
+                            nonce,
+                        },
+                    );
+                    return;
+                }
+                Outcome::Cancelled => return,
+                Outcome::Exhausted => {}
+            }
+        }
+        if job.unfinished.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.settle(job, PoolEvent::Exhausted { job: job.number });
+        }
+    }
+
+    /// Searches a range in slices, each entered into the hash rate.
+    fn search_range(&self, job: &Job, range: RangeInclusive<u64>) -> Outcome {
+        let (mut first, last) = range.into_inner();
+        loop {
+            let end = last.min(first.saturating_add(SLICE - 1));
+            let attempts = AtomicU64::new(0);
+            let outcome = search(&job.work, first..=end, &job.cancel, &attempts);
+            self.rate().add(Instant::now(), attempts.into_inner());
+            if outcome != Outcome::Exhausted || end == last {
+                return outcome;
+            }
+            first = end + 1;
+        }
+    }
+
+    /// Sends the one event of a job.
+    fn settle(&self, job: &Job, event: PoolEvent) {
+        if !job.settled.swap(true, Ordering::Relaxed) {
+            (self.on_event)(event);
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod tests;
