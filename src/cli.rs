@@ -3,9 +3,11 @@
 //! Promises: what leaves here is valid, so that a wrong flag ends with status 2 and its usage before a folder is made.
 //! Spec: `README.md`, "Options".
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
+use multiaddr::{Multiaddr, Protocol};
 
 use crate::chain::NetworkParams;
 use crate::types::{AccountName, Address, PeerId};
@@ -51,11 +53,13 @@ pub struct Options {
     pub port: u16,
 
     /// Addresses to listen on, as /ip4/192.168.1.5/tcp/4001 or 192.168.1.5:4001 (default: every interface)
-    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_delimiter = ',', env = "LANCHAIN_LISTEN", value_parser = listen)]
-    pub listen: Vec<Address>,
+    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_delimiter = ',', env = "LANCHAIN_LISTEN")]
+    #[arg(value_parser = listen)]
+    pub listen: Vec<Multiaddr>,
 
     /// Peers to connect to, as /ip4/192.168.1.5/tcp/4001 or 192.168.1.5:4001
-    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_delimiter = ',', env = "LANCHAIN_PEER", value_parser = peer)]
+    #[arg(long, value_name = "ADDRESS", num_args = 1.., value_delimiter = ',', env = "LANCHAIN_PEER")]
+    #[arg(value_parser = peer)]
     pub peer: Vec<PeerAddress>,
 
     /// Find nobody by multicast nor on this machine: only --peer, dial and remembered peers
@@ -119,10 +123,23 @@ fn network(text: &str) -> Result<NetworkParams, String> {
     NetworkParams::from_toml(&toml).map_err(|error| error.to_string())
 }
 
-fn listen(text: &str) -> Result<Address, String> {
-    match Address::parse(text).map_err(|error| error.to_string())? {
-        (address, None) => Ok(address),
-        (_, Some(_)) => Err("an address to listen on names no peer".into()),
+/// As a peer's address, but port 0 is allowed: any free one.
+fn listen(text: &str) -> Result<Multiaddr, String> {
+    let multiaddr = match text.parse::<SocketAddr>() {
+        Ok(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
+        Err(_) => text.parse().map_err(|_| format!("\"{text}\" is no address"))?,
+    };
+    let mut parts = multiaddr.iter();
+    let numeric = matches!(parts.next(), Some(Protocol::Ip4(_) | Protocol::Ip6(_)));
+    let transport = match parts.next() {
+        Some(Protocol::Tcp(_)) => true,
+        Some(Protocol::Udp(_)) => cfg!(feature = "quic") && parts.next() == Some(Protocol::QuicV1),
+        _ => false,
+    };
+    if numeric && transport && parts.next().is_none() {
+        Ok(multiaddr.clone())
+    } else {
+        Err(format!("cannot listen on \"{text}\": it must be /ip4/ADDRESS/tcp/PORT or ADDRESS:PORT"))
     }
 }
 
@@ -163,6 +180,8 @@ mod tests {
             "--port 70000",
             "--port x",
             "--peer nonsense",
+            "--listen localhost:1",
+            "--listen /ip4/10.0.0.1/udp/4001",
             "--network mars",
             "--network lan:UPPER",
             "--threads 0",
@@ -180,6 +199,13 @@ mod tests {
         let options = parse("--name Alice --peer 10.0.0.1:4001 /ip4/10.0.0.2/tcp/4001").unwrap();
         assert_eq!(options.name.unwrap().as_str(), "alice");
         assert_eq!(options.peer.len(), 2);
+    }
+
+    #[test]
+    fn any_free_port_can_be_listened_on() {
+        let options = parse("--listen 127.0.0.1:0 /ip4/10.0.0.2/tcp/4001").unwrap();
+        let texts: Vec<_> = options.listen.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["/ip4/127.0.0.1/tcp/0", "/ip4/10.0.0.2/tcp/4001"]);
     }
 
     #[test]

@@ -7,12 +7,338 @@
 //!                                  └──────── facts of all of these
 //! ```
 //!
-//! Promises: every channel is bounded; nobody waits for the console; what is acknowledged is on disk.
+//! Promises: every channel is bounded; nobody waits for the console; what is acknowledged is on disk; the exit status
+//! says how it went.
 //! Elsewhere: decisions (`engine`), the command line (`cli`).
+//! Spec: `DESIGN.md`, sections 4 and 5.
 
 pub mod clock;
 pub mod engine_thread;
 pub mod housekeeper;
 pub mod inbox;
 pub mod outbox;
+pub mod reader;
+pub mod screen;
+pub mod session;
+mod signals;
 pub mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+
+use crate::chain::{Batch, StoreError};
+use crate::cli::Options;
+use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder};
+use crate::miner::pool::{Pool, PoolEvent};
+use crate::net::{NetConfig, NetError, NetHandle};
+use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
+use crate::types::{Address, PeerId};
+use clock::Clock;
+use engine_thread::{Delivery, Wiring};
+use housekeeper::{Neighbourhood, Notices};
+use inbox::Inbox;
+use screen::Screen;
+use session::{Message, Rules, Session};
+use writer::{Disk, Writer};
+
+/// Orders that may wait for the network. It takes them as fast as it turns, so a full queue means a busy machine.
+const NET_ORDERS_MAX: usize = 1_024;
+/// Threads of the network: one for the swarm, one for discovery and signals.
+const NET_THREADS: usize = 2;
+/// How long the last words wait for a reader.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
+/// Why a node cannot start.
+#[derive(Debug)]
+enum StartError {
+    Folder(OpenError),
+    Store(StoreError),
+    Net(NetError),
+    System(std::io::Error),
+}
+
+impl StartError {
+    /// The exit status of the contract.
+    const fn status(&self) -> u8 {
+        match self {
+            Self::Folder(_) | Self::Store(_) => 3,
+            Self::Net(_) => 4,
+            Self::System(_) => 1,
+        }
+    }
+
+    fn message_and_hint(&self) -> (String, String) {
+        match self {
+            Self::Folder(error) => (error.to_string(), error.hint()),
+            Self::Store(error) => (error.to_string(), "choose another folder with --data-dir DIR".into()),
+            Self::Net(error) => (error.to_string(), error.hint().into()),
+            Self::System(error) => (error.to_string(), "close other programs and start again".into()),
+        }
+    }
+}
+
+impl From<std::io::Error> for StartError {
+    fn from(error: std::io::Error) -> Self {
+        Self::System(error)
+    }
+}
+
+/// Runs a node until it is stopped; gives the exit status. Errors before the start are told on the screen's log side.
+#[must_use]
+pub fn run(options: &Options, screen: &Screen, channel: (Sender<Message>, std::sync::mpsc::Receiver<Message>)) -> u8 {
+    let to_session = channel.0.clone();
+    let node = match Node::start(options, screen, &to_session) {
+        Ok(node) => node,
+        Err(error) => {
+            let (message, hint) = error.message_and_hint();
+            screen.complain(&message, &hint);
+            return error.status();
+        }
+    };
+    let status = node.converse(options, screen, channel);
+    node.stop();
+    screen.event(&Event::Stopped { exit_status: status });
+    screen.finish(LAST_WORDS_MAX);
+    status
+}
+
+/// All that runs besides the session.
+struct Node {
+    /// Dropped last: a temporary folder is removed then.
+    folder: Arc<Folder>,
+    runtime: Runtime,
+    net: NetHandle,
+    engine: JoinHandle<()>,
+    housekeeper: Option<JoinHandle<()>>,
+    notices: Arc<Notices>,
+    inbox: Arc<Inbox>,
+    leaving: Arc<AtomicBool>,
+}
+
+impl Node {
+    fn start(options: &Options, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        let folder = Arc::new(Folder::open(folder_choice(options), &options.network).map_err(StartError::Folder)?);
+        let store = RedbStore::open(&folder.chain_path(), &options.network).map_err(StartError::Folder)?;
+        let clock = Clock::start();
+        let config = engine_config(options, &folder)?;
+        let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
+        let inbox = Arc::new(Inbox::default());
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(NET_THREADS)
+            .thread_name("net")
+            .enable_all()
+            .build()?;
+        let (net, orders) = start_net(options, &folder, &inbox, &runtime)?;
+        let leaving = Arc::new(AtomicBool::new(false));
+        runtime.spawn(signals::listen(to_session.clone(), Arc::clone(&leaving), screen.is_prompt()));
+        let notices = Arc::new(Notices::default());
+        let place = Place {
+            folder: Arc::clone(&folder),
+            seen: !options.no_mdns,
+        };
+        let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
+        let wiring = Wiring {
+            writer: Writer::start(store, Arc::clone(&inbox))?,
+            net: orders,
+            miner: start_miner(options, &inbox),
+            deliver: deliver(screen.clone(), to_session.clone()),
+            notices: Arc::clone(&notices),
+            clock,
+            inbox: Arc::clone(&inbox),
+        };
+        let engine = engine_thread::start(engine, wiring)?;
+        Ok(Self {
+            folder,
+            runtime,
+            net,
+            engine,
+            housekeeper: Some(housekeeper),
+            notices,
+            inbox,
+            leaving,
+        })
+    }
+
+    /// Reads and answers until the input ends or somebody stops the node.
+    fn converse(
+        &self,
+        options: &Options,
+        screen: &Screen,
+        channel: (Sender<Message>, std::sync::mpsc::Receiver<Message>),
+    ) -> u8 {
+        let more = reader::start(options, screen, self.folder.path(), channel.0.clone());
+        let rules = Rules {
+            daemon: options.daemon,
+            strict: options.strict,
+            prompt: screen.is_prompt(),
+        };
+        let status = Session::new(channel, more, Arc::clone(&self.inbox), screen.clone(), rules).run();
+        self.leaving.store(true, Ordering::SeqCst);
+        status
+    }
+
+    /// Announces what is fresh, writes what is queued, closes everything.
+    fn stop(mut self) {
+        self.inbox.push(Input::Stop);
+        if self.engine.join().is_err() {
+            tracing::error!("the engine's thread had panicked");
+        }
+        self.notices.end();
+        if let Some(housekeeper) = self.housekeeper.take()
+            && housekeeper.join().is_err()
+        {
+            tracing::error!("the housekeeper's thread had panicked");
+        }
+        self.runtime.block_on(self.net.stopped());
+        self.runtime.shutdown_background();
+    }
+}
+
+fn folder_choice(options: &Options) -> FolderChoice {
+    match &options.data_dir {
+        Some(folder) => FolderChoice::Dir(folder.clone()),
+        None if options.temp => FolderChoice::Temp,
+        None => FolderChoice::Slot {
+            name: options.name.as_ref().map(ToString::to_string),
+        },
+    }
+}
+
+fn engine_config(options: &Options, folder: &Folder) -> Result<Config, StartError> {
+    Ok(Config {
+        params: options.network.clone(),
+        key: folder.secret_key().clone(),
+        name: options.name.clone(),
+        seed: u64::from_ne_bytes(random()?),
+        secret: random()?,
+        instance: u64::from_ne_bytes(random()?),
+        data_dir: folder.path().display().to_string(),
+        peer_clock: options.peer_clock,
+        mine: options.mine,
+        manual_peers: options.peer.clone(),
+    })
+}
+
+fn random<const SIZE: usize>() -> Result<[u8; SIZE], StartError> {
+    let mut bytes = [0; SIZE];
+    getrandom::fill(&mut bytes).map_err(|error| StartError::System(std::io::Error::other(error.to_string())))?;
+    Ok(bytes)
+}
+
+/// Listens on the wanted port; without one on the folder's last, and if that is taken on any.
+fn start_net(
+    options: &Options,
+    folder: &Folder,
+    inbox: &Arc<Inbox>,
+    runtime: &Runtime,
+) -> Result<(NetHandle, mpsc::Sender<NetOrder>), StartError> {
+    let _entered = runtime.enter();
+    let start = |port| {
+        let (orders, queue) = mpsc::channel(NET_ORDERS_MAX);
+        let config = NetConfig {
+            key: folder.secret_key().clone(),
+            network_id: options.network.network_id(),
+            listen: options.listen.clone(),
+            port,
+            mdns: !options.no_mdns,
+        };
+        let facts = Arc::clone(inbox);
+        let handle = crate::net::start(&config, queue, Box::new(move |fact| facts.push_net(fact)))?;
+        Ok((handle, orders))
+    };
+    let last = folder.last_port().filter(|_| options.port == 0 && options.listen.is_empty());
+    match last.map(start) {
+        Some(Err(NetError::PortInUse { .. })) | None => start(options.port).map_err(StartError::Net),
+        Some(started) => started.map_err(StartError::Net),
+    }
+}
+
+/// All cores but one mine: the machine stays usable, and peers are answered.
+fn start_miner(options: &Options, inbox: &Arc<Inbox>) -> Pool {
+    let spare = || std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    let inbox = Arc::clone(inbox);
+    let on_event = move |event| {
+        inbox.push(Input::Miner(match event {
+            PoolEvent::Found { job, nonce } => MinerFact::Found { job, nonce },
+            PoolEvent::Exhausted { job } => MinerFact::Exhausted { job },
+        }));
+    };
+    Pool::start(options.threads.unwrap_or_else(spare), Box::new(on_event))
+}
+
+/// Tells the session when the engine's thread ends, also by a panic.
+struct Farewell(Sender<Message>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        self.0.send(Message::EngineGone).unwrap_or_default();
+    }
+}
+
+/// Events go to the screen, replies to the session, which writes them behind the events that came before.
+fn deliver(screen: Screen, to_session: Sender<Message>) -> Box<dyn Fn(Delivery) + Send> {
+    let session = Farewell(to_session);
+    Box::new(move |delivery| match delivery {
+        Delivery::Event(event) => {
+            screen.event(&event);
+            if matches!(event, Event::Started(_)) {
+                session.0.send(Message::Started).unwrap_or_default();
+            }
+        }
+        Delivery::Reply { id, result } => {
+            let result = Box::new(result);
+            session.0.send(Message::Reply { id, result }).unwrap_or_default();
+        }
+    })
+}
+
+impl Disk for RedbStore {
+    fn commit(&mut self, batches: &[Batch]) -> Result<(), StoreError> {
+        Self::commit(self, batches)
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        Self::reopen(self).map_err(|error| StoreError::Io(error.to_string()))
+    }
+}
+
+/// The data folder as the housekeeper sees it.
+struct Place {
+    folder: Arc<Folder>,
+    /// False with `--no-mdns`: neither shown nor looking.
+    seen: bool,
+}
+
+impl Neighbourhood for Place {
+    fn show(&self, addresses: Option<&[Address]>) {
+        if let Some(port) = addresses.into_iter().flatten().find_map(tcp_port) {
+            note_failure(self.folder.set_last_port(port));
+        }
+        if self.seen {
+            let texts: Option<Vec<String>> = addresses.map(|list| list.iter().map(ToString::to_string).collect());
+            note_failure(self.folder.set_address(texts.as_deref()));
+        }
+    }
+
+    fn look(&self) -> Vec<(PeerId, Vec<Address>)> {
+        if self.seen { self.folder.siblings() } else { Vec::new() }
+    }
+}
+
+/// The node lives without: it takes another port, or is found in another way.
+fn note_failure(result: std::io::Result<()>) {
+    if let Err(error) = result {
+        tracing::debug!(target: "store", %error, "the data folder cannot be written");
+    }
+}
+
+fn tcp_port(address: &Address) -> Option<u16> {
+    let mut parts = address.as_str().split('/').skip_while(|part| *part != "tcp");
+    parts.nth(1)?.parse().ok()
+}

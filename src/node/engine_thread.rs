@@ -27,9 +27,9 @@ use crate::types::{Address, Time};
 /// How often the wall clock and the hash rate are told.
 const SECOND: Duration = Duration::from_secs(1);
 /// The longest that a stop waits for the disk and for peers that fetch what was just announced.
-const STOP_MAX: Duration = Duration::from_secs(2);
+const STOP_MAX: Duration = Duration::from_secs(1);
 /// A stop goes on when no announcement left and no peer asked for this long.
-const STOP_QUIET: Duration = Duration::from_millis(400);
+const STOP_QUIET: Duration = Duration::from_millis(300);
 
 /// What leaves for the console.
 #[derive(Debug)]

@@ -1,0 +1,54 @@
+//! Where lines come from: `--exec`, standard input, or a prompt. Each waits until it is asked.
+//!
+//! Promises: no line is taken before the reply to the line before it was written; the thread never holds the stop up.
+//! Elsewhere: how lines are cut and read (`console::input`), the prompt (`console::prompt`).
+
+use std::path::Path;
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+
+use super::screen::Screen;
+use super::session::Message;
+use crate::cli::Options;
+use crate::console::InputLine;
+use crate::console::input;
+
+/// Starts the source of lines. Sending on what comes back asks for the next one.
+pub fn start(options: &Options, screen: &Screen, folder: &Path, messages: Sender<Message>) -> Option<SyncSender<()>> {
+    let (more, asked) = sync_channel(1);
+    let exec = options.exec.clone();
+    let screen = screen.clone();
+    let folder = folder.to_path_buf();
+    let body = move || {
+        if asked.recv().is_err() {
+            return;
+        }
+        let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
+        match exec {
+            Some(text) => read_exec(&text, deliver),
+            None if screen.is_prompt() => screen.read_prompt(&folder, deliver),
+            None => input::read_all(std::io::stdin().lock(), deliver),
+        }
+    };
+    match std::thread::Builder::new().name("reader".into()).spawn(body) {
+        Ok(_) => Some(more),
+        Err(error) => {
+            tracing::error!(%error, "no thread to read commands with");
+            None
+        }
+    }
+}
+
+fn read_exec(text: &str, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
+    for line in input::split_exec(text) {
+        if !deliver(Some(line)) {
+            return;
+        }
+    }
+    deliver(None);
+}
+
+/// Sends a line and waits until the next one is wanted; false when none will be.
+fn hand_over(line: Option<InputLine>, messages: &Sender<Message>, asked: &Receiver<()>) -> bool {
+    let message = line.map_or(Message::InputEnded, |line| Message::Line(Box::new(line)));
+    messages.send(message).is_ok() && asked.recv().is_ok()
+}

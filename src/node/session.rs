@@ -1,0 +1,266 @@
+//! The session: takes one line at a time, has it carried out, writes the answer, and ends with an exit status.
+//!
+//! Promises: each command has exactly one reply, in order; the next line is taken when the reply before it is written;
+//! a stop during a command ends that command first; the first failure decides the status.
+//! Elsewhere: what lines mean and how answers look (`console`), what commands do (`engine`).
+//! Spec: `DESIGN.md`, section 5.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::time::{Duration, Instant};
+
+use super::inbox::Inbox;
+use super::screen::Screen;
+use crate::console::{InputLine, Line};
+use crate::engine::{Command, CommandError, Input, Reply};
+
+/// How long a stop waits for the running command to say that it was interrupted.
+const CANCEL_MAX: Duration = Duration::from_secs(2);
+/// A command failed.
+const STATUS_FAILED: u8 = 1;
+/// A `wait` ran out.
+const STATUS_TIMEOUT: u8 = 5;
+
+/// What reaches the session.
+#[derive(Debug)]
+pub enum Message {
+    /// The node listens.
+    Started,
+    /// A line that wants a reply.
+    Line(Box<InputLine>),
+    /// No more lines will come.
+    InputEnded,
+    /// The engine has answered.
+    Reply {
+        /// The command's id.
+        id: u64,
+        /// Data or refusal.
+        result: Box<Result<Reply, CommandError>>,
+    },
+    /// The reply is written.
+    Written,
+    /// SIGINT, or Ctrl-C at a prompt.
+    Interrupt,
+    /// SIGTERM, SIGHUP, or nobody reads the output.
+    Stop,
+    /// The engine is gone: a bug.
+    EngineGone,
+}
+
+/// How a session ends and when.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Rules {
+    /// Stay when the input ends.
+    pub daemon: bool,
+    /// Stop at the first failure.
+    pub strict: bool,
+    /// Somebody types at a prompt: Ctrl-C cancels a command, failures are no failures of the session.
+    pub prompt: bool,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    GoOn,
+    End,
+}
+
+/// The session's state.
+pub struct Session {
+    messages: Receiver<Message>,
+    to_self: Sender<Message>,
+    /// Lets the reader take the next line. None when there is no input.
+    more: Option<SyncSender<()>>,
+    inbox: Arc<Inbox>,
+    screen: Screen,
+    rules: Rules,
+    next_id: u64,
+    status: Option<u8>,
+    stopping: bool,
+}
+
+impl Session {
+    /// Made before anything runs; `more` wakes the reader of lines.
+    #[must_use]
+    pub fn new(
+        (to_self, messages): (Sender<Message>, Receiver<Message>),
+        more: Option<SyncSender<()>>,
+        inbox: Arc<Inbox>,
+        screen: Screen,
+        rules: Rules,
+    ) -> Self {
+        Self {
+            messages,
+            to_self,
+            more,
+            inbox,
+            screen,
+            rules,
+            next_id: 1,
+            status: None,
+            stopping: false,
+        }
+    }
+
+    /// Runs until the input ends or somebody stops the node; gives the exit status.
+    pub fn run(&mut self) -> u8 {
+        if self.wait_for_start() == Next::GoOn {
+            self.ask_for_line();
+            while self.step() == Next::GoOn {}
+        }
+        self.status.filter(|_| !self.rules.prompt).unwrap_or(0)
+    }
+
+    fn wait_for_start(&mut self) -> Next {
+        loop {
+            match self.messages.recv() {
+                Ok(Message::Started) => return Next::GoOn,
+                Ok(Message::Stop | Message::Interrupt) => return Next::End,
+                Ok(Message::EngineGone) | Err(_) => return self.engine_gone(),
+                Ok(Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Written) => {}
+            }
+        }
+    }
+
+    /// Waits for one message while no command runs.
+    fn step(&mut self) -> Next {
+        match self.messages.recv() {
+            Ok(Message::Line(line)) => self.take(*line),
+            Ok(Message::InputEnded) if self.rules.daemon => Next::GoOn,
+            Ok(Message::InputEnded | Message::Stop | Message::Interrupt) => Next::End,
+            Ok(Message::EngineGone) | Err(_) => self.engine_gone(),
+            // A reply that came after its time, or an echo of the start.
+            Ok(Message::Reply { .. } | Message::Written | Message::Started) => Next::GoOn,
+        }
+    }
+
+    fn ask_for_line(&self) {
+        if let Some(more) = &self.more {
+            // The reader has ended: it said so before.
+            more.send(()).unwrap_or_default();
+        }
+    }
+
+    fn take(&mut self, input: InputLine) -> Next {
+        let quits = input.line == Ok(Line::Quit);
+        let failed = self.execute(input);
+        if quits || self.stopping || (failed && self.rules.strict) {
+            return Next::End;
+        }
+        self.ask_for_line();
+        Next::GoOn
+    }
+
+    /// Carries a line out and writes its reply; true if it failed.
+    fn execute(&mut self, input: InputLine) -> bool {
+        let InputLine { number, word, line } = input;
+        let word = word.as_deref();
+        let done = self.when_written();
+        let failure = match line {
+            Ok(Line::Help(about)) => {
+                self.screen.help(number, word, about.as_deref(), done);
+                None
+            }
+            Ok(Line::Quit) => {
+                self.screen.quit(number, word, done);
+                None
+            }
+            Ok(Line::Engine(command)) => {
+                let result = self.ask_engine(command);
+                let code = result.as_ref().err().map(|error| error.code);
+                self.screen.reply(number, word, &result, done);
+                code
+            }
+            Err(error) => {
+                let code = error.code;
+                self.screen.reply(number, word, &Err(error), done);
+                Some(code)
+            }
+        };
+        self.note(failure);
+        self.wait_until_written();
+        failure.is_some()
+    }
+
+    fn when_written(&self) -> Box<dyn FnOnce() + Send> {
+        let to_self = self.to_self.clone();
+        Box::new(move || to_self.send(Message::Written).unwrap_or_default())
+    }
+
+    /// The first failure decides; what a stop interrupts is no failure.
+    fn note(&mut self, code: Option<&str>) {
+        let status = match code {
+            None => return,
+            Some("interrupted") if self.stopping => return,
+            Some("timeout") => STATUS_TIMEOUT,
+            Some(_) => STATUS_FAILED,
+        };
+        self.status.get_or_insert(status);
+    }
+
+    fn ask_engine(&mut self, command: Command) -> Result<Reply, CommandError> {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.inbox.push(Input::Command { id, command });
+        let mut give_up: Option<Instant> = None;
+        loop {
+            let patience = give_up.map_or(Duration::from_secs(3_600), |at| at.saturating_duration_since(Instant::now()));
+            match self.messages.recv_timeout(patience) {
+                Ok(Message::Reply { id: answered, result }) if answered == id => return *result,
+                Ok(Message::Interrupt) if self.rules.prompt && !self.stopping => {
+                    self.inbox.push(Input::Cancel { id });
+                }
+                Ok(Message::Stop | Message::Interrupt) => {
+                    self.stopping = true;
+                    self.inbox.push(Input::Cancel { id });
+                    give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
+                }
+                Ok(Message::EngineGone) | Err(RecvTimeoutError::Disconnected) => {
+                    self.stopping = true;
+                    return Err(gone());
+                }
+                Err(RecvTimeoutError::Timeout) if self.stopping => return Err(interrupted()),
+                // The reader waits until it is asked, so no line and no end comes here.
+                Ok(
+                    Message::Reply { .. } | Message::Written | Message::Started | Message::Line(_) | Message::InputEnded,
+                )
+                | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// A reply is never dropped: a reader that pauses pauses the session, but a stop still works.
+    fn wait_until_written(&mut self) {
+        loop {
+            match self.messages.recv() {
+                Ok(Message::Written) | Err(_) => return,
+                Ok(Message::Stop | Message::Interrupt | Message::EngineGone) => {
+                    self.stopping = true;
+                    return;
+                }
+                Ok(Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Started) => {}
+            }
+        }
+    }
+
+    fn engine_gone(&mut self) -> Next {
+        self.status.get_or_insert(STATUS_FAILED);
+        Next::End
+    }
+}
+
+fn interrupted() -> CommandError {
+    CommandError {
+        code: "interrupted",
+        message: "the node was stopped before the command had ended".into(),
+        hint: "status".into(),
+    }
+}
+
+fn gone() -> CommandError {
+    CommandError {
+        code: "internal",
+        message: "the node failed; this is a bug".into(),
+        hint: "status".into(),
+    }
+}
