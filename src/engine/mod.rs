@@ -5,13 +5,15 @@
 //! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
 
 pub mod command;
-pub mod core;
+pub mod dial;
 pub mod event;
 pub mod io;
+pub mod machine;
+pub mod peers;
 pub mod reply;
 
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand};
-pub use core::{Config, Engine};
 pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
+pub use machine::{Config, Engine};
 pub use reply::{CommandError, Reply};

@@ -1,0 +1,471 @@
+//! The peer table: what each connected peer said of itself, what may be asked of whom, and what misdeeds cost.
+//!
+//! Promises: a peer's claims order the work and are never believed; scores outlive connections and fade; tables are
+//! bounded. Policy differences (full pool, early block, orphan, busy) cost nothing.
+//! Spec: `proto-notes/sync.md`, "Peers"; `proto-notes/limits.md`.
+
+use std::collections::BTreeMap;
+
+use super::event::{Direction, FoundBy};
+use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Work};
+use crate::wire;
+
+/// Peers whose misdeeds are remembered.
+pub const RECORDS_MAX: usize = 4_096;
+/// A score halves in this time.
+pub const SCORE_HALF_MS: u64 = 600_000;
+/// At this score the connection is closed.
+pub const SCORE_DISCONNECT: i32 = -20;
+/// At this score the peer is refused.
+pub const SCORE_BAN: i32 = -50;
+/// Too many requests alone never sink a peer below this.
+pub const SCORE_LIMIT_FLOOR: i32 = -15;
+/// How long the first, second and every later ban lasts.
+pub const BANS_MS: [u64; 3] = [3_600_000, 6 * 3_600_000, 24 * 3_600_000];
+/// The patience for an answer when nothing is known of a peer.
+pub const STALL_MIN_MS: u64 = 2_000;
+/// The patience after many stalls: a slow link is no misdeed.
+pub const STALL_MAX_MS: u64 = 64_000;
+/// Requests under way to one peer; its own limit is eight for everybody.
+pub const IN_FLIGHT_MAX: u32 = 4;
+
+/// What a peer did wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Asked or sent too much.
+    Limit,
+    /// Wrong, but a mistake could explain it.
+    Mid,
+    /// Not useful: closed, may come back.
+    Low,
+    /// What it must have checked itself.
+    Fatal,
+}
+
+/// What follows from a misdeed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing yet.
+    Keep,
+    /// Close the connections.
+    Disconnect,
+    /// Close, and refuse until the ban ends.
+    Ban,
+}
+
+/// What a peer may do so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `Status` requests.
+    Status,
+    /// `GetHeaders` requests.
+    Headers,
+    /// `GetBlocks` requests.
+    Blocks,
+    /// `GetPending` requests.
+    Pending,
+    /// Gossiped blocks.
+    GossipBlock,
+    /// Gossiped transactions.
+    GossipTx,
+}
+
+impl Kind {
+    const COUNT: usize = 6;
+
+    /// A second's refill and the burst.
+    const fn rate(self) -> (u64, u64) {
+        match self {
+            // One a second on change, one every ten seconds: four times as much is a flood.
+            Self::Status => (4, 40),
+            // A window of 8,192 headers is 16 requests.
+            Self::Headers => (20, 100),
+            // Sixteen blocks each.
+            Self::Blocks => (50, 512),
+            // A full pool is ten pages.
+            Self::Pending => (20, 100),
+            // A network at the floor finds tens of blocks a second for a moment.
+            Self::GossipBlock => (20, 200),
+            // Transactions, not messages.
+            Self::GossipTx => (500, 10_000),
+        }
+    }
+
+    const fn index(self) -> usize {
+        match self {
+            Self::Status => 0,
+            Self::Headers => 1,
+            Self::Blocks => 2,
+            Self::Pending => 3,
+            Self::GossipBlock => 4,
+            Self::GossipTx => 5,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    /// Thousandths that were taken and not yet refilled.
+    used: u64,
+    at: Time,
+}
+
+impl Bucket {
+    fn take(&mut self, now: Time, count: u64, (per_second, burst): (u64, u64)) -> bool {
+        self.used = self.used.saturating_sub(now.since(self.at).saturating_mul(per_second));
+        self.at = now;
+        let wanted = self.used.saturating_add(count.saturating_mul(1_000));
+        if wanted > burst * 1_000 {
+            return false;
+        }
+        self.used = wanted;
+        true
+    }
+}
+
+/// A connected peer.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Where it is.
+    pub address: Address,
+    /// Who dialled.
+    pub direction: Direction,
+    /// How it was found.
+    pub found_by: FoundBy,
+    /// What it last said of itself; none until then.
+    pub status: Option<wire::Status>,
+    /// The answer time of a ping.
+    pub latency_ms: Option<u64>,
+    /// How far its clock is ahead of this node's wall clock.
+    pub clock_ahead_ms: Option<i64>,
+    /// A status request is under way.
+    pub status_asked: bool,
+    /// When to send the next status at the latest.
+    pub next_status: Time,
+    /// When the last one was sent.
+    pub last_status: Time,
+    /// Something changed since.
+    pub stale: bool,
+    /// Requests of sync and pool under way.
+    pub in_flight: u32,
+    /// The patience for its answers, in milliseconds.
+    pub stall_ms: u64,
+    /// Its claim about this tip proved empty; not asked for it until then.
+    pub void: Option<(BlockHash, Time)>,
+    /// It sent a block whose parent is unknown here.
+    pub hint: bool,
+    /// Not asked before: it said that it is busy.
+    pub busy_until: Time,
+    /// The pools' digests (its, ours) after the last run that brought nothing.
+    pub pool_settled: Option<(u64, u64)>,
+    buckets: [Bucket; Kind::COUNT],
+}
+
+impl Peer {
+    /// A fresh connection.
+    #[must_use]
+    pub fn new(now: Time, address: Address, direction: Direction, found_by: FoundBy) -> Self {
+        Self {
+            address,
+            direction,
+            found_by,
+            status: None,
+            latency_ms: None,
+            clock_ahead_ms: None,
+            status_asked: false,
+            next_status: now,
+            last_status: Time::from_ms(0),
+            stale: false,
+            in_flight: 0,
+            stall_ms: STALL_MIN_MS,
+            void: None,
+            hint: false,
+            busy_until: now,
+            pool_settled: None,
+            buckets: [Bucket { used: 0, at: now }; Kind::COUNT],
+        }
+    }
+
+    /// Whether the peer may do this now; takes from its bucket if so.
+    pub fn allows(&mut self, now: Time, kind: Kind, count: u64) -> bool {
+        self.buckets[kind.index()].take(now, count, kind.rate())
+    }
+
+    /// The tip that it claims, unless that claim was found empty.
+    #[must_use]
+    pub fn claim(&self, now: Time) -> Option<(BlockHash, Height, Work)> {
+        let status = self.status.as_ref()?;
+        let tip = BlockHash::new(status.tip);
+        match self.void {
+            Some((void, until)) if void == tip && now < until => None,
+            Some(_) | None => Some((tip, Height::new(status.height), Work::from_be_bytes(status.work))),
+        }
+    }
+
+    /// Its announced name, if it has the form of one.
+    #[must_use]
+    pub fn name(&self) -> Option<AccountName> {
+        AccountName::new(&self.status.as_ref()?.name).ok()
+    }
+
+    /// Whether sync may ask it something now.
+    #[must_use]
+    pub fn is_free(&self, now: Time) -> bool {
+        self.in_flight < IN_FLIGHT_MAX && self.busy_until <= now
+    }
+
+    /// Its answer was useful: patience goes back.
+    pub const fn delivered(&mut self) {
+        let less = self.stall_ms / 4 * 3;
+        self.stall_ms = if less < STALL_MIN_MS { STALL_MIN_MS } else { less };
+    }
+
+    /// It did not answer in time: patience doubles.
+    pub const fn stalled(&mut self) {
+        let more = self.stall_ms.saturating_mul(2);
+        self.stall_ms = if more > STALL_MAX_MS { STALL_MAX_MS } else { more };
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Record {
+    score: i32,
+    at: Time,
+    bans: usize,
+    banned_until: Option<Time>,
+}
+
+/// Connected peers, and the records of those who misbehaved.
+#[derive(Clone, Debug, Default)]
+pub struct Peers {
+    connected: BTreeMap<PeerId, Peer>,
+    records: BTreeMap<PeerId, Record>,
+}
+
+impl Peers {
+    /// An empty table.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            connected: BTreeMap::new(),
+            records: BTreeMap::new(),
+        }
+    }
+
+    /// A connected peer.
+    #[must_use]
+    pub fn get(&self, peer: &PeerId) -> Option<&Peer> {
+        self.connected.get(peer)
+    }
+
+    /// A connected peer, to be changed.
+    pub fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
+        self.connected.get_mut(peer)
+    }
+
+    /// Adds a connection.
+    pub fn insert(&mut self, id: PeerId, peer: Peer) {
+        self.connected.insert(id, peer);
+    }
+
+    /// Removes a connection.
+    pub fn remove(&mut self, id: &PeerId) -> Option<Peer> {
+        self.connected.remove(id)
+    }
+
+    /// All connected peers by id.
+    pub fn iter(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.connected.iter()
+    }
+
+    /// All connected peers by id, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&PeerId, &mut Peer)> {
+        self.connected.iter_mut()
+    }
+
+    /// Connected peers whose status is known.
+    pub fn known(&self) -> impl Iterator<Item = (&PeerId, &Peer)> {
+        self.connected.iter().filter(|(_, peer)| peer.status.is_some())
+    }
+
+    /// How many connections this node opened.
+    #[must_use]
+    pub fn outbound(&self) -> usize {
+        self.connected
+            .values()
+            .filter(|peer| peer.direction == Direction::Out)
+            .count()
+    }
+
+    /// The middle of how far the peers' clocks are ahead; none without peers.
+    #[must_use]
+    pub fn median_clock_ahead_ms(&self) -> Option<i64> {
+        let mut all: Vec<i64> = self.connected.values().filter_map(|peer| peer.clock_ahead_ms).collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied()
+    }
+
+    /// Notes a misdeed and says what follows.
+    pub fn punish(&mut self, now: Time, id: PeerId, fault: Fault) -> Consequence {
+        if !self.records.contains_key(&id) && self.records.len() >= RECORDS_MAX {
+            self.forget_one();
+        }
+        let record = self.records.entry(id).or_insert(Record {
+            at: now,
+            ..Record::default()
+        });
+        let halvings = u32::try_from(now.since(record.at) / SCORE_HALF_MS).unwrap_or(u32::MAX);
+        if halvings > 0 {
+            record.score = record
+                .score
+                .checked_div(1_i32.checked_shl(halvings.min(30)).unwrap_or(1))
+                .unwrap_or(0);
+            record.at = now;
+        }
+        record.score = match fault {
+            Fault::Limit if record.score <= SCORE_LIMIT_FLOOR => record.score,
+            Fault::Limit => record.score - 1,
+            Fault::Mid => record.score.saturating_sub(10),
+            Fault::Low => record.score.saturating_sub(20),
+            Fault::Fatal => record.score.saturating_sub(100),
+        };
+        if record.score <= SCORE_BAN {
+            let length = BANS_MS[record.bans.min(BANS_MS.len() - 1)];
+            record.bans += 1;
+            record.score = 0;
+            record.banned_until = Some(Time::from_ms(now.ms() + length));
+            return Consequence::Ban;
+        }
+        match fault {
+            Fault::Limit => Consequence::Keep,
+            Fault::Low => Consequence::Disconnect,
+            Fault::Mid | Fault::Fatal if record.score <= SCORE_DISCONNECT => Consequence::Disconnect,
+            Fault::Mid | Fault::Fatal => Consequence::Keep,
+        }
+    }
+
+    /// Drops the oldest record that is no ban, else the one whose ban ends first.
+    fn forget_one(&mut self) {
+        let oldest = self
+            .records
+            .iter()
+            .min_by_key(|(_, record)| (record.banned_until, record.at))
+            .map(|(id, _)| *id);
+        if let Some(id) = oldest {
+            self.records.remove(&id);
+        }
+    }
+
+    /// Whether a peer is refused now.
+    #[must_use]
+    pub fn is_banned(&self, now: Time, id: &PeerId) -> bool {
+        self.records
+            .get(id)
+            .and_then(|record| record.banned_until)
+            .is_some_and(|until| now < until)
+    }
+
+    /// Bans that ended; each is told once.
+    pub fn pardoned(&mut self, now: Time) -> Vec<PeerId> {
+        let mut list = Vec::new();
+        for (id, record) in &mut self.records {
+            if record.banned_until.is_some_and(|until| until <= now) {
+                record.banned_until = None;
+                list.push(*id);
+            }
+        }
+        list
+    }
+
+    /// When the next ban ends.
+    #[must_use]
+    pub fn next_pardon(&self) -> Option<Time> {
+        self.records.values().filter_map(|record| record.banned_until).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::SecretKey;
+
+    fn id(n: u8) -> PeerId {
+        SecretKey::from_seed([n; 32]).public().peer_id()
+    }
+
+    fn peer() -> Peer {
+        let address = Address::parse("/ip4/10.0.0.1/tcp/1").unwrap().0;
+        Peer::new(Time::from_ms(0), address, Direction::In, FoundBy::Inbound)
+    }
+
+    #[test]
+    fn a_fatal_fault_bans_for_an_hour_and_the_next_for_six() {
+        let mut peers = Peers::new();
+        let start = Time::from_ms(1);
+        assert_eq!(peers.punish(start, id(1), Fault::Fatal), Consequence::Ban);
+        assert!(peers.is_banned(Time::from_ms(3_600_000), &id(1)));
+        assert!(!peers.is_banned(Time::from_ms(3_600_001), &id(1)));
+        assert_eq!(peers.pardoned(Time::from_ms(3_600_001)), [id(1)]);
+        assert!(peers.pardoned(Time::from_ms(3_600_001)).is_empty());
+        peers.punish(Time::from_ms(3_600_001), id(1), Fault::Fatal);
+        assert!(peers.is_banned(Time::from_ms(3_600_000 * 7), &id(1)));
+    }
+
+    #[test]
+    fn asking_too_much_is_never_enough_to_be_closed() {
+        let mut peers = Peers::new();
+        for _ in 0..1_000 {
+            assert_eq!(peers.punish(Time::from_ms(1), id(1), Fault::Limit), Consequence::Keep);
+        }
+        assert_eq!(
+            peers.punish(Time::from_ms(1), id(1), Fault::Mid),
+            Consequence::Disconnect
+        );
+    }
+
+    #[test]
+    fn mistakes_fade_with_time() {
+        let mut peers = Peers::new();
+        assert_eq!(peers.punish(Time::from_ms(0), id(1), Fault::Mid), Consequence::Keep);
+        let later = Time::from_ms(SCORE_HALF_MS);
+        assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Keep);
+        assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Disconnect);
+    }
+
+    #[test]
+    fn buckets_empty_and_fill_again() {
+        let mut peer = peer();
+        let now = Time::from_ms(5);
+        let taken = (0..100).filter(|_| peer.allows(now, Kind::Status, 1)).count();
+        assert_eq!(taken, 40);
+        assert!(peer.allows(Time::from_ms(1_005), Kind::Status, 4));
+        assert!(!peer.allows(Time::from_ms(1_005), Kind::Status, 1));
+        assert!(peer.allows(now, Kind::Headers, 1), "each kind has its own");
+    }
+
+    #[test]
+    fn records_of_strangers_are_bounded() {
+        let mut peers = Peers::new();
+        for n in 0..5_000_u16 {
+            let mut seed = [3; 32];
+            seed[..2].copy_from_slice(&n.to_be_bytes());
+            // Any 32 bytes in an identity multihash will do here.
+            let bytes = [&[0, 0x24, 8, 1, 0x12, 0x20][..], &seed].concat();
+            peers.punish(
+                Time::from_ms(u64::from(n)),
+                PeerId::from_bytes(&bytes).unwrap(),
+                Fault::Mid,
+            );
+        }
+        assert_eq!(peers.records.len(), RECORDS_MAX);
+    }
+
+    #[test]
+    fn patience_grows_with_stalls_and_shrinks_with_answers() {
+        let mut peer = peer();
+        (0..10).for_each(|_| peer.stalled());
+        assert_eq!(peer.stall_ms, STALL_MAX_MS);
+        (0..20).for_each(|_| peer.delivered());
+        assert_eq!(peer.stall_ms, STALL_MIN_MS);
+    }
+}
