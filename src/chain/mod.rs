@@ -4,14 +4,27 @@
 //! Spec: `proto-notes/consensus.md`, `proto-notes/encoding.md`.
 
 pub mod block;
+mod branch;
+mod codes;
 pub mod header;
+pub mod ledger;
+pub mod memory_store;
+pub mod mempool;
 pub mod merkle;
+pub mod overlay;
 pub mod params;
+mod pool_error;
+mod pool_order;
+pub mod state;
 pub mod store;
 pub mod transaction;
+pub mod tree;
 
 pub use block::{Block, BlockError};
 pub use header::{Header, HeaderError};
+pub use ledger::{ApplyError, LedgerError};
+pub use mempool::{Added, Mempool, Origin, PoolChange, PoolError};
 pub use params::{Difficulty, NetworkParams, Recipients};
+pub use state::{AcceptError, Accepted, Chain, Scratch, Switch, Tip};
 pub use store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
 pub use transaction::{Claim, Reward, Transaction, TransactionError, Transfer};

@@ -1,0 +1,296 @@
+//! How a block is accepted: checks, side branches, and the switch to a better branch as one step.
+//!
+//! Promises: whatever the depth, a switch is in one batch; a branch that turns out invalid half way leaves the active
+//! one as it was, and the invalid block with all that stands on it is removed and remembered.
+//! Spec: `proto-notes/consensus.md`, "Branch choice".
+
+use super::block::{Block, BlockError};
+use super::header::Header;
+use super::ledger::{ApplyError, Ledger};
+use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
+use super::state::{AcceptError, Accepted, Chain, Switch, Tip, side_block};
+use super::store::{ChainStore, StoreError, StoredBlock, TxPlace};
+use super::transaction::Transaction;
+use super::tree::SideBlock;
+use crate::types::layout::LayoutError;
+use crate::types::{BlockHash, Height, PublicKey, Time};
+
+/// A block on its way in, with everything that was computed of it.
+struct Candidate {
+    hash: BlockHash,
+    stored: StoredBlock,
+    bytes: Vec<u8>,
+    block: Block,
+}
+
+/// What a switch that went well leaves to do.
+struct Switched {
+    fork: Height,
+    disconnected: Vec<(BlockHash, Block)>,
+    connected: Vec<(BlockHash, Block)>,
+    /// The blocks that are side blocks now.
+    aside: Vec<SideBlock>,
+}
+
+impl<S: ChainStore> Chain<S> {
+    /// Checks a block and stores it, connects it, or switches to its branch, as one step.
+    ///
+    /// # Errors
+    /// [`AcceptError`] with the first broken rule. Nothing has changed then, but that invalid blocks are removed and
+    /// remembered.
+    pub fn accept(&mut self, block: Block, clock: Time) -> Result<Accepted, AcceptError> {
+        let hash = block.hash();
+        let previous = block.header.previous;
+        for known in [hash, previous] {
+            if self.invalid.contains(&known) {
+                return Err(AcceptError::KnownInvalid(known));
+            }
+        }
+        if self.overlay.block(&hash)?.is_some() {
+            return Ok(Accepted::AlreadyKnown);
+        }
+        let parent = self.overlay.block(&previous)?;
+        let parent = parent.ok_or(AcceptError::UnknownParent { parent: previous })?;
+        block.header.check_after(&parent.header, &self.params)?;
+        block.header.check_clock(clock)?;
+        let bytes = self.check_body(&block, hash)?;
+        let candidate = Candidate {
+            hash,
+            stored: StoredBlock {
+                header: block.header.clone(),
+                work: parent.work.plus(Header::weight(&parent.header, &self.params)),
+                size_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
+            },
+            bytes,
+            block,
+        };
+        if self.is_better(candidate.stored.work, &hash) {
+            self.switch_to(candidate)
+        } else {
+            self.keep_aside(candidate)
+        }
+    }
+
+    /// The rules of the body that need no ledger. Only what the hash covers makes the hash invalid: a body that does
+    /// not fit the merkle root may be a forgery of a valid block.
+    fn check_body(&mut self, block: &Block, hash: BlockHash) -> Result<Vec<u8>, AcceptError> {
+        let count = block.transactions.len();
+        if count > BLOCK_MAX_TRANSACTIONS {
+            return Err(BlockError::TooManyTransactions(count).into());
+        }
+        let bytes = block.to_bytes();
+        if bytes.len() > BLOCK_MAX_BYTES {
+            return Err(BlockError::Layout(LayoutError::TooLong {
+                size: bytes.len(),
+                limit: BLOCK_MAX_BYTES,
+            })
+            .into());
+        }
+        match block.check(&self.network_id, &self.secret) {
+            Ok(()) => Ok(bytes),
+            Err(error) => {
+                match error {
+                    BlockError::Transaction { .. } | BlockError::BadReward(_) => self.invalid.insert(hash),
+                    BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Stores a block that does not win; it may have to leave at once if room is short.
+    fn keep_aside(&mut self, candidate: Candidate) -> Result<Accepted, AcceptError> {
+        let Candidate {
+            hash, stored, bytes, ..
+        } = candidate;
+        let work = stored.work;
+        self.tree.insert(side_block(hash, &stored));
+        let gone = self.tree.evict();
+        if gone.iter().any(|block| block.hash == hash) {
+            for block in gone.into_iter().filter(|block| block.hash != hash) {
+                self.tree.insert(block);
+            }
+            return Err(AcceptError::LowWork { work });
+        }
+        let draft = self.overlay.draft();
+        draft.blocks.insert(hash, Some((stored, bytes)));
+        draft.side.insert(hash, Some(()));
+        self.forget(gone.into_iter().map(|block| block.hash));
+        self.overlay.keep();
+        Ok(Accepted::Stored { work })
+    }
+
+    /// Deletes side blocks from the store, within the running step.
+    fn forget(&mut self, hashes: impl IntoIterator<Item = BlockHash>) {
+        let draft = self.overlay.draft();
+        for hash in hashes {
+            draft.blocks.insert(hash, None);
+            draft.side.insert(hash, None);
+        }
+    }
+
+    fn switch_to(&mut self, candidate: Candidate) -> Result<Accepted, AcceptError> {
+        let own_numbers = self.own_numbers;
+        let tip = Tip {
+            hash: candidate.hash,
+            header: candidate.stored.header.clone(),
+            work: candidate.stored.work,
+        };
+        let switched = match self.try_switch(candidate) {
+            Ok(switched) => switched,
+            Err(error) => {
+                self.overlay.discard();
+                self.own_numbers = own_numbers;
+                if let AcceptError::Ledger { block, .. } = &error {
+                    self.bury(*block, tip.hash);
+                }
+                return Err(error);
+            }
+        };
+        for (hash, _) in &switched.connected {
+            self.tree.remove(hash);
+        }
+        for block in switched.aside {
+            self.tree.insert(block);
+        }
+        let gone = self.tree.evict();
+        self.forget(gone.into_iter().map(|block| block.hash));
+        self.overlay.keep();
+        let old_tip = core::mem::replace(&mut self.tip, tip).hash;
+        Ok(Accepted::Switched(Switch {
+            fork: switched.fork,
+            old_tip,
+            new_tip: self.tip.hash,
+            disconnected: switched.disconnected,
+            connected: switched.connected,
+        }))
+    }
+
+    /// Writes the whole switch into the draft.
+    fn try_switch(&mut self, candidate: Candidate) -> Result<Switched, AcceptError> {
+        let (branch, fork_hash) = self.tree.path_down(candidate.stored.header.previous);
+        let fork = self.expect_block(&fork_hash)?.header.height;
+        let (mut disconnected, mut aside) = (Vec::new(), Vec::new());
+        let mut at = self.tip.hash;
+        while at != fork_hash {
+            let (stored, block) = self.disconnect(at)?;
+            aside.push(side_block(at, &stored));
+            disconnected.push((at, block));
+            at = stored.header.previous;
+        }
+        let mut connected = Vec::new();
+        for hash in branch.into_iter().rev() {
+            let block = self.stored_block(&hash)?;
+            self.connect(hash, &block)?;
+            connected.push((hash, block));
+        }
+        let Candidate {
+            hash,
+            stored,
+            bytes,
+            block,
+        } = candidate;
+        self.overlay.draft().blocks.insert(hash, Some((stored, bytes)));
+        self.connect(hash, &block)?;
+        connected.push((hash, block));
+        Ok(Switched {
+            fork,
+            disconnected,
+            connected,
+            aside,
+        })
+    }
+
+    /// Applies a block on top of the draft's tip.
+    fn connect(&mut self, hash: BlockHash, block: &Block) -> Result<(), AcceptError> {
+        let mut ledger = Ledger::new(&self.params, &self.overlay);
+        ledger.apply_block(block).map_err(|(index, error)| match error {
+            ApplyError::Ledger(error) => AcceptError::Ledger {
+                block: hash,
+                index,
+                error: Box::new(error),
+            },
+            ApplyError::Store(error) => AcceptError::Store(error),
+        })?;
+        let (accounts, undo) = ledger.finish()?;
+        let height = block.header.height;
+        let draft = self.overlay.draft();
+        let changed = accounts.into_iter().map(|(account, state)| (account, Some(state)));
+        draft.accounts.extend(changed);
+        draft.undo.insert(hash, Some(undo));
+        draft.active.insert(height, Some(hash));
+        draft.side.insert(hash, None);
+        for (index, transaction) in (0_u32..).zip(&block.transactions) {
+            let txid = transaction.txid();
+            draft.places.insert(txid, Some(TxPlace { height, index }));
+            if is_signed_by(transaction, self.own_key) {
+                draft.own.insert(txid, None);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the draft's tip off.
+    fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
+        let stored = self.expect_block(&hash)?;
+        let block = self.stored_block(&hash)?;
+        let undo = self.overlay.undo(&hash)?;
+        let undo = undo.ok_or_else(|| StoreError::Damaged(format!("block {hash} has no undo data")))?;
+        let draft = self.overlay.draft();
+        draft.accounts.extend(undo);
+        draft.undo.insert(hash, None);
+        draft.active.insert(block.header.height, None);
+        draft.side.insert(hash, Some(()));
+        for transaction in block.transactions.iter().rev() {
+            let txid = transaction.txid();
+            draft.places.insert(txid, None);
+            if is_signed_by(transaction, self.own_key) {
+                // Counted down, because the newest is undone first: so the oldest stays first.
+                self.own_numbers.0 = self.own_numbers.0.saturating_sub(1);
+                let entry = (self.own_numbers.0, transaction.to_bytes());
+                draft.own.insert(txid, Some(entry));
+            }
+        }
+        Ok((stored, block))
+    }
+
+    /// Removes an invalid block and all that stands on it, the block that was just offered among them.
+    fn bury(&mut self, invalid: BlockHash, offered: BlockHash) {
+        let doomed = self.tree.remove_branch(&invalid);
+        self.invalid.insert(offered);
+        // The invalid block itself is remembered last, and so longest.
+        for hash in doomed.iter().rev() {
+            self.invalid.insert(*hash);
+        }
+        self.forget(doomed.into_iter().filter(|hash| *hash != offered));
+        self.overlay.keep();
+    }
+
+    /// A stored block, read.
+    pub(super) fn stored_block(&self, hash: &BlockHash) -> Result<Block, StoreError> {
+        let bytes = self.overlay.body(hash)?;
+        let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("the body of block {hash} is missing")))?;
+        Block::from_bytes(&bytes).map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))
+    }
+}
+
+impl AcceptError {
+    /// The contract's code: the innermost variant's name in `snake_case`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Header(error) => error.code(),
+            Self::Block(error) => error.code(),
+            Self::UnknownParent { .. } => "unknown_parent",
+            Self::Ledger { error, .. } => error.code(),
+            Self::KnownInvalid(_) => "known_invalid",
+            Self::LowWork { .. } => "low_work",
+            Self::Store(error) => error.code(),
+        }
+    }
+}
+
+/// Whether a key signed a transaction.
+fn is_signed_by(transaction: &Transaction, key: Option<PublicKey>) -> bool {
+    key.is_some() && transaction.signer() == key
+}

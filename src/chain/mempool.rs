@@ -1,0 +1,543 @@
+//! Transactions that wait for a block.
+//!
+//! Promises: each could stand in a block on top of the tip once those before it do; one transaction for each account
+//! and sequence, the first seen; own ones are never pushed out; no stranger makes it grow beyond its limits.
+//! Elsewhere: what a new tip changes and the order of the next block (`chain::pool_order`).
+//! Spec: `proto-notes/mempool.md`.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::ledger::{LedgerError, check_payable, check_signer};
+pub use super::pool_error::PoolError;
+use super::state::Chain;
+use super::store::{AccountState, ChainStore, StoreError};
+use super::transaction::{Transaction, Transfer};
+use crate::types::{Account, AccountName, Balance, PeerId, PublicKey, Txid};
+
+/// The most transactions. Two and a half full blocks: more would wait for minutes anyway.
+pub const POOL_MAX_TRANSACTIONS: usize = 10_000;
+/// The most bytes of all transactions.
+pub const POOL_MAX_BYTES: usize = 8 * 1024 * 1024;
+/// The most transactions of one account that strangers may bring.
+pub const ACCOUNT_MAX_TRANSACTIONS: usize = 64;
+/// The largest gap before a stranger's transaction: gossip does not keep order.
+pub const GAP_MAX: u64 = 16;
+/// The most dropped transactions whose reason is remembered.
+pub const DROPPED_MAX: usize = 4_096;
+
+/// Who brought a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// This node's own: no cap applies.
+    Own,
+    /// A neighbour.
+    Peer(PeerId),
+    /// A block that is not active any more: the cap of the account does not apply.
+    Returned,
+}
+
+/// A transaction was added.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Added {
+    /// What had to leave for it.
+    pub evicted: Vec<Txid>,
+}
+
+/// What a new tip did to the pool.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct PoolChange {
+    /// Transactions of blocks that are not active any more, and wait again; oldest first.
+    pub returned: Vec<Txid>,
+    /// Transactions that the new tip refuses, and why.
+    pub dropped: Vec<(Txid, PoolError)>,
+}
+
+/// A waiting transaction.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    pub(super) transaction: Transaction,
+    pub(super) origin: Origin,
+    pub(super) arrival: u64,
+    pub(super) size: usize,
+    pub(super) account: Account,
+    pub(super) sequence: u64,
+}
+
+/// An account's waiting transactions.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Queue {
+    /// Id, amount and signer by sequence.
+    by_sequence: BTreeMap<u64, (Txid, i128, PublicKey)>,
+    total: i128,
+}
+
+/// Transactions that wait for a block.
+#[derive(Clone, Debug, Default)]
+pub struct Mempool {
+    pub(super) entries: BTreeMap<Txid, Entry>,
+    pub(super) arrivals: BTreeMap<u64, Txid>,
+    queues: BTreeMap<Account, Queue>,
+    incoming: BTreeMap<Account, i128>,
+    /// What each neighbour brought, by arrival.
+    holdings: BTreeMap<Origin, BTreeMap<u64, Txid>>,
+    bytes: usize,
+    digest: u64,
+    next_arrival: u64,
+    dropped: BTreeMap<Txid, (Transaction, String)>,
+    dropped_order: VecDeque<Txid>,
+}
+
+impl Mempool {
+    /// An empty pool.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a transaction that could stand in a block once those before it do.
+    ///
+    /// # Errors
+    /// [`PoolError`]; nothing has changed then.
+    pub fn add<S: ChainStore>(
+        &mut self,
+        chain: &Chain<S>,
+        transaction: Transaction,
+        origin: Origin,
+    ) -> Result<Added, PoolError> {
+        let txid = transaction.txid();
+        let entry = self.admit(chain, txid, transaction, origin)?;
+        entry.transaction.check_signature(&chain.network_id())?;
+        let evicted = self.make_room(entry.origin, entry.size)?;
+        self.dropped.remove(&txid);
+        self.insert(txid, entry);
+        Ok(Added { evicted })
+    }
+
+    /// Adds a transaction whose signature was checked before.
+    ///
+    /// # Errors
+    /// [`PoolError`]; nothing has changed then.
+    pub fn add_checked<S: ChainStore>(
+        &mut self,
+        chain: &Chain<S>,
+        transaction: Transaction,
+        origin: Origin,
+    ) -> Result<Added, PoolError> {
+        let txid = transaction.txid();
+        let entry = self.admit(chain, txid, transaction, origin)?;
+        let evicted = self.make_room(entry.origin, entry.size)?;
+        self.dropped.remove(&txid);
+        self.insert(txid, entry);
+        Ok(Added { evicted })
+    }
+
+    /// Every check but the signature and the room.
+    fn admit<S: ChainStore>(
+        &self,
+        chain: &Chain<S>,
+        txid: Txid,
+        transaction: Transaction,
+        origin: Origin,
+    ) -> Result<Entry, PoolError> {
+        if self.contains(&txid) {
+            return Err(PoolError::AlreadyPending);
+        }
+        let (Some((account, sequence)), Some(signer)) = (transaction.sequence(), transaction.signer()) else {
+            return Err(PoolError::NoReward);
+        };
+        if let Some(place) = chain.place(&txid)? {
+            return Err(PoolError::AlreadyConfirmed(place.height));
+        }
+        let state = chain.account(&account)?;
+        check_own_side(&account, &state, &transaction, signer)?;
+        self.check_queue(&account, &state, sequence, signer, origin)?;
+        if let Transaction::Transfer(transfer) = &transaction {
+            self.check_recipient(chain, transfer)?;
+            self.check_credit(chain, transfer, state.balance)?;
+        }
+        Ok(Entry {
+            size: transaction.to_bytes().len(),
+            transaction,
+            origin,
+            arrival: self.next_arrival,
+            account,
+            sequence,
+        })
+    }
+
+    /// The rules among the waiting transactions of one account.
+    fn check_queue(
+        &self,
+        account: &Account,
+        state: &AccountState,
+        sequence: u64,
+        signer: PublicKey,
+        origin: Origin,
+    ) -> Result<(), PoolError> {
+        let queue = self.queues.get(account);
+        if let (Account::Name(name), None) = (account, state.owner) {
+            check_signer(account, self.pending_owner(name), signer)?;
+        }
+        let same = queue.and_then(|queue| queue.by_sequence.get(&sequence));
+        if let Some((first, _, holder)) = same {
+            // Who claims a free name first owns it: what others have queued behind a gap does not count.
+            if *holder == signer || sequence == 0 {
+                let (account, first) = (account.clone(), *first);
+                return Err(PoolError::SequenceTaken {
+                    account,
+                    sequence,
+                    first,
+                });
+            }
+            check_signer(account, Some(*holder), signer)?;
+        }
+        if origin == Origin::Own || origin == Origin::Returned {
+            return Ok(());
+        }
+        let expected = next_free(queue, state.next_sequence);
+        if sequence.saturating_sub(expected) > GAP_MAX {
+            return Err(PoolError::SequenceGap {
+                account: account.clone(),
+                expected,
+                got: sequence,
+            });
+        }
+        if queue.is_some_and(|queue| queue.by_sequence.len() >= ACCOUNT_MAX_TRANSACTIONS) {
+            return Err(PoolError::AccountFull(account.clone()));
+        }
+        Ok(())
+    }
+
+    /// The recipient's owner must be who the sender saw: the chain's, or who is about to claim the name.
+    fn check_recipient<S: ChainStore>(&self, chain: &Chain<S>, transfer: &Transfer) -> Result<(), PoolError> {
+        let owner = chain.owner(&transfer.to)?;
+        let pending = match (&transfer.to, owner) {
+            (Account::Name(name), None) => self.pending_owner(name),
+            (Account::Name(_) | Account::Key(_), _) => owner,
+        };
+        if transfer.to_owner != owner && transfer.to_owner != pending {
+            return Err(LedgerError::OwnerChanged {
+                account: transfer.to.clone(),
+                owner: pending,
+                meant: transfer.to_owner,
+            }
+            .into());
+        }
+        Ok(check_payable(chain.params(), &transfer.to, transfer.to_owner)?)
+    }
+
+    /// The sender must be able to pay after everything that waits before it.
+    fn check_credit<S: ChainStore>(
+        &self,
+        chain: &Chain<S>,
+        transfer: &Transfer,
+        balance: Balance,
+    ) -> Result<(), PoolError> {
+        let earlier = self
+            .queues
+            .get(&transfer.from)
+            .map_or(0, |queue| queue.sum_before(transfer.sequence));
+        let incoming = self.incoming.get(&transfer.from).copied().unwrap_or(0);
+        let before = i128::from(balance) + incoming - earlier;
+        let credit_limit = chain.params().credit_limit;
+        if before - i128::from(transfer.amount.get()) >= -i128::from(credit_limit) {
+            return Ok(());
+        }
+        Err(LedgerError::Overdraft {
+            account: transfer.from.clone(),
+            balance: clamped(before),
+            amount: transfer.amount,
+            credit_limit,
+        }
+        .into())
+    }
+
+    /// Pushes out what the neighbour who holds most brought last, until one more fits.
+    fn make_room(&mut self, origin: Origin, size: usize) -> Result<Vec<Txid>, PoolError> {
+        let mut evicted = Vec::new();
+        while self.entries.len() >= POOL_MAX_TRANSACTIONS || self.bytes.saturating_add(size) > POOL_MAX_BYTES {
+            let strangers = self.holdings.iter().filter(|(holder, _)| **holder != Origin::Own);
+            let most = strangers.max_by_key(|(_, held)| held.len());
+            let newest = most.and_then(|(holder, held)| Some((*holder, held.len(), *held.last_key_value()?.1)));
+            let held = self.holdings.get(&origin).map_or(0, BTreeMap::len);
+            match newest {
+                None if origin == Origin::Own => break,
+                None => return Err(PoolError::PoolFull),
+                // At most one fits the loop for a stranger who holds as much as anybody: its own newest would leave.
+                Some((holder, most, _)) if origin != Origin::Own && (holder == origin || held + 1 >= most) => {
+                    return Err(PoolError::PoolFull);
+                }
+                Some((_, _, txid)) => evicted.extend(self.push_out(&txid)),
+            }
+        }
+        Ok(evicted)
+    }
+
+    /// Takes a transaction out, and those of its account that are useless without it.
+    fn push_out(&mut self, txid: &Txid) -> Vec<Txid> {
+        let Some(entry) = self.entries.get(txid) else {
+            return Vec::new();
+        };
+        let (account, sequence) = (entry.account.clone(), entry.sequence);
+        let behind: Vec<Txid> = match self.queues.get(&account) {
+            Some(queue) => queue
+                .by_sequence
+                .range(sequence..)
+                .map(|(_, (txid, ..))| *txid)
+                .collect(),
+            None => Vec::new(),
+        };
+        let mut gone = Vec::new();
+        for txid in behind {
+            let own = self.entries.get(&txid).is_none_or(|entry| entry.origin == Origin::Own);
+            if !own && let Some(entry) = self.remove(&txid) {
+                self.remember_dropped(txid, entry.transaction, PoolError::PushedOut.to_string());
+                gone.push(txid);
+            }
+        }
+        gone
+    }
+
+    pub(super) fn insert(&mut self, txid: Txid, entry: Entry) {
+        let amount = entry.amount();
+        let Some(signer) = entry.transaction.signer() else {
+            return;
+        };
+        if let Transaction::Transfer(transfer) = &entry.transaction {
+            *self.incoming.entry(transfer.to.clone()).or_default() += amount;
+        }
+        if entry.sequence == 0 {
+            self.drop_rivals(&entry.account, signer);
+        }
+        let queue = self.queues.entry(entry.account.clone()).or_default();
+        queue.by_sequence.insert(entry.sequence, (txid, amount, signer));
+        queue.total += amount;
+        self.arrivals.insert(entry.arrival, txid);
+        self.holdings
+            .entry(entry.origin)
+            .or_default()
+            .insert(entry.arrival, txid);
+        self.bytes += entry.size;
+        self.digest ^= leading_bits(&txid);
+        self.next_arrival = self.next_arrival.max(entry.arrival.saturating_add(1));
+        self.entries.insert(txid, entry);
+    }
+
+    /// A name is being claimed: what other keys have queued behind a gap can never be valid after that.
+    fn drop_rivals(&mut self, account: &Account, claimant: PublicKey) {
+        let Some(queue) = self.queues.get(account) else { return };
+        let rivals = queue.by_sequence.values().filter(|(_, _, signer)| *signer != claimant);
+        let rivals: Vec<(Txid, PublicKey)> = rivals.map(|(txid, _, signer)| (*txid, *signer)).collect();
+        for (txid, signer) in rivals {
+            if let Some(entry) = self.remove(&txid) {
+                let reason = LedgerError::NotOwner {
+                    account: account.clone(),
+                    owner: claimant,
+                    signer,
+                };
+                self.remember_dropped(txid, entry.transaction, reason.to_string());
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, txid: &Txid) -> Option<Entry> {
+        let entry = self.entries.remove(txid)?;
+        let amount = entry.amount();
+        self.arrivals.remove(&entry.arrival);
+        if let Some(held) = self.holdings.get_mut(&entry.origin) {
+            held.remove(&entry.arrival);
+            if held.is_empty() {
+                self.holdings.remove(&entry.origin);
+            }
+        }
+        if let Some(queue) = self.queues.get_mut(&entry.account) {
+            queue.by_sequence.remove(&entry.sequence);
+            queue.total -= amount;
+            if queue.by_sequence.is_empty() {
+                self.queues.remove(&entry.account);
+            }
+        }
+        if let Transaction::Transfer(transfer) = &entry.transaction
+            && let Some(sum) = self.incoming.get_mut(&transfer.to)
+        {
+            *sum -= amount;
+            if *sum == 0 {
+                self.incoming.remove(&transfer.to);
+            }
+        }
+        self.bytes -= entry.size;
+        self.digest ^= leading_bits(txid);
+        Some(entry)
+    }
+
+    /// Empties everything but the memory of what was dropped.
+    pub(super) fn clear_index(&mut self) {
+        let next_arrival = self.next_arrival;
+        *self = Self {
+            dropped: core::mem::take(&mut self.dropped),
+            dropped_order: core::mem::take(&mut self.dropped_order),
+            next_arrival,
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn remember_dropped(&mut self, txid: Txid, transaction: Transaction, reason: String) {
+        if self.dropped.insert(txid, (transaction, reason)).is_none() {
+            self.dropped_order.push_back(txid);
+        }
+        while self.dropped_order.len() > DROPPED_MAX {
+            if let Some(oldest) = self.dropped_order.pop_front() {
+                self.dropped.remove(&oldest);
+            }
+        }
+    }
+
+    /// A waiting transaction.
+    #[must_use]
+    pub fn get(&self, txid: &Txid) -> Option<&Transaction> {
+        self.entries.get(txid).map(|entry| &entry.transaction)
+    }
+
+    /// Whether it waits.
+    #[must_use]
+    pub fn contains(&self, txid: &Txid) -> bool {
+        self.entries.contains_key(txid)
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The first eight bytes of all ids, exclusive-or: tells two pools apart at a glance.
+    #[must_use]
+    pub const fn digest(&self) -> u64 {
+        self.digest
+    }
+
+    /// The waiting transactions by id, after the given one.
+    pub fn after(&self, after: &Txid) -> impl Iterator<Item = &Transaction> {
+        use core::ops::Bound::{Excluded, Unbounded};
+        let range = self.entries.range((Excluded(*after), Unbounded));
+        range.map(|(_, entry)| &entry.transaction)
+    }
+
+    /// The waiting transactions as they came.
+    pub fn all(&self) -> impl Iterator<Item = &Transaction> {
+        self.arrivals.values().filter_map(|txid| self.get(txid))
+    }
+
+    /// The first sequence of an account that neither the chain nor the pool uses.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the account cannot be read.
+    pub fn next_sequence<S: ChainStore>(&self, chain: &Chain<S>, account: &Account) -> Result<u64, StoreError> {
+        let state = chain.account(account)?;
+        Ok(next_free(self.queues.get(account), state.next_sequence))
+    }
+
+    /// Whose the name will be once the pool is in a block, if the chain gives it to nobody.
+    #[must_use]
+    pub fn pending_owner(&self, name: &AccountName) -> Option<PublicKey> {
+        let queue = self.queues.get(&Account::Name(name.clone()))?;
+        queue.by_sequence.get(&0).map(|(_, _, signer)| *signer)
+    }
+
+    /// The balance of an account once the whole pool is in blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the account cannot be read.
+    pub fn pending_balance<S: ChainStore>(&self, chain: &Chain<S>, account: &Account) -> Result<Balance, StoreError> {
+        let outgoing = self.queues.get(account).map_or(0, |queue| queue.total);
+        let incoming = self.incoming.get(account).copied().unwrap_or(0);
+        Ok(clamped(
+            i128::from(chain.account(account)?.balance) + incoming - outgoing,
+        ))
+    }
+
+    /// A transaction that left the pool without a block, and why; the last 4,096 are remembered.
+    #[must_use]
+    pub fn dropped_reason(&self, txid: &Txid) -> Option<(&Transaction, &str)> {
+        let (transaction, reason) = self.dropped.get(txid)?;
+        Some((transaction, reason))
+    }
+}
+
+impl Entry {
+    fn amount(&self) -> i128 {
+        match &self.transaction {
+            Transaction::Transfer(transfer) => i128::from(transfer.amount.get()),
+            Transaction::Claim(_) | Transaction::Reward(_) => 0,
+        }
+    }
+}
+
+impl Queue {
+    /// What the account pays before a sequence. Most come at the end, so the end is subtracted from the whole.
+    fn sum_before(&self, sequence: u64) -> i128 {
+        self.total
+            - self
+                .by_sequence
+                .range(sequence..)
+                .map(|(_, (_, amount, _))| amount)
+                .sum::<i128>()
+    }
+}
+
+/// What the sender's account at the tip says to it.
+fn check_own_side(
+    account: &Account,
+    state: &AccountState,
+    transaction: &Transaction,
+    signer: PublicKey,
+) -> Result<(), LedgerError> {
+    if let (Transaction::Claim(claim), Some(owner)) = (transaction, state.owner) {
+        let name = claim.name.clone();
+        return Err(LedgerError::AlreadyClaimed { name, owner });
+    }
+    check_signer(account, state.owner, signer)?;
+    match transaction.sequence() {
+        Some((_, got)) if got < state.next_sequence => Err(LedgerError::WrongSequence {
+            account: account.clone(),
+            expected: state.next_sequence,
+            got,
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// The first sequence from `start` on that the queue does not use.
+fn next_free(queue: Option<&Queue>, start: u64) -> u64 {
+    let Some(queue) = queue else { return start };
+    let mut free = start;
+    if let (Some((first, _)), Some((last, _))) =
+        (queue.by_sequence.first_key_value(), queue.by_sequence.last_key_value())
+        && *first == start
+        && u64::try_from(queue.by_sequence.len()).is_ok_and(|count| last - first == count - 1)
+    {
+        return last.saturating_add(1);
+    }
+    for sequence in queue.by_sequence.range(start..).map(|(sequence, _)| *sequence) {
+        if sequence != free {
+            break;
+        }
+        free = free.saturating_add(1);
+    }
+    free
+}
+
+fn leading_bits(txid: &Txid) -> u64 {
+    let (first, _) = txid.as_bytes().split_at(8);
+    u64::from_be_bytes(first.try_into().expect("split at eight bytes"))
+}
+
+fn clamped(value: i128) -> Balance {
+    Balance::try_from(value).unwrap_or(if value < 0 { Balance::MIN } else { Balance::MAX })
+}

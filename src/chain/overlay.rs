@@ -1,0 +1,262 @@
+//! Changes that the disk does not have yet, laid over what it has: reads see both as one.
+//!
+//! Promises: what was written in one step becomes visible and leaves in one batch, or vanishes whole.
+//! Layers, newest first: the draft of the running step, the open batch, the batches on their way to the disk, the store.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::ledger::Accounts;
+use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
+use crate::types::{Account, AccountName, BlockHash, Height, PublicKey, Txid};
+
+/// A store and what it does not have yet.
+pub struct Overlay<S> {
+    store: S,
+    taken: VecDeque<Batch>,
+    open: Batch,
+    draft: Batch,
+    last_id: u64,
+}
+
+/// One kind of record of a batch.
+type Table<K, V> = fn(&Batch) -> &BTreeMap<K, Option<V>>;
+
+impl<S: ChainStore> Overlay<S> {
+    /// Nothing is changed yet.
+    pub fn new(store: S) -> Self {
+        Self {
+            store,
+            taken: VecDeque::new(),
+            open: Batch::default(),
+            draft: Batch::default(),
+            last_id: 0,
+        }
+    }
+
+    /// The store below.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
+    /// The running step's changes; writes go here.
+    pub const fn draft(&mut self) -> &mut Batch {
+        &mut self.draft
+    }
+
+    /// Ends the running step: its changes become part of the open batch.
+    pub fn keep(&mut self) {
+        self.open.append(core::mem::take(&mut self.draft));
+    }
+
+    /// Ends the running step without a trace.
+    pub fn discard(&mut self) {
+        self.draft = Batch::default();
+    }
+
+    /// Hands the open batch over, if it holds anything. It stays visible until [`Overlay::committed`].
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        self.open.id = 0;
+        if self.open.is_empty() {
+            return None;
+        }
+        self.last_id += 1;
+        let mut batch = core::mem::take(&mut self.open);
+        batch.id = self.last_id;
+        self.taken.push_back(batch.clone());
+        Some(batch)
+    }
+
+    /// The disk has this batch and all before it.
+    pub fn committed(&mut self, id: u64) {
+        while self.taken.front().is_some_and(|batch| batch.id <= id) {
+            self.taken.pop_front();
+        }
+    }
+
+    /// Forgets every change that the disk does not have.
+    pub fn reset(&mut self) {
+        self.taken.clear();
+        self.open = Batch::default();
+        self.draft = Batch::default();
+    }
+
+    fn layers(&self) -> impl Iterator<Item = &Batch> {
+        [&self.draft, &self.open].into_iter().chain(self.taken.iter().rev())
+    }
+
+    /// What the newest layer that knows the key says: outer none, no layer knows it; inner none, it is deleted.
+    fn find<'a, K: Ord + 'a, V>(&'a self, table: Table<K, V>, key: &K) -> Option<Option<&'a V>> {
+        self.layers()
+            .find_map(|batch| table(batch).get(key))
+            .map(Option::as_ref)
+    }
+
+    /// All changes of one kind, the newest of each key.
+    fn changes<'a, K: Ord + 'a, V>(&'a self, table: Table<K, V>) -> BTreeMap<&'a K, Option<&'a V>> {
+        let batches = self.taken.iter().chain([&self.open, &self.draft]);
+        batches
+            .flat_map(|batch| table(batch).iter().map(|(key, value)| (key, value.as_ref())))
+            .collect()
+    }
+
+    /// See [`ChainStore::block`].
+    ///
+    /// # Errors
+    /// [`StoreError`], as all of these.
+    pub fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError> {
+        match self.find(|batch| &batch.blocks, hash) {
+            Some(found) => Ok(found.map(|(block, _)| block.clone())),
+            None => self.store.block(hash),
+        }
+    }
+
+    /// See [`ChainStore::body`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.find(|batch| &batch.blocks, hash) {
+            Some(found) => Ok(found.map(|(_, bytes)| bytes.clone())),
+            None => self.store.body(hash),
+        }
+    }
+
+    /// See [`ChainStore::undo`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
+        match self.find(|batch| &batch.undo, hash) {
+            Some(found) => Ok(found.cloned()),
+            None => self.store.undo(hash),
+        }
+    }
+
+    /// See [`ChainStore::active`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
+        match self.find(|batch| &batch.active, &height) {
+            Some(found) => Ok(found.copied()),
+            None => self.store.active(height),
+        }
+    }
+
+    /// See [`ChainStore::blocks_by_prefix`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn blocks_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<BlockHash>, StoreError> {
+        let changes = self.changes(|batch| &batch.blocks);
+        let stored = self
+            .store
+            .blocks_by_prefix(prefix, limit.saturating_add(changes.len()))?;
+        let mut found: Vec<BlockHash> = stored.into_iter().filter(|hash| !changes.contains_key(hash)).collect();
+        let added = changes.iter().filter(|(_, block)| block.is_some());
+        found.extend(
+            added
+                .map(|(hash, _)| **hash)
+                .filter(|hash| hash.to_string().starts_with(prefix)),
+        );
+        found.sort_unstable();
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    /// See [`ChainStore::accounts`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
+        let changes = self.changes(|batch| &batch.accounts);
+        let (mut total, stored) = self.store.accounts(limit.saturating_add(changes.len()))?;
+        let mut all: BTreeMap<Account, AccountState> = stored.into_iter().collect();
+        for (account, state) in changes {
+            let was = self.store.account(account)?.is_some();
+            match state {
+                Some(state) => all.insert(account.clone(), state.clone()),
+                None => all.remove(account),
+            };
+            match (was, state.is_some()) {
+                (false, true) => total = total.saturating_add(1),
+                (true, false) => total = total.saturating_sub(1),
+                (true, true) | (false, false) => {}
+            }
+        }
+        Ok((total, all.into_iter().take(limit).collect()))
+    }
+
+    /// See [`ChainStore::names_of`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
+        let changes = self.changes(|batch| &batch.accounts);
+        let mut names = self.store.names_of(owner, limit.saturating_add(changes.len()))?;
+        names.retain(|name| !changes.contains_key(&Account::Name(name.clone())));
+        for (account, state) in changes {
+            match (account, state) {
+                (Account::Name(name), Some(state)) if state.owner == Some(*owner) => names.push(name.clone()),
+                (Account::Name(_) | Account::Key(_), _) => {}
+            }
+        }
+        names.sort_unstable();
+        names.truncate(limit);
+        Ok(names)
+    }
+
+    /// See [`ChainStore::place`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
+        match self.find(|batch| &batch.places, txid) {
+            Some(found) => Ok(found.copied()),
+            None => self.store.place(txid),
+        }
+    }
+
+    /// Own unconfirmed transactions by running number; keyed by id in the changes, so the ids are asked for.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn own(&self, id: impl Fn(&[u8]) -> Option<Txid>) -> Result<BTreeMap<u64, Vec<u8>>, StoreError> {
+        let changes = self.changes(|batch| &batch.own);
+        let mut all = BTreeMap::new();
+        for (number, bytes) in self.store.own()? {
+            let changed = id(&bytes).is_some_and(|txid| changes.contains_key(&txid));
+            if !changed {
+                all.insert(number, bytes);
+            }
+        }
+        all.extend(changes.into_values().flatten().cloned());
+        Ok(all)
+    }
+
+    /// Every block that is stored but not active.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn side(&self) -> Result<Vec<BlockHash>, StoreError> {
+        let changes = self.changes(|batch| &batch.side);
+        let mut side = self.store.side()?;
+        side.retain(|hash| !changes.contains_key(hash));
+        side.extend(
+            changes
+                .iter()
+                .filter(|(_, kept)| kept.is_some())
+                .map(|(hash, _)| **hash),
+        );
+        Ok(side)
+    }
+}
+
+impl<S: ChainStore> Accounts for Overlay<S> {
+    fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
+        match self.find(|batch| &batch.accounts, account) {
+            Some(found) => Ok(found.cloned()),
+            None => self.store.account(account),
+        }
+    }
+}

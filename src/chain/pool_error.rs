@@ -1,0 +1,107 @@
+//! Why a transaction does not wait for a block, and what can be done about it.
+
+use thiserror::Error;
+
+use super::ledger::{ApplyError, LedgerError};
+use super::mempool::{ACCOUNT_MAX_TRANSACTIONS, GAP_MAX};
+use super::store::StoreError;
+use super::transaction::TransactionError;
+use crate::types::{Account, Height, Txid};
+
+/// Why a transaction does not wait for a block.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum PoolError {
+    /// It waits already.
+    #[error("the transaction is waiting already")]
+    AlreadyPending,
+    /// It is in the active chain.
+    #[error("the transaction is in block {0} already")]
+    AlreadyConfirmed(Height),
+    /// Rewards come with their block.
+    #[error("a reward cannot wait for a block")]
+    NoReward,
+    /// Its form or signature is wrong.
+    #[error(transparent)]
+    Transaction(#[from] TransactionError),
+    /// The ledger would refuse it.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    /// Another transaction with this sequence came first.
+    #[error("sequence {sequence} of {account} is taken by {first}")]
+    SequenceTaken {
+        /// The sender.
+        account: Account,
+        /// The sequence.
+        sequence: u64,
+        /// Who came first.
+        first: Txid,
+    },
+    /// Too far ahead of the account's next sequence.
+    #[error("sequence {got} of {account}, the next is {expected}, and gaps end at {GAP_MAX}")]
+    SequenceGap {
+        /// The sender.
+        account: Account,
+        /// The next free sequence.
+        expected: u64,
+        /// What the transaction says.
+        got: u64,
+    },
+    /// The account has as many waiting as strangers may bring.
+    #[error("{ACCOUNT_MAX_TRANSACTIONS} transactions of {0} are waiting already")]
+    AccountFull(Account),
+    /// No room, and who brought it holds the most.
+    #[error("the pool is full")]
+    PoolFull,
+    /// Pushed out by others; used as a reason.
+    #[error("pushed out of the full pool")]
+    PushedOut,
+    /// The disk failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl PoolError {
+    /// The contract's code: the innermost variant's name in `snake_case`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::AlreadyPending => "already_pending",
+            Self::AlreadyConfirmed(_) => "already_confirmed",
+            Self::NoReward => "no_reward",
+            Self::Transaction(error) => error.code(),
+            Self::Ledger(error) => error.code(),
+            Self::SequenceTaken { .. } => "sequence_taken",
+            Self::SequenceGap { .. } => "sequence_gap",
+            Self::AccountFull(_) => "account_full",
+            Self::PoolFull => "pool_full",
+            Self::PushedOut => "pushed_out",
+            Self::Store(error) => error.code(),
+        }
+    }
+
+    /// What can be done about it, in words that can be typed.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Ledger(error) => error.hint(),
+            Self::SequenceTaken { account, .. } | Self::SequenceGap { account, .. } => {
+                format!("`balance {account}` shows the next sequence")
+            }
+            Self::AlreadyPending | Self::PushedOut => "`pending` lists what waits".into(),
+            Self::AlreadyConfirmed(height) => format!("`block {height}` shows it"),
+            Self::NoReward => "`mine` earns one".into(),
+            Self::Transaction(_) => "`help tx` shows how a payment is made".into(),
+            Self::AccountFull(_) | Self::PoolFull => "`mine` makes room, or wait for a block".into(),
+            Self::Store(_) => "`status` shows the data folder; make room there".into(),
+        }
+    }
+}
+
+impl From<ApplyError> for PoolError {
+    fn from(error: ApplyError) -> Self {
+        match error {
+            ApplyError::Ledger(error) => Self::Ledger(error),
+            ApplyError::Store(error) => Self::Store(error),
+        }
+    }
+}

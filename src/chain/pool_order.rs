@@ -1,0 +1,216 @@
+//! What a new tip does to the pool, and which waiting transactions the next block takes, in which order.
+//!
+//! Promises: after a switch the pool holds nothing that the tip refuses; what a lost branch held comes back, oldest
+//! first; own transactions are first in the next block, accounts take turns when not all fits.
+//! Spec: `proto-notes/mempool.md`, "Order".
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::header::HEADER_BYTES;
+use super::mempool::{Entry, Mempool, Origin, PoolChange, PoolError};
+use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
+use super::state::{Chain, Scratch, Switch};
+use super::store::ChainStore;
+use super::transaction::{Reward, Transaction};
+use crate::types::{Account, AccountName, Txid};
+
+/// Bytes of a block beside its transactions: header and count.
+const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
+/// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.
+const ROUNDS_MAX: usize = 64;
+
+impl Mempool {
+    /// Follows a change of the active branch. `own` are the own transactions that are to be offered again if valid.
+    pub fn on_switch<S: ChainStore>(&mut self, chain: &Chain<S>, switch: &Switch, own: &[Transaction]) -> PoolChange {
+        let own_ids: BTreeSet<Txid> = own.iter().map(Transaction::txid).collect();
+        let lost = switch
+            .disconnected
+            .iter()
+            .rev()
+            .flat_map(|(_, block)| &block.transactions);
+        let mut waiting: Vec<(Txid, Transaction, Origin)> = Vec::new();
+        let mut reported: BTreeSet<Txid> = BTreeSet::new();
+        for transaction in lost.filter(|transaction| transaction.signer().is_some()) {
+            let txid = transaction.txid();
+            let origin = if own_ids.contains(&txid) {
+                Origin::Own
+            } else {
+                Origin::Returned
+            };
+            waiting.push((txid, transaction.clone(), origin));
+        }
+        let returned: BTreeSet<Txid> = waiting.iter().map(|(txid, ..)| *txid).collect();
+        let before = core::mem::take(&mut self.entries);
+        let arrivals = core::mem::take(&mut self.arrivals);
+        self.clear_index();
+        reported.extend(returned.iter().chain(before.keys()));
+        waiting.extend(arrivals.into_values().filter_map(|txid| {
+            let entry = before.get(&txid).filter(|_| !returned.contains(&txid))?;
+            let origin = if own_ids.contains(&txid) {
+                Origin::Own
+            } else {
+                entry.origin
+            };
+            Some((txid, entry.transaction.clone(), origin))
+        }));
+        let fresh = own
+            .iter()
+            .map(|transaction| (transaction.txid(), transaction.clone(), Origin::Own));
+        waiting.extend(fresh.filter(|(txid, ..)| !reported.contains(txid)));
+        let refused = self.admit_all(chain, waiting);
+        let mut change = PoolChange::default();
+        for (txid, transaction, error) in refused {
+            let confirmed = matches!(error, PoolError::AlreadyConfirmed(_));
+            if reported.contains(&txid) && !confirmed {
+                self.remember_dropped(txid, transaction, error.to_string());
+                change.dropped.push((txid, error));
+            }
+        }
+        let back = self.arrivals.values().filter(|txid| returned.contains(txid));
+        change.returned = back.copied().collect();
+        change
+    }
+
+    /// Adds in order what can be added, again and again until nothing more can; says what could not, and why.
+    fn admit_all<S: ChainStore>(
+        &mut self,
+        chain: &Chain<S>,
+        mut waiting: Vec<(Txid, Transaction, Origin)>,
+    ) -> Vec<(Txid, Transaction, PoolError)> {
+        let mut refused = Vec::new();
+        for _ in 0..ROUNDS_MAX {
+            let count = waiting.len();
+            refused.clear();
+            let mut again = Vec::new();
+            for (txid, transaction, origin) in waiting {
+                match self.add_checked(chain, transaction.clone(), origin) {
+                    Ok(_) => {}
+                    Err(error) => {
+                        refused.push((txid, transaction.clone(), error));
+                        again.push((txid, transaction, origin));
+                    }
+                }
+            }
+            waiting = again;
+            if waiting.is_empty() || waiting.len() == count {
+                break;
+            }
+        }
+        refused
+    }
+
+    /// The transactions of the next block after its reward: own ones first, then as they came; when not all fits,
+    /// accounts take turns.
+    pub fn in_block_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
+        let reward = Transaction::Reward(Reward {
+            to: reward_to.clone(),
+            height: chain.tip().header.height.next(),
+        });
+        let mut plan = Plan {
+            scratch: chain.scratch(),
+            bytes: BLOCK_FRAME_BYTES + reward.to_bytes().len(),
+            room: BLOCK_MAX_TRANSACTIONS - 1,
+            payers: self.payers_of_free_names(),
+            chosen: Vec::new(),
+        };
+        if plan.scratch.apply(&reward).is_err() {
+            // The block cannot be made with this reward; the order is still worth showing.
+            plan.scratch = chain.scratch();
+        }
+        plan.fill(self.candidates());
+        plan.chosen
+    }
+
+    /// All entries in the order in which they are tried.
+    fn candidates(&self) -> Vec<&Entry> {
+        let mut entries: Vec<&Entry> = self
+            .arrivals
+            .values()
+            .filter_map(|txid| self.entries.get(txid))
+            .collect();
+        let bytes: usize = entries.iter().map(|entry| entry.size).sum();
+        let crowded = entries.len() >= BLOCK_MAX_TRANSACTIONS || bytes > BLOCK_MAX_BYTES - BLOCK_FRAME_BYTES - 64;
+        if crowded {
+            let mut by_account: BTreeMap<&Account, Vec<&Entry>> = BTreeMap::new();
+            for entry in &entries {
+                by_account.entry(&entry.account).or_default().push(entry);
+            }
+            let mut turn: BTreeMap<u64, usize> = BTreeMap::new();
+            for queue in by_account.values_mut() {
+                queue.sort_by_key(|entry| entry.sequence);
+                turn.extend(queue.iter().enumerate().map(|(turn, entry)| (entry.arrival, turn)));
+            }
+            entries.sort_by_key(|entry| (turn.get(&entry.arrival).copied(), entry.arrival));
+        }
+        entries.sort_by_key(|entry| entry.origin != Origin::Own);
+        entries
+    }
+
+    /// How many transfers pay each name as one that belongs to nobody.
+    fn payers_of_free_names(&self) -> BTreeMap<AccountName, usize> {
+        let mut payers = BTreeMap::new();
+        for name in self.all().filter_map(pays_free_name) {
+            *payers.entry(name.clone()).or_default() += 1;
+        }
+        payers
+    }
+}
+
+/// A block's content in the making.
+struct Plan<'a, S> {
+    scratch: Scratch<'a, S>,
+    bytes: usize,
+    room: usize,
+    payers: BTreeMap<AccountName, usize>,
+    chosen: Vec<Transaction>,
+}
+
+impl<S: ChainStore> Plan<'_, S> {
+    /// Rounds over the candidates until nothing more fits. A claim waits while others still pay the name as a free
+    /// one, because their payments are void after it; it goes in once they cannot be helped.
+    fn fill(&mut self, mut left: Vec<&Entry>) {
+        let mut patient = true;
+        for _ in 0..ROUNDS_MAX {
+            let count = left.len();
+            left.retain(|entry| !self.try_add(entry, patient));
+            match (left.len() == count, patient) {
+                _ if left.is_empty() || self.room == 0 => break,
+                (true, true) => patient = false,
+                (true, false) => break,
+                (false, _) => patient = true,
+            }
+        }
+    }
+
+    fn try_add(&mut self, entry: &Entry, patient: bool) -> bool {
+        if self.room == 0 || self.bytes + entry.size > BLOCK_MAX_BYTES {
+            return false;
+        }
+        let awaited = |name: &AccountName| self.payers.get(name).is_some_and(|count| *count > 0);
+        match &entry.account {
+            Account::Name(name) if patient && entry.sequence == 0 && awaited(name) => return false,
+            Account::Name(_) | Account::Key(_) => {}
+        }
+        if self.scratch.apply(&entry.transaction).is_err() {
+            return false;
+        }
+        if let Some(count) = pays_free_name(&entry.transaction).and_then(|name| self.payers.get_mut(name)) {
+            *count -= 1;
+        }
+        self.bytes += entry.size;
+        self.room -= 1;
+        self.chosen.push(entry.transaction.clone());
+        true
+    }
+}
+
+/// The name that a transfer pays as one that belongs to nobody.
+fn pays_free_name(transaction: &Transaction) -> Option<&AccountName> {
+    match transaction {
+        Transaction::Transfer(transfer) => match (&transfer.to, transfer.to_owner) {
+            (Account::Name(name), None) => Some(name),
+            (Account::Name(_) | Account::Key(_), _) => None,
+        },
+        Transaction::Claim(_) | Transaction::Reward(_) => None,
+    }
+}

@@ -1,0 +1,436 @@
+//! The chain as this node sees it: the active branch, its ledger, the side branches, and what to read of them.
+//!
+//! Promises: the active tip is the stored valid branch with the most work, the smaller hash at equal work; every step
+//! is whole or leaves no trace; reads see what the disk does not have yet.
+//! Elsewhere: how a block is accepted (`chain::branch`), the layers of changes (`chain::overlay`).
+//! Spec: `proto-notes/consensus.md`, "Branch choice".
+
+use std::collections::BTreeSet;
+
+use thiserror::Error;
+
+use super::block::{Block, BlockError};
+use super::header::{Header, HeaderError};
+use super::ledger::{Accounts, Ledger, LedgerError};
+use super::overlay::Overlay;
+use super::params::NetworkParams;
+use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace};
+use super::transaction::Transaction;
+use super::tree::{InvalidSet, SideBlock, SideTree};
+use crate::types::{Account, AccountName, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
+
+/// The most hashes of a locator: dense near the tip, then doubling, enough for any height that a chain reaches.
+pub const LOCATOR_MAX: usize = 32;
+/// Hashes of a locator before the steps double: most forks are shallow.
+const LOCATOR_DENSE: usize = 8;
+/// The first running number of own transactions; returned ones count down from it, new ones up.
+const OWN_START: u64 = 1 << 32;
+
+/// The end of the active branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tip {
+    /// The block's hash.
+    pub hash: BlockHash,
+    /// Its header.
+    pub header: Header,
+    /// The branch's work up to and including it.
+    pub work: Work,
+}
+
+/// What became of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Accepted {
+    /// It was stored before; nothing changed.
+    AlreadyKnown,
+    /// It is kept on a side branch. Its transactions are not checked against a ledger yet.
+    Stored {
+        /// The branch's work up to and including it.
+        work: Work,
+    },
+    /// It is the new tip.
+    Switched(Switch),
+}
+
+/// A change of the active branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Switch {
+    /// The height of the last block that both branches share.
+    pub fork: Height,
+    /// The tip before.
+    pub old_tip: BlockHash,
+    /// The tip now.
+    pub new_tip: BlockHash,
+    /// Blocks that left the active branch, the old tip first.
+    pub disconnected: Vec<(BlockHash, Block)>,
+    /// Blocks that joined it, in order.
+    pub connected: Vec<(BlockHash, Block)>,
+}
+
+/// Why a block was not accepted. Nothing has changed, but that an invalid block is remembered as such.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum AcceptError {
+    /// The header breaks a rule, or is ahead of the clock.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+    /// The body breaks a rule that needs no ledger.
+    #[error(transparent)]
+    Block(#[from] BlockError),
+    /// The parent is not stored.
+    #[error("the parent {parent} is unknown")]
+    UnknownParent {
+        /// The missing block.
+        parent: BlockHash,
+    },
+    /// The ledger refuses a transaction of this block, or of one that it stands on.
+    #[error("transaction {index} of block {block}: {error}")]
+    Ledger {
+        /// The invalid block.
+        block: BlockHash,
+        /// Which transaction, from 0.
+        index: usize,
+        /// Why.
+        error: Box<LedgerError>,
+    },
+    /// The block or its parent was found invalid before.
+    #[error("block {0} is known to be invalid")]
+    KnownInvalid(BlockHash),
+    /// The side branches are full of branches with more work.
+    #[error("side branches are full, and this one has the lowest work")]
+    LowWork {
+        /// The branch's work up to and including the block.
+        work: Work,
+    },
+    /// The disk failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A dry run of the ledger on top of the tip.
+pub type Scratch<'a, S> = Ledger<'a, Overlay<S>>;
+
+/// A branch's end: hash, height, work, whether it is the active one, and the height of the last active block below.
+pub type BranchEnd = (BlockHash, Height, Work, bool, Height);
+
+/// The block tree, its active branch and the ledger that this leads to.
+pub struct Chain<S> {
+    pub(super) params: NetworkParams,
+    pub(super) network_id: NetworkId,
+    pub(super) secret: [u8; 32],
+    pub(super) own_key: Option<PublicKey>,
+    pub(super) overlay: Overlay<S>,
+    pub(super) tip: Tip,
+    pub(super) tree: SideTree,
+    pub(super) invalid: InvalidSet,
+    /// The running numbers of own transactions in use: first, and one past the last.
+    pub(super) own_numbers: (u64, u64),
+}
+
+impl<S: ChainStore> Chain<S> {
+    /// Reads tip and side branches. `secret` feeds the check of signatures in batches.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store fails, or holds another network's chain.
+    pub fn open(params: NetworkParams, store: S, secret: [u8; 32]) -> Result<Self, StoreError> {
+        let genesis = params.genesis();
+        let mut chain = Self {
+            network_id: params.network_id(),
+            secret,
+            own_key: None,
+            overlay: Overlay::new(store),
+            tip: Tip {
+                hash: genesis.hash(),
+                header: genesis,
+                work: Work::ZERO,
+            },
+            params,
+            tree: SideTree::default(),
+            invalid: InvalidSet::default(),
+            own_numbers: (OWN_START, OWN_START),
+        };
+        chain.load()?;
+        Ok(chain)
+    }
+
+    /// Tells whose transactions are this node's own: they return to the table of own ones when a block is undone.
+    pub const fn set_own_key(&mut self, key: PublicKey) {
+        self.own_key = Some(key);
+    }
+
+    /// Forgets what the disk does not have, and reads the tip anew.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the store still fails.
+    pub fn reload(&mut self) -> Result<(), StoreError> {
+        self.overlay.reset();
+        self.load()
+    }
+
+    fn load(&mut self) -> Result<(), StoreError> {
+        let genesis = BlockHash::new(*self.network_id.as_bytes());
+        if self.overlay.active(Height::GENESIS)? != Some(genesis) {
+            return Err(StoreError::Damaged("it holds the chain of another network".into()));
+        }
+        let (_, hash) = self.overlay.store().tip()?;
+        let stored = self.expect_block(&hash)?;
+        let mut tree = SideTree::default();
+        for hash in self.overlay.side()? {
+            tree.insert(side_block(hash, &self.expect_block(&hash)?));
+        }
+        let own = self.overlay.own(id_of)?;
+        let first = own.first_key_value().map_or(OWN_START, |(number, _)| *number);
+        let last = own
+            .last_key_value()
+            .map_or(OWN_START, |(number, _)| number.saturating_add(1));
+        self.own_numbers = (first, last);
+        self.tree = tree;
+        self.tip = Tip {
+            hash,
+            header: stored.header,
+            work: stored.work,
+        };
+        Ok(())
+    }
+
+    /// The network's parameters.
+    pub const fn params(&self) -> &NetworkParams {
+        &self.params
+    }
+
+    /// The network's id.
+    pub const fn network_id(&self) -> NetworkId {
+        self.network_id
+    }
+
+    /// The end of the active branch.
+    pub const fn tip(&self) -> &Tip {
+        &self.tip
+    }
+
+    /// A stored block of any branch.
+    ///
+    /// # Errors
+    /// [`StoreError`], as all reads.
+    pub fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError> {
+        self.overlay.block(hash)
+    }
+
+    /// A stored block's canonical bytes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
+        self.overlay.body(hash)
+    }
+
+    /// The active block at a height.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
+        self.overlay.active(height)
+    }
+
+    /// Whether a block is on the active branch.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn is_active(&self, hash: &BlockHash) -> Result<bool, StoreError> {
+        match self.overlay.block(hash)? {
+            Some(stored) => Ok(self.overlay.active(stored.header.height)? == Some(*hash)),
+            None => Ok(false),
+        }
+    }
+
+    /// An account at the tip; the default if it was never used.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn account(&self, account: &Account) -> Result<AccountState, StoreError> {
+        Ok(self.overlay.account(account)?.unwrap_or_default())
+    }
+
+    /// Whose the account is at the tip. A key owns itself.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn owner(&self, account: &Account) -> Result<Option<PublicKey>, StoreError> {
+        match account {
+            Account::Key(key) => Ok(Some(*key)),
+            Account::Name(_) => Ok(self.account(account)?.owner),
+        }
+    }
+
+    /// How many accounts there are, and the first of them.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
+        self.overlay.accounts(limit)
+    }
+
+    /// Names that the key owns at the tip, in order.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
+        self.overlay.names_of(owner, limit)
+    }
+
+    /// Where a transaction stands in the active branch.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
+        self.overlay.place(txid)
+    }
+
+    /// Hashes of stored blocks that start with these nibbles (lower-case hex).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn blocks_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<BlockHash>, StoreError> {
+        self.overlay.blocks_by_prefix(prefix, limit)
+    }
+
+    /// Own unconfirmed transactions, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn own(&self) -> Result<Vec<(u64, Transaction)>, StoreError> {
+        let read = |(number, bytes): (u64, Vec<u8>)| match Transaction::from_bytes(&bytes) {
+            Ok(transaction) => Ok((number, transaction)),
+            Err(error) => Err(StoreError::Damaged(format!("own transaction: {error}"))),
+        };
+        self.overlay.own(id_of)?.into_iter().map(read).collect()
+    }
+
+    /// The branches' ends: the active one, then the others, the most work first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn tips(&self, limit: usize) -> Result<Vec<BranchEnd>, StoreError> {
+        let height = self.tip.header.height;
+        let mut tips = vec![(self.tip.hash, height, self.tip.work, true, height)];
+        for block in self.tree.tips().take(limit.saturating_sub(1)) {
+            let (_, fork) = self.tree.path_down(block.hash);
+            let fork_height = self.expect_block(&fork)?.header.height;
+            tips.push((block.hash, block.height, block.work, false, fork_height));
+        }
+        tips.truncate(limit);
+        Ok(tips)
+    }
+
+    /// Hashes of active blocks by which a peer finds the last one that it shares: newest first, genesis last.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn locator(&self) -> Result<Vec<BlockHash>, StoreError> {
+        let mut locator = Vec::new();
+        let mut height = self.tip.header.height.get();
+        let mut step = 1_u64;
+        while height > 0 && locator.len() < LOCATOR_MAX - 1 {
+            locator.push(self.expect_active(Height::new(height))?);
+            if locator.len() >= LOCATOR_DENSE {
+                step = step.saturating_mul(2);
+            }
+            height = height.saturating_sub(step);
+        }
+        locator.push(self.expect_active(Height::GENESIS)?);
+        Ok(locator)
+    }
+
+    /// Headers of the active branch after the first hash of the locator that is on it; after genesis if none is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn headers_after(&self, locator: &[BlockHash], limit: usize) -> Result<Vec<Header>, StoreError> {
+        let mut height = Height::GENESIS;
+        for hash in locator.iter().take(LOCATOR_MAX) {
+            if self.is_active(hash)? {
+                height = self.expect_block(hash)?.header.height;
+                break;
+            }
+        }
+        let mut headers = Vec::new();
+        while headers.len() < limit {
+            height = height.next();
+            let Some(hash) = self.active(height)? else { break };
+            headers.push(self.expect_block(&hash)?.header);
+        }
+        Ok(headers)
+    }
+
+    /// Whether the block is remembered as invalid.
+    pub fn is_invalid(&self, hash: &BlockHash) -> bool {
+        self.invalid.contains(hash)
+    }
+
+    /// Whether a branch with this work and end wins over the active one.
+    pub fn is_better(&self, work: Work, hash: &BlockHash) -> bool {
+        work > self.tip.work || (work == self.tip.work && *hash < self.tip.hash)
+    }
+
+    /// A dry run of the ledger on top of the tip.
+    pub const fn scratch(&self) -> Scratch<'_, S> {
+        Ledger::new(&self.params, &self.overlay)
+    }
+
+    /// Keeps an own transaction over restarts until it is confirmed.
+    pub fn keep_own(&mut self, transaction: &Transaction) {
+        let (_, next) = self.own_numbers;
+        let entry = Some((next, transaction.to_bytes()));
+        self.overlay.draft().own.insert(transaction.txid(), entry);
+        self.own_numbers.1 = next.saturating_add(1);
+        self.overlay.keep();
+    }
+
+    /// Remembers a peer's addresses over restarts; none forgets it.
+    pub fn remember_peer(&mut self, peer: PeerId, addresses: Option<Vec<Address>>) {
+        self.overlay.draft().peers.insert(peer, addresses);
+        self.overlay.keep();
+    }
+
+    /// Blocks of a branch that is being fetched: they do not leave the side branches for want of room. The branch's
+    /// headers have proven more work than the active one, so room is paid for. None ends the protection.
+    pub fn set_protected(&mut self, hashes: Option<BTreeSet<BlockHash>>) {
+        self.tree.protect(hashes.unwrap_or_default());
+    }
+
+    /// What changed since the last call, for the disk.
+    pub fn take_batch(&mut self) -> Option<Batch> {
+        self.overlay.take_batch()
+    }
+
+    /// The disk has this batch and all before it.
+    pub fn committed(&mut self, id: u64) {
+        self.overlay.committed(id);
+    }
+
+    /// A block that must be stored.
+    pub(super) fn expect_block(&self, hash: &BlockHash) -> Result<StoredBlock, StoreError> {
+        let found = self.overlay.block(hash)?;
+        found.ok_or_else(|| StoreError::Damaged(format!("block {hash} is missing")))
+    }
+
+    fn expect_active(&self, height: Height) -> Result<BlockHash, StoreError> {
+        let found = self.overlay.active(height)?;
+        found.ok_or_else(|| StoreError::Damaged(format!("no active block at height {height}")))
+    }
+}
+
+/// What the side tree knows of a stored block.
+pub(super) const fn side_block(hash: BlockHash, stored: &StoredBlock) -> SideBlock {
+    SideBlock {
+        hash,
+        previous: stored.header.previous,
+        height: stored.header.height,
+        work: stored.work,
+        size_bytes: stored.size_bytes,
+    }
+}
+
+fn id_of(bytes: &[u8]) -> Option<Txid> {
+    Transaction::from_bytes(bytes)
+        .ok()
+        .map(|transaction| transaction.txid())
+}

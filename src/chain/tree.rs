@@ -1,0 +1,153 @@
+//! The stored blocks that are not active, as a tree; which of them leave when there are too many.
+//!
+//! Promises: never more than the caps, except for protected blocks; the leaf with the lowest work leaves first.
+//! Spec: `proto-notes/limits.md`, "Side branches".
+
+use core::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::types::{BlockHash, Height, Work};
+
+/// The most blocks on side branches. A partition of half a day at 10 s a block stays whole.
+pub const SIDE_MAX_BLOCKS: usize = 4_096;
+/// The most bytes of their bodies: what a stranger can make us keep beside the chain.
+pub const SIDE_MAX_BYTES: u64 = 256 * 1024 * 1024;
+/// The most hashes of invalid blocks that are remembered: a hash each, far above what honest nodes ever see.
+pub const INVALID_MAX: usize = 1_024;
+
+/// A stored block that is not active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SideBlock {
+    pub(super) hash: BlockHash,
+    pub(super) previous: BlockHash,
+    pub(super) height: Height,
+    pub(super) work: Work,
+    pub(super) size_bytes: u64,
+}
+
+/// All stored blocks that are not active.
+#[derive(Debug, Default)]
+pub(super) struct SideTree {
+    blocks: BTreeMap<BlockHash, SideBlock>,
+    /// Side children of any block, active ones too.
+    children: BTreeMap<BlockHash, BTreeSet<BlockHash>>,
+    /// Blocks without children, the lowest work first, then the larger hash.
+    leaves: BTreeSet<(Work, Reverse<BlockHash>)>,
+    bytes: u64,
+    protected: BTreeSet<BlockHash>,
+}
+
+impl SideTree {
+    pub(super) fn protect(&mut self, hashes: BTreeSet<BlockHash>) {
+        self.protected = hashes;
+    }
+
+    pub(super) fn insert(&mut self, block: SideBlock) {
+        if self.blocks.insert(block.hash, block).is_some() {
+            return;
+        }
+        self.bytes = self.bytes.saturating_add(block.size_bytes);
+        self.children.entry(block.previous).or_default().insert(block.hash);
+        if let Some(parent) = self.blocks.get(&block.previous) {
+            self.leaves.remove(&(parent.work, Reverse(parent.hash)));
+        }
+        if !self.children.contains_key(&block.hash) {
+            self.leaves.insert((block.work, Reverse(block.hash)));
+        }
+    }
+
+    /// Takes one block out; its children stay.
+    pub(super) fn remove(&mut self, hash: &BlockHash) -> Option<SideBlock> {
+        let block = self.blocks.remove(hash)?;
+        self.bytes = self.bytes.saturating_sub(block.size_bytes);
+        self.leaves.remove(&(block.work, Reverse(block.hash)));
+        if let Some(siblings) = self.children.get_mut(&block.previous) {
+            siblings.remove(hash);
+            if siblings.is_empty() {
+                self.children.remove(&block.previous);
+                if let Some(parent) = self.blocks.get(&block.previous) {
+                    self.leaves.insert((parent.work, Reverse(parent.hash)));
+                }
+            }
+        }
+        Some(block)
+    }
+
+    /// Takes a block and all that stands on it out; the block itself need not be here.
+    pub(super) fn remove_branch(&mut self, root: &BlockHash) -> Vec<BlockHash> {
+        let mut doomed = vec![*root];
+        let mut next = 0;
+        while let Some(hash) = doomed.get(next) {
+            doomed.extend(
+                self.children
+                    .get(hash)
+                    .into_iter()
+                    .flatten()
+                    .copied()
+                    .collect::<Vec<_>>(),
+            );
+            next += 1;
+        }
+        for hash in &doomed {
+            self.remove(hash);
+        }
+        doomed
+    }
+
+    /// Takes out what is above the caps, and says what that was.
+    pub(super) fn evict(&mut self) -> Vec<SideBlock> {
+        let mut gone = Vec::new();
+        while self.blocks.len() > SIDE_MAX_BLOCKS || self.bytes > SIDE_MAX_BYTES {
+            let free = |(_, Reverse(hash)): &&(Work, Reverse<BlockHash>)| !self.protected.contains(hash);
+            let Some((_, Reverse(lowest))) = self.leaves.iter().find(free).copied() else {
+                break;
+            };
+            gone.extend(self.remove(&lowest));
+        }
+        gone
+    }
+
+    /// The side blocks from this one down to the active chain, and the active block that they stand on.
+    pub(super) fn path_down(&self, from: BlockHash) -> (Vec<BlockHash>, BlockHash) {
+        let mut path = Vec::new();
+        let mut at = from;
+        while let Some(block) = self.blocks.get(&at) {
+            path.push(at);
+            at = block.previous;
+        }
+        (path, at)
+    }
+
+    /// The ends of the side branches, the most work first.
+    pub(super) fn tips(&self) -> impl Iterator<Item = &SideBlock> {
+        self.leaves
+            .iter()
+            .rev()
+            .filter_map(|(_, Reverse(hash))| self.blocks.get(hash))
+    }
+}
+
+/// The last invalid blocks, so that they are refused without work.
+#[derive(Debug, Default)]
+pub(super) struct InvalidSet {
+    known: BTreeSet<BlockHash>,
+    order: VecDeque<BlockHash>,
+}
+
+impl InvalidSet {
+    pub(super) fn contains(&self, hash: &BlockHash) -> bool {
+        self.known.contains(hash)
+    }
+
+    pub(super) fn insert(&mut self, hash: BlockHash) {
+        if !self.known.insert(hash) {
+            return;
+        }
+        self.order.push_back(hash);
+        if self.order.len() > INVALID_MAX
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.known.remove(&oldest);
+        }
+    }
+}
