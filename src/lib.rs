@@ -17,5 +17,6 @@ pub mod cli;
 pub mod engine;
 pub mod miner;
 pub mod node;
+pub mod store;
 pub mod types;
 pub mod wire;

@@ -1,0 +1,70 @@
+//! The address file: how nodes of one user on one machine find each other without a network.
+//!
+//! Promises: bounded work whatever lies in the folders; only folders whose lock is held count as running.
+//! Spec: `proto-notes/store.md`, "Address file".
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
+
+use super::files::{self, Durable};
+use super::folder::{ADDRESS_FILE, LOCK_FILE};
+use crate::types::{Address, PeerId};
+
+/// Folders of one network that are looked into: as many as there are slots.
+pub(crate) const FOLDERS_MAX: usize = 64;
+/// The most bytes of an address file: a PeerId and some fifty addresses.
+const ADDRESS_FILE_MAX_BYTES: usize = 4096;
+
+/// Writes the file: the PeerId, then one address a line, as many as fit.
+pub(crate) fn write(path: &Path, peer: &PeerId, addresses: &[String]) -> io::Result<()> {
+    let mut text = format!("{peer}\n");
+    for address in addresses {
+        if text.len() + address.len() < ADDRESS_FILE_MAX_BYTES {
+            text.push_str(address);
+            text.push('\n');
+        }
+    }
+    files::replace(path, text.as_bytes(), Durable::No)
+}
+
+/// The running nodes in the folders beside `own`, by folder name.
+pub(crate) fn siblings(network_folder: &Path, own: &Path) -> Vec<(PeerId, Vec<Address>)> {
+    let Ok(entries) = fs::read_dir(network_folder) else {
+        return Vec::new();
+    };
+    let mut folders: Vec<_> = entries
+        .take(FOLDERS_MAX)
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path != own)
+        .collect();
+    folders.sort_unstable();
+    folders.iter().filter_map(|folder| sibling(folder)).collect()
+}
+
+fn sibling(folder: &Path) -> Option<(PeerId, Vec<Address>)> {
+    let path = folder.join(ADDRESS_FILE);
+    let limit = u64::try_from(ADDRESS_FILE_MAX_BYTES).ok()?;
+    // Read first: a folder without the file is never probed, so that its lock is free for who starts there.
+    let bytes = files::read_start(&path, limit).ok()??;
+    match File::open(folder.join(LOCK_FILE)).ok()?.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => parse(&bytes),
+        Ok(()) => {
+            // Left behind by a crash: removed under the lock, so that it is probed only once.
+            let _ = fs::remove_file(&path);
+            None
+        }
+        Err(TryLockError::Error(_)) => None,
+    }
+}
+
+fn parse(bytes: &[u8]) -> Option<(PeerId, Vec<Address>)> {
+    let mut lines = core::str::from_utf8(bytes).ok()?.lines();
+    let peer: PeerId = lines.next()?.parse().ok()?;
+    let addresses = lines
+        .filter_map(|line| Address::parse(line).ok())
+        .filter(|(_, named)| named.is_none_or(|named| named == peer))
+        .map(|(address, _)| address)
+        .collect();
+    Some((peer, addresses))
+}

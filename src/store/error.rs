@@ -1,0 +1,168 @@
+//! Why a data folder or its chain file cannot be opened: each reason with what to do about it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+
+/// Why a data folder or a file in it cannot be used. Each of these ends the node with exit status 3.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum OpenError {
+    /// Another node holds the lock.
+    #[error("the data folder {} is in use{}", path.display(), by_process(*pid))]
+    InUse {
+        /// The folder or file.
+        path: PathBuf,
+        /// The process that holds it, if it says so.
+        pid: Option<u32>,
+    },
+    /// The folder or file holds another network's chain.
+    #[error("{} belongs to network {found}, not to {wanted}", path.display())]
+    OtherNetwork {
+        /// The folder or file.
+        path: PathBuf,
+        /// The network that it belongs to.
+        found: String,
+        /// The network that was asked for.
+        wanted: String,
+    },
+    /// A newer version wrote it.
+    #[error("{} has format {found}, this version knows formats up to {known}", path.display())]
+    NewerFormat {
+        /// The folder or file.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The newest format that this version knows.
+        known: u32,
+    },
+    /// A file is missing, cut off, or holds what no node has written.
+    #[error("{} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The system does not let this user read or write it.
+    #[error("{} cannot be used: {reason}", path.display())]
+    Denied {
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+    /// Other users can read the secret key.
+    #[error("the key file {} can be read by others (mode {mode:03o})", path.display())]
+    ExposedKey {
+        /// The key file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The folder's name is no account name.
+    #[error("\"{0}\" is no name for a data folder")]
+    BadName(String),
+    /// Every slot is taken.
+    #[error("all {limit} data folders below {} are in use", path.display())]
+    NoFreeSlot {
+        /// The network's folder.
+        path: PathBuf,
+        /// How many slots there are.
+        limit: usize,
+    },
+    /// The user has no home directory.
+    #[error("no data directory is known: this user has no home directory")]
+    NoHome,
+    /// The system failed in another way.
+    #[error("{}: {reason}", path.display())]
+    Io {
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
+}
+
+/// The name that the folder's part of the interface uses for the same reasons.
+pub type FolderError = OpenError;
+
+impl OpenError {
+    /// The variant's name in snake case.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::InUse { .. } => "in_use",
+            Self::OtherNetwork { .. } => "other_network",
+            Self::NewerFormat { .. } => "newer_format",
+            Self::Damaged { .. } => "damaged",
+            Self::Denied { .. } => "denied",
+            Self::ExposedKey { .. } => "exposed_key",
+            Self::BadName(_) => "bad_name",
+            Self::NoFreeSlot { .. } => "no_free_slot",
+            Self::NoHome => "no_home",
+            Self::Io { .. } => "io",
+        }
+    }
+
+    /// What the user can type or do.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::InUse { .. } => "stop that node, or choose another folder with --data-dir DIR or --name NAME".into(),
+            Self::OtherNetwork { found, .. } => {
+                let label = found.split(' ').next().unwrap_or(found);
+                format!("start with --network {label}, or choose another folder with --data-dir DIR")
+            }
+            Self::NewerFormat { .. } => "use a newer lanchain, or choose another folder with --data-dir DIR".into(),
+            Self::Damaged { .. } => {
+                "restore the folder from a copy, or choose another with --data-dir DIR: blocks come back from peers"
+                    .into()
+            }
+            Self::Denied { path, .. } => format!(
+                "check owner and permissions of {}, or choose another folder with --data-dir DIR",
+                path.display()
+            ),
+            Self::ExposedKey { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::BadName(_) => "a name starts with a letter a-z and goes on with a-z, 0-9, _ or -".into(),
+            Self::NoFreeSlot { .. } => "stop a node, or choose a folder with --data-dir DIR".into(),
+            Self::NoHome => "choose a folder with --data-dir DIR, or use --temp".into(),
+            Self::Io { .. } => "choose another folder with --data-dir DIR, or use --temp".into(),
+        }
+    }
+
+    /// Sorts an error of the system by its kind.
+    pub(crate) fn from_io(path: &Path, error: &io::Error) -> Self {
+        let (path, reason) = (path.to_path_buf(), error.to_string());
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
+                Self::Denied { path, reason }
+            }
+            _ => Self::Io { path, reason },
+        }
+    }
+
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Damaged {
+            path: path.to_path_buf(),
+            reason: reason.into(),
+        }
+    }
+}
+
+fn by_process(pid: Option<u32>) -> String {
+    pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_read_only_disk_is_told_with_path_and_remedy() {
+        let error = OpenError::from_io(Path::new("/x/y"), &io::Error::from(io::ErrorKind::ReadOnlyFilesystem));
+        assert_eq!(error.code(), "denied");
+        assert!(error.to_string().starts_with("/x/y cannot be used"));
+        assert!(error.hint().contains("/x/y"));
+    }
+}

@@ -1,0 +1,383 @@
+//! Data folders: one for each node, locked while it runs, found again at the next start.
+//!
+//! Promises: two nodes never share a folder; a folder that is refused is left byte for byte as it was; a new folder is
+//! complete or is completed at the next start; `--temp` leaves nothing behind.
+//! Elsewhere: the chain file (`redb_store`), the key (`key`), what siblings read (`addresses`).
+//! Spec: `proto-notes/store.md`, "Folders".
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use etcetera::BaseStrategy;
+
+use super::addresses::{self, FOLDERS_MAX};
+use super::files::{self, Durable};
+use super::redb_store::{RedbStore, check_file, named};
+use super::{FORMAT, FolderError, OpenError, key};
+use crate::chain::NetworkParams;
+use crate::types::{AccountName, Address, PeerId, SecretKey};
+
+pub(crate) const LOCK_FILE: &str = "lock";
+pub(crate) const ADDRESS_FILE: &str = "addresses";
+const KEY_FILE: &str = "key";
+const CHAIN_FILE: &str = "chain.redb";
+const NETWORK_FILE: &str = "network";
+const PORT_FILE: &str = "port";
+
+/// The program's folder in the user's data directory.
+const PROGRAM: &str = "lanchain";
+/// The first slot; the others are `node-2`, `node-3` and so on.
+const SLOT: &str = "node";
+/// Bytes read of the small text files.
+const SMALL_FILE_MAX_BYTES: u64 = 256;
+/// A sibling that looks whether a folder is free holds its lock for microseconds: not to be taken for a node.
+const LOCK_TRIES: u32 = 3;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// Which folder a node takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FolderChoice {
+    /// This one (`--data-dir`); made if it does not exist.
+    Dir(PathBuf),
+    /// One of its own, removed at the stop (`--temp`).
+    Temp,
+    /// One in the user's data directory.
+    Slot {
+        /// Its name (`--name`); without one the first that is free.
+        name: Option<String>,
+    },
+}
+
+/// A data folder that is locked for this process until it is dropped.
+///
+/// Drop it after the store: a temporary folder is removed then.
+#[derive(Debug)]
+pub struct Folder {
+    path: PathBuf,
+    /// None only while dropping.
+    lock: Option<File>,
+    secret_key: SecretKey,
+    /// The folder that holds the siblings; none for `--data-dir` and `--temp`.
+    network_folder: Option<PathBuf>,
+    is_temp: bool,
+}
+
+impl Folder {
+    /// Takes a folder for this network, made if need be: lock, chain file with its genesis block, key.
+    ///
+    /// # Errors
+    /// [`FolderError`]; a folder that was there is then as it was before.
+    pub fn open(choice: FolderChoice, network: &NetworkParams) -> Result<Self, FolderError> {
+        match choice {
+            FolderChoice::Dir(path) => Self::take(path, network, None),
+            FolderChoice::Temp => Self::open_temp(network),
+            FolderChoice::Slot { name } => {
+                let strategy = etcetera::choose_base_strategy().map_err(|_| OpenError::NoHome)?;
+                Self::open_slot(&strategy.data_dir(), name.as_deref(), network)
+            }
+        }
+    }
+
+    /// Takes a slot below a data directory.
+    pub(crate) fn open_slot(data_dir: &Path, name: Option<&str>, network: &NetworkParams) -> Result<Self, FolderError> {
+        let id = network.network_id().to_string();
+        let folder = format!("{}-{}", network.label().replace(':', "-"), &id[..8]);
+        let parent = data_dir.join(PROGRAM).join(folder);
+        let take = |slot: &str| Self::take(parent.join(slot), network, Some(parent.clone()));
+        if let Some(name) = name {
+            let name = AccountName::new(name).map_err(|_| OpenError::BadName(name.chars().take(64).collect()))?;
+            return take(name.as_str());
+        }
+        for number in 1..=FOLDERS_MAX {
+            let slot = match number {
+                1 => SLOT.to_owned(),
+                _ => format!("{SLOT}-{number}"),
+            };
+            match take(&slot) {
+                Err(OpenError::InUse { .. }) => {}
+                other => return other,
+            }
+        }
+        Err(OpenError::NoFreeSlot {
+            path: parent,
+            limit: FOLDERS_MAX,
+        })
+    }
+
+    fn open_temp(network: &NetworkParams) -> Result<Self, FolderError> {
+        let parent = std::env::temp_dir();
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).map_err(|error| OpenError::Io {
+            path: parent.clone(),
+            reason: format!("no entropy: {error}"),
+        })?;
+        let path = parent.join(format!("{PROGRAM}-{}", hex::encode(random)));
+        // Must not exist: in a folder that all users share somebody may have made it.
+        new_folder(&path).map_err(|error| OpenError::from_io(&path, &error))?;
+        let taken = Self::take(path.clone(), network, None);
+        match taken {
+            Ok(mut folder) => {
+                folder.is_temp = true;
+                Ok(folder)
+            }
+            Err(error) => {
+                let _ = fs::remove_dir_all(&path);
+                Err(error)
+            }
+        }
+    }
+
+    fn take(path: PathBuf, network: &NetworkParams, network_folder: Option<PathBuf>) -> Result<Self, FolderError> {
+        // Before anything is made: a folder of another network gets no lock file either.
+        check_network(&path, network)?;
+        let made = make_folders(&path)?;
+        let (lock, new_lock) = match take_lock(&path) {
+            Ok(lock) => lock,
+            Err(error) => {
+                remove_folders(&made);
+                return Err(error);
+            }
+        };
+        let fail = |error| {
+            if new_lock {
+                let _ = fs::remove_file(path.join(LOCK_FILE));
+            }
+            remove_folders(&made);
+            error
+        };
+        let secret_key = complete(&path, network).map_err(fail)?;
+        write_process(&lock).map_err(|error| OpenError::from_io(&path, &error))?;
+        // A crash may have left it; what it says is no longer so.
+        let _ = fs::remove_file(path.join(ADDRESS_FILE));
+        Ok(Self {
+            path,
+            lock: Some(lock),
+            secret_key,
+            network_folder,
+            is_temp: false,
+        })
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where its chain file is.
+    #[must_use]
+    pub fn chain_path(&self) -> PathBuf {
+        self.path.join(CHAIN_FILE)
+    }
+
+    /// The node's key.
+    #[must_use]
+    pub const fn secret_key(&self) -> &SecretKey {
+        &self.secret_key
+    }
+
+    /// Whether it is removed at the end.
+    #[must_use]
+    pub const fn is_temp(&self) -> bool {
+        self.is_temp
+    }
+
+    /// The port on which the node listened last.
+    #[must_use]
+    pub fn last_port(&self) -> Option<u16> {
+        let bytes = files::read_start(&self.path.join(PORT_FILE), SMALL_FILE_MAX_BYTES).ok()??;
+        let port = core::str::from_utf8(&bytes).ok()?.trim_ascii().parse().ok()?;
+        (port != 0).then_some(port)
+    }
+
+    /// Remembers the port for the next start.
+    ///
+    /// # Errors
+    /// The system's, which the node can live with.
+    pub fn set_last_port(&self, port: u16) -> io::Result<()> {
+        if self.last_port() == Some(port) {
+            return Ok(());
+        }
+        files::replace(&self.path.join(PORT_FILE), format!("{port}\n").as_bytes(), Durable::No)
+    }
+
+    /// Tells siblings where this node listens, or that it does no longer.
+    ///
+    /// # Errors
+    /// The system's, which the node can live with.
+    pub fn set_address(&self, addresses: Option<&[String]>) -> io::Result<()> {
+        let path = self.path.join(ADDRESS_FILE);
+        match addresses {
+            Some(addresses) => addresses::write(&path, &self.secret_key.public().peer_id(), addresses),
+            None => match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                Ok(()) | Err(_) => Ok(()),
+            },
+        }
+    }
+
+    /// The running nodes of this network in other slots of this user. Folders chosen by `--data-dir` have none.
+    #[must_use]
+    pub fn siblings(&self) -> Vec<(PeerId, Vec<Address>)> {
+        self.network_folder
+            .as_ref()
+            .map_or_else(Vec::new, |folder| addresses::siblings(folder, &self.path))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = self.set_address(None);
+        if self.is_temp {
+            // Unlocked first: some systems do not remove open files.
+            drop(self.lock.take());
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// A folder that only this user may enter.
+fn new_folder(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}
+
+/// Makes the folder and those above it. Returns the new ones, the lowest first.
+fn make_folders(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
+    let mut missing = Vec::new();
+    let mut at = Some(path);
+    while let Some(folder) = at.filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
+        missing.push(folder.to_path_buf());
+        at = folder.parent();
+    }
+    if let Some(existing) = at.filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(OpenError::Denied {
+            path: existing.to_path_buf(),
+            reason: "it is not a folder".into(),
+        });
+    }
+    let mut made = Vec::new();
+    for folder in missing.into_iter().rev() {
+        match new_folder(&folder) {
+            Ok(()) => made.insert(0, folder),
+            // Another node that starts at the same time was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => {
+                remove_folders(&made);
+                return Err(OpenError::from_io(&folder, &error));
+            }
+        }
+    }
+    Ok(made)
+}
+
+/// Removes new folders again, as far as they are empty.
+fn remove_folders(made: &[PathBuf]) {
+    for folder in made {
+        let _ = fs::remove_dir(folder);
+    }
+}
+
+/// Takes the lock, and says whether the lock file is new.
+fn take_lock(folder: &Path) -> Result<(File, bool), OpenError> {
+    let path = folder.join(LOCK_FILE);
+    let is_new = !path.exists();
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(|error| OpenError::from_io(&path, &error))?;
+    for attempt in 1..=LOCK_TRIES {
+        match file.try_lock() {
+            Ok(()) => return Ok((file, is_new)),
+            Err(TryLockError::WouldBlock) if attempt < LOCK_TRIES => thread::sleep(LOCK_PAUSE),
+            Err(TryLockError::WouldBlock) => break,
+            Err(TryLockError::Error(error)) => {
+                return Err(OpenError::Io {
+                    path,
+                    reason: format!("this file system does not lock: {error}"),
+                });
+            }
+        }
+    }
+    Err(OpenError::InUse {
+        path: folder.to_path_buf(),
+        pid: process(&path),
+    })
+}
+
+/// The process that holds a lock, as it wrote into the lock file.
+fn process(lock: &Path) -> Option<u32> {
+    let bytes = files::read_start(lock, SMALL_FILE_MAX_BYTES).ok()??;
+    core::str::from_utf8(&bytes).ok()?.trim_ascii().parse().ok()
+}
+
+fn write_process(mut lock: &File) -> io::Result<()> {
+    lock.set_len(0)?;
+    lock.rewind()?;
+    writeln!(lock, "{}", std::process::id())
+}
+
+/// What the `network` file says: it is written last, so a folder that has it once had everything.
+fn check_network(folder: &Path, network: &NetworkParams) -> Result<bool, OpenError> {
+    let path = folder.join(NETWORK_FILE);
+    let bytes = match files::read_start(&path, SMALL_FILE_MAX_BYTES) {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(false),
+        Err(error) => return Err(OpenError::from_io(&path, &error)),
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let mut lines = text.lines();
+    let format = lines.next().and_then(|line| line.strip_prefix("lanchain "));
+    match format.and_then(|format| format.parse::<u32>().ok()) {
+        Some(found) if found > FORMAT => {
+            return Err(OpenError::NewerFormat {
+                path: folder.to_path_buf(),
+                found,
+                known: FORMAT,
+            });
+        }
+        Some(1..) => {}
+        Some(0) | None => return Err(OpenError::damaged(&path, "its first line names no format")),
+    }
+    let (Some(label), Some(id)) = (lines.next(), lines.next()) else {
+        return Err(OpenError::damaged(&path, "it ends too early"));
+    };
+    if id == network.network_id().to_string() {
+        return Ok(true);
+    }
+    Err(OpenError::OtherNetwork {
+        path: folder.to_path_buf(),
+        found: named(label, id),
+        wanted: named(&network.label(), &network.network_id().to_string()),
+    })
+}
+
+/// Makes what is missing in a new folder; in one that was complete everything must be there.
+fn complete(folder: &Path, network: &NetworkParams) -> Result<SecretKey, OpenError> {
+    let (chain_file, key_file) = (folder.join(CHAIN_FILE), folder.join(KEY_FILE));
+    if check_network(folder, network)? {
+        check_file(&chain_file)?;
+        return key::read(&key_file);
+    }
+    // A key first if there is one: it may be refused, and then nothing may have been made.
+    let old_key = match key_file.try_exists() {
+        Ok(true) => Some(key::read(&key_file)?),
+        Ok(false) => None,
+        Err(error) => return Err(OpenError::from_io(&key_file, &error)),
+    };
+    drop(RedbStore::open(&chain_file, network)?);
+    let secret_key = match old_key {
+        Some(secret_key) => secret_key,
+        None => key::create(&key_file)?,
+    };
+    let path = folder.join(NETWORK_FILE);
+    let text = format!("{PROGRAM} {FORMAT}\n{}\n{}\n", network.label(), network.network_id());
+    files::replace(&path, text.as_bytes(), Durable::Yes).map_err(|error| OpenError::from_io(&path, &error))?;
+    Ok(secret_key)
+}

@@ -1,0 +1,24 @@
+//! The disk: data folders, the node's key, and the chain's store on redb.
+//!
+//! Promises: what was committed survives a crash; a batch is there whole or not at all; a folder or file that cannot be
+//! opened is left byte for byte as it was found; nothing that lies on the disk makes the process panic.
+//! Elsewhere: what is stored and when (`chain`, `engine`).
+//! Spec: `proto-notes/store.md`.
+
+mod addresses;
+mod backend;
+pub mod error;
+mod files;
+pub mod folder;
+mod key;
+mod records;
+pub mod redb_store;
+#[cfg(test)]
+mod tests;
+
+pub use error::{FolderError, OpenError};
+pub use folder::{Folder, FolderChoice};
+pub use redb_store::RedbStore;
+
+/// The version of the folder's and the chain file's format.
+pub const FORMAT: u32 = 1;

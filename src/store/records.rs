@@ -1,0 +1,258 @@
+//! The bytes of keys and values in the chain file. All numbers are big-endian.
+//!
+//! Spec: `proto-notes/store.md`, "Tables".
+
+use crate::chain::{AccountState, Header, StoreError, StoredBlock, TxPlace, Undo};
+use crate::types::layout::{LayoutError, Reader};
+use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Work};
+
+const NAME: u8 = 1;
+const KEY: u8 = 2;
+const ABSENT: u8 = 0;
+const PRESENT: u8 = 1;
+
+/// What is wrong with a record.
+pub(crate) fn damaged(what: &str, reason: impl core::fmt::Display) -> StoreError {
+    StoreError::Damaged(format!("{what}: {reason}"))
+}
+
+/// Reads a whole record with a function that reads its fields.
+fn whole<T>(
+    what: &str,
+    bytes: &[u8],
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, LayoutError>,
+) -> Result<T, StoreError> {
+    let mut reader = Reader::new(bytes);
+    let value = read(&mut reader).map_err(|error| damaged(what, error))?;
+    reader.finish().map_err(|error| damaged(what, error))?;
+    Ok(value)
+}
+
+fn bad_field(error: impl core::fmt::Display) -> LayoutError {
+    LayoutError::BadField(error.to_string())
+}
+
+/// Thirty-two bytes of a key or value.
+pub(crate) fn hash(what: &str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
+    whole(what, bytes, |reader| reader.array())
+}
+
+/// A height as key: numbers in order are keys in order.
+pub(crate) fn height_key(height: Height) -> [u8; 8] {
+    height.get().to_be_bytes()
+}
+
+/// A height from its key.
+pub(crate) fn height(bytes: &[u8]) -> Result<Height, StoreError> {
+    whole("height", bytes, |reader| reader.u64()).map(Height::new)
+}
+
+/// Header, work, size.
+pub(crate) fn block_value(block: &StoredBlock) -> Vec<u8> {
+    let mut out = block.header.to_bytes().to_vec();
+    out.extend_from_slice(&block.work.to_be_bytes());
+    out.extend_from_slice(&block.size_bytes.to_be_bytes());
+    out
+}
+
+/// Reads header, work and size, and holds the header against the hash that it was found by.
+pub(crate) fn block(hash: &BlockHash, bytes: &[u8]) -> Result<StoredBlock, StoreError> {
+    let block = whole("header", bytes, |reader| {
+        Ok(StoredBlock {
+            header: Header::read(reader)?,
+            work: Work::from_be_bytes(reader.array()?),
+            size_bytes: reader.u64()?,
+        })
+    })?;
+    if block.header.hash() == *hash {
+        Ok(block)
+    } else {
+        Err(damaged("header", format_args!("it is not that of block {hash}")))
+    }
+}
+
+/// An account as key: names in order, then keys.
+pub(crate) fn account_key(account: &Account) -> Vec<u8> {
+    match account {
+        Account::Name(name) => [&[NAME], name.as_str().as_bytes()].concat(),
+        Account::Key(key) => [&[KEY], &key.as_bytes()[..]].concat(),
+    }
+}
+
+/// An account from its key.
+pub(crate) fn account(bytes: &[u8]) -> Result<Account, StoreError> {
+    match bytes.split_first() {
+        Some((&NAME, text)) => name(text).map(Account::Name),
+        Some((&KEY, bytes)) => public_key(hash("account key", bytes)?).map(Account::Key),
+        Some(_) | None => Err(damaged("account", "unknown tag")),
+    }
+}
+
+/// A name from the bytes of its text.
+pub(crate) fn name(bytes: &[u8]) -> Result<AccountName, StoreError> {
+    let text = core::str::from_utf8(bytes).map_err(|error| damaged("name", error))?;
+    AccountName::new(text).map_err(|error| damaged("name", error))
+}
+
+fn public_key(bytes: [u8; 32]) -> Result<PublicKey, StoreError> {
+    PublicKey::from_bytes(bytes).map_err(|error| damaged("public key", error))
+}
+
+/// Balance, next sequence, owner.
+pub(crate) fn state_value(state: &AccountState) -> Vec<u8> {
+    let mut out = Vec::with_capacity(49);
+    write_state(&mut out, state);
+    out
+}
+
+fn write_state(out: &mut Vec<u8>, state: &AccountState) {
+    out.extend_from_slice(&state.balance.to_be_bytes());
+    out.extend_from_slice(&state.next_sequence.to_be_bytes());
+    match &state.owner {
+        None => out.push(ABSENT),
+        Some(key) => {
+            out.push(PRESENT);
+            out.extend_from_slice(key.as_bytes());
+        }
+    }
+}
+
+fn read_state(reader: &mut Reader<'_>) -> Result<AccountState, LayoutError> {
+    Ok(AccountState {
+        balance: i64::from_be_bytes(reader.array()?),
+        next_sequence: reader.u64()?,
+        owner: match reader.u8()? {
+            ABSENT => None,
+            PRESENT => Some(PublicKey::from_bytes(reader.array()?).map_err(bad_field)?),
+            tag => return Err(LayoutError::UnknownTag(tag)),
+        },
+    })
+}
+
+/// A ledger entry from its value.
+pub(crate) fn state(bytes: &[u8]) -> Result<AccountState, StoreError> {
+    whole("account", bytes, read_state)
+}
+
+/// The owner in a ledger entry's value, unchecked: enough to find the entry of the owner index.
+pub(crate) fn owner_bytes(bytes: &[u8]) -> Option<&[u8]> {
+    match bytes.get(16..)?.split_first()? {
+        (&PRESENT, owner) => Some(owner),
+        (_, _) => None,
+    }
+}
+
+/// Count, then each account with what it was before.
+pub(crate) fn undo_value(undo: &Undo) -> Result<Vec<u8>, StoreError> {
+    let count = u32::try_from(undo.len()).map_err(|error| damaged("undo data", error))?;
+    let mut out = count.to_be_bytes().to_vec();
+    for (account, before) in undo {
+        account.write(&mut out);
+        match before {
+            None => out.push(ABSENT),
+            Some(state) => {
+                out.push(PRESENT);
+                write_state(&mut out, state);
+            }
+        }
+    }
+    Ok(out)
+}
+
+/// Undo data from its value.
+pub(crate) fn undo(bytes: &[u8]) -> Result<Undo, StoreError> {
+    whole("undo data", bytes, |reader| {
+        let count = reader.u32()?;
+        (0..count)
+            .map(|_| {
+                let account = Account::read(reader)?;
+                let before = match reader.u8()? {
+                    ABSENT => None,
+                    PRESENT => Some(read_state(reader)?),
+                    tag => return Err(LayoutError::UnknownTag(tag)),
+                };
+                Ok((account, before))
+            })
+            .collect()
+    })
+}
+
+/// Owner and name as key of the owner index: the names of a key stand together and in order.
+pub(crate) fn owner_key(owner: &[u8], account_key: &[u8]) -> Option<Vec<u8>> {
+    match account_key.split_first() {
+        Some((&NAME, text)) => Some([owner, text].concat()),
+        Some(_) | None => None,
+    }
+}
+
+/// The name in a key of the owner index.
+pub(crate) fn owned_name(bytes: &[u8]) -> Result<AccountName, StoreError> {
+    name(bytes.get(32..).unwrap_or_default())
+}
+
+/// Height and index.
+pub(crate) fn place_value(place: &TxPlace) -> Vec<u8> {
+    [&place.height.get().to_be_bytes()[..], &place.index.to_be_bytes()].concat()
+}
+
+/// A transaction's place from its value.
+pub(crate) fn place(bytes: &[u8]) -> Result<TxPlace, StoreError> {
+    whole("place", bytes, |reader| {
+        Ok(TxPlace {
+            height: Height::new(reader.u64()?),
+            index: reader.u32()?,
+        })
+    })
+}
+
+/// Running number and canonical bytes.
+pub(crate) fn own_value(number: u64, bytes: &[u8]) -> Vec<u8> {
+    [&number.to_be_bytes()[..], bytes].concat()
+}
+
+/// An own transaction from its value.
+pub(crate) fn own(bytes: &[u8]) -> Result<(u64, Vec<u8>), StoreError> {
+    let mut reader = Reader::new(bytes);
+    let number = reader.u64().map_err(|error| damaged("own transaction", error))?;
+    Ok((number, reader.rest().to_vec()))
+}
+
+/// Each address with its length in one byte before it. Addresses of more than 255 bytes are left out.
+pub(crate) fn addresses_value(addresses: &[Address]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for address in addresses {
+        if let Ok(size) = u8::try_from(address.as_str().len()) {
+            out.push(size);
+            out.extend_from_slice(address.as_str().as_bytes());
+        }
+    }
+    out
+}
+
+/// A remembered peer from key and value.
+pub(crate) fn peer(key: &[u8], value: &[u8]) -> Result<(PeerId, Vec<Address>), StoreError> {
+    let peer = PeerId::from_bytes(key).map_err(|error| damaged("peer", error))?;
+    let mut reader = Reader::new(value);
+    let mut addresses = Vec::new();
+    while !reader.rest().is_empty() {
+        let text = reader
+            .u8()
+            .and_then(|size| reader.bytes(usize::from(size)))
+            .map_err(|error| damaged("peer", error))?;
+        let text = core::str::from_utf8(text).map_err(|error| damaged("peer", error))?;
+        let (address, _) = Address::parse(text).map_err(|error| damaged("peer", error))?;
+        addresses.push(address);
+    }
+    Ok((peer, addresses))
+}
+
+/// The first and last hash whose hex digits start with these; none if they are no start of a hash.
+pub(crate) fn prefix_range(prefix: &str) -> Option<([u8; 32], [u8; 32])> {
+    let digits = |fill: &str| {
+        let text = format!("{prefix}{}", fill.repeat(64_usize.checked_sub(prefix.len())?));
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(text, &mut bytes).ok()?;
+        Some(bytes)
+    };
+    Some((digits("0")?, digits("f")?))
+}
