@@ -3,25 +3,17 @@
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
 
-use clap::Parser;
-use lanchain::cli::Options;
+use lanchain::cli::Args;
 use lanchain::node::{self, screen::Screen};
 use tracing_subscriber::EnvFilter;
 
-/// Wrong usage, as clap reports it too.
-const STATUS_USAGE: u8 = 2;
 /// The system gave no thread.
 const STATUS_FAILED: u8 = 1;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let Ok(filter) = EnvFilter::try_new(&options.log) else {
-        eprintln!("error: \"{}\" is no log specification", options.log);
-        eprintln!("hint: --log info, --log debug, or --log net=debug,info");
-        return ExitCode::from(STATUS_USAGE);
-    };
+    let args = Args::from_process().unwrap_or_else(|error| error.exit());
     let messages = channel();
-    let screen = match Screen::open(&options, messages.0.clone()) {
+    let screen = match Screen::open(&args, messages.0.clone()) {
         Ok(screen) => screen,
         Err(error) => {
             eprintln!("error: {error}");
@@ -30,9 +22,9 @@ fn main() -> ExitCode {
     };
     let log = screen.log();
     tracing_subscriber::fmt()
-        .with_env_filter(filter)
+        .with_env_filter(EnvFilter::new(&args.log))
         .with_ansi(screen.is_coloured())
         .with_writer(move || log.clone())
         .init();
-    ExitCode::from(node::run(&options, &screen, messages))
+    ExitCode::from(node::run(&args, &screen, messages))
 }

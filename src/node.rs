@@ -23,17 +23,19 @@ pub mod session;
 mod signals;
 pub mod writer;
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use multiaddr::Multiaddr;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 use crate::chain::{Batch, StoreError};
-use crate::cli::Options;
+use crate::cli::{Args, DataFolder};
 use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
@@ -91,9 +93,9 @@ impl From<std::io::Error> for StartError {
 
 /// Runs a node until it is stopped; gives the exit status. Errors before the start are told on the screen's log side.
 #[must_use]
-pub fn run(options: &Options, screen: &Screen, channel: (Sender<Message>, std::sync::mpsc::Receiver<Message>)) -> u8 {
+pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Message>)) -> u8 {
     let to_session = channel.0.clone();
-    let node = match Node::start(options, screen, &to_session) {
+    let node = match Node::start(args, screen, &to_session) {
         Ok(node) => node,
         Err(error) => {
             let (message, hint) = error.message_and_hint();
@@ -101,7 +103,7 @@ pub fn run(options: &Options, screen: &Screen, channel: (Sender<Message>, std::s
             return error.status();
         }
     };
-    let status = node.converse(options, screen, channel);
+    let status = node.converse(args, screen, channel);
     node.stop();
     screen.event(&Event::Stopped { exit_status: status });
     screen.finish(LAST_WORDS_MAX);
@@ -122,11 +124,11 @@ struct Node {
 }
 
 impl Node {
-    fn start(options: &Options, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
-        let folder = Arc::new(Folder::open(folder_choice(options), &options.network).map_err(StartError::Folder)?);
-        let store = RedbStore::open(&folder.chain_path(), &options.network).map_err(StartError::Folder)?;
+    fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        let folder = Arc::new(Folder::open(folder_choice(args), &args.network).map_err(StartError::Folder)?);
+        let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         let clock = Clock::start();
-        let config = engine_config(options, &folder)?;
+        let config = engine_config(args, &folder)?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let inbox = Arc::new(Inbox::default());
         let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -134,19 +136,19 @@ impl Node {
             .thread_name("net")
             .enable_all()
             .build()?;
-        let (net, orders) = start_net(options, &folder, &inbox, &runtime)?;
+        let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
         let leaving = Arc::new(AtomicBool::new(false));
         runtime.spawn(signals::listen(to_session.clone(), Arc::clone(&leaving), screen.is_prompt()));
         let notices = Arc::new(Notices::default());
         let place = Place {
             folder: Arc::clone(&folder),
-            seen: !options.no_mdns,
+            seen: args.discovery,
         };
         let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
         let wiring = Wiring {
             writer: Writer::start(store, Arc::clone(&inbox))?,
             net: orders,
-            miner: start_miner(options, &inbox),
+            miner: start_miner(args, &inbox),
             deliver: deliver(screen.clone(), to_session.clone()),
             notices: Arc::clone(&notices),
             clock,
@@ -168,14 +170,14 @@ impl Node {
     /// Reads and answers until the input ends or somebody stops the node.
     fn converse(
         &self,
-        options: &Options,
+        args: &Args,
         screen: &Screen,
-        channel: (Sender<Message>, std::sync::mpsc::Receiver<Message>),
+        channel: (Sender<Message>, Receiver<Message>),
     ) -> u8 {
-        let more = reader::start(options, screen, self.folder.path(), channel.0.clone());
+        let more = reader::start(args, screen, self.folder.path(), channel.0.clone());
         let rules = Rules {
-            daemon: options.daemon,
-            strict: options.strict,
+            daemon: args.daemon,
+            strict: args.strict,
             prompt: screen.is_prompt(),
         };
         let status = Session::new(channel, more, Arc::clone(&self.inbox), screen.clone(), rules).run();
@@ -200,28 +202,28 @@ impl Node {
     }
 }
 
-fn folder_choice(options: &Options) -> FolderChoice {
-    match &options.data_dir {
-        Some(folder) => FolderChoice::Dir(folder.clone()),
-        None if options.temp => FolderChoice::Temp,
-        None => FolderChoice::Slot {
-            name: options.name.as_ref().map(ToString::to_string),
+fn folder_choice(args: &Args) -> FolderChoice {
+    match &args.folder {
+        DataFolder::Dir(folder) => FolderChoice::Dir(folder.clone()),
+        DataFolder::Temp => FolderChoice::Temp,
+        DataFolder::Slot => FolderChoice::Slot {
+            name: args.name.as_ref().map(ToString::to_string),
         },
     }
 }
 
-fn engine_config(options: &Options, folder: &Folder) -> Result<Config, StartError> {
+fn engine_config(args: &Args, folder: &Folder) -> Result<Config, StartError> {
     Ok(Config {
-        params: options.network.clone(),
+        params: args.network.clone(),
         key: folder.secret_key().clone(),
-        name: options.name.clone(),
+        name: args.name.clone(),
         seed: u64::from_ne_bytes(random()?),
         secret: random()?,
         instance: u64::from_ne_bytes(random()?),
         data_dir: folder.path().display().to_string(),
-        peer_clock: options.peer_clock,
-        mine: options.mine,
-        manual_peers: options.peer.clone(),
+        peer_clock: args.peer_clock,
+        mine: args.mine,
+        manual_peers: args.peers.clone(),
     })
 }
 
@@ -233,7 +235,7 @@ fn random<const SIZE: usize>() -> Result<[u8; SIZE], StartError> {
 
 /// Listens on the wanted port; without one on the folder's last, and if that is taken on any.
 fn start_net(
-    options: &Options,
+    args: &Args,
     folder: &Folder,
     inbox: &Arc<Inbox>,
     runtime: &Runtime,
@@ -243,24 +245,29 @@ fn start_net(
         let (orders, queue) = mpsc::channel(NET_ORDERS_MAX);
         let config = NetConfig {
             key: folder.secret_key().clone(),
-            network_id: options.network.network_id(),
-            listen: options.listen.clone(),
+            network_id: args.network.network_id(),
+            listen: multiaddrs(&args.listen),
             port,
-            mdns: !options.no_mdns,
+            mdns: args.discovery,
         };
         let facts = Arc::clone(inbox);
         let handle = crate::net::start(&config, queue, Box::new(move |fact| facts.push_net(fact)))?;
         Ok((handle, orders))
     };
-    let last = folder.last_port().filter(|_| options.port == 0 && options.listen.is_empty());
+    let last = folder.last_port().filter(|_| args.port == 0 && args.listen.is_empty());
     match last.map(start) {
-        Some(Err(NetError::PortInUse { .. })) | None => start(options.port).map_err(StartError::Net),
+        Some(Err(NetError::PortInUse { .. })) | None => start(args.port).map_err(StartError::Net),
         Some(started) => started.map_err(StartError::Net),
     }
 }
 
+fn multiaddrs(addresses: &[Address]) -> Vec<Multiaddr> {
+    let read = |address: &Address| address.as_str().parse().expect("an address is a multiaddr");
+    addresses.iter().map(read).collect()
+}
+
 /// All cores but one mine: the machine stays usable, and peers are answered.
-fn start_miner(options: &Options, inbox: &Arc<Inbox>) -> Pool {
+fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
     let spare = || std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
     let inbox = Arc::clone(inbox);
     let on_event = move |event| {
@@ -269,7 +276,8 @@ fn start_miner(options: &Options, inbox: &Arc<Inbox>) -> Pool {
             PoolEvent::Exhausted { job } => MinerFact::Exhausted { job },
         }));
     };
-    Pool::start(options.threads.unwrap_or_else(spare), Box::new(on_event))
+    let threads = args.threads.map_or_else(spare, NonZeroUsize::get);
+    Pool::start(threads, Box::new(on_event))
 }
 
 /// Tells the session when the engine's thread ends, also by a panic.

@@ -8,14 +8,14 @@ use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 
 use super::screen::Screen;
 use super::session::Message;
-use crate::cli::Options;
+use crate::cli::Args;
 use crate::console::InputLine;
 use crate::console::input;
 
 /// Starts the source of lines. Sending on what comes back asks for the next one.
-pub fn start(options: &Options, screen: &Screen, folder: &Path, messages: Sender<Message>) -> Option<SyncSender<()>> {
+pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Message>) -> Option<SyncSender<()>> {
     let (more, asked) = sync_channel(1);
-    let exec = options.exec.clone();
+    let exec = args.exec.clone();
     let screen = screen.clone();
     let folder = folder.to_path_buf();
     let body = move || {

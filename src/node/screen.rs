@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::clock::wall;
 use super::session::Message;
-use crate::cli::{ColorChoice, Options};
+use crate::cli::{Args, Color};
 use crate::console::help;
 use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply};
@@ -47,30 +47,30 @@ impl Screen {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn open(options: &Options, messages: Sender<Message>) -> std::io::Result<Self> {
+    pub fn open(args: &Args, messages: Sender<Message>) -> std::io::Result<Self> {
         let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let reader = match (options.json, terminal && options.exec.is_none()) {
+        let reader = match (args.json, terminal && args.exec.is_none()) {
             (true, _) => Reader::Program,
             (false, true) => Reader::Prompt,
             (false, false) => Reader::Pipes,
         };
         let on_closed = move || messages.send(Message::Stop).unwrap_or_default();
-        let lost = Box::new(lines_dropped);
+        let lost = || Box::new(lines_dropped);
         let out = match reader {
             Reader::Program => {
                 let lost = Box::new(|count| render::events_dropped(count, wall().ms()));
                 Sink::lines(Limits::EVENTS, lost, std::io::stdout(), on_closed)?
             }
-            Reader::Pipes | Reader::Prompt => Sink::lines(Limits::LOG, lost.clone(), std::io::stdout(), on_closed)?,
+            Reader::Pipes | Reader::Prompt => Sink::lines(Limits::LOG, lost(), std::io::stdout(), on_closed)?,
         };
         let log = match reader {
             Reader::Prompt => out.clone(),
-            Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost, std::io::stderr(), || {})?,
+            Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost(), std::io::stderr(), || {})?,
         };
-        let coloured = match options.color {
-            ColorChoice::Always => true,
-            ColorChoice::Never => false,
-            ColorChoice::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+        let coloured = match args.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
         };
         Ok(Self {
             reader,
@@ -159,8 +159,9 @@ impl Screen {
 
     /// Writes what waits; nothing is shown afterwards.
     pub fn finish(&self, patience: Duration) {
-        self.out.finish(patience);
-        self.log.finish(patience);
+        // A reader that does not read in time loses the last words; there is nobody left to tell.
+        let _ = self.out.finish(patience);
+        let _ = self.log.finish(patience);
     }
 }
 
