@@ -14,8 +14,10 @@
 
 pub mod chain;
 pub mod cli;
+pub mod console;
 pub mod engine;
 pub mod miner;
+pub mod net;
 pub mod node;
 pub mod store;
 pub mod types;

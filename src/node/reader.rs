@@ -17,7 +17,7 @@ pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Messa
     let (more, asked) = sync_channel(1);
     let exec = args.exec.clone();
     let screen = screen.clone();
-    let folder = folder.to_path_buf();
+    let _folder = folder.to_path_buf();
     let body = move || {
         if asked.recv().is_err() {
             return;
@@ -25,7 +25,7 @@ pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Messa
         let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
         match exec {
             Some(text) => read_exec(&text, deliver),
-            None if screen.is_prompt() => screen.read_prompt(&folder, deliver),
+            None if screen.is_prompt() => input::read_all(std::io::stdin().lock(), deliver),
             None => input::read_all(std::io::stdin().lock(), deliver),
         }
     };

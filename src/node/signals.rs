@@ -12,7 +12,7 @@ use super::session::Message;
 const STATUS_INTERRUPTED: i32 = 130;
 
 /// Listens until the process ends. `leaving` is true once a stop is under way.
-pub async fn listen(messages: Sender<Message>, leaving: Arc<AtomicBool>, prompt: bool) {
+pub(super) async fn listen(messages: Sender<Message>, leaving: Arc<AtomicBool>, prompt: bool) {
     let interrupts = on_interrupt(messages.clone(), leaving, prompt);
     tokio::join!(interrupts, on_terminate(messages));
 }
