@@ -1,0 +1,341 @@
+//! Discovery by multicast DNS, on a thread of its own.
+//!
+//! Promises: whatever the network shouts, at most [`RECORDS_MAX`] records are kept, the thread works a small share of
+//! the time, and nothing of it reaches the swarm but a bounded queue. It ends when its handle is dropped.
+//!
+//! The library answers and asks on tasks of their own, keeps everything it hears and searches it linearly. So it runs on
+//! a runtime of its own that is driven in short slices with pauses between them: packets that come in a pause wait in
+//! the kernel, which drops them when its buffer is full. When the library's list is full, or after a while, the runtime
+//! and everything on it is thrown away and a fresh one begins.
+//! Elsewhere: whom of the found to dial (`engine::dial`).
+//! Spec: `proto-notes/discovery.md`.
+
+use std::collections::BTreeMap;
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use libp2p::core::transport::ListenerId;
+use libp2p::swarm::behaviour::{ExpiredListenAddr, FromSwarm, NewListenAddr};
+use libp2p::swarm::{NetworkBehaviour, ToSwarm};
+use libp2p::{Multiaddr, mdns};
+use tokio::sync::mpsc;
+
+use crate::types::rng::Rng;
+use crate::types::{Address, PeerId};
+
+/// Records that are kept: five times the connections of a node.
+const RECORDS_MAX: usize = 256;
+/// Records that name one IP address: many nodes on one machine, and no more.
+const RECORDS_PER_ADDRESS_MAX: usize = 32;
+/// How long others may keep our record.
+const TTL: Duration = Duration::from_secs(120);
+/// How often we ask. Everybody's answers to everybody's questions keep the records fresh.
+const QUERY_INTERVAL: Duration = Duration::from_secs(8);
+/// How long the library works at a time, and pauses after it: at most a fiftieth of a core.
+const SLICE: Duration = Duration::from_millis(1);
+const PAUSE: Duration = Duration::from_millis(50);
+/// How often what is known is told again, for a dial manager that had no room for it.
+const REPEAT: Duration = Duration::from_secs(10);
+/// A fresh start at least so often: the library believes any time to live that a stranger writes.
+const RENEW: Duration = Duration::from_secs(300);
+/// A fresh start at most so often.
+const BACK_OFF: Duration = Duration::from_secs(10);
+/// How long records of the time before a fresh start are kept: a few questions.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Runs discovery until it is dropped.
+#[derive(Debug)]
+pub(super) struct Discovery {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: AtomicBool,
+    /// Where the node listens: what we answer.
+    addresses: Mutex<Vec<Multiaddr>>,
+}
+
+impl Shared {
+    fn addresses(&self) -> Vec<Multiaddr> {
+        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+impl Discovery {
+    /// Starts looking. What is found is offered to the queue, and dropped if that is full.
+    pub(super) fn start(local: PeerId, found: mpsc::Sender<(PeerId, Address)>) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let of_thread = Arc::clone(&shared);
+        std::thread::Builder::new()
+            .name("mdns".into())
+            .spawn(move || watch(&of_thread, local, &found))?;
+        Ok(Self { shared })
+    }
+
+    /// Tells where the node listens now.
+    pub(super) fn set_addresses(&self, addresses: Vec<Multiaddr>) {
+        *self.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    }
+}
+
+impl Drop for Discovery {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// One session after the other, until stopped.
+fn watch(shared: &Shared, local: PeerId, found: &mpsc::Sender<(PeerId, Address)>) {
+    let seed = local.to_bytes().iter().fold(1_u64, |seed, byte| {
+        seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte)
+    });
+    let mut records = Records::new(Rng::new(seed));
+    while !shared.is_stopped() {
+        let began = Instant::now();
+        let ended = catch_unwind(AssertUnwindSafe(|| session(shared, local, found, &mut records)));
+        match ended {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(target: "net", %error, "discovery cannot start, trying again"),
+            Err(_) => tracing::warn!(target: "net", "discovery failed, starting again"),
+        }
+        while !shared.is_stopped() && began.elapsed() < BACK_OFF {
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// Runs a fresh instance of the library until its list is full or old, or until stopped.
+fn session(
+    shared: &Shared,
+    local: PeerId,
+    found: &mpsc::Sender<(PeerId, Address)>,
+    records: &mut Records,
+) -> std::io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let inside = runtime.enter();
+    let config = mdns::Config {
+        ttl: TTL,
+        query_interval: QUERY_INTERVAL,
+        enable_ipv6: false,
+    };
+    let mut library = mdns::tokio::Behaviour::new(config, local)?;
+    let listener = ListenerId::next();
+    let mut told = Vec::new();
+    let (began, mut repeated, mut forgot) = (Instant::now(), Instant::now(), false);
+    while !shared.is_stopped() && began.elapsed() < RENEW {
+        let addresses = shared.addresses();
+        tell_addresses(&mut library, listener, &mut told, &addresses);
+        for (peer, address) in runtime.block_on(slice(&mut library, records)) {
+            if is_neighbour(&address, &addresses) && records.insert(Instant::now(), peer, address.clone()) {
+                // A full queue loses nothing: the record is told again.
+                let _ = found.try_send((peer, address));
+            }
+        }
+        if library.discovered_nodes().len() > RECORDS_MAX {
+            tracing::debug!(target: "net", "discovery is flooded, starting again");
+            break;
+        }
+        if !forgot && began.elapsed() >= GRACE {
+            records.forget_before(began);
+            forgot = true;
+        }
+        if repeated.elapsed() >= REPEAT {
+            repeated = Instant::now();
+            records.all().all(|record| found.try_send(record).is_ok());
+        }
+        std::thread::sleep(PAUSE);
+    }
+    drop(library);
+    drop(inside);
+    runtime.shutdown_background();
+    Ok(())
+}
+
+/// Lets the library work for a moment; gives what it discovered and forgets what expired.
+async fn slice(library: &mut mdns::tokio::Behaviour, records: &mut Records) -> Vec<(PeerId, Address)> {
+    let mut discovered = drain(library, records).await;
+    tokio::time::sleep(SLICE).await;
+    discovered.extend(drain(library, records).await);
+    discovered
+}
+
+async fn drain(library: &mut mdns::tokio::Behaviour, records: &mut Records) -> Vec<(PeerId, Address)> {
+    let mut discovered = Vec::new();
+    poll_fn(|context| {
+        while let Poll::Ready(event) = library.poll(context) {
+            match event {
+                ToSwarm::GenerateEvent(mdns::Event::Discovered(list)) => {
+                    discovered.extend(list.into_iter().filter_map(read_record));
+                }
+                ToSwarm::GenerateEvent(mdns::Event::Expired(list)) => {
+                    list.into_iter()
+                        .filter_map(read_record)
+                        .for_each(|record| records.remove(&record));
+                }
+                _ => {}
+            }
+        }
+        Poll::Ready(())
+    })
+    .await;
+    discovered
+}
+
+fn read_record((peer, address): (PeerId, Multiaddr)) -> Option<(PeerId, Address)> {
+    let (address, named) = Address::parse(&address.to_string()).ok()?;
+    named.is_none_or(|named| named == peer).then_some((peer, address))
+}
+
+fn tell_addresses(
+    library: &mut mdns::tokio::Behaviour,
+    listener_id: ListenerId,
+    told: &mut Vec<Multiaddr>,
+    addresses: &[Multiaddr],
+) {
+    for addr in told.iter().filter(|old| !addresses.contains(old)) {
+        library.on_swarm_event(FromSwarm::ExpiredListenAddr(ExpiredListenAddr { listener_id, addr }));
+    }
+    for addr in addresses.iter().filter(|new| !told.contains(new)) {
+        library.on_swarm_event(FromSwarm::NewListenAddr(NewListenAddr { listener_id, addr }));
+    }
+    told.clear();
+    told.extend_from_slice(addresses);
+}
+
+/// Whether a record may be dialled: it names an address of a private range, or of a subnet that we are in ourselves.
+/// Else one spoofed packet would send every node of the network to a victim elsewhere.
+fn is_neighbour(address: &Address, own: &[Multiaddr]) -> bool {
+    let subnet = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => Some(ip.octets()[..3].to_vec()),
+        IpAddr::V6(_) => None,
+    };
+    let Some(ip) = address.ip() else { return false };
+    let is_close = || {
+        own.iter()
+            .filter_map(|own| Address::parse(&own.to_string()).ok()?.0.ip())
+            .any(|own| subnet(own).is_some() && subnet(own) == subnet(ip))
+    };
+    !address.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && (address.is_private() || is_close())
+}
+
+/// What was found, bounded.
+#[derive(Debug)]
+struct Records {
+    seen: BTreeMap<(PeerId, Address), Instant>,
+    rng: Rng,
+}
+
+impl Records {
+    const fn new(rng: Rng) -> Self {
+        Self {
+            seen: BTreeMap::new(),
+            rng,
+        }
+    }
+
+    /// Keeps a record; when full, a random one makes room, so that no flood can choose whom it pushes out.
+    fn insert(&mut self, now: Instant, peer: PeerId, address: Address) -> bool {
+        let key = (peer, address);
+        if let Some(seen) = self.seen.get_mut(&key) {
+            *seen = now;
+            return true;
+        }
+        let of_address = self.seen.keys().filter(|(_, known)| known.ip() == key.1.ip());
+        if of_address.count() >= RECORDS_PER_ADDRESS_MAX {
+            return false;
+        }
+        if self.seen.len() >= RECORDS_MAX {
+            let victim = usize::try_from(self.rng.below(u64::try_from(RECORDS_MAX).unwrap_or(1))).unwrap_or(0);
+            if let Some(victim) = self.seen.keys().nth(victim).cloned() {
+                self.seen.remove(&victim);
+            }
+        }
+        self.seen.insert(key, now);
+        true
+    }
+
+    fn remove(&mut self, record: &(PeerId, Address)) {
+        self.seen.remove(record);
+    }
+
+    fn forget_before(&mut self, time: Instant) {
+        self.seen.retain(|_, seen| *seen >= time);
+    }
+
+    fn all(&self) -> impl Iterator<Item = (PeerId, Address)> {
+        self.seen.keys().cloned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap().0
+    }
+
+    #[test]
+    fn adv_d01_a_flood_of_records_keeps_256_of_them() {
+        let mut records = Records::new(Rng::new(1));
+        let now = Instant::now();
+        for host in 0..2_000_u32 {
+            let text = format!("/ip4/10.0.{}.{}/tcp/9", host / 250, host % 250 + 1);
+            assert!(records.insert(now, PeerId::random(), address(&text)));
+        }
+        assert_eq!(records.all().count(), RECORDS_MAX);
+    }
+
+    #[test]
+    fn one_ip_address_has_32_records() {
+        let mut records = Records::new(Rng::new(1));
+        let now = Instant::now();
+        let kept = (1..=100).filter(|port| {
+            let text = format!("/ip4/10.0.0.1/tcp/{port}");
+            records.insert(now, PeerId::random(), address(&text))
+        });
+        assert_eq!(kept.count(), RECORDS_PER_ADDRESS_MAX);
+    }
+
+    #[test]
+    fn adv_d04_only_neighbours_are_handed_on() {
+        let own = [
+            "/ip4/127.0.0.1/tcp/1".parse().unwrap(),
+            "/ip4/130.60.5.7/tcp/1".parse().unwrap(),
+        ];
+        for (text, expected) in [
+            ("/ip4/192.168.1.9/tcp/4001", true),
+            ("/ip4/10.1.2.3/tcp/4001", true),
+            ("/ip4/130.60.5.200/tcp/4001", true),
+            ("/ip4/130.60.6.1/tcp/4001", false),
+            ("/ip4/8.8.8.8/tcp/53", false),
+            ("/ip4/127.0.0.1/tcp/22", false),
+            ("/dns4/example.org/tcp/80", false),
+        ] {
+            assert_eq!(is_neighbour(&address(text), &own), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn records_of_an_earlier_session_are_forgotten_unless_seen_again() {
+        let mut records = Records::new(Rng::new(1));
+        let (old, new) = (Instant::now(), Instant::now() + Duration::from_secs(1));
+        let (a, b) = (PeerId::random(), PeerId::random());
+        let place = address("/ip4/10.0.0.1/tcp/1");
+        records.insert(old, a, place.clone());
+        records.insert(old, b, place.clone());
+        records.insert(new, a, place.clone());
+        records.forget_before(new);
+        assert_eq!(records.all().collect::<Vec<_>>(), [(a, place)]);
+    }
+}

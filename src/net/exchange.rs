@@ -1,0 +1,206 @@
+//! Requests and answers under way, both directions.
+//!
+//! Promises: a peer has at most eight requests in process and all peers together 64, else the answer is `Busy`; answers
+//! that a peer does not read take bounded memory; every own request ends in exactly one `Response`.
+//! Elsewhere: bytes of a stream (`net::codec`), which request deserves which answer (`engine`).
+//! Spec: `proto-notes/sync.md`, "Messages".
+
+use std::collections::BTreeMap;
+
+use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
+use libp2p::swarm::ConnectionId;
+
+use super::codec::Raw;
+use crate::types::PeerId;
+use crate::wire::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, WireError};
+
+/// Requests in process for one connection: twice what a well-behaved peer has in flight.
+pub(super) const IN_PROCESS_PER_CONNECTION: usize = 8;
+/// Requests in process for all.
+pub(super) const IN_PROCESS: usize = 64;
+/// Bytes of answers that one connection has not read yet: the four requests of a well-behaved peer.
+const UNREAD_PER_CONNECTION: usize = 4 * RESPONSE_MAX_BYTES;
+/// Bytes of answers that all have not read yet.
+const UNREAD: usize = 16 * RESPONSE_MAX_BYTES;
+
+/// A peer's request between its arrival and the last byte of its answer.
+#[derive(Debug)]
+struct Inbound {
+    peer: PeerId,
+    connection: ConnectionId,
+    id: InboundRequestId,
+    channel: Option<ResponseChannel<Raw>>,
+    /// The request, while its sender's network is not confirmed.
+    held: Option<Request>,
+    unread: usize,
+}
+
+/// What to do with a request that came.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    /// Hand it to the engine under this token.
+    Ask(u64, Request),
+    /// It waits until the peer is confirmed.
+    Held,
+    /// Answer at once.
+    Answer(ResponseChannel<Raw>, Response),
+    /// It cannot be decoded.
+    Malformed(String),
+    /// The stream was given up by its sender.
+    Nothing,
+}
+
+/// What came back on an own request.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Answered {
+    /// An answer.
+    Response(Response),
+    /// Nothing, or the beginning of an answer: the peer was slow, busy, or gone.
+    Nothing,
+    /// Bytes that no correct node sends.
+    Malformed(String),
+}
+
+/// The tables of both directions.
+#[derive(Debug, Default)]
+pub(super) struct Exchange {
+    next: u64,
+    inbound: BTreeMap<u64, Inbound>,
+    outbound: BTreeMap<OutboundRequestId, u64>,
+}
+
+impl Exchange {
+    /// A request came in.
+    pub(super) fn arrived(
+        &mut self,
+        peer: PeerId,
+        connection: ConnectionId,
+        id: InboundRequestId,
+        raw: &Raw,
+        channel: ResponseChannel<Raw>,
+        confirmed: bool,
+    ) -> Arrival {
+        let request = match raw {
+            Raw::TooLong => return Arrival::Malformed(format!("request over {REQUEST_MAX_BYTES} bytes")),
+            Raw::Whole(bytes) if bytes.is_empty() => return Arrival::Nothing,
+            Raw::Whole(bytes) => Request::decode(bytes),
+        };
+        match request {
+            Err(WireError::UnknownKind(_)) => Arrival::Answer(channel, Response::Unsupported),
+            Err(error) => Arrival::Malformed(error.to_string()),
+            Ok(_) if self.is_crowded(connection) => Arrival::Answer(channel, Response::Busy),
+            Ok(request) => {
+                let token = self.next;
+                self.next += 1;
+                let held = (!confirmed).then(|| request.clone());
+                let channel = Some(channel);
+                let unread = 0;
+                self.inbound.insert(
+                    token,
+                    Inbound {
+                        peer,
+                        connection,
+                        id,
+                        channel,
+                        held,
+                        unread,
+                    },
+                );
+                if confirmed {
+                    Arrival::Ask(token, request)
+                } else {
+                    Arrival::Held
+                }
+            }
+        }
+    }
+
+    fn is_crowded(&self, connection: ConnectionId) -> bool {
+        let of_connection = self.inbound.values().filter(|entry| entry.connection == connection);
+        self.inbound.len() >= IN_PROCESS || of_connection.count() >= IN_PROCESS_PER_CONNECTION
+    }
+
+    /// The requests that waited for their sender to be confirmed.
+    pub(super) fn release(&mut self, peer: &PeerId) -> Vec<(u64, Request)> {
+        self.inbound
+            .iter_mut()
+            .filter(|(_, entry)| entry.peer == *peer)
+            .filter_map(|(token, entry)| Some((*token, entry.held.take()?)))
+            .collect()
+    }
+
+    /// The engine answers: gives the way to the peer and what to send on it, if the peer still waits.
+    pub(super) fn answer(&mut self, token: u64, response: &Response) -> Option<(ResponseChannel<Raw>, Raw)> {
+        let bytes = response.encode();
+        let unread = |entries: &mut dyn Iterator<Item = &Inbound>| entries.map(|entry| entry.unread).sum::<usize>();
+        let connection = self.inbound.get(&token)?.connection;
+        let all = unread(&mut self.inbound.values());
+        let of_connection = unread(&mut self.inbound.values().filter(|entry| entry.connection == connection));
+        let fits = bytes.len() <= RESPONSE_MAX_BYTES
+            && all + bytes.len() <= UNREAD
+            && of_connection + bytes.len() <= UNREAD_PER_CONNECTION;
+        let bytes = if fits { bytes } else { Response::Busy.encode() };
+        let entry = self.inbound.get_mut(&token)?;
+        entry.unread = bytes.len();
+        Some((entry.channel.take()?, Raw::Whole(bytes)))
+    }
+
+    /// An answer is written, or can no longer be.
+    pub(super) fn done(&mut self, id: InboundRequestId) {
+        self.inbound.retain(|_, entry| entry.id != id);
+    }
+
+    /// Remembers an own request.
+    pub(super) fn asked(&mut self, id: OutboundRequestId, order: u64) {
+        self.outbound.insert(id, order);
+    }
+
+    /// An own request has ended: the id that the engine gave it.
+    pub(super) fn ended(&mut self, id: OutboundRequestId) -> Option<u64> {
+        self.outbound.remove(&id)
+    }
+}
+
+/// Reads an answer.
+pub(super) fn read_answer(raw: &Raw) -> Answered {
+    let bytes = match raw {
+        Raw::TooLong => return Answered::Malformed(format!("answer over {RESPONSE_MAX_BYTES} bytes")),
+        Raw::Whole(bytes) if bytes.is_empty() => return Answered::Nothing,
+        Raw::Whole(bytes) => bytes,
+    };
+    match Response::decode(bytes) {
+        Ok(response) => Answered::Response(response),
+        // A stream that was reset ends like one that was finished: a cut answer is nobody's fault.
+        Err(WireError::Malformed(text)) if text.contains("UnexpectedEnd") => Answered::Nothing,
+        Err(error) => Answered::Malformed(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_answer_is_no_misbehaviour() {
+        let bytes = Response::Blocks(vec![vec![1; 1000]]).encode();
+        assert_eq!(
+            read_answer(&Raw::Whole(bytes.clone())),
+            Answered::Response(Response::Blocks(vec![vec![1; 1000]]))
+        );
+        for cut in [0, 1, 3, 10, 500, bytes.len() - 1] {
+            assert_eq!(
+                read_answer(&Raw::Whole(bytes[..cut].to_vec())),
+                Answered::Nothing,
+                "{cut}"
+            );
+        }
+    }
+
+    #[test]
+    fn trailing_bytes_are_misbehaviour() {
+        let mut bytes = Response::Busy.encode();
+        bytes.push(0);
+        assert!(matches!(read_answer(&Raw::Whole(bytes)), Answered::Malformed(_)));
+        assert!(matches!(read_answer(&Raw::TooLong), Answered::Malformed(_)));
+    }
+}

@@ -1,0 +1,110 @@
+//! The network: libp2p behind the engine's orders and facts.
+//!
+//! Promises: one task owns the swarm and waits for nobody: neither the engine nor a disk; every queue that a stranger
+//! can fill is bounded; a peer is reported only after it has shown that it is of this network.
+//! Elsewhere: whom to dial and what a misdeed costs (`engine`); the parts meet in `node`.
+//! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`, `proto-notes/sync.md`.
+
+mod behaviour;
+mod codec;
+mod discovery;
+mod exchange;
+mod listen;
+mod outbox;
+mod peers;
+mod swarm;
+#[cfg(test)]
+mod tests;
+mod verdicts;
+
+use libp2p::{Multiaddr, PeerId};
+use thiserror::Error;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::engine::{NetFact, NetOrder};
+use crate::types::{NetworkId, SecretKey};
+
+/// Takes a fact at once, or gives it back because the engine's queue is full. It must not wait.
+pub type FactSink = Box<dyn FnMut(NetFact) -> Result<(), NetFact> + Send>;
+
+/// What the network part must know at its start.
+#[derive(Clone, Debug)]
+pub struct NetConfig {
+    /// The node's key: its libp2p identity.
+    pub key: SecretKey,
+    /// What tells networks apart.
+    pub network_id: NetworkId,
+    /// Where to listen; empty: every IPv4 interface on `port`.
+    pub listen: Vec<Multiaddr>,
+    /// The port if `listen` is empty; 0: any.
+    pub port: u16,
+    /// Whether to look for neighbours by multicast DNS.
+    pub mdns: bool,
+}
+
+/// Why the network could not start.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum NetError {
+    /// Another program listens on the port.
+    #[error("port {port} is in use")]
+    PortInUse {
+        /// Which.
+        port: u16,
+    },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {reason}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The protocols could not be set up.
+    #[error("cannot set up the network: {0}")]
+    Setup(String),
+}
+
+impl NetError {
+    /// What can be done about it.
+    #[must_use]
+    pub const fn hint(&self) -> &'static str {
+        match self {
+            Self::PortInUse { .. } => "use --port 0 to take any free port",
+            Self::Listen { .. } => "use --listen with an address of this machine, such as /ip4/0.0.0.0/tcp/0",
+            Self::Setup(_) => "start the node again; if it fails again, report this message",
+        }
+    }
+}
+
+/// The running network.
+#[derive(Debug)]
+pub struct NetHandle {
+    /// This node's PeerId.
+    pub peer_id: PeerId,
+    task: JoinHandle<()>,
+}
+
+impl NetHandle {
+    /// Waits for the end of the network, which comes at most two seconds after the end of the orders: what was
+    /// published before is handed over, then every connection is closed.
+    pub async fn stopped(self) {
+        if let Err(error) = self.task.await {
+            tracing::error!(target: "net", %error, "the network task failed");
+        }
+    }
+}
+
+/// Starts listening, then the network's task. Must be called within a tokio runtime.
+///
+/// The task ends when `orders` is closed.
+///
+/// # Errors
+/// [`NetError`] if a protocol cannot be set up or an address cannot be listened on; then nothing runs.
+pub fn start(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<NetHandle, NetError> {
+    let task = swarm::Task::new(config, orders, facts)?;
+    Ok(NetHandle {
+        peer_id: task.peer_id(),
+        task: tokio::spawn(task.run()),
+    })
+}

@@ -1,0 +1,728 @@
+//! The network's task: carries out orders, turns libp2p's events into facts.
+//!
+//! Promises: it waits for nobody; a peer is `Connected` only after identify has confirmed its network and version, and
+//! `Disconnected` after its last connection; every dial ends in `Connected` or `DialFailed`.
+//! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt;
+use libp2p::core::ConnectedPoint;
+use libp2p::gossipsub::{self, MessageAcceptance};
+use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
+use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identify, identity, noise, ping, request_response, tcp, yamux};
+use tokio::sync::mpsc;
+use tokio::time::MissedTickBehavior;
+
+use super::behaviour::{Node, NodeEvent, protocol_version, topic};
+use super::codec::Raw;
+use super::discovery::Discovery;
+use super::exchange::{Answered, Arrival, Exchange, read_answer};
+use super::listen::Listeners;
+use super::outbox::Outbox;
+use super::peers::{Due, Link, Peers, Standing};
+use super::verdicts::Verdicts;
+use super::{FactSink, NetConfig, NetError};
+use crate::engine::{Direction, FoundBy, NetFact, NetOrder, Verdict};
+use crate::types::{Address, NetworkId};
+use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
+
+/// Connections are kept by this node's own rules; libp2p's idle timer is set out of reach.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+/// TCP and handshake together, on a network with a second of delay each way.
+const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Streams of one connection. Honest peers use up to sixteen at once: four requests each way and two each of gossip,
+/// ping and identify; one stream above the limit would end the whole connection.
+const STREAMS_MAX: usize = 32;
+/// How often time is looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// Records from discovery that wait for the task.
+const FOUND_MAX: usize = 256;
+/// Refused peers that are remembered.
+const BANNED_MAX: usize = 4096;
+/// How long fresh announcements have to leave at the stop, and how long connections have to close then.
+const FLUSH: Duration = Duration::from_millis(300);
+const CLOSE: Duration = Duration::from_millis(700);
+
+/// A dial under way.
+#[derive(Debug)]
+struct Dial {
+    peer: Option<PeerId>,
+    addresses: Vec<Address>,
+}
+
+/// The task's state.
+pub(super) struct Task {
+    swarm: Swarm<Node>,
+    orders: mpsc::Receiver<NetOrder>,
+    outbox: Outbox,
+    network: NetworkId,
+    version: String,
+    enabled: bool,
+    listeners: Listeners,
+    peers: Peers,
+    dials: BTreeMap<ConnectionId, Dial>,
+    verdicts: Verdicts,
+    exchange: Exchange,
+    mdns: bool,
+    discovery: Option<Discovery>,
+    found: mpsc::Receiver<(PeerId, Address)>,
+    finder: mpsc::Sender<(PeerId, Address)>,
+}
+
+fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
+    let setup = |error: &dyn core::fmt::Display| NetError::Setup(error.to_string());
+    let mut seed = config.key.seed();
+    let key = identity::Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| setup(&error))?;
+    let node = Node::new(&key, &config.network_id)?;
+    let muxer = || {
+        let mut muxer = yamux::Config::default();
+        muxer.set_max_num_streams(STREAMS_MAX);
+        muxer
+    };
+    let builder = SwarmBuilder::with_existing_identity(key)
+        .with_tokio()
+        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, muxer)
+        .map_err(|error| setup(&error))?;
+    #[cfg(feature = "quic")]
+    let builder = builder.with_quic();
+    let builder = match builder.with_behaviour(|_| node) {
+        Ok(builder) => builder,
+        Err(never) => match never {},
+    };
+    Ok(builder
+        .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .with_connection_timeout(DIAL_TIMEOUT)
+        .build())
+}
+
+impl Task {
+    /// Sets the protocols up and listens.
+    pub(super) fn new(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<Self, NetError> {
+        let mut swarm = build(config)?;
+        let mut listeners = Listeners::new(config);
+        listeners.open(&mut swarm)?;
+        let (finder, found) = mpsc::channel(FOUND_MAX);
+        let mut task = Self {
+            peers: Peers::new(*swarm.local_peer_id()),
+            swarm,
+            orders,
+            outbox: Outbox::new(facts),
+            network: config.network_id,
+            version: protocol_version(&config.network_id),
+            enabled: true,
+            listeners,
+            dials: BTreeMap::new(),
+            verdicts: Verdicts::default(),
+            exchange: Exchange::default(),
+            mdns: config.mdns,
+            discovery: None,
+            found,
+            finder,
+        };
+        task.start_discovery();
+        Ok(task)
+    }
+
+    /// This node's PeerId.
+    pub(super) fn peer_id(&self) -> PeerId {
+        *self.swarm.local_peer_id()
+    }
+
+    /// Runs until the orders end.
+    pub(super) async fn run(mut self) {
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                order = self.orders.recv() => match order {
+                    Some(order) => self.carry_out(order),
+                    None => break,
+                },
+                event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
+                Some((peer, address)) = self.found.recv(), if self.enabled => self.discovered(peer, address),
+                _ = tick.tick() => self.tick(Instant::now()),
+            }
+        }
+        self.stop().await;
+    }
+
+    /// Lets announcements leave, then closes every connection.
+    async fn stop(mut self) {
+        self.discovery = None;
+        self.listeners.close(&mut self.swarm);
+        if !self.peers.ids().is_empty() {
+            self.drive(FLUSH, |_| false).await;
+        }
+        self.disconnect_all("this node stops");
+        self.drive(CLOSE, |task| task.peers.ids().is_empty()).await;
+    }
+
+    async fn drive(&mut self, time: Duration, until: impl Fn(&Self) -> bool) {
+        let end = tokio::time::sleep(time);
+        tokio::pin!(end);
+        while !until(self) {
+            tokio::select! {
+                () = &mut end => return,
+                event = self.swarm.select_next_some() => self.happened(event),
+            }
+        }
+    }
+
+    fn tick(&mut self, now: Instant) {
+        self.outbox.flush();
+        while let Some(message) = self.verdicts.lapsed(now) {
+            self.report(&message.id, &message.source, Verdict::Ignore);
+        }
+        for due in self.peers.due(now) {
+            match due {
+                Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
+                Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
+                Due::Spare(connection) => {
+                    self.swarm.close_connection(connection);
+                }
+            }
+        }
+        if self.enabled && self.listeners.is_incomplete() {
+            // The port may still be held by the listener that is just being closed; the next tick tries again.
+            if let Err(error) = self.listeners.open(&mut self.swarm) {
+                tracing::debug!(target: "net", %error, "cannot listen again yet");
+            }
+        }
+    }
+
+    // ---- orders ----
+
+    fn carry_out(&mut self, order: NetOrder) {
+        match order {
+            NetOrder::Dial { peer, addresses } => self.dial(peer, addresses),
+            NetOrder::Disconnect { peer } => self.disconnect(peer, "disconnected by this node"),
+            NetOrder::Ban { peer, banned } => self.ban(peer, banned),
+            NetOrder::Publish { topic, bytes } => self.publish(topic, bytes),
+            NetOrder::Verdict { token, verdict } => {
+                if let Some(message) = self.verdicts.take(token) {
+                    self.report(&message.id, &message.source, verdict);
+                }
+            }
+            NetOrder::Request { id, peer, request } => self.request(id, peer, &request),
+            NetOrder::Answer { token, response } => self.answer(token, &response),
+            NetOrder::Enable(true) => self.enable(),
+            NetOrder::Enable(false) => self.disable(),
+        }
+    }
+
+    fn dial(&mut self, peer: Option<PeerId>, addresses: Vec<Address>) {
+        let multiaddrs: Vec<Multiaddr> = addresses
+            .iter()
+            .filter_map(|known| known.as_str().parse().ok())
+            .collect();
+        if !self.enabled {
+            return self.dial_failed(peer, addresses, "the network is off".into(), false);
+        }
+        let Some(peer) = peer else {
+            for (address, known) in multiaddrs.into_iter().zip(addresses) {
+                let opts = DialOpts::unknown_peer_id().address(address).allocate_new_port();
+                self.dial_with(opts.build(), None, vec![known]);
+            }
+            return;
+        };
+        if let Some(connected) = self.peers.get_mut(&peer) {
+            match connected.standing {
+                // Its outcome comes when identify has spoken.
+                Standing::Unconfirmed => connected.wanted = true,
+                Standing::Confirmed => self.dial_failed(Some(peer), addresses, "already connected".into(), false),
+                Standing::Foreign { .. } => self.dial_failed(Some(peer), addresses, "of another network".into(), true),
+            }
+            return;
+        }
+        let opts = DialOpts::peer_id(peer)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(multiaddrs)
+            .allocate_new_port();
+        self.dial_with(opts.build(), Some(peer), addresses);
+    }
+
+    fn dial_with(&mut self, opts: DialOpts, peer: Option<PeerId>, addresses: Vec<Address>) {
+        let connection = opts.connection_id();
+        match self.swarm.dial(opts) {
+            Ok(()) => {
+                self.dials.insert(connection, Dial { peer, addresses });
+            }
+            // An earlier dial of the same peer is under way: its outcome is this one's, too.
+            Err(DialError::DialPeerConditionFalse(_)) => {}
+            Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), false),
+        }
+    }
+
+    fn dial_failed(&mut self, peer: Option<PeerId>, addresses: Vec<Address>, reason: String, other_network: bool) {
+        self.outbox.keep(NetFact::DialFailed {
+            peer,
+            addresses,
+            reason,
+            other_network,
+        });
+    }
+
+    fn disconnect(&mut self, peer: PeerId, reason: &'static str) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.reason = Some(reason);
+        }
+        // An error says that it is not connected, which is what was asked for.
+        let _ = self.swarm.disconnect_peer_id(peer);
+    }
+
+    fn disconnect_all(&mut self, reason: &'static str) {
+        for peer in self.peers.ids() {
+            self.disconnect(peer, reason);
+        }
+    }
+
+    fn ban(&mut self, peer: PeerId, banned: bool) {
+        let blocked = &mut self.swarm.behaviour_mut().blocked;
+        if !banned {
+            blocked.unblock_peer(peer);
+            return;
+        }
+        if blocked.blocked_peers().len() >= BANNED_MAX
+            && let Some(any) = blocked.blocked_peers().iter().next().copied()
+        {
+            blocked.unblock_peer(any);
+        }
+        blocked.block_peer(peer);
+        self.disconnect(peer, "refused by this node");
+    }
+
+    fn publish(&mut self, kind: Topic, bytes: Vec<u8>) {
+        let topic = topic(&self.network, kind);
+        if let Err(error) = self.swarm.behaviour_mut().gossip.publish(topic, bytes) {
+            // Gossip is never trusted for delivery: `Status` brings what this misses.
+            tracing::debug!(target: "net", ?kind, %error, "not published");
+        }
+    }
+
+    fn request(&mut self, id: u64, peer: PeerId, request: &Request) {
+        if !self.peers.is_confirmed(&peer) {
+            let response = None;
+            return self.outbox.keep(NetFact::Response { id, peer, response });
+        }
+        let sync = &mut self.swarm.behaviour_mut().sync;
+        let sent = sync.send_request(&peer, Raw::Whole(request.encode()));
+        self.exchange.asked(sent, id);
+    }
+
+    fn answer(&mut self, token: u64, response: &Response) {
+        if let Some((channel, bytes)) = self.exchange.answer(token, response) {
+            // An error says that the peer no longer waits; `InboundFailure` has told so.
+            let _ = self.swarm.behaviour_mut().sync.send_response(channel, bytes);
+        }
+    }
+
+    fn enable(&mut self) {
+        if self.enabled {
+            return;
+        }
+        self.enabled = true;
+        self.start_discovery();
+        self.tick(Instant::now());
+    }
+
+    fn disable(&mut self) {
+        self.enabled = false;
+        self.discovery = None;
+        while self.found.try_recv().is_ok() {}
+        self.listeners.close(&mut self.swarm);
+        self.disconnect_all("the network is off");
+    }
+
+    // ---- discovery ----
+
+    fn start_discovery(&mut self) {
+        if !self.mdns {
+            return;
+        }
+        match Discovery::start(self.peer_id(), self.finder.clone()) {
+            Ok(discovery) => self.discovery = Some(discovery),
+            Err(error) => tracing::warn!(target: "net", %error, "no discovery on this machine, use --peer or dial"),
+        }
+        self.tell_discovery();
+    }
+
+    fn tell_discovery(&self) {
+        if let Some(discovery) = &self.discovery {
+            discovery.set_addresses(self.swarm.listeners().cloned().collect());
+        }
+    }
+
+    fn discovered(&mut self, peer: PeerId, address: Address) {
+        let by = FoundBy::Mdns;
+        // It is told again in ten seconds.
+        let _ = self.outbox.offer(NetFact::Found { peer, address, by });
+    }
+
+    // ---- events ----
+
+    fn happened(&mut self, event: SwarmEvent<NodeEvent>) {
+        match event {
+            SwarmEvent::Behaviour(NodeEvent::Identify(event)) => self.identified(event),
+            SwarmEvent::Behaviour(NodeEvent::Ping(event)) => self.pinged(event),
+            SwarmEvent::Behaviour(NodeEvent::Gossip(event)) => self.gossiped(event),
+            SwarmEvent::Behaviour(NodeEvent::Sync(event)) => self.exchanged(event),
+            SwarmEvent::ConnectionEstablished {
+                peer_id,
+                connection_id,
+                endpoint,
+                ..
+            } => self.connected(peer_id, connection_id, endpoint),
+            SwarmEvent::ConnectionClosed {
+                peer_id,
+                connection_id,
+                cause,
+                ..
+            } => self.closed(peer_id, connection_id, cause.map(|cause| cause.to_string())),
+            SwarmEvent::OutgoingConnectionError {
+                connection_id, error, ..
+            } => {
+                if let Some(dial) = self.dials.remove(&connection_id) {
+                    self.dial_failed(dial.peer, dial.addresses, dial_reason(&error), false);
+                }
+            }
+            SwarmEvent::NewListenAddr { listener_id, address } => {
+                self.listeners.told(listener_id, &address);
+                self.tell_discovery();
+                self.listens(&address, NetFact::Listening);
+            }
+            SwarmEvent::ExpiredListenAddr { address, .. } => {
+                self.tell_discovery();
+                self.listens(&address, NetFact::NotListening);
+            }
+            SwarmEvent::ListenerClosed {
+                listener_id,
+                addresses,
+                reason,
+            } => {
+                if let Err(error) = reason {
+                    tracing::warn!(target: "net", %error, "a listener closed, it is opened again");
+                }
+                self.listeners.closed(listener_id);
+                self.tell_discovery();
+                for address in &addresses {
+                    self.listens(address, NetFact::NotListening);
+                }
+            }
+            other => tracing::trace!(target: "net", event = ?other, "swarm"),
+        }
+    }
+
+    fn listens(&mut self, address: &Multiaddr, fact: impl FnOnce(Address) -> NetFact) {
+        if let Some(address) = read_address(address) {
+            self.outbox.keep(fact(address));
+        }
+    }
+
+    fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: ConnectedPoint) {
+        let direction = if endpoint.is_dialer() {
+            Direction::Out
+        } else {
+            Direction::In
+        };
+        let address = endpoint.get_remote_address().clone();
+        let since = Instant::now();
+        let link = Link {
+            direction,
+            address,
+            since,
+        };
+        let known = self.peers.connected(peer, connection, link);
+        if let Some(dial) = self.dials.remove(&connection) {
+            match known.standing {
+                Standing::Unconfirmed => known.wanted = true,
+                Standing::Confirmed => {
+                    self.dial_failed(Some(peer), dial.addresses, "already connected".into(), false);
+                }
+                Standing::Foreign { .. } => {
+                    self.dial_failed(Some(peer), dial.addresses, "of another network".into(), true);
+                }
+            }
+        }
+        if !self.enabled {
+            self.disconnect(peer, "the network is off");
+        }
+    }
+
+    fn closed(&mut self, peer: PeerId, connection: ConnectionId, cause: Option<String>) {
+        let link = self
+            .peers
+            .get_mut(&peer)
+            .and_then(|known| known.links.get(&connection).cloned());
+        let Some(gone) = self.peers.closed(&peer, connection) else {
+            return;
+        };
+        let reason = match (gone.reason, cause) {
+            (Some(reason), _) => reason.to_owned(),
+            (None, Some(cause)) => format!("the connection was lost: {cause}"),
+            (None, None) => "closed".to_owned(),
+        };
+        match gone.standing {
+            Standing::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
+            Standing::Unconfirmed if gone.wanted => {
+                let addresses = link.and_then(|link| read_address(&link.address)).into_iter().collect();
+                self.dial_failed(Some(peer), addresses, reason, false);
+            }
+            Standing::Unconfirmed | Standing::Foreign { .. } => {}
+        }
+    }
+
+    fn identified(&mut self, event: identify::Event) {
+        match event {
+            identify::Event::Received {
+                connection_id,
+                peer_id,
+                info,
+            } if info.protocol_version == self.version => self.confirm(peer_id, connection_id, &info.listen_addrs),
+            identify::Event::Received { peer_id, info, .. } => {
+                let told: String = info.protocol_version.chars().take(32).collect();
+                self.foreign(
+                    peer_id,
+                    format!("of another network or version ({})", told.escape_debug()),
+                );
+            }
+            identify::Event::Error { peer_id, error, .. } => {
+                if matches!(error, libp2p::swarm::StreamUpgradeError::NegotiationFailed) {
+                    self.foreign(peer_id, "it does not tell its network".into());
+                }
+            }
+            identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
+        }
+    }
+
+    fn confirm(&mut self, peer: PeerId, connection: ConnectionId, listens: &[Multiaddr]) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        if known.standing != Standing::Unconfirmed {
+            return;
+        }
+        let Some(link) = known.links.get(&connection).or_else(|| known.links.values().next()) else {
+            return;
+        };
+        let direction = link.direction;
+        let remote = read_address(&link.address);
+        let address = match direction {
+            Direction::Out => remote,
+            Direction::In => listen_address(remote.as_ref(), listens).or(remote),
+        };
+        known.standing = Standing::Confirmed;
+        let Some(address) = address else {
+            return self.disconnect(peer, "its address cannot be named");
+        };
+        self.outbox.keep(NetFact::Connected {
+            peer,
+            address,
+            direction,
+        });
+        for (token, request) in self.exchange.release(&peer) {
+            self.ask_engine(token, peer, request);
+        }
+    }
+
+    fn foreign(&mut self, peer: PeerId, reason: String) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        match known.standing {
+            Standing::Foreign { .. } => {}
+            Standing::Confirmed => self.disconnect(peer, "it changed its network"),
+            Standing::Unconfirmed => {
+                known.standing = Standing::Foreign { since: Instant::now() };
+                let addresses = known.links.values().filter_map(|link| read_address(&link.address));
+                let addresses = addresses.collect();
+                self.dial_failed(Some(peer), addresses, reason, true);
+            }
+        }
+    }
+
+    fn pinged(&mut self, event: ping::Event) {
+        match event.result {
+            Ok(time) if self.peers.is_confirmed(&event.peer) => {
+                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                // The next one comes in five seconds.
+                let _ = self.outbox.offer(NetFact::Latency { peer: event.peer, ms });
+            }
+            Ok(_) | Err(ping::Failure::Unsupported) => {}
+            Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
+                if let Some(known) = self.peers.get_mut(&event.peer) {
+                    known.reason = Some("it was silent");
+                }
+                self.swarm.close_connection(event.connection);
+            }
+        }
+    }
+
+    fn gossiped(&mut self, event: gossipsub::Event) {
+        let gossipsub::Event::Message {
+            propagation_source: peer,
+            message_id: id,
+            message,
+        } = event
+        else {
+            return;
+        };
+        let kinds = [Topic::Transactions, Topic::Blocks];
+        let Some(kind) = kinds
+            .into_iter()
+            .find(|kind| topic(&self.network, *kind).hash() == message.topic)
+        else {
+            return self.report(&id, &peer, Verdict::Reject);
+        };
+        let bytes = message.data;
+        if kind == Topic::Transactions && bytes.len() > GOSSIP_TX_MAX_BYTES {
+            let reason = format!("transaction message over {GOSSIP_TX_MAX_BYTES} bytes");
+            self.outbox.keep(NetFact::Malformed { peer, reason });
+            return self.report(&id, &peer, Verdict::Reject);
+        }
+        // Before identify has spoken the engine does not know the peer; `Status` will bring what is missed here.
+        let token = if self.peers.is_confirmed(&peer) {
+            let (now, size) = (Instant::now(), bytes.len());
+            self.verdicts.insert(now, kind, id.clone(), peer, size)
+        } else {
+            None
+        };
+        let Some(token) = token else {
+            return self.report(&id, &peer, Verdict::Ignore);
+        };
+        let fact = NetFact::Gossip {
+            token,
+            peer,
+            topic: kind,
+            bytes,
+        };
+        if self.outbox.offer(fact).is_err() {
+            self.verdicts.take(token);
+            self.report(&id, &peer, Verdict::Ignore);
+        }
+    }
+
+    fn report(&mut self, id: &gossipsub::MessageId, source: &PeerId, verdict: Verdict) {
+        let acceptance = match verdict {
+            Verdict::Accept => MessageAcceptance::Accept,
+            Verdict::Reject => MessageAcceptance::Reject,
+            Verdict::Ignore => MessageAcceptance::Ignore,
+        };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        if !gossip.report_message_validation_result(id, source, acceptance) {
+            tracing::debug!(target: "net", %id, "the verdict came too late");
+        }
+    }
+
+    fn exchanged(&mut self, event: request_response::Event<Raw, Raw>) {
+        use request_response::{Event, Message};
+        match event {
+            Event::Message {
+                peer,
+                connection_id,
+                message:
+                    Message::Request {
+                        request_id,
+                        request,
+                        channel,
+                    },
+            } => {
+                let confirmed = self.peers.is_confirmed(&peer);
+                let arrival = self
+                    .exchange
+                    .arrived(peer, connection_id, request_id, &request, channel, confirmed);
+                self.arrived(peer, arrival);
+            }
+            Event::Message {
+                peer,
+                message: Message::Response { request_id, response },
+                ..
+            } => {
+                let response = match read_answer(&response) {
+                    Answered::Response(response) => Some(response),
+                    Answered::Nothing => None,
+                    Answered::Malformed(reason) => {
+                        self.outbox.keep(NetFact::Malformed { peer, reason });
+                        None
+                    }
+                };
+                self.ended(request_id, peer, response);
+            }
+            Event::OutboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                tracing::debug!(target: "net", %peer, %error, "a request failed");
+                self.ended(request_id, peer, None);
+            }
+            Event::InboundFailure { request_id, .. } | Event::ResponseSent { request_id, .. } => {
+                self.exchange.done(request_id);
+            }
+        }
+    }
+
+    fn ended(&mut self, id: request_response::OutboundRequestId, peer: PeerId, response: Option<Response>) {
+        if let Some(id) = self.exchange.ended(id) {
+            self.outbox.keep(NetFact::Response { id, peer, response });
+        }
+    }
+
+    fn arrived(&mut self, peer: PeerId, arrival: Arrival) {
+        match arrival {
+            Arrival::Ask(token, request) => self.ask_engine(token, peer, request),
+            Arrival::Answer(channel, response) => {
+                let bytes = Raw::Whole(response.encode());
+                // An error says that the peer no longer waits.
+                let _ = self.swarm.behaviour_mut().sync.send_response(channel, bytes);
+            }
+            Arrival::Malformed(reason) => self.outbox.keep(NetFact::Malformed { peer, reason }),
+            Arrival::Held | Arrival::Nothing => {}
+        }
+    }
+
+    fn ask_engine(&mut self, token: u64, peer: PeerId, request: Request) {
+        if self.outbox.offer(NetFact::Request { token, peer, request }).is_err() {
+            self.answer(token, &Response::Busy);
+        }
+    }
+}
+
+/// A multiaddr as an address, if it is one that a node can be dialled at.
+fn read_address(address: &Multiaddr) -> Option<Address> {
+    Address::parse(&address.to_string()).ok().map(|(address, _)| address)
+}
+
+/// Of the addresses that an inbound peer says it listens on, the one on the host that it called from.
+fn listen_address(remote: Option<&Address>, listens: &[Multiaddr]) -> Option<Address> {
+    let host = remote?.ip()?;
+    listens
+        .iter()
+        .take(64)
+        .filter_map(read_address)
+        .find(|address| address.ip() == Some(host))
+}
+
+/// Why a dial failed, in a few words.
+fn dial_reason(error: &DialError) -> String {
+    match error {
+        DialError::LocalPeerId { .. } => "that is this node itself".into(),
+        DialError::NoAddresses => "no address is known".into(),
+        DialError::WrongPeerId { obtained, .. } => format!("another node is there: {obtained}"),
+        DialError::Denied { cause } => format!("refused by this node: {cause}"),
+        DialError::Transport(errors) => errors
+            .iter()
+            .map(|(_, error)| innermost(error))
+            .next()
+            .unwrap_or_else(|| "no address could be tried".into()),
+        DialError::DialPeerConditionFalse(_) => "a dial is under way".into(),
+        DialError::Aborted => "given up".into(),
+    }
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}
