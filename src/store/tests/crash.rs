@@ -1,1 +1,236 @@
-//! Crashes at any point.
+//! Crashes at every write, and a disk that is full at every write.
+//!
+//! The storage keeps what was done to it in order. A power cut at any point leaves everything before the last sync, and
+//! of what came after any part in any order, torn at 512 bytes.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use redb::StorageBackend;
+
+use super::*;
+use crate::chain::ChainStore;
+use crate::store::redb_store::tests_only_on;
+use crate::store::{OpenError, RedbStore};
+use crate::types::rng::Rng;
+
+const SECTOR: usize = 512;
+const COMMITS: u64 = 6;
+
+#[derive(Clone, Debug)]
+enum Change {
+    Len(usize),
+    Write(usize, Vec<u8>),
+    Sync,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    bytes: Vec<u8>,
+    changes: Vec<Change>,
+    /// So many changes succeed yet; none: all of them.
+    room: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Recorder(Arc<Mutex<Disk>>);
+
+impl Recorder {
+    fn on(bytes: &[u8]) -> Self {
+        let recorder = Self::default();
+        recorder.disk().bytes = bytes.to_vec();
+        recorder
+    }
+
+    fn disk(&self) -> MutexGuard<'_, Disk> {
+        self.0.lock().unwrap()
+    }
+
+    fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
+        tests_only_on(Box::new(self.clone()), params)
+    }
+
+    fn change(&self, change: Change) -> io::Result<()> {
+        let mut disk = self.disk();
+        match &mut disk.room {
+            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
+            Some(room) => *room -= 1,
+            None => {}
+        }
+        apply(&mut disk.bytes, &change);
+        disk.changes.push(change);
+        Ok(())
+    }
+}
+
+fn apply(bytes: &mut Vec<u8>, change: &Change) {
+    match change {
+        Change::Len(len) => bytes.resize(*len, 0),
+        Change::Write(offset, data) => {
+            let end = offset + data.len();
+            if bytes.len() < end {
+                bytes.resize(end, 0);
+            }
+            bytes[*offset..end].copy_from_slice(data);
+        }
+        Change::Sync => {}
+    }
+}
+
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+impl StorageBackend for Recorder {
+    fn len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(self.disk().bytes.len()).unwrap())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let disk = self.disk();
+        let end = place(offset) + out.len();
+        let bytes = disk.bytes.get(place(offset)..end);
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(Change::Len(place(len)))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.change(Change::Sync)
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.change(Change::Write(place(offset), data.to_vec()))
+    }
+}
+
+/// What a power cut after these changes may leave.
+fn after_power_cut(start: &[u8], changes: &[Change], rng: &mut Rng) -> Vec<u8> {
+    let synced = changes.iter().rposition(|change| matches!(change, Change::Sync));
+    let (safe, unsafe_) = changes.split_at(synced.unwrap_or(0));
+    let mut bytes = start.to_vec();
+    safe.iter().for_each(|change| apply(&mut bytes, change));
+    for change in unsafe_ {
+        match change {
+            Change::Write(offset, data) => {
+                for (number, sector) in data.chunks(SECTOR).enumerate() {
+                    if rng.below(2) == 0 {
+                        apply(&mut bytes, &Change::Write(offset + number * SECTOR, sector.to_vec()));
+                    }
+                }
+            }
+            Change::Len(_) if rng.below(2) == 0 => apply(&mut bytes, change),
+            Change::Len(_) | Change::Sync => {}
+        }
+    }
+    bytes
+}
+
+/// The content is that of a chain of some length; the length.
+fn check(store: &RedbStore, blocks: &[Block]) -> u64 {
+    let (height, hash) = store.tip().unwrap();
+    let balance = store.account(&name("alice")).unwrap().map_or(0, |state| state.balance);
+    assert_eq!(u64::try_from(balance).unwrap(), height.get());
+    for block in blocks {
+        let there = block.header.height <= height;
+        assert_eq!(store.block(&block.hash()).unwrap().is_some(), there);
+        assert_eq!(store.body(&block.hash()).unwrap().is_some(), there);
+        assert_eq!(store.place(&txid(block.header.height.get())).unwrap().is_some(), there);
+        assert!(block.header.height != height || block.hash() == hash);
+    }
+    height.get()
+}
+
+/// A new chain file's bytes.
+fn new_file(params: &NetworkParams) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("chain.redb");
+    drop(RedbStore::open(&path, params).unwrap());
+    fs::read(path).unwrap()
+}
+
+#[test]
+fn a_power_cut_at_any_write_loses_nothing_that_was_acknowledged() {
+    let params = NetworkParams::dev();
+    let start = new_file(&params);
+    let blocks = chain(&params, COMMITS);
+    let recorder = Recorder::on(&start);
+    let mut acknowledged = Vec::new();
+    let store = recorder.open(&params).unwrap();
+    for block in &blocks {
+        store.commit(&[connect(block)]).unwrap();
+        acknowledged.push(recorder.disk().changes.len());
+    }
+    drop(store);
+    let changes = recorder.disk().changes.clone();
+    assert!(changes.len() > 60, "{}", changes.len());
+
+    let mut rng = Rng::new(1);
+    for cut in 0..=changes.len() {
+        let safe = u64::try_from(acknowledged.iter().filter(|at| **at <= cut).count()).unwrap();
+        for _ in 0..3 {
+            let left = after_power_cut(&start, &changes[..cut], &mut rng);
+            let second = Recorder::on(&left);
+            let store = second
+                .open(&params)
+                .unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+            let height = check(&store, &blocks);
+            assert!(
+                height == safe || height == safe + 1,
+                "cut at {cut}: {height}, {safe} were safe"
+            );
+            drop(store);
+
+            // The power fails again while it recovers.
+            let recovery = second.disk().changes.clone();
+            let again = usize::try_from(rng.below(u64::try_from(recovery.len() + 1).unwrap())).unwrap();
+            let left = after_power_cut(&left, &recovery[..again], &mut rng);
+            let store = Recorder::on(&left).open(&params);
+            let store = store.unwrap_or_else(|error| panic!("cut at {cut}, then at {again}: {error}"));
+            assert_eq!(check(&store, &blocks), height, "cut at {cut}, then at {again}");
+        }
+    }
+}
+
+#[test]
+fn a_disk_that_is_full_at_any_write_loses_nothing_and_goes_on_when_there_is_room() {
+    let params = NetworkParams::dev();
+    let start = new_file(&params);
+    let blocks = chain(&params, COMMITS);
+    let mut failures = 0;
+    for room in 0.. {
+        let recorder = Recorder::on(&start);
+        recorder.disk().room = Some(room);
+        let mut done = 0;
+        if let Ok(store) = recorder.open(&params) {
+            for block in &blocks {
+                if store.commit(&[connect(block)]).is_err() {
+                    break;
+                }
+                done += 1;
+            }
+            if done == blocks.len() {
+                break;
+            }
+        }
+        failures += 1;
+        recorder.disk().room = None;
+        let store = recorder
+            .open(&params)
+            .unwrap_or_else(|error| panic!("room for {room}: {error}"));
+        let height = check(&store, &blocks);
+        let done = u64::try_from(done).unwrap();
+        assert!(
+            height == done || height == done + 1,
+            "room for {room}: {height}, {done} were done"
+        );
+        for block in &blocks[usize::try_from(height).unwrap()..] {
+            store.commit(&[connect(block)]).unwrap();
+        }
+        assert_eq!(check(&store, &blocks), COMMITS);
+    }
+    assert!(failures > 50, "{failures}");
+}

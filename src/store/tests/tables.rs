@@ -294,35 +294,56 @@ fn a_file_cut_off_anywhere_is_refused_and_not_changed() {
     );
 }
 
+/// All that can be read of the ledger and the lists.
+fn content(store: &RedbStore, blocks: &[Block]) -> Vec<String> {
+    let mut all = vec![
+        format!("{:?}", store.tip()),
+        format!("{:?}", store.accounts(10)),
+        format!("{:?}", store.names_of(&secret(1).public(), 9)),
+        format!("{:?} {:?} {:?}", store.side(), store.own(), store.peers()),
+        format!("{:?}", store.blocks_by_prefix("", 99)),
+    ];
+    for block in blocks {
+        let hash = block.hash();
+        all.push(format!(
+            "{:?}",
+            (store.block(&hash), store.body(&hash), store.undo(&hash))
+        ));
+        all.push(format!("{:?}", store.place(&txid(block.header.height.get()))));
+    }
+    all
+}
+
 #[test]
-fn a_file_with_torn_pages_never_panics_and_is_never_changed_by_a_refusal() {
+fn a_file_with_a_torn_page_is_refused_and_not_changed_or_reads_as_before() {
     let params = NetworkParams::dev();
     let (folder, path, store) = fresh(&params);
-    for block in chain(&params, 8) {
-        store.commit(&[connect(&block)]).unwrap();
+    let blocks = chain(&params, 70);
+    for block in &blocks {
+        store.commit(&[connect(block)]).unwrap();
     }
+    let expected = content(&store, &blocks);
     drop(store);
     let whole = fs::read(&path).unwrap();
+    let mut refused = 0;
     for page in 0..whole.len() / 4096 {
-        for fill in [0x00, 0xff] {
-            let mut torn = whole.clone();
-            let start = page * 4096 + if page == 0 { 16 } else { 0 };
-            torn[start..(page + 1) * 4096].fill(fill);
-            fs::write(&path, &torn).unwrap();
-            let before = snapshot(folder.path());
-            match RedbStore::open(&path, &params) {
-                Ok(store) => {
-                    // Its content is not touched by the start: reads answer or tell the damage.
-                    let _ = store.accounts(10);
-                    let _ = store.side();
-                    let _ = store.own();
-                    let _ = store.peers();
-                }
-                Err(error) => {
-                    assert_eq!(error.code(), "damaged", "page {page}: {error}");
-                    assert_eq!(snapshot(folder.path()), before, "page {page}");
-                }
+        let mut torn = whole.clone();
+        let bytes = &mut torn[page * 4096 + if page == 0 { 9 } else { 0 }..(page + 1) * 4096];
+        match page % 3 {
+            0 => bytes.fill(0),
+            1 => bytes.fill(0xff),
+            _ => bytes.iter_mut().step_by(16).for_each(|byte| *byte ^= 1),
+        }
+        fs::write(&path, &torn).unwrap();
+        let before = snapshot(folder.path());
+        match RedbStore::open(&path, &params) {
+            Ok(store) => assert_eq!(content(&store, &blocks), expected, "page {page}"),
+            Err(error) => {
+                assert_eq!(error.code(), "damaged", "page {page}: {error}");
+                assert_eq!(snapshot(folder.path()), before, "page {page}");
+                refused += 1;
             }
         }
     }
+    assert!(refused > 20, "{refused}");
 }
