@@ -10,6 +10,9 @@ use tracing_subscriber::EnvFilter;
 /// The system gave no thread.
 const STATUS_FAILED: u8 = 1;
 
+/// What libraries log is of interest to few; `--log libp2p=debug` shows it all the same.
+const QUIETER: &str = "libp2p=warn,multistream_select=warn,yamux=warn,netlink=warn";
+
 fn main() -> ExitCode {
     let args = Args::from_process().unwrap_or_else(|error| error.exit());
     let messages = channel();
@@ -22,7 +25,7 @@ fn main() -> ExitCode {
     };
     let log = screen.log();
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(&args.log))
+        .with_env_filter(EnvFilter::new(format!("{QUIETER},{}", args.log)))
         .with_ansi(screen.is_coloured())
         .with_writer(move || log.clone())
         .init();

@@ -138,7 +138,11 @@ impl Node {
             .build()?;
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
         let leaving = Arc::new(AtomicBool::new(false));
-        runtime.spawn(signals::listen(to_session.clone(), Arc::clone(&leaving), screen.is_prompt()));
+        runtime.spawn(signals::listen(
+            to_session.clone(),
+            Arc::clone(&leaving),
+            screen.is_prompt(),
+        ));
         let notices = Arc::new(Notices::default());
         let place = Place {
             folder: Arc::clone(&folder),
@@ -168,12 +172,7 @@ impl Node {
     }
 
     /// Reads and answers until the input ends or somebody stops the node.
-    fn converse(
-        &self,
-        args: &Args,
-        screen: &Screen,
-        channel: (Sender<Message>, Receiver<Message>),
-    ) -> u8 {
+    fn converse(&self, args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Message>)) -> u8 {
         let more = reader::start(args, screen, self.folder.path(), channel.0.clone());
         let rules = Rules {
             daemon: args.daemon,

@@ -94,14 +94,20 @@ pub fn start<S: ChainStore + Send + 'static>(engine: Engine<S>, wiring: Wiring) 
         stopping: None,
         last_sent: Time::default(),
     };
-    std::thread::Builder::new().name("engine".into()).spawn(move || runner.run())
+    std::thread::Builder::new()
+        .name("engine".into())
+        .spawn(move || runner.run())
 }
 
 impl<S: ChainStore> Runner<S> {
     fn run(mut self) {
         self.carry_out();
         while !self.has_stopped() {
-            let lanes = if self.outbox.is_full() { Lanes::DiskOnly } else { Lanes::All };
+            let lanes = if self.outbox.is_full() {
+                Lanes::DiskOnly
+            } else {
+                Lanes::All
+            };
             if let Taken::Input(input) = self.wiring.inbox.take(lanes, self.patience()) {
                 self.tell(input);
             }
@@ -112,7 +118,11 @@ impl<S: ChainStore> Runner<S> {
 
     /// How long nothing needs to be done.
     fn patience(&self) -> Duration {
-        let wakeup = self.engine.next_wakeup().unwrap_or(self.next_second).min(self.next_second);
+        let wakeup = self
+            .engine
+            .next_wakeup()
+            .unwrap_or(self.next_second)
+            .min(self.next_second);
         let patience = self.wiring.clock.until(wakeup);
         match self.stopping {
             Some(_) => patience.min(STOP_QUIET / 8),
@@ -189,7 +199,12 @@ impl<S: ChainStore> Runner<S> {
     fn carry_out_one(&mut self, output: Output) {
         match output {
             Output::Net(order) => self.order_net(order),
-            Output::Miner(MinerOrder::Mine { job, header, target, delay_ms }) => {
+            Output::Miner(MinerOrder::Mine {
+                job,
+                header,
+                target,
+                delay_ms,
+            }) => {
                 let work = Work {
                     header: header.to_bytes(),
                     limit: *target.as_bytes(),

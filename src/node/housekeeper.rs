@@ -73,7 +73,11 @@ impl Notices {
             if left.is_zero() {
                 return Some(None);
             }
-            state = self.wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+            state = self
+                .wake
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
         }
     }
 }
@@ -82,11 +86,7 @@ impl Notices {
 ///
 /// # Errors
 /// If the system gives no thread.
-pub fn start(
-    place: impl Neighbourhood,
-    notices: Arc<Notices>,
-    inbox: Arc<Inbox>,
-) -> std::io::Result<JoinHandle<()>> {
+pub fn start(place: impl Neighbourhood, notices: Arc<Notices>, inbox: Arc<Inbox>) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new()
         .name("housekeeper".into())
         .spawn(move || run(&place, &notices, &inbox))

@@ -167,7 +167,10 @@ impl Screen {
 
 /// Who and where this node is, and what to try. Five lines: more would scroll the first answers away.
 fn banner(status: &Status) -> String {
-    let who = status.name.as_ref().map_or_else(String::new, |name| format!("{name}, "));
+    let who = status
+        .name
+        .as_ref()
+        .map_or_else(String::new, |name| format!("{name}, "));
     let listening = match status.addresses.first() {
         None => "not listening".to_owned(),
         Some(first) => match status.addresses.len() - 1 {

@@ -204,7 +204,9 @@ impl Session {
         self.inbox.push(Input::Command { id, command });
         let mut give_up: Option<Instant> = None;
         loop {
-            let patience = give_up.map_or(Duration::from_secs(3_600), |at| at.saturating_duration_since(Instant::now()));
+            let patience = give_up.map_or(Duration::from_secs(3_600), |at| {
+                at.saturating_duration_since(Instant::now())
+            });
             match self.messages.recv_timeout(patience) {
                 Ok(Message::Reply { id: answered, result }) if answered == id => return *result,
                 Ok(Message::Interrupt) if self.rules.prompt && !self.stopping => {
@@ -222,7 +224,11 @@ impl Session {
                 Err(RecvTimeoutError::Timeout) if self.stopping => return Err(interrupted()),
                 // The reader waits until it is asked, so no line and no end comes here.
                 Ok(
-                    Message::Reply { .. } | Message::Written | Message::Started | Message::Line(_) | Message::InputEnded,
+                    Message::Reply { .. }
+                    | Message::Written
+                    | Message::Started
+                    | Message::Line(_)
+                    | Message::InputEnded,
                 )
                 | Err(RecvTimeoutError::Timeout) => {}
             }

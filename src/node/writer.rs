@@ -92,13 +92,20 @@ impl Drop for Writer {
 
 fn run(mut disk: impl Disk, queue: &Receiver<Job>, inbox: &Inbox) {
     while let Ok(job) = queue.recv() {
-        let batches: Vec<Batch> = std::iter::once(job).chain(queue.try_iter()).filter_map(batch_of).collect();
-        let Some(id) = batches.last().map(|batch| batch.id) else { continue };
+        let batches: Vec<Batch> = std::iter::once(job)
+            .chain(queue.try_iter())
+            .filter_map(batch_of)
+            .collect();
+        let Some(id) = batches.last().map(|batch| batch.id) else {
+            continue;
+        };
         match disk.commit(&batches) {
             Ok(()) => inbox.push_disk(StoreFact::Committed { id }),
             Err(error) => {
                 tracing::error!(target: "store", %error, "a write failed: read-only until the store is reopened");
-                inbox.push_disk(StoreFact::Failed { reason: error.to_string() });
+                inbox.push_disk(StoreFact::Failed {
+                    reason: error.to_string(),
+                });
                 if !recover(&mut disk, queue) {
                     return;
                 }

@@ -6,7 +6,15 @@ use serde_json::Value;
 
 use crate::harness::{Node, binary, json_lines, replies, run};
 
-const ALONE: [&str; 5] = ["--temp", "--no-mdns", "--json", "--network", "dev"];
+const ALONE: [&str; 7] = [
+    "--temp",
+    "--no-mdns",
+    "--json",
+    "--network",
+    "dev",
+    "--listen",
+    "127.0.0.1:0",
+];
 
 fn alone_with<'a>(more: &[&'a str]) -> Vec<&'a str> {
     ALONE.iter().chain(more).copied().collect()
@@ -131,7 +139,18 @@ fn folder_in_use_ends_with_3_and_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let node = Node::in_folder(folder.path());
     let path = folder.path().to_str().expect("UTF-8");
-    let output = run(["--no-mdns", "--network", "dev", "--data-dir", path], "");
+    let output = run(
+        [
+            "--no-mdns",
+            "--listen",
+            "127.0.0.1:0",
+            "--network",
+            "dev",
+            "--data-dir",
+            path,
+        ],
+        "",
+    );
     assert_eq!(output.status.code(), Some(3));
     let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(stderr.contains(path), "{stderr}");
@@ -155,7 +174,7 @@ fn folder_of_another_network_ends_with_3() {
 fn port_in_use_ends_with_4() {
     let taken = std::net::TcpListener::bind("0.0.0.0:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
-    let output = run(alone_with(&["--port", &port]), "");
+    let output = run(["--temp", "--no-mdns", "--network", "dev", "--port", &port], "");
     assert_eq!(output.status.code(), Some(4), "{output:?}");
     assert!(String::from_utf8_lossy(&output.stderr).contains(&port), "{output:?}");
 }

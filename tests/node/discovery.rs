@@ -97,7 +97,7 @@ fn transaction_made_before_the_first_peer_reaches_a_late_node() {
         "{reply}"
     );
     let address = early.loopback_address();
-    let mut late = Node::start(["--temp", "--no-mdns", "--peer", &address]);
+    let mut late = Node::start(["--temp", "--no-mdns", "--listen", "127.0.0.1:0", "--peer", &address]);
     late.ok("wait peers 1");
     late.wait_event("transaction_accepted", |event| event["txid"] == reply["txid"]);
     late.ok("mine");
@@ -109,7 +109,14 @@ fn transaction_made_before_the_first_peer_reaches_a_late_node() {
 fn block_made_before_the_first_peer_reaches_a_late_node() {
     let mut early = Node::alone();
     early.ok("mine 700");
-    let mut late = Node::start(["--temp", "--no-mdns", "--peer", &early.loopback_address()]);
+    let mut late = Node::start([
+        "--temp",
+        "--no-mdns",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer",
+        &early.loopback_address(),
+    ]);
     late.ok("wait height 700");
     late.ok("wait synced");
     assert_eq!(late.ok("status")["tip"], early.ok("status")["tip"]);

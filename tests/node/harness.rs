@@ -77,12 +77,13 @@ pub(crate) fn replies(output: &Output) -> Vec<Value> {
 impl Node {
     /// Starts a node on a throw-away folder, with neither mDNS nor siblings.
     pub(crate) fn alone() -> Self {
-        Self::start(["--temp", "--no-mdns"])
+        Self::start(["--temp", "--no-mdns", "--listen", "127.0.0.1:0"])
     }
 
     /// Starts a node on this folder, with neither mDNS nor siblings.
     pub(crate) fn in_folder(folder: &Path) -> Self {
-        Self::start([OsStr::new("--no-mdns"), OsStr::new("--data-dir"), folder.as_os_str()])
+        let args = ["--no-mdns", "--listen", "127.0.0.1:0", "--data-dir"].map(OsStr::new);
+        Self::start(args.into_iter().chain([folder.as_os_str()]))
     }
 
     /// Starts a node with `--json`, `--network dev` and these arguments.
@@ -94,7 +95,7 @@ impl Node {
 
     /// Starts what the command says and waits for its first line, `started`.
     pub(crate) fn spawn(command: Command) -> Self {
-        let mut node = Self::launch(command);
+        let node = Self::launch(command);
         node.wait_event("started", |_| true);
         node
     }
