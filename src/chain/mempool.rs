@@ -370,15 +370,18 @@ impl Mempool {
         Some(entry)
     }
 
-    /// Empties everything but the memory of what was dropped.
-    pub(super) fn clear_index(&mut self) {
+    /// Empties everything but the memory of what was dropped; what was in it, as it came.
+    pub(super) fn take_all(&mut self) -> Vec<(Txid, Entry)> {
         let next_arrival = self.next_arrival;
-        *self = Self {
-            dropped: core::mem::take(&mut self.dropped),
-            dropped_order: core::mem::take(&mut self.dropped_order),
-            next_arrival,
-            ..Self::default()
-        };
+        let mut old = core::mem::take(self);
+        self.dropped = core::mem::take(&mut old.dropped);
+        self.dropped_order = core::mem::take(&mut old.dropped_order);
+        self.next_arrival = next_arrival;
+        let taken = old
+            .arrivals
+            .into_values()
+            .map(|txid| Some((txid, old.entries.remove(&txid)?)));
+        taken.flatten().collect()
     }
 
     pub(super) fn remember_dropped(&mut self, txid: Txid, transaction: Transaction, reason: String) {

@@ -28,3 +28,6 @@ pub use params::{Difficulty, NetworkParams, Recipients};
 pub use state::{AcceptError, Accepted, Chain, Scratch, Switch, Tip};
 pub use store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
 pub use transaction::{Claim, Reward, Transaction, TransactionError, Transfer};
+
+#[cfg(test)]
+mod tests;

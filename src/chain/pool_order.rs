@@ -20,54 +20,42 @@ const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
 const ROUNDS_MAX: usize = 64;
 
 impl Mempool {
-    /// Follows a change of the active branch. `own` are the own transactions that are to be offered again if valid.
+    /// Follows a change of the active branch. `own` are the own transactions that are to be offered again if valid,
+    /// oldest first. Where two exclude each other, own ones win, then those of the lost branch.
     pub fn on_switch<S: ChainStore>(&mut self, chain: &Chain<S>, switch: &Switch, own: &[Transaction]) -> PoolChange {
-        let own_ids: BTreeSet<Txid> = own.iter().map(Transaction::txid).collect();
         let lost = switch
             .disconnected
             .iter()
             .rev()
             .flat_map(|(_, block)| &block.transactions);
-        let mut waiting: Vec<(Txid, Transaction, Origin)> = Vec::new();
-        let mut reported: BTreeSet<Txid> = BTreeSet::new();
-        for transaction in lost.filter(|transaction| transaction.signer().is_some()) {
-            let txid = transaction.txid();
-            let origin = if own_ids.contains(&txid) {
-                Origin::Own
-            } else {
-                Origin::Returned
-            };
-            waiting.push((txid, transaction.clone(), origin));
-        }
-        let returned: BTreeSet<Txid> = waiting.iter().map(|(txid, ..)| *txid).collect();
-        let before = core::mem::take(&mut self.entries);
-        let arrivals = core::mem::take(&mut self.arrivals);
-        self.clear_index();
-        reported.extend(returned.iter().chain(before.keys()));
-        waiting.extend(arrivals.into_values().filter_map(|txid| {
-            let entry = before.get(&txid).filter(|_| !returned.contains(&txid))?;
-            let origin = if own_ids.contains(&txid) {
-                Origin::Own
-            } else {
-                entry.origin
-            };
-            Some((txid, entry.transaction.clone(), origin))
-        }));
-        let fresh = own
+        let lost: Vec<&Transaction> = lost.filter(|transaction| transaction.signer().is_some()).collect();
+        let lost_ids: Vec<Txid> = lost.iter().map(|transaction| transaction.txid()).collect();
+        let before = self.take_all();
+        let reported: BTreeSet<Txid> = before
             .iter()
-            .map(|transaction| (transaction.txid(), transaction.clone(), Origin::Own));
-        waiting.extend(fresh.filter(|(txid, ..)| !reported.contains(txid)));
-        let refused = self.admit_all(chain, waiting);
+            .map(|(txid, _)| *txid)
+            .chain(lost_ids.iter().copied())
+            .collect();
+        let mut waiting = Waiting::default();
+        own.iter()
+            .for_each(|transaction| waiting.push(transaction, Origin::Own));
+        let (ours, others): (Vec<_>, Vec<_>) = before.iter().partition(|(_, entry)| entry.origin == Origin::Own);
+        ours.iter()
+            .for_each(|(_, entry)| waiting.push(&entry.transaction, Origin::Own));
+        lost.iter()
+            .for_each(|transaction| waiting.push(transaction, Origin::Returned));
+        others
+            .iter()
+            .for_each(|(_, entry)| waiting.push(&entry.transaction, entry.origin));
         let mut change = PoolChange::default();
-        for (txid, transaction, error) in refused {
+        for (txid, transaction, error) in self.admit_all(chain, waiting.list) {
             let confirmed = matches!(error, PoolError::AlreadyConfirmed(_));
             if reported.contains(&txid) && !confirmed {
                 self.remember_dropped(txid, transaction, error.to_string());
                 change.dropped.push((txid, error));
             }
         }
-        let back = self.arrivals.values().filter(|txid| returned.contains(txid));
-        change.returned = back.copied().collect();
+        change.returned = lost_ids.into_iter().filter(|txid| self.contains(txid)).collect();
         change
     }
 
@@ -153,6 +141,22 @@ impl Mempool {
             *payers.entry(name.clone()).or_default() += 1;
         }
         payers
+    }
+}
+
+/// Transactions to be added, each once, in order.
+#[derive(Default)]
+struct Waiting {
+    seen: BTreeSet<Txid>,
+    list: Vec<(Txid, Transaction, Origin)>,
+}
+
+impl Waiting {
+    fn push(&mut self, transaction: &Transaction, origin: Origin) {
+        let txid = transaction.txid();
+        if self.seen.insert(txid) {
+            self.list.push((txid, transaction.clone(), origin));
+        }
     }
 }
 

@@ -1,0 +1,152 @@
+//! Keys, names and mined blocks for tests.
+
+use crate::chain::memory_store::MemoryStore;
+use crate::chain::{
+    Accepted, Block, Chain, ChainStore, Header, Mempool, NetworkParams, Reward, Switch, Transaction, merkle,
+};
+use crate::types::{Account, AccountName, Amount, MerkleRoot, PublicKey, SecretKey, Time};
+
+/// A clock that no block of a test is ahead of.
+pub(super) const CLOCK: Time = Time::from_ms(9_000_000_000_000);
+
+pub(super) fn key(seed: u8) -> SecretKey {
+    SecretKey::from_seed([seed; 32])
+}
+
+pub(super) fn word(text: &str) -> AccountName {
+    AccountName::new(text).unwrap()
+}
+
+pub(super) fn name(text: &str) -> Account {
+    Account::Name(word(text))
+}
+
+pub(super) fn wallet(seed: u8) -> Account {
+    Account::Key(key(seed).public())
+}
+
+pub(super) fn open(params: NetworkParams) -> (Chain<MemoryStore>, MemoryStore) {
+    let store = MemoryStore::new(&params);
+    (Chain::open(params, store.clone(), [7; 32]).unwrap(), store)
+}
+
+pub(super) fn dev() -> (Chain<MemoryStore>, MemoryStore) {
+    open(NetworkParams::dev())
+}
+
+/// A transfer between names; the recipient's owner as given.
+pub(super) fn pay(
+    params: &NetworkParams,
+    signer: u8,
+    (from, to): (&str, &str),
+    owner: Option<PublicKey>,
+    amount: u64,
+    sequence: u64,
+) -> Transaction {
+    let amount = Amount::new(amount).unwrap();
+    Transaction::transfer(
+        &params.network_id(),
+        &key(signer),
+        (name(from), name(to), owner),
+        amount,
+        sequence,
+    )
+    .unwrap()
+}
+
+pub(super) fn claim(params: &NetworkParams, signer: u8, text: &str) -> Transaction {
+    Transaction::claim(&params.network_id(), &key(signer), word(text))
+}
+
+/// Finds a nonce.
+pub(super) fn prove(params: &NetworkParams, mut header: Header) -> Header {
+    while header.check_proof_of_work(params).is_err() {
+        header.nonce += 1;
+    }
+    header
+}
+
+/// A block on a parent, `later` milliseconds after it, whose reward goes to the wallet of `miner`.
+pub(super) fn mine_after(
+    params: &NetworkParams,
+    parent: &Header,
+    later: u64,
+    miner: u8,
+    mut content: Vec<Transaction>,
+) -> Block {
+    let height = parent.height.next();
+    content.insert(
+        0,
+        Transaction::Reward(Reward {
+            to: wallet(miner),
+            height,
+        }),
+    );
+    seal(params, parent, later, content)
+}
+
+/// A block with exactly these transactions.
+pub(super) fn seal(params: &NetworkParams, parent: &Header, later: u64, transactions: Vec<Transaction>) -> Block {
+    let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
+    let time = Time::from_ms(parent.time.ms() + later);
+    let header = Header {
+        previous: parent.hash(),
+        merkle_root: merkle::root(&ids),
+        version: 1,
+        bits: params.required_bits(parent, time),
+        height: parent.height.next(),
+        time,
+        nonce: 0,
+    };
+    Block {
+        header: prove(params, header),
+        transactions,
+    }
+}
+
+pub(super) fn mine(params: &NetworkParams, parent: &Header, miner: u8, content: Vec<Transaction>) -> Block {
+    mine_after(params, parent, 10_000, miner, content)
+}
+
+/// Blocks without content on top of a header.
+pub(super) fn branch(params: &NetworkParams, from: &Header, miner: u8, count: usize) -> Vec<Block> {
+    let mut blocks: Vec<Block> = Vec::new();
+    for _ in 0..count {
+        let parent = blocks.last().map_or(from, |block| &block.header).clone();
+        blocks.push(mine(params, &parent, miner, Vec::new()));
+    }
+    blocks
+}
+
+/// Accepts a block that becomes the tip.
+pub(super) fn advance<S: ChainStore>(chain: &mut Chain<S>, block: &Block) -> Switch {
+    match chain.accept(block.clone(), CLOCK).unwrap() {
+        Accepted::Switched(switch) => switch,
+        other => panic!("expected a switch, got {other:?}"),
+    }
+}
+
+/// Mines what the pool holds on top of the tip, and tells the pool.
+pub(super) fn forge<S: ChainStore>(chain: &mut Chain<S>, pool: &mut Mempool, miner: u8) -> Block {
+    let content = pool.in_block_order(chain, &wallet(miner));
+    let block = mine(&chain.params().clone(), &chain.tip().header.clone(), miner, content);
+    let switch = advance(chain, &block);
+    let own: Vec<_> = chain.own().unwrap().into_iter().map(|(_, tx)| tx).collect();
+    pool.on_switch(chain, &switch, &own);
+    block
+}
+
+/// A header whose merkle root is another.
+pub(super) fn with_root(block: &Block, root: MerkleRoot) -> Block {
+    let mut forged = block.clone();
+    forged.header.merkle_root = root;
+    forged
+}
+
+/// Writes what is due to the store.
+pub(super) fn commit(chain: &mut Chain<MemoryStore>, store: &MemoryStore) {
+    while let Some(batch) = chain.take_batch() {
+        store.commit(&batch);
+        chain.committed(batch.id);
+    }
+}

@@ -1,0 +1,10 @@
+//! Tests of ledger, branches and mempool, with blocks mined at the floor.
+
+#![allow(clippy::unwrap_used, reason = "a test may end where it cannot go on")]
+
+mod kit;
+
+mod branch;
+mod ledger;
+mod pool;
+mod properties;

@@ -1,0 +1,348 @@
+//! The mempool's rules, limits and order.
+
+use super::kit::*;
+use crate::chain::mempool::{ACCOUNT_MAX_TRANSACTIONS, POOL_MAX_TRANSACTIONS};
+use crate::chain::{Chain, ChainStore, Mempool, NetworkParams, Origin, PoolError, Transaction};
+use crate::types::{Account, AccountName, PeerId, Txid};
+
+fn peer(seed: u8) -> Origin {
+    Origin::Peer(key(seed).public().peer_id())
+}
+
+fn peer_id(seed: u8) -> PeerId {
+    key(seed).public().peer_id()
+}
+
+fn ids(transactions: &[Transaction]) -> Vec<Txid> {
+    transactions.iter().map(Transaction::txid).collect()
+}
+
+fn refused<S: ChainStore>(
+    pool: &mut Mempool,
+    chain: &Chain<S>,
+    transaction: &Transaction,
+    origin: Origin,
+) -> PoolError {
+    let before = (pool.len(), pool.digest());
+    let error = pool.add(chain, transaction.clone(), origin).unwrap_err();
+    assert_eq!((pool.len(), pool.digest()), before);
+    assert!(!error.hint().is_empty());
+    error
+}
+
+#[test]
+fn two_names_of_one_node_pay_each_other_before_any_block_and_both_end_in_one() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let first = pay(&params, 1, ("alice", "bob"), None, 5, 0);
+    pool.add(&chain, first, Origin::Own).unwrap();
+    let alice = pool.pending_owner(&word("alice"));
+    assert_eq!(alice, Some(key(1).public()));
+    let second = pay(&params, 1, ("bob", "alice"), alice, 1, 0);
+    pool.add(&chain, second, Origin::Own).unwrap();
+    assert_eq!(pool.next_sequence(&chain, &name("alice")).unwrap(), 1);
+    assert_eq!(pool.pending_balance(&chain, &name("bob")).unwrap(), 4);
+    let block = forge(&mut chain, &mut pool, 1);
+    assert_eq!(block.transactions.len(), 3);
+    assert!(pool.is_empty());
+    assert_eq!(chain.account(&name("alice")).unwrap().balance, -4);
+    assert_eq!(chain.account(&name("bob")).unwrap().balance, 4);
+}
+
+#[test]
+fn payment_to_a_free_name_goes_before_the_claim_that_came_first() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let claimed = claim(&params, 2, "bob");
+    let payment = pay(&params, 1, ("alice", "bob"), None, 5, 0);
+    pool.add(&chain, claimed.clone(), peer(9)).unwrap();
+    pool.add(&chain, payment.clone(), peer(9)).unwrap();
+    let order = pool.in_block_order(&chain, &wallet(1));
+    assert_eq!(ids(&order), ids(&[payment, claimed]));
+    forge(&mut chain, &mut pool, 1);
+    assert_eq!(chain.owner(&name("bob")).unwrap(), Some(key(2).public()));
+    assert_eq!(chain.account(&name("bob")).unwrap().balance, 5);
+}
+
+#[test]
+fn adv_g06_first_of_two_with_one_sequence_stays() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let first = pay(&params, 1, ("alice", "bob"), None, 5, 0);
+    pool.add(&chain, first.clone(), peer(9)).unwrap();
+    let double = pay(&params, 1, ("alice", "carol"), None, 5, 0);
+    assert_eq!(
+        refused(&mut pool, &chain, &double, Origin::Own),
+        PoolError::SequenceTaken {
+            account: name("alice"),
+            sequence: 0,
+            first: first.txid()
+        }
+    );
+    assert_eq!(refused(&mut pool, &chain, &first, peer(8)), PoolError::AlreadyPending);
+    let thief = pay(&params, 2, ("alice", "eve"), None, 5, 1);
+    assert_eq!(refused(&mut pool, &chain, &thief, peer(8)).code(), "not_owner");
+}
+
+#[test]
+fn adv_g07_gap_of_sixteen_waits_and_seventeen_is_refused_but_for_own_ones() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    pool.add(&chain, pay(&params, 1, ("alice", "bob"), None, 1, 0), peer(9))
+        .unwrap();
+    let far = pay(&params, 1, ("alice", "bob"), None, 1, 18);
+    assert_eq!(refused(&mut pool, &chain, &far, peer(9)).code(), "sequence_gap");
+    let near = pay(&params, 1, ("alice", "bob"), None, 1, 17);
+    pool.add(&chain, near, peer(9)).unwrap();
+    pool.add(&chain, far, Origin::Own).unwrap();
+    assert_eq!(pool.in_block_order(&chain, &wallet(1)).len(), 1);
+    assert_eq!(pool.next_sequence(&chain, &name("alice")).unwrap(), 1);
+}
+
+#[test]
+fn who_waits_behind_a_gap_does_not_hold_a_free_name_against_its_claimant() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let squatter = pay(&params, 2, ("alice", "eve"), None, 1, 3);
+    pool.add(&chain, squatter.clone(), peer(9)).unwrap();
+    pool.add(&chain, claim(&params, 1, "alice"), peer(8)).unwrap();
+    assert!(!pool.contains(&squatter.txid()));
+    assert!(pool.dropped_reason(&squatter.txid()).is_some());
+}
+
+#[test]
+fn adv_g08_strangers_bring_at_most_64_of_one_account() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let cap = u64::try_from(ACCOUNT_MAX_TRANSACTIONS).unwrap();
+    for sequence in 0..cap {
+        pool.add(&chain, pay(&params, 1, ("alice", "bob"), None, 1, sequence), peer(9))
+            .unwrap();
+    }
+    let more = pay(&params, 1, ("alice", "bob"), None, 1, cap);
+    assert_eq!(
+        refused(&mut pool, &chain, &more, peer(9)),
+        PoolError::AccountFull(name("alice"))
+    );
+    pool.add(&chain, more, Origin::Own).unwrap();
+}
+
+#[test]
+fn adv_g10_credit_counts_what_waits_before() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    pool.add(&chain, pay(&params, 1, ("alice", "bob"), None, 700, 0), peer(9))
+        .unwrap();
+    let over = pay(&params, 1, ("alice", "bob"), None, 301, 1);
+    let error = refused(&mut pool, &chain, &over, Origin::Own);
+    assert_eq!(
+        error.to_string(),
+        "alice has -700, paying 301 leaves less than the limit of -1000"
+    );
+    pool.add(&chain, pay(&params, 1, ("alice", "bob"), None, 300, 1), peer(9))
+        .unwrap();
+    // What is about to come in may be spent.
+    pool.add(&chain, pay(&params, 2, ("bob", "carol"), None, 2_000, 0), peer(9))
+        .unwrap();
+    assert_eq!(pool.in_block_order(&chain, &wallet(1)).len(), 3);
+}
+
+#[test]
+fn adv_g01_wrong_signature_is_refused() {
+    let (chain, _) = dev();
+    let mut pool = Mempool::new();
+    let foreign = pay(&NetworkParams::lan(), 1, ("alice", "bob"), None, 5, 0);
+    assert_eq!(refused(&mut pool, &chain, &foreign, peer(9)).code(), "bad_signature");
+}
+
+#[test]
+fn payment_with_another_owner_than_chain_and_pool_know_is_refused() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    pool.add(&chain, claim(&params, 2, "bob"), peer(9)).unwrap();
+    let wrong = pay(&params, 1, ("alice", "bob"), Some(key(3).public()), 5, 0);
+    assert_eq!(refused(&mut pool, &chain, &wrong, peer(9)).code(), "owner_changed");
+    let right = pay(&params, 1, ("alice", "bob"), Some(key(2).public()), 5, 0);
+    pool.add(&chain, right, peer(9)).unwrap();
+    assert_eq!(pool.in_block_order(&chain, &wallet(1)).len(), 2);
+}
+
+#[test]
+fn coin_network_takes_no_payment_to_a_free_name() {
+    let (mut chain, _) = open(NetworkParams::coin());
+    let params = NetworkParams::coin();
+    let mut pool = Mempool::new();
+    forge(&mut chain, &mut pool, 1);
+    let unclaimed = Transaction::transfer(
+        &params.network_id(),
+        &key(1),
+        (wallet(1), name("bob"), None),
+        crate::types::Amount::ONE,
+        0,
+    )
+    .unwrap();
+    assert_eq!(
+        refused(&mut pool, &chain, &unclaimed, Origin::Own).code(),
+        "unclaimed_recipient"
+    );
+}
+
+#[test]
+fn own_transactions_come_first_and_accounts_take_turns_when_not_all_fits() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    // More than a block holds: 70 accounts with 60 each, and one of our own that came last.
+    for account in 0..70_u8 {
+        let from = format!("a{account}");
+        for sequence in 0..60 {
+            let payment = pay(&params, 1, (&from, "bob"), None, 1, sequence);
+            pool.add_checked(&chain, payment, peer(9)).unwrap();
+        }
+    }
+    let own = pay(&params, 2, ("zoe", "bob"), None, 1, 0);
+    pool.add(&chain, own.clone(), Origin::Own).unwrap();
+    let order = pool.in_block_order(&chain, &wallet(1));
+    assert_eq!(order[0].txid(), own.txid());
+    assert_eq!(order.len(), 4_095);
+    let firsts = order[1..71].iter().all(|tx| tx.sequence().is_some_and(|(_, n)| n == 0));
+    assert!(firsts, "each account has its first turn before any has its second");
+}
+
+#[test]
+fn adv_g08_full_pool_takes_from_the_neighbour_who_holds_most_and_never_from_us() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let make = |n: usize| {
+        let from = format!("n{n}");
+        let Transaction::Claim(claim) = claim(&params, 1, "x") else {
+            panic!("a claim")
+        };
+        Transaction::Claim(crate::chain::Claim {
+            name: AccountName::new(&from).unwrap(),
+            ..claim
+        })
+    };
+    for n in 0..POOL_MAX_TRANSACTIONS {
+        let origin = match n {
+            0..1_000 => Origin::Own,
+            1_000..3_000 => peer(8),
+            _ => peer(9),
+        };
+        pool.add_checked(&chain, make(n), origin).unwrap();
+    }
+    let more = make(POOL_MAX_TRANSACTIONS);
+    let error = pool
+        .add_checked(&chain, more.clone(), Origin::Peer(peer_id(9)))
+        .unwrap_err();
+    assert_eq!(error, PoolError::PoolFull);
+    let added = pool.add_checked(&chain, more, peer(8)).unwrap();
+    let newest = make(POOL_MAX_TRANSACTIONS - 1).txid();
+    assert_eq!(added.evicted, [newest]);
+    assert_eq!(pool.dropped_reason(&newest).unwrap().1, "pushed out of the full pool");
+    for n in 1..=9_000 {
+        pool.add_checked(&chain, make(POOL_MAX_TRANSACTIONS + n), Origin::Own)
+            .unwrap();
+    }
+    assert_eq!(pool.len(), POOL_MAX_TRANSACTIONS);
+    // Ours alone fill it now, and still grow; strangers find no room.
+    pool.add_checked(&chain, make(20_000), Origin::Own).unwrap();
+    assert_eq!(pool.len(), POOL_MAX_TRANSACTIONS + 1);
+    assert_eq!(
+        pool.add_checked(&chain, make(20_001), peer(8)).unwrap_err(),
+        PoolError::PoolFull
+    );
+    assert!((0..1_000).all(|n| pool.contains(&make(n).txid())));
+}
+
+#[test]
+fn digest_and_listing_by_id_cover_the_pool() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    assert_eq!(pool.digest(), 0);
+    let all: Vec<_> = (0..5).map(|n| pay(&params, 1, ("alice", "bob"), None, 1, n)).collect();
+    for transaction in &all {
+        pool.add(&chain, transaction.clone(), peer(9)).unwrap();
+    }
+    let sorted: Vec<_> = pool.after(&Txid::ZERO).map(Transaction::txid).collect();
+    assert!(sorted.is_sorted() && sorted.len() == 5);
+    assert_eq!(pool.after(&sorted[1]).count(), 3);
+    assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), ids(&all));
+    let digest = all.iter().fold(0, |sum, tx| {
+        sum ^ u64::from_be_bytes(tx.txid().as_bytes()[..8].try_into().unwrap())
+    });
+    assert_eq!(pool.digest(), digest);
+}
+
+#[test]
+fn what_the_new_tip_refuses_leaves_with_its_reason() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let loser = pay(&params, 1, ("alice", "bob"), None, 5, 0);
+    let behind = pay(&params, 1, ("alice", "bob"), None, 5, 1);
+    pool.add(&chain, loser.clone(), Origin::Own).unwrap();
+    pool.add(&chain, behind.clone(), Origin::Own).unwrap();
+    // Another key takes the name first.
+    let block = mine(&params, &params.genesis(), 2, vec![claim(&params, 2, "alice")]);
+    let switch = advance(&mut chain, &block);
+    let change = pool.on_switch(&chain, &switch, &[loser.clone(), behind]);
+    let codes: Vec<_> = change.dropped.iter().map(|(_, error)| error.code()).collect();
+    assert_eq!(codes, ["not_owner", "not_owner"]);
+    assert!(pool.is_empty());
+    assert!(
+        pool.dropped_reason(&loser.txid())
+            .unwrap()
+            .1
+            .starts_with("alice belongs to")
+    );
+}
+
+#[test]
+fn own_transaction_that_was_void_on_one_branch_is_offered_again_on_another() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    chain.set_own_key(key(1).public());
+    let own = pay(&params, 1, ("alice", "bob"), None, 5, 0);
+    chain.keep_own(&own);
+    pool.add(&chain, own.clone(), Origin::Own).unwrap();
+    let thief = mine(&params, &params.genesis(), 2, vec![claim(&params, 2, "alice")]);
+    let switch = advance(&mut chain, &thief);
+    pool.on_switch(&chain, &switch, std::slice::from_ref(&own));
+    assert!(pool.is_empty());
+    for block in branch(&params, &params.genesis(), 3, 2) {
+        if let Ok(crate::chain::Accepted::Switched(switch)) = chain.accept(block, CLOCK) {
+            let kept: Vec<_> = chain.own().unwrap().into_iter().map(|(_, tx)| tx).collect();
+            pool.on_switch(&chain, &switch, &kept);
+        }
+    }
+    assert!(pool.contains(&own.txid()));
+    // The thief's claim came back too, but ours wins: one of them holds the name, never both.
+    let holders = pool
+        .all()
+        .filter(|tx| tx.sequence() == Some((name("alice"), 0)))
+        .count();
+    assert_eq!(holders, 1);
+}
+
+#[test]
+fn rewards_do_not_wait() {
+    let (chain, _) = dev();
+    let mut pool = Mempool::new();
+    let reward = Transaction::Reward(crate::chain::Reward {
+        to: Account::Name(word("eve")),
+        height: crate::types::Height::new(1),
+    });
+    assert_eq!(refused(&mut pool, &chain, &reward, peer(9)), PoolError::NoReward);
+}
