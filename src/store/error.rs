@@ -115,8 +115,13 @@ impl OpenError {
                 format!("start with --network {label}, or choose another folder with --data-dir DIR")
             }
             Self::NewerFormat { .. } => "use a newer lanchain, or choose another folder with --data-dir DIR".into(),
+            Self::Damaged { path, .. } if path.ends_with("key") => {
+                "restore the key file from a copy, or choose another folder with --data-dir DIR: it gets a new key"
+                    .into()
+            }
             Self::Damaged { .. } => {
-                "restore the folder from a copy, or choose another with --data-dir DIR: blocks come back from peers"
+                "restore the folder from a copy, or copy its file key into an empty folder and start \
+                there with --data-dir DIR: blocks come back from peers"
                     .into()
             }
             Self::Denied { path, .. } => format!(

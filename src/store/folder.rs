@@ -15,7 +15,8 @@ use etcetera::BaseStrategy;
 
 use super::addresses::{self, FOLDERS_MAX};
 use super::files::{self, Durable};
-use super::redb_store::{RedbStore, check_file, named};
+use super::opening::{check_file, create, named};
+use super::redb_store::RedbStore;
 use super::{FORMAT, FolderError, OpenError, key};
 use crate::chain::NetworkParams;
 use crate::types::{AccountName, Address, PeerId, SecretKey};
@@ -371,7 +372,12 @@ fn complete(folder: &Path, network: &NetworkParams) -> Result<SecretKey, OpenErr
         Ok(false) => None,
         Err(error) => return Err(OpenError::from_io(&key_file, &error)),
     };
-    drop(RedbStore::open(&chain_file, network)?);
+    match chain_file.try_exists() {
+        // Left by a start that was interrupted: it must be of this network.
+        Ok(true) => drop(RedbStore::open(&chain_file, network)?),
+        Ok(false) => create(&chain_file, network)?,
+        Err(error) => return Err(OpenError::from_io(&chain_file, &error)),
+    }
     let secret_key = match old_key {
         Some(secret_key) => secret_key,
         None => key::create(&key_file)?,

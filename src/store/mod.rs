@@ -11,8 +11,10 @@ pub mod error;
 mod files;
 pub mod folder;
 mod key;
+mod opening;
 mod records;
 pub mod redb_store;
+mod tables;
 #[cfg(test)]
 mod tests;
 

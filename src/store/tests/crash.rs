@@ -1,4 +1,4 @@
-//! Crashes at every write, and a disk that is full at every write.
+//! Crashes at every write, a disk that is full at every write, and pages that rot.
 //!
 //! The storage keeps what was done to it in order. A power cut at any point leaves everything before the last sync, and
 //! of what came after any part in any order, torn at 512 bytes.
@@ -10,7 +10,7 @@ use redb::StorageBackend;
 
 use super::*;
 use crate::chain::ChainStore;
-use crate::store::redb_store::tests_only_on;
+use crate::store::redb_store::testing;
 use crate::store::{OpenError, RedbStore};
 use crate::types::rng::Rng;
 
@@ -47,7 +47,7 @@ impl Recorder {
     }
 
     fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
-        tests_only_on(Box::new(self.clone()), params)
+        testing::on(Box::new(self.clone()), params)
     }
 
     fn change(&self, change: Change) -> io::Result<()> {
@@ -233,4 +233,58 @@ fn a_disk_that_is_full_at_any_write_loses_nothing_and_goes_on_when_there_is_room
         assert_eq!(check(&store, &blocks), COMMITS);
     }
     assert!(failures > 50, "{failures}");
+}
+
+/// All that can be read of the ledger and the lists.
+fn content(store: &RedbStore, blocks: &[Block]) -> Vec<String> {
+    let mut all = vec![
+        format!("{:?}", store.tip()),
+        format!("{:?}", store.accounts(10)),
+        format!("{:?}", store.names_of(&secret(1).public(), 9)),
+        format!("{:?} {:?} {:?}", store.side(), store.own(), store.peers()),
+        format!("{:?}", store.blocks_by_prefix("", 99)),
+    ];
+    for block in blocks {
+        let hash = block.hash();
+        all.push(format!(
+            "{:?}",
+            (store.block(&hash), store.body(&hash), store.undo(&hash))
+        ));
+        all.push(format!("{:?}", store.place(&txid(block.header.height.get()))));
+    }
+    all
+}
+
+#[test]
+fn a_file_with_a_torn_page_is_refused_and_not_changed_or_reads_as_before() {
+    let params = NetworkParams::dev();
+    let blocks = chain(&params, 100);
+    let recorder = Recorder::on(&new_file(&params));
+    let store = recorder.open(&params).unwrap();
+    for block in &blocks {
+        store.commit(&[connect(block)]).unwrap();
+    }
+    let expected = content(&store, &blocks);
+    drop(store);
+    let whole = recorder.disk().bytes.clone();
+    let mut refused = 0;
+    for (page, way) in (0..whole.len() / 4096).flat_map(|page| [(page, 0), (page, 1), (page, 2)]) {
+        let mut torn = whole.clone();
+        let bytes = &mut torn[page * 4096 + if page == 0 { 9 } else { 0 }..(page + 1) * 4096];
+        match way {
+            0 => bytes.fill(0),
+            1 => bytes.fill(0xff),
+            _ => bytes[32..].iter_mut().step_by(5).for_each(|byte| *byte ^= 1),
+        }
+        let disk = Recorder::on(&torn);
+        match disk.open(&params) {
+            Ok(store) => assert_eq!(content(&store, &blocks), expected, "page {page}"),
+            Err(error) => {
+                assert_eq!(error.code(), "damaged", "page {page}: {error}");
+                assert!(disk.disk().changes.is_empty(), "page {page}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 20, "{refused}");
 }

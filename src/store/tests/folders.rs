@@ -198,6 +198,17 @@ fn a_folder_whose_making_was_interrupted_is_completed() {
 }
 
 #[test]
+fn a_key_in_an_otherwise_empty_folder_is_taken_over() {
+    let parent = tempfile::tempdir().unwrap();
+    let params = NetworkParams::dev();
+    let (old, new) = (parent.path().join("old"), parent.path().join("new"));
+    let key = Folder::open(dir(&old), &params).unwrap().secret_key().public();
+    fs::create_dir(&new).unwrap();
+    fs::copy(old.join("key"), new.join("key")).unwrap();
+    assert_eq!(Folder::open(dir(&new), &params).unwrap().secret_key().public(), key);
+}
+
+#[test]
 fn a_temporary_folder_is_removed_with_all_that_is_in_it() {
     let params = NetworkParams::dev();
     let folder = Folder::open(FolderChoice::Temp, &params).unwrap();

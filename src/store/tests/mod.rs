@@ -1,5 +1,6 @@
 //! Tests of the store as its users see it; the crash tests see its storage too.
 
+mod agree;
 mod crash;
 mod folders;
 mod tables;
@@ -85,8 +86,8 @@ fn chain(params: &NetworkParams, length: u64) -> Vec<Block> {
         .collect()
 }
 
-/// Every file below a folder, the lock file's content too.
-fn snapshot(folder: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
+/// Every file below a folder by the hash of its content, the lock file's too.
+fn snapshot(folder: &Path) -> BTreeMap<String, Option<BlockHash>> {
     let mut found = BTreeMap::new();
     let mut folders = vec![folder.to_path_buf()];
     while let Some(at) = folders.pop() {
@@ -97,7 +98,8 @@ fn snapshot(folder: &Path) -> BTreeMap<String, Option<Vec<u8>>> {
                 found.insert(key, None);
                 folders.push(path);
             } else {
-                found.insert(key, Some(fs::read(path).unwrap()));
+                let content = fs::read(path).unwrap();
+                found.insert(key, Some(BlockHash::new(crate::types::hash::sha256(&[&content]))));
             }
         }
     }

@@ -7,6 +7,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::chain::{ChainStore, StoreError};
+use crate::store::redb_store::testing;
 use crate::store::{OpenError, RedbStore};
 use crate::types::Address;
 
@@ -188,7 +189,7 @@ fn a_commit_is_there_whole_or_not_at_all() {
     let (_folder, _, store) = fresh(&params);
     let blocks = chain(&params, 2);
     let reader = store.clone();
-    let result = crate::store::redb_store::tests_only_fail_after(&store, &[connect(&blocks[0])]);
+    let result = testing::fail_after(&store, &[connect(&blocks[0])]);
     assert!(matches!(result, Err(StoreError::Io(_))));
     assert_eq!(reader.tip(), Ok((GENESIS, genesis_hash(&params))));
     assert_eq!(reader.accounts(9), Ok((0, Vec::new())));
@@ -253,7 +254,7 @@ fn another_networks_chain_file_is_refused_and_not_changed() {
 fn a_newer_chain_file_is_refused_and_not_changed() {
     let params = NetworkParams::dev();
     let (folder, path, store) = fresh(&params);
-    crate::store::redb_store::tests_only_set_format(&store, 2);
+    testing::set_format(&store, 2);
     drop(store);
     let before = snapshot(folder.path());
     let error = RedbStore::open(&path, &params).unwrap_err();
@@ -292,58 +293,4 @@ fn a_file_cut_off_anywhere_is_refused_and_not_changed() {
         RedbStore::open(&path, &params).unwrap().tip().unwrap().0,
         Height::new(30)
     );
-}
-
-/// All that can be read of the ledger and the lists.
-fn content(store: &RedbStore, blocks: &[Block]) -> Vec<String> {
-    let mut all = vec![
-        format!("{:?}", store.tip()),
-        format!("{:?}", store.accounts(10)),
-        format!("{:?}", store.names_of(&secret(1).public(), 9)),
-        format!("{:?} {:?} {:?}", store.side(), store.own(), store.peers()),
-        format!("{:?}", store.blocks_by_prefix("", 99)),
-    ];
-    for block in blocks {
-        let hash = block.hash();
-        all.push(format!(
-            "{:?}",
-            (store.block(&hash), store.body(&hash), store.undo(&hash))
-        ));
-        all.push(format!("{:?}", store.place(&txid(block.header.height.get()))));
-    }
-    all
-}
-
-#[test]
-fn a_file_with_a_torn_page_is_refused_and_not_changed_or_reads_as_before() {
-    let params = NetworkParams::dev();
-    let (folder, path, store) = fresh(&params);
-    let blocks = chain(&params, 70);
-    for block in &blocks {
-        store.commit(&[connect(block)]).unwrap();
-    }
-    let expected = content(&store, &blocks);
-    drop(store);
-    let whole = fs::read(&path).unwrap();
-    let mut refused = 0;
-    for page in 0..whole.len() / 4096 {
-        let mut torn = whole.clone();
-        let bytes = &mut torn[page * 4096 + if page == 0 { 9 } else { 0 }..(page + 1) * 4096];
-        match page % 3 {
-            0 => bytes.fill(0),
-            1 => bytes.fill(0xff),
-            _ => bytes.iter_mut().step_by(16).for_each(|byte| *byte ^= 1),
-        }
-        fs::write(&path, &torn).unwrap();
-        let before = snapshot(folder.path());
-        match RedbStore::open(&path, &params) {
-            Ok(store) => assert_eq!(content(&store, &blocks), expected, "page {page}"),
-            Err(error) => {
-                assert_eq!(error.code(), "damaged", "page {page}: {error}");
-                assert_eq!(snapshot(folder.path()), before, "page {page}");
-                refused += 1;
-            }
-        }
-    }
-    assert!(refused > 20, "{refused}");
 }

@@ -1,0 +1,272 @@
+//! Opening the chain file: checked before anything is written, made whole or not at all.
+//!
+//! Promises: a file that is refused stays as it was; a panic inside redb, which trusts its file, becomes an error.
+//! Spec: `proto-notes/store.md`, "Opening".
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use redb::backends::FileBackend;
+use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
+
+use super::backend::Probation;
+use super::tables::{self, BODIES, HEADERS, META, TABLES, UNDO, active, failed, get, put, tip, unpanicked, write};
+use super::{FORMAT, OpenError, files, records};
+use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
+use crate::types::{Height, Work};
+
+pub(super) const META_FORMAT: &[u8] = b"format";
+const META_NETWORK: &[u8] = b"network";
+const META_LABEL: &[u8] = b"label";
+
+/// A file up to this size is verified page by page at each start, which costs some 2 ms for each MiB. In a larger one
+/// redb trusts what it closed cleanly, and the last blocks alone are checked.
+const VERIFIED_MAX_BYTES: u64 = 128 * 1024 * 1024;
+/// The first bytes of every redb file.
+const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
+/// The smallest file that holds a header: one page.
+const FILE_MIN_BYTES: u64 = 4096;
+/// redb's page cache. Its default of 1 GiB is more than a whole node may use (512 MiB).
+const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// So many blocks below the tip are read and linked at each start: a node that crashed wrote no more than these lately.
+const CHECKED_BLOCKS: u64 = 64;
+
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) database: Database,
+    /// Tells whether the file of this path is still the one that was opened.
+    pub(super) identity: Option<(u64, u64)>,
+}
+
+/// What tells a file from another one of the same name; none where the system has no such thing.
+pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        let metadata = fs::metadata(path).ok()?;
+        Some((
+            std::os::unix::fs::MetadataExt::dev(&metadata),
+            std::os::unix::fs::MetadataExt::ino(&metadata),
+        ))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
+/// Makes the file beside its place and renames it, so that it is there with its genesis block or not at all.
+pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenError> {
+    let beside = path.with_extension("new");
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
+        Ok(()) | Err(_) => {}
+    }
+    let made = unpanicked(|| {
+        let database = builder().create(&beside).map_err(failed)?;
+        initialise(&database, params)?;
+        database.close().map_err(failed)
+    });
+    let placed = match made {
+        Ok(()) => File::open(&beside)
+            .and_then(|file| file.sync_all())
+            .and_then(|()| fs::rename(&beside, path))
+            .and_then(|()| files::sync_folder_of(path))
+            .map_err(io_error),
+        Err(error) => Err(OpenError::Io {
+            path: path.to_path_buf(),
+            reason: error.to_string(),
+        }),
+    };
+    if placed.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    placed
+}
+
+fn builder() -> redb::Builder {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_BYTES);
+    builder
+}
+
+/// What a new file holds: every table, format and network, the genesis block.
+fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreError> {
+    let block = Block {
+        header: params.genesis(),
+        transactions: Vec::new(),
+    };
+    let (hash, bytes) = (block.hash(), block.to_bytes());
+    let stored = StoredBlock {
+        header: block.header,
+        work: Work::ZERO,
+        size_bytes: u64::try_from(bytes.len()).expect("100 bytes"),
+    };
+    let mut batch = Batch::default();
+    batch.blocks.insert(hash, Some((stored, bytes)));
+    batch.active.insert(Height::GENESIS, Some(hash));
+    write(database, |transaction| {
+        for table in TABLES {
+            transaction.open_table(table).map_err(failed)?;
+        }
+        let mut meta = transaction.open_table(META).map_err(failed)?;
+        put(&mut meta, META_FORMAT, &FORMAT.to_be_bytes())?;
+        put(&mut meta, META_NETWORK, params.network_id().as_bytes())?;
+        put(&mut meta, META_LABEL, params.label().as_bytes())?;
+        drop(meta);
+        tables::apply(transaction, &[batch])
+    })
+}
+
+/// Refuses what is no whole redb file before redb sees it: redb makes a new database of an empty one.
+pub(super) fn check_file(path: &Path) -> Result<(), OpenError> {
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(OpenError::damaged(path, "the file is missing"));
+        }
+        Err(error) => return Err(io_error(error)),
+    };
+    let len = file.metadata().map_err(io_error)?.len();
+    if len < FILE_MIN_BYTES {
+        return Err(OpenError::damaged(path, format!("it ends after {len} bytes")));
+    }
+    let mut magic = [0; MAGIC.len()];
+    file.read_exact(&mut magic).map_err(io_error)?;
+    if magic == MAGIC {
+        Ok(())
+    } else {
+        Err(OpenError::damaged(path, "it is no chain file"))
+    }
+}
+
+pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
+    check_file(path)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)
+        .map_err(|error| OpenError::from_io(path, &error))?;
+    let backend = FileBackend::new(file).map_err(|error| OpenError::Io {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })?;
+    let identity = identity(path);
+    let database = open_storage(Box::new(backend), path, params)?;
+    Ok(Open { database, identity })
+}
+
+/// Opens a storage on probation, checks what it holds, and only then lets anything be written.
+pub(super) fn open_storage(
+    storage: Box<dyn StorageBackend>,
+    path: &Path,
+    params: &NetworkParams,
+) -> Result<Database, OpenError> {
+    let refused = |error: StoreError| match error {
+        StoreError::Damaged(reason) => OpenError::damaged(path, reason),
+        StoreError::Io(reason) => OpenError::Io {
+            path: path.to_path_buf(),
+            reason,
+        },
+    };
+    let probation = Probation::new(storage).map_err(|error| OpenError::from_io(path, &error))?;
+    let storage = probation.clone();
+    let verified = storage.len().is_ok_and(|len| len <= VERIFIED_MAX_BYTES);
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let mut builder = builder();
+        builder.set_check_integrity_on_open(verified);
+        let database = builder.create_with_backend(storage).map_err(|error| match error {
+            redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse {
+                path: path.to_path_buf(),
+                pid: None,
+            },
+            error => refused(failed(error)),
+        })?;
+        let reading = database.begin_read().map_err(|error| refused(failed(error)))?;
+        check_meta(&reading, path, params)?;
+        check_recent(&reading, params).map_err(refused)?;
+        reading.close().map_err(|error| refused(failed(error)))?;
+        Ok(database)
+    }));
+    let database = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")))?;
+    probation.release().map_err(|error| OpenError::from_io(path, &error))?;
+    Ok(database)
+}
+
+/// Format first: a newer one may mean anything by the rest.
+fn check_meta(reading: &ReadTransaction, path: &Path, params: &NetworkParams) -> Result<(), OpenError> {
+    let damaged = |error: StoreError| OpenError::damaged(path, error.to_string());
+    let field = |key: &[u8]| {
+        get(reading, META, key)
+            .and_then(|value| value.ok_or_else(|| records::damaged("meta", "a field is missing")))
+            .map_err(damaged)
+    };
+    let format = field(META_FORMAT)?;
+    let found = u32::from_be_bytes(
+        format
+            .try_into()
+            .map_err(|_| OpenError::damaged(path, "its format is no number"))?,
+    );
+    if found > FORMAT {
+        return Err(OpenError::NewerFormat {
+            path: path.to_path_buf(),
+            found,
+            known: FORMAT,
+        });
+    }
+    if found == 0 {
+        return Err(OpenError::damaged(path, "format 0 never existed"));
+    }
+    let network = records::hash("network id", &field(META_NETWORK)?).map_err(damaged)?;
+    if network != *params.network_id().as_bytes() {
+        let label = String::from_utf8_lossy(&field(META_LABEL)?).into_owned();
+        return Err(OpenError::OtherNetwork {
+            path: path.to_path_buf(),
+            found: named(&label, &hex::encode(network)),
+            wanted: named(&params.label(), &params.network_id().to_string()),
+        });
+    }
+    Ok(())
+}
+
+/// A network's label and the start of its id: two networks from files may share a label.
+pub(super) fn named(label: &str, id: &str) -> String {
+    format!("{label} (id {})", id.get(..8).unwrap_or(id))
+}
+
+/// The genesis block stands below, and the last blocks are there, whole and linked.
+fn check_recent(reading: &ReadTransaction, params: &NetworkParams) -> Result<(), StoreError> {
+    for table in TABLES {
+        reading.open_table(table).map_err(failed)?;
+    }
+    if active(reading, Height::GENESIS)? != Some(params.genesis().hash()) {
+        return Err(records::damaged(
+            "active chain",
+            "it does not start with the genesis block",
+        ));
+    }
+    let (mut height, mut hash) = tip(reading)?;
+    for _ in 0..CHECKED_BLOCKS {
+        let gone = |what: &str| records::damaged("active chain", format_args!("block {height} has no {what}"));
+        let value = get(reading, HEADERS, hash.as_bytes())?.ok_or_else(|| gone("header"))?;
+        let block = records::block(&hash, &value)?;
+        let body = get(reading, BODIES, hash.as_bytes())?.ok_or_else(|| gone("body"))?;
+        let whole = Block::header_of(&body).is_ok_and(|header| header == block.header)
+            && u64::try_from(body.len()).is_ok_and(|size| size == block.size_bytes);
+        if !whole || block.header.height != height {
+            return Err(gone("body of its own"));
+        }
+        let Some(below) = height.previous() else { break };
+        let undo = get(reading, UNDO, hash.as_bytes())?.ok_or_else(|| gone("undo data"))?;
+        records::undo(&undo)?;
+        if active(reading, below)? != Some(block.header.previous) {
+            return Err(gone("parent below it"));
+        }
+        (height, hash) = (below, block.header.previous);
+    }
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! The tables of the chain file: reading them, and writing batches into them.
+//!
+//! Spec: `proto-notes/store.md`, "Tables".
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use redb::{
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
+};
+
+use super::records;
+use crate::chain::{Batch, StoreError};
+use crate::types::{BlockHash, Height};
+
+pub(super) type Bytes = &'static [u8];
+pub(super) type Definition = TableDefinition<'static, Bytes, Bytes>;
+pub(super) type Reading = ReadOnlyTable<Bytes, Bytes>;
+pub(super) type Writing<'a> = Table<'a, Bytes, Bytes>;
+
+pub(super) const META: Definition = TableDefinition::new("meta");
+pub(super) const HEADERS: Definition = TableDefinition::new("headers");
+pub(super) const BODIES: Definition = TableDefinition::new("bodies");
+pub(super) const UNDO: Definition = TableDefinition::new("undo");
+pub(super) const ACTIVE: Definition = TableDefinition::new("active");
+pub(super) const SIDE: Definition = TableDefinition::new("side");
+pub(super) const ACCOUNTS: Definition = TableDefinition::new("accounts");
+pub(super) const OWNERS: Definition = TableDefinition::new("owners");
+pub(super) const PLACES: Definition = TableDefinition::new("places");
+pub(super) const OWN: Definition = TableDefinition::new("own");
+pub(super) const PEERS: Definition = TableDefinition::new("peers");
+pub(super) const TABLES: [Definition; 11] = [
+    META, HEADERS, BODIES, UNDO, ACTIVE, SIDE, ACCOUNTS, OWNERS, PLACES, OWN, PEERS,
+];
+
+/// Turns a panic of redb, which trusts what it reads, into an error.
+pub(super) fn unpanicked<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(StoreError::Damaged("its pages contradict each other".into())))
+}
+
+/// Sorts an error of redb.
+pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
+    let error = error.into();
+    let text = error.to_string();
+    match error {
+        redb::Error::Corrupted(text) => StoreError::Damaged(text),
+        redb::Error::Io(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
+            StoreError::Damaged(text)
+        }
+        redb::Error::TableTypeMismatch { .. }
+        | redb::Error::TableIsMultimap(_)
+        | redb::Error::TableIsNotMultimap(_)
+        | redb::Error::TypeDefinitionChanged { .. }
+        | redb::Error::TableDoesNotExist(_)
+        | redb::Error::UpgradeRequired(_) => StoreError::Damaged(text),
+        // Everything else, and what redb may add: the system's refusals.
+        _ => StoreError::Io(text),
+    }
+}
+
+/// One durable transaction. Quick repair brings two-phase commit: contents come from strangers.
+pub(super) fn write(
+    database: &Database,
+    work: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let mut transaction = database.begin_write().map_err(failed)?;
+    transaction.set_quick_repair(true);
+    transaction.set_durability(Durability::Immediate).map_err(failed)?;
+    match work(&transaction) {
+        Ok(()) => transaction.commit().map_err(failed),
+        Err(error) => {
+            // The first error is the one to tell.
+            let _ = transaction.abort();
+            Err(error)
+        }
+    }
+}
+
+pub(super) fn get(reading: &ReadTransaction, table: Definition, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    let table: Reading = reading.open_table(table).map_err(failed)?;
+    let value = table.get(key).map_err(failed)?;
+    Ok(value.map(|value| value.value().to_vec()))
+}
+
+pub(super) fn tip(reading: &ReadTransaction) -> Result<(Height, BlockHash), StoreError> {
+    let table = reading.open_table(ACTIVE).map_err(failed)?;
+    let (height, hash) = table
+        .last()
+        .map_err(failed)?
+        .ok_or_else(|| records::damaged("active chain", "it is empty"))?;
+    Ok((
+        records::height(height.value())?,
+        records::hash("active block", hash.value()).map(BlockHash::new)?,
+    ))
+}
+
+pub(super) fn active(reading: &ReadTransaction, height: Height) -> Result<Option<BlockHash>, StoreError> {
+    get(reading, ACTIVE, &records::height_key(height))?
+        .map(|value| records::hash("active block", &value).map(BlockHash::new))
+        .transpose()
+}
+
+/// Reads entries of a key range in order until `limit` are there.
+pub(super) fn collect<T>(
+    reading: &ReadTransaction,
+    table: Definition,
+    (from, to): (&[u8], &[u8]),
+    limit: usize,
+    read: impl Fn(&[u8], &[u8]) -> Result<T, StoreError>,
+) -> Result<Vec<T>, StoreError> {
+    let table = reading.open_table(table).map_err(failed)?;
+    let entries = table.range::<&[u8]>(from..=to).map_err(failed)?;
+    entries
+        .take(limit)
+        .map(|entry| {
+            let (key, value) = entry.map_err(failed)?;
+            read(key.value(), value.value())
+        })
+        .collect()
+}
+
+/// Above every key of every table: no key is longer than 65 bytes.
+pub(super) const LAST_KEY: [u8; 66] = [0xff; 66];
+pub(super) const EVERY_KEY: (&[u8], &[u8]) = (&[], &LAST_KEY);
+
+pub(super) fn put(table: &mut Writing<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+    table.insert(key, value).map(drop).map_err(failed)
+}
+
+/// Writes or deletes each entry of a map.
+pub(super) fn put_all<K, V>(
+    transaction: &WriteTransaction,
+    table: Definition,
+    entries: impl IntoIterator<Item = (K, Option<V>)>,
+) -> Result<(), StoreError>
+where
+    K: AsRef<[u8]>,
+    V: AsRef<[u8]>,
+{
+    let mut table = transaction.open_table(table).map_err(failed)?;
+    for (key, value) in entries {
+        match value {
+            Some(value) => put(&mut table, key.as_ref(), value.as_ref())?,
+            None => table.remove(key.as_ref()).map(drop).map_err(failed)?,
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn apply(transaction: &WriteTransaction, batches: &[Batch]) -> Result<(), StoreError> {
+    for batch in batches {
+        apply_blocks(transaction, batch)?;
+        apply_accounts(transaction, batch)?;
+        let places = batch.places.iter();
+        put_all(
+            transaction,
+            PLACES,
+            places.map(|(txid, place)| (txid.as_bytes(), place.as_ref().map(records::place_value))),
+        )?;
+        let own = batch.own.iter();
+        put_all(
+            transaction,
+            OWN,
+            own.map(|(txid, own)| {
+                let value = own.as_ref().map(|(number, bytes)| records::own_value(*number, bytes));
+                (txid.as_bytes(), value)
+            }),
+        )?;
+        let peers = batch.peers.iter();
+        put_all(
+            transaction,
+            PEERS,
+            peers.map(|(peer, addresses)| {
+                let value = addresses.as_ref().map(|addresses| records::addresses_value(addresses));
+                (peer.to_bytes(), value)
+            }),
+        )?;
+    }
+    Ok(())
+}
+
+pub(super) fn apply_blocks(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
+    let blocks = batch.blocks.iter();
+    put_all(
+        transaction,
+        HEADERS,
+        blocks.clone().map(|(hash, block)| {
+            let value = block.as_ref().map(|(stored, _)| records::block_value(stored));
+            (hash.as_bytes(), value)
+        }),
+    )?;
+    put_all(
+        transaction,
+        BODIES,
+        blocks.map(|(hash, block)| (hash.as_bytes(), block.as_ref().map(|(_, body)| body))),
+    )?;
+    let undo = batch.undo.iter().map(|(hash, undo)| {
+        let value = undo.as_ref().map(records::undo_value).transpose()?;
+        Ok((hash.as_bytes(), value))
+    });
+    put_all(transaction, UNDO, undo.collect::<Result<Vec<_>, StoreError>>()?)?;
+    let active = batch.active.iter();
+    put_all(
+        transaction,
+        ACTIVE,
+        active.map(|(height, hash)| (records::height_key(*height), hash.as_ref().map(BlockHash::as_bytes))),
+    )?;
+    let side = batch.side.iter();
+    put_all(
+        transaction,
+        SIDE,
+        side.map(|(hash, there)| (hash.as_bytes(), there.map(|()| []))),
+    )
+}
+
+/// Writes the ledger, and with it the index from owners to names.
+pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
+    let mut accounts = transaction.open_table(ACCOUNTS).map_err(failed)?;
+    let mut owners = transaction.open_table(OWNERS).map_err(failed)?;
+    for (account, state) in &batch.accounts {
+        let key = records::account_key(account);
+        let index = |owner: &[u8]| records::owner_key(owner, &key);
+        let after = state.as_ref().map(records::state_value);
+        let before = match &after {
+            Some(value) => accounts.insert(key.as_slice(), value.as_slice()),
+            None => accounts.remove(key.as_slice()),
+        };
+        let before = before.map_err(failed)?;
+        let old = before
+            .as_ref()
+            .and_then(|value| records::owner_bytes(value.value()).and_then(index));
+        let new = after.as_deref().and_then(records::owner_bytes).and_then(index);
+        if old == new {
+            continue;
+        }
+        if let Some(old) = old {
+            owners.remove(old.as_slice()).map(drop).map_err(failed)?;
+        }
+        if let Some(new) = new {
+            put(&mut owners, &new, &[])?;
+        }
+    }
+    Ok(())
+}
