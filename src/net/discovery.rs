@@ -136,7 +136,8 @@ fn session(
         let addresses = shared.addresses();
         tell_addresses(&mut library, listener, &mut told, &addresses);
         for (peer, address) in runtime.block_on(slice(&mut library, records)) {
-            if is_neighbour(&address, &addresses) && records.insert(Instant::now(), peer, address.clone()) {
+            if is_neighbour(&address, &addresses) {
+                records.insert(Instant::now(), peer, address.clone());
                 // A full queue loses nothing: the record is told again.
                 let _ = found.try_send((peer, address));
             }
@@ -243,25 +244,34 @@ impl Records {
         }
     }
 
-    /// Keeps a record; when full, a random one makes room, so that no flood can choose whom it pushes out.
-    fn insert(&mut self, now: Instant, peer: PeerId, address: Address) -> bool {
+    /// Keeps a record; when full, a random one makes room, so that no flood can choose whom it pushes out. One IP
+    /// address pushes out its own first.
+    fn insert(&mut self, now: Instant, peer: PeerId, address: Address) {
         let key = (peer, address);
         if let Some(seen) = self.seen.get_mut(&key) {
             *seen = now;
-            return true;
+            return;
         }
-        let of_address = self.seen.keys().filter(|(_, known)| known.ip() == key.1.ip());
-        if of_address.count() >= RECORDS_PER_ADDRESS_MAX {
-            return false;
-        }
-        if self.seen.len() >= RECORDS_MAX {
-            let victim = usize::try_from(self.rng.below(u64::try_from(RECORDS_MAX).unwrap_or(1))).unwrap_or(0);
-            if let Some(victim) = self.seen.keys().nth(victim).cloned() {
-                self.seen.remove(&victim);
-            }
+        let of_address = |(_, known): &&(PeerId, Address)| known.ip() == key.1.ip();
+        let count = self.seen.keys().filter(of_address).count();
+        let victim = if count >= RECORDS_PER_ADDRESS_MAX {
+            let chosen = self.choose(count);
+            self.seen.keys().filter(of_address).nth(chosen).cloned()
+        } else if self.seen.len() >= RECORDS_MAX {
+            let chosen = self.choose(self.seen.len());
+            self.seen.keys().nth(chosen).cloned()
+        } else {
+            None
+        };
+        if let Some(victim) = victim {
+            self.seen.remove(&victim);
         }
         self.seen.insert(key, now);
-        true
+    }
+
+    fn choose(&mut self, count: usize) -> usize {
+        let chosen = u64::try_from(count).map(|count| self.rng.below(count));
+        chosen.ok().and_then(|chosen| usize::try_from(chosen).ok()).unwrap_or(0)
     }
 
     fn remove(&mut self, record: &(PeerId, Address)) {
@@ -291,20 +301,22 @@ mod tests {
         let now = Instant::now();
         for host in 0..2_000_u32 {
             let text = format!("/ip4/10.0.{}.{}/tcp/9", host / 250, host % 250 + 1);
-            assert!(records.insert(now, PeerId::random(), address(&text)));
+            records.insert(now, PeerId::random(), address(&text));
         }
         assert_eq!(records.all().count(), RECORDS_MAX);
     }
 
     #[test]
-    fn one_ip_address_has_32_records() {
+    fn one_ip_address_has_32_records_and_pushes_out_its_own_only() {
         let mut records = Records::new(Rng::new(1));
         let now = Instant::now();
-        let kept = (1..=100).filter(|port| {
+        records.insert(now, PeerId::random(), address("/ip4/10.0.0.2/tcp/1"));
+        for port in 1..=100 {
             let text = format!("/ip4/10.0.0.1/tcp/{port}");
-            records.insert(now, PeerId::random(), address(&text))
-        });
-        assert_eq!(kept.count(), RECORDS_PER_ADDRESS_MAX);
+            records.insert(now, PeerId::random(), address(&text));
+        }
+        assert_eq!(records.all().count(), RECORDS_PER_ADDRESS_MAX + 1);
+        assert!(records.all().any(|(_, known)| known.as_str() == "/ip4/10.0.0.2/tcp/1"));
     }
 
     #[test]

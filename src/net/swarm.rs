@@ -4,30 +4,30 @@
 //! `Disconnected` after its last connection; every dial ends in `Connected` or `DialFailed`.
 //! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`.
 
+mod events;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use libp2p::core::ConnectedPoint;
-use libp2p::gossipsub::{self, MessageAcceptance};
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identify, identity, noise, ping, request_response, tcp, yamux};
+use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identity, noise, tcp, yamux};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::behaviour::{Node, NodeEvent, protocol_version, topic};
+use super::behaviour::{Node, protocol_version, topic};
 use super::codec::Raw;
 use super::discovery::Discovery;
-use super::exchange::{Answered, Arrival, Exchange, read_answer};
+use super::exchange::Exchange;
 use super::listen::Listeners;
 use super::outbox::Outbox;
-use super::peers::{Due, Link, Peers, Standing};
+use super::peers::{Due, Peers, Standing};
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
-use crate::engine::{Direction, FoundBy, NetFact, NetOrder, Verdict};
+use crate::engine::{FoundBy, NetFact, NetOrder, Verdict};
 use crate::types::{Address, NetworkId};
-use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
+use crate::wire::{Request, Response, Topic};
 
 /// Connections are kept by this node's own rules; libp2p's idle timer is set out of reach.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -358,348 +358,8 @@ impl Task {
     fn discovered(&mut self, peer: PeerId, address: Address) {
         let by = FoundBy::Mdns;
         // It is told again in ten seconds.
-        let _ = self.outbox.offer(NetFact::Found { peer, address, by });
+        self.outbox.offer(NetFact::Found { peer, address, by });
     }
-
-    // ---- events ----
-
-    fn happened(&mut self, event: SwarmEvent<NodeEvent>) {
-        match event {
-            SwarmEvent::Behaviour(NodeEvent::Identify(event)) => self.identified(event),
-            SwarmEvent::Behaviour(NodeEvent::Ping(event)) => self.pinged(event),
-            SwarmEvent::Behaviour(NodeEvent::Gossip(event)) => self.gossiped(event),
-            SwarmEvent::Behaviour(NodeEvent::Sync(event)) => self.exchanged(event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                ..
-            } => self.connected(peer_id, connection_id, endpoint),
-            SwarmEvent::ConnectionClosed {
-                peer_id,
-                connection_id,
-                cause,
-                ..
-            } => self.closed(peer_id, connection_id, cause.map(|cause| cause.to_string())),
-            SwarmEvent::OutgoingConnectionError {
-                connection_id, error, ..
-            } => {
-                if let Some(dial) = self.dials.remove(&connection_id) {
-                    self.dial_failed(dial.peer, dial.addresses, dial_reason(&error), false);
-                }
-            }
-            SwarmEvent::NewListenAddr { listener_id, address } => {
-                self.listeners.told(listener_id, &address);
-                self.tell_discovery();
-                self.listens(&address, NetFact::Listening);
-            }
-            SwarmEvent::ExpiredListenAddr { address, .. } => {
-                self.tell_discovery();
-                self.listens(&address, NetFact::NotListening);
-            }
-            SwarmEvent::ListenerClosed {
-                listener_id,
-                addresses,
-                reason,
-            } => {
-                if let Err(error) = reason {
-                    tracing::warn!(target: "net", %error, "a listener closed, it is opened again");
-                }
-                self.listeners.closed(listener_id);
-                self.tell_discovery();
-                for address in &addresses {
-                    self.listens(address, NetFact::NotListening);
-                }
-            }
-            other => tracing::trace!(target: "net", event = ?other, "swarm"),
-        }
-    }
-
-    fn listens(&mut self, address: &Multiaddr, fact: impl FnOnce(Address) -> NetFact) {
-        if let Some(address) = read_address(address) {
-            self.outbox.keep(fact(address));
-        }
-    }
-
-    fn connected(&mut self, peer: PeerId, connection: ConnectionId, endpoint: ConnectedPoint) {
-        let direction = if endpoint.is_dialer() {
-            Direction::Out
-        } else {
-            Direction::In
-        };
-        let address = endpoint.get_remote_address().clone();
-        let since = Instant::now();
-        let link = Link {
-            direction,
-            address,
-            since,
-        };
-        let known = self.peers.connected(peer, connection, link);
-        if let Some(dial) = self.dials.remove(&connection) {
-            match known.standing {
-                Standing::Unconfirmed => known.wanted = true,
-                Standing::Confirmed => {
-                    self.dial_failed(Some(peer), dial.addresses, "already connected".into(), false);
-                }
-                Standing::Foreign { .. } => {
-                    self.dial_failed(Some(peer), dial.addresses, "of another network".into(), true);
-                }
-            }
-        }
-        if !self.enabled {
-            self.disconnect(peer, "the network is off");
-        }
-    }
-
-    fn closed(&mut self, peer: PeerId, connection: ConnectionId, cause: Option<String>) {
-        let link = self
-            .peers
-            .get_mut(&peer)
-            .and_then(|known| known.links.get(&connection).cloned());
-        let Some(gone) = self.peers.closed(&peer, connection) else {
-            return;
-        };
-        let reason = match (gone.reason, cause) {
-            (Some(reason), _) => reason.to_owned(),
-            (None, Some(cause)) => format!("the connection was lost: {cause}"),
-            (None, None) => "closed".to_owned(),
-        };
-        match gone.standing {
-            Standing::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
-            Standing::Unconfirmed if gone.wanted => {
-                let addresses = link.and_then(|link| read_address(&link.address)).into_iter().collect();
-                self.dial_failed(Some(peer), addresses, reason, false);
-            }
-            Standing::Unconfirmed | Standing::Foreign { .. } => {}
-        }
-    }
-
-    fn identified(&mut self, event: identify::Event) {
-        match event {
-            identify::Event::Received {
-                connection_id,
-                peer_id,
-                info,
-            } if info.protocol_version == self.version => self.confirm(peer_id, connection_id, &info.listen_addrs),
-            identify::Event::Received { peer_id, info, .. } => {
-                let told: String = info.protocol_version.chars().take(32).collect();
-                self.foreign(
-                    peer_id,
-                    format!("of another network or version ({})", told.escape_debug()),
-                );
-            }
-            identify::Event::Error { peer_id, error, .. } => {
-                if matches!(error, libp2p::swarm::StreamUpgradeError::NegotiationFailed) {
-                    self.foreign(peer_id, "it does not tell its network".into());
-                }
-            }
-            identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
-        }
-    }
-
-    fn confirm(&mut self, peer: PeerId, connection: ConnectionId, listens: &[Multiaddr]) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        if known.standing != Standing::Unconfirmed {
-            return;
-        }
-        let Some(link) = known.links.get(&connection).or_else(|| known.links.values().next()) else {
-            return;
-        };
-        let direction = link.direction;
-        let remote = read_address(&link.address);
-        let address = match direction {
-            Direction::Out => remote,
-            Direction::In => listen_address(remote.as_ref(), listens).or(remote),
-        };
-        known.standing = Standing::Confirmed;
-        let Some(address) = address else {
-            return self.disconnect(peer, "its address cannot be named");
-        };
-        self.outbox.keep(NetFact::Connected {
-            peer,
-            address,
-            direction,
-        });
-        for (token, request) in self.exchange.release(&peer) {
-            self.ask_engine(token, peer, request);
-        }
-    }
-
-    fn foreign(&mut self, peer: PeerId, reason: String) {
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        match known.standing {
-            Standing::Foreign { .. } => {}
-            Standing::Confirmed => self.disconnect(peer, "it changed its network"),
-            Standing::Unconfirmed => {
-                known.standing = Standing::Foreign { since: Instant::now() };
-                let addresses = known.links.values().filter_map(|link| read_address(&link.address));
-                let addresses = addresses.collect();
-                self.dial_failed(Some(peer), addresses, reason, true);
-            }
-        }
-    }
-
-    fn pinged(&mut self, event: ping::Event) {
-        match event.result {
-            Ok(time) if self.peers.is_confirmed(&event.peer) => {
-                let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-                // The next one comes in five seconds.
-                let _ = self.outbox.offer(NetFact::Latency { peer: event.peer, ms });
-            }
-            Ok(_) | Err(ping::Failure::Unsupported) => {}
-            Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
-                if let Some(known) = self.peers.get_mut(&event.peer) {
-                    known.reason = Some("it was silent");
-                }
-                self.swarm.close_connection(event.connection);
-            }
-        }
-    }
-
-    fn gossiped(&mut self, event: gossipsub::Event) {
-        let gossipsub::Event::Message {
-            propagation_source: peer,
-            message_id: id,
-            message,
-        } = event
-        else {
-            return;
-        };
-        let kinds = [Topic::Transactions, Topic::Blocks];
-        let Some(kind) = kinds
-            .into_iter()
-            .find(|kind| topic(&self.network, *kind).hash() == message.topic)
-        else {
-            return self.report(&id, &peer, Verdict::Reject);
-        };
-        let bytes = message.data;
-        if kind == Topic::Transactions && bytes.len() > GOSSIP_TX_MAX_BYTES {
-            let reason = format!("transaction message over {GOSSIP_TX_MAX_BYTES} bytes");
-            self.outbox.keep(NetFact::Malformed { peer, reason });
-            return self.report(&id, &peer, Verdict::Reject);
-        }
-        // Before identify has spoken the engine does not know the peer; `Status` will bring what is missed here.
-        let token = if self.peers.is_confirmed(&peer) {
-            let (now, size) = (Instant::now(), bytes.len());
-            self.verdicts.insert(now, kind, id.clone(), peer, size)
-        } else {
-            None
-        };
-        let Some(token) = token else {
-            return self.report(&id, &peer, Verdict::Ignore);
-        };
-        let fact = NetFact::Gossip {
-            token,
-            peer,
-            topic: kind,
-            bytes,
-        };
-        if self.outbox.offer(fact).is_err() {
-            self.verdicts.take(token);
-            self.report(&id, &peer, Verdict::Ignore);
-        }
-    }
-
-    fn report(&mut self, id: &gossipsub::MessageId, source: &PeerId, verdict: Verdict) {
-        let acceptance = match verdict {
-            Verdict::Accept => MessageAcceptance::Accept,
-            Verdict::Reject => MessageAcceptance::Reject,
-            Verdict::Ignore => MessageAcceptance::Ignore,
-        };
-        let gossip = &mut self.swarm.behaviour_mut().gossip;
-        if !gossip.report_message_validation_result(id, source, acceptance) {
-            tracing::debug!(target: "net", %id, "the verdict came too late");
-        }
-    }
-
-    fn exchanged(&mut self, event: request_response::Event<Raw, Raw>) {
-        use request_response::{Event, Message};
-        match event {
-            Event::Message {
-                peer,
-                connection_id,
-                message:
-                    Message::Request {
-                        request_id,
-                        request,
-                        channel,
-                    },
-            } => {
-                let confirmed = self.peers.is_confirmed(&peer);
-                let arrival = self
-                    .exchange
-                    .arrived(peer, connection_id, request_id, &request, channel, confirmed);
-                self.arrived(peer, arrival);
-            }
-            Event::Message {
-                peer,
-                message: Message::Response { request_id, response },
-                ..
-            } => {
-                let response = match read_answer(&response) {
-                    Answered::Response(response) => Some(response),
-                    Answered::Nothing => None,
-                    Answered::Malformed(reason) => {
-                        self.outbox.keep(NetFact::Malformed { peer, reason });
-                        None
-                    }
-                };
-                self.ended(request_id, peer, response);
-            }
-            Event::OutboundFailure {
-                peer,
-                request_id,
-                error,
-                ..
-            } => {
-                tracing::debug!(target: "net", %peer, %error, "a request failed");
-                self.ended(request_id, peer, None);
-            }
-            Event::InboundFailure { request_id, .. } | Event::ResponseSent { request_id, .. } => {
-                self.exchange.done(request_id);
-            }
-        }
-    }
-
-    fn ended(&mut self, id: request_response::OutboundRequestId, peer: PeerId, response: Option<Response>) {
-        if let Some(id) = self.exchange.ended(id) {
-            self.outbox.keep(NetFact::Response { id, peer, response });
-        }
-    }
-
-    fn arrived(&mut self, peer: PeerId, arrival: Arrival) {
-        match arrival {
-            Arrival::Ask(token, request) => self.ask_engine(token, peer, request),
-            Arrival::Answer(channel, response) => {
-                let bytes = Raw::Whole(response.encode());
-                // An error says that the peer no longer waits.
-                let _ = self.swarm.behaviour_mut().sync.send_response(channel, bytes);
-            }
-            Arrival::Malformed(reason) => self.outbox.keep(NetFact::Malformed { peer, reason }),
-            Arrival::Held | Arrival::Nothing => {}
-        }
-    }
-
-    fn ask_engine(&mut self, token: u64, peer: PeerId, request: Request) {
-        if self.outbox.offer(NetFact::Request { token, peer, request }).is_err() {
-            self.answer(token, &Response::Busy);
-        }
-    }
-}
-
-/// A multiaddr as an address, if it is one that a node can be dialled at.
-fn read_address(address: &Multiaddr) -> Option<Address> {
-    Address::parse(&address.to_string()).ok().map(|(address, _)| address)
-}
-
-/// Of the addresses that an inbound peer says it listens on, the one on the host that it called from.
-fn listen_address(remote: Option<&Address>, listens: &[Multiaddr]) -> Option<Address> {
-    let host = remote?.ip()?;
-    listens
-        .iter()
-        .take(64)
-        .filter_map(read_address)
-        .find(|address| address.ip() == Some(host))
 }
 
 /// Why a dial failed, in a few words.
