@@ -27,38 +27,18 @@ impl Address {
     /// # Errors
     /// [`AddressError`] if it names no transport that a node speaks.
     pub fn parse(text: &str) -> Result<(Self, Option<PeerId>), AddressError> {
-        let bad = || AddressError(text.chars().take(64).collect());
-        if text.len() > ADDRESS_MAX_BYTES {
-            return Err(bad());
-        }
-        let mut multiaddr: Multiaddr = match text.parse::<core::net::SocketAddr>() {
-            Ok(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
-            Err(_) => text.parse().map_err(|_| bad())?,
-        };
-        let peer = match multiaddr.iter().last() {
-            Some(Protocol::P2p(peer)) => {
-                multiaddr.pop();
-                Some(PeerId::from_bytes(&peer.to_bytes()).map_err(|_| bad())?)
-            }
-            _ => None,
-        };
-        let known = {
-            let mut parts = multiaddr.iter();
-            let host = matches!(
-                parts.next(),
-                Some(Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_))
-            );
-            let transport = match parts.next() {
-                Some(Protocol::Tcp(port)) => port != 0,
-                Some(Protocol::Udp(port)) => port != 0 && matches!(parts.next(), Some(Protocol::QuicV1)),
-                _ => false,
-            };
-            host && transport && parts.next().is_none()
-        };
-        if known {
-            Ok((Self(multiaddr.to_string()), peer))
-        } else {
-            Err(bad())
+        let (address, port, peer) = read(text)?;
+        if port == 0 { Err(bad(text)) } else { Ok((address, peer)) }
+    }
+
+    /// Reads an address to listen on: a numeric host, and a port that may be 0 for "any that is free".
+    ///
+    /// # Errors
+    /// [`AddressError`] for anything else, a PeerId included.
+    pub fn parse_listen(text: &str) -> Result<Self, AddressError> {
+        match read(text)? {
+            (address, _, None) if address.ip().is_some() => Ok(address),
+            _ => Err(bad(text)),
         }
     }
 
@@ -98,6 +78,42 @@ impl Address {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.ip().is_some_and(|ip| ip.is_loopback())
+    }
+}
+
+fn bad(text: &str) -> AddressError {
+    AddressError(text.chars().take(64).collect())
+}
+
+/// The address, its port and its peer.
+fn read(text: &str) -> Result<(Address, u16, Option<PeerId>), AddressError> {
+    if text.len() > ADDRESS_MAX_BYTES {
+        return Err(bad(text));
+    }
+    let mut multiaddr: Multiaddr = match text.parse::<core::net::SocketAddr>() {
+        Ok(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
+        Err(_) => text.parse().map_err(|_| bad(text))?,
+    };
+    let peer = match multiaddr.iter().last() {
+        Some(Protocol::P2p(peer)) => {
+            multiaddr.pop();
+            Some(PeerId::from_bytes(&peer.to_bytes()).map_err(|_| bad(text))?)
+        }
+        _ => None,
+    };
+    let mut parts = multiaddr.iter();
+    let host = matches!(
+        parts.next(),
+        Some(Protocol::Ip4(_) | Protocol::Ip6(_) | Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_))
+    );
+    let port = match parts.next() {
+        Some(Protocol::Tcp(port)) => Some(port),
+        Some(Protocol::Udp(port)) if matches!(parts.next(), Some(Protocol::QuicV1)) => Some(port),
+        _ => None,
+    };
+    match port {
+        Some(port) if host && parts.next().is_none() => Ok((Address(multiaddr.to_string()), port, peer)),
+        _ => Err(bad(text)),
     }
 }
 

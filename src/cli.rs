@@ -1,0 +1,362 @@
+//! The command line: flags, environment, and what they exclude.
+//!
+//! Promises: a flag wins over its variable (`LANCHAIN_DATA_DIR` and so on); whatever is wrong is told before anything
+//! is touched, with exit status 2. Elsewhere: what the values do (`node`).
+//! Spec: `proto-notes/events.md`, "Command line".
+
+use core::num::NonZeroUsize;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use clap::builder::FalseyValueParser;
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
+
+use crate::chain::params::NetworkParams;
+use crate::types::{AccountName, Address, PeerId};
+
+/// Where a node keeps its things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DataFolder {
+    /// `--data-dir`
+    Dir(PathBuf),
+    /// `--temp`: a folder of its own, removed at the stop.
+    Temp,
+    /// The folder of the name, or the first free one of the network's.
+    Slot,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the user wants, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Args {
+    /// Where.
+    pub folder: DataFolder,
+    /// Which network.
+    pub network: NetworkParams,
+    /// Whether the peers' median replaces the own clock.
+    pub peer_clock: bool,
+    /// The port; 0: the folder's last one if it is free, else any.
+    pub port: u16,
+    /// Where to listen instead of everywhere; a port may be 0.
+    pub listen: Vec<Address>,
+    /// Peers to connect to.
+    pub peers: Vec<(Address, Option<PeerId>)>,
+    /// Whether multicast DNS and siblings are used.
+    pub discovery: bool,
+    /// The name that is announced and claimed.
+    pub name: Option<AccountName>,
+    /// Whether to mine from the start.
+    pub mine: bool,
+    /// Threads that mine; none: the node decides.
+    pub threads: Option<NonZeroUsize>,
+    /// Whether stdout carries JSON lines.
+    pub json: bool,
+    /// Commands instead of stdin.
+    pub exec: Option<String>,
+    /// Whether to stay when the input ends.
+    pub daemon: bool,
+    /// Whether to stop at the first failing command.
+    pub strict: bool,
+    /// What is logged, in tracing's filter language.
+    pub log: String,
+    /// When to use colour.
+    pub color: Color,
+}
+
+/// The most threads that can be asked for: more than any machine on a desk has.
+const THREADS_MAX: u64 = 1_024;
+
+/// A blockchain node for the local network.
+///
+/// Start it on a few machines, or in a few terminals: the nodes find each other, gossip transactions and blocks, and
+/// agree on the branch with the most work. Type help at its prompt.
+#[derive(Parser, Debug)]
+#[command(name = "lanchain", version, max_term_width = 100)]
+struct Flags {
+    /// Keep everything in this folder
+    #[arg(long, value_name = "DIR", env = "LANCHAIN_DATA_DIR", value_parser = clap::value_parser!(PathBuf))]
+    data_dir: Option<PathBuf>,
+    /// Keep everything in a folder that is removed at the stop
+    #[arg(long, env = "LANCHAIN_TEMP", value_parser = FalseyValueParser::new())]
+    temp: bool,
+    /// Which network: lan, coin or dev, with a word to stay apart from others (lan:WORD), or a TOML file
+    #[arg(long, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
+    network: NetworkParams,
+    /// Trust the median of the peers' clocks instead of the own clock
+    #[arg(long, env = "LANCHAIN_PEER_CLOCK", value_parser = FalseyValueParser::new())]
+    peer_clock: bool,
+    /// Listen on this port; 0: the last one of the folder, or any
+    #[arg(long, value_name = "N", env = "LANCHAIN_PORT", default_value = "0")]
+    port: u16,
+    /// Listen on these addresses only, as multiaddr or IP:PORT
+    #[arg(long, value_name = "ADDRESS", env = "LANCHAIN_LISTEN", num_args = 1.., value_delimiter = ',', value_parser = listen)]
+    listen: Vec<Address>,
+    /// Connect to these nodes, as multiaddr or IP:PORT
+    #[arg(long = "peer", value_name = "ADDRESS", env = "LANCHAIN_PEER", num_args = 1.., value_delimiter = ',', value_parser = peer)]
+    peers: Vec<(Address, Option<PeerId>)>,
+    /// Do not look for nodes, neither on the network nor on this machine
+    #[arg(long, env = "LANCHAIN_NO_MDNS", value_parser = FalseyValueParser::new())]
+    no_mdns: bool,
+    /// The name to announce, and to claim if it is free
+    #[arg(long, value_name = "NAME", env = "LANCHAIN_NAME", value_parser = name)]
+    name: Option<AccountName>,
+    /// Mine from the start
+    #[arg(long, env = "LANCHAIN_MINE", value_parser = FalseyValueParser::new())]
+    mine: bool,
+    /// Mine with so many threads
+    #[arg(long, value_name = "N", env = "LANCHAIN_THREADS", value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
+    threads: Option<u64>,
+    /// Write JSON lines to stdout
+    #[arg(long, env = "LANCHAIN_JSON", value_parser = FalseyValueParser::new())]
+    json: bool,
+    /// Run these commands instead of reading any, then stop
+    #[arg(long, value_name = "CMD; CMD", env = "LANCHAIN_EXEC", allow_hyphen_values = true)]
+    exec: Option<String>,
+    /// Stay when the commands end
+    #[arg(long, env = "LANCHAIN_DAEMON", value_parser = FalseyValueParser::new())]
+    daemon: bool,
+    /// Stop at the first command that fails
+    #[arg(long, env = "LANCHAIN_STRICT", value_parser = FalseyValueParser::new())]
+    strict: bool,
+    /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as info,net=debug
+    #[arg(long, value_name = "SPEC", env = "LANCHAIN_LOG", default_value = "info", value_parser = log)]
+    log: String,
+    /// When to use colour
+    #[arg(long, value_name = "WHEN", env = "LANCHAIN_COLOR", value_enum, default_value_t, action = ArgAction::Set)]
+    color: Color,
+}
+
+impl Args {
+    /// Reads the process's command line and environment.
+    ///
+    /// # Errors
+    /// [`clap::Error`]: wrong usage, or a wish for help or the version; its `exit` prints and ends the process with
+    /// 2 or 0.
+    pub fn from_process() -> Result<Self, clap::Error> {
+        Self::read(std::env::args_os())
+    }
+
+    /// Reads a command line, the program's name first, and the environment.
+    ///
+    /// # Errors
+    /// As [`Args::from_process`].
+    pub fn read<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
+        let matches = Flags::command().try_get_matches_from(line)?;
+        let flags = Flags::from_arg_matches(&matches)?;
+        let folder = match flags.data_dir {
+            Some(dir) if prevails(&matches, ("data_dir", "--data-dir"), ("temp", "--temp"), flags.temp)? => {
+                DataFolder::Dir(dir)
+            }
+            _ if flags.temp => DataFolder::Temp,
+            _ => DataFolder::Slot,
+        };
+        if let DataFolder::Dir(dir) = &folder
+            && dir.as_os_str().is_empty()
+        {
+            return Err(Flags::command().error(ErrorKind::InvalidValue, "--data-dir is empty"));
+        }
+        let has_port = is_given(&matches, "port");
+        let has_listen = !flags.listen.is_empty();
+        let use_listen = has_listen && prevails(&matches, ("listen", "--listen"), ("port", "--port"), has_port)?;
+        Ok(Self {
+            folder,
+            network: flags.network,
+            peer_clock: flags.peer_clock,
+            port: if use_listen { 0 } else { flags.port },
+            listen: if use_listen { flags.listen } else { Vec::new() },
+            peers: flags.peers,
+            discovery: !flags.no_mdns,
+            name: flags.name,
+            mine: flags.mine,
+            threads: flags
+                .threads
+                .and_then(|count| usize::try_from(count).ok())
+                .and_then(NonZeroUsize::new),
+            json: flags.json,
+            exec: flags.exec,
+            daemon: flags.daemon,
+            strict: flags.strict,
+            log: flags.log,
+            color: flags.color,
+        })
+    }
+}
+
+fn is_given(matches: &ArgMatches, id: &str) -> bool {
+    matches
+        .value_source(id)
+        .is_some_and(|source| source != ValueSource::DefaultValue)
+}
+
+/// Whether the first of two that exclude each other is to be used. A flag wins over the other's variable.
+fn prevails(
+    matches: &ArgMatches,
+    (id, flag): (&str, &str),
+    (other_id, other_flag): (&str, &str),
+    other_is_set: bool,
+) -> Result<bool, clap::Error> {
+    if !other_is_set {
+        return Ok(true);
+    }
+    let typed = |id| matches.value_source(id) == Some(ValueSource::CommandLine);
+    match (typed(id), typed(other_id)) {
+        (true, false) => Ok(true),
+        (false, true) => Ok(false),
+        (true, true) | (false, false) => Err(Flags::command().error(
+            ErrorKind::ArgumentConflict,
+            format!("{flag} cannot be used together with {other_flag}"),
+        )),
+    }
+}
+
+fn name(text: &str) -> Result<AccountName, String> {
+    AccountName::new(&text.to_ascii_lowercase()).map_err(|error| error.to_string())
+}
+
+fn listen(text: &str) -> Result<Address, String> {
+    Address::parse_listen(text).map_err(|error| format!("{error} to listen on; it looks like /ip4/127.0.0.1/tcp/4001"))
+}
+
+fn peer(text: &str) -> Result<(Address, Option<PeerId>), String> {
+    Address::parse(text).map_err(|error| format!("{error}; it looks like /ip4/192.168.1.5/tcp/4001"))
+}
+
+fn log(text: &str) -> Result<String, String> {
+    tracing_subscriber::EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|error| error.to_string())
+}
+
+/// The most bytes of a network file; one with every key and a comment for each has less than two thousand.
+const NETWORK_FILE_MAX_BYTES: u64 = 64 * 1024;
+
+/// A built-in network, or a file: whatever has a separator or an extension, or is there.
+fn network(text: &str) -> Result<NetworkParams, String> {
+    let path = Path::new(text);
+    let looks_like_file = path.components().count() > 1 || path.extension().is_some();
+    match NetworkParams::built_in(text) {
+        Ok(params) if !looks_like_file => Ok(params),
+        Err(error) if !looks_like_file && !path.is_file() => Err(error.to_string()),
+        _ => network_file(path),
+    }
+}
+
+fn network_file(path: &Path) -> Result<NetworkParams, String> {
+    use std::io::Read;
+    let describe = |error: std::io::Error| format!("{}: {error}", path.display());
+    let file = std::fs::File::open(path).map_err(describe)?;
+    let mut text = String::new();
+    file.take(NETWORK_FILE_MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(describe)?;
+    let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
+    if size > NETWORK_FILE_MAX_BYTES {
+        return Err(format!("{}: more than {NETWORK_FILE_MAX_BYTES} bytes", path.display()));
+    }
+    NetworkParams::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(line: &[&str]) -> Result<Args, clap::Error> {
+        Args::read([&["lanchain"], line].concat())
+    }
+
+    #[test]
+    fn no_flags_give_a_slot_on_lan() {
+        let args = read(&[]).expect("nothing is wrong");
+        assert_eq!(args.folder, DataFolder::Slot);
+        assert_eq!(args.network, NetworkParams::lan());
+        assert_eq!((args.port, args.discovery, args.json), (0, true, false));
+        assert_eq!((args.log.as_str(), args.color), ("info", Color::Auto));
+    }
+
+    #[test]
+    fn every_flag_is_read() {
+        let line = "--data-dir /tmp/x --network dev:room-1 --peer-clock --port 4001 --no-mdns --name Alice --mine \
+                    --threads 2 --json --daemon --strict --log debug,net=trace --color never \
+                    --peer /ip4/10.0.0.1/tcp/1 10.0.0.2:2 --peer 10.0.0.3:3";
+        let mut words: Vec<&str> = line.split_whitespace().collect();
+        words.extend(["--exec", "mine; chain"]);
+        let args = read(&words).expect("nothing is wrong");
+        assert_eq!(args.folder, DataFolder::Dir("/tmp/x".into()));
+        assert_eq!(args.network.label(), "dev:room-1");
+        assert!(args.peer_clock && args.mine && args.json && args.daemon && args.strict && !args.discovery);
+        assert_eq!((args.port, args.threads.map(NonZeroUsize::get)), (4_001, Some(2)));
+        assert_eq!(args.name.expect("given").as_str(), "alice");
+        assert_eq!(args.exec.as_deref(), Some("mine; chain"));
+        let peers: Vec<_> = args.peers.iter().map(|(address, _)| address.as_str()).collect();
+        assert_eq!(
+            peers,
+            ["/ip4/10.0.0.1/tcp/1", "/ip4/10.0.0.2/tcp/2", "/ip4/10.0.0.3/tcp/3"]
+        );
+        assert_eq!((args.log.as_str(), args.color), ("debug,net=trace", Color::Never));
+    }
+
+    #[test]
+    fn wrong_usage_ends_with_status_2() {
+        let cases: &[&[&str]] = &[
+            &["--nonsense"],
+            &["mine"],
+            &["--port", "70000"],
+            &["--port", "-1"],
+            &["--threads", "0"],
+            &["--peer", "nowhere"],
+            &["--peer", "/ip4/10.0.0.1/tcp/0"],
+            &["--listen", "/dns/host/tcp/1"],
+            &["--name", "me"],
+            &["--name", "0"],
+            &["--network", "mainnet"],
+            &["--network", "lan:"],
+            &["--network", "/no/such/file.toml"],
+            &["--color", "blue"],
+            &["--log", "net=loud"],
+            &["--data-dir", "x", "--temp"],
+            &["--data-dir", ""],
+            &["--listen", "127.0.0.1:0", "--port", "1"],
+        ];
+        for case in cases {
+            let error = read(case).expect_err("wrong usage");
+            assert_eq!(error.exit_code(), 2, "{case:?}");
+            assert!(error.to_string().contains("--"), "{case:?}: {error}");
+        }
+        for wish in ["--help", "--version"] {
+            assert_eq!(read(&[wish]).expect_err("printed instead").exit_code(), 0);
+        }
+    }
+
+    #[test]
+    fn a_listening_port_may_be_any() {
+        let args = read(&["--listen", "/ip4/127.0.0.1/tcp/0", "[::1]:0"]).expect("nothing is wrong");
+        let listen: Vec<_> = args.listen.iter().map(Address::as_str).collect();
+        assert_eq!(listen, ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/0"]);
+    }
+
+    #[test]
+    fn a_network_comes_from_a_file_too() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("mine.toml");
+        let text = "name = \"mine\"\nspacing_ms = 1000\nhalflife_ms = 60000\ncredit_limit = 5\n\
+                    difficulty = \"adjusting\"\nrecipients = \"anyone\"\ngenesis_time_ms = 1767225600000\n";
+        std::fs::write(&path, text).expect("written");
+        let path = path.to_str().expect("text");
+        assert_eq!(read(&["--network", path]).expect("a good file").network.credit_limit, 5);
+        std::fs::write(path, "name = 1").expect("written");
+        assert_eq!(read(&["--network", path]).expect_err("a bad file").exit_code(), 2);
+    }
+}

@@ -1,0 +1,351 @@
+//! What can be typed: the one table of commands, from which help, usage, completion and "did you mean" come.
+//!
+//! Spec: `proto-notes/events.md`, "Commands".
+
+/// A command as the user sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CommandHelp {
+    /// The canonical word.
+    pub word: &'static str,
+    /// Other words for the same.
+    pub aliases: &'static [&'static str],
+    /// How it is written, the word first.
+    pub usage: &'static str,
+    /// Under which heading the list shows it.
+    pub group: &'static str,
+    /// One line for the list.
+    pub summary: &'static str,
+    /// What else there is to know.
+    pub details: &'static str,
+    /// Lines that can be typed as they stand; the first is the hint of most errors.
+    pub examples: &'static [&'static str],
+}
+
+const LEDGER: &str = "Paying";
+const MINING: &str = "Mining";
+const CHAIN: &str = "Looking at the chain";
+const NETWORK: &str = "The network";
+const CONSOLE: &str = "This console";
+
+/// Every command, in the order of the list.
+pub const COMMANDS: [CommandHelp; 18] = [
+    CommandHelp {
+        word: "tx",
+        aliases: &[],
+        usage: "tx FROM TO AMOUNT",
+        group: LEDGER,
+        summary: "pay: sign a transaction and tell everybody",
+        details: "FROM is me, or a name that this node owns or that nobody owns yet: the first key that signs for a \
+                  name owns it. TO is a name, a PeerId, or me. AMOUNT is a whole number from 1 to 9007199254740991.",
+        examples: &["tx alice bob 5", "tx me bob 1"],
+    },
+    CommandHelp {
+        word: "claim",
+        aliases: &[],
+        usage: "claim NAME",
+        group: LEDGER,
+        summary: "make a free name this node's own",
+        details: "A name has 1 to 32 of a-z, 0-9, _ and -, and starts with a letter. It is yours once a block holds \
+                  the claim.",
+        examples: &["claim alice"],
+    },
+    CommandHelp {
+        word: "balance",
+        aliases: &[],
+        usage: "balance [ACCOUNT]",
+        group: LEDGER,
+        summary: "what an account owns or owes; alone: the account that rewards go to",
+        details: "ACCOUNT is a name, a PeerId, or me (this node's key account). The pending balance is what it will be once every waiting \
+                  transaction is in a block.",
+        examples: &["balance", "balance alice"],
+    },
+    CommandHelp {
+        word: "accounts",
+        aliases: &[],
+        usage: "accounts",
+        group: LEDGER,
+        summary: "every account with its balance and owner",
+        details: "The first 1,000 by name.",
+        examples: &["accounts"],
+    },
+    CommandHelp {
+        word: "pending",
+        aliases: &[],
+        usage: "pending",
+        group: LEDGER,
+        summary: "transactions that wait for a block",
+        details: "In the order in which the next block takes them.",
+        examples: &["pending"],
+    },
+    CommandHelp {
+        word: "transaction",
+        aliases: &[],
+        usage: "transaction TXID",
+        group: LEDGER,
+        summary: "where a transaction is, and the proof that a block holds it",
+        details: "TXID is the 64 hex digits that tx answered.",
+        examples: &["transaction 0000000000000000000000000000000000000000000000000000000000000000"],
+    },
+    CommandHelp {
+        word: "mine",
+        aliases: &[],
+        usage: "mine [N] | mine on | mine off",
+        group: MINING,
+        summary: "forge N blocks (default 1), or mine on and on",
+        details: "N is a whole number from 1 to 10000. The command ends when this node itself has found N blocks; \
+                  each pays a reward of 1.",
+        examples: &["mine", "mine 3", "mine on", "mine off"],
+    },
+    CommandHelp {
+        word: "chain",
+        aliases: &[],
+        usage: "chain [N]",
+        group: CHAIN,
+        summary: "the newest N blocks (default 10) and the length",
+        details: "N is a whole number from 1 to 1000.",
+        examples: &["chain", "chain 3"],
+    },
+    CommandHelp {
+        word: "block",
+        aliases: &[],
+        usage: "block HEIGHT|HASH",
+        group: CHAIN,
+        summary: "one block",
+        details: "Only digits are a height of the active chain; a hash, or at least its first 4 digits, also finds \
+                  blocks of side branches.",
+        examples: &["block 0"],
+    },
+    CommandHelp {
+        word: "tree",
+        aliases: &[],
+        usage: "tree [N]",
+        group: CHAIN,
+        summary: "the tips of all branches, the active one first",
+        details: "N is a whole number from 1 to 1000, default 10.",
+        examples: &["tree", "tree 3"],
+    },
+    CommandHelp {
+        word: "peers",
+        aliases: &[],
+        usage: "peers",
+        group: NETWORK,
+        summary: "the connected nodes",
+        details: "A name in brackets with a question mark is what the node says of itself; the chain does not prove \
+                  it.",
+        examples: &["peers"],
+    },
+    CommandHelp {
+        word: "dial",
+        aliases: &["register"],
+        usage: "dial ADDRESS",
+        group: NETWORK,
+        summary: "add a node by hand (also: register)",
+        details: "ADDRESS is a multiaddr, with or without /p2p/PEER_ID, or IP:PORT. Nodes of the same network find \
+                  each other without this.",
+        examples: &["dial /ip4/192.168.1.5/tcp/4001", "dial 192.168.1.5:4001"],
+    },
+    CommandHelp {
+        word: "resolve",
+        aliases: &[],
+        usage: "resolve",
+        group: NETWORK,
+        summary: "ask every peer now for a chain with more work",
+        details: "This happens by itself all the time; resolve asks at once and answers when done.",
+        examples: &["resolve"],
+    },
+    CommandHelp {
+        word: "net",
+        aliases: &[],
+        usage: "net on | net off",
+        group: NETWORK,
+        summary: "pull the cable, or plug it in",
+        details: "Mine on two nodes with the net off, then switch it on: the chain with more work wins.",
+        examples: &["net off", "net on"],
+    },
+    CommandHelp {
+        word: "status",
+        aliases: &[],
+        usage: "status",
+        group: NETWORK,
+        summary: "this node: address, height, work, peers, folder",
+        details: "",
+        examples: &["status"],
+    },
+    CommandHelp {
+        word: "wait",
+        aliases: &[],
+        usage: "wait peers N | height N | synced | confirmed TXID [SECONDS]",
+        group: CONSOLE,
+        summary: "wait for something, at most SECONDS (default 60)",
+        details: "SECONDS is a whole number from 0 to 86400.",
+        examples: &["wait peers 1", "wait height 3 30", "wait synced"],
+    },
+    CommandHelp {
+        word: "help",
+        aliases: &[],
+        usage: "help [COMMAND]",
+        group: CONSOLE,
+        summary: "this list, or one command in detail",
+        details: "",
+        examples: &["help", "help tx"],
+    },
+    CommandHelp {
+        word: "quit",
+        aliases: &[],
+        usage: "quit",
+        group: CONSOLE,
+        summary: "stop the node",
+        details: "",
+        examples: &["quit"],
+    },
+];
+
+/// Words that people try, and what they mean here.
+const SYNONYMS: [(&str, &str); 14] = [
+    ("exit", "quit"),
+    ("stop", "quit"),
+    ("bye", "quit"),
+    ("q", "quit"),
+    ("?", "help"),
+    ("h", "help"),
+    ("send", "tx"),
+    ("pay", "tx"),
+    ("transfer", "tx"),
+    ("transactions", "pending"),
+    ("mempool", "pending"),
+    ("nodes", "peers"),
+    ("connect", "dial"),
+    ("info", "status"),
+];
+
+/// The command of a word in lower case, aliases included.
+#[must_use]
+pub fn find(word: &str) -> Option<&'static CommandHelp> {
+    COMMANDS
+        .iter()
+        .find(|command| command.word == word || command.aliases.contains(&word))
+}
+
+/// The command that an unknown word in lower case was perhaps meant to be.
+#[must_use]
+pub fn did_you_mean(word: &str) -> Option<&'static str> {
+    if let Some((_, meant)) = SYNONYMS.iter().find(|(typed, _)| *typed == word) {
+        return Some(meant);
+    }
+    // Longer words are no slips of the finger; the cap also bounds the work on hostile input.
+    if word.chars().count() > 16 {
+        return None;
+    }
+    let words = COMMANDS
+        .iter()
+        .flat_map(|command| core::iter::once(command.word).chain(command.aliases.iter().copied()));
+    words
+        .map(|known| (distance(word, known), known))
+        .filter(|(distance, known)| *distance <= known.len() / 3 + usize::from(known.len() < 5))
+        .filter(|(distance, known)| *distance < known.len())
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// How many letters must be put in, taken out, exchanged or swapped with their neighbour.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for i in 0..a.len() {
+        let mut row = vec![i + 1];
+        for j in 0..b.len() {
+            let exchange = last[j] + usize::from(a[i] != b[j]);
+            let mut best = exchange.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = core::mem::replace(&mut last, row);
+    }
+    last[b.len()]
+}
+
+/// The text of `help`: every command in its group.
+#[must_use]
+pub fn overview() -> String {
+    let mut text = String::new();
+    for group in [LEDGER, MINING, CHAIN, NETWORK, CONSOLE] {
+        text.push_str(group);
+        text.push('\n');
+        for command in COMMANDS.iter().filter(|command| command.group == group) {
+            let usage = command.usage;
+            if usage.len() > 30 {
+                text.push_str(&format!("  {usage}\n  {:<30}  {}\n", "", command.summary));
+            } else {
+                text.push_str(&format!("  {usage:<30}  {}\n", command.summary));
+            }
+        }
+        text.push('\n');
+    }
+    text.push_str("Try: tx alice bob 5, then mine, then balance bob. More of one: help COMMAND");
+    text
+}
+
+/// The text of `help COMMAND`; none for an unknown word.
+#[must_use]
+pub fn of_command(word: &str) -> Option<String> {
+    let command = find(word)?;
+    let mut text = format!("usage: {}\n  {}", command.usage, command.summary);
+    if !command.details.is_empty() {
+        text.push_str("\n  ");
+        text.push_str(command.details);
+    }
+    for example in command.examples {
+        text.push_str("\nexample: ");
+        text.push_str(example);
+    }
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::console::parse::parse_line;
+
+    #[test]
+    fn every_example_can_be_typed() {
+        for command in &COMMANDS {
+            assert!(!command.examples.is_empty(), "{}", command.word);
+            for example in command.examples {
+                assert!(matches!(parse_line(example), Ok(Some(_))), "{example}");
+                assert!(example.starts_with(command.word), "{example}");
+            }
+        }
+    }
+
+    #[test]
+    fn slips_of_the_finger_are_understood() {
+        let cases = [
+            ("minee", "mine"),
+            ("mien", "mine"),
+            ("balence", "balance"),
+            ("chian", "chain"),
+            ("staus", "status"),
+            ("tz", "tx"),
+            ("regster", "register"),
+            ("exit", "quit"),
+            ("send", "tx"),
+        ];
+        for (typed, meant) in cases {
+            assert_eq!(did_you_mean(typed), Some(meant), "{typed}");
+        }
+        for typed in ["xyzzy", "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", "\u{1b}[2J"] {
+            assert_eq!(did_you_mean(typed), None, "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_overview_names_every_command() {
+        let text = overview();
+        for command in &COMMANDS {
+            assert!(text.contains(command.usage), "{}", command.word);
+        }
+    }
+}

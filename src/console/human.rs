@@ -1,0 +1,401 @@
+//! Replies in words for people: the ancestor's (index = height, proof = nonce).
+//!
+//! Promises: no control character that a peer sent is written as it is. Elsewhere: events (`console::narrate`).
+//! Spec: `proto-notes/events.md`, "In words".
+
+use crate::engine::event::FoundBy;
+use crate::engine::reply::{BlockView, PeerView, Status, TipView, TxStatus, TxView};
+use crate::engine::{CommandError, Reply};
+use core::fmt::Write;
+
+/// Digits of a hash that people see; 16 zero bits leave 8 that differ.
+const HASH_DIGITS: usize = 12;
+/// Characters of a PeerId that people see, from its end: all begin with `12D3KooW`.
+const PEER_DIGITS: usize = 8;
+/// Characters of a text of a peer that people see.
+const FOREIGN_MAX: usize = 200;
+
+/// The text with every character replaced that would move a cursor, hide or reorder others.
+#[must_use]
+pub fn escape(text: &str) -> String {
+    let mut safe = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_harmful(c) {
+            safe.extend(c.escape_unicode());
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
+}
+
+fn is_harmful(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A text that a peer chose: escaped, and not longer than a few lines.
+pub(super) fn foreign(text: &str) -> String {
+    escape(&text.chars().take(FOREIGN_MAX).collect::<String>())
+}
+
+/// The first digits of a hash.
+pub(super) fn short(hash: &impl ToString) -> String {
+    hash.to_string().chars().take(HASH_DIGITS).collect()
+}
+
+/// The last characters of a PeerId.
+pub(super) fn short_peer(peer: &str) -> String {
+    let safe = foreign(peer);
+    let count = safe.chars().count();
+    if count <= PEER_DIGITS {
+        return safe;
+    }
+    format!("…{}", safe.chars().skip(count - PEER_DIGITS).collect::<String>())
+}
+
+/// A name as it is, a PeerId short.
+pub(super) fn short_account(account: &str) -> String {
+    if account.len() > crate::types::account::NAME_MAX_BYTES {
+        short_peer(account)
+    } else {
+        foreign(account)
+    }
+}
+
+pub(super) fn coins(count: impl Into<i128>) -> String {
+    let count = count.into();
+    if count == 1 {
+        "1 coin".to_owned()
+    } else {
+        format!("{count} coins")
+    }
+}
+
+/// "1 block", "2 blocks"
+pub(super) fn many(count: impl TryInto<u64>, what: &str) -> String {
+    let count: u64 = count.try_into().unwrap_or(u64::MAX);
+    let s = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{s}")
+}
+
+/// A refusal: what is wrong and what can be typed. With the number of its line for input that is no terminal.
+#[must_use]
+pub fn human_error(line: Option<u64>, error: &CommandError) -> String {
+    let message = escape(&error.message);
+    let hint = escape(&error.hint);
+    line.map_or_else(
+        || format!("{message}\nhint: {hint}"),
+        |line| format!("line {line}: {message}\nhint: {hint}"),
+    )
+}
+
+/// The answer of `help`.
+#[must_use]
+pub fn human_help(text: &str) -> String {
+    text.to_owned()
+}
+
+/// The answer of a command.
+#[must_use]
+pub fn human_reply(reply: &Reply) -> String {
+    let text = match reply {
+        Reply::Tx {
+            tx, message, notice, ..
+        } => tx_reply(tx, message, notice.as_deref()),
+        Reply::Mined { message, count, blocks } => mined_reply(message, *count, blocks),
+        Reply::Mining { mining: true } => "mining goes on until `mine off`\n".to_owned(),
+        Reply::Mining { mining: false } => "mining is off\n".to_owned(),
+        Reply::Chain { length, blocks } => chain_reply(*length, blocks),
+        Reply::Block(block) => block_text(block),
+        Reply::Transaction { .. } => transaction_reply(reply),
+        Reply::Pending { transactions } => pending_reply(transactions),
+        Reply::Balance { .. } => balance_reply(reply),
+        Reply::Accounts { total, accounts } => {
+            let mut text = many(*total, "account") + "\n";
+            for view in accounts {
+                let owner = view.owner.as_deref().map_or_else(|| "nobody".to_owned(), short_peer);
+                let account = short_account(&view.account.to_string());
+                line(
+                    &mut text,
+                    format_args!("  {account:<32}  {:>12}  owner {owner}", view.balance),
+                );
+            }
+            text
+        }
+        Reply::Tree { tips } => tree_reply(tips),
+        Reply::Peers { peers } => peers_reply(peers),
+        Reply::Dialled {
+            peer_id,
+            address,
+            message,
+        } => {
+            let (peer, address) = (short_peer(peer_id), foreign(address));
+            format!("{}\n  {peer} at {address}\n", foreign(message))
+        }
+        Reply::Resolved {
+            message, height, tip, ..
+        } => {
+            format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip))
+        }
+        Reply::Status(status) => status_reply(status),
+        Reply::Net { net: true } => "the net is on: looking for peers\n".to_owned(),
+        Reply::Net { net: false } => "the net is off: no connections until `net on`\n".to_owned(),
+        Reply::Waited { waited_ms } => format!("waited {waited_ms} ms\n"),
+    };
+    text.trim_end_matches('\n').to_owned()
+}
+
+fn line(text: &mut String, what: core::fmt::Arguments<'_>) {
+    text.write_fmt(what).expect("writing to memory does not fail");
+    text.push('\n');
+}
+
+/// What a transaction does, in one line.
+fn deed(tx: &TxView) -> String {
+    let from = short_account(&tx.from);
+    let to = tx
+        .to
+        .as_ref()
+        .map(|to| short_account(&to.to_string()))
+        .unwrap_or_default();
+    match tx.kind {
+        "claim" => format!("{from} is claimed"),
+        "reward" => format!("reward: {} from 0 to {to}", coins(tx.amount)),
+        _ => format!("{from} pays {to} {}", coins(tx.amount)),
+    }
+}
+
+fn tx_reply(tx: &TxView, message: &str, notice: Option<&str>) -> String {
+    let mut text = foreign(message) + "\n";
+    line(&mut text, format_args!("  {}", deed(tx)));
+    line(&mut text, format_args!("  transaction {}", tx.txid));
+    if let Some(notice) = notice {
+        line(&mut text, format_args!("  {}", escape(notice)));
+    }
+    text
+}
+
+fn block_text(block: &BlockView) -> String {
+    let mut text = String::new();
+    let branch = if block.active { "" } else { "   (side branch)" };
+    line(
+        &mut text,
+        format_args!("  index {}   proof {}{branch}", block.height, block.nonce),
+    );
+    line(&mut text, format_args!("  hash {}", block.hash));
+    line(&mut text, format_args!("  previous_hash {}", block.previous_hash));
+    line(
+        &mut text,
+        format_args!("  {}", many(block.transactions.len(), "transaction")),
+    );
+    for tx in &block.transactions {
+        line(&mut text, format_args!("    {}  {}", short(&tx.txid), deed(tx)));
+    }
+    text
+}
+
+fn mined_reply(message: &str, count: u32, blocks: &[BlockView]) -> String {
+    let mut text = foreign(message) + "\n";
+    for block in blocks {
+        text.push_str(&block_text(block));
+    }
+    let shown = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
+    if shown < count {
+        line(
+            &mut text,
+            format_args!("  the last {shown} of {}", many(count, "block")),
+        );
+    }
+    text
+}
+
+fn chain_reply(length: u64, blocks: &[BlockView]) -> String {
+    let mut text = format!("length {length}\n");
+    for block in blocks {
+        let (hash, count) = (short(&block.hash), many(block.transactions.len(), "transaction"));
+        line(
+            &mut text,
+            format_args!(
+                "  index {:>6}  hash {hash}  proof {:<10}  {count}",
+                block.height, block.nonce
+            ),
+        );
+    }
+    text
+}
+
+fn transaction_reply(reply: &Reply) -> String {
+    let Reply::Transaction {
+        tx,
+        status,
+        reason,
+        height,
+        block_hash,
+        confirmations,
+        proof,
+    } = reply
+    else {
+        return String::new();
+    };
+    let mut text = format!("{}\n  transaction {}\n", deed(tx), tx.txid);
+    match status {
+        TxStatus::Pending => text.push_str("  waits for a block\n"),
+        TxStatus::Dropped => {
+            let reason = reason.as_deref().map(foreign).unwrap_or_default();
+            line(&mut text, format_args!("  dropped: {reason}"));
+        }
+        TxStatus::Confirmed => {
+            let index = height.map(|height| height.to_string()).unwrap_or_default();
+            let hash = block_hash.map(|hash| short(&hash)).unwrap_or_default();
+            let depth = many(confirmations.unwrap_or_default(), "confirmation");
+            line(
+                &mut text,
+                format_args!("  in the block with index {index}, hash {hash}, {depth}"),
+            );
+            let steps = proof.as_ref().map_or(0, Vec::len);
+            line(
+                &mut text,
+                format_args!("  its place is proven by {}", many(steps, "hash")),
+            );
+        }
+    }
+    text
+}
+
+fn pending_reply(transactions: &[TxView]) -> String {
+    let mut text = many(transactions.len(), "transaction") + " waiting\n";
+    for tx in transactions {
+        line(&mut text, format_args!("  {}  {}", short(&tx.txid), deed(tx)));
+    }
+    text
+}
+
+fn balance_reply(reply: &Reply) -> String {
+    let Reply::Balance {
+        account,
+        balance,
+        pending,
+        owner,
+        ..
+    } = reply
+    else {
+        return String::new();
+    };
+    let account = short_account(&account.to_string());
+    let held = |balance: i64| match balance {
+        0.. => format!("owns {}", coins(balance)),
+        _ => format!("owes {}", coins(balance.unsigned_abs())),
+    };
+    let mut text = format!("{account} {}\n", held(*balance));
+    if pending != balance {
+        line(
+            &mut text,
+            format_args!("  once every waiting transaction is in a block: {}", held(*pending)),
+        );
+    }
+    match owner {
+        Some(owner) => line(&mut text, format_args!("  owner {}", foreign(owner))),
+        None => text.push_str("  nobody owns this name yet\n"),
+    }
+    text
+}
+
+fn tree_reply(tips: &[TipView]) -> String {
+    let mut text = String::new();
+    for tip in tips {
+        let (hash, height) = (short(&tip.hash), tip.height);
+        if tip.active {
+            line(
+                &mut text,
+                format_args!("* index {height:>6}  hash {hash}  the active chain"),
+            );
+        } else {
+            let fork = tip.fork_height;
+            line(
+                &mut text,
+                format_args!("  index {height:>6}  hash {hash}  left it after index {fork}"),
+            );
+        }
+    }
+    text
+}
+
+fn peers_reply(peers: &[PeerView]) -> String {
+    let mut text = many(peers.len(), "peer") + "\n";
+    for peer in peers {
+        let name = match &peer.name {
+            Some(name) if peer.name_proven => name.to_string(),
+            Some(name) => format!("({name}?)"),
+            None => "-".to_owned(),
+        };
+        let latency = peer.latency_ms.map_or_else(String::new, |ms| format!("  {ms} ms"));
+        let (id, address) = (short_peer(&peer.peer_id), foreign(&peer.address));
+        line(
+            &mut text,
+            format_args!(
+                "  {name:<16}  {id}  index {:>6}  {}{latency}\n    {address}",
+                peer.height,
+                found_by(peer.found_by)
+            ),
+        );
+    }
+    text
+}
+
+fn status_reply(status: &Status) -> String {
+    let mut text = banner(status);
+    text.push('\n');
+    line(
+        &mut text,
+        format_args!("  {}, {} pending", many(status.peers, "peer"), status.pending),
+    );
+    let mining = if status.mining { "on" } else { "off" };
+    line(
+        &mut text,
+        format_args!("  mining {mining}, {} hashes a second", status.hash_rate),
+    );
+    let net = if status.net { "on" } else { "off" };
+    let sync = if status.syncing { ", syncing" } else { "" };
+    line(&mut text, format_args!("  net {net}{sync}"));
+    text
+}
+
+/// Who this is, where it listens, and in which folder it keeps its things.
+#[must_use]
+pub fn banner(status: &Status) -> String {
+    let name = status
+        .name
+        .as_ref()
+        .map_or_else(|| "a node without a name".to_owned(), ToString::to_string);
+    let mut text = format!("lanchain: {name} on the network {}\n", escape(&status.network));
+    line(&mut text, format_args!("  id {}", escape(&status.peer_id)));
+    line(&mut text, format_args!("  folder {}", escape(&status.data_dir)));
+    line(
+        &mut text,
+        format_args!("  index {}, hash {}", status.height, short(&status.tip)),
+    );
+    line(
+        &mut text,
+        format_args!("  rewards go to {}", short_account(&status.account.to_string())),
+    );
+    for address in &status.addresses {
+        line(&mut text, format_args!("  listening on {}", escape(address)));
+    }
+    text.trim_end_matches('\n').to_owned()
+}
+
+pub(super) const fn found_by(by: FoundBy) -> &'static str {
+    match by {
+        FoundBy::Mdns => "found by multicast DNS",
+        FoundBy::Sibling => "found on this machine",
+        FoundBy::Manual => "added by hand",
+        FoundBy::Remembered => "known from before",
+        FoundBy::Inbound => "it called us",
+    }
+}
+
+#[cfg(test)]
+#[path = "human_tests.rs"]
+mod tests;

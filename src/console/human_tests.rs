@@ -1,0 +1,144 @@
+use proptest::prelude::*;
+
+use super::*;
+use crate::console::narrate::{Narrator, human_event};
+use crate::engine::Event;
+use crate::engine::event::{Direction, Source};
+use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid};
+
+fn peer() -> crate::types::PeerId {
+    SecretKey::from_seed([7; 32]).public().peer_id()
+}
+
+fn connected() -> Event {
+    Event::PeerConnected {
+        peer_id: peer().to_string(),
+        name: Some(AccountName::new("ben").expect("a name")),
+        address: "/ip4/10.0.0.2/tcp/1".into(),
+        direction: Direction::Out,
+        found_by: FoundBy::Mdns,
+    }
+}
+
+fn gossiped() -> Event {
+    Event::TransactionAccepted {
+        txid: Txid::new([0xaa; 32]),
+        kind: "transfer",
+        from: "alice".into(),
+        to: Some(Account::Name(AccountName::new("bob").expect("a name"))),
+        amount: 5,
+        sequence: Some(0),
+        source: Source::Peer(peer()),
+    }
+}
+
+fn tail() -> String {
+    let id = peer().to_string();
+    id[id.len() - PEER_DIGITS..].to_owned()
+}
+
+#[test]
+fn the_log_says_what_came_from_whom() {
+    let mut narrator = Narrator::default();
+    let id = tail();
+    let expected = format!("connected to ben (…{id}): we called /ip4/10.0.0.2/tcp/1");
+    assert_eq!(narrator.tell(&connected()), Some(expected));
+    let expected = format!("transaction aaaaaaaaaaaa from ben (…{id}): alice pays bob 5 coins; waits for a block");
+    assert_eq!(narrator.tell(&gossiped()), Some(expected));
+    narrator.tell(&Event::PeerDisconnected {
+        peer_id: peer().to_string(),
+        name: None,
+        reason: "r".into(),
+    });
+    let expected = format!("transaction aaaaaaaaaaaa from …{id}: alice pays bob 5 coins; waits for a block");
+    assert_eq!(narrator.tell(&gossiped()), Some(expected));
+}
+
+#[test]
+fn the_ancestors_words_are_kept() {
+    let mined = Event::Mined {
+        hash: BlockHash::new([1; 32]),
+        height: Height::new(3),
+    };
+    assert_eq!(
+        human_event(&mined).as_deref(),
+        Some("New Block Forged: index 3, hash 010101010101")
+    );
+    let replaced = Event::Reorganized {
+        depth: 2,
+        fork_height: Height::new(1),
+        old_tip: BlockHash::new([2; 32]),
+        new_tip: BlockHash::new([1; 32]),
+        returned: vec![Txid::new([3; 32])],
+    };
+    let told = human_event(&replaced).expect("told");
+    assert!(
+        told.starts_with("Our chain was replaced: 2 blocks after index 1 taken out"),
+        "{told}"
+    );
+    assert!(told.contains("1 transaction"), "{told}");
+}
+
+#[test]
+fn errors_name_their_line_and_end_with_a_hint() {
+    let error = CommandError {
+        code: "bad_name",
+        message: "bad \u{1b}[2J".into(),
+        hint: "claim alice".into(),
+    };
+    assert_eq!(
+        human_error(Some(3), &error),
+        "line 3: bad \\u{1b}[2J\nhint: claim alice"
+    );
+    assert_eq!(human_error(None, &error), "bad \\u{1b}[2J\nhint: claim alice");
+}
+
+#[test]
+fn balances_are_owned_or_owed() {
+    let balance = |balance, pending| {
+        human_reply(&Reply::Balance {
+            account: Account::Name(AccountName::new("bob").expect("a name")),
+            balance,
+            pending,
+            owner: None,
+            next_sequence: 0,
+        })
+    };
+    assert_eq!(balance(1, 1), "bob owns 1 coin\n  nobody owns this name yet");
+    let expected = "bob owes 5 coins\n  once every waiting transaction is in a block: bob owns 2 coins";
+    assert!(balance(-5, 2).starts_with(&expected.replace("bob owns 2", "owns 2")));
+}
+
+#[test]
+fn every_control_and_hidden_character_is_escaped() {
+    let controls = (0..=0x1f)
+        .chain(0x7f..=0x9f)
+        .chain([0xad, 0x61c, 0x200b, 0x2028, 0x202e, 0x2066, 0xfeff, 0xe0041]);
+    for code in controls {
+        let c = char::from_u32(code).expect("a character");
+        assert_eq!(escape(&format!("a{c}b")), format!("a\\u{{{code:x}}}b"));
+    }
+    let plain = "alice: 5 coins, größe 10 µs, 例え, \u{1f600}";
+    assert_eq!(escape(plain), plain);
+}
+
+proptest! {
+    /// Whatever a peer calls itself or says, an event stays one line without control characters.
+    #[test]
+    fn what_a_peer_says_never_reaches_the_terminal_raw(text in any::<String>(), control in "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{202a}-\u{202e}]{1,9}") {
+        let hostile = format!("{text}{control}{text}");
+        let events = [
+            Event::PeerDisconnected { peer_id: hostile.clone(), name: None, reason: hostile.clone() },
+            Event::PeerFound { peer_id: hostile.clone(), address: hostile.clone(), found_by: FoundBy::Mdns },
+            Event::BlockRejected {
+                hash: None, height: None, code: "c", message: hostile.clone(), source: Source::Peer(peer()),
+            },
+            Event::Warning { code: "c", message: hostile.clone() },
+        ];
+        for event in events {
+            let told = human_event(&event).expect("told");
+            prop_assert!(!told.chars().any(is_harmful), "{:?}", told);
+            prop_assert!(told.chars().count() < 12 * 3 * FOREIGN_MAX);
+        }
+    }
+}

@@ -1,0 +1,355 @@
+//! Reading lines from anything, with bounded memory.
+//!
+//! Promises: at most 4,096 bytes of a line are kept, whatever comes; any chunking of the same bytes gives the same
+//! lines. LF or CRLF; a last line without LF counts. Elsewhere: what a line means (`console::parse`).
+//! Spec: `proto-notes/events.md`, "Reading".
+
+use std::io::{self, Read};
+use std::time::Duration;
+
+use super::InputLine;
+use super::parse;
+
+/// The most bytes before the LF. The longest sensible command has some 200; this leaves room for comments.
+pub const LINE_MAX_BYTES: usize = 4_096;
+
+/// How long to wait for more from an input that somebody else made non-blocking.
+const EMPTY_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a line holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Text, without its line end.
+    Text(String),
+    /// Blank, or a comment: it counts and has no answer.
+    Silent,
+    /// More than 4,096 bytes; the first word, if one could be read.
+    TooLong(Option<String>),
+    /// No UTF-8; the first word, if one could be read.
+    NotUtf8(Option<String>),
+}
+
+/// A line and its number, from 1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RawLine {
+    /// Lines of input before it, and itself.
+    pub number: u64,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// Takes lines from a reader.
+pub struct LineReader<R> {
+    input: R,
+    chunk: Vec<u8>,
+    at: usize,
+    number: u64,
+    line: Vec<u8>,
+    /// Whether more than the kept bytes came.
+    too_long: bool,
+    /// Whether any byte came that is no blank.
+    has_ink: bool,
+}
+
+impl<R: Read> LineReader<R> {
+    /// Starts before line 1.
+    pub fn new(input: R) -> Self {
+        Self {
+            input,
+            chunk: Vec::new(),
+            at: 0,
+            number: 0,
+            line: Vec::new(),
+            too_long: false,
+            has_ink: false,
+        }
+    }
+
+    /// The next line; none at the end.
+    ///
+    /// # Errors
+    /// What the reader reports, except an interruption and "nothing there yet", after which it is tried again.
+    pub fn next_line(&mut self) -> io::Result<Option<RawLine>> {
+        let mut started = false;
+        loop {
+            if self.at == self.chunk.len() && !self.fill()? {
+                return Ok(started.then(|| self.finish()));
+            }
+            started = true;
+            let rest = &self.chunk[self.at..];
+            match rest.iter().position(|byte| *byte == b'\n') {
+                Some(end) => {
+                    self.take(end);
+                    self.at += 1;
+                    return Ok(Some(self.finish()));
+                }
+                None => self.take(rest.len()),
+            }
+        }
+    }
+
+    /// Reads the next chunk; false at the end.
+    fn fill(&mut self) -> io::Result<bool> {
+        self.chunk.resize(LINE_MAX_BYTES, 0);
+        self.at = 0;
+        loop {
+            match self.input.read(&mut self.chunk) {
+                Ok(size) => {
+                    self.chunk.truncate(size);
+                    return Ok(size > 0);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => std::thread::sleep(EMPTY_PAUSE),
+                Err(error) => {
+                    self.chunk.clear();
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// Moves bytes of the chunk to the line, as many as fit.
+    fn take(&mut self, size: usize) {
+        let bytes = &self.chunk[self.at..self.at + size];
+        self.has_ink |= !bytes.iter().all(u8::is_ascii_whitespace);
+        let room = LINE_MAX_BYTES - self.line.len();
+        self.too_long |= size > room;
+        self.line.extend_from_slice(&bytes[..size.min(room)]);
+        self.at += size;
+    }
+
+    fn finish(&mut self) -> RawLine {
+        self.number += 1;
+        let content = self.content();
+        self.line.clear();
+        self.too_long = false;
+        self.has_ink = false;
+        RawLine {
+            number: self.number,
+            content,
+        }
+    }
+
+    fn content(&self) -> Content {
+        let first = self.line.iter().find(|byte| !byte.is_ascii_whitespace());
+        if !self.has_ink || first == Some(&b'#') {
+            return Content::Silent;
+        }
+        if self.too_long {
+            return Content::TooLong(first_word(&self.line));
+        }
+        let line = self.line.strip_suffix(b"\r").unwrap_or(&self.line);
+        match core::str::from_utf8(line) {
+            Ok(text) if parse::is_silent(text) => Content::Silent,
+            Ok(text) => Content::Text(text.to_owned()),
+            Err(_) => Content::NotUtf8(first_word(line)),
+        }
+    }
+}
+
+/// The canonical first word of bytes of which only the beginning need be text.
+fn first_word(bytes: &[u8]) -> Option<String> {
+    let word = bytes.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
+    parse::canonical_word(core::str::from_utf8(word).ok()?)
+}
+
+/// Splits the text of `--exec` at every `;`. Blank pieces and comments are no commands and are not counted.
+#[must_use]
+pub fn split_exec(text: &str) -> Vec<InputLine> {
+    let pieces = text.split(';').filter(|piece| !parse::is_silent(piece));
+    (1..)
+        .zip(pieces)
+        .filter_map(|(number, piece)| {
+            let content = if piece.len() > LINE_MAX_BYTES {
+                Content::TooLong(parse::canonical_word(piece))
+            } else {
+                Content::Text(piece.to_owned())
+            };
+            InputLine::read(RawLine { number, content })
+        })
+        .collect()
+}
+
+/// Hands every command of a reader to `deliver` until it answers false; `None` is the end of the input.
+///
+/// Blocks; to be called on a thread of its own. A failing reader ends the input.
+pub fn read_all(input: impl Read, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
+    let mut reader = LineReader::new(input);
+    while let Ok(Some(raw)) = reader.next_line() {
+        if let Some(line) = InputLine::read(raw)
+            && !deliver(Some(line))
+        {
+            return;
+        }
+    }
+    deliver(None);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Gives its bytes in pieces of the given sizes.
+    struct Pieces<'a> {
+        bytes: &'a [u8],
+        sizes: Vec<usize>,
+    }
+
+    impl Read for Pieces<'_> {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let wanted = self.sizes.pop().unwrap_or(usize::MAX).max(1);
+            let size = wanted.min(out.len()).min(self.bytes.len());
+            out[..size].copy_from_slice(&self.bytes[..size]);
+            self.bytes = &self.bytes[size..];
+            Ok(size)
+        }
+    }
+
+    fn lines(bytes: &[u8], sizes: Vec<usize>) -> Vec<Content> {
+        let mut reader = LineReader::new(Pieces { bytes, sizes });
+        let mut all = Vec::new();
+        while let Some(line) = reader.next_line().expect("memory does not fail") {
+            assert!(reader.line.capacity() <= 2 * LINE_MAX_BYTES);
+            assert!(reader.chunk.capacity() <= 2 * LINE_MAX_BYTES);
+            all.push(line.content);
+            assert_eq!(u64::try_from(all.len()).expect("small"), line.number);
+        }
+        all
+    }
+
+    fn text(text: &str) -> Content {
+        Content::Text(text.to_owned())
+    }
+
+    #[test]
+    fn lf_crlf_and_a_last_line_without_either_count() {
+        let found = lines(b"mine\r\nchain\n\n# no\n  #x\nstatus", vec![]);
+        let silent = Content::Silent;
+        assert_eq!(
+            found,
+            [
+                text("mine"),
+                text("chain"),
+                silent.clone(),
+                silent.clone(),
+                silent,
+                text("status")
+            ]
+        );
+        assert_eq!(lines(b"", vec![]), []);
+        assert_eq!(lines(b"\n", vec![]), [Content::Silent]);
+    }
+
+    #[test]
+    fn a_line_may_have_4096_bytes_and_no_more() {
+        let longest = "a".repeat(LINE_MAX_BYTES);
+        assert_eq!(
+            lines(format!("{longest}\nmine").as_bytes(), vec![]),
+            [text(&longest), text("mine")]
+        );
+        let found = lines(format!("tx {longest}\nmine").as_bytes(), vec![]);
+        assert_eq!(found, [Content::TooLong(Some("tx".into())), text("mine")]);
+        let found = lines(format!("{longest}a").as_bytes(), vec![]);
+        assert_eq!(found, [Content::TooLong(Some("a".repeat(32)))]);
+    }
+
+    #[test]
+    fn long_comments_and_long_blanks_have_no_answer() {
+        let long = format!("#{}\n{}\nmine", "x".repeat(9_000), " ".repeat(9_000));
+        assert_eq!(
+            lines(long.as_bytes(), vec![]),
+            [Content::Silent, Content::Silent, text("mine")]
+        );
+        let late = format!("{}mine", " ".repeat(9_000));
+        assert_eq!(lines(late.as_bytes(), vec![]), [Content::TooLong(None)]);
+    }
+
+    #[test]
+    fn what_is_no_text_is_an_error_and_no_end() {
+        let found = lines(b"mine \xff\n\xff\xfe\n# \xff\nchain", vec![]);
+        assert_eq!(
+            found,
+            [
+                Content::NotUtf8(Some("mine".into())),
+                Content::NotUtf8(None),
+                Content::Silent,
+                text("chain")
+            ]
+        );
+    }
+
+    #[test]
+    fn an_input_that_does_not_block_has_not_ended() {
+        struct Slow(Vec<io::Result<&'static [u8]>>);
+        impl Read for Slow {
+            fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+                let bytes = self.0.pop().unwrap_or(Ok(b""))?;
+                out[..bytes.len()].copy_from_slice(bytes);
+                Ok(bytes.len())
+            }
+        }
+        let later = || Err(io::ErrorKind::WouldBlock.into());
+        let again = || Err(io::ErrorKind::Interrupted.into());
+        let mut reader = LineReader::new(Slow(vec![Ok(b"ne\n"), again(), Ok(b"mi"), later()]));
+        let line = reader.next_line().expect("no error").expect("a line");
+        assert_eq!(line.content, text("mine"));
+        assert_eq!(reader.next_line().expect("no error"), None);
+    }
+
+    #[test]
+    fn exec_counts_its_commands_from_one() {
+        let found = split_exec("mine; ;chain 2;; # no ; nonsense;");
+        let numbers: Vec<_> = found.iter().map(|line| (line.number, line.word.clone())).collect();
+        let expected = [(1, "mine"), (2, "chain"), (3, "nonsense")].map(|(n, word)| (n, Some(word.to_owned())));
+        assert_eq!(numbers, expected);
+        assert!(found[1].line.is_ok() && found[2].line.is_err());
+    }
+
+    #[test]
+    fn the_end_of_input_is_told_once() {
+        let mut ends = 0;
+        let mut commands = 0;
+        read_all(&b"mine\n\nbad word\nquit"[..], |line| {
+            match line {
+                Some(_) => commands += 1,
+                None => ends += 1,
+            }
+            true
+        });
+        assert_eq!((commands, ends), (3, 1));
+    }
+
+    proptest! {
+        /// Whatever the bytes and wherever they are cut, the lines are the same, one for each LF.
+        #[test]
+        fn chunking_changes_nothing(
+            words in prop::collection::vec(prop_oneof![
+                Just(b"\n".to_vec()), Just(b"\r\n".to_vec()), Just(b"mine ".to_vec()), Just(b"#".to_vec()),
+                Just(vec![b'a'; 4_090]), Just(vec![b' '; 4_096]), Just(vec![0xff]), prop::collection::vec(any::<u8>(), 0..20),
+            ], 0..30),
+            sizes in prop::collection::vec(1_usize..6_000, 0..60),
+        ) {
+            let bytes = words.concat();
+            let whole = lines(&bytes, vec![]);
+            prop_assert_eq!(&lines(&bytes, sizes), &whole);
+            let ends = bytes.iter().filter(|byte| **byte == b'\n').count();
+            let open = usize::from(bytes.last().is_some_and(|byte| *byte != b'\n'));
+            prop_assert_eq!(whole.len(), ends + open);
+            for content in whole {
+                if let Content::Text(text) = content {
+                    prop_assert!(text.len() <= LINE_MAX_BYTES && !parse::is_silent(&text));
+                }
+            }
+        }
+
+        /// No line makes the parser panic, and the hint of every error can be typed.
+        #[test]
+        fn every_hint_can_be_typed(line in "(tx|claim|mine|chain|block|wait|dial|net|help|balance|[a-z]{1,6})( [ -~]{0,8}){0,5}") {
+            if let Err(error) = parse::parse_line(&line) {
+                prop_assert!(matches!(parse::parse_line(&error.hint), Ok(Some(_))), "{:?}", error);
+                prop_assert!(!error.message.is_empty());
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Replies and events as JSON lines, without the line's end.
+//!
+//! Promises: one line each, whatever text it carries; keys in the order of the contract.
+//! Spec: `proto-notes/events.md`.
+
+use serde::Serialize;
+
+use crate::engine::{CommandError, Event};
+
+/// The version in every line.
+pub const VERSION: u8 = 1;
+
+/// The data of `help`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HelpReply {
+    /// The text, lines parted by LF.
+    pub text: String,
+}
+
+/// The data of `quit`: an empty object.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct QuitReply {}
+
+#[derive(Serialize)]
+struct ReplyLine<'a, R> {
+    v: u8,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    line: u64,
+    command: Option<&'a str>,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a R>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'a CommandError>,
+}
+
+/// A reply's line. `R` is [`crate::engine::Reply`], [`HelpReply`] or [`QuitReply`].
+#[must_use]
+pub fn json_reply<R: Serialize>(line: u64, word: Option<&str>, result: &Result<R, CommandError>) -> String {
+    let reply = ReplyLine {
+        v: VERSION,
+        kind: "reply",
+        line,
+        command: word,
+        ok: result.is_ok(),
+        data: result.as_ref().ok(),
+        error: result.as_ref().err(),
+    };
+    serde_json::to_string(&reply).expect("replies have text keys and writing to memory does not fail")
+}
+
+/// An event's line.
+#[must_use]
+pub fn json_event(event: &Event, time_ms: u64) -> String {
+    let event = serde_json::to_string(event).expect("events have text keys and writing to memory does not fail");
+    // The tag comes first and its value has no comma or brace: what follows it are the other fields.
+    let end = event.find([',', '}']).expect("an object ends");
+    let (tag, fields) = event.split_at(end);
+    let tag = tag.trim_start_matches('{');
+    format!("{{\"v\":{VERSION},\"type\":\"event\",{tag},\"time_ms\":{time_ms}{fields}")
+}
+
+/// The line that stands where events were dropped, with their number in the key `count` too.
+#[must_use]
+pub fn events_dropped(count: u64, time_ms: u64) -> String {
+    let warning = Event::Warning {
+        code: "events_dropped",
+        message: format!("{count} events were dropped: the output is not read fast enough"),
+    };
+    let line = json_event(&warning, time_ms);
+    let open = line.strip_suffix('}').expect("an object ends with a brace");
+    format!("{open},\"count\":{count}}}")
+}
+
+#[cfg(test)]
+#[path = "json_tests.rs"]
+mod tests;

@@ -1,0 +1,410 @@
+//! Writer threads: what is said leaves in order, and a reader that is slow or gone never holds the node up.
+//!
+//! Promises: [`Sink::must`] is never dropped; [`Sink::may`] never waits and never takes more than its limit, and a
+//! gap is told once, with the count; each text is written and flushed at once; a closed output is reported once.
+//! Elsewhere: who waits for a reply to be written before the next line is read (`node`).
+//! Spec: `proto-notes/events.md`, "Output".
+
+use std::collections::VecDeque;
+use std::io::{self, Write};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How much of `--json` events waits for a reader. A sync of 30,000 blocks; a reader that paused for a minute.
+pub const EVENTS_MAX_BYTES: usize = 16 * 1024 * 1024;
+/// How many log lines wait for a terminal: some twenty screens, more than anybody scrolls back.
+pub const LOG_MAX_LINES: usize = 1_024;
+
+/// Called when a text was written, or can no longer be.
+pub type Done = Box<dyn FnOnce() + Send>;
+
+/// Which text makes room when the queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overflow {
+    /// The one that comes: what was said first stands. The gap ends when half of the queue is free again.
+    DropNewest,
+    /// The oldest that waits: what is newest matters.
+    DropOldest,
+}
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of droppable texts.
+    pub bytes: usize,
+    /// Droppable texts.
+    pub texts: usize,
+    /// What leaves.
+    pub overflow: Overflow,
+}
+
+impl Limits {
+    /// For `--json` events.
+    pub const EVENTS: Self = Self {
+        bytes: EVENTS_MAX_BYTES,
+        texts: usize::MAX,
+        overflow: Overflow::DropNewest,
+    };
+    /// For log lines.
+    pub const LOG: Self = Self {
+        bytes: EVENTS_MAX_BYTES,
+        texts: LOG_MAX_LINES,
+        overflow: Overflow::DropNewest,
+    };
+    /// For a prompt.
+    pub const PROMPT: Self = Self {
+        overflow: Overflow::DropOldest,
+        ..Self::LOG
+    };
+}
+
+/// Says in the output's own words that so many texts are missing.
+pub type Gap = Box<dyn Fn(u64) -> String + Send>;
+
+/// "N lines dropped"
+#[must_use]
+pub fn lines_dropped(count: u64) -> String {
+    format!("{count} lines dropped")
+}
+
+struct Item {
+    text: String,
+    /// Droppable if false.
+    must: bool,
+    done: Option<Done>,
+}
+
+/// The queue: pure but for the callbacks that it carries.
+struct Queue {
+    limits: Limits,
+    items: VecDeque<Item>,
+    /// Droppable bytes and texts in `items`.
+    bytes: usize,
+    texts: usize,
+    dropped: u64,
+    /// The gap under way has not ended.
+    dropping: bool,
+}
+
+impl Queue {
+    const fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            items: VecDeque::new(),
+            bytes: 0,
+            texts: 0,
+            dropped: 0,
+            dropping: false,
+        }
+    }
+
+    fn may(&mut self, text: String, gap: &Gap) {
+        match self.limits.overflow {
+            Overflow::DropNewest => {
+                if self.dropping || !self.has_room(&text) {
+                    self.dropping = true;
+                    self.dropped += 1;
+                    return;
+                }
+                self.tell_gap(gap);
+            }
+            Overflow::DropOldest => while !self.has_room(&text) && self.drop_oldest() {},
+        }
+        self.bytes += text.len();
+        self.texts += 1;
+        self.items.push_back(Item {
+            text,
+            must: false,
+            done: None,
+        });
+    }
+
+    fn must(&mut self, text: String, done: Option<Done>, gap: &Gap) {
+        if self.limits.overflow == Overflow::DropNewest {
+            self.tell_gap(gap);
+        }
+        self.items.push_back(Item { text, must: true, done });
+    }
+
+    fn has_room(&self, text: &str) -> bool {
+        self.texts < self.limits.texts && self.bytes.saturating_add(text.len()) <= self.limits.bytes
+    }
+
+    fn drop_oldest(&mut self) -> bool {
+        let Some(at) = self.items.iter().position(|item| !item.must) else {
+            return false;
+        };
+        let item = self.items.remove(at).expect("the position was just found");
+        self.forget(&item);
+        self.dropped += 1;
+        true
+    }
+
+    fn forget(&mut self, item: &Item) {
+        if !item.must {
+            self.bytes -= item.text.len();
+            self.texts -= 1;
+        }
+    }
+
+    /// Puts the gap's text where the gap is.
+    fn tell_gap(&mut self, gap: &Gap) {
+        if self.dropped > 0 {
+            let text = gap(core::mem::take(&mut self.dropped));
+            self.items.push_back(Item {
+                text,
+                must: true,
+                done: None,
+            });
+        }
+    }
+
+    /// The next text to write.
+    fn pop(&mut self, gap: &Gap) -> Option<Item> {
+        if self.limits.overflow == Overflow::DropOldest || self.items.is_empty() {
+            // The oldest are missing, so the gap stands first; or nothing else will bring the gap's text.
+            if self.dropped > 0 {
+                let text = gap(core::mem::take(&mut self.dropped));
+                self.dropping = false;
+                return Some(Item {
+                    text,
+                    must: true,
+                    done: None,
+                });
+            }
+        }
+        let item = self.items.pop_front()?;
+        self.forget(&item);
+        if self.bytes <= self.limits.bytes / 2 && self.texts <= self.limits.texts / 2 {
+            self.dropping = false;
+        }
+        Some(item)
+    }
+}
+
+struct State {
+    queue: Queue,
+    /// No reader is left: everything is thrown away.
+    closed: bool,
+    /// A text is being written.
+    writing: bool,
+    /// Nothing more will come.
+    finished: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    gap: Mutex<Gap>,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn gap(&self) -> MutexGuard<'_, Gap> {
+        self.gap.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The way to a writer thread; cheap to clone.
+#[derive(Clone)]
+pub struct Sink {
+    shared: Arc<Shared>,
+}
+
+impl Sink {
+    /// Starts a thread that hands each text to `write`, in order, without a line's end.
+    ///
+    /// `on_closed` is called once, from the thread, when `write` fails: the reader is gone.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(
+        limits: Limits,
+        gap: Gap,
+        mut write: impl FnMut(&str) -> io::Result<()> + Send + 'static,
+        on_closed: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                queue: Queue::new(limits),
+                closed: false,
+                writing: false,
+                finished: false,
+            }),
+            changed: Condvar::new(),
+            gap: Mutex::new(gap),
+        });
+        let sink = Self { shared: shared.clone() };
+        thread::Builder::new().name("output".to_owned()).spawn(move || {
+            let mut on_closed = Some(on_closed);
+            while let Some(item) = next(&shared) {
+                let written = write(&item.text);
+                if let Some(done) = item.done {
+                    done();
+                }
+                if written.is_err() {
+                    close(&shared);
+                    if let Some(on_closed) = on_closed.take() {
+                        on_closed();
+                    }
+                }
+            }
+        })?;
+        Ok(sink)
+    }
+
+    /// A thread that writes lines to `out`, each flushed at once.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn lines(
+        limits: Limits,
+        gap: Gap,
+        mut out: impl Write + Send + 'static,
+        on_closed: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Self> {
+        let write = move |text: &str| {
+            let mut line = String::with_capacity(text.len() + 1);
+            line.push_str(text);
+            line.push('\n');
+            write_whole(&mut out, line.as_bytes())
+        };
+        Self::start(limits, gap, write, on_closed)
+    }
+
+    /// Says what must not be lost: a reply, the first and the last event. `done` is called when it was written.
+    pub fn must(&self, text: String, done: Option<Done>) {
+        let gap = self.shared.gap();
+        let mut state = self.shared.lock();
+        if state.closed || state.finished {
+            drop((state, gap));
+            if let Some(done) = done {
+                done();
+            }
+            return;
+        }
+        state.queue.must(text, done, &gap);
+        self.shared.changed.notify_all();
+    }
+
+    /// Says what may be dropped when nobody reads.
+    pub fn may(&self, text: String) {
+        let gap = self.shared.gap();
+        let mut state = self.shared.lock();
+        if !state.closed && !state.finished {
+            state.queue.may(text, &gap);
+            self.shared.changed.notify_all();
+        }
+    }
+
+    /// Waits until everything said so far is written, the output is closed, or the patience ends; true if written.
+    #[must_use]
+    pub fn flush(&self, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut state = self.shared.lock();
+        loop {
+            if state.closed {
+                return false;
+            }
+            if state.queue.items.is_empty() && state.queue.dropped == 0 && !state.writing {
+                return true;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let wait = self.shared.changed.wait_timeout(state, left);
+            state = wait.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// As [`Sink::flush`]; nothing that is said afterwards is written.
+    pub fn finish(&self, patience: Duration) -> bool {
+        let written = self.flush(patience);
+        self.shared.lock().finished = true;
+        self.shared.changed.notify_all();
+        written
+    }
+}
+
+/// How long to wait for a reader of an output that somebody else made non-blocking.
+const FULL_PAUSE: Duration = Duration::from_millis(5);
+
+/// Writes and flushes everything; a full output that does not block is no closed one.
+fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
+    loop {
+        let step = if bytes.is_empty() {
+            out.flush().map(|()| None)
+        } else {
+            out.write(bytes).map(Some)
+        };
+        match step {
+            Ok(None) => return Ok(()),
+            Ok(Some(0)) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(Some(size)) => bytes = &bytes[size..],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => thread::sleep(FULL_PAUSE),
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Waits for the next text; none when nothing more will come.
+fn next(shared: &Shared) -> Option<Item> {
+    loop {
+        let gap = shared.gap();
+        let mut state = shared.lock();
+        state.writing = false;
+        if state.finished {
+            return None;
+        }
+        if let Some(item) = state.queue.pop(&gap) {
+            state.writing = true;
+            return Some(item);
+        }
+        drop(gap);
+        shared.changed.notify_all();
+        let waited = shared.changed.wait_while(state, |state| {
+            !state.finished && state.queue.items.is_empty() && state.queue.dropped == 0
+        });
+        drop(waited);
+    }
+}
+
+/// Throws away what waits; whoever waits for it is told.
+fn close(shared: &Shared) {
+    let items = {
+        let mut state = shared.lock();
+        state.closed = true;
+        state.queue.dropped = 0;
+        core::mem::take(&mut state.queue.items)
+    };
+    shared.changed.notify_all();
+    for done in items.into_iter().filter_map(|item| item.done) {
+        done();
+    }
+}
+
+/// Takes what a log formatter writes, one line a call, to a sink. Clones share the sink.
+#[derive(Clone)]
+pub struct LogWriter(pub Sink);
+
+impl Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(bytes);
+        self.0.may(text.trim_end_matches('\n').to_owned());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "output_tests.rs"]
+mod tests;

@@ -1,0 +1,386 @@
+//! The prompt of a terminal: a thread that reads lines, with history and completion, while replies, events and the
+//! log are printed above the line that is being typed.
+//!
+//! Promises: whoever prints never waits for the terminal; what is printed keeps its order; the terminal is given back
+//! as it was. Ctrl-C clears typed text, else cancels the running command, else stops the node; Ctrl-D stops it.
+//! Elsewhere: what lines mean (`console::parse`), who answers them (`node`).
+//! Spec: `proto-notes/events.md`, "Stopping".
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use rustyline::completion::{Completer, Pair};
+use rustyline::error::ReadlineError;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::history::FileHistory;
+use rustyline::validate::Validator;
+use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+
+use super::InputLine;
+use super::complete::{self, Names};
+use super::input::{Content, LINE_MAX_BYTES, RawLine};
+use super::output::{Limits, Sink, lines_dropped};
+use super::parse::{self, Line};
+
+/// The most lines of the history file: a few lessons.
+const HISTORY_MAX: usize = 1_000;
+/// How long the next prompt waits for the reply: most commands answer within, so that a session reads like a
+/// transcript; a long command does not keep anybody from typing.
+const REPLY_PATIENCE: Duration = Duration::from_millis(250);
+/// How long the last text handed to the line editor takes to reach the screen at most; nothing tells when it has.
+const LAST_TEXT: Duration = Duration::from_millis(30);
+
+/// What the user did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PromptFact {
+    /// A line that wants one reply; [`Prompt::answered`] follows it.
+    Line(InputLine),
+    /// Ctrl-C while a command runs: it is to be cancelled.
+    Cancel,
+    /// Ctrl-C at an empty idle prompt, Ctrl-D, or the terminal is gone: the node is to stop with status 0.
+    Stop,
+}
+
+/// Where a prompt's things are.
+#[derive(Clone, Debug)]
+pub struct PromptConfig {
+    /// What stands before the line.
+    pub text: String,
+    /// The history file; none: history lasts as long as the process.
+    pub history: Option<PathBuf>,
+    /// Names to complete.
+    pub names: Names,
+    /// Whether colour may be used.
+    pub color: bool,
+}
+
+/// Whether somebody sits there: stdin and stdout are terminals.
+#[must_use]
+pub fn is_terminal() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// How many lines wait for their replies.
+#[derive(Default)]
+struct Running {
+    lines: Mutex<usize>,
+    changed: Condvar,
+}
+
+impl Running {
+    fn change(&self, change: impl FnOnce(usize) -> usize) {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        *lines = change(*lines);
+        self.changed.notify_all();
+    }
+
+    fn is_idle(&self) -> bool {
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) == 0
+    }
+
+    fn wait_until_idle(&self, patience: Duration) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.changed.wait_timeout_while(lines, patience, |lines| *lines > 0);
+        drop(waited);
+    }
+
+    /// What Ctrl-C means when no text is typed.
+    fn interrupt(&self) -> PromptFact {
+        if self.is_idle() {
+            PromptFact::Stop
+        } else {
+            PromptFact::Cancel
+        }
+    }
+}
+
+/// A prompt under way.
+pub struct Prompt {
+    sink: Sink,
+    running: Arc<Running>,
+    terminal: Terminal,
+}
+
+impl Prompt {
+    /// Starts the prompt's threads. `deliver` gets every fact in order and answers false when nobody listens any more;
+    /// it may block.
+    ///
+    /// # Errors
+    /// When the line editor finds no terminal, or the system gives no thread.
+    pub fn start(config: PromptConfig, deliver: impl FnMut(PromptFact) -> bool + Send + 'static) -> io::Result<Self> {
+        let terminal = Terminal::remember();
+        let mut editor = editor(&config).map_err(io::Error::other)?;
+        let mut printer = editor.create_external_printer().ok();
+        let print = move |text: &str| {
+            let line = format!("{text}\n");
+            // The editor ends before the node does: then the terminal is free to be written to.
+            if let Some(printer) = &mut printer
+                && printer.print(line.clone()).is_ok()
+            {
+                return Ok(());
+            }
+            let mut out = io::stdout().lock();
+            out.write_all(line.as_bytes())?;
+            out.flush()
+        };
+        let running = Arc::new(Running::default());
+        let sink = Sink::start(Limits::PROMPT, Box::new(lines_dropped), print, || {})?;
+        let session = Session {
+            editor,
+            config,
+            running: running.clone(),
+            sink: sink.clone(),
+            number: 0,
+            deliver,
+        };
+        thread::Builder::new()
+            .name("prompt".to_owned())
+            .spawn(move || session.run())?;
+        Ok(Self {
+            sink,
+            running,
+            terminal,
+        })
+    }
+
+    /// Where replies (`must`), events and log lines (`may`) go.
+    #[must_use]
+    pub const fn sink(&self) -> &Sink {
+        &self.sink
+    }
+
+    /// Tells that the reply of a line was handed to the sink.
+    pub fn answered(&self) {
+        self.running.change(|lines| lines.saturating_sub(1));
+    }
+
+    /// What a SIGINT means: between two lines the terminal turns Ctrl-C into one.
+    #[must_use]
+    pub fn interrupt(&self) -> PromptFact {
+        self.running.interrupt()
+    }
+
+    /// The way to give the terminal back from elsewhere, before the process exits at once.
+    #[must_use]
+    pub fn terminal(&self) -> Terminal {
+        self.terminal.clone()
+    }
+
+    /// Prints what waits, at most for so long, and gives the terminal back.
+    pub fn finish(self, patience: Duration) {
+        if self.sink.finish(patience) {
+            thread::sleep(LAST_TEXT);
+        }
+        self.terminal.restore();
+    }
+}
+
+impl Drop for Prompt {
+    fn drop(&mut self) {
+        self.terminal.restore();
+    }
+}
+
+fn editor(config: &PromptConfig) -> rustyline::Result<Editor<Assistant, FileHistory>> {
+    let settings = Config::builder()
+        .max_history_size(HISTORY_MAX)?
+        .history_ignore_dups(true)?
+        .completion_type(CompletionType::List)
+        .color_mode(if config.color {
+            ColorMode::Enabled
+        } else {
+            ColorMode::Disabled
+        })
+        .auto_add_history(false)
+        .build();
+    let mut editor = Editor::with_config(settings)?;
+    editor.set_helper(Some(Assistant {
+        names: config.names.clone(),
+        has_text: AtomicBool::new(false),
+    }));
+    if let Some(path) = &config.history {
+        // A missing or damaged history is no reason not to start.
+        drop(editor.load_history(path));
+    }
+    Ok(editor)
+}
+
+/// The thread that reads.
+struct Session<F> {
+    editor: Editor<Assistant, FileHistory>,
+    config: PromptConfig,
+    running: Arc<Running>,
+    sink: Sink,
+    number: u64,
+    deliver: F,
+}
+
+impl<F: FnMut(PromptFact) -> bool> Session<F> {
+    fn run(mut self) {
+        while self.step() {}
+    }
+
+    /// Reads once; false at the end.
+    fn step(&mut self) -> bool {
+        self.note_text(false);
+        match self.editor.readline(&self.config.text) {
+            Ok(text) => self.submit(&text),
+            Err(ReadlineError::Interrupted) if self.has_text() => true,
+            Err(ReadlineError::Interrupted) => match self.running.interrupt() {
+                PromptFact::Stop => self.stop(),
+                fact => (self.deliver)(fact),
+            },
+            Err(ReadlineError::Signal(_)) => true,
+            Err(_) => self.stop(),
+        }
+    }
+
+    fn stop(&mut self) -> bool {
+        (self.deliver)(PromptFact::Stop);
+        false
+    }
+
+    /// Hands over the lines of a text: a paste can bring several at once.
+    fn submit(&mut self, text: &str) -> bool {
+        for line in text.lines() {
+            self.number += 1;
+            self.keep(line);
+            let content = if line.len() > LINE_MAX_BYTES {
+                Content::TooLong(parse::canonical_word(line))
+            } else {
+                Content::Text(line.to_owned())
+            };
+            let number = self.number;
+            let Some(input) = InputLine::read(RawLine { number, content }) else {
+                continue;
+            };
+            let is_quit = input.line == Ok(Line::Quit);
+            self.running.change(|lines| lines + 1);
+            if !(self.deliver)(PromptFact::Line(input)) || is_quit {
+                return false;
+            }
+            self.running.wait_until_idle(REPLY_PATIENCE);
+        }
+        if self.running.is_idle() {
+            // The reply is on its way to the screen; the next prompt belongs below it.
+            let _ = self.sink.flush(REPLY_PATIENCE);
+        }
+        true
+    }
+
+    fn keep(&mut self, line: &str) {
+        let is_new = !parse::is_silent(line) && matches!(self.editor.add_history_entry(line), Ok(true));
+        if let Some(path) = &self.config.history
+            && is_new
+        {
+            // A full disk must not end the session; the node reports it where it matters.
+            drop(self.editor.append_history(path));
+        }
+    }
+
+    fn has_text(&self) -> bool {
+        let helper = self.editor.helper();
+        helper.is_some_and(|helper| helper.has_text.load(Ordering::Relaxed))
+    }
+
+    fn note_text(&self, has_text: bool) {
+        if let Some(helper) = self.editor.helper() {
+            helper.has_text.store(has_text, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Completes, and watches whether any text is typed: the editor does not tell that with Ctrl-C.
+struct Assistant {
+    names: Names,
+    has_text: AtomicBool,
+}
+
+impl Completer for Assistant {
+    type Candidate = Pair;
+
+    fn complete(&self, line: &str, pos: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<Pair>)> {
+        let (start, found) = complete::candidates(&line[..pos], &self.names.get());
+        let pair = |word: String| Pair {
+            replacement: format!("{word} "),
+            display: word,
+        };
+        Ok((start, found.into_iter().map(pair).collect()))
+    }
+}
+
+impl Hinter for Assistant {
+    type Hint = String;
+
+    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+        self.has_text.store(!line.is_empty(), Ordering::Relaxed);
+        None
+    }
+}
+
+impl Highlighter for Assistant {}
+impl Validator for Assistant {}
+impl Helper for Assistant {}
+
+/// How the terminal was before the prompt; clones share it.
+#[derive(Clone)]
+pub struct Terminal {
+    #[cfg(unix)]
+    mode: Option<Arc<Mutex<nix::sys::termios::Termios>>>,
+}
+
+impl Terminal {
+    /// Remembers the mode of the terminal at stdin.
+    fn remember() -> Self {
+        Self {
+            #[cfg(unix)]
+            mode: nix::sys::termios::tcgetattr(io::stdin())
+                .ok()
+                .map(|mode| Arc::new(Mutex::new(mode))),
+        }
+    }
+
+    /// Gives the terminal back as it was; as often as wanted.
+    pub fn restore(&self) {
+        #[cfg(unix)]
+        if let Some(mode) = &self.mode {
+            use nix::sys::termios::{LocalFlags, SetArg, tcgetattr, tcsetattr};
+            let mode = mode.lock().unwrap_or_else(PoisonError::into_inner);
+            let is_raw = tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON));
+            if is_raw {
+                // No more bracketed paste, and no half a prompt. The terminal may be gone: then nobody minds.
+                let mut out = io::stdout().lock();
+                drop(out.write_all(b"\x1b[?2004l\r\x1b[K").and_then(|()| out.flush()));
+            }
+            let _ = tcsetattr(io::stdin(), SetArg::TCSANOW, &mode);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ctrl_c_cancels_what_runs_and_stops_what_is_idle() {
+        let running = Running::default();
+        assert_eq!(running.interrupt(), PromptFact::Stop);
+        running.change(|lines| lines + 1);
+        assert_eq!(running.interrupt(), PromptFact::Cancel);
+        running.change(|lines| lines.saturating_sub(1));
+        running.wait_until_idle(Duration::from_secs(20));
+        assert_eq!(running.interrupt(), PromptFact::Stop);
+    }
+
+    #[test]
+    fn without_a_terminal_nothing_is_restored() {
+        if !io::stdin().is_terminal() {
+            Terminal::remember().restore();
+        }
+    }
+}
