@@ -3,6 +3,7 @@
 //! Every kernel of this processor, `sha2` on the whole header, and a header formatted as hex text for each
 //! try as teaching chains do it, in turns and with ratios. Then one thread against all of them, with the
 //! time on the wall and the processor time beside it: summed rates of threads hide missing scaling.
+//! At last, how late another thread wakes while every core mines, and how soon a new job is taken up.
 //! `cargo bench --bench mining -- quick` takes a second and is for a look only.
 
 use lanchain::miner::Work;
@@ -25,6 +26,70 @@ fn main() {
     ] {
         pool(threads, seconds);
     }
+    lateness("idle", 1000);
+    let pool = Pool::start(cores(), Box::new(|_| ()));
+    pool.mine(0, hopeless(), Duration::ZERO);
+    lateness("all cores mining", 1000);
+    drop(pool);
+    replacement();
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn hopeless() -> Work {
+    Work {
+        header: [0; 96],
+        limit: [0; 32],
+    }
+}
+
+/// How late a thread wakes that sleeps for 2 ms: what the network and the prompt feel.
+fn lateness(name: &str, turns: usize) {
+    let pause = Duration::from_millis(2);
+    let late = (0..turns).map(|_| {
+        let begun = Instant::now();
+        std::thread::sleep(pause);
+        begun.elapsed().saturating_sub(pause)
+    });
+    print_quantiles(&format!("wake-up, {name}"), late.collect());
+}
+
+/// From a new job to its answer, where the first attempt is a hit and another job is under way.
+fn replacement() {
+    let (send, found) = channel();
+    let pool = Pool::start(
+        cores(),
+        Box::new(move |event| send.send(event).unwrap_or_default()),
+    );
+    let turn = |job: u64| {
+        pool.mine(2 * job, hopeless(), Duration::ZERO);
+        std::thread::sleep(Duration::from_millis(2));
+        let begun = Instant::now();
+        pool.mine(
+            2 * job + 1,
+            Work {
+                header: [0; 96],
+                limit: [255; 32],
+            },
+            Duration::ZERO,
+        );
+        found.recv().expect("every hash meets it");
+        begun.elapsed()
+    };
+    print_quantiles("new job to its first hit", (0..500).map(turn).collect());
+}
+
+fn print_quantiles(name: &str, mut times: Vec<Duration>) {
+    times.sort_unstable();
+    let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
+    println!(
+        "{name}: median {} us, 99 % {} us, worst {} us",
+        at(50),
+        at(99),
+        at(100)
+    );
 }
 
 fn one_core(turns: usize, turn: Duration) {

@@ -27,10 +27,14 @@ pub type Contender<'a> = (&'a str, Box<dyn Fn(u64) + 'a>);
 
 /// Prints the rate of each kernel of this processor, which one is used, and the rate of all cores.
 pub fn run(out: &mut impl io::Write) -> io::Result<()> {
+    report(out, TURNS, TURN)
+}
+
+fn report(out: &mut impl io::Write, turns: usize, turn: Duration) -> io::Result<()> {
     writeln!(out, "Mining on one core, million attempts a second:")?;
     let kernels: Vec<_> = Kernel::available().collect();
     let contenders: Vec<Contender<'_>> = kernels.iter().map(|&kernel| contender(kernel)).collect();
-    let rates = compare(&contenders, TURNS, TURN);
+    let rates = compare(&contenders, turns, turn);
     let portable = rates.first().copied().unwrap_or(1).max(1);
     for (kernel, rate) in kernels.iter().zip(&rates) {
         let used = if *kernel == Kernel::chosen() {
@@ -43,10 +47,10 @@ pub fn run(out: &mut impl io::Write) -> io::Result<()> {
             hundredths(*rate, 1_000_000),
             hundredths(*rate, portable),
         );
-        writeln!(out, "  {name:<10} {shown:>8}   {ratio:>6} x portable{used}")?;
+        writeln!(out, "  {name:<12} {shown:>8}   {ratio:>6} x portable{used}")?;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let rate = pool_rate(threads, &rates);
+    let rate = pool_rate(threads, &rates, turn);
     writeln!(
         out,
         "All {threads} threads together: {} million attempts a second.",
@@ -107,15 +111,16 @@ fn turn_share(count: u64, time: Duration, turn: Duration) -> u64 {
     u64::try_from(share).unwrap_or(count).max(1)
 }
 
-/// The rate of a whole pool, over about half a second by the clock on the wall.
-fn pool_rate(threads: usize, rates: &[u64]) -> u64 {
+/// The rate of a whole pool, over about five turns by the clock on the wall.
+fn pool_rate(threads: usize, rates: &[u64], turn: Duration) -> u64 {
     let (send, done) = channel();
     let pool = Pool::start(
         threads,
         Box::new(move |event| send.send(event).unwrap_or_default()),
     );
     let best = rates.iter().max().copied().unwrap_or(0);
-    let share = (best / 20).max(1000);
+    // Ten ranges a thread, so that the last ones end at about the same time.
+    let share = turn_share(best / 2, Duration::from_secs(1), turn).max(1000);
     let count = share * 10 * u64::try_from(threads).unwrap_or(1);
     let time = time_of(|| {
         pool.mine_within(0, hopeless(), 0..=count - 1, share, Duration::ZERO);
@@ -162,7 +167,7 @@ mod tests {
     #[test]
     fn report_names_every_kernel_and_marks_the_one_in_use() {
         let mut out = Vec::new();
-        run(&mut out).unwrap();
+        report(&mut out, 1, Duration::from_millis(1)).unwrap();
         let report = String::from_utf8(out).unwrap();
         for kernel in Kernel::available() {
             assert!(report.contains(kernel.name()), "{report}");

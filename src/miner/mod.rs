@@ -14,6 +14,7 @@
 //! ```
 
 pub mod bench;
+pub mod fuzz;
 pub mod kernel;
 pub mod pool;
 mod priority;

@@ -1,6 +1,7 @@
 //! The AVX-512 kernel: 16 lanes, rotations and three-operand logic in one instruction each.
 //!
-//! Promises: as [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`).
+//! Promises: as [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`), two groups of lanes at a
+//! time (`avx512x2`).
 
 #![allow(unsafe_code)]
 #![allow(
@@ -28,25 +29,25 @@ lane_kernel!("avx512f", __m512i, 16);
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn splat(word: u32) -> __m512i {
+pub(super) fn splat(word: u32) -> __m512i {
     _mm512_set1_epi32(word as i32)
 }
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn first_lanes() -> __m512i {
+pub(super) fn first_lanes() -> __m512i {
     _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
 }
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn not_above(words: __m512i, limit: __m512i) -> u32 {
+pub(super) fn not_above(words: __m512i, limit: __m512i) -> u32 {
     u32::from(_mm512_cmple_epu32_mask(words, limit))
 }
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn add(x: __m512i, y: __m512i) -> __m512i {
+pub(super) fn add(x: __m512i, y: __m512i) -> __m512i {
     _mm512_add_epi32(x, y)
 }
 
@@ -58,19 +59,19 @@ fn xor3(x: __m512i, y: __m512i, z: __m512i) -> __m512i {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn choice(e: __m512i, f: __m512i, g: __m512i) -> __m512i {
+pub(super) fn choice(e: __m512i, f: __m512i, g: __m512i) -> __m512i {
     _mm512_ternarylogic_epi32::<0xca>(e, f, g)
 }
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn majority(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
+pub(super) fn majority(a: __m512i, b: __m512i, c: __m512i) -> __m512i {
     _mm512_ternarylogic_epi32::<0xe8>(a, b, c)
 }
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn big_0(x: __m512i) -> __m512i {
+pub(super) fn big_0(x: __m512i) -> __m512i {
     xor3(
         _mm512_ror_epi32::<2>(x),
         _mm512_ror_epi32::<13>(x),
@@ -80,7 +81,7 @@ fn big_0(x: __m512i) -> __m512i {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn big_1(x: __m512i) -> __m512i {
+pub(super) fn big_1(x: __m512i) -> __m512i {
     xor3(
         _mm512_ror_epi32::<6>(x),
         _mm512_ror_epi32::<11>(x),
@@ -90,7 +91,7 @@ fn big_1(x: __m512i) -> __m512i {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn small_0(x: __m512i) -> __m512i {
+pub(super) fn small_0(x: __m512i) -> __m512i {
     xor3(
         _mm512_ror_epi32::<7>(x),
         _mm512_ror_epi32::<18>(x),
@@ -100,7 +101,7 @@ fn small_0(x: __m512i) -> __m512i {
 
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn small_1(x: __m512i) -> __m512i {
+pub(super) fn small_1(x: __m512i) -> __m512i {
     xor3(
         _mm512_ror_epi32::<17>(x),
         _mm512_ror_epi32::<19>(x),

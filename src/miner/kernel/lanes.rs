@@ -127,6 +127,7 @@ macro_rules! lane_kernel {
         #[target_feature(enable = $features)]
         #[inline]
         fn round_from([a, b, c, d, e, f, g, _]: [$vector; 8], sum: $vector) -> [$vector; 8] {
+            // The sum and the choice are ready before the sigma: it must not wait behind them.
             let t1 = add(add(sum, choice(e, f, g)), big_1(e));
             let t2 = add(big_0(a), majority(a, b, c));
             [add(t1, t2), a, b, c, add(d, t1), e, f, g]

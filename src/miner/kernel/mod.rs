@@ -11,6 +11,8 @@ mod aarch64;
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512x2;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
 mod portable;
@@ -38,6 +40,8 @@ pub enum Kernel {
     Avx2,
     /// 16 lanes on x86.
     Avx512,
+    /// Two groups of 16 lanes on x86.
+    Avx512x2,
     /// The SHA-2 instructions of 64-bit ARM.
     Aarch64,
 }
@@ -69,11 +73,12 @@ impl KernelError {
 
 impl Kernel {
     /// Every kernel, the portable one first.
-    pub const ALL: [Kernel; 5] = [
+    pub const ALL: [Kernel; 6] = [
         Kernel::Portable,
         Kernel::ShaNi,
         Kernel::Avx2,
         Kernel::Avx512,
+        Kernel::Avx512x2,
         Kernel::Aarch64,
     ];
 
@@ -84,6 +89,7 @@ impl Kernel {
             Kernel::ShaNi => "sha-ni",
             Kernel::Avx2 => "avx2",
             Kernel::Avx512 => "avx512",
+            Kernel::Avx512x2 => "avx512x2",
             Kernel::Aarch64 => "aarch64",
         }
     }
@@ -97,11 +103,11 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => avx2::is_available(),
             #[cfg(target_arch = "x86_64")]
-            Kernel::Avx512 => avx512::is_available(),
+            Kernel::Avx512 | Kernel::Avx512x2 => avx512::is_available(),
             #[cfg(target_arch = "aarch64")]
             Kernel::Aarch64 => aarch64::is_available(),
             #[cfg(not(target_arch = "x86_64"))]
-            Kernel::ShaNi | Kernel::Avx2 | Kernel::Avx512 => false,
+            Kernel::ShaNi | Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512x2 => false,
             #[cfg(not(target_arch = "aarch64"))]
             Kernel::Aarch64 => false,
         }
@@ -179,7 +185,7 @@ impl Kernel {
         match self {
             Kernel::Portable => 1024,
             Kernel::ShaNi | Kernel::Avx2 | Kernel::Aarch64 => 2048,
-            Kernel::Avx512 => 8192,
+            Kernel::Avx512 | Kernel::Avx512x2 => 8192,
         }
     }
 
@@ -194,10 +200,12 @@ impl Kernel {
             Kernel::Avx2 => avx2::scan(prepared, first, last),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512 => avx512::scan(prepared, first, last),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Avx512x2 => avx512x2::scan(prepared, first, last),
             #[cfg(target_arch = "aarch64")]
             Kernel::Aarch64 => aarch64::scan(prepared, first, last),
             #[cfg(not(target_arch = "x86_64"))]
-            Kernel::ShaNi | Kernel::Avx2 | Kernel::Avx512 => missing(),
+            Kernel::ShaNi | Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512x2 => missing(),
             #[cfg(not(target_arch = "aarch64"))]
             Kernel::Aarch64 => missing(),
         }

@@ -1,4 +1,4 @@
-//! The kernel for the SHA instructions of x86: two rounds an instruction, two attempts at a time.
+//! The kernel for the SHA instructions of x86: two rounds an instruction, four attempts at a time.
 //!
 //! Promises: as [`super::Kernel::scan`].
 //! An attempt begins before round 6, and the message schedule at word 22: what is earlier is constant.
@@ -13,8 +13,8 @@ use super::lanes::unroll;
 use super::prepared::{K, Prepared};
 use core::arch::x86_64::*;
 
-/// Attempts in flight: the latency of one hides behind the other.
-const STREAMS: u32 = 2;
+/// Attempts in flight: while one waits for an instruction, the others use the unit.
+const STREAMS: u32 = 4;
 
 /// Can this processor run it?
 pub(super) fn is_available() -> bool {
@@ -27,23 +27,24 @@ pub(super) fn is_available() -> bool {
 pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     assert!(is_available(), "the SHA instructions are missing");
     // SAFETY: the processor has the features that the function is compiled for, as just asserted.
-    unsafe { scan_pairs(prepared, first, last) }
+    unsafe { scan_streams(prepared, first, last) }
 }
 
 #[target_feature(enable = "sha,sse4.1,ssse3")]
-fn scan_pairs(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
+fn scan_streams(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     let constants = Constants::new(prepared);
     let mut low = first;
     loop {
-        // Beyond the end of the space the second attempt wraps; it is behind `last` then and ignored.
-        let [one, two] = constants.pair(low, low.wrapping_add(1));
-        if one <= prepared.limit_top {
-            return Some(low);
+        let words = constants.attempts(low);
+        let behind = last - low;
+        if words.into_iter().any(|word| word <= prepared.limit_top) {
+            // Streams beyond the end of the range do not count, even if they went round the space.
+            let mut lanes = (0..=behind).zip(words);
+            if let Some((lane, _)) = lanes.find(|&(_, word)| word <= prepared.limit_top) {
+                return Some(low + lane);
+            }
         }
-        if two <= prepared.limit_top && low < last {
-            return Some(low + 1);
-        }
-        if last - low < STREAMS {
+        if behind < STREAMS {
             return None;
         }
         low += STREAMS;
@@ -93,29 +94,35 @@ impl Constants {
         }
     }
 
-    /// The digest's first words of two attempts.
+    /// The digest's first words of the attempts from `low` on.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     #[inline]
-    fn pair(&self, one: u32, two: u32) -> [u32; 2] {
-        let mut streams = [Stream::new(self, one), Stream::new(self, two)];
+    fn attempts(&self, low: u32) -> [u32; 4] {
+        let stream = |lane| Stream::new(self, low.wrapping_add(lane));
+        let mut streams = [stream(0), stream(1), stream(2), stream(3)];
         unroll!(i in [0, 1, 2] {
-            unroll!(k in [0, 1] { streams[k].rounds(self.sums[i]); });
+            unroll!(k in [0, 1, 2, 3] { streams[k].rounds(self.sums[i]); });
         });
-        unroll!(k in [0, 1] { streams[k].rounds_of_word(20); });
+        unroll!(k in [0, 1, 2, 3] { streams[k].rounds_of_word(20); });
         unroll!(t in [24, 28] {
-            unroll!(k in [0, 1] {
+            unroll!(k in [0, 1, 2, 3] {
                 streams[k].schedule(self.begun[(t - 24) / 4]);
                 streams[k].rounds_of_word(t);
             });
         });
         unroll!(t in [32, 36, 40, 44, 48, 52, 56, 60] {
-            unroll!(k in [0, 1] {
+            unroll!(k in [0, 1, 2, 3] {
                 let begun = _mm_sha256msg1_epu32(streams[k].w[0], streams[k].w[1]);
                 streams[k].schedule(begun);
                 streams[k].rounds_of_word(t);
             });
         });
-        [streams[0].first_word(self), streams[1].first_word(self)]
+        [
+            streams[0].first_word(self),
+            streams[1].first_word(self),
+            streams[2].first_word(self),
+            streams[3].first_word(self),
+        ]
     }
 }
 

@@ -77,11 +77,11 @@ fn just_above(mut hash: [u8; 32]) -> [u8; 32] {
 }
 
 /// One random header, nonce and lane: the kernel must call the nonce a candidate at exactly the first
-/// word of its hash, and not at the word below, at any place in a vector.
+/// word of its hash, and not at the word below, at any place in the widest block.
 fn check_random_header(seeded: &mut Seeded, kernels: &[Kernel]) {
     let header = seeded.header();
-    let last = u32::try_from(seeded.next() >> 32).unwrap().max(16);
-    let first = last - u32::try_from(seeded.next() % 17).unwrap();
+    let last = u32::try_from(seeded.next() >> 32).unwrap().max(32);
+    let first = last - u32::try_from(seeded.next() % 33).unwrap();
     let high = u32::try_from(seeded.next() >> 32).unwrap();
     let word = |low: u32| top(&hash(&header, (u64::from(high) << 32) | u64::from(low)));
     let at = word(last);
@@ -141,14 +141,19 @@ fn ends_of_the_nonce_space_and_of_a_high_half_are_searched_and_not_passed() {
     let half = u64::from(u32::MAX);
     let header = Seeded(4).header();
     for last in [half, u64::MAX, half << 32, (7 << 32) + 5] {
-        for length in [1, 2, 7, 8, 9, 15, 16, 17, 33] {
+        let lengths: &[u64] = if cfg!(miri) {
+            &[1, 3]
+        } else {
+            &[1, 2, 7, 8, 9, 15, 16, 17, 31, 32, 33, 65]
+        };
+        for length in lengths {
             let first = last - (length - 1);
             for limit in [[255; 32], [0; 32], just_above(hash(&header, last))] {
                 assert_all_agree(&Work { header, limit }, first..=last);
             }
         }
     }
-    for first in [0, 1, half, half + 1] {
+    for first in [0, half] {
         assert_all_agree(
             &Work {
                 header,
@@ -162,7 +167,7 @@ fn ends_of_the_nonce_space_and_of_a_high_half_are_searched_and_not_passed() {
 #[test]
 fn lane_behind_the_end_of_the_range_is_no_hit() {
     let header = Seeded(5).header();
-    for last in 0..40_u64 {
+    for last in 0..if cfg!(miri) { 2 } else { 70_u64 } {
         let work = Work {
             header,
             limit: just_above(hash(&header, last + 1)),
@@ -175,7 +180,7 @@ fn lane_behind_the_end_of_the_range_is_no_hit() {
 fn limits_of_every_magnitude_are_judged_alike() {
     let header = Seeded(6).header();
     let nonces = 0..=if cfg!(miri) { 20_u64 } else { 300 };
-    for bit in 0..256_usize {
+    for bit in (0..256_usize).step_by(if cfg!(miri) { 50 } else { 1 }) {
         let mut limit = [0; 32];
         limit[31 - bit / 8] = 1 << (bit % 8);
         assert_all_agree(&Work { header, limit }, nonces.clone());
@@ -188,7 +193,7 @@ fn limits_of_every_magnitude_are_judged_alike() {
 #[test]
 fn hash_equal_to_the_limit_does_not_meet_it() {
     let header = Seeded(7).header();
-    for nonce in 0..50 {
+    for nonce in 0..if cfg!(miri) { 2 } else { 50 } {
         let at = hash(&header, nonce);
         for kernel in Kernel::available() {
             let run = |limit| run(kernel, &Work { header, limit }, nonce..=nonce).0;
@@ -201,12 +206,12 @@ fn hash_equal_to_the_limit_does_not_meet_it() {
 #[test]
 fn candidate_that_misses_by_its_later_words_does_not_end_the_search() {
     let header = Seeded(8).header();
-    let lowest = (0..200).map(|nonce| hash(&header, nonce)).min().unwrap();
+    let lowest = (0..20).map(|nonce| hash(&header, nonce)).min().unwrap();
     let mut limit = lowest;
     limit[4..].fill(0);
     for kernel in Kernel::available() {
-        let (outcome, attempts) = run(kernel, &Work { header, limit }, 0..=199);
-        assert_eq!((outcome, attempts), (Outcome::Exhausted, 200), "{kernel:?}");
+        let (outcome, attempts) = run(kernel, &Work { header, limit }, 0..=19);
+        assert_eq!((outcome, attempts), (Outcome::Exhausted, 20), "{kernel:?}");
     }
 }
 
