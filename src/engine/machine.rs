@@ -1,11 +1,33 @@
-//! The engine itself: its parts, and how facts are handed to them.
+//! The engine itself: its parts, how facts are handed to them, and the order of what leaves.
+//!
+//! Promises: in each turn, what is immediate leaves first, then the commit, then announcements and answers, then
+//! events, then replies: nothing of ours is announced or told before it is handed to the disk.
+//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), sync (`sync`), mining (`template`),
+//! commands (`commands`), what changes the chain (`advance`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use super::io::{Input, NetFact, Output};
-use super::reply::Status;
+use super::commands::Running;
+use super::dial::Dialer;
+use super::event::{Event, Source};
+use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
+use super::peers::Peers;
+use super::reply::{CommandError, Reply, Status};
+use super::sync::Sync;
+use super::template::Mining;
+use crate::chain::mempool::Mempool;
+use crate::chain::state::Chain;
 use crate::chain::{ChainStore, NetworkParams, StoreError};
-use crate::types::{Account, AccountName, Address, PeerId, SecretKey, Time};
+use crate::types::rng::Rng;
+use crate::types::{Account, AccountName, Address, BlockHash, PeerId, PublicKey, SecretKey, Time};
+use crate::wire::Request;
+
+/// How long `started` waits for an address to listen on.
+const START_PATIENCE_MS: u64 = 2_000;
+/// After this time without a peer the user is told how to join by hand.
+pub(super) const ALONE_MS: u64 = 10_000;
+/// Own addresses that are shown and told.
+const OWN_ADDRESSES_MAX: usize = 64;
 
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
@@ -32,13 +54,61 @@ pub struct Config {
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
 
+/// An own request under way.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) peer: PeerId,
+    pub(super) what: Question,
+    /// None: the network ends it.
+    pub(super) deadline: Option<Time>,
+}
+
+/// What was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Question {
+    Status,
+    Headers,
+    Blocks(Vec<BlockHash>),
+    Pending([u8; 32]),
+}
+
 /// A node's decisions: told facts, gives orders.
 pub struct Engine<S> {
-    config: Config,
-    store: S,
+    pub(super) config: Config,
+    pub(super) me: PublicKey,
+    pub(super) peer_id: PeerId,
+    pub(super) chain: Chain<S>,
+    pub(super) pool: Mempool,
+    pub(super) peers: Peers,
+    pub(super) dialer: Dialer,
+    pub(super) sync: Option<Sync>,
+    pub(super) mining: Mining,
+    pub(super) running: BTreeMap<u64, Running>,
+    pub(super) requests: BTreeMap<u64, Asked>,
+    pub(super) next_request: u64,
+    pub(super) remembered: Vec<PeerId>,
+    /// Blocks of the near future: when they are due, who sent them, their bytes.
+    pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
+    pub(super) rng: Rng,
+    pub(super) now: Time,
+    /// The wall clock minus `now`.
+    pub(super) wall_ahead_ms: i64,
+    pub(super) addresses: Vec<Address>,
+    pub(super) started: bool,
+    pub(super) start_by: Time,
+    /// When the warning about being alone is due; none after it or a first peer.
+    pub(super) alone_at: Option<Time>,
+    pub(super) clock_warned: bool,
+    pub(super) name_warned: bool,
+    pub(super) key_warned: bool,
+    pub(super) net: bool,
+    pub(super) read_only: bool,
+    pub(super) stopping: bool,
     out: VecDeque<Output>,
-    started: bool,
-    addresses: Vec<Address>,
+    /// Behind the commit, first.
+    announcements: Vec<Output>,
+    /// Behind the announcements.
+    tidings: Vec<Output>,
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -46,26 +116,212 @@ impl<S: ChainStore> Engine<S> {
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
-    pub fn new(config: Config, store: S, _now: Time, _clock: Time) -> Result<Self, StoreError> {
-        store.tip()?;
-        Ok(Self {
+    pub fn new(config: Config, store: S, now: Time, clock: Time) -> Result<Self, StoreError> {
+        let remembered = store.peers()?;
+        let me = config.key.public();
+        let peer_id = me.peer_id();
+        let mut rng = Rng::new(config.seed);
+        let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
+        chain.set_own_key(me);
+        let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
+        for (address, peer) in &config.manual_peers {
+            match peer {
+                Some(peer) => dialer.found(now, *peer, address.clone(), super::FoundBy::Manual),
+                None => dialer.found_address(now, address.clone()),
+            };
+        }
+        for (peer, addresses) in &remembered {
+            for address in addresses {
+                dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
+            }
+        }
+        let mining = Mining::new(config.mine, now);
+        let mut engine = Self {
             config,
-            store,
-            out: VecDeque::new(),
-            started: false,
+            me,
+            peer_id,
+            chain,
+            pool: Mempool::new(),
+            peers: Peers::new(),
+            dialer,
+            sync: None,
+            mining,
+            running: BTreeMap::new(),
+            requests: BTreeMap::new(),
+            next_request: 1,
+            remembered: remembered.into_iter().map(|(peer, _)| peer).collect(),
+            early: Vec::new(),
+            rng,
+            now,
+            wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
-        })
+            started: false,
+            start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
+            alone_at: None,
+            clock_warned: false,
+            name_warned: false,
+            key_warned: false,
+            net: true,
+            read_only: false,
+            stopping: false,
+            out: VecDeque::new(),
+            announcements: Vec::new(),
+            tidings: Vec::new(),
+        };
+        engine.restore_own()?;
+        Ok(engine)
     }
 
     /// Takes a fact.
-    pub fn handle(&mut self, _now: Time, input: Input) {
-        if let Input::Net(NetFact::Listening(address)) = input {
-            self.addresses.push(address);
-            if !self.started {
-                self.started = true;
-                let status = Box::new(self.status());
-                self.out.push_back(Output::Event(super::Event::Started(status)));
+    pub fn handle(&mut self, now: Time, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Command { id, command } => self.on_command(id, command),
+            Input::Cancel { id } => self.on_cancel(id),
+            Input::Net(fact) => self.on_net(fact),
+            Input::Miner(MinerFact::Found { job, nonce }) => self.on_found(job, nonce),
+            Input::Miner(MinerFact::Exhausted { job }) => self.on_exhausted(job),
+            Input::Miner(MinerFact::Rate(rate)) => self.mining.rate = rate,
+            Input::Store(fact) => self.on_store(fact),
+            Input::Clock(clock) => self.wall_ahead_ms = offset(clock, self.now),
+            Input::Tick => {}
+            Input::Stop => self.on_stop(),
+        }
+        self.turn();
+    }
+
+    fn on_net(&mut self, fact: NetFact) {
+        match fact {
+            NetFact::Listening(address) => self.on_listening(address),
+            NetFact::NotListening(address) => {
+                self.addresses.retain(|known| *known != address);
+                self.dialer.reset(self.now);
             }
+            NetFact::Found { peer, address, by } => self.on_peer_found(peer, address, by),
+            NetFact::Connected {
+                peer,
+                address,
+                direction,
+            } => self.on_connected(peer, address, direction),
+            NetFact::Disconnected { peer, reason } => self.on_disconnected(peer, reason),
+            NetFact::DialFailed {
+                peer,
+                addresses,
+                reason,
+                other_network,
+            } => self.on_dial_failed(peer, &addresses, &reason, other_network),
+            NetFact::Gossip {
+                token,
+                peer,
+                topic,
+                bytes,
+            } => self.on_gossip(token, peer, topic, &bytes),
+            NetFact::Request { token, peer, request } => self.on_request(token, peer, request),
+            NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
+            NetFact::Malformed { peer, reason } => {
+                self.punish(peer, super::peers::Fault::Fatal, &reason);
+            }
+            NetFact::Latency { peer, ms } => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.latency_ms = Some(ms);
+                }
+            }
+        }
+    }
+
+    fn on_listening(&mut self, address: Address) {
+        if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {
+            self.addresses.push(address);
+            self.dialer.reset(self.now);
+        }
+        self.start();
+    }
+
+    /// Emits `started` once, and what begins with it.
+    pub(super) fn start(&mut self) {
+        if self.started {
+            return;
+        }
+        self.started = true;
+        self.alone_at = Some(self.after(ALONE_MS));
+        let status = Box::new(self.status());
+        self.event(Event::Started(status));
+        self.claim_own_name();
+    }
+
+    /// Everything that time or the last fact made due, then the outputs in their order.
+    fn turn(&mut self) {
+        self.keep_house();
+        self.pump_sync();
+        self.pump_pools();
+        self.pump_status();
+        self.pump_dials();
+        self.pump_mining();
+        self.check_running();
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        if let Some(batch) = self.chain.take_batch() {
+            self.out.push_back(Output::Commit(batch));
+        }
+        self.out.extend(self.announcements.drain(..));
+        self.out.extend(self.tidings.drain(..));
+    }
+
+    fn on_store(&mut self, fact: StoreFact) {
+        match fact {
+            StoreFact::Committed { id } => self.chain.committed(id),
+            StoreFact::Failed { reason } => self.fail_store(&reason),
+            StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
+                Ok(()) => {
+                    self.read_only = false;
+                    self.mining.drop_jobs();
+                    self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
+                }
+                Err(error) => self.fail_store(&error.to_string()),
+            },
+        }
+    }
+
+    /// Nothing may be promised any more until the store was reopened.
+    pub(super) fn fail_store(&mut self, reason: &str) {
+        if !self.read_only {
+            self.read_only = true;
+            self.warn(
+                "read_only",
+                format!("the disk refused a write, the node is read-only until it answers: {reason}"),
+            );
+        }
+        self.end_sync();
+        self.fail_mining_runs();
+    }
+
+    /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
+    fn restore_own(&mut self) -> Result<(), StoreError> {
+        let others: Vec<_> = self.pool.all().cloned().collect();
+        self.pool = Mempool::new();
+        for (_, transaction) in self.chain.own()? {
+            // What does not fit now may fit after a sync: it stays in the store.
+            let _ = self
+                .pool
+                .add(&self.chain, transaction, crate::chain::mempool::Origin::Own);
+        }
+        for transaction in others {
+            let _ = self
+                .pool
+                .add(&self.chain, transaction, crate::chain::mempool::Origin::Returned);
+        }
+        Ok(())
+    }
+
+    fn on_stop(&mut self) {
+        self.stopping = true;
+        self.mining.on = false;
+        self.end_sync();
+        let ids: Vec<u64> = self.running.keys().copied().collect();
+        for id in ids {
+            self.on_cancel(id);
         }
     }
 
@@ -76,35 +332,159 @@ impl<S: ChainStore> Engine<S> {
 
     /// When to send [`Input::Tick`] if nothing else happens before.
     #[must_use]
-    pub const fn next_wakeup(&self) -> Option<Time> {
-        None
+    pub fn next_wakeup(&self) -> Option<Time> {
+        let mut times: Vec<Option<Time>> = vec![
+            (!self.started).then_some(self.start_by),
+            self.alone_at,
+            self.dialer.next_wakeup(self.now),
+            self.peers.next_pardon(),
+            self.early.iter().map(|(due, ..)| *due).min(),
+            self.requests.values().filter_map(|asked| asked.deadline).min(),
+            self.mining.next_wakeup(),
+            self.sync_wakeup(),
+            self.running.values().filter_map(Running::deadline).min(),
+        ];
+        times.extend(self.peers.iter().map(|(_, peer)| Some(self.status_due(peer))));
+        times.extend(self.peers.iter().map(|(_, peer)| self.pool_due(peer)));
+        times.extend(
+            self.peers
+                .iter()
+                .map(|(_, peer)| peer.void.map(|(_, until)| until).filter(|until| *until > self.now)),
+        );
+        times.into_iter().flatten().min().map(|time| time.max(self.now))
+    }
+
+    /// `now` and some milliseconds.
+    pub(super) const fn after(&self, ms: u64) -> Time {
+        Time::from_ms(self.now.ms().saturating_add(ms))
+    }
+
+    /// The wall clock that rules and templates use: the own one, or with `--peer-clock` the peers' median.
+    pub(super) fn clock(&self) -> Time {
+        let own = self.own_clock();
+        if self.config.peer_clock {
+            own.shifted(self.peers.median_clock_ahead_ms().unwrap_or(0))
+        } else {
+            own
+        }
+    }
+
+    /// The machine's wall clock.
+    pub(super) const fn own_clock(&self) -> Time {
+        self.now.shifted(self.wall_ahead_ms)
+    }
+
+    /// An order that waits for no disk.
+    pub(super) fn order(&mut self, order: NetOrder) {
+        self.out.push_back(Output::Net(order));
+    }
+
+    /// An order to the miner.
+    pub(super) fn order_miner(&mut self, order: super::MinerOrder) {
+        self.out.push_back(Output::Miner(order));
+    }
+
+    /// An order to the network that stands behind the commit.
+    pub(super) fn announce(&mut self, order: NetOrder) {
+        self.announcements.push(Output::Net(order));
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        self.tidings.push(Output::Event(event));
+    }
+
+    pub(super) fn warn(&mut self, code: &'static str, message: String) {
+        self.event(Event::Warning { code, message });
+    }
+
+    pub(super) fn reply(&mut self, id: u64, result: Result<Reply, CommandError>) {
+        self.tidings.push(Output::Reply { id, result });
+    }
+
+    /// Asks a peer; the answer comes back with the question.
+    pub(super) fn ask(&mut self, peer: PeerId, what: Question, request: Request, patience_ms: Option<u64>) -> u64 {
+        let id = self.next_request;
+        self.next_request += 1;
+        if what != Question::Status
+            && let Some(known) = self.peers.get_mut(&peer)
+        {
+            known.in_flight += 1;
+        }
+        let deadline = patience_ms.map(|ms| self.after(ms));
+        self.requests.insert(id, Asked { peer, what, deadline });
+        self.order(NetOrder::Request { id, peer, request });
+        id
+    }
+
+    /// Where rewards go: the own name once it is confirmed as this key's, else the key account.
+    pub(super) fn reward_account(&self) -> Account {
+        if let Some(name) = &self.config.name {
+            let account = Account::Name(name.clone());
+            if self.chain.owner(&account) == Ok(Some(self.me)) {
+                return account;
+            }
+        }
+        Account::Key(self.me)
     }
 
     /// What `status` answers.
     #[must_use]
     pub fn status(&self) -> Status {
-        let key = self.config.key.public();
-        let (height, tip) = self.store.tip().unwrap_or_default();
-        let stored = self.store.block(&tip).ok().flatten();
-        let peer = key.peer_id();
+        let tip = self.chain.tip();
         Status {
-            peer_id: peer.to_string(),
+            peer_id: self.peer_id.to_string(),
             name: self.config.name.clone(),
-            account: Account::Key(key),
+            account: self.reward_account(),
             network: self.config.params.label(),
-            network_id: self.config.params.network_id(),
-            height,
-            tip,
-            work: stored.as_ref().map(|block| block.work).unwrap_or_default(),
-            bits: stored.map_or_else(|| self.config.params.genesis().bits, |block| block.header.bits),
-            peers: 0,
-            pending: 0,
-            addresses: self.addresses.iter().map(|address| address.with_peer(&peer)).collect(),
+            network_id: self.chain.network_id(),
+            height: tip.header.height,
+            tip: tip.hash,
+            work: tip.work,
+            bits: tip.header.bits,
+            peers: count(self.peers.known().count()),
+            pending: count(self.pool.len()),
+            addresses: self
+                .addresses
+                .iter()
+                .map(|address| address.with_peer(&self.peer_id))
+                .collect(),
             data_dir: self.config.data_dir.clone(),
-            mining: false,
-            hash_rate: 0,
-            syncing: false,
-            net: true,
+            mining: self.mining.on,
+            hash_rate: if self.mining.is_active() { self.mining.rate } else { 0 },
+            syncing: self.sync.is_some(),
+            net: self.net,
         }
     }
+
+    /// Own name taken by another key: said once.
+    pub(super) fn check_name(&mut self) {
+        let Some(name) = self.config.name.clone() else { return };
+        match self.chain.owner(&Account::Name(name.clone())) {
+            Ok(Some(owner)) if owner != self.me && !self.name_warned => {
+                self.name_warned = true;
+                let message = format!(
+                    "the name {name} belongs to another key ({}): rewards go to this node's key account; start with another --name",
+                    owner.peer_id()
+                );
+                self.warn("name_taken", message);
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// A wall clock minus the even one.
+fn offset(clock: Time, now: Time) -> i64 {
+    let ahead = clock.ms().cast_signed();
+    ahead.saturating_sub(now.ms().cast_signed())
+}
+
+/// A count as a number of the contract.
+pub(super) fn count(value: usize) -> u64 {
+    u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+/// Who brought something, for events.
+pub(super) const fn from_peer(peer: PeerId) -> Source {
+    Source::Peer(peer)
 }

@@ -158,6 +158,10 @@ pub struct Peer {
     pub busy_until: Time,
     /// The pools' digests (its, ours) after the last run that brought nothing.
     pub pool_settled: Option<(u64, u64)>,
+    /// Its pool is being read.
+    pub pool_run: bool,
+    /// Since when the pools differ; none before the first comparison.
+    pub pool_differs: Option<Time>,
     buckets: [Bucket; Kind::COUNT],
 }
 
@@ -182,6 +186,8 @@ impl Peer {
             hint: false,
             busy_until: now,
             pool_settled: None,
+            pool_run: false,
+            pool_differs: None,
             buckets: [Bucket { used: 0, at: now }; Kind::COUNT],
         }
     }

@@ -1,0 +1,155 @@
+//! What changes the chain: every block, whoever brought it, takes this way.
+//!
+//! Promises: every block that enters or leaves the active chain has its event; the loser's transactions return to the
+//! pool and are counted.
+
+use super::event::{Event, Source};
+use super::machine::{Engine, count};
+use crate::chain::state::{AcceptError, Accepted, Switch};
+use crate::chain::{Block, BlockError, ChainStore, HeaderError};
+use crate::types::{BlockHash, Height, Work};
+
+/// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
+const DEEP_REORG: u64 = 6;
+
+/// What became of an offered block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Known before.
+    Known,
+    /// New and valid, on the active chain or beside it.
+    Taken,
+    /// The bytes are not the header's: another copy may be right.
+    WrongBody(String),
+    /// Against the rules for ever.
+    Invalid(String),
+    /// Refused by the ledger: who keeps it on a side branch cannot know.
+    Ledger(String),
+    /// Not now: its time, its parent, its weight, or our disk.
+    NotNow(&'static str),
+}
+
+impl<S: ChainStore> Engine<S> {
+    /// Offers a block to the chain and tells what came of it.
+    pub(super) fn offer(&mut self, block: Block, source: Source) -> Offer {
+        if self.read_only {
+            return Offer::NotNow("read_only");
+        }
+        let hash = block.hash();
+        let height = block.header.height;
+        let clock = self.clock();
+        match self.chain.accept(block, clock) {
+            Ok(Accepted::AlreadyKnown) => Offer::Known,
+            Ok(Accepted::Stored { work }) => {
+                self.told_stored(hash, height, work, source);
+                Offer::Taken
+            }
+            Ok(Accepted::Switched(switch)) => {
+                self.switched(&switch, source);
+                Offer::Taken
+            }
+            Err(error) => self.refused(hash, height, &error, source),
+        }
+    }
+
+    fn told_stored(&mut self, hash: BlockHash, height: Height, work: Work, source: Source) {
+        self.event(Event::BlockStored {
+            hash,
+            height,
+            work,
+            source,
+        });
+    }
+
+    fn refused(&mut self, hash: BlockHash, height: Height, error: &AcceptError, source: Source) -> Offer {
+        let offer = match error {
+            AcceptError::Store(error) => {
+                let reason = error.to_string();
+                self.fail_store(&reason);
+                return Offer::NotNow("store");
+            }
+            AcceptError::Header(HeaderError::TimeTooNew { .. }) => return Offer::NotNow("time_too_new"),
+            AcceptError::UnknownParent { .. } => return Offer::NotNow("unknown_parent"),
+            AcceptError::Block(BlockError::BadMerkleRoot { .. } | BlockError::Layout(_)) => {
+                Offer::WrongBody(error.to_string())
+            }
+            AcceptError::Ledger { .. } => Offer::Ledger(error.to_string()),
+            AcceptError::Header(_) | AcceptError::Block(_) | AcceptError::KnownInvalid(_) => {
+                Offer::Invalid(error.to_string())
+            }
+
+            AcceptError::LowWork { .. } => return Offer::NotNow("low_work"),
+        };
+        self.reject_block(Some(hash), Some(height), error.code(), error.to_string(), source);
+        offer
+    }
+
+    pub(super) fn reject_block(
+        &mut self,
+        hash: Option<BlockHash>,
+        height: Option<Height>,
+        code: &'static str,
+        message: String,
+        source: Source,
+    ) {
+        self.event(Event::BlockRejected {
+            hash,
+            height,
+            code,
+            message,
+            source,
+        });
+    }
+
+    /// The active chain moved.
+    pub(super) fn switched(&mut self, switch: &Switch, source: Source) {
+        for (hash, block) in &switch.disconnected {
+            self.event(Event::BlockDisconnected {
+                hash: *hash,
+                height: block.header.height,
+            });
+        }
+        for (hash, block) in &switch.connected {
+            self.event(Event::BlockConnected {
+                hash: *hash,
+                height: block.header.height,
+                previous_hash: block.header.previous,
+                transactions: block.transactions.len(),
+                source,
+            });
+        }
+        let own: Vec<_> = match self.chain.own() {
+            Ok(list) => list.into_iter().map(|(_, transaction)| transaction).collect(),
+            Err(error) => {
+                self.fail_store(&error.to_string());
+                return;
+            }
+        };
+        let change = self.pool.on_switch(&self.chain, switch, &own);
+        if !switch.disconnected.is_empty() {
+            let depth = count(switch.disconnected.len());
+            self.event(Event::Reorganized {
+                depth,
+                fork_height: switch.fork,
+                old_tip: switch.old_tip,
+                new_tip: switch.new_tip,
+                returned: change.returned.clone(),
+            });
+            if depth >= DEEP_REORG {
+                self.warn(
+                    "deep_reorganization",
+                    format!(
+                        "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped",
+                        change.returned.len(),
+                        change.dropped.len()
+                    ),
+                );
+            }
+        }
+        if source != Source::Local {
+            self.note_replaced();
+        }
+        self.status_changed();
+        self.check_name();
+    }
+}

@@ -1,0 +1,558 @@
+//! Commands: what is answered at once, what runs until something happens, and how refusals read.
+//!
+//! Promises: every command gets exactly one reply; events that it causes stand before it; every refusal has a hint
+//! that can be typed. Spec: `proto-notes/events.md`.
+
+use std::collections::VecDeque;
+
+use super::command::{AccountRef, BlockRef, Command, Condition, MineCommand};
+use super::event::Source;
+use super::io::NetOrder;
+use super::machine::{Engine, Question};
+use super::reply::{CommandError, Reply};
+use crate::chain::mempool::{Origin, PoolError};
+use crate::chain::{ChainStore, StoreError, Transaction, TransactionError};
+use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Time};
+
+/// How long `dial` and `resolve` wait.
+const PATIENCE_MS: u64 = 10_000;
+/// Unfinished commands; the console sends one at a time.
+const RUNNING_MAX: usize = 64;
+
+/// A command that waits for something.
+#[derive(Clone, Debug)]
+pub(super) enum Running {
+    /// `mine N`.
+    Mine {
+        wanted: u32,
+        found: u32,
+        blocks: VecDeque<BlockHash>,
+    },
+    /// `dial ADDRESS`.
+    Dial {
+        address: Address,
+        peer: Option<PeerId>,
+        failure: Option<String>,
+        final_failure: bool,
+        deadline: Time,
+    },
+    /// `resolve`.
+    Resolve {
+        /// Status requests whose answers are waited for.
+        asked: Vec<u64>,
+        replaced: bool,
+        deadline: Time,
+    },
+    /// `wait`.
+    Wait {
+        condition: Condition,
+        since: Time,
+        deadline: Time,
+    },
+}
+
+impl Running {
+    pub(super) const fn deadline(&self) -> Option<Time> {
+        match self {
+            Self::Mine { .. } => None,
+            Self::Dial { deadline, .. } | Self::Resolve { deadline, .. } | Self::Wait { deadline, .. } => {
+                Some(*deadline)
+            }
+        }
+    }
+}
+
+fn refusal(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> CommandError {
+    CommandError {
+        code,
+        message: message.into(),
+        hint: hint.into(),
+    }
+}
+
+/// The store cannot be read.
+pub(super) fn internal(error: StoreError) -> CommandError {
+    refusal(
+        error.code(),
+        error.to_string(),
+        "look at the disk of the data folder, then restart the node",
+    )
+}
+
+pub(super) fn no_block() -> CommandError {
+    refusal(
+        "unknown_block",
+        "no such block is known here",
+        "type `chain` for the newest blocks",
+    )
+}
+
+pub(super) fn read_only() -> CommandError {
+    refusal(
+        "read_only",
+        "the disk refused a write: the node is read-only until it answers",
+        "make room on the disk of the data folder; `status` names it",
+    )
+}
+
+fn interrupted() -> CommandError {
+    refusal(
+        "interrupted",
+        "the command was interrupted",
+        "type it again when you like",
+    )
+}
+
+impl<S: ChainStore> Engine<S> {
+    pub(super) fn on_command(&mut self, id: u64, command: Command) {
+        if self.stopping {
+            return self.reply(id, Err(interrupted()));
+        }
+        let result = match command {
+            Command::Tx { from, to, amount } => self.pay(from, to, amount),
+            Command::Claim(name) => self.claim(name),
+            Command::Mine(MineCommand::Count(wanted)) => return self.mine(id, wanted),
+            Command::Mine(MineCommand::On) => self.set_mining(true),
+            Command::Mine(MineCommand::Off) => self.set_mining(false),
+            Command::Chain(limit) => self.show_chain(limit),
+            Command::Block(block) => self.show_block(block),
+            Command::Transaction(txid) => self.show_transaction(&txid),
+            Command::Pending => Ok(self.show_pending()),
+            Command::Balance(account) => {
+                let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
+                self.show_balance(account)
+            }
+            Command::Accounts => self.show_accounts(),
+            Command::Tree(limit) => self.show_tree(limit),
+            Command::Peers => Ok(self.show_peers()),
+            Command::Dial { address, peer } => return self.dial(id, address, peer),
+            Command::Resolve => return self.resolve(id),
+            Command::Status => Ok(Reply::Status(Box::new(self.status()))),
+            Command::Net(on) => Ok(self.set_net(on)),
+            Command::Wait { condition, seconds } => return self.wait(id, condition, seconds),
+        };
+        self.reply(id, result);
+    }
+
+    fn run(&mut self, id: u64, running: Running) {
+        if self.running.len() >= RUNNING_MAX {
+            return self.reply(id, Err(interrupted()));
+        }
+        self.running.insert(id, running);
+    }
+
+    pub(super) fn on_cancel(&mut self, id: u64) {
+        if self.running.remove(&id).is_some() {
+            self.reply(id, Err(interrupted()));
+        }
+    }
+
+    fn resolve_account(&self, account: AccountRef) -> Account {
+        match account {
+            AccountRef::Me => Account::Key(self.me),
+            AccountRef::Account(account) => account,
+        }
+    }
+
+    /// Who owns an account, by the chain or by the first claim in the pool.
+    fn owner_now(&self, account: &Account) -> Result<Option<PublicKey>, CommandError> {
+        let owner = self.chain.owner(account).map_err(internal)?;
+        Ok(match (owner, account) {
+            (None, Account::Name(name)) => self.pool.pending_owner(name),
+            (owner, _) => owner,
+        })
+    }
+
+    fn pay(&mut self, from: AccountRef, to: AccountRef, amount: Amount) -> Result<Reply, CommandError> {
+        if self.read_only {
+            return Err(read_only());
+        }
+        let (from, to) = (self.resolve_account(from), self.resolve_account(to));
+        if from == to {
+            return Err(form_refused(&TransactionError::SelfTransfer(from)));
+        }
+        let owner = self.owner_now(&from)?;
+        if let Some(owner) = owner.filter(|owner| *owner != self.me) {
+            return Err(refusal(
+                "not_owner",
+                format!("{from} belongs to another key, {}", owner.peer_id()),
+                "pay from `me` or from a name of your own; `accounts` shows who owns what",
+            ));
+        }
+        let to_owner = self.owner_now(&to)?;
+        let sequence = self.pool.next_sequence(&self.chain, &from).map_err(internal)?;
+        let transaction = Transaction::transfer(
+            &self.chain.network_id(),
+            &self.config.key,
+            (from.clone(), to.clone(), to_owner),
+            amount,
+            sequence,
+        )
+        .map_err(|error| form_refused(&error))?;
+        let mut notices = Vec::new();
+        if owner.is_none() {
+            notices.push(format!(
+                "{from} is yours from now on: this signature is the first for it"
+            ));
+        }
+        if to_owner.is_none() {
+            notices.push(format!(
+                "nobody owns {to} yet: the first key that signs for it will own these coins"
+            ));
+        }
+        self.submit(transaction, notices, Some(&from))
+    }
+
+    fn claim(&mut self, name: AccountName) -> Result<Reply, CommandError> {
+        if self.read_only {
+            return Err(read_only());
+        }
+        let account = Account::Name(name.clone());
+        if let Some(owner) = self.owner_now(&account)? {
+            let whose = if owner == self.me {
+                "is yours already".to_owned()
+            } else {
+                format!("belongs to another key, {}", owner.peer_id())
+            };
+            return Err(refusal(
+                "already_claimed",
+                format!("{name} {whose}"),
+                format!("type `balance {name}`, or claim another name"),
+            ));
+        }
+        let transaction = Transaction::claim(&self.chain.network_id(), &self.config.key, name);
+        self.submit(transaction, Vec::new(), None)
+    }
+
+    /// An own transaction: into the pool, to the disk, to the peers.
+    fn submit(
+        &mut self,
+        transaction: Transaction,
+        mut notices: Vec<String>,
+        payer: Option<&Account>,
+    ) -> Result<Reply, CommandError> {
+        self.pool
+            .add(&self.chain, transaction.clone(), Origin::Own)
+            .map_err(|error| pool_refused(&error))?;
+        self.chain.keep_own(&transaction);
+        self.publish_transactions(core::slice::from_ref(&transaction));
+        self.event(super::view::accepted_event(&transaction, Source::Local));
+        self.status_changed();
+        self.mining.refresh_soon(self.now);
+        if let Some(payer) = payer {
+            let balance = self.pool.pending_balance(&self.chain, payer).map_err(internal)?;
+            if balance < 0 {
+                notices.push(format!("{payer} owes {} then", balance.unsigned_abs()));
+            }
+        }
+        if self.known_peers() == 0 {
+            notices.push("no peer yet: it is announced when one comes".to_owned());
+        }
+        let block = self.chain.tip().header.height.next();
+        Ok(Reply::Tx {
+            tx: super::view::tx_view(&transaction),
+            block,
+            message: format!("Transaction will be added to Block {block}"),
+            notice: (!notices.is_empty()).then(|| notices.join("; ")),
+        })
+    }
+
+    /// The claim of `--name`, once, if the name is free as far as is known here.
+    pub(super) fn claim_own_name(&mut self) {
+        let Some(name) = self.config.name.clone() else { return };
+        match self.owner_now(&Account::Name(name.clone())) {
+            Ok(None) => {
+                if let Err(error) = self.claim(name) {
+                    self.warn("name_taken", format!("{}; {}", error.message, error.hint));
+                }
+            }
+            Ok(Some(_)) => self.check_name(),
+            Err(_) => {}
+        }
+    }
+
+    fn mine(&mut self, id: u64, wanted: u32) {
+        if self.read_only {
+            return self.reply(id, Err(read_only()));
+        }
+        let running = Running::Mine {
+            wanted: wanted.max(1),
+            found: 0,
+            blocks: VecDeque::new(),
+        };
+        self.hurry_mining();
+        self.run(id, running);
+    }
+
+    fn set_mining(&mut self, on: bool) -> Result<Reply, CommandError> {
+        if on && self.read_only {
+            return Err(read_only());
+        }
+        self.mining.on = on;
+        Ok(Reply::Mining { mining: on })
+    }
+
+    fn show_block(&self, block: BlockRef) -> Result<Reply, CommandError> {
+        let hash = match block {
+            BlockRef::Hash(hash) => hash,
+            BlockRef::Height(height) => self.chain.active(height).map_err(internal)?.ok_or_else(|| {
+                let tip = self.chain.tip().header.height;
+                refusal(
+                    "unknown_block",
+                    format!("there is no block {height} yet; the newest is {tip}"),
+                    format!("type `block {tip}` or `wait height {height}`"),
+                )
+            })?,
+            BlockRef::Prefix(prefix) => {
+                let found = self.chain.blocks_by_prefix(&prefix, 2).map_err(internal)?;
+                match found.as_slice() {
+                    [] => return Err(no_block()),
+                    [hash] => *hash,
+                    [..] => {
+                        return Err(refusal(
+                            "ambiguous",
+                            format!("more than one block starts with {prefix}"),
+                            "type more digits of the hash; `chain` and `tree` show them whole",
+                        ));
+                    }
+                }
+            }
+        };
+        self.block_view(&hash).map(Reply::Block)
+    }
+
+    fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
+        if !self.net {
+            let error = refusal("dial_failed", "the network is off", "type `net on` first");
+            return self.reply(id, Err(error));
+        }
+        if peer == Some(self.peer_id) {
+            let error = refusal(
+                "dial_failed",
+                "this is the node's own address",
+                "dial another node's address",
+            );
+            return self.reply(id, Err(error));
+        }
+        let known = self
+            .peers
+            .iter()
+            .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
+            .map(|(who, _)| *who);
+        match known.or(peer) {
+            Some(peer) => self
+                .dialer
+                .found(self.now, peer, address.clone(), super::FoundBy::Manual),
+            None => self.dialer.found_address(self.now, address.clone()),
+        };
+        if let Some(known) = known {
+            self.dialer.connected(self.now, known, &address);
+        }
+        let deadline = self.after(PATIENCE_MS);
+        let running = Running::Dial {
+            address,
+            peer: known.or(peer),
+            failure: None,
+            final_failure: false,
+            deadline,
+        };
+        self.run(id, running);
+    }
+
+    fn resolve(&mut self, id: u64) {
+        let peers: Vec<PeerId> = self.peers.iter().map(|(peer, _)| *peer).collect();
+        let mut asked = Vec::new();
+        for peer in peers {
+            if let Some(known) = self.peers.get_mut(&peer) {
+                known.void = None;
+            }
+            self.send_status(peer);
+            let open = self
+                .requests
+                .iter()
+                .find(|(_, open)| open.peer == peer && open.what == Question::Status);
+            asked.extend(open.map(|(request, _)| *request));
+        }
+        let deadline = self.after(PATIENCE_MS);
+        let running = Running::Resolve {
+            asked,
+            replaced: false,
+            deadline,
+        };
+        self.run(id, running);
+    }
+
+    /// The tip changed through a peer: every running `resolve` has replaced the chain.
+    pub(super) fn note_replaced(&mut self) {
+        for running in self.running.values_mut() {
+            if let Running::Resolve { replaced, .. } = running {
+                *replaced = true;
+            }
+        }
+    }
+
+    fn set_net(&mut self, on: bool) -> Reply {
+        if self.net != on {
+            self.net = on;
+            self.dialer.enable(self.now, on);
+            self.order(NetOrder::Enable(on));
+            if !on {
+                self.addresses.clear();
+            }
+        }
+        Reply::Net { net: on }
+    }
+
+    fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {
+        let deadline = self.after(u64::from(seconds).saturating_mul(1_000));
+        let since = self.now;
+        self.run(
+            id,
+            Running::Wait {
+                condition,
+                since,
+                deadline,
+            },
+        );
+    }
+
+    /// Commands whose end has come.
+    pub(super) fn check_running(&mut self) {
+        let mut done: Vec<(u64, Result<Reply, CommandError>)> = Vec::new();
+        for (id, running) in &self.running {
+            let result = match running {
+                Running::Mine { .. } => None,
+                Running::Dial { .. } => self.dial_result(running),
+                Running::Resolve {
+                    asked,
+                    replaced,
+                    deadline,
+                } => self.resolve_result(asked, *replaced, *deadline),
+                Running::Wait {
+                    condition,
+                    since,
+                    deadline,
+                } => self.wait_result(condition, *since, *deadline),
+            };
+            done.extend(result.map(|result| (*id, result)));
+        }
+        for (id, result) in done {
+            self.running.remove(&id);
+            self.reply(id, result);
+        }
+    }
+
+    fn dial_result(&self, running: &Running) -> Option<Result<Reply, CommandError>> {
+        let Running::Dial {
+            address,
+            peer,
+            failure,
+            final_failure,
+            deadline,
+        } = running
+        else {
+            return None;
+        };
+        if let Some(id) = peer
+            && let Some(known) = self.peers.get(id)
+            && known.status.is_some()
+        {
+            return Some(Ok(Reply::Dialled {
+                peer_id: id.to_string(),
+                address: known.address.with_peer(id),
+                message: "New nodes have been added".to_owned(),
+            }));
+        }
+        if *deadline > self.now && !final_failure {
+            return None;
+        }
+        let why = failure.clone().unwrap_or_else(|| "no answer".to_owned());
+        Some(Err(refusal(
+            "dial_failed",
+            format!("{address} was not reached: {why}"),
+            "it is tried again by itself; at the other node `status` shows its addresses and its network",
+        )))
+    }
+
+    fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
+        let open = asked.iter().any(|id| self.requests.contains_key(id));
+        let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
+        if (open || better || self.sync.is_some()) && deadline > self.now {
+            return None;
+        }
+        let message = if replaced {
+            "Our chain was replaced"
+        } else {
+            "Our chain is authoritative"
+        };
+        let tip = self.chain.tip();
+        Some(Ok(Reply::Resolved {
+            replaced,
+            message: message.to_owned(),
+            height: tip.header.height,
+            tip: tip.hash,
+        }))
+    }
+
+    fn wait_result(&self, condition: &Condition, since: Time, deadline: Time) -> Option<Result<Reply, CommandError>> {
+        if self.holds(condition) {
+            let waited_ms = self.now.since(since);
+            return Some(Ok(Reply::Waited { waited_ms }));
+        }
+        (deadline <= self.now).then(|| {
+            let (what, hint) = match condition {
+                Condition::Peers(_) => (
+                    format!("{} peers are connected", self.known_peers()),
+                    "type `peers`, or `dial ADDRESS`",
+                ),
+                Condition::Height(_) => (
+                    format!("the height is {}", self.chain.tip().header.height),
+                    "type `mine`, or `wait` with more seconds",
+                ),
+                Condition::Synced => ("the node is not synced".to_owned(), "type `peers` and `status`"),
+                Condition::Confirmed(_) => (
+                    "the transaction is not confirmed".to_owned(),
+                    "type `transaction TXID`, or `mine`",
+                ),
+            };
+            Err(refusal("timeout", format!("the time is over: {what}"), hint))
+        })
+    }
+
+    fn holds(&self, condition: &Condition) -> bool {
+        match condition {
+            Condition::Peers(0) => self.known_peers() == 0,
+            Condition::Peers(wanted) => self.known_peers() >= u64::from(*wanted),
+            Condition::Height(height) => self.chain.tip().header.height >= *height,
+            Condition::Synced => {
+                let own = self.chain.tip().work;
+                let behind = self
+                    .peers
+                    .iter()
+                    .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
+                self.known_peers() > 0 && self.sync.is_none() && !behind
+            }
+            Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
+        }
+    }
+
+    /// The height that the newest block has.
+    #[must_use]
+    pub fn height(&self) -> Height {
+        self.chain.tip().header.height
+    }
+}
+
+/// A rule of form.
+fn form_refused(error: &TransactionError) -> CommandError {
+    refusal(
+        error.code(),
+        error.to_string(),
+        "type `tx FROM TO AMOUNT` with two different accounts",
+    )
+}
+
+/// The pool's refusal.
+fn pool_refused(error: &PoolError) -> CommandError {
+    refusal(error.code(), error.to_string(), error.hint())
+}

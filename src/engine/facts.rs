@@ -1,0 +1,315 @@
+//! Connections: who is there, the status exchange, warnings that hang on peers, and the dial manager's orders.
+//!
+//! Spec: `proto-notes/sync.md`, "Status".
+
+use super::commands::Running;
+use super::event::{Direction, Event, FoundBy};
+use super::io::NetOrder;
+use super::machine::{Engine, Question, count};
+use super::peers::{Consequence, Fault, Peer};
+use crate::chain::ChainStore;
+use crate::types::{Address, BlockHash, PeerId, Time};
+use crate::wire::{self, Request};
+
+/// Status goes out this often, and up to a second later.
+const STATUS_EVERY_MS: u64 = 10_000;
+/// On change at most this often to one peer.
+const STATUS_CHANGE_MS: u64 = 1_000;
+/// A clock further off the peers' median brings a warning.
+const CLOCK_WARNING_MS: u64 = 30_000;
+/// Peers kept in the store for the next start.
+const REMEMBERED_MAX: usize = 64;
+
+impl<S: ChainStore> Engine<S> {
+    pub(super) fn on_peer_found(&mut self, peer: PeerId, address: Address, by: FoundBy) {
+        if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
+            return;
+        }
+        let new = self.dialer.found(self.now, peer, address.clone(), by);
+        if self.peers.get(&peer).is_some() {
+            self.dialer.connected(self.now, peer, &address);
+        }
+        if new {
+            self.event(Event::PeerFound {
+                peer_id: peer.to_string(),
+                address: address.with_peer(&peer),
+                found_by: by,
+            });
+        }
+    }
+
+    pub(super) fn on_connected(&mut self, peer: PeerId, address: Address, direction: Direction) {
+        if peer == self.peer_id && !self.key_warned {
+            self.key_warned = true;
+            let message = "another node uses this node's key: give each its own data folder".to_owned();
+            self.warn("same_key", message);
+        }
+        let named = self.dialer.connected(self.now, peer, &address);
+        if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
+            self.order(NetOrder::Disconnect { peer });
+            return;
+        }
+        if self.peers.get(&peer).is_some() {
+            return;
+        }
+        let found_by = match (named, direction) {
+            (Some(by), _) => by,
+            (None, Direction::In) => FoundBy::Inbound,
+            (None, Direction::Out) => FoundBy::Manual,
+        };
+        for running in self.running.values_mut() {
+            if let Running::Dial {
+                address: wanted,
+                peer: who,
+                ..
+            } = running
+                && who.is_none()
+                && *wanted == address
+            {
+                *who = Some(peer);
+            }
+        }
+        self.peers
+            .insert(peer, Peer::new(self.now, address, direction, found_by));
+        self.send_status(peer);
+    }
+
+    pub(super) fn on_disconnected(&mut self, id: PeerId, reason: String) {
+        self.dialer.disconnected(self.now, &id);
+        let Some(peer) = self.peers.remove(&id) else { return };
+        let gone: Vec<u64> = self
+            .requests
+            .iter()
+            .filter(|(_, asked)| asked.peer == id)
+            .map(|(request, _)| *request)
+            .collect();
+        for request in gone {
+            self.on_response(request, id, None);
+        }
+        self.sync_lost(id);
+        if peer.status.is_some() {
+            self.event(Event::PeerDisconnected {
+                peer_id: id.to_string(),
+                name: peer.name(),
+                reason,
+            });
+        }
+    }
+
+    pub(super) fn on_dial_failed(
+        &mut self,
+        peer: Option<PeerId>,
+        addresses: &[Address],
+        reason: &str,
+        other_network: bool,
+    ) {
+        self.dialer.failed(self.now, peer, addresses, other_network);
+        for running in self.running.values_mut() {
+            if let Running::Dial {
+                address,
+                peer: who,
+                failure,
+                final_failure,
+                ..
+            } = running
+                && (addresses.contains(address) || (peer.is_some() && *who == peer))
+            {
+                *failure = Some(reason.to_owned());
+                *final_failure = other_network;
+            }
+        }
+    }
+
+    /// What this node says of itself.
+    pub(super) fn own_status(&self) -> wire::Status {
+        let tip = self.chain.tip();
+        wire::Status {
+            tip: *tip.hash.as_bytes(),
+            height: tip.header.height.get(),
+            work: tip.work.to_be_bytes(),
+            name: self
+                .config
+                .name
+                .as_ref()
+                .map_or_else(String::new, |name| name.as_str().to_owned()),
+            clock_ms: self.own_clock().ms(),
+            instance: self.config.instance,
+            pool_count: u32::try_from(self.pool.len()).unwrap_or(u32::MAX),
+            pool_digest: self.pool.digest(),
+        }
+    }
+
+    pub(super) fn send_status(&mut self, id: PeerId) {
+        let jitter = self.rng.below(1_000);
+        let next = self.after(STATUS_EVERY_MS + jitter);
+        let now = self.now;
+        match self.peers.get_mut(&id) {
+            Some(peer) if !peer.status_asked => {
+                peer.status_asked = true;
+                peer.stale = false;
+                peer.last_status = now;
+                peer.next_status = next;
+            }
+            Some(_) | None => return,
+        }
+        let status = self.own_status();
+        self.ask(id, Question::Status, Request::Status(status), None);
+    }
+
+    /// When the next status to a peer is due.
+    pub(super) fn status_due(&self, peer: &Peer) -> Time {
+        if peer.status_asked {
+            // The answer comes first, or the network says that none will.
+            Time::from_ms(u64::MAX)
+        } else if peer.stale {
+            peer.next_status
+                .min(Time::from_ms(peer.last_status.ms().saturating_add(STATUS_CHANGE_MS)))
+        } else {
+            peer.next_status
+        }
+    }
+
+    pub(super) fn pump_status(&mut self) {
+        let due: Vec<PeerId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| self.status_due(peer) <= self.now)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            self.send_status(id);
+        }
+    }
+
+    /// Tip or pool changed: every peer hears of it within a second or so.
+    pub(super) fn status_changed(&mut self) {
+        self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
+    }
+
+    /// A peer said where it stands.
+    pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
+        let own_clock = self.own_clock().ms().cast_signed();
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let first = peer.status.is_none();
+        peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
+        if peer.void.is_some_and(|(void, _)| void != BlockHash::new(status.tip)) {
+            peer.void = None;
+        }
+        peer.status = Some(status);
+        if !first {
+            return;
+        }
+        let event = Event::PeerConnected {
+            peer_id: id.to_string(),
+            name: peer.name(),
+            address: peer.address.with_peer(&id),
+            direction: peer.direction,
+            found_by: peer.found_by,
+        };
+        let address = peer.address.clone();
+        self.event(event);
+        self.remember(id, address);
+        self.alone_at = None;
+    }
+
+    /// Keeps a peer's address for the next start.
+    fn remember(&mut self, id: PeerId, address: Address) {
+        if self.read_only {
+            return;
+        }
+        if !self.remembered.contains(&id) {
+            if self.remembered.len() >= REMEMBERED_MAX {
+                let index = self.rng.below(count(self.remembered.len()));
+                let gone = self.remembered.swap_remove(usize::try_from(index).unwrap_or(0));
+                self.chain.remember_peer(gone, None);
+            }
+            self.remembered.push(id);
+        }
+        let mut addresses = vec![address];
+        for known in self.dialer.addresses(&id) {
+            if !addresses.contains(known) && addresses.len() < super::dial::ADDRESSES_MAX {
+                addresses.push(known.clone());
+            }
+        }
+        self.chain.remember_peer(id, Some(addresses));
+    }
+
+    /// Notes a misdeed and carries out what follows.
+    pub(super) fn punish(&mut self, id: PeerId, fault: Fault, reason: &str) {
+        match self.peers.punish(self.now, id, fault) {
+            Consequence::Keep => {}
+            Consequence::Disconnect => self.order(NetOrder::Disconnect { peer: id }),
+            Consequence::Ban => {
+                self.dialer.forget(&id);
+                self.order(NetOrder::Ban { peer: id, banned: true });
+                self.warn("peer_banned", format!("{id} is refused for a while: {reason}"));
+            }
+        }
+    }
+
+    pub(super) fn pump_dials(&mut self) {
+        if !self.net || self.stopping || !self.started {
+            return;
+        }
+        let outbound = self.peers.outbound();
+        for dial in self.dialer.due(self.now, outbound) {
+            self.order(NetOrder::Dial {
+                peer: dial.peer,
+                addresses: dial.addresses,
+            });
+        }
+    }
+
+    /// Timers that hang on nothing else.
+    pub(super) fn keep_house(&mut self) {
+        if !self.started && self.start_by <= self.now {
+            self.start();
+        }
+        for peer in self.peers.pardoned(self.now) {
+            self.order(NetOrder::Ban { peer, banned: false });
+        }
+        self.check_alone();
+        self.check_clock();
+        self.retry_early();
+        self.check_deadlines();
+    }
+
+    fn check_alone(&mut self) {
+        if self.alone_at.is_none_or(|at| at > self.now) {
+            return;
+        }
+        self.alone_at = None;
+        if self.net && self.peers.known().next().is_none() {
+            let own = self
+                .addresses
+                .iter()
+                .find(|address| !address.is_loopback())
+                .or_else(|| self.addresses.first())
+                .map_or_else(|| "ADDRESS".to_owned(), |address| address.with_peer(&self.peer_id));
+            self.warn(
+                "alone",
+                format!("no other node was found yet; to join by hand, type this at another node: dial {own}"),
+            );
+        }
+    }
+
+    fn check_clock(&mut self) {
+        let Some(ahead) = self.peers.median_clock_ahead_ms() else {
+            return;
+        };
+        let off = ahead.unsigned_abs();
+        if off <= CLOCK_WARNING_MS {
+            self.clock_warned = false;
+        } else if !self.clock_warned {
+            self.clock_warned = true;
+            let side = if ahead > 0 { "behind" } else { "ahead of" };
+            self.warn(
+                "clock",
+                format!(
+                    "this clock is {} s {side} the other nodes; blocks are refused while clocks differ by more than two minutes: set the clock, or start with --peer-clock",
+                    off / 1_000
+                ),
+            );
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The engine among others of its kind: each test is a course of events in a small world.
+
+mod commands;
+mod network;
+mod world;

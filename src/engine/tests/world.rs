@@ -1,0 +1,479 @@
+//! A small world: engines on stores in memory, joined by a queue instead of a network. One seed, one course.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::chain::memory_store::MemoryStore;
+use crate::chain::{Header, NetworkParams};
+use crate::engine::{
+    Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
+    Reply, StoreFact, Verdict,
+};
+use crate::types::hash::sha256;
+use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
+use crate::wire::{Request, Response, Topic};
+
+/// One way through the wire.
+const LATENCY_MS: u64 = 2;
+/// How long a search takes in this world.
+const SEARCH_MS: u64 = 40;
+
+pub(super) struct Node {
+    pub(super) engine: Engine<MemoryStore>,
+    pub(super) store: MemoryStore,
+    pub(super) peer: PeerId,
+    pub(super) events: Vec<Event>,
+    pub(super) replies: BTreeMap<u64, Result<Reply, CommandError>>,
+    /// Events and replies in order, as text.
+    pub(super) log: Vec<String>,
+    pub(super) verdicts: Vec<Verdict>,
+    /// Kinds of outputs in order.
+    pub(super) kinds: Vec<&'static str>,
+    job: Option<(u64, Header, Target)>,
+    tokens: BTreeMap<u64, (usize, Topic, Vec<u8>)>,
+    seen: BTreeSet<[u8; 32]>,
+    /// Requests to this node are swallowed.
+    pub(super) mute: bool,
+    /// Answers `Status` with this instead of its own.
+    pub(super) lie: Option<crate::wire::Status>,
+    next_command: u64,
+}
+
+pub(super) struct World {
+    pub(super) now: Time,
+    pub(super) nodes: Vec<Node>,
+    queue: BTreeMap<(Time, u64), (usize, Input)>,
+    sequence: u64,
+    links: BTreeSet<(usize, usize)>,
+    /// Pairs that cannot reach each other.
+    pub(super) cut: BTreeSet<(usize, usize)>,
+    /// Request token -> who asked, and its id.
+    asked: BTreeMap<u64, (usize, u64)>,
+    pub(super) params: NetworkParams,
+}
+
+pub(super) fn address(node: usize) -> Address {
+    Address::parse(&format!("/ip4/10.0.0.{}/tcp/4001", node + 1)).unwrap().0
+}
+
+pub(super) fn key(node: usize) -> SecretKey {
+    SecretKey::from_seed([u8::try_from(node + 1).unwrap(); 32])
+}
+
+const fn pair(a: usize, b: usize) -> (usize, usize) {
+    if a < b { (a, b) } else { (b, a) }
+}
+
+impl World {
+    pub(super) fn new(count: usize) -> Self {
+        Self::with(count, NetworkParams::dev(), |_| {})
+    }
+
+    pub(super) fn with(count: usize, params: NetworkParams, change: impl Fn(&mut Config)) -> Self {
+        let mut world = Self {
+            now: Time::from_ms(params.genesis_time_ms + 1_000_000),
+            nodes: Vec::new(),
+            queue: BTreeMap::new(),
+            sequence: 0,
+            links: BTreeSet::new(),
+            cut: BTreeSet::new(),
+            asked: BTreeMap::new(),
+            params,
+        };
+        for index in 0..count {
+            let store = MemoryStore::new(&world.params);
+            world.add(index, store, &change);
+        }
+        world
+    }
+
+    fn add(&mut self, index: usize, store: MemoryStore, change: &impl Fn(&mut Config)) {
+        let mut config = Config {
+            params: self.params.clone(),
+            key: key(index),
+            name: None,
+            seed: u64::try_from(index).unwrap() + 77,
+            secret: [9; 32],
+            instance: u64::try_from(index).unwrap(),
+            data_dir: "/dev/null".into(),
+            peer_clock: false,
+            mine: false,
+            manual_peers: Vec::new(),
+        };
+        change(&mut config);
+        let engine = Engine::new(config, store.clone(), self.now, self.now).unwrap();
+        let node = Node {
+            engine,
+            store,
+            peer: key(index).public().peer_id(),
+            events: Vec::new(),
+            replies: BTreeMap::new(),
+            log: Vec::new(),
+            verdicts: Vec::new(),
+            kinds: Vec::new(),
+            job: None,
+            tokens: BTreeMap::new(),
+            seen: BTreeSet::new(),
+            mute: false,
+            lie: None,
+            next_command: 1,
+        };
+        if index < self.nodes.len() {
+            self.nodes[index] = node;
+        } else {
+            self.nodes.push(node);
+        }
+        self.tell(index, Input::Net(NetFact::Listening(address(index))));
+    }
+
+    /// Stops a node and starts it again on its store.
+    pub(super) fn restart(&mut self, index: usize) {
+        let others: Vec<usize> = (0..self.nodes.len()).collect();
+        for other in others {
+            self.unlink(index, other);
+        }
+        self.queue.retain(|_, (node, _)| *node != index);
+        let store = self.nodes[index].store.copy();
+        self.add(index, store, &|_| {});
+    }
+
+    /// Hands a fact over at once.
+    pub(super) fn tell(&mut self, node: usize, input: Input) {
+        self.nodes[node].engine.handle(self.now, input);
+        self.carry_out(node);
+    }
+
+    fn later(&mut self, delay: u64, node: usize, input: Input) {
+        self.sequence += 1;
+        let at = Time::from_ms(self.now.ms() + delay);
+        self.queue.insert((at, self.sequence), (node, input));
+    }
+
+    pub(super) fn command(&mut self, node: usize, command: Command) -> u64 {
+        let id = self.nodes[node].next_command;
+        self.nodes[node].next_command += 1;
+        self.tell(node, Input::Command { id, command });
+        id
+    }
+
+    /// Runs a command to its end.
+    pub(super) fn ask(&mut self, node: usize, command: Command) -> Result<Reply, CommandError> {
+        let id = self.command(node, command);
+        self.until(120_000, |world| world.nodes[node].replies.contains_key(&id));
+        self.nodes[node].replies[&id].clone()
+    }
+
+    pub(super) fn mine(&mut self, node: usize, count: u32) -> Reply {
+        self.ask(node, Command::Mine(crate::engine::MineCommand::Count(count)))
+            .unwrap()
+    }
+
+    pub(super) fn pay(&mut self, node: usize, from: &str, to: &str, amount: u64) -> Result<Reply, CommandError> {
+        let account = |name: &str| match name {
+            "me" => crate::engine::AccountRef::Me,
+            name => crate::engine::AccountRef::Account(crate::types::Account::Name(AccountName::new(name).unwrap())),
+        };
+        let command = Command::Tx {
+            from: account(from),
+            to: account(to),
+            amount: Amount::new(amount).unwrap(),
+        };
+        self.ask(node, command)
+    }
+
+    pub(super) fn link(&mut self, a: usize, b: usize) {
+        self.cut.remove(&pair(a, b));
+        self.connect(a, b);
+    }
+
+    fn connect(&mut self, dialler: usize, other: usize) -> bool {
+        if self.cut.contains(&pair(dialler, other)) || dialler == other {
+            return false;
+        }
+        if self.links.insert(pair(dialler, other)) {
+            let out = NetFact::Connected {
+                peer: self.nodes[other].peer,
+                address: address(other),
+                direction: Direction::Out,
+            };
+            let back = NetFact::Connected {
+                peer: self.nodes[dialler].peer,
+                address: address(dialler),
+                direction: Direction::In,
+            };
+            self.later(LATENCY_MS, dialler, Input::Net(out));
+            self.later(LATENCY_MS, other, Input::Net(back));
+        }
+        true
+    }
+
+    pub(super) fn unlink(&mut self, a: usize, b: usize) {
+        if !self.links.remove(&pair(a, b)) {
+            return;
+        }
+        for (node, other) in [(a, b), (b, a)] {
+            let fact = NetFact::Disconnected {
+                peer: self.nodes[other].peer,
+                reason: "unplugged".into(),
+            };
+            self.tell(node, Input::Net(fact));
+        }
+    }
+
+    /// Unplugs two nodes from each other until they are linked again.
+    pub(super) fn split(&mut self, a: usize, b: usize) {
+        self.cut.insert(pair(a, b));
+        self.unlink(a, b);
+    }
+
+    fn index_of(&self, peer: &PeerId) -> Option<usize> {
+        self.nodes.iter().position(|node| node.peer == *peer)
+    }
+
+    fn linked(&self, a: usize, b: usize) -> bool {
+        self.links.contains(&pair(a, b))
+    }
+
+    fn carry_out(&mut self, node: usize) {
+        while let Some(output) = self.nodes[node].engine.poll_output() {
+            match output {
+                Output::Commit(batch) => {
+                    self.nodes[node].kinds.push("commit");
+                    self.nodes[node].store.commit(&batch);
+                    self.later(1, node, Input::Store(StoreFact::Committed { id: batch.id }));
+                }
+                Output::Event(event) => {
+                    self.nodes[node].kinds.push("event");
+                    let text = format!("{event:?}");
+                    self.nodes[node].log.push(text);
+                    self.nodes[node].events.push(event);
+                }
+                Output::Reply { id, result } => {
+                    self.nodes[node].kinds.push("reply");
+                    self.nodes[node].log.push(format!("reply {id}"));
+                    assert!(self.nodes[node].replies.insert(id, result).is_none(), "two replies");
+                }
+                Output::Miner(MinerOrder::Stop) => self.nodes[node].job = None,
+                Output::Miner(MinerOrder::Mine {
+                    job,
+                    header,
+                    target,
+                    delay_ms,
+                }) => {
+                    self.nodes[node].job = Some((job, header, target));
+                    // The nonce is looked for only when its time comes, and only if the job still stands.
+                    self.later(
+                        delay_ms + SEARCH_MS,
+                        node,
+                        Input::Miner(MinerFact::Found { job, nonce: u64::MAX }),
+                    );
+                }
+                Output::Net(order) => self.on_order(node, order),
+            }
+        }
+    }
+
+    fn on_order(&mut self, node: usize, order: NetOrder) {
+        match order {
+            NetOrder::Dial { peer, addresses } => {
+                let target = addresses
+                    .iter()
+                    .find_map(|wanted| (0..self.nodes.len()).find(|index| address(*index) == *wanted));
+                if !target.is_some_and(|target| self.connect(node, target)) {
+                    let fact = NetFact::DialFailed {
+                        peer,
+                        addresses,
+                        reason: "no route".into(),
+                        other_network: false,
+                    };
+                    self.later(LATENCY_MS, node, Input::Net(fact));
+                }
+            }
+            NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
+                if let Some(other) = self.index_of(&peer) {
+                    self.unlink(node, other);
+                }
+            }
+            NetOrder::Ban { banned: false, .. } => {}
+            NetOrder::Enable(on) => {
+                for other in 0..self.nodes.len() {
+                    if on {
+                        self.cut.remove(&pair(node, other));
+                    } else {
+                        self.split(node, other);
+                    }
+                }
+            }
+            NetOrder::Publish { topic, bytes } => {
+                self.nodes[node].kinds.push("publish");
+                self.nodes[node].seen.insert(sha256(&[&bytes]));
+                self.spread(node, None, topic, &bytes);
+            }
+            NetOrder::Verdict { token, verdict } => {
+                self.nodes[node].kinds.push("verdict");
+                self.nodes[node].verdicts.push(verdict);
+                if let Some((from, topic, bytes)) = self.nodes[node].tokens.remove(&token)
+                    && verdict == Verdict::Accept
+                {
+                    self.spread(node, Some(from), topic, &bytes);
+                }
+            }
+            NetOrder::Request { id, peer, request } => self.request(node, id, &peer, request),
+            NetOrder::Answer { token, response } => {
+                if let Some((asker, id)) = self.asked.remove(&token) {
+                    self.respond(asker, id, node, response);
+                }
+            }
+        }
+    }
+
+    fn spread(&mut self, node: usize, from: Option<usize>, topic: Topic, bytes: &[u8]) {
+        for other in 0..self.nodes.len() {
+            if Some(other) == from || !self.linked(node, other) || !self.nodes[other].seen.insert(sha256(&[bytes])) {
+                continue;
+            }
+            self.sequence += 1;
+            let token = self.sequence;
+            self.nodes[other].tokens.insert(token, (node, topic, bytes.to_vec()));
+            let fact = NetFact::Gossip {
+                token,
+                peer: self.nodes[node].peer,
+                topic,
+                bytes: bytes.to_vec(),
+            };
+            self.later(LATENCY_MS, other, Input::Net(fact));
+        }
+    }
+
+    fn request(&mut self, node: usize, id: u64, peer: &PeerId, request: Request) {
+        let Some(other) = self.index_of(peer) else { return };
+        if !self.linked(node, other) {
+            let fact = NetFact::Response {
+                id,
+                peer: *peer,
+                response: None,
+            };
+            return self.later(LATENCY_MS, node, Input::Net(fact));
+        }
+        if let (Some(lie), Request::Status(_)) = (&self.nodes[other].lie, &request) {
+            let response = Response::Status(lie.clone());
+            return self.respond(node, id, other, response);
+        }
+        if self.nodes[other].mute && !matches!(request, Request::Status(_)) {
+            return;
+        }
+        self.sequence += 1;
+        self.asked.insert(self.sequence, (node, id));
+        let fact = NetFact::Request {
+            token: self.sequence,
+            peer: self.nodes[node].peer,
+            request,
+        };
+        self.later(LATENCY_MS, other, Input::Net(fact));
+    }
+
+    fn respond(&mut self, asker: usize, id: u64, node: usize, response: Response) {
+        // What goes over the wire is what can be read there.
+        let response = Response::decode(&response.encode()).unwrap();
+        let fact = NetFact::Response {
+            id,
+            peer: self.nodes[node].peer,
+            response: Some(response),
+        };
+        self.later(LATENCY_MS, asker, Input::Net(fact));
+    }
+
+    /// One step: the next fact or wake-up.
+    fn step(&mut self) {
+        let fact = self.queue.keys().next().map(|(at, _)| *at);
+        let wake = self
+            .nodes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, node)| node.engine.next_wakeup().map(|at| (at, index)))
+            .min();
+        match (fact, wake) {
+            (Some(at), Some((wake, index))) if wake < at => self.wake(wake, index),
+            (None, Some((wake, index))) => self.wake(wake, index),
+            (Some(_), _) => self.deliver(),
+            (None, None) => self.now = Time::from_ms(self.now.ms() + 1_000),
+        }
+    }
+
+    fn wake(&mut self, at: Time, node: usize) {
+        self.now = self.now.max(at);
+        self.tell(node, Input::Tick);
+    }
+
+    fn deliver(&mut self) {
+        let Some(((at, _), (node, mut input))) = self.queue.pop_first() else {
+            return;
+        };
+        self.now = self.now.max(at);
+        if let Input::Miner(MinerFact::Found { job, nonce }) = &mut input {
+            match &self.nodes[node].job {
+                Some((current, header, target)) if current == job => *nonce = solve(header, target),
+                Some(_) | None => return,
+            }
+        }
+        if let Input::Net(
+            NetFact::Gossip { peer, .. } | NetFact::Request { peer, .. } | NetFact::Connected { peer, .. },
+        ) = &input
+            && self.index_of(peer).is_none_or(|other| !self.linked(node, other))
+        {
+            return;
+        }
+        self.tell(node, input);
+    }
+
+    /// Runs until the condition holds; panics when the time is over.
+    pub(super) fn until(&mut self, ms: u64, holds: impl Fn(&Self) -> bool) {
+        let end = self.now.ms() + ms;
+        let mut steps = 0_u32;
+        while !holds(self) {
+            steps += 1;
+            assert!(
+                self.now.ms() <= end && steps < 2_000_000,
+                "not within {ms} ms:\n{}",
+                self.describe()
+            );
+            self.step();
+        }
+    }
+
+    pub(super) fn run(&mut self, ms: u64) {
+        let end = Time::from_ms(self.now.ms() + ms);
+        let mut steps = 0_u32;
+        while self.now < end {
+            steps += 1;
+            assert!(steps < 2_000_000, "time stands still: {}", self.describe());
+            self.step();
+        }
+    }
+
+    pub(super) fn tip(&self, node: usize) -> crate::types::BlockHash {
+        self.nodes[node].engine.status().tip
+    }
+
+    pub(super) fn height(&self, node: usize) -> u64 {
+        self.nodes[node].engine.status().height.get()
+    }
+
+    fn describe(&self) -> String {
+        let mut out = String::new();
+        for (index, node) in self.nodes.iter().enumerate() {
+            out += &format!("node {index}: {:?}\n", node.engine.status());
+            for line in node.log.iter().rev().take(12).rev() {
+                out += &format!("   {line}\n");
+            }
+        }
+        out
+    }
+}
+
+pub(super) fn solve(header: &Header, target: &Target) -> u64 {
+    let mut header = header.clone();
+    while !target.is_met_by(header.hash().as_bytes()) {
+        header.nonce += 1;
+    }
+    header.nonce
+}

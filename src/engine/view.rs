@@ -1,0 +1,261 @@
+//! What commands show: the contract's TX, BLOCK and the like, made of what the chain and the pool hold.
+
+use super::commands::{internal, no_block};
+use super::event::{Event, Source};
+use super::machine::{Engine, count};
+use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TipView, TxStatus, TxView};
+use crate::chain::{Block, ChainStore, StoreError, Transaction, merkle};
+use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
+
+/// Entries of `accounts`.
+const ACCOUNTS_MAX: usize = 1_000;
+
+/// A transaction's kind in the contract.
+pub(super) const fn kind(transaction: &Transaction) -> &'static str {
+    match transaction {
+        Transaction::Transfer(_) => "transfer",
+        Transaction::Claim(_) => "claim",
+        Transaction::Reward(_) => "reward",
+    }
+}
+
+/// TX of the contract.
+pub(super) fn tx_view(transaction: &Transaction) -> TxView {
+    let txid = transaction.txid();
+    let raw = hex::encode(transaction.to_bytes());
+    let kind = kind(transaction);
+    match transaction {
+        Transaction::Transfer(transfer) => TxView {
+            txid,
+            kind,
+            from: transfer.from.to_string(),
+            to: Some(transfer.to.clone()),
+            to_owner: transfer.to_owner.map(|key| key.to_string()),
+            amount: transfer.amount.get(),
+            sequence: Some(transfer.sequence),
+            public_key: Some(transfer.public_key.to_string()),
+            signature: Some(transfer.signature.to_string()),
+            raw,
+        },
+        Transaction::Claim(claim) => TxView {
+            txid,
+            kind,
+            from: claim.name.to_string(),
+            to: None,
+            to_owner: None,
+            amount: 0,
+            sequence: Some(0),
+            public_key: Some(claim.public_key.to_string()),
+            signature: Some(claim.signature.to_string()),
+            raw,
+        },
+        Transaction::Reward(reward) => TxView {
+            txid,
+            kind,
+            from: "0".to_owned(),
+            to: Some(reward.to.clone()),
+            to_owner: None,
+            amount: 1,
+            sequence: None,
+            public_key: None,
+            signature: None,
+            raw,
+        },
+    }
+}
+
+/// `transaction_accepted`.
+pub(super) fn accepted_event(transaction: &Transaction, source: Source) -> Event {
+    let view = tx_view(transaction);
+    Event::TransactionAccepted {
+        txid: view.txid,
+        kind: view.kind,
+        from: view.from,
+        to: view.to,
+        amount: view.amount,
+        sequence: view.sequence,
+        source,
+    }
+}
+
+/// An owner as a PeerId.
+pub(super) fn owner_text(owner: Option<PublicKey>) -> Option<String> {
+    owner.map(|key| key.peer_id().to_string())
+}
+
+impl<S: ChainStore> Engine<S> {
+    /// A stored block's body. Genesis has none on some stores: it is made of the parameters.
+    fn body_of(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
+        let Some(bytes) = self.chain.body(hash)? else {
+            return Ok(None);
+        };
+        Block::from_bytes(&bytes)
+            .map(Some)
+            .map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))
+    }
+
+    /// BLOCK of the contract.
+    pub(super) fn block_view(&self, hash: &BlockHash) -> Result<BlockView, CommandError> {
+        let stored = self.chain.block(hash).map_err(internal)?.ok_or_else(no_block)?;
+        let block = self.body_of(hash).map_err(internal)?.ok_or_else(no_block)?;
+        let header = stored.header;
+        Ok(BlockView {
+            hash: *hash,
+            height: header.height,
+            previous_hash: header.previous,
+            merkle_root: header.merkle_root,
+            version: header.version,
+            time_ms: header.time,
+            bits: header.bits,
+            nonce: header.nonce.to_string(),
+            work: stored.work,
+            active: self.chain.is_active(hash).map_err(internal)?,
+            header: hex::encode(header.to_bytes()),
+            transactions: block.transactions.iter().map(tx_view).collect(),
+        })
+    }
+
+    pub(super) fn show_chain(&self, limit: u32) -> Result<Reply, CommandError> {
+        let mut height = Some(self.chain.tip().header.height);
+        let length = self.chain.tip().header.height.get().saturating_add(1);
+        let mut blocks = Vec::new();
+        for _ in 0..limit {
+            let Some(at) = height else { break };
+            let hash = self.chain.active(at).map_err(internal)?.ok_or_else(no_block)?;
+            blocks.push(self.block_view(&hash)?);
+            height = at.previous();
+        }
+        Ok(Reply::Chain { length, blocks })
+    }
+
+    pub(super) fn show_transaction(&self, txid: &Txid) -> Result<Reply, CommandError> {
+        if let Some(place) = self.chain.place(txid).map_err(internal)? {
+            return self.show_confirmed(place.height, place.index);
+        }
+        let (transaction, status, reason) = if let Some(transaction) = self.pool.get(txid) {
+            (transaction, TxStatus::Pending, None)
+        } else if let Some((transaction, reason)) = self.pool.dropped_reason(txid) {
+            (transaction, TxStatus::Dropped, Some(reason.to_owned()))
+        } else {
+            return Err(CommandError {
+                code: "unknown_transaction",
+                message: format!("no transaction {txid} is known here"),
+                hint: "type `pending` for those that wait, or `wait confirmed TXID`".to_owned(),
+            });
+        };
+        Ok(Reply::Transaction {
+            tx: tx_view(transaction),
+            status,
+            reason,
+            height: None,
+            block_hash: None,
+            confirmations: None,
+            proof: None,
+        })
+    }
+
+    fn show_confirmed(&self, height: Height, index: u32) -> Result<Reply, CommandError> {
+        let hash = self.chain.active(height).map_err(internal)?.ok_or_else(no_block)?;
+        let block = self.body_of(&hash).map_err(internal)?.ok_or_else(no_block)?;
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let transaction = block.transactions.get(index).ok_or_else(no_block)?;
+        let tip = self.chain.tip().header.height.get();
+        Ok(Reply::Transaction {
+            tx: tx_view(transaction),
+            status: TxStatus::Confirmed,
+            reason: None,
+            height: Some(height),
+            block_hash: Some(hash),
+            confirmations: Some(tip.saturating_sub(height.get()).saturating_add(1)),
+            proof: merkle::proof(&block.txids(), index),
+        })
+    }
+
+    pub(super) fn show_pending(&self) -> Reply {
+        let list = self.pool.in_block_order(&self.chain, &self.reward_account());
+        Reply::Pending {
+            transactions: list.iter().map(tx_view).collect(),
+        }
+    }
+
+    pub(super) fn show_balance(&self, account: Account) -> Result<Reply, CommandError> {
+        let state = self.chain.account(&account).map_err(internal)?;
+        let owner = match &account {
+            Account::Key(key) => Some(*key),
+            Account::Name(_) => state.owner,
+        };
+        Ok(Reply::Balance {
+            balance: state.balance,
+            pending: self.pool.pending_balance(&self.chain, &account).map_err(internal)?,
+            owner: owner_text(owner),
+            next_sequence: self.pool.next_sequence(&self.chain, &account).map_err(internal)?,
+            account,
+        })
+    }
+
+    pub(super) fn show_accounts(&self) -> Result<Reply, CommandError> {
+        let (total, list) = self.chain.accounts(ACCOUNTS_MAX).map_err(internal)?;
+        let accounts = list
+            .into_iter()
+            .map(|(account, state)| AccountView {
+                owner: match &account {
+                    Account::Key(key) => owner_text(Some(*key)),
+                    Account::Name(_) => owner_text(state.owner),
+                },
+                account,
+                balance: state.balance,
+            })
+            .collect();
+        Ok(Reply::Accounts { total, accounts })
+    }
+
+    pub(super) fn show_tree(&self, limit: u32) -> Result<Reply, CommandError> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let tips = self.chain.tips(limit).map_err(internal)?;
+        Ok(Reply::Tree {
+            tips: tips
+                .into_iter()
+                .map(|(hash, height, work, active, fork_height)| TipView {
+                    hash,
+                    height,
+                    work,
+                    active,
+                    fork_height,
+                })
+                .collect(),
+        })
+    }
+
+    pub(super) fn show_peers(&self) -> Reply {
+        let mut peers: Vec<PeerView> = self
+            .peers
+            .known()
+            .map(|(id, peer)| {
+                let name = peer.name();
+                let owner = name
+                    .as_ref()
+                    .and_then(|name| self.chain.owner(&Account::Name(name.clone())).ok().flatten());
+                let status = peer.status.as_ref();
+                PeerView {
+                    peer_id: id.to_string(),
+                    name_proven: owner.is_some_and(|key| key.peer_id() == *id),
+                    name,
+                    address: peer.address.with_peer(id),
+                    height: Height::new(status.map_or(0, |status| status.height)),
+                    work: status.map_or(crate::types::Work::ZERO, |status| {
+                        crate::types::Work::from_be_bytes(status.work)
+                    }),
+                    latency_ms: peer.latency_ms,
+                    found_by: peer.found_by,
+                }
+            })
+            .collect();
+        peers.sort_by(|a, b| a.peer_id.cmp(&b.peer_id));
+        Reply::Peers { peers }
+    }
+
+    /// How many peers are connected and known.
+    pub(super) fn known_peers(&self) -> u64 {
+        count(self.peers.known().count())
+    }
+}
