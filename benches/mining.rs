@@ -20,10 +20,7 @@ fn main() {
     let (turns, turn) = if quick { (3, 30) } else { (15, 200) };
     one_core(turns, Duration::from_millis(turn));
     let seconds = if quick { 1 } else { 10 };
-    for threads in [
-        1,
-        std::thread::available_parallelism().map_or(1, usize::from),
-    ] {
+    for threads in [1, std::thread::available_parallelism().map_or(1, usize::from)] {
         pool(threads, seconds);
     }
     lateness("idle", 1000);
@@ -59,10 +56,7 @@ fn lateness(name: &str, turns: usize) {
 /// From a new job to its answer, where the first attempt is a hit and another job is under way.
 fn replacement() {
     let (send, found) = channel();
-    let pool = Pool::start(
-        cores(),
-        Box::new(move |event| send.send(event).unwrap_or_default()),
-    );
+    let pool = Pool::start(cores(), Box::new(move |event| send.send(event).unwrap_or_default()));
     let turn = |job: u64| {
         pool.mine(2 * job, hopeless(), Duration::ZERO);
         std::thread::sleep(Duration::from_millis(2));
@@ -84,12 +78,7 @@ fn replacement() {
 fn print_quantiles(name: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
-    println!(
-        "{name}: median {} us, 99 % {} us, worst {} us",
-        at(50),
-        at(99),
-        at(100)
-    );
+    println!("{name}: median {} us, 99 % {} us, worst {} us", at(50), at(99), at(100));
 }
 
 fn one_core(turns: usize, turn: Duration) {
@@ -99,14 +88,8 @@ fn one_core(turns: usize, turn: Duration) {
     ];
     contenders.extend(Kernel::available().map(contender));
     let rates = compare(&contenders, turns, turn);
-    println!(
-        "one core, median of {turns} turns of {} ms",
-        turn.as_millis()
-    );
-    println!(
-        "{:<20} {:>10} {:>14} {:>12}",
-        "", "M/s", "x whole header", "x midstate"
-    );
+    println!("one core, median of {turns} turns of {} ms", turn.as_millis());
+    println!("{:<20} {:>10} {:>14} {:>12}", "", "M/s", "x whole header", "x midstate");
     for ((name, _), rate) in contenders.iter().zip(&rates) {
         let name = if *name == "portable" {
             "portable (midstate)"
@@ -126,10 +109,7 @@ fn one_core(turns: usize, turn: Duration) {
 /// The pool on a fixed number of nonces that no hash meets.
 fn pool(threads: usize, seconds: u64) {
     let (send, done) = channel();
-    let pool = Pool::start(
-        threads,
-        Box::new(move |event| send.send(event).expect("main waits")),
-    );
+    let pool = Pool::start(threads, Box::new(move |event| send.send(event).expect("main waits")));
     let rate = compare(&[contender(Kernel::chosen())], 3, Duration::from_millis(50))[0];
     let count = rate * seconds * u64::try_from(threads).expect("a small number");
     let (begun, cpu) = (Instant::now(), cpu_seconds());

@@ -37,16 +37,8 @@ fn report(out: &mut impl io::Write, turns: usize, turn: Duration) -> io::Result<
     let rates = compare(&contenders, turns, turn);
     let portable = rates.first().copied().unwrap_or(1).max(1);
     for (kernel, rate) in kernels.iter().zip(&rates) {
-        let used = if *kernel == Kernel::chosen() {
-            "  <- used"
-        } else {
-            ""
-        };
-        let (name, shown, ratio) = (
-            kernel.name(),
-            hundredths(*rate, 1_000_000),
-            hundredths(*rate, portable),
-        );
+        let used = if *kernel == Kernel::chosen() { "  <- used" } else { "" };
+        let (name, shown, ratio) = (kernel.name(), hundredths(*rate, 1_000_000), hundredths(*rate, portable));
         writeln!(out, "  {name:<12} {shown:>8}   {ratio:>6} x portable{used}")?;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -68,23 +60,14 @@ fn report(out: &mut impl io::Write, turns: usize, turn: Duration) -> io::Result<
 pub fn contender(kernel: Kernel) -> Contender<'static> {
     let attempt = move |count: u64| {
         let (cancel, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
-        search_with(
-            kernel,
-            &hopeless(),
-            0..=count.max(1) - 1,
-            &cancel,
-            &attempts,
-        );
+        search_with(kernel, &hopeless(), 0..=count.max(1) - 1, &cancel, &attempts);
     };
     (kernel.name(), Box::new(attempt))
 }
 
 /// Attempts a second of each contender: the median of `turns`, taken in turn.
 pub fn compare(contenders: &[Contender<'_>], turns: usize, turn: Duration) -> Vec<u64> {
-    let counts: Vec<_> = contenders
-        .iter()
-        .map(|(_, attempt)| calibrate(attempt, turn))
-        .collect();
+    let counts: Vec<_> = contenders.iter().map(|(_, attempt)| calibrate(attempt, turn)).collect();
     let mut rates = vec![Vec::with_capacity(turns); contenders.len()];
     for _ in 0..turns {
         for (((_, attempt), &count), rates) in contenders.iter().zip(&counts).zip(&mut rates) {
@@ -114,10 +97,7 @@ fn turn_share(count: u64, time: Duration, turn: Duration) -> u64 {
 /// The rate of a whole pool, over about five turns by the clock on the wall.
 fn pool_rate(threads: usize, rates: &[u64], turn: Duration) -> u64 {
     let (send, done) = channel();
-    let pool = Pool::start(
-        threads,
-        Box::new(move |event| send.send(event).unwrap_or_default()),
-    );
+    let pool = Pool::start(threads, Box::new(move |event| send.send(event).unwrap_or_default()));
     let best = rates.iter().max().copied().unwrap_or(0);
     // Ten ranges a thread, so that the last ones end at about the same time.
     let share = turn_share(best / 2, Duration::from_secs(1), turn).max(1000);

@@ -40,20 +40,9 @@ pub fn kernels_agree(input: &[u8]) {
     let expected = expected.map_or(Outcome::Exhausted, Outcome::Found);
     for kernel in Kernel::available() {
         let attempts = AtomicU64::new(0);
-        let found = search_with(
-            kernel,
-            &work,
-            first..=last,
-            &AtomicBool::new(false),
-            &attempts,
-        );
+        let found = search_with(kernel, &work, first..=last, &AtomicBool::new(false), &attempts);
         assert_eq!(found, expected, "{} on {work:?}", kernel.name());
-        assert_eq!(
-            attempts.into_inner(),
-            tried,
-            "{} on {work:?}",
-            kernel.name()
-        );
+        assert_eq!(attempts.into_inner(), tried, "{} on {work:?}", kernel.name());
     }
 }
 

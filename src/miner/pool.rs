@@ -120,14 +120,7 @@ impl Pool {
     }
 
     /// As [`Pool::mine`], but tries only these nonces, in ranges of `range` that the threads take in turn.
-    pub fn mine_within(
-        &self,
-        job: u64,
-        work: Work,
-        nonces: RangeInclusive<u64>,
-        range: u64,
-        delay: Duration,
-    ) {
+    pub fn mine_within(&self, job: u64, work: Work, nonces: RangeInclusive<u64>, range: u64, delay: Duration) {
         self.replace(job, work, Span::part(nonces, range), delay);
     }
 
@@ -234,13 +227,7 @@ impl Shared {
             match self.search_range(job, range) {
                 Outcome::Found(nonce) => {
                     job.cancel.store(true, Ordering::Relaxed);
-                    self.settle(
-                        job,
-                        PoolEvent::Found {
-                            job: job.number,
-                            nonce,
-                        },
-                    );
+                    self.settle(job, PoolEvent::Found { job: job.number, nonce });
                     return;
                 }
                 Outcome::Cancelled => return,

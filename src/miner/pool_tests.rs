@@ -11,10 +11,7 @@ const LONG: Duration = Duration::from_secs(60);
 fn work(limit_first_bytes: [u8; 4]) -> Work {
     let mut limit = [0; 32];
     limit[..4].copy_from_slice(&limit_first_bytes);
-    Work {
-        header: [7; 96],
-        limit,
-    }
+    Work { header: [7; 96], limit }
 }
 
 /// One attempt in 4,096 meets it.
@@ -29,10 +26,7 @@ fn hopeless() -> Work {
 
 fn start(threads: usize) -> (Pool, Receiver<PoolEvent>) {
     let (send, receive) = channel();
-    let pool = Pool::start(
-        threads,
-        Box::new(move |event| send.send(event).unwrap_or_default()),
-    );
+    let pool = Pool::start(threads, Box::new(move |event| send.send(event).unwrap_or_default()));
     (pool, receive)
 }
 
@@ -62,13 +56,7 @@ fn one_thread_finds_the_lowest_nonce_every_time() {
     for job in 1..4 {
         pool.mine_within(job, easy(), 0..=u64::MAX, 1 << 32, Duration::ZERO);
         let found = events.recv_timeout(LONG).unwrap();
-        assert_eq!(
-            found,
-            PoolEvent::Found {
-                job,
-                nonce: expected
-            }
-        );
+        assert_eq!(found, PoolEvent::Found { job, nonce: expected });
     }
 }
 
@@ -88,10 +76,7 @@ fn job_ends_in_one_event_even_when_every_nonce_is_a_hit() {
 fn exhausted_span_is_reported_once_by_the_last_thread() {
     let (pool, events) = start(3);
     pool.mine_within(5, hopeless(), 0..=50_000, 1_000, Duration::ZERO);
-    assert_eq!(
-        events.recv_timeout(LONG).unwrap(),
-        PoolEvent::Exhausted { job: 5 }
-    );
+    assert_eq!(events.recv_timeout(LONG).unwrap(), PoolEvent::Exhausted { job: 5 });
     drop(pool);
     assert_eq!(events.try_iter().count(), 0);
 }

@@ -94,10 +94,7 @@ mod tests {
             let now = start + Duration::from_millis(ms);
             rate.add(now, 10_000);
             let shown = rate.per_second(now);
-            assert!(
-                (900_000..=1_100_000).contains(&shown),
-                "{shown} after {ms} ms"
-            );
+            assert!((900_000..=1_100_000).contains(&shown), "{shown} after {ms} ms");
         }
     }
 

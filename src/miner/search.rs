@@ -23,12 +23,7 @@ pub enum Outcome {
 /// Searches the range with the fastest kernel of this processor.
 ///
 /// `attempts` grows by the attempts made, once a batch, so that others can show a rate meanwhile.
-pub fn search(
-    work: &Work,
-    nonces: RangeInclusive<u64>,
-    cancel: &AtomicBool,
-    attempts: &AtomicU64,
-) -> Outcome {
+pub fn search(work: &Work, nonces: RangeInclusive<u64>, cancel: &AtomicBool, attempts: &AtomicU64) -> Outcome {
     search_with(Kernel::chosen(), work, nonces, cancel, attempts)
 }
 
@@ -52,15 +47,10 @@ pub fn search_with(
         return Outcome::Exhausted;
     }
     let template = Template::new(work);
-    let ((first_high, first_low), (last_high, last_low)) =
-        (halves(*nonces.start()), halves(*nonces.end()));
+    let ((first_high, first_low), (last_high, last_low)) = (halves(*nonces.start()), halves(*nonces.end()));
     for high in first_high..=last_high {
         let first = if high == first_high { first_low } else { 0 };
-        let last = if high == last_high {
-            last_low
-        } else {
-            u32::MAX
-        };
+        let last = if high == last_high { last_low } else { u32::MAX };
         let scan = Scan {
             kernel,
             prepared: template.prepare(high),
@@ -129,10 +119,7 @@ impl Scan<'_> {
 
 fn halves(nonce: u64) -> (u32, u32) {
     let [a, b, c, d, e, f, g, h] = nonce.to_be_bytes();
-    (
-        u32::from_be_bytes([a, b, c, d]),
-        u32::from_be_bytes([e, f, g, h]),
-    )
+    (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]))
 }
 
 fn join(high: u32, low: u32) -> u64 {

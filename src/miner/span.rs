@@ -40,11 +40,7 @@ impl Span {
     }
 
     /// The ranges of one of `threads` threads: every `threads`-th one.
-    pub(super) fn ranges(
-        &self,
-        thread: usize,
-        threads: usize,
-    ) -> impl Iterator<Item = RangeInclusive<u64>> + use<> {
+    pub(super) fn ranges(&self, thread: usize, threads: usize) -> impl Iterator<Item = RangeInclusive<u64>> + use<> {
         let Self {
             first,
             last,
@@ -83,12 +79,7 @@ mod tests {
     #[test]
     fn ranges_of_all_threads_cover_a_span_without_overlap() {
         for threads in 1..9 {
-            for (first, last, range) in [
-                (0, 99, 10),
-                (5, 5, 3),
-                (7, 103, 8),
-                (u64::MAX - 20, u64::MAX, 7),
-            ] {
+            for (first, last, range) in [(0, 99, 10), (5, 5, 3), (7, 103, 8), (u64::MAX - 20, u64::MAX, 7)] {
                 let mut next = Some(first);
                 for (from, to) in sorted(&Span::part(first..=last, range), threads) {
                     assert_eq!(next, Some(from));
@@ -104,13 +95,7 @@ mod tests {
     fn whole_space_begins_with_the_range_of_the_start_and_goes_round() {
         let start = (u64::from(u32::MAX) << 32) | 17;
         let ranges: Vec<_> = Span::all(start).ranges(0, 1).take(2).collect();
-        assert_eq!(
-            ranges,
-            [
-                u64::from(u32::MAX) << 32..=u64::MAX,
-                0..=u64::from(u32::MAX)
-            ]
-        );
+        assert_eq!(ranges, [u64::from(u32::MAX) << 32..=u64::MAX, 0..=u64::from(u32::MAX)]);
         let second: Vec<_> = Span::all(0).ranges(1, 2).take(2).collect();
         assert_eq!(second, [1 << 32..=(2 << 32) - 1, 3 << 32..=(4 << 32) - 1]);
     }

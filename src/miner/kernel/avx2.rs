@@ -81,28 +81,19 @@ fn rotate<const RIGHT: i32, const LEFT: i32>(x: __m256i) -> __m256i {
 #[target_feature(enable = "avx2")]
 #[inline]
 fn big_0(x: __m256i) -> __m256i {
-    xor(
-        xor(rotate::<2, 30>(x), rotate::<13, 19>(x)),
-        rotate::<22, 10>(x),
-    )
+    xor(xor(rotate::<2, 30>(x), rotate::<13, 19>(x)), rotate::<22, 10>(x))
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
 fn big_1(x: __m256i) -> __m256i {
-    xor(
-        xor(rotate::<6, 26>(x), rotate::<11, 21>(x)),
-        rotate::<25, 7>(x),
-    )
+    xor(xor(rotate::<6, 26>(x), rotate::<11, 21>(x)), rotate::<25, 7>(x))
 }
 
 #[target_feature(enable = "avx2")]
 #[inline]
 fn small_0(x: __m256i) -> __m256i {
-    xor(
-        xor(rotate::<7, 25>(x), rotate::<18, 14>(x)),
-        _mm256_srli_epi32::<3>(x),
-    )
+    xor(xor(rotate::<7, 25>(x), rotate::<18, 14>(x)), _mm256_srli_epi32::<3>(x))
 }
 
 #[target_feature(enable = "avx2")]

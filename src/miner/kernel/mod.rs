@@ -115,9 +115,7 @@ impl Kernel {
 
     /// The kernels of this processor.
     pub fn available() -> impl Iterator<Item = Kernel> {
-        Kernel::ALL
-            .into_iter()
-            .filter(|kernel| kernel.is_available())
+        Kernel::ALL.into_iter().filter(|kernel| kernel.is_available())
     }
 
     /// The kernel of this name, if the processor can run it.
@@ -131,9 +129,7 @@ impl Kernel {
         if kernel.is_available() {
             Ok(kernel)
         } else {
-            Err(KernelError::Unavailable {
-                name: kernel.name(),
-            })
+            Err(KernelError::Unavailable { name: kernel.name() })
         }
     }
 

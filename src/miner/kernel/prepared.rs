@@ -78,10 +78,7 @@ impl Template {
 }
 
 /// The constants of 2^32 attempts: those that share the nonce's high half.
-#[allow(
-    dead_code,
-    reason = "which constants are read depends on the processor"
-)]
+#[allow(dead_code, reason = "which constants are read depends on the processor")]
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     /// State after the first chunk.
@@ -121,11 +118,7 @@ impl Prepared {
         let mut round_sums = [0; 14];
         for (index, sum) in round_sums.iter_mut().enumerate() {
             let round = index + 8;
-            let word = if round < 16 {
-                chunk[round]
-            } else {
-                words[round - 16]
-            };
+            let word = if round < 16 { chunk[round] } else { words[round - 16] };
             let h = constant_h.get(index).copied().unwrap_or(0);
             *sum = K[round].wrapping_add(word).wrapping_add(h);
         }
@@ -162,12 +155,7 @@ impl Prepared {
     /// The rule itself: is the whole digest of this attempt below the limit?
     pub(crate) fn meets(&self, low: u32) -> bool {
         let mut digest = [0; 32];
-        for (bytes, word) in digest
-            .as_chunks_mut::<4>()
-            .0
-            .iter_mut()
-            .zip(self.digest_words(low))
-        {
+        for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(self.digest_words(low)) {
             *bytes = word.to_be_bytes();
         }
         digest < self.limit

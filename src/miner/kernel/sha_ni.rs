@@ -18,9 +18,7 @@ const STREAMS: u32 = 4;
 
 /// Can this processor run it?
 pub(super) fn is_available() -> bool {
-    is_x86_feature_detected!("sha")
-        && is_x86_feature_detected!("sse4.1")
-        && is_x86_feature_detected!("ssse3")
+    is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3")
 }
 
 /// See [`super::Kernel::scan`].
