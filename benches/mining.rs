@@ -20,10 +20,7 @@ fn main() {
     let (turns, turn) = if quick { (3, 30) } else { (15, 200) };
     one_core(turns, Duration::from_millis(turn));
     let seconds = if quick { 1 } else { 10 };
-    for threads in [
-        1,
-        std::thread::available_parallelism().map_or(1, usize::from),
-    ] {
+    for threads in [1, std::thread::available_parallelism().map_or(1, usize::from)] {
         pool(threads, seconds);
     }
     lateness("idle", 1000);
@@ -59,10 +56,7 @@ fn lateness(name: &str, turns: usize) {
 /// From a new job to its answer, where the first attempt is a hit and another job is under way.
 fn replacement() {
     let (send, found) = channel();
-    let pool = Pool::start(
-        cores(),
-        Box::new(move |event| send.send(event).unwrap_or_default()),
-    );
+    let pool = Pool::start(cores(), Box::new(move |event| send.send(event).unwrap_or_default()));
     let turn = |job: u64| {
         pool.mine(2 * job, hopeless(), Duration::ZERO);
         std::thread::sleep(Duration::from_millis(2));
@@ -84,12 +78,7 @@ fn replacement() {
 fn print_quantiles(name: &str, mut times: Vec<Duration>) {
     times.sort_unstable();
     let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros();
-    println!(
-        "{name}: median {} us, 99 % {} us, worst {} us",
-        at(50),
-        at(99),
-        at(100)
-    );
+    println!("{name}: median {} us, 99 % {} us, worst {} us", at(50), at(99), at(100));
 }
 
 fn one_core(turns: usize, turn: Duration) {
@@ -98,15 +87,9 @@ fn one_core(turns: usize, turn: Duration) {
         ("sha2, whole header", Box::new(whole_header)),
     ];
     contenders.extend(Kernel::available().map(contender));
-    let rates = compare(&contenders, turns, turn, &|| cpu_time(THREAD));
-    println!(
-        "one core, processor time, median of {turns} turns of {} ms",
-        turn.as_millis()
-    );
-    println!(
-        "{:<20} {:>10} {:>14} {:>12}",
-        "", "M/s", "x whole header", "x midstate"
-    );
+    let rates = compare(&contenders, turns, turn);
+    println!("one core, median of {turns} turns of {} ms", turn.as_millis());
+    println!("{:<20} {:>10} {:>14} {:>12}", "", "M/s", "x whole header", "x midstate");
     for ((name, _), rate) in contenders.iter().zip(&rates) {
         let name = if *name == "portable" {
             "portable (midstate)"
@@ -126,28 +109,17 @@ fn one_core(turns: usize, turn: Duration) {
 /// The pool on a fixed number of nonces that no hash meets.
 fn pool(threads: usize, seconds: u64) {
     let (send, done) = channel();
-    let pool = Pool::start(
-        threads,
-        Box::new(move |event| send.send(event).expect("main waits")),
-    );
-    let rate = compare(
-        &[contender(Kernel::chosen())],
-        3,
-        Duration::from_millis(50),
-        &|| cpu_time(THREAD),
-    )[0];
+    let pool = Pool::start(threads, Box::new(move |event| send.send(event).expect("main waits")));
+    let rate = compare(&[contender(Kernel::chosen())], 3, Duration::from_millis(50))[0];
     let count = rate * seconds * u64::try_from(threads).expect("a small number");
-    let (begun, cpu) = (Instant::now(), cpu_time(PROCESS).as_secs_f64());
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
     let work = Work {
         header: [0; 96],
         limit: [0; 32],
     };
     pool.mine_within(0, work, 0..=count - 1, rate / 20, Duration::ZERO);
     done.recv().expect("the job ends");
-    let (wall, cpu) = (
-        begun.elapsed().as_secs_f64(),
-        cpu_time(PROCESS).as_secs_f64() - cpu,
-    );
+    let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let attempts = float(count) / 1e6;
     println!(
         "{threads} threads: {:.1} M/s by the wall, {:.1} M per processor second (wall {wall:.2} s, processor {cpu:.2} s)",
@@ -172,27 +144,19 @@ fn hex_text(count: u64) {
     }
 }
 
+/// Processor time of this process so far.
 #[cfg(unix)]
-use rustix::time::ClockId::{ProcessCPUTime as PROCESS, ThreadCPUTime as THREAD};
-
-/// Processor time so far: on a shared machine the time on the wall tells more about the others.
-#[cfg(unix)]
-fn cpu_time(clock: rustix::time::ClockId) -> Duration {
-    let time = rustix::time::clock_gettime(clock);
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     let nanoseconds = u32::try_from(time.tv_nsec).expect("below a thousand million");
-    Duration::new(u64::try_from(time.tv_sec).expect("positive"), nanoseconds)
+    let seconds = u64::try_from(time.tv_sec).expect("positive");
+    Duration::new(seconds, nanoseconds).as_secs_f64()
 }
 
+/// Where we cannot ask, the column shows that.
 #[cfg(not(unix))]
-const PROCESS: () = ();
-#[cfg(not(unix))]
-const THREAD: () = ();
-
-/// The time on the wall, where we have nothing better.
-#[cfg(not(unix))]
-fn cpu_time((): ()) -> Duration {
-    static BEGUN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    BEGUN.get_or_init(Instant::now).elapsed()
+fn cpu_seconds() -> f64 {
+    f64::NAN
 }
 
 /// For display; counts here stay far below 2^53.

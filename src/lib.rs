@@ -1,4 +1,16 @@
-//! lanchain: a blockchain node for the local network.
+//! lanchain: a blockchain node for the local network. A pure core and a thin shell.
+//!
+//! ```text
+//! types <- chain <- wire <- engine      pure: told facts, gives orders; no clock, socket, disk or entropy
+//!   store    the chain on disk          shell: each knows the core's words, none knows another;
+//!   miner    the search for nonces             they meet in `node`
+//!   net      peers over libp2p
+//!   console  commands in, answers out
+//!   node     the threads and what goes between them; `cli` says how to start one
+//! ```
+//!
+//! Promises: imports point to the left and down (`tests/tidy.rs` holds that).
+//! Spec: `DESIGN.md`.
 
 pub mod chain;
 pub mod cli;

@@ -25,9 +25,6 @@ const FLOOR_ATTEMPTS: u64 = 1 << 16;
 /// A named way to make attempts: told how many, it makes that many.
 pub type Contender<'a> = (&'a str, Box<dyn Fn(u64) + 'a>);
 
-/// A clock that only moves on.
-pub type Clock<'a> = &'a dyn Fn() -> Duration;
-
 /// Prints the rate of each kernel of this processor, which one is used, and the rate of all cores.
 pub fn run(out: &mut impl io::Write) -> io::Result<()> {
     report(out, TURNS, TURN)
@@ -37,20 +34,11 @@ fn report(out: &mut impl io::Write, turns: usize, turn: Duration) -> io::Result<
     writeln!(out, "Mining on one core, million attempts a second:")?;
     let kernels: Vec<_> = Kernel::available().collect();
     let contenders: Vec<Contender<'_>> = kernels.iter().map(|&kernel| contender(kernel)).collect();
-    let begun = Instant::now();
-    let rates = compare(&contenders, turns, turn, &|| begun.elapsed());
+    let rates = compare(&contenders, turns, turn);
     let portable = rates.first().copied().unwrap_or(1).max(1);
     for (kernel, rate) in kernels.iter().zip(&rates) {
-        let used = if *kernel == Kernel::chosen() {
-            "  <- used"
-        } else {
-            ""
-        };
-        let (name, shown, ratio) = (
-            kernel.name(),
-            hundredths(*rate, 1_000_000),
-            hundredths(*rate, portable),
-        );
+        let used = if *kernel == Kernel::chosen() { "  <- used" } else { "" };
+        let (name, shown, ratio) = (kernel.name(), hundredths(*rate, 1_000_000), hundredths(*rate, portable));
         writeln!(out, "  {name:<12} {shown:>8}   {ratio:>6} x portable{used}")?;
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -72,45 +60,28 @@ fn report(out: &mut impl io::Write, turns: usize, turn: Duration) -> io::Result<
 pub fn contender(kernel: Kernel) -> Contender<'static> {
     let attempt = move |count: u64| {
         let (cancel, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
-        search_with(
-            kernel,
-            &hopeless(),
-            0..=count.max(1) - 1,
-            &cancel,
-            &attempts,
-        );
+        search_with(kernel, &hopeless(), 0..=count.max(1) - 1, &cancel, &attempts);
     };
     (kernel.name(), Box::new(attempt))
 }
 
 /// Attempts a second of each contender: the median of `turns`, taken in turn.
-///
-/// The clock decides what a second is: on the wall for users, of the thread's own processor time where
-/// a busy machine shall not matter.
-pub fn compare(
-    contenders: &[Contender<'_>],
-    turns: usize,
-    turn: Duration,
-    clock: Clock<'_>,
-) -> Vec<u64> {
-    let counts: Vec<_> = contenders
-        .iter()
-        .map(|(_, attempt)| calibrate(attempt, turn, clock))
-        .collect();
+pub fn compare(contenders: &[Contender<'_>], turns: usize, turn: Duration) -> Vec<u64> {
+    let counts: Vec<_> = contenders.iter().map(|(_, attempt)| calibrate(attempt, turn)).collect();
     let mut rates = vec![Vec::with_capacity(turns); contenders.len()];
     for _ in 0..turns {
         for (((_, attempt), &count), rates) in contenders.iter().zip(&counts).zip(&mut rates) {
-            rates.push(per_second(count, time_of(clock, || attempt(count))));
+            rates.push(per_second(count, time_of(|| attempt(count))));
         }
     }
     rates.iter_mut().map(|rates| median(rates)).collect()
 }
 
 /// How many attempts take about one turn.
-fn calibrate(attempt: &dyn Fn(u64), turn: Duration, clock: Clock<'_>) -> u64 {
+fn calibrate(attempt: &dyn Fn(u64), turn: Duration) -> u64 {
     let mut count = 1024;
     loop {
-        let time = time_of(clock, || attempt(count));
+        let time = time_of(|| attempt(count));
         if time * 10 >= turn || count >= 1 << 40 {
             return turn_share(count, time, turn);
         }
@@ -126,16 +97,12 @@ fn turn_share(count: u64, time: Duration, turn: Duration) -> u64 {
 /// The rate of a whole pool, over about five turns by the clock on the wall.
 fn pool_rate(threads: usize, rates: &[u64], turn: Duration) -> u64 {
     let (send, done) = channel();
-    let pool = Pool::start(
-        threads,
-        Box::new(move |event| send.send(event).unwrap_or_default()),
-    );
+    let pool = Pool::start(threads, Box::new(move |event| send.send(event).unwrap_or_default()));
     let best = rates.iter().max().copied().unwrap_or(0);
     // Ten ranges a thread, so that the last ones end at about the same time.
     let share = turn_share(best / 2, Duration::from_secs(1), turn).max(1000);
     let count = share * 10 * u64::try_from(threads).unwrap_or(1);
-    let begun = Instant::now();
-    let time = time_of(&|| begun.elapsed(), || {
+    let time = time_of(|| {
         pool.mine_within(0, hopeless(), 0..=count - 1, share, Duration::ZERO);
         // The threads hold the sender, so an answer comes.
         done.recv().ok();
@@ -150,10 +117,10 @@ fn hopeless() -> Work {
     }
 }
 
-fn time_of(clock: Clock<'_>, work: impl FnOnce()) -> Duration {
-    let begun = clock();
+fn time_of(work: impl FnOnce()) -> Duration {
+    let begun = Instant::now();
     work();
-    clock().saturating_sub(begun)
+    begun.elapsed()
 }
 
 fn per_second(count: u64, time: Duration) -> u64 {

@@ -95,7 +95,7 @@ impl Node {
 
     /// Starts what the command says and waits for its first line, `started`.
     pub(crate) fn spawn(command: Command) -> Self {
-        let mut node = Self::launch(command);
+        let node = Self::launch(command);
         node.wait_event("started", |_| true);
         node
     }

@@ -154,13 +154,7 @@ fn ends_of_the_nonce_space_and_of_a_high_half_are_searched_and_not_passed() {
         }
     }
     for first in [0, half] {
-        assert_all_agree(
-            &Work {
-                header,
-                limit: [8; 32],
-            },
-            first..=first + 40,
-        );
+        assert_all_agree(&Work { header, limit: [8; 32] }, first..=first + 40);
     }
 }
 
@@ -218,10 +212,7 @@ fn candidate_that_misses_by_its_later_words_does_not_end_the_search() {
 #[test]
 fn attempts_are_counted_up_to_the_nonce_found() {
     let header = Seeded(9).header();
-    let work = Work {
-        header,
-        limit: [1; 32],
-    };
+    let work = Work { header, limit: [1; 32] };
     for kernel in Kernel::available() {
         let (Outcome::Found(nonce), attempts) = run(kernel, &work, 10..=100_000) else {
             panic!("one in 256 meets it")
@@ -239,11 +230,7 @@ fn raised_flag_ends_a_search_before_the_next_batch() {
     for kernel in Kernel::available() {
         let (cancel, attempts) = (AtomicBool::new(true), AtomicU64::new(0));
         let outcome = search_with(kernel, &work, 0..=u64::MAX, &cancel, &attempts);
-        assert_eq!(
-            (outcome, attempts.into_inner()),
-            (Outcome::Cancelled, 0),
-            "{kernel:?}"
-        );
+        assert_eq!((outcome, attempts.into_inner()), (Outcome::Cancelled, 0), "{kernel:?}");
     }
 }
 
@@ -257,8 +244,7 @@ fn flag_raised_during_a_search_ends_it() {
     for kernel in Kernel::available() {
         let (cancel, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
         std::thread::scope(|scope| {
-            let search =
-                scope.spawn(|| search_with(kernel, &work, 0..=u64::MAX, &cancel, &attempts));
+            let search = scope.spawn(|| search_with(kernel, &work, 0..=u64::MAX, &cancel, &attempts));
             while attempts.load(Ordering::Relaxed) == 0 {
                 std::thread::yield_now();
             }
@@ -287,19 +273,13 @@ fn kernel_is_found_by_its_name_or_refused_with_the_names_that_work() {
         let expected = if kernel.is_available() {
             Ok(kernel)
         } else {
-            Err(KernelError::Unavailable {
-                name: kernel.name(),
-            })
+            Err(KernelError::Unavailable { name: kernel.name() })
         };
         assert_eq!(Kernel::by_name(kernel.name()), expected);
     }
     let error = Kernel::by_name("gpu").unwrap_err();
     assert_eq!(error.to_string(), "unknown mining kernel gpu");
-    assert!(
-        error
-            .hint()
-            .starts_with("LANCHAIN_KERNEL may be one of: portable")
-    );
+    assert!(error.hint().starts_with("LANCHAIN_KERNEL may be one of: portable"));
 }
 
 proptest! {
