@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Promises: imports point to the left and down (`tests/tidy.rs` holds that).
-//! Spec: `DESIGN.md`.
+//! Spec: `proto-notes/README.md`.
 
 pub mod chain;
 pub mod cli;
