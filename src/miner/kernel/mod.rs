@@ -1,6 +1,6 @@
 //! Kernels: one batch of attempts, as fast as this processor can.
 //!
-//! Promises: [`Kernel::scan`] finds the lowest candidate, the same one with every kernel; a kernel that
+//! Promises: `Kernel::scan` finds the lowest candidate, the same one with every kernel; a kernel that
 //! the processor cannot run is never called. `unsafe` exists only in this folder.
 //! Elsewhere: batches and cancellation (`miner::search`), who else is faster and by how much
 //! (`proto-notes/decisions/mining-kernel.md`).

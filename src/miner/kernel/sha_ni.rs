@@ -35,7 +35,8 @@ fn scan_streams(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     loop {
         let words = constants.attempts(low);
         let behind = last - low;
-        if words.into_iter().any(|word| word <= prepared.limit_top) {
+        let [one, two, three, four] = words;
+        if one.min(two).min(three).min(four) <= prepared.limit_top {
             // Streams beyond the end of the range do not count, even if they went round the space.
             let mut lanes = (0..=behind).zip(words);
             if let Some((lane, _)) = lanes.find(|&(_, word)| word <= prepared.limit_top) {
