@@ -10,7 +10,7 @@
 //! Promises: every channel is bounded; nobody waits for the console; what is acknowledged is on disk; the exit status
 //! says how it went.
 //! Elsewhere: decisions (`engine`), the command line (`cli`).
-//! Spec: `DESIGN.md`, sections 4 and 5.
+//! Spec: `proto-notes/events.md`.
 
 pub mod clock;
 pub mod engine_thread;
@@ -250,7 +250,9 @@ fn start_net(
             mdns: args.discovery,
         };
         let facts = Arc::clone(inbox);
-        let handle = crate::net::start(&config, queue, Box::new(move |fact| facts.push_net(fact)))?;
+        #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
+        let sink: crate::net::FactSink = Box::new(move |fact| facts.push_net(fact));
+        let handle = crate::net::start(&config, queue, sink)?;
         Ok((handle, orders))
     };
     let last = folder.last_port().filter(|_| args.port == 0 && args.listen.is_empty());

@@ -1,7 +1,7 @@
 //! Mining: what block is searched for, when the search changes, and what becomes of a find.
 //!
 //! Promises: the search is always on the active tip; a find that no longer fits the tip is dropped; a node never mines
-//! two blocks on one parent. Mining policy: DESIGN section 2.
+//! two blocks on one parent. Spec: `proto-notes/consensus.md`, "Mining policy".
 //! Elsewhere: the search itself (`miner`). Spec: `proto-notes/mining.md`.
 
 use core::time::Duration;

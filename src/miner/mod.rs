@@ -5,7 +5,7 @@
 //! nothing.
 //! Elsewhere: what to mine and what to do with a nonce (`engine`), the target of a block
 //! (`types::target`).
-//! Spec: `DESIGN.md`, "The rules"; measured choices in `proto-notes/decisions/mining-kernel.md`.
+//! Spec: `proto-notes/encoding.md`, "Header"; measured choices in `proto-notes/decisions/mining-kernel.md`.
 //!
 //! ```text
 //! pool     threads, jobs, hash rate        one job at a time, each thread takes every nth range

@@ -15,6 +15,7 @@ pub const NET_LANE_MAX: usize = 1_024;
 
 /// What the engine thread takes next.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one at a time, moved once")]
 pub enum Taken {
     /// A fact or a command.
     Input(Input),
@@ -78,6 +79,7 @@ impl Inbox {
     ///
     /// # Errors
     /// Hands the fact back when the lane is full.
+    #[expect(clippy::result_large_err, reason = "a refused fact goes back to its sender")]
     pub fn push_net(&self, fact: NetFact) -> Result<(), NetFact> {
         let mut lanes = self.lanes();
         if lanes.net.len() >= NET_LANE_MAX {

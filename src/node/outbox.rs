@@ -24,6 +24,7 @@ pub enum Action {
 }
 
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most entries are orders; barriers are few")]
 enum Held {
     /// All behind it waits for this batch.
     Barrier(u64),

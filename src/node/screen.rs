@@ -3,7 +3,7 @@
 //! Promises: answers go to standard output in every mode; with `--json` nothing else does; the log, events in words and
 //! the errors of people go to standard error; nobody waits for a slow reader but the session.
 //! Elsewhere: queues and their limits (`console::output`), words (`console::render`).
-//! Spec: `DESIGN.md`, section 5.
+//! Spec: `proto-notes/events.md`.
 
 use std::io::IsTerminal;
 use std::sync::mpsc::Sender;

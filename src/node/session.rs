@@ -3,7 +3,7 @@
 //! Promises: each command has exactly one reply, in order; the next line is taken when the reply before it is written;
 //! a stop during a command ends that command first; the first failure decides the status.
 //! Elsewhere: what lines mean and how answers look (`console`), what commands do (`engine`).
-//! Spec: `DESIGN.md`, section 5.
+//! Spec: `proto-notes/events.md`.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};

@@ -1,6 +1,6 @@
 //! The console contract over pipes: exit statuses, order and number of replies, how lines are read.
 //!
-//! Spec: `DESIGN.md`, section 5.
+//! Spec: `proto-notes/events.md`.
 
 use serde_json::Value;
 
