@@ -6,8 +6,6 @@
 pub mod block;
 mod branch;
 mod codes;
-#[cfg(test)]
-mod form_tests;
 pub mod header;
 pub mod ledger;
 pub mod memory_store;
@@ -21,8 +19,6 @@ pub mod state;
 pub mod store;
 pub mod transaction;
 pub mod tree;
-#[cfg(test)]
-mod vectors;
 
 pub use block::{Block, BlockError};
 pub use header::{Header, HeaderError};

@@ -1,3 +1,5 @@
+//! What people read, to the letter.
+
 use proptest::prelude::*;
 
 use super::*;

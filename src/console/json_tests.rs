@@ -1,3 +1,5 @@
+//! JSON lines, to the letter.
+
 use super::*;
 use crate::chain::merkle::{ProofStep, Side};
 use crate::engine::event::{Direction, FoundBy, Source};
@@ -350,8 +352,8 @@ fn node_events_are_exact() {
 }
 
 #[test]
-fn chain_events_are_exact() {
-    let (one, two, txid, work) = (hex(1), hex(2), hex(0xaa), hex(0));
+fn transaction_events_are_exact() {
+    let txid = hex(0xaa);
     let peer = SecretKey::from_seed([7; 32]).public().peer_id();
     let accepted = Event::TransactionAccepted {
         txid: Txid::new([0xaa; 32]),
@@ -376,6 +378,11 @@ fn chain_events_are_exact() {
         r#"transaction_rejected","time_ms":5,"txid":null,"code":"malformed","message":"m","source":"{peer}"}}"#
     );
     assert_eq!(fields(&rejected), expected);
+}
+
+#[test]
+fn chain_events_are_exact() {
+    let (one, two, txid, work) = (hex(1), hex(2), hex(0xaa), hex(0));
     let mined = Event::Mined {
         hash: hash(1),
         height: Height::new(3),

@@ -1,3 +1,5 @@
+//! What is dropped, what never is, and in which order.
+
 use std::sync::mpsc;
 
 use super::*;

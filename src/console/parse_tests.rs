@@ -1,3 +1,5 @@
+//! Lines that are commands, and the code of each that is none.
+
 use super::*;
 use crate::types::SecretKey;
 
@@ -117,139 +119,141 @@ fn an_address_may_name_its_peer() {
     assert_eq!((address.as_str(), peer), ("/ip4/10.0.0.1/tcp/4001", Some(id)));
 }
 
+/// Lines and the code that refuses them.
+const MISTAKES: &[(&str, &[&str])] = &[
+    (
+        "unknown_command",
+        &["minee", "help nonsense", "\u{1b}[2J", "tx;", "exit now"],
+    ),
+    (
+        "missing_values",
+        &["tx", "tx alice bob", "claim", "block", "transaction", "dial", "net"],
+    ),
+    (
+        "missing_values",
+        &["wait", "wait peers", "wait height", "wait confirmed"],
+    ),
+    (
+        "too_many_values",
+        &[
+            "tx a b 1 2",
+            "mine 1 2",
+            "mine on off",
+            "chain 1 2",
+            "status now",
+            "quit 1",
+            "peers all",
+        ],
+    ),
+    (
+        "too_many_values",
+        &[
+            "wait synced 1 2",
+            "wait peers 1 2 3",
+            "help tx mine",
+            "balance a b",
+            "net on on",
+        ],
+    ),
+    (
+        "bad_amount",
+        &[
+            "tx a b 0",
+            "tx a b -5",
+            "tx a b +5",
+            "tx a b 1.0",
+            "tx a b 1e3",
+            "tx a b 05",
+            "tx a b x",
+        ],
+    ),
+    (
+        "bad_amount",
+        &[
+            "tx a b 9007199254740992",
+            "tx a b 99999999999999999999999",
+            "tx a b 0x10",
+            "tx a b ١",
+        ],
+    ),
+    (
+        "bad_name",
+        &[
+            "tx 0 bob 1",
+            "tx alice 0 1",
+            "claim me",
+            "claim coinbase",
+            "balance Coinbase",
+            "claim 1a",
+        ],
+    ),
+    (
+        "bad_name",
+        &[
+            "claim ä",
+            "claim a.b",
+            "claim aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+            "tx \"alice\" bob 1",
+        ],
+    ),
+    (
+        "bad_argument",
+        &[
+            "mine 0",
+            "mine 10001",
+            "mine -1",
+            "mine 01",
+            "mine yes",
+            "chain 0",
+            "chain 1001",
+            "tree 0",
+        ],
+    ),
+    (
+        "bad_argument",
+        &[
+            "block -1",
+            "block 00",
+            "block 99999999999999999999",
+            "block abc",
+            "block xyz1",
+        ],
+    ),
+    (
+        "bad_argument",
+        &[
+            "transaction abcd",
+            "net maybe",
+            "wait forever",
+            "wait peers x",
+            "wait peers 4294967296",
+        ],
+    ),
+    (
+        "bad_argument",
+        &[
+            "wait synced 86401",
+            "wait synced -1",
+            "wait height 1.5",
+            "wait confirmed me",
+        ],
+    ),
+    (
+        "bad_address",
+        &[
+            "dial nowhere",
+            "dial /ip4/10.0.0.1/tcp/0",
+            "dial 10.0.0.1",
+            "dial /ip4/1.2.3.4/udp/5",
+        ],
+    ),
+];
+
 #[test]
 fn each_mistake_has_its_code() {
-    let cases = [
-        (
-            "unknown_command",
-            &["minee", "help nonsense", "\u{1b}[2J", "tx;", "exit now"][..],
-        ),
-        (
-            "missing_values",
-            &["tx", "tx alice bob", "claim", "block", "transaction", "dial", "net"],
-        ),
-        (
-            "missing_values",
-            &["wait", "wait peers", "wait height", "wait confirmed"],
-        ),
-        (
-            "too_many_values",
-            &[
-                "tx a b 1 2",
-                "mine 1 2",
-                "mine on off",
-                "chain 1 2",
-                "status now",
-                "quit 1",
-                "peers all",
-            ],
-        ),
-        (
-            "too_many_values",
-            &[
-                "wait synced 1 2",
-                "wait peers 1 2 3",
-                "help tx mine",
-                "balance a b",
-                "net on on",
-            ],
-        ),
-        (
-            "bad_amount",
-            &[
-                "tx a b 0",
-                "tx a b -5",
-                "tx a b +5",
-                "tx a b 1.0",
-                "tx a b 1e3",
-                "tx a b 05",
-                "tx a b x",
-            ],
-        ),
-        (
-            "bad_amount",
-            &[
-                "tx a b 9007199254740992",
-                "tx a b 99999999999999999999999",
-                "tx a b 0x10",
-                "tx a b ١",
-            ],
-        ),
-        (
-            "bad_name",
-            &[
-                "tx 0 bob 1",
-                "tx alice 0 1",
-                "claim me",
-                "claim coinbase",
-                "balance Coinbase",
-                "claim 1a",
-            ],
-        ),
-        (
-            "bad_name",
-            &[
-                "claim ä",
-                "claim a.b",
-                "claim aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
-                "tx \"alice\" bob 1",
-            ],
-        ),
-        (
-            "bad_argument",
-            &[
-                "mine 0",
-                "mine 10001",
-                "mine -1",
-                "mine 01",
-                "mine yes",
-                "chain 0",
-                "chain 1001",
-                "tree 0",
-            ],
-        ),
-        (
-            "bad_argument",
-            &[
-                "block -1",
-                "block 00",
-                "block 99999999999999999999",
-                "block abc",
-                "block xyz1",
-            ],
-        ),
-        (
-            "bad_argument",
-            &[
-                "transaction abcd",
-                "net maybe",
-                "wait forever",
-                "wait peers x",
-                "wait peers 4294967296",
-            ],
-        ),
-        (
-            "bad_argument",
-            &[
-                "wait synced 86401",
-                "wait synced -1",
-                "wait height 1.5",
-                "wait confirmed me",
-            ],
-        ),
-        (
-            "bad_address",
-            &[
-                "dial nowhere",
-                "dial /ip4/10.0.0.1/tcp/0",
-                "dial 10.0.0.1",
-                "dial /ip4/1.2.3.4/udp/5",
-            ],
-        ),
-    ];
-    for (expected, lines) in cases {
-        for line in lines {
-            assert_eq!(code(line), expected, "{line}");
+    for (expected, lines) in MISTAKES {
+        for line in *lines {
+            assert_eq!(code(line), *expected, "{line}");
         }
     }
 }

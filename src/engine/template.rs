@@ -1,8 +1,8 @@
 //! Mining: what block is searched for, when the search changes, and what becomes of a find.
 //!
 //! Promises: the search is always on the active tip; a find that no longer fits the tip is dropped; a node never mines
-//! two blocks on one parent. Spec: `proto-notes/consensus.md`, "Mining policy".
-//! Elsewhere: the search itself (`miner`). Spec: `proto-notes/mining.md`.
+//! two blocks on one parent.
+//! Elsewhere: the search itself (`miner`). Spec: `proto-notes/consensus.md`, "Mining policy".
 
 use core::time::Duration;
 use std::collections::VecDeque;

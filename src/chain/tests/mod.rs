@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end where it cannot go on")]
 
+mod forms;
 mod kit;
+mod vectors;
 
 mod branch;
 mod ledger;

@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::params::TRANSACTION_MAX_BYTES;
-use super::{Block, BlockError, Header, HeaderError, NetworkParams, Reward, Transaction, TransactionError, merkle};
+use crate::chain::params::TRANSACTION_MAX_BYTES;
+use crate::chain::{
+    Block, BlockError, Header, HeaderError, NetworkParams, Reward, Transaction, TransactionError, merkle,
+};
 use crate::types::layout::LayoutError;
 use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, SecretKey, Time};
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use super::{Block, Header, NetworkParams, Reward, Transaction, merkle};
+use crate::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
 use crate::types::{Account, AccountName, Amount, Bits, Height, PublicKey, SecretKey, Signature, Time, Txid};
 
 fn key(byte: u8) -> SecretKey {
