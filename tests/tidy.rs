@@ -227,7 +227,7 @@ fn functions_fit_a_screen() {
             let ends = |line: &&str| {
                 **line == closing || (line.ends_with(';') && line.len() - line.trim_start().len() == indent)
             };
-            let Some(length) = lines[start..].iter().position(|line| ends(line)) else {
+            let Some(length) = lines[start..].iter().position(ends) else {
                 continue;
             };
             if length >= FUNCTION_MAX_LINES {
