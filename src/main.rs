@@ -23,11 +23,11 @@ fn main() -> ExitCode {
             return ExitCode::from(STATUS_FAILED);
         }
     };
-    let log = screen.log();
+    let log = screen.clone();
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(format!("{QUIETER},{}", args.log)))
         .with_ansi(screen.is_coloured())
-        .with_writer(move || log.clone())
+        .with_writer(move || log.log())
         .init();
     ExitCode::from(node::run(&args, &screen, messages))
 }

@@ -34,13 +34,14 @@ use multiaddr::Multiaddr;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use crate::chain::{Batch, StoreError};
+use crate::chain::{Batch, ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
+use crate::console::complete::NAMES_MAX;
 use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
-use crate::types::{Address, PeerId};
+use crate::types::{Account, Address, PeerId};
 use clock::Clock;
 use engine_thread::{Delivery, Wiring};
 use housekeeper::{Neighbourhood, Notices};
@@ -127,6 +128,13 @@ impl Node {
     fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
         let folder = Arc::new(Folder::open(folder_choice(args), &args.network).map_err(StartError::Folder)?);
         let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
+        if screen.is_prompt() {
+            let (_, accounts) = store.accounts(NAMES_MAX).map_err(StartError::Store)?;
+            screen.know(accounts.into_iter().filter_map(|(account, _)| match account {
+                Account::Name(name) => Some(name.to_string()),
+                Account::Key(_) => None,
+            }));
+        }
         let clock = Clock::start();
         let config = engine_config(args, &folder)?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
@@ -141,7 +149,7 @@ impl Node {
         runtime.spawn(signals::listen(
             to_session.clone(),
             Arc::clone(&leaving),
-            screen.is_prompt(),
+            screen.clone(),
         ));
         let notices = Arc::new(Notices::default());
         let place = Place {

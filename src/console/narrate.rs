@@ -29,7 +29,10 @@ impl Narrator {
     /// One line for the log; none for an event that only programs need.
     pub fn tell(&mut self, event: &Event) -> Option<String> {
         let told = match event {
-            Event::Started(status) => banner(status),
+            Event::Started(status) => format!(
+                "{}\n  try: tx alice bob 5    mine    balance bob    (all commands: help)",
+                banner(status)
+            ),
             Event::PeerFound { .. }
             | Event::PeerConnected { .. }
             | Event::PeerDisconnected { .. }

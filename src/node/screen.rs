@@ -5,19 +5,28 @@
 //! Elsewhere: queues and their limits (`console::output`), words (`console::render`).
 //! Spec: `proto-notes/events.md`.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::clock::wall;
 use super::session::Message;
 use crate::cli::{Args, Color};
+use crate::console::complete::{NAMES_MAX, Names};
 use crate::console::help;
 use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
+use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply};
-use crate::engine::reply::Status;
 use crate::engine::{CommandError, Event, Reply};
+use crate::types::Account;
+
+/// What stands before the line that is typed.
+const PROMPT: &str = "> ";
+/// How long the first words take to reach the terminal at most before the prompt has it.
+const FIRST_WORDS_MAX: Duration = Duration::from_millis(500);
 
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +49,11 @@ pub struct Screen {
     /// The log, events in words, errors. At a prompt the same as `out`, so that order is kept.
     log: Sink,
     narrator: Arc<Mutex<Narrator>>,
+    /// Once it has the terminal, all goes through it.
+    prompt: Arc<RwLock<Option<Prompt>>>,
+    /// Names seen so far, and as the prompt completes them.
+    seen: Arc<Mutex<BTreeSet<String>>>,
+    names: Names,
 }
 
 impl Screen {
@@ -48,8 +62,7 @@ impl Screen {
     /// # Errors
     /// When the system gives no thread.
     pub fn open(args: &Args, messages: Sender<Message>) -> std::io::Result<Self> {
-        let terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-        let reader = match (args.json, terminal && args.exec.is_none()) {
+        let reader = match (args.json, prompt::is_terminal() && args.exec.is_none()) {
             (true, _) => Reader::Program,
             (false, true) => Reader::Prompt,
             (false, false) => Reader::Pipes,
@@ -78,7 +91,95 @@ impl Screen {
             out,
             log,
             narrator: Arc::default(),
+            prompt: Arc::default(),
+            seen: Arc::default(),
+            names: Names::default(),
         })
+    }
+
+    /// Gives the terminal to a prompt; false if there can be none.
+    pub fn start_prompt(&self, history: PathBuf, deliver: impl FnMut(PromptFact) -> bool + Send + 'static) -> bool {
+        // What was said before stands above the first prompt.
+        let _ = self.out.flush(FIRST_WORDS_MAX);
+        let config = PromptConfig {
+            text: PROMPT.to_owned(),
+            history: Some(history),
+            names: self.names.clone(),
+            color: self.coloured,
+        };
+        match Prompt::start(config, deliver) {
+            Ok(prompt) => {
+                *self.prompt.write().unwrap_or_else(PoisonError::into_inner) = Some(prompt);
+                true
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no prompt; lines are read as they are");
+                false
+            }
+        }
+    }
+
+    fn with_prompt<T>(&self, ask: impl FnOnce(&Prompt) -> T) -> Option<T> {
+        let prompt = self.prompt.read().unwrap_or_else(PoisonError::into_inner);
+        prompt.as_ref().map(ask)
+    }
+
+    /// What a SIGINT means: with a prompt it cancels what runs.
+    #[must_use]
+    pub fn interrupt(&self) -> Message {
+        match self.with_prompt(Prompt::interrupt) {
+            Some(PromptFact::Cancel) => Message::Cancel,
+            Some(_) => Message::Stop,
+            None => Message::Interrupt,
+        }
+    }
+
+    /// Gives the terminal back, before the process ends at once.
+    pub fn restore(&self) {
+        if let Some(terminal) = self.with_prompt(Prompt::terminal) {
+            terminal.restore();
+        }
+    }
+
+    /// Adds names that can be completed.
+    pub fn know(&self, names: impl IntoIterator<Item = String>) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = seen.len();
+        for name in names {
+            if seen.len() < NAMES_MAX {
+                seen.insert(name);
+            }
+        }
+        if seen.len() > before {
+            self.names.set(seen.iter().cloned());
+        }
+    }
+
+    fn know_from(&self, event: &Event) {
+        match event {
+            Event::Started(status) => self.know(status.name.iter().map(ToString::to_string)),
+            Event::PeerConnected { name, .. } => self.know(name.iter().map(ToString::to_string)),
+            Event::TransactionAccepted {
+                to: Some(Account::Name(name)),
+                ..
+            } => self.know([name.to_string()]),
+            _ => {}
+        }
+    }
+
+    fn out(&self) -> Sink {
+        let sink = self.with_prompt(|prompt| prompt.sink().clone());
+        sink.unwrap_or_else(|| self.out.clone())
+    }
+
+    fn log_sink(&self) -> Sink {
+        let sink = self.with_prompt(|prompt| prompt.sink().clone());
+        sink.unwrap_or_else(|| self.log.clone())
+    }
+
+    /// A line has its reply: the next prompt may be shown.
+    fn answered(&self) {
+        self.with_prompt(Prompt::answered);
     }
 
     /// Whether somebody types at a prompt.
@@ -96,7 +197,7 @@ impl Screen {
     /// Takes the lines of the log.
     #[must_use]
     pub fn log(&self) -> LogWriter {
-        LogWriter(self.log.clone())
+        LogWriter(self.log_sink())
     }
 
     /// Shows an event.
@@ -108,13 +209,15 @@ impl Screen {
                 _ => self.out.may(line),
             };
         }
+        if self.is_prompt() {
+            self.know_from(event);
+        }
         let words = match event {
-            Event::Started(status) => Some(banner(status)),
             Event::Stopped { .. } => None,
             other => self.narrator.lock().unwrap_or_else(PoisonError::into_inner).tell(other),
         };
         if let Some(words) = words {
-            self.log.may(words);
+            self.log_sink().may(words);
         }
     }
 
@@ -122,12 +225,13 @@ impl Screen {
     pub fn reply(&self, line: u64, word: Option<&str>, result: &Result<Reply, CommandError>, done: Done) {
         match (self.reader, result) {
             (Reader::Program, _) => self.out.must(render::json_reply(line, word, result), Some(done)),
-            (_, Ok(reply)) => self.out.must(render::human_reply(reply), Some(done)),
+            (_, Ok(reply)) => self.out().must(render::human_reply(reply), Some(done)),
             (_, Err(error)) => {
                 let number = (!self.is_prompt()).then_some(line);
-                self.log.must(render::human_error(number, error), Some(done));
+                self.log_sink().must(render::human_error(number, error), Some(done));
             }
         }
+        self.answered();
     }
 
     /// Shows the help.
@@ -137,7 +241,8 @@ impl Screen {
             Reader::Program => render::json_reply(line, word, &Ok(HelpReply { text })),
             Reader::Pipes | Reader::Prompt => render::human_help(&text),
         };
-        self.out.must(text, Some(done));
+        self.out().must(text, Some(done));
+        self.answered();
     }
 
     /// Confirms `quit`.
@@ -149,6 +254,7 @@ impl Screen {
             }
             Reader::Pipes | Reader::Prompt => done(),
         }
+        self.answered();
     }
 
     /// Says why the node cannot start.
@@ -159,32 +265,12 @@ impl Screen {
 
     /// Writes what waits; nothing is shown afterwards.
     pub fn finish(&self, patience: Duration) {
+        let prompt = self.prompt.write().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(prompt) = prompt {
+            prompt.finish(patience);
+        }
         // A reader that does not read in time loses the last words; there is nobody left to tell.
         let _ = self.out.finish(patience);
         let _ = self.log.finish(patience);
     }
-}
-
-/// Who and where this node is, and what to try. Five lines: more would scroll the first answers away.
-fn banner(status: &Status) -> String {
-    let who = status
-        .name
-        .as_ref()
-        .map_or_else(String::new, |name| format!("{name}, "));
-    let listening = match status.addresses.first() {
-        None => "not listening".to_owned(),
-        Some(first) => match status.addresses.len() - 1 {
-            0 => format!("listening on {first}"),
-            more => format!("listening on {first} and {more} more"),
-        },
-    };
-    format!(
-        "lanchain {}: {who}{} on network {}, {} blocks\n  folder {}\n  {listening}\n\
-         try: tx alice bob 5    mine    balance bob    (all commands: help)",
-        env!("CARGO_PKG_VERSION"),
-        status.peer_id,
-        status.network,
-        status.height.get().saturating_add(1),
-        status.data_dir,
-    )
 }

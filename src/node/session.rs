@@ -39,9 +39,11 @@ pub enum Message {
     },
     /// The reply is written.
     Written,
-    /// SIGINT, or Ctrl-C at a prompt.
+    /// Ctrl-C at a prompt while a command runs.
+    Cancel,
+    /// SIGINT without a prompt.
     Interrupt,
-    /// SIGTERM, SIGHUP, or nobody reads the output.
+    /// SIGTERM, SIGHUP, Ctrl-C at an idle prompt, Ctrl-D, or nobody reads the output.
     Stop,
     /// The engine is gone: a bug.
     EngineGone,
@@ -54,7 +56,7 @@ pub struct Rules {
     pub daemon: bool,
     /// Stop at the first failure.
     pub strict: bool,
-    /// Somebody types at a prompt: Ctrl-C cancels a command, failures are no failures of the session.
+    /// Somebody types at a prompt: failures are no failures of the session.
     pub prompt: bool,
 }
 
@@ -117,7 +119,9 @@ impl Session {
                 Ok(Message::Started) => return Next::GoOn,
                 Ok(Message::Stop | Message::Interrupt) => return Next::End,
                 Ok(Message::EngineGone) | Err(_) => return self.engine_gone(),
-                Ok(Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Written) => {}
+                Ok(
+                    Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Written | Message::Cancel,
+                ) => {}
             }
         }
     }
@@ -129,8 +133,8 @@ impl Session {
             Ok(Message::InputEnded) if self.rules.daemon => Next::GoOn,
             Ok(Message::InputEnded | Message::Stop | Message::Interrupt) => Next::End,
             Ok(Message::EngineGone) | Err(_) => self.engine_gone(),
-            // A reply that came after its time, or an echo of the start.
-            Ok(Message::Reply { .. } | Message::Written | Message::Started) => Next::GoOn,
+            // A reply or Ctrl-C that came after its time, or an echo of the start.
+            Ok(Message::Reply { .. } | Message::Written | Message::Started | Message::Cancel) => Next::GoOn,
         }
     }
 
@@ -209,7 +213,7 @@ impl Session {
             });
             match self.messages.recv_timeout(patience) {
                 Ok(Message::Reply { id: answered, result }) if answered == id => return *result,
-                Ok(Message::Interrupt) if self.rules.prompt && !self.stopping => {
+                Ok(Message::Cancel) if !self.stopping => {
                     self.inbox.push(Input::Cancel { id });
                 }
                 Ok(Message::Stop | Message::Interrupt) => {
@@ -228,7 +232,8 @@ impl Session {
                     | Message::Written
                     | Message::Started
                     | Message::Line(_)
-                    | Message::InputEnded,
+                    | Message::InputEnded
+                    | Message::Cancel,
                 )
                 | Err(RecvTimeoutError::Timeout) => {}
             }
@@ -244,7 +249,9 @@ impl Session {
                     self.stopping = true;
                     return;
                 }
-                Ok(Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Started) => {}
+                Ok(
+                    Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Started | Message::Cancel,
+                ) => {}
             }
         }
     }

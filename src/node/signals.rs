@@ -6,25 +6,28 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 
+use super::screen::Screen;
 use super::session::Message;
 
 /// What a shell reports of a process that SIGINT ended.
 const STATUS_INTERRUPTED: i32 = 130;
 
 /// Listens until the process ends. `leaving` is true once a stop is under way.
-pub(super) async fn listen(messages: Sender<Message>, leaving: Arc<AtomicBool>, prompt: bool) {
-    let interrupts = on_interrupt(messages.clone(), leaving, prompt);
+pub(super) async fn listen(messages: Sender<Message>, leaving: Arc<AtomicBool>, screen: Screen) {
+    let interrupts = on_interrupt(messages.clone(), leaving, screen);
     tokio::join!(interrupts, on_terminate(messages));
 }
 
-async fn on_interrupt(messages: Sender<Message>, leaving: Arc<AtomicBool>, prompt: bool) {
+async fn on_interrupt(messages: Sender<Message>, leaving: Arc<AtomicBool>, screen: Screen) {
     while tokio::signal::ctrl_c().await.is_ok() {
         if leaving.load(Ordering::SeqCst) {
             // The store survives this as it survives a kill.
+            screen.restore();
             std::process::exit(STATUS_INTERRUPTED);
         }
-        leaving.store(!prompt, Ordering::SeqCst);
-        messages.send(Message::Interrupt).unwrap_or_default();
+        let message = screen.interrupt();
+        leaving.store(!matches!(message, Message::Cancel), Ordering::SeqCst);
+        messages.send(message).unwrap_or_default();
     }
 }
 
