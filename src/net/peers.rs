@@ -19,6 +19,9 @@ pub(super) const SPARE_AFTER: Duration = Duration::from_secs(5);
 const IDENTIFY_PATIENCE: Duration = Duration::from_secs(10);
 /// How long a peer of another network stays: it must hear from us, too, that the networks differ.
 const FOREIGN_PATIENCE: Duration = Duration::from_millis(500);
+/// How long a connection may bring no answer to a ping, which is asked every five seconds: a pulled cable sends no word.
+/// Ours to count, since the ping protocol keeps its first failure to itself and would need half a minute.
+const QUIET_PATIENCE: Duration = Duration::from_secs(15);
 
 /// What is known of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(super) struct Link {
     pub(super) address: Multiaddr,
     /// When it was established.
     pub(super) since: Instant,
+    /// When it last answered a ping; at first, when it was established.
+    pub(super) heard: Instant,
 }
 
 /// A peer with at least one connection.
@@ -67,6 +72,8 @@ pub(super) enum Due {
     Foreign(PeerId),
     /// The second connection of a pair.
     Spare(ConnectionId),
+    /// A connection that answers no ping.
+    Quiet(PeerId, ConnectionId),
 }
 
 /// All peers with connections.
@@ -125,6 +132,13 @@ impl Peers {
         self.peers.keys().copied().collect()
     }
 
+    /// A connection has answered a ping.
+    pub(super) fn heard(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
+        if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
+            link.heard = now;
+        }
+    }
+
     /// What should be closed now.
     pub(super) fn due(&self, now: Instant) -> Vec<Due> {
         self.peers
@@ -141,6 +155,10 @@ impl Peers {
             }
             Standing::Foreign { since } => (now >= since + FOREIGN_PATIENCE).then_some(Due::Foreign(id)),
             Standing::Confirmed => {
+                let quiet = peer.links.iter().find(|(_, link)| now >= link.heard + QUIET_PATIENCE);
+                if let Some((connection, _)) = quiet {
+                    return Some(Due::Quiet(id, *connection));
+                }
                 let youngest = peer.links.values().map(|link| link.since).max()?;
                 let spare = (now >= youngest + SPARE_AFTER).then(|| spare(&self.local, &id, &peer.links))?;
                 spare.map(Due::Spare)
@@ -176,6 +194,7 @@ mod tests {
             direction,
             address: Multiaddr::empty(),
             since,
+            heard: since,
         }
     }
 
@@ -221,5 +240,18 @@ mod tests {
         peers.connected(large, ConnectionId::new_unchecked(1), link(Direction::In, now));
         assert_eq!(peers.due(now), []);
         assert_eq!(peers.due(now + IDENTIFY_PATIENCE), [Due::Silent(large)]);
+    }
+
+    #[test]
+    fn a_connection_that_answers_no_ping_is_due_after_fifteen_seconds() {
+        let (small, large) = pair();
+        let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
+        let mut peers = Peers::new(small);
+        peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+        let later = now + QUIET_PATIENCE;
+        assert_eq!(peers.due(later), [Due::Quiet(large, id)]);
+        peers.heard(&large, id, later);
+        assert_eq!(peers.due(later), []);
+        assert_eq!(peers.due(later + QUIET_PATIENCE), [Due::Quiet(large, id)]);
     }
 }

@@ -183,6 +183,12 @@ impl Task {
                 Due::Spare(connection) => {
                     self.swarm.close_connection(connection);
                 }
+                Due::Quiet(peer, connection) => {
+                    if let Some(known) = self.peers.get_mut(&peer) {
+                        known.reason = Some("it was silent");
+                    }
+                    self.swarm.close_connection(connection);
+                }
             }
         }
         if self.enabled && self.listeners.is_incomplete() {

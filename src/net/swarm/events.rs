@@ -90,6 +90,7 @@ impl Task {
             direction,
             address,
             since,
+            heard: since,
         };
         let known = self.peers.connected(peer, connection, link);
         if let Some(dial) = self.dials.remove(&connection) {
@@ -197,6 +198,9 @@ impl Task {
     }
 
     fn pinged(&mut self, event: ping::Event) {
+        if event.result.is_ok() {
+            self.peers.heard(&event.peer, event.connection, Instant::now());
+        }
         match event.result {
             Ok(time) if self.peers.is_confirmed(&event.peer) => {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
