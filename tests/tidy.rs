@@ -269,3 +269,30 @@ fn documents_that_the_code_points_to_exist() {
     }
     assert_none(&complaints);
 }
+
+/// Older ones can be stopped from afar: remote panics in gossipsub and yamux, a timer of tokio that mDNS trips.
+const FLOORS: &[(&str, [u32; 3])] = &[
+    ("libp2p", [0, 57, 1]),
+    ("libp2p-gossipsub", [0, 50, 1]),
+    ("yamux", [0, 13, 10]),
+    ("tokio", [1, 54, 0]),
+    ("quinn-proto", [0, 11, 14]),
+];
+
+#[test]
+fn locked_dependencies_are_not_older_than_their_last_known_hole() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock is committed");
+    let mut complaints = Vec::new();
+    for (name, floor) in FLOORS {
+        let entry = format!("name = \"{name}\"\nversion = \"");
+        for (at, _) in lock.match_indices(&entry) {
+            let version = lock[at + entry.len()..].split('"').next().unwrap_or("");
+            let numbers: Vec<u32> = version.split('.').filter_map(|part| part.parse().ok()).collect();
+            if numbers.as_slice() < floor.as_slice() {
+                complaints.push(format!("{name} {version} is older than {floor:?}"));
+            }
+        }
+    }
+    assert!(lock.contains("name = \"libp2p\""), "the lock file names libp2p");
+    assert_none(&complaints);
+}
