@@ -24,6 +24,8 @@ use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
+/// How long it then waits for one more: the interfaces are told one by one, within a few milliseconds.
+const START_SETTLE_MS: u64 = 30;
 /// After this time without a peer the user is told how to join by hand.
 pub(super) const ALONE_MS: u64 = 10_000;
 /// Own addresses that are shown and told.
@@ -232,9 +234,11 @@ impl<S: ChainStore> Engine<S> {
     fn on_listening(&mut self, address: Address) {
         if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {
             self.addresses.push(address);
+            // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
+            self.addresses.sort_by_key(Address::is_loopback);
             self.dialer.reset(self.now);
+            self.start_by = self.after(START_SETTLE_MS);
         }
-        self.start();
     }
 
     /// Emits `started` once, and what begins with it.
