@@ -138,7 +138,7 @@ impl Task {
                 connection_id,
                 peer_id,
                 info,
-            } if info.protocol_version == self.version => self.confirm(peer_id, connection_id, &info.listen_addrs),
+            } if self.is_of_this_network(&info) => self.confirm(peer_id, connection_id, &info.listen_addrs),
             identify::Event::Received { peer_id, info, .. } => {
                 let told: String = info.protocol_version.chars().take(32).collect();
                 self.foreign(
@@ -153,6 +153,11 @@ impl Task {
             }
             identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
         }
+    }
+
+    /// Either is enough: some libraries do not let a program choose what identify tells as its version.
+    fn is_of_this_network(&self, info: &identify::Info) -> bool {
+        info.protocol_version == self.version || info.protocols.contains(&self.protocol)
     }
 
     fn confirm(&mut self, peer: PeerId, connection: ConnectionId, listens: &[Multiaddr]) {
