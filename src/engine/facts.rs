@@ -17,6 +17,8 @@ const STATUS_EVERY_MS: u64 = 10_000;
 const STATUS_CHANGE_MS: u64 = 1_000;
 /// A clock further off the peers' median brings a warning.
 const CLOCK_WARNING_MS: u64 = 30_000;
+/// How long it must be off before that is said: the first peer that comes may be the one whose clock is wrong.
+const CLOCK_PATIENCE_MS: u64 = 5_000;
 /// Peers kept in the store for the next start.
 const REMEMBERED_MAX: usize = 64;
 
@@ -300,7 +302,11 @@ impl<S: ChainStore> Engine<S> {
         let off = ahead.unsigned_abs();
         if off <= CLOCK_WARNING_MS {
             self.clock_warned = false;
-        } else if !self.clock_warned {
+            self.clock_off_since = None;
+            return;
+        }
+        let since = *self.clock_off_since.get_or_insert(self.now);
+        if !self.clock_warned && self.now.since(since) >= CLOCK_PATIENCE_MS {
             self.clock_warned = true;
             let side = if ahead > 0 { "behind" } else { "ahead of" };
             self.warn(

@@ -101,6 +101,8 @@ pub struct Engine<S> {
     /// When the warning about being alone is due; none after it or a first peer.
     pub(super) alone_at: Option<Time>,
     pub(super) clock_warned: bool,
+    /// Since when the clock is too far off the peers' median.
+    pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) key_warned: bool,
     pub(super) net: bool,
@@ -161,6 +163,7 @@ impl<S: ChainStore> Engine<S> {
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
             clock_warned: false,
+            clock_off_since: None,
             name_warned: false,
             key_warned: false,
             net: true,

@@ -303,12 +303,19 @@ impl Peers {
             .count()
     }
 
-    /// The middle of how far the peers' clocks are ahead; none without peers.
+    /// The middle of how far the peers' clocks are ahead; none without peers. Of two middle ones the one that is nearer
+    /// to the own clock: with two peers, one wrong clock among three nodes must not make the right ones doubt theirs.
     #[must_use]
     pub fn median_clock_ahead_ms(&self) -> Option<i64> {
         let mut all: Vec<i64> = self.connected.values().filter_map(|peer| peer.clock_ahead_ms).collect();
         all.sort_unstable();
-        all.get(all.len() / 2).copied()
+        let upper = all.get(all.len() / 2).copied()?;
+        let lower = all.get((all.len() - 1) / 2).copied()?;
+        Some(if lower.unsigned_abs() < upper.unsigned_abs() {
+            lower
+        } else {
+            upper
+        })
     }
 
     /// Notes a misdeed and says what follows.
@@ -436,6 +443,18 @@ mod tests {
         let later = Time::from_ms(SCORE_HALF_MS);
         assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Keep);
         assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Disconnect);
+    }
+
+    #[test]
+    fn of_two_peers_the_clock_nearer_to_the_own_counts() {
+        let mut peers = Peers::new();
+        assert_eq!(peers.median_clock_ahead_ms(), None);
+        for (n, ahead_ms, median) in [(1, 600_000, 600_000), (2, 40, 40), (3, -9_000, 40), (4, -10_000, 40)] {
+            let mut peer = peer();
+            peer.clock_ahead_ms = Some(ahead_ms);
+            peers.insert(id(n), peer);
+            assert_eq!(peers.median_clock_ahead_ms(), Some(median));
+        }
     }
 
     #[test]
