@@ -134,6 +134,10 @@ pub struct Peer {
     pub found_by: FoundBy,
     /// What it last said of itself; none until then.
     pub status: Option<wire::Status>,
+    /// The instance number before the present one.
+    last_instance: Option<u64>,
+    /// Two nodes with its key were told of.
+    twins_told: bool,
     /// The answer time of a ping.
     pub latency_ms: Option<u64>,
     /// How far its clock is ahead of this node's wall clock.
@@ -174,6 +178,8 @@ impl Peer {
             direction,
             found_by,
             status: None,
+            last_instance: None,
+            twins_told: false,
             latency_ms: None,
             clock_ahead_ms: None,
             status_asked: false,
@@ -195,6 +201,20 @@ impl Peer {
     /// Whether the peer may do this now; takes from its bucket if so.
     pub fn allows(&mut self, now: Time, kind: Kind, count: u64) -> bool {
         self.buckets[kind.index()].take(now, count, kind.rate())
+    }
+
+    /// Whether this instance number reveals, for the first time, two nodes with this peer's key: a restart changes the
+    /// number once, two that run take turns. To be called before the status that brings it is kept.
+    pub fn heard_instance(&mut self, instance: u64) -> bool {
+        let before = self.status.as_ref().map(|status| status.instance);
+        if before == Some(instance) {
+            return false;
+        }
+        let returns = self.last_instance == Some(instance);
+        self.last_instance = before;
+        let news = returns && !self.twins_told;
+        self.twins_told |= returns;
+        news
     }
 
     /// The tip that it claims, unless that claim was found empty.
