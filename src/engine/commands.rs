@@ -334,6 +334,14 @@ impl<S: ChainStore> Engine<S> {
             );
             return self.reply(id, Err(error));
         }
+        if self.addresses.contains(&address) {
+            let error = refusal(
+                "dial_failed",
+                "this is the node's own address",
+                "dial another node's address; `status` there shows it",
+            );
+            return self.reply(id, Err(error));
+        }
         let known = self
             .peers
             .iter()
