@@ -157,7 +157,7 @@ impl Session {
 
     /// Carries a line out and writes its reply; true if it failed.
     fn execute(&mut self, input: InputLine) -> bool {
-        let InputLine { number, word, line } = input;
+        let InputLine { number, word, line, .. } = input;
         let word = word.as_deref();
         let done = self.when_written();
         let failure = match line {

@@ -180,6 +180,11 @@ impl Node {
         })
     }
 
+    /// Every line so far.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.log.0.lock().expect("no reader panics").lines.clone()
+    }
+
     /// Every event of this name so far.
     pub(crate) fn events(&self, name: &str) -> Vec<Value> {
         let log = self.log.0.lock().expect("no reader panics");

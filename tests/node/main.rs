@@ -3,8 +3,13 @@
 //! Promises: no test touches the network of the machine; waiting always has a deadline and a condition.
 
 mod contract;
+#[cfg(unix)]
+mod control;
 mod crash;
 mod discovery;
 mod fork;
 mod harness;
+mod json_schema;
 mod namespace;
+mod schema;
+mod tools;
