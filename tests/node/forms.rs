@@ -130,7 +130,10 @@ fn hold_object(place: &str, object: &Map<String, Value>, form: &'static str) {
 
 fn hold(place: &str, value: &Value, kind: &'static str) {
     if let Some(kind) = kind.strip_suffix('?') {
-        return if value.is_null() { () } else { hold(place, value, kind) };
+        if !value.is_null() {
+            hold(place, value, kind);
+        }
+        return;
     }
     if let Some(inner) = kind.strip_prefix('[').and_then(|kind| kind.strip_suffix(']')) {
         let list = value
@@ -222,7 +225,7 @@ fn hold_reply(object: &mut Map<String, Value>, sent: &[String]) {
     let typed = &sent[usize::try_from(line).expect("small") - 1];
     let word = object.remove("command").expect("a command");
     let word = word.as_str().expect("every line of this test has a word");
-    if object.remove("ok").expect("ok") == Value::from(true) {
+    if object.remove("ok").expect("ok") == true {
         let form = match typed.as_str() {
             "mine on" | "mine off" => typed.as_str(),
             _ => word,
