@@ -18,6 +18,7 @@ pub mod control_client;
 mod control_session;
 mod control_socket;
 pub mod engine_thread;
+mod hangup;
 pub mod housekeeper;
 pub mod inbox;
 pub mod outbox;
@@ -110,10 +111,12 @@ pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Mes
         }
     };
     let status = node.converse(args, screen, channel);
-    let control = node.stop();
+    let (runtime, control) = node.stop();
     screen.event(&Event::Stopped { exit_status: status });
     control.end(status);
     screen.finish(LAST_WORDS_MAX);
+    // Signals were heard until here: a second SIGINT ends the wait for the last words.
+    runtime.shutdown_background();
     status
 }
 
@@ -133,6 +136,14 @@ struct Node {
 
 impl Node {
     fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(NET_THREADS)
+            .thread_name("net")
+            .enable_all()
+            .build()?;
+        // First of all: a stop that comes while the chain is opened is no kill.
+        let leaving = Arc::new(AtomicBool::new(false));
+        signals::listen(&runtime, to_session, &leaving, screen);
         let folder = Arc::new(Folder::open(folder_choice(args), &args.network).map_err(StartError::Folder)?);
         let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         if screen.is_prompt() {
@@ -146,18 +157,7 @@ impl Node {
         let config = engine_config(args, &folder)?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let inbox = Arc::new(Inbox::default());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(NET_THREADS)
-            .thread_name("net")
-            .enable_all()
-            .build()?;
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
-        let leaving = Arc::new(AtomicBool::new(false));
-        runtime.spawn(signals::listen(
-            to_session.clone(),
-            Arc::clone(&leaving),
-            screen.clone(),
-        ));
         let notices = Arc::new(Notices::default());
         let place = Place {
             folder: Arc::clone(&folder),
@@ -196,6 +196,7 @@ impl Node {
             daemon: args.daemon,
             strict: args.strict,
             prompt: screen.is_prompt(),
+            halflife_ms: args.network.halflife_ms,
         };
         let status = Session::new(channel, more, Arc::clone(&self.inbox), screen.clone(), rules).run();
         self.leaving.store(true, Ordering::SeqCst);
@@ -203,8 +204,9 @@ impl Node {
         status
     }
 
-    /// Announces what is fresh, writes what is queued, closes everything.
-    fn stop(mut self) -> Control {
+    /// Announces what is fresh, writes what is queued, closes everything but the ears for signals and for clients' last
+    /// words.
+    fn stop(mut self) -> (Runtime, Control) {
         self.inbox.push(Input::Stop);
         if self.engine.join().is_err() {
             tracing::error!("the engine's thread had panicked");
@@ -216,8 +218,7 @@ impl Node {
             tracing::error!("the housekeeper's thread had panicked");
         }
         self.runtime.block_on(self.net.stopped());
-        self.runtime.shutdown_background();
-        self.control
+        (self.runtime, self.control)
     }
 }
 

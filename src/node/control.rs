@@ -24,7 +24,7 @@ use super::session;
 use crate::console::output::{Limits, Overflow, Sink};
 use crate::console::render::{self, Narrator};
 use crate::engine::reply::Status;
-use crate::engine::{CommandError, Event, Reply};
+use crate::engine::{CommandError, Event, Reply, Source};
 
 /// The socket in the data folder.
 pub const SOCKET: &str = "control";
@@ -56,6 +56,8 @@ struct Entry {
     form: Form,
     /// Events reach it: it asked for them and knows the state that they start from.
     joined: bool,
+    /// The reply to come says to people what its own finds and payments would say as events.
+    replying: bool,
     /// It runs nothing any more and waits for the node's last words.
     ended: bool,
     /// Ends the connection, whoever waits for it.
@@ -95,6 +97,7 @@ impl Hub {
             sink,
             form: Form::Json,
             joined: false,
+            replying: false,
             ended: false,
             hang_up,
         };
@@ -106,6 +109,13 @@ impl Hub {
     pub(super) fn set_form(&self, number: u64, form: Form) {
         if let Some(entry) = self.state().sessions.get_mut(&number) {
             entry.form = form;
+        }
+    }
+
+    /// Sets whether the session's next reply tells what the events before it would tell.
+    pub(super) fn reply_tells(&self, number: u64, tells: bool) {
+        if let Some(entry) = self.state().sessions.get_mut(&number) {
+            entry.replying = tells;
         }
     }
 
@@ -142,9 +152,18 @@ impl Hub {
         }
         let time_ms = wall().ms();
         let json = render::json_event(event, time_ms);
+        let is_own = matches!(
+            event,
+            Event::Mined { .. }
+                | Event::TransactionAccepted {
+                    source: Source::Local,
+                    ..
+                }
+        );
         for entry in state.sessions.values().filter(|entry| entry.joined) {
             let line = match (entry.form, &words) {
                 (Form::Json, _) => json.clone(),
+                (Form::Words, Some(_)) if is_own && entry.replying => continue,
                 (Form::Words, Some(words)) => in_words(event_name(event), time_ms, words),
                 (Form::Words, None) => continue,
             };
@@ -164,9 +183,7 @@ impl Hub {
         }
         let mut state = self.state();
         // A session that is gone has no use for it.
-        let Some(entry) = state.sessions.get_mut(&number) else {
-            return None;
-        };
+        let entry = state.sessions.get_mut(&number)?;
         match (id & ((1 << SESSION_SHIFT) - 1), &*result) {
             (ATTACH, Ok(Reply::Status(status))) => {
                 // Events from here on are those after this status: both come from the engine's thread in order.

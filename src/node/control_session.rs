@@ -340,6 +340,8 @@ impl Session {
     fn ask_engine(&mut self, command: Command) -> Result<Reply, CommandError> {
         self.state.last_command += 1;
         let id = command_id(self.number, self.state.last_command);
+        self.hub
+            .reply_tells(self.number, session::is_told_by_its_reply(&command));
         self.inbox.push(Input::Command { id, command });
         let mut give_up: Option<Instant> = None;
         loop {
