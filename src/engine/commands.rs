@@ -235,6 +235,7 @@ impl<S: ChainStore> Engine<S> {
             .add(&self.chain, transaction.clone(), Origin::Own)
             .map_err(|error| pool_refused(&error))?;
         self.chain.keep_own(&transaction);
+        self.own_made = true;
         self.publish_transactions(core::slice::from_ref(&transaction));
         self.event(super::view::accepted_event(&transaction, Source::Local));
         self.status_changed();
@@ -485,7 +486,7 @@ impl<S: ChainStore> Engine<S> {
     fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
         let open = asked.iter().any(|id| self.requests.contains_key(id));
         let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
-        if (open || better || self.sync.is_some()) && deadline > self.now {
+        if (open || better || !self.syncs.is_empty()) && deadline > self.now {
             return None;
         }
         let message = if replaced {
@@ -538,7 +539,7 @@ impl<S: ChainStore> Engine<S> {
                     .peers
                     .iter()
                     .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.sync.is_none() && !behind
+                self.known_peers() > 0 && self.syncs.is_empty() && !behind
             }
             Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
         }
