@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::chain::params::NetworkParams;
 use crate::types::{AccountName, Address, PeerId};
@@ -39,9 +39,18 @@ pub enum Color {
     Never,
 }
 
+/// What to do instead of running a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+pub enum Task {
+    /// Measure how fast this machine mines: each kernel, all threads, the time of an easy block
+    Bench,
+}
+
 /// What the user wants, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Args {
+    /// What to do instead of running a node.
+    pub task: Option<Task>,
     /// Where.
     pub folder: DataFolder,
     /// Which network.
@@ -86,6 +95,8 @@ const THREADS_MAX: u64 = 1_024;
 #[derive(Parser, Debug)]
 #[command(name = "lanchain", version, max_term_width = 100)]
 struct Flags {
+    #[command(subcommand)]
+    task: Option<Task>,
     /// Keep everything in this folder
     #[arg(long, value_name = "DIR", env = "LANCHAIN_DATA_DIR", value_parser = clap::value_parser!(PathBuf))]
     data_dir: Option<PathBuf>,
@@ -117,10 +128,10 @@ struct Flags {
     #[arg(long, env = "LANCHAIN_MINE", value_parser = FalseyValueParser::new())]
     mine: bool,
     /// Mine with so many threads
-    #[arg(long, value_name = "N", env = "LANCHAIN_THREADS", value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
+    #[arg(long, global = true, value_name = "N", env = "LANCHAIN_THREADS", value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
     threads: Option<u64>,
     /// Write JSON lines to stdout
-    #[arg(long, env = "LANCHAIN_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "LANCHAIN_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
     /// Run these commands instead of reading any, then stop
     #[arg(long, value_name = "CMD; CMD", env = "LANCHAIN_EXEC", allow_hyphen_values = true)]
@@ -172,6 +183,7 @@ impl Args {
         let has_listen = !flags.listen.is_empty();
         let use_listen = has_listen && prevails(&matches, ("listen", "--listen"), ("port", "--port"), has_port)?;
         Ok(Self {
+            task: flags.task,
             folder,
             network: flags.network,
             peer_clock: flags.peer_clock,
@@ -338,6 +350,21 @@ mod tests {
         for wish in ["--help", "--version"] {
             assert_eq!(read(&[wish]).expect_err("printed instead").exit_code(), 0);
         }
+    }
+
+    #[test]
+    fn bench_is_a_task_that_takes_json_and_threads_before_or_behind_it() {
+        assert_eq!(read(&[]).expect("nothing is wrong").task, None);
+        for line in [
+            ["bench", "--json", "--threads", "3"],
+            ["--threads", "3", "--json", "bench"],
+        ] {
+            let args = read(&line).expect("nothing is wrong");
+            assert_eq!(args.task, Some(Task::Bench), "{line:?}");
+            assert!(args.json, "{line:?}");
+            assert_eq!(args.threads.map(NonZeroUsize::get), Some(3), "{line:?}");
+        }
+        assert_eq!(read(&["bench", "fast"]).expect_err("no such value").exit_code(), 2);
     }
 
     #[test]
