@@ -282,7 +282,8 @@ impl<S: ChainStore> Engine<S> {
         self.started = true;
         self.alone_at = Some(self.after(ALONE_MS));
         let status = Box::new(self.status());
-        self.event(Event::Started(status));
+        // The first event, whatever was known before.
+        self.tidings.insert(0, Output::Event(Event::Started(status)));
         self.claim_own_name();
     }
 
@@ -310,7 +311,9 @@ impl<S: ChainStore> Engine<S> {
             self.shown = self.present();
         }
         self.out.extend(self.announcements.drain(..));
-        self.out.extend(self.tidings.drain(..));
+        if self.started {
+            self.out.extend(self.tidings.drain(..));
+        }
     }
 
     fn on_store(&mut self, fact: StoreFact) {

@@ -140,7 +140,7 @@ impl<S: ChainStore> Engine<S> {
             return Err(CommandError {
                 code: "unknown_transaction",
                 message: format!("no transaction {txid} is known here"),
-                hint: "type `pending` for those that wait, or `wait confirmed TXID`".to_owned(),
+                hint: "pending".to_owned(),
             });
         };
         Ok(Reply::Transaction {
