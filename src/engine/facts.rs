@@ -66,6 +66,9 @@ impl<S: ChainStore> Engine<S> {
             (None, Direction::In) => FoundBy::Inbound,
             (None, Direction::Out) => FoundBy::Manual,
         };
+        if found_by == FoundBy::Manual {
+            self.order(NetOrder::Protect { peer });
+        }
         for running in self.running.values_mut() {
             if let Running::Dial {
                 address: wanted,

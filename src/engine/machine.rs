@@ -253,9 +253,7 @@ impl<S: ChainStore> Engine<S> {
             } => self.on_gossip(token, peer, topic, &bytes),
             NetFact::Request { token, peer, request } => self.on_request(token, peer, request),
             NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
-            NetFact::Malformed { peer, reason } => {
-                self.punish(peer, super::peers::Fault::Fatal, &reason);
-            }
+            NetFact::Malformed { peer, fault, reason } => self.punish(peer, fault, &reason),
             NetFact::Latency { peer, ms } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.latency_ms = Some(ms);

@@ -315,7 +315,7 @@ impl World {
                     self.unlink(node, other);
                 }
             }
-            NetOrder::Ban { banned: false, .. } => {}
+            NetOrder::Ban { banned: false, .. } | NetOrder::Protect { .. } => {}
             NetOrder::Enable(on) => {
                 for other in 0..self.nodes.len() {
                     if on {
