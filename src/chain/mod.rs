@@ -30,4 +30,4 @@ pub use store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlac
 pub use transaction::{Claim, Reward, Transaction, TransactionError, Transfer};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

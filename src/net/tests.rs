@@ -18,6 +18,7 @@ use crate::types::{Address, NetworkId, SecretKey};
 use crate::wire::{Request, Response, Topic};
 
 mod discovery;
+mod vectors;
 
 const NETWORK: NetworkId = NetworkId::new([7; 32]);
 const OTHER: NetworkId = NetworkId::new([8; 32]);
