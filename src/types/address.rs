@@ -87,7 +87,8 @@ fn bad(text: &str) -> AddressError {
 
 /// The address, its port and its peer.
 fn read(text: &str) -> Result<(Address, u16, Option<PeerId>), AddressError> {
-    if text.len() > ADDRESS_MAX_BYTES {
+    // Names of hosts are ASCII (others are written as `xn--…`): nothing that a terminal obeys gets into an address.
+    if text.len() > ADDRESS_MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad(text));
     }
     let mut multiaddr: Multiaddr = match text.parse::<core::net::SocketAddr>() {
@@ -138,5 +139,25 @@ impl fmt::Debug for Address {
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fuzzing found an address with a control character in the name of its host.
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_in_an_address() {
+        for text in [
+            "/dns/a\u{1}/tcp/1",
+            "/dns4/a\u{1b}[31m/tcp/1",
+            "/dns/ä/tcp/1",
+            "/dns/a b/tcp/1",
+            "/dns/\u{202e}/tcp/1",
+        ] {
+            assert!(Address::parse(text).is_err(), "{text:?}");
+        }
+        assert!(Address::parse("/dns/xn--4ca.example/tcp/1").is_ok());
     }
 }
