@@ -52,6 +52,8 @@ struct Script {
     /// What the disk does not have yet.
     batches: VecDeque<Batch>,
     connected: BTreeSet<PeerId>,
+    /// The engine wants them closed; the network will say so.
+    closing: BTreeSet<PeerId>,
     /// Questions of the engine without an answer, of peers without one, messages without a verdict, commands.
     asked: BTreeMap<u64, (PeerId, Request)>,
     requests: BTreeSet<u64>,
@@ -93,6 +95,7 @@ pub(super) fn engine(input: &[u8]) {
         wall,
         batches: VecDeque::new(),
         connected: BTreeSet::new(),
+        closing: BTreeSet::new(),
         asked: BTreeMap::new(),
         requests: BTreeSet::new(),
         messages: BTreeSet::new(),
@@ -128,6 +131,11 @@ impl Script {
     fn tell(&mut self, input: Input) {
         self.engine.handle(self.now, input);
         self.drain();
+        while let Some(peer) = self.closing.pop_first() {
+            if self.connected.contains(&peer) {
+                self.disconnect(peer);
+            }
+        }
         for tick in 0.. {
             if self.engine.next_wakeup().is_none_or(|due| due > self.now) {
                 break;
@@ -174,7 +182,9 @@ impl Script {
                 assert_eq!(Response::decode(&response.encode()), Ok(response));
             }
             NetOrder::Verdict { token, .. } => assert!(self.messages.remove(&token), "a second verdict"),
-            NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => self.disconnect(peer),
+            NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
+                self.closing.insert(peer);
+            }
             NetOrder::Publish { topic, bytes } => {
                 let limit = match topic {
                     Topic::Transactions => crate::wire::GOSSIP_TX_MAX_BYTES,
@@ -182,11 +192,7 @@ impl Script {
                 };
                 assert!(bytes.len() <= limit);
             }
-            NetOrder::Enable(false) => {
-                for peer in core::mem::take(&mut self.connected) {
-                    self.disconnect(peer);
-                }
-            }
+            NetOrder::Enable(false) => self.closing.extend(&self.connected),
             NetOrder::Dial { .. } | NetOrder::Ban { banned: false, .. } | NetOrder::Enable(true) => {}
         }
     }
@@ -194,26 +200,19 @@ impl Script {
     /// The network ends what is asked of a peer, and says that it is gone.
     fn disconnect(&mut self, peer: PeerId) {
         self.connected.remove(&peer);
-        let open: Vec<u64> = self
-            .asked
-            .iter()
-            .filter(|(_, (of, _))| *of == peer)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in open {
-            self.asked.remove(&id);
-            self.engine.handle(
-                self.now,
-                Input::Net(NetFact::Response {
-                    id,
-                    peer,
-                    response: None,
-                }),
-            );
-        }
         let reason = "closed".to_owned();
         self.engine
             .handle(self.now, Input::Net(NetFact::Disconnected { peer, reason }));
+        self.drain();
+        let of_peer = |(id, (of, _)): (&u64, &(PeerId, Request))| (*of == peer).then_some(*id);
+        let open: Vec<u64> = self.asked.iter().filter_map(of_peer).collect();
+        for id in open {
+            self.asked.remove(&id);
+            let response = None;
+            self.engine
+                .handle(self.now, Input::Net(NetFact::Response { id, peer, response }));
+            self.drain();
+        }
     }
 
     fn step(&mut self, bytes: &mut Bytes<'_>) {

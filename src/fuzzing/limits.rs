@@ -81,7 +81,7 @@ fn passed(bytes: &mut Bytes<'_>) -> u64 {
 #[derive(Clone, Default)]
 struct Record {
     score: i64,
-    at: u64,
+    at: Option<u64>,
     bans: usize,
     until: Option<u64>,
 }
@@ -102,16 +102,13 @@ impl Court {
             2 => (Fault::Low, 20),
             _ => (Fault::Fatal, 100),
         };
-        if record.at == 0 {
-            record.at = now.ms();
-        }
         // Halved every ten minutes, towards zero.
-        let halvings = (now.ms() - record.at) / 600_000;
+        let halvings = (now.ms() - *record.at.get_or_insert(now.ms())) / 600_000;
         for _ in 0..halvings.min(40) {
             record.score /= 2;
         }
         if halvings > 0 {
-            record.at = now.ms();
+            record.at = Some(now.ms());
         }
         if fault != Fault::Limit || record.score > -15 {
             record.score -= cost;
