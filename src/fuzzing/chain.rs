@@ -1,12 +1,12 @@
 //! Blocks of a tree, delivered in any order and again, with crashes between: what a chain says to each, and where it
 //! stands, against a model that knows every branch's ledger from its beginning.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::Bytes;
 use super::world::{CLOCK, Model, cook, mine, prove, seal};
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{AcceptError, Accepted, Block, Chain, Header, NetworkParams};
+use crate::chain::{AcceptError, Accepted, Block, Chain, Header, NetworkParams, TxPlace};
 use crate::types::{BlockHash, Height, MerkleRoot};
 
 /// Blocks of one input: each may need 2^16 hashes.
@@ -259,15 +259,7 @@ impl Script {
         assert_eq!(self.chain.accounts(100).unwrap().1, ledger.states());
         let headers: Vec<Header> = path.iter().map(|at| self.made[*at].block.header.clone()).collect();
         assert_eq!(self.chain.headers_after(&[], 100).unwrap(), headers);
-        for at in &path {
-            for (index, transaction) in self.made[*at].block.transactions.iter().enumerate() {
-                let place = self.chain.place(&transaction.txid()).unwrap().unwrap();
-                assert_eq!(
-                    (place.height, usize::try_from(place.index).unwrap()),
-                    (self.made[*at].block.header.height, index)
-                );
-            }
-        }
+        self.check_places(&path);
         let locator = self.chain.locator().unwrap();
         assert_eq!(
             (locator.first(), locator.last()),
@@ -281,6 +273,20 @@ impl Script {
                 .collect::<BTreeSet<_>>(),
             stored
         );
+    }
+
+    /// Transactions of the active branch have a place, all others none.
+    fn check_places(&self, path: &[usize]) {
+        let mut places = BTreeMap::new();
+        for block in path.iter().map(|at| &self.made[*at].block) {
+            for (index, transaction) in (0..).zip(&block.transactions) {
+                let height = block.header.height;
+                places.insert(transaction.txid(), TxPlace { height, index });
+            }
+        }
+        for txid in self.made.iter().flat_map(|made| made.block.txids()) {
+            assert_eq!(self.chain.place(&txid).unwrap(), places.get(&txid).copied());
+        }
     }
 
     fn commit(&mut self) {
