@@ -329,8 +329,16 @@ impl<S: ChainStore> Engine<S> {
         if peer == Some(self.peer_id) {
             let error = refusal(
                 "dial_failed",
+                "this is the node's own PeerId; if another node shows it too, both use one key",
+                "dial another node's address; a node of its own needs an empty --data-dir",
+            );
+            return self.reply(id, Err(error));
+        }
+        if self.addresses.contains(&address) {
+            let error = refusal(
+                "dial_failed",
                 "this is the node's own address",
-                "dial another node's address",
+                "dial another node's address; `status` there shows it",
             );
             return self.reply(id, Err(error));
         }

@@ -227,6 +227,11 @@ impl Dialer {
         self.candidates.remove(&Goal::Peer(*peer));
     }
 
+    /// An address that leads nowhere worth going: this node itself.
+    pub fn forget_address(&mut self, address: &Address) {
+        self.candidates.remove(&Goal::Address(address.clone()));
+    }
+
     /// The cable: off dials nobody, on dials all at once.
     pub fn enable(&mut self, now: Time, on: bool) {
         self.enabled = on;

@@ -17,11 +17,17 @@ const STATUS_EVERY_MS: u64 = 10_000;
 const STATUS_CHANGE_MS: u64 = 1_000;
 /// A clock further off the peers' median brings a warning.
 const CLOCK_WARNING_MS: u64 = 30_000;
+/// How long it must be off before that is said: the first peer that comes may be the one whose clock is wrong.
+const CLOCK_PATIENCE_MS: u64 = 5_000;
 /// Peers kept in the store for the next start.
 const REMEMBERED_MAX: usize = 64;
 
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_peer_found(&mut self, peer: PeerId, address: Address, by: FoundBy) {
+        if peer == self.peer_id && by == FoundBy::Sibling {
+            // Another folder of this machine with a copy of our key, and it is running.
+            self.note_same_key("another node on this machine");
+        }
         if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             return;
         }
@@ -39,10 +45,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_connected(&mut self, peer: PeerId, address: Address, direction: Direction) {
-        if peer == self.peer_id && !self.key_warned {
-            self.key_warned = true;
-            let message = "another node uses this node's key: give each its own data folder".to_owned();
-            self.warn("same_key", message);
+        if peer == self.peer_id {
+            self.note_same_key(address.as_str());
         }
         let named = self.dialer.connected(self.now, peer, &address);
         if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
@@ -74,6 +78,45 @@ impl<S: ChainStore> Engine<S> {
         self.send_status(peer);
     }
 
+    /// Two nodes with one key sign over each other's sequence numbers, and each hides the other from the network.
+    fn note_same_key(&mut self, place: &str) {
+        if !self.key_warned {
+            self.key_warned = true;
+            let message = format!(
+                "another node uses this node's key ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
+            );
+            self.warn("same_key", message);
+        }
+    }
+
+    /// A dialled address answered with this node's own key: it is our own address, or a clone's.
+    fn on_self_dialled(&mut self, addresses: &[Address]) {
+        let clone = addresses.iter().find(|address| !self.addresses.contains(address));
+        let reason = match clone {
+            Some(address) => {
+                self.note_same_key(address.as_str());
+                "another node with this node's own key answers there"
+            }
+            None => "this is the node's own address",
+        };
+        for address in addresses {
+            self.dialer.forget_address(address);
+        }
+        for running in self.running.values_mut() {
+            if let Running::Dial {
+                address,
+                failure,
+                final_failure,
+                ..
+            } = running
+                && addresses.contains(address)
+            {
+                *failure = Some(reason.to_owned());
+                *final_failure = true;
+            }
+        }
+    }
+
     pub(super) fn on_disconnected(&mut self, id: PeerId, reason: String) {
         self.dialer.disconnected(self.now, &id);
         let Some(peer) = self.peers.remove(&id) else { return };
@@ -103,6 +146,9 @@ impl<S: ChainStore> Engine<S> {
         reason: &str,
         other_network: bool,
     ) {
+        if peer == Some(self.peer_id) {
+            return self.on_self_dialled(addresses);
+        }
         self.dialer.failed(self.now, peer, addresses, other_network);
         for running in self.running.values_mut() {
             if let Running::Dial {
@@ -191,22 +237,28 @@ impl<S: ChainStore> Engine<S> {
         let own_clock = self.own_clock().ms().cast_signed();
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let first = peer.status.is_none();
+        let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
         if peer.void.is_some_and(|(void, _)| void != BlockHash::new(status.tip)) {
             peer.void = None;
         }
         peer.status = Some(status);
-        if !first {
-            return;
-        }
-        let event = Event::PeerConnected {
+        let address = peer.address.clone();
+        let event = first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
             name: peer.name(),
             address: peer.address.with_peer(&id),
             direction: peer.direction,
             found_by: peer.found_by,
-        };
-        let address = peer.address.clone();
+        });
+        if twins {
+            let place = address.as_str();
+            let message = format!(
+                "two nodes use the key of {id} ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
+            );
+            self.warn("same_key", message);
+        }
+        let Some(event) = event else { return };
         self.event(event);
         self.remember(id, address);
         self.alone_at = None;
@@ -300,7 +352,11 @@ impl<S: ChainStore> Engine<S> {
         let off = ahead.unsigned_abs();
         if off <= CLOCK_WARNING_MS {
             self.clock_warned = false;
-        } else if !self.clock_warned {
+            self.clock_off_since = None;
+            return;
+        }
+        let since = *self.clock_off_since.get_or_insert(self.now);
+        if !self.clock_warned && self.now.since(since) >= CLOCK_PATIENCE_MS {
             self.clock_warned = true;
             let side = if ahead > 0 { "behind" } else { "ahead of" };
             self.warn(

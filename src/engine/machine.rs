@@ -24,6 +24,8 @@ use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
+/// How long it then waits for one more: the interfaces are told one by one, within a few milliseconds.
+const START_SETTLE_MS: u64 = 30;
 /// After this time without a peer the user is told how to join by hand.
 pub(super) const ALONE_MS: u64 = 10_000;
 /// Own addresses that are shown and told.
@@ -99,6 +101,8 @@ pub struct Engine<S> {
     /// When the warning about being alone is due; none after it or a first peer.
     pub(super) alone_at: Option<Time>,
     pub(super) clock_warned: bool,
+    /// Since when the clock is too far off the peers' median.
+    pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) key_warned: bool,
     pub(super) net: bool,
@@ -159,6 +163,7 @@ impl<S: ChainStore> Engine<S> {
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
             clock_warned: false,
+            clock_off_since: None,
             name_warned: false,
             key_warned: false,
             net: true,
@@ -232,9 +237,11 @@ impl<S: ChainStore> Engine<S> {
     fn on_listening(&mut self, address: Address) {
         if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {
             self.addresses.push(address);
+            // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
+            self.addresses.sort_by_key(Address::is_loopback);
             self.dialer.reset(self.now);
+            self.start_by = self.after(START_SETTLE_MS);
         }
-        self.start();
     }
 
     /// Emits `started` once, and what begins with it.

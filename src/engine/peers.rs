@@ -134,6 +134,10 @@ pub struct Peer {
     pub found_by: FoundBy,
     /// What it last said of itself; none until then.
     pub status: Option<wire::Status>,
+    /// The instance number before the present one.
+    last_instance: Option<u64>,
+    /// Two nodes with its key were told of.
+    twins_told: bool,
     /// The answer time of a ping.
     pub latency_ms: Option<u64>,
     /// How far its clock is ahead of this node's wall clock.
@@ -174,6 +178,8 @@ impl Peer {
             direction,
             found_by,
             status: None,
+            last_instance: None,
+            twins_told: false,
             latency_ms: None,
             clock_ahead_ms: None,
             status_asked: false,
@@ -195,6 +201,20 @@ impl Peer {
     /// Whether the peer may do this now; takes from its bucket if so.
     pub fn allows(&mut self, now: Time, kind: Kind, count: u64) -> bool {
         self.buckets[kind.index()].take(now, count, kind.rate())
+    }
+
+    /// Whether this instance number reveals, for the first time, two nodes with this peer's key: a restart changes the
+    /// number once, two that run take turns. To be called before the status that brings it is kept.
+    pub fn heard_instance(&mut self, instance: u64) -> bool {
+        let before = self.status.as_ref().map(|status| status.instance);
+        if before == Some(instance) {
+            return false;
+        }
+        let returns = self.last_instance == Some(instance);
+        self.last_instance = before;
+        let news = returns && !self.twins_told;
+        self.twins_told |= returns;
+        news
     }
 
     /// The tip that it claims, unless that claim was found empty.
@@ -303,12 +323,19 @@ impl Peers {
             .count()
     }
 
-    /// The middle of how far the peers' clocks are ahead; none without peers.
+    /// The middle of how far the peers' clocks are ahead; none without peers. Of two middle ones the one that is nearer
+    /// to the own clock: with two peers, one wrong clock among three nodes must not make the right ones doubt theirs.
     #[must_use]
     pub fn median_clock_ahead_ms(&self) -> Option<i64> {
         let mut all: Vec<i64> = self.connected.values().filter_map(|peer| peer.clock_ahead_ms).collect();
         all.sort_unstable();
-        all.get(all.len() / 2).copied()
+        let upper = all.get(all.len() / 2).copied()?;
+        let lower = all.get((all.len() - 1) / 2).copied()?;
+        Some(if lower.unsigned_abs() < upper.unsigned_abs() {
+            lower
+        } else {
+            upper
+        })
     }
 
     /// Notes a misdeed and says what follows.
@@ -436,6 +463,18 @@ mod tests {
         let later = Time::from_ms(SCORE_HALF_MS);
         assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Keep);
         assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Disconnect);
+    }
+
+    #[test]
+    fn of_two_peers_the_clock_nearer_to_the_own_counts() {
+        let mut peers = Peers::new();
+        assert_eq!(peers.median_clock_ahead_ms(), None);
+        for (n, ahead_ms, median) in [(1, 600_000, 600_000), (2, 40, 40), (3, -9_000, 40), (4, -10_000, 40)] {
+            let mut peer = peer();
+            peer.clock_ahead_ms = Some(ahead_ms);
+            peers.insert(id(n), peer);
+            assert_eq!(peers.median_clock_ahead_ms(), Some(median));
+        }
     }
 
     #[test]

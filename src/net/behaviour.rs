@@ -63,6 +63,12 @@ pub(super) fn protocol_version(network: &NetworkId) -> String {
     format!("/lanchain/{network}/1")
 }
 
+/// The request-response protocol of a network.
+pub(super) fn sync_protocol(network: &NetworkId) -> Result<StreamProtocol, NetError> {
+    StreamProtocol::try_from_owned(format!("/lanchain/{network}/sync/1"))
+        .map_err(|error| NetError::Setup(error.to_string()))
+}
+
 /// The gossip topic of a network.
 pub(super) fn topic(network: &NetworkId, topic: Topic) -> IdentTopic {
     let name = match topic {
@@ -94,8 +100,7 @@ impl Node {
         let ping = ping::Config::new()
             .with_interval(PING_INTERVAL)
             .with_timeout(PING_TIMEOUT);
-        let protocol = StreamProtocol::try_from_owned(format!("/lanchain/{network}/sync/1"))
-            .map_err(|error| NetError::Setup(error.to_string()))?;
+        let protocol = sync_protocol(network)?;
         let exchange = request_response::Config::default()
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_max_concurrent_streams(STREAMS_MAX);

@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
-use libp2p::{Multiaddr, PeerId, Swarm, SwarmBuilder, identity, noise, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp, yamux};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
-use super::behaviour::{Node, protocol_version, topic};
+use super::behaviour::{Node, protocol_version, sync_protocol, topic};
 use super::codec::Raw;
 use super::discovery::Discovery;
 use super::exchange::Exchange;
@@ -60,6 +60,7 @@ pub(super) struct Task {
     outbox: Outbox,
     network: NetworkId,
     version: String,
+    protocol: StreamProtocol,
     enabled: bool,
     listeners: Listeners,
     peers: Peers,
@@ -112,6 +113,7 @@ impl Task {
             outbox: Outbox::new(facts),
             network: config.network_id,
             version: protocol_version(&config.network_id),
+            protocol: sync_protocol(&config.network_id)?,
             enabled: true,
             listeners,
             dials: BTreeMap::new(),

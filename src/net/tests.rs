@@ -10,7 +10,6 @@ use libp2p::{Multiaddr, PeerId, StreamProtocol, SwarmBuilder, identify, identity
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::behaviour::protocol_version;
 use super::codec::{Codec, Raw};
 use super::{NetConfig, NetError, NetHandle, start};
 use crate::engine::{Direction, NetFact, NetOrder, Verdict};
@@ -251,7 +250,8 @@ struct Stranger {
     sync: request_response::Behaviour<Codec>,
 }
 
-/// Speaks the protocol, sends raw requests, and gives the answers' bytes.
+/// Speaks the protocol, sends raw requests, and gives the answers' bytes. Identify tells a version that is none of ours, as
+/// with libraries that do not let a program choose it: the protocol alone shows the network.
 async fn raw_requests(to: Multiaddr, peer: PeerId, requests: Vec<Raw>) -> Vec<Option<Raw>> {
     let protocol = StreamProtocol::try_from_owned(format!("/lanchain/{NETWORK}/sync/1")).unwrap();
     let mut swarm = SwarmBuilder::with_existing_identity(identity::Keypair::ed25519_from_bytes([9; 32]).unwrap())
@@ -259,7 +259,7 @@ async fn raw_requests(to: Multiaddr, peer: PeerId, requests: Vec<Raw>) -> Vec<Op
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .unwrap()
         .with_behaviour(|key| Stranger {
-            identify: identify::Behaviour::new(identify::Config::new(protocol_version(&NETWORK), key.public())),
+            identify: identify::Behaviour::new(identify::Config::new("ipfs/0.1.0".to_owned(), key.public())),
             ping: ping::Behaviour::default(),
             sync: request_response::Behaviour::with_codec(
                 Codec,

@@ -1,8 +1,8 @@
 //! Commands: replies, refusals, and what stands before them.
 
 use super::world::{World, address};
-use crate::engine::{AccountRef, BlockRef, Command, Condition, Event, Input, MineCommand, Reply, StoreFact};
-use crate::types::{Account, AccountName, Height};
+use crate::engine::{AccountRef, BlockRef, Command, Condition, Event, Input, MineCommand, NetFact, Reply, StoreFact};
+use crate::types::{Account, AccountName, Address, Height};
 
 fn name(text: &str) -> AccountName {
     AccountName::new(text).unwrap()
@@ -54,6 +54,28 @@ fn mining_answers_with_the_ancestors_words_behind_its_events() {
 }
 
 #[test]
+fn started_comes_once_and_names_every_interface_the_loopback_last() {
+    let mut world = World::new(1);
+    for text in ["/ip4/127.0.0.1/tcp/1", "/ip4/10.1.2.3/tcp/1"] {
+        let (interface, _) = Address::parse(text).unwrap();
+        world.tell(0, Input::Net(NetFact::Listening(interface)));
+    }
+    world.run(1_000);
+    let started: Vec<_> = world.nodes[0]
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            Event::Started(status) => Some(status.addresses.clone()),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(started.len(), 1);
+    let hosts: Vec<&str> = started[0].iter().map(|text| text.split('/').nth(2).unwrap()).collect();
+    assert_eq!(hosts.len(), 3);
+    assert_eq!(hosts[1..], ["10.1.2.3", "127.0.0.1"]);
+}
+
+#[test]
 fn a_payment_on_credit_makes_a_debt_and_claims_the_name() {
     let mut world = World::new(1);
     world.pay(0, "alice", "bob", 5).unwrap();
@@ -97,7 +119,7 @@ fn a_name_of_ones_own_is_claimed_at_the_start_and_earns_when_it_is_confirmed() {
     let mut world = World::with(1, crate::chain::NetworkParams::dev(), |config| {
         config.name = Some(AccountName::new("anna").unwrap());
     });
-    assert_eq!(world.nodes[0].engine.status().pending, 1);
+    world.until(1_000, |world| world.nodes[0].engine.status().pending == 1);
     let key = world.nodes[0].engine.status().account;
     assert!(matches!(key, Account::Key(_)));
     world.mine(0, 3);

@@ -2,4 +2,5 @@
 
 mod commands;
 mod network;
+mod twins;
 mod world;

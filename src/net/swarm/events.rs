@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance};
-use libp2p::swarm::{ConnectionId, StreamUpgradeError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, StreamUpgradeError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping, request_response};
 
 use super::super::behaviour::{NodeEvent, topic};
@@ -42,7 +42,10 @@ impl Task {
                 connection_id, error, ..
             } => {
                 if let Some(dial) = self.dials.remove(&connection_id) {
-                    self.dial_failed(dial.peer, dial.addresses, dial_reason(&error), false);
+                    // Whoever answered there has our own key: the engine knows which addresses are ours.
+                    let is_us = matches!(error, DialError::LocalPeerId { .. });
+                    let peer = if is_us { Some(self.peer_id()) } else { dial.peer };
+                    self.dial_failed(peer, dial.addresses, dial_reason(&error), false);
                 }
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
@@ -138,7 +141,7 @@ impl Task {
                 connection_id,
                 peer_id,
                 info,
-            } if info.protocol_version == self.version => self.confirm(peer_id, connection_id, &info.listen_addrs),
+            } if self.is_of_this_network(&info) => self.confirm(peer_id, connection_id, &info.listen_addrs),
             identify::Event::Received { peer_id, info, .. } => {
                 let told: String = info.protocol_version.chars().take(32).collect();
                 self.foreign(
@@ -153,6 +156,11 @@ impl Task {
             }
             identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
         }
+    }
+
+    /// Either is enough: some libraries do not let a program choose what identify tells as its version.
+    fn is_of_this_network(&self, info: &identify::Info) -> bool {
+        info.protocol_version == self.version || info.protocols.contains(&self.protocol)
     }
 
     fn confirm(&mut self, peer: PeerId, connection: ConnectionId, listens: &[Multiaddr]) {

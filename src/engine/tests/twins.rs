@@ -1,0 +1,90 @@
+//! Two nodes with one key: who notices, and what is said.
+
+use super::world::{World, address, key};
+use crate::engine::{Command, Direction, Event, FoundBy, Input, NetFact};
+use crate::types::Address;
+use crate::wire::{Request, Status};
+
+fn warnings(world: &World) -> usize {
+    let same_key = |event: &&Event| matches!(event, Event::Warning { code: "same_key", .. });
+    world.nodes[0].events.iter().filter(same_key).count()
+}
+
+fn status(world: &World, instance: u64) -> Request {
+    Request::Status(Status {
+        tip: *world.tip(0).as_bytes(),
+        height: 0,
+        work: [0; 32],
+        name: String::new(),
+        clock_ms: world.now.ms(),
+        instance,
+        pool_count: 0,
+        pool_digest: 0,
+    })
+}
+
+/// Node 0 hears these instance numbers from one peer.
+fn hear(instances: &[u64]) -> World {
+    let mut world = World::new(1);
+    let connected = NetFact::Connected {
+        peer: key(1).public().peer_id(),
+        address: address(1),
+        direction: Direction::In,
+    };
+    world.tell(0, Input::Net(connected));
+    for (token, instance) in (0..).zip(instances) {
+        let request = NetFact::Request {
+            token,
+            peer: key(1).public().peer_id(),
+            request: status(&world, *instance),
+        };
+        world.tell(0, Input::Net(request));
+    }
+    world.run(1_000);
+    world
+}
+
+#[test]
+fn adv_k11_two_nodes_with_one_key_are_noticed_by_the_instances_that_take_turns() {
+    assert_eq!(warnings(&hear(&[1, 1, 1])), 0);
+    assert_eq!(warnings(&hear(&[1, 1, 2, 2])), 0, "a node that was restarted");
+    assert_eq!(warnings(&hear(&[1, 2, 1, 2, 1])), 1, "two that run, said once");
+}
+
+#[test]
+fn adv_w07_a_sibling_with_a_copy_of_the_key_is_named_once_and_never_dialled() {
+    let mut world = World::new(1);
+    for _ in 0..2 {
+        let found = NetFact::Found {
+            peer: key(0).public().peer_id(),
+            address: address(1),
+            by: FoundBy::Sibling,
+        };
+        world.tell(0, Input::Net(found));
+    }
+    world.run(5_000);
+    assert_eq!(warnings(&world), 1);
+    assert!(world.nodes[0].engine.status().peers == 0);
+}
+
+#[test]
+fn adv_w07_a_dialled_address_that_is_our_own_is_told_from_a_clones() {
+    let mut world = World::new(1);
+    world.run(100);
+    let (elsewhere, _) = Address::parse("/ip4/10.9.9.9/tcp/9").unwrap();
+    let dial = |address: Address| Command::Dial { address, peer: None };
+    let own = world.ask(0, dial(address(0))).unwrap_err();
+    assert_eq!(own.message, "this is the node's own address");
+    let id = world.command(0, dial(elsewhere.clone()));
+    let failed = NetFact::DialFailed {
+        peer: Some(key(0).public().peer_id()),
+        addresses: vec![elsewhere],
+        reason: "that is this node itself".into(),
+        other_network: false,
+    };
+    world.tell(0, Input::Net(failed));
+    let clone = world.nodes[0].replies[&id].clone().unwrap_err();
+    assert_eq!((own.code, clone.code), ("dial_failed", "dial_failed"));
+    assert!(clone.message.contains("own key"), "{}", clone.message);
+    assert_eq!(warnings(&world), 1);
+}
