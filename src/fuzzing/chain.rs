@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::bytes::Bytes;
 use super::world::{CLOCK, Model, cook, mine, prove, seal};
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{AcceptError, Accepted, Block, Chain, Header, NetworkParams, TxPlace};
+use crate::chain::{AcceptError, Accepted, Block, Chain, Header, Moved, NetworkParams, Switch, TxPlace};
 use crate::types::{BlockHash, Height, MerkleRoot};
 
 /// Blocks of one input: each may need 2^16 hashes.
@@ -179,6 +179,7 @@ impl Script {
 
     fn deliver(&mut self, at: usize) {
         let at = self.first(at);
+        let old = self.path(self.tip);
         let said = self.chain.accept(self.made[at].block.clone(), CLOCK);
         let parent = self.made[at].parent.map(|parent| self.first(parent));
         self.made[at].parent = parent;
@@ -196,10 +197,7 @@ impl Script {
             Ok(Accepted::AlreadyKnown) => "already_known",
             Ok(Accepted::Stored { .. }) => "stored",
             Ok(Accepted::Switched(switch)) => {
-                assert_eq!(
-                    (switch.new_tip, Some(&switch.connected.last().unwrap().0)),
-                    (self.made[at].hash, Some(&switch.new_tip))
-                );
+                self.check_switch(switch, &old);
                 "switched"
             }
             Err(AcceptError::Header(_)) => "header",
@@ -211,6 +209,27 @@ impl Script {
         };
         assert_eq!(word, expected, "{said:?}");
         self.check();
+    }
+
+    /// The model has followed: what left and what joined is what lies between the two paths.
+    fn check_switch(&self, switch: &Switch, old: &[usize]) {
+        let new = self.path(self.tip);
+        let shared = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+        let hashes = |path: &[usize]| -> Vec<BlockHash> { path.iter().map(|at| self.made[*at].hash).collect() };
+        let mut left = hashes(&old[shared..]);
+        left.reverse();
+        let moved = |list: &[Moved]| -> Vec<BlockHash> { list.iter().map(|moved| moved.hash).collect() };
+        assert_eq!(moved(&switch.disconnected), left);
+        assert_eq!(moved(&switch.connected), hashes(&new[shared..]));
+        assert_eq!(switch.fork.get(), u64::try_from(shared).unwrap());
+        let signed = |at: &usize| {
+            self.made[*at]
+                .block
+                .transactions
+                .iter()
+                .filter(|tx| tx.signer().is_some())
+        };
+        assert!(switch.undone.iter().eq(old[shared..].iter().flat_map(signed)));
     }
 
     /// What becomes of a new block whose parent is stored; the model follows.

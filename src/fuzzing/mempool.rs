@@ -229,10 +229,8 @@ impl Script {
                 },
             );
         }
-        let lost = switch.disconnected.iter().flat_map(|(_, block)| &block.transactions);
-        let lost = lost
-            .filter(|transaction| transaction.signer().is_some())
-            .map(Transaction::txid);
+        assert_eq!(switch.undone.beyond(), 0);
+        let lost = switch.undone.iter().map(Transaction::txid);
         for txid in before.into_iter().chain(lost) {
             let named = change.dropped.iter().any(|(dropped, _)| *dropped == txid);
             let confirmed = self.chain.place(&txid).unwrap().is_some();
@@ -248,6 +246,8 @@ impl Script {
                     .is_none_or(|owner| Some(owner) == transaction.signer())
             );
         }
+        // A check of everything that waits finds no more to drop than the look at what the blocks touched.
+        assert_eq!(self.pool.clone().rebuild(&self.chain, &[], &[]).dropped, []);
         self.check();
     }
 
