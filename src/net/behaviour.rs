@@ -83,7 +83,7 @@ pub(super) fn topic(network: &NetworkId, topic: Topic) -> IdentTopic {
 }
 
 /// A message's id: of its topic and bytes alone, so that the same message from two peers is one.
-fn message_id(message: &gossipsub::Message) -> MessageId {
+pub(super) fn message_id(message: &gossipsub::Message) -> MessageId {
     let digest = sha256(&[message.topic.as_str().as_bytes(), &message.data]);
     MessageId::from(&digest[..20])
 }

@@ -23,6 +23,7 @@ mod foreign;
 mod gossip;
 mod raw;
 mod streams;
+mod vectors;
 
 const NETWORK: NetworkId = NetworkId::new([7; 32]);
 const OTHER: NetworkId = NetworkId::new([8; 32]);

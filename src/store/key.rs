@@ -25,10 +25,14 @@ pub(crate) fn read(path: &Path) -> Result<SecretKey, OpenError> {
         .map_err(|error| OpenError::from_io(path, &error))?
         .map(Zeroizing::new)
         .ok_or_else(|| OpenError::damaged(path, "the key file is missing"))?;
+    parse(&bytes).ok_or_else(|| OpenError::damaged(path, "it does not hold 64 hex digits"))
+}
+
+/// The key in the bytes of a key file.
+pub(crate) fn parse(bytes: &[u8]) -> Option<SecretKey> {
     let mut seed = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(bytes.trim_ascii(), &mut *seed)
-        .map_err(|_| OpenError::damaged(path, "it does not hold 64 hex digits"))?;
-    Ok(SecretKey::from_seed(*seed))
+    hex::decode_to_slice(bytes.trim_ascii(), &mut *seed).ok()?;
+    Some(SecretKey::from_seed(*seed))
 }
 
 /// Makes a new key and its file.
