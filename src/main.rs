@@ -8,6 +8,7 @@ use std::sync::mpsc::channel;
 use lanchain::cli::{Args, Task};
 use lanchain::miner::bench::Report;
 use lanchain::node::{self, screen::Screen};
+use lanchain::tools;
 use tracing_subscriber::EnvFilter;
 
 /// The system gave no thread.
@@ -18,8 +19,13 @@ const QUIETER: &str = "libp2p=warn,multistream_select=warn,yamux=warn,netlink=wa
 
 fn main() -> ExitCode {
     let args = Args::from_process().unwrap_or_else(|error| error.exit());
-    if let Some(Task::Bench) = args.task {
-        return bench(&args);
+    match &args.task {
+        None => {}
+        Some(Task::Bench) => return bench(&args),
+        Some(task @ (Task::Ctl { .. } | Task::Attach { .. })) => {
+            return ExitCode::from(node::control_client::run(&args, task));
+        }
+        Some(task) => return ExitCode::from(tools::run(&args, task)),
     }
     let messages = channel();
     let screen = match Screen::open(&args, messages.0.clone()) {

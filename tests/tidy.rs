@@ -26,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("miner", &["types", "chain", "engine"]),
     ("net", &["types", "chain", "wire", "engine"]),
     ("console", &["types", "chain", "wire", "engine"]),
+    ("tools", &["types", "chain", "engine", "store", "console", "cli"]),
 ];
 
 /// Layers that no clock, thread, disk, socket or random number reaches.

@@ -9,6 +9,7 @@ use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Batch, Block, Header, NetworkParams};
 use crate::console::Line;
 use crate::console::parse::parse_line;
+use crate::engine::peers::Fault;
 use crate::engine::{
     Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact,
 };
@@ -193,7 +194,10 @@ impl Script {
                 assert!(bytes.len() <= limit);
             }
             NetOrder::Enable(false) => self.closing.extend(&self.connected),
-            NetOrder::Dial { .. } | NetOrder::Ban { banned: false, .. } | NetOrder::Enable(true) => {}
+            NetOrder::Dial { .. }
+            | NetOrder::Ban { banned: false, .. }
+            | NetOrder::Protect { .. }
+            | NetOrder::Enable(true) => {}
         }
     }
 
@@ -412,6 +416,11 @@ impl Script {
             }
             1 => self.tell(Input::Net(NetFact::Malformed {
                 peer,
+                fault: if number.is_multiple_of(2) {
+                    Fault::Mid
+                } else {
+                    Fault::Fatal
+                },
                 reason: "noise".into(),
             })),
             2 => {

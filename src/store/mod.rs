@@ -12,6 +12,7 @@ mod files;
 pub mod folder;
 pub(crate) mod key;
 mod opening;
+pub mod places;
 pub(crate) mod records;
 pub mod redb_store;
 mod tables;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use error::{FolderError, OpenError};
 pub use folder::{Folder, FolderChoice};
+pub use places::{FindError, Place, Sought};
 pub use redb_store::RedbStore;
 
 /// The version of the folder's and the chain file's format.
