@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::help::{self, COMMANDS};
+use super::watch::LEVELS;
 
 /// The most names that are offered; more than fit on a screen.
 pub const NAMES_MAX: usize = 1_000;
@@ -52,6 +53,10 @@ fn offered(typed: &[String], names: &[String]) -> Vec<String> {
     match (command, values.len()) {
         ("tx", 0 | 1) | ("balance", 0) => [names, &own(&["me"])].concat(),
         ("mine" | "net", 0) => own(&["on", "off"]),
+        ("explain", 0) => own(&["block", "transaction"]),
+        ("watch", _) => own(&["gossip", "blocks", "peers", "all", "off"]),
+        ("log", 0) => LEVELS.map(str::to_owned).to_vec(),
+        ("drop" | "ban" | "unban", 0) => names.to_vec(),
         ("wait", 0) => own(&["peers", "height", "synced", "confirmed"]),
         ("help", 0) => words(),
         _ => Vec::new(),

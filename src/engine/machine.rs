@@ -105,6 +105,8 @@ pub struct Engine<S> {
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) key_warned: bool,
+    /// For `doctor`.
+    pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
     pub(super) read_only: bool,
     pub(super) stopping: bool,
@@ -166,6 +168,7 @@ impl<S: ChainStore> Engine<S> {
             clock_off_since: None,
             name_warned: false,
             key_warned: false,
+            seen: super::doctor::Seen::default(),
             net: true,
             read_only: false,
             stopping: false,
@@ -489,6 +492,15 @@ fn offset(clock: Time, now: Time) -> i64 {
 /// A count as a number of the contract.
 pub(super) fn count(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+/// "1 peer is", "2 peers are"
+pub(super) fn many_peers(count: u64) -> String {
+    if count == 1 {
+        "1 peer is".to_owned()
+    } else {
+        format!("{count} peers are")
+    }
 }
 
 /// Who brought something, for events.

@@ -3,4 +3,5 @@
 mod commands;
 mod network;
 mod twins;
+mod visible;
 mod world;
