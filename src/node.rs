@@ -14,6 +14,7 @@
 
 pub mod clock;
 pub mod engine_thread;
+mod hangup;
 pub mod housekeeper;
 pub mod inbox;
 pub mod outbox;
@@ -107,9 +108,11 @@ pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Mes
         }
     };
     let status = node.converse(args, screen, channel);
-    node.stop();
+    let runtime = node.stop();
     screen.event(&Event::Stopped { exit_status: status });
     screen.finish(LAST_WORDS_MAX);
+    // Signals were heard until here: a second SIGINT ends the wait for the last words.
+    runtime.shutdown_background();
     status
 }
 
@@ -128,6 +131,14 @@ struct Node {
 
 impl Node {
     fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(NET_THREADS)
+            .thread_name("net")
+            .enable_all()
+            .build()?;
+        // First of all: a stop that comes while the chain is opened is no kill.
+        let leaving = Arc::new(AtomicBool::new(false));
+        signals::listen(&runtime, to_session, &leaving, screen);
         let folder = Arc::new(Folder::open(folder_choice(args), &args.network).map_err(StartError::Folder)?);
         let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         if screen.is_prompt() {
@@ -141,18 +152,7 @@ impl Node {
         let config = engine_config(args, &folder)?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let inbox = Arc::new(Inbox::default());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(NET_THREADS)
-            .thread_name("net")
-            .enable_all()
-            .build()?;
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
-        let leaving = Arc::new(AtomicBool::new(false));
-        runtime.spawn(signals::listen(
-            to_session.clone(),
-            Arc::clone(&leaving),
-            screen.clone(),
-        ));
         let notices = Arc::new(Notices::default());
         let place = Place {
             folder: Arc::clone(&folder),
@@ -189,14 +189,15 @@ impl Node {
             daemon: args.daemon,
             strict: args.strict,
             prompt: screen.is_prompt(),
+            halflife_ms: args.network.halflife_ms,
         };
         let status = Session::new(channel, more, Arc::clone(&self.inbox), screen.clone(), rules).run();
         self.leaving.store(true, Ordering::SeqCst);
         status
     }
 
-    /// Announces what is fresh, writes what is queued, closes everything.
-    fn stop(mut self) {
+    /// Announces what is fresh, writes what is queued, closes everything but the ears for signals.
+    fn stop(mut self) -> Runtime {
         self.inbox.push(Input::Stop);
         if self.engine.join().is_err() {
             tracing::error!("the engine's thread had panicked");
@@ -208,7 +209,7 @@ impl Node {
             tracing::error!("the housekeeper's thread had panicked");
         }
         self.runtime.block_on(self.net.stopped());
-        self.runtime.shutdown_background();
+        self.runtime
     }
 }
 

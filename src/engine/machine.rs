@@ -255,7 +255,8 @@ impl<S: ChainStore> Engine<S> {
         self.started = true;
         self.alone_at = Some(self.after(ALONE_MS));
         let status = Box::new(self.status());
-        self.event(Event::Started(status));
+        // The first event, whatever was known before.
+        self.tidings.insert(0, Output::Event(Event::Started(status)));
         self.claim_own_name();
     }
 
@@ -276,7 +277,9 @@ impl<S: ChainStore> Engine<S> {
             self.out.push_back(Output::Commit(batch));
         }
         self.out.extend(self.announcements.drain(..));
-        self.out.extend(self.tidings.drain(..));
+        if self.started {
+            self.out.extend(self.tidings.drain(..));
+        }
     }
 
     fn on_store(&mut self, fact: StoreFact) {

@@ -22,7 +22,7 @@ pub struct Address(String);
 pub struct AddressError(pub String);
 
 impl Address {
-    /// Reads a multiaddr, with or without `/p2p/PEER_ID` at its end, or `HOST:PORT` with a numeric host.
+    /// Reads a multiaddr, with or without `/p2p/PEER_ID` at its end, or `HOST:PORT` with a numeric host or `localhost`.
     ///
     /// # Errors
     /// [`AddressError`] if it names no transport that a node speaks.
@@ -90,9 +90,13 @@ fn read(text: &str) -> Result<(Address, u16, Option<PeerId>), AddressError> {
     if text.len() > ADDRESS_MAX_BYTES {
         return Err(bad(text));
     }
-    let mut multiaddr: Multiaddr = match text.parse::<core::net::SocketAddr>() {
-        Ok(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
-        Err(_) => text.parse().map_err(|_| bad(text))?,
+    let socket = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse::<core::net::SocketAddr>().ok(),
+        None => text.parse().ok(),
+    };
+    let mut multiaddr: Multiaddr = match socket {
+        Some(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
+        None => text.parse().map_err(|_| bad(text))?,
     };
     let peer = match multiaddr.iter().last() {
         Some(Protocol::P2p(peer)) => {

@@ -5,6 +5,12 @@
 mod contract;
 mod crash;
 mod discovery;
+mod disk;
 mod fork;
+mod forms;
 mod harness;
 mod namespace;
+mod start;
+mod stops;
+#[cfg(target_os = "linux")]
+mod terminal;

@@ -6,6 +6,7 @@ mod forms;
 mod kit;
 mod vectors;
 
+mod ancestor;
 mod branch;
 mod ledger;
 mod pool;
