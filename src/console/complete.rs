@@ -77,7 +77,10 @@ mod tests {
         names.set(["alice", "anna", "bob"].map(String::from));
         let offered = |line| candidates(line, &names.get());
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(offered("ba"), (0, own(&["balance"])));
+        assert_eq!(offered("ba"), (0, own(&["balance", "ban"])));
+        assert_eq!(offered("explain t"), (8, own(&["transaction"])));
+        assert_eq!(offered("watch blocks p"), (13, own(&["peers"])));
+        assert_eq!(offered("ban b"), (4, own(&["bob"])));
         assert_eq!(offered("TX A"), (3, own(&["alice", "anna"])));
         assert_eq!(offered("tx alice m"), (9, own(&["me"])));
         assert_eq!(offered("tx alice bob "), (13, vec![]));

@@ -86,7 +86,9 @@ impl Page {
                 head = " ".repeat(BYTES_AT);
             }
             if part.value != part.hex {
-                self.grey(&" ".repeat(BYTES_AT), &foreign(&part.value));
+                let words = foreign(&part.value);
+                let words: Vec<String> = words.split(' ').flat_map(|word| pieces(word, room)).collect();
+                self.grey(&" ".repeat(BYTES_AT), &words.join(" "));
             }
         }
     }
@@ -101,6 +103,15 @@ fn cut(hex: &str, room: usize) -> Vec<String> {
     let width = (room.max(COLUMNS_MIN) / 8).max(1) * 8;
     let digits: Vec<char> = hex.chars().collect();
     digits.chunks(width).map(|line| line.iter().collect()).collect()
+}
+
+/// A word that is wider than its column, in pieces.
+fn pieces(word: &str, room: usize) -> Vec<String> {
+    let letters: Vec<char> = word.chars().collect();
+    letters
+        .chunks(room.max(COLUMNS_MIN))
+        .map(|piece| piece.iter().collect())
+        .collect()
 }
 
 /// Millionths as per cent.

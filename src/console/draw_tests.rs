@@ -247,7 +247,8 @@ fn a_sparkline_rises_with_its_values_in_both_alphabets() {
 #[test]
 fn what_others_said_is_escaped_by_the_doctor() {
     let text = reply(&Reply::Diagnosis(Box::new(ill())), look(80));
-    assert!(text.contains("\\u{1b}[2Jno answer"), "{text}");
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(words.contains("\\u{1b}[2Jno answer"), "{text}");
     assert!(text.contains("2.0 s behind"), "{text}");
     assert!(text.contains("skipped docker0"), "{text}");
 }

@@ -326,7 +326,8 @@ pub fn did_you_mean(word: &str) -> Option<&'static str> {
         .map(|known| (distance(word, known), known))
         .filter(|(distance, known)| *distance <= known.len() / 3 + usize::from(known.len() < 5))
         .filter(|(distance, known)| *distance < known.len())
-        .min()
+        // Letters are left out more often than typed too many: of two words at the same distance the longer one.
+        .min_by_key(|(distance, known)| (*distance, core::cmp::Reverse(known.len()), *known))
         .map(|(_, known)| known)
 }
 

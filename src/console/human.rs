@@ -55,6 +55,11 @@ pub(super) fn short_peer(peer: &str) -> String {
     format!("…{}", safe.chars().skip(count - PEER_DIGITS).collect::<String>())
 }
 
+/// An address without the PeerId at its end: whose it is stands beside it.
+pub(super) fn place(address: &str) -> String {
+    foreign(address.split("/p2p/").next().unwrap_or(address))
+}
+
 /// A name as it is, a PeerId short.
 pub(super) fn short_account(account: &str) -> String {
     if account.len() > crate::types::account::NAME_MAX_BYTES {

@@ -71,10 +71,10 @@ const fn row_of(event: &Event) -> Option<&'static str> {
         Event::BlockStored { .. } => Some("blocks on side branches"),
         Event::BlockRejected { .. } => Some("refused blocks"),
         Event::PeerFound { .. } => Some("nodes found"),
-        Event::Mined { .. } => Some("blocks forged"),
         Event::Started(_)
         | Event::PeerConnected { .. }
         | Event::PeerDisconnected { .. }
+        | Event::Mined { .. }
         | Event::Reorganized { .. }
         | Event::SyncStarted { .. }
         | Event::SyncFinished { .. }

@@ -101,15 +101,16 @@ impl Screen {
             Color::Never => false,
             Color::Auto => std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb(),
         };
+        let columns = columns_told().unwrap_or(COLUMNS_DEFAULT);
         Ok(Self {
             reader,
             coloured,
             unicode: !is_dumb(),
-            columns: Arc::new(AtomicUsize::new(columns_told().unwrap_or(COLUMNS_DEFAULT))),
+            columns: Arc::new(AtomicUsize::new(columns)),
             switches: Switches::default(),
             out,
             log,
-            narrator: Arc::default(),
+            narrator: Arc::new(Mutex::new(Narrator::new(columns))),
             prompt: Arc::default(),
             seen: Arc::default(),
             names: Names::default(),
@@ -367,7 +368,13 @@ fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// The width that the environment tells.
+/// The width of the terminal, or what the environment tells.
 fn columns_told() -> Option<usize> {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
+        && size.ws_col > 0
+    {
+        return Some(usize::from(size.ws_col));
+    }
     std::env::var("COLUMNS").ok()?.parse().ok()
 }

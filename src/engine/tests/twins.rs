@@ -83,7 +83,7 @@ fn adv_w07_a_dialled_address_that_is_our_own_is_told_from_a_clones() {
         other_network: false,
     };
     world.tell(0, Input::Net(failed));
-    let clone = world.nodes[0].replies[&id].as_ref().map(Reply::clone).unwrap_err();
+    let clone = world.nodes[0].replies[&id].clone().unwrap_err();
     assert_eq!((own.code, clone.code), ("dial_failed", "dial_failed"));
     assert!(clone.message.contains("own key"), "{}", clone.message);
     assert_eq!(warnings(&world), 1);

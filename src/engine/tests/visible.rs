@@ -342,7 +342,10 @@ fn a_banned_node_is_let_in_again_when_its_time_is_over_or_by_hand() {
         panic!("no ban")
     };
     assert_eq!((told.peer_id, told.banned_ms), (ben.clone(), Some(120_000)));
-    world.run(1_000);
+    let lost = |event: &Event| matches!(event, Event::PeerDisconnected { .. });
+    world.until(5_000, |world| world.nodes[0].events.iter().any(lost));
+    assert_eq!(banned(&mut world), (0, 1));
+    world.link(0, 1);
     assert_eq!(banned(&mut world), (0, 1));
     act(&mut world, &tail, PeerAct::Unban).unwrap();
     assert_eq!(banned(&mut world), (0, 0));
