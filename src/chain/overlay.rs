@@ -233,6 +233,27 @@ impl<S: ChainStore> Overlay<S> {
         }
     }
 
+    /// See [`ChainStore::places_by_prefix`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
+        let changes = self.changes(|batch| &batch.places);
+        let stored = self
+            .store
+            .places_by_prefix(prefix, limit.saturating_add(changes.len()))?;
+        let mut found: Vec<Txid> = stored.into_iter().filter(|txid| !changes.contains_key(txid)).collect();
+        let added = changes.iter().filter(|(_, place)| place.is_some());
+        found.extend(
+            added
+                .map(|(txid, _)| **txid)
+                .filter(|txid| txid.to_string().starts_with(prefix)),
+        );
+        found.sort_unstable();
+        found.truncate(limit);
+        Ok(found)
+    }
+
     /// Own unconfirmed transactions by running number; keyed by id in the changes, so the ids are asked for.
     ///
     /// # Errors

@@ -270,6 +270,14 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.place(txid)
     }
 
+    /// Ids of confirmed transactions that start with these nibbles (lower-case hex).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
+        self.overlay.places_by_prefix(prefix, limit)
+    }
+
     /// Hashes of stored blocks that start with these nibbles (lower-case hex).
     ///
     /// # Errors

@@ -62,7 +62,7 @@ impl Running {
     }
 }
 
-fn refusal(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> CommandError {
+pub(super) fn refusal(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> CommandError {
     CommandError {
         code,
         message: message.into(),
@@ -108,7 +108,15 @@ impl<S: ChainStore> Engine<S> {
             Command::Mine(MineCommand::Off) => self.set_mining(false),
             Command::Chain(limit) => self.show_chain(limit),
             Command::Block(block) => self.show_block(block),
-            Command::Transaction(txid) => self.show_transaction(&txid),
+            Command::Transaction(wanted) => self
+                .find_transaction(wanted)
+                .and_then(|txid| self.show_transaction(&txid)),
+            Command::ExplainBlock(block) => self.explain_block(block),
+            Command::ExplainTransaction(wanted) => self.explain_transaction(wanted),
+            Command::Tamper(height) => self.tamper(height),
+            Command::Stats(limit) => self.stats(limit),
+            Command::Peer { peer, act } => self.act_on_peer(&peer, act),
+            Command::Doctor(surroundings) => Ok(self.diagnose(&surroundings)),
             Command::Pending => Ok(self.show_pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
@@ -292,6 +300,11 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn show_block(&self, block: BlockRef) -> Result<Reply, CommandError> {
+        self.block_view(&self.find_block(block)?).map(Reply::Block)
+    }
+
+    /// The hash of a block as typed.
+    pub(super) fn find_block(&self, block: BlockRef) -> Result<BlockHash, CommandError> {
         let hash = match block {
             BlockRef::Hash(hash) => hash,
             BlockRef::Height(height) => self.chain.active(height).map_err(internal)?.ok_or_else(|| {
@@ -317,7 +330,7 @@ impl<S: ChainStore> Engine<S> {
                 }
             }
         };
-        self.block_view(&hash).map(Reply::Block)
+        Ok(hash)
     }
 
     fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {

@@ -33,6 +33,9 @@ impl<S: ChainStore> Engine<S> {
             // Another folder of this machine with a copy of our key, and it is running.
             self.note_same_key("another node on this machine");
         }
+        if peer != self.peer_id {
+            self.seen.found(self.now, by);
+        }
         if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             return;
         }
@@ -53,6 +56,7 @@ impl<S: ChainStore> Engine<S> {
         if peer == self.peer_id {
             self.note_same_key(address.as_str());
         }
+        self.seen.connected(&peer, &address);
         let named = self.dialer.connected(self.now, peer, &address);
         if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             self.order(NetOrder::Disconnect { peer });
@@ -158,6 +162,8 @@ impl<S: ChainStore> Engine<S> {
             return self.on_self_dialled(addresses);
         }
         self.dialer.failed(self.now, peer, addresses, other_network);
+        self.seen
+            .failed(self.now, peer, addresses.first(), (reason, other_network));
         for running in self.running.values_mut() {
             if let Running::Dial {
                 address,
@@ -394,15 +400,12 @@ impl<S: ChainStore> Engine<S> {
         }
         self.alone_at = None;
         if self.net && self.peers.known().next().is_none() {
-            let own = self
-                .addresses
-                .iter()
-                .find(|address| !address.is_loopback())
-                .or_else(|| self.addresses.first())
-                .map_or_else(|| "ADDRESS".to_owned(), |address| address.with_peer(&self.peer_id));
+            let by_hand = self.dial_line().map_or_else(String::new, |line| {
+                format!("; to join by hand, type this at another node: {line}")
+            });
             self.warn(
                 "alone",
-                format!("no other node was found yet; to join by hand, type this at another node: dial {own}"),
+                format!("no other node was found yet: type `doctor` to see why{by_hand}"),
             );
         }
     }

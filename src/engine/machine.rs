@@ -127,6 +127,8 @@ pub struct Engine<S> {
     /// When to look whether the tip stands still for too long.
     pub(super) stale_at: Time,
     pub(super) stale_warned: bool,
+    /// For `doctor`.
+    pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
     pub(super) read_only: bool,
     pub(super) stopping: bool,
@@ -194,6 +196,7 @@ impl<S: ChainStore> Engine<S> {
             own_unsaved: None,
             stale_at: now,
             stale_warned: false,
+            seen: super::doctor::Seen::default(),
             net: true,
             read_only: false,
             stopping: false,
@@ -541,6 +544,15 @@ fn offset(clock: Time, now: Time) -> i64 {
 /// A count as a number of the contract.
 pub(super) fn count(value: usize) -> u64 {
     u64::try_from(value).unwrap_or(u64::MAX)
+}
+
+/// "1 peer is", "2 peers are"
+pub(super) fn many_peers(count: u64) -> String {
+    if count == 1 {
+        "1 peer is".to_owned()
+    } else {
+        format!("{count} peers are")
+    }
 }
 
 /// Who brought something, for events.

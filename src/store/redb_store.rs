@@ -176,6 +176,17 @@ impl ChainStore for RedbStore {
         value.map(|value| records::place(&value)).transpose()
     }
 
+    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
+        let Some((first, last)) = records::prefix_range(prefix) else {
+            return Ok(Vec::new());
+        };
+        self.read(|reading| {
+            collect(reading, PLACES, (&first, &last), limit, |key, _| {
+                records::hash("place", key).map(Txid::new)
+            })
+        })
+    }
+
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let mut own =
             self.read(|reading| collect(reading, OWN, EVERY_KEY, usize::MAX, |_, value| records::own(value)))?;

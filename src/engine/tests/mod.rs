@@ -4,4 +4,5 @@ mod commands;
 mod network;
 mod sync;
 mod twins;
+mod visible;
 mod world;
