@@ -64,6 +64,10 @@ impl Disk {
         self.inner().room = changes;
     }
 
+    pub(crate) fn has_little_room(&self) -> bool {
+        self.inner().room.is_some()
+    }
+
     /// The power goes after so many changes.
     pub(crate) fn cut_after(&self, changes: u64) {
         self.inner().power = Some(changes);

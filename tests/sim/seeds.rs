@@ -1,5 +1,6 @@
 //! Which seeds run: some in every test run, any number by environment variables.
 
+use std::panic::catch_unwind;
 use std::time::Instant;
 
 use crate::run::{Outcome, run};
@@ -7,6 +8,8 @@ use crate::trace::Depth;
 
 /// Worlds of twenty nodes in each of the slices of the default run.
 const SLICE: u64 = 75;
+/// Agreement that takes longer deserves a look.
+const SLOW_MS: u64 = 45_000;
 /// One seed, its trace printed.
 const SEED: &str = "LANCHAIN_SIM_SEED";
 /// So many seeds.
@@ -64,13 +67,23 @@ struct Sum {
     slowest_ms: u64,
 }
 
+/// Runs all of them, and tells at the end which failed.
 fn run_many(seeds: impl Iterator<Item = u64>) -> Sum {
     let begun = Instant::now();
-    let mut sum = Sum::default();
+    let (mut sum, mut failed) = (Sum::default(), Vec::new());
     for seed in seeds {
-        add(&mut sum, &run(seed, Depth::Light));
+        match catch_unwind(|| run(seed, Depth::Light)) {
+            Ok(outcome) => {
+                if outcome.agreed_ms > SLOW_MS {
+                    println!("seed {seed}: agreement took {} ms", outcome.agreed_ms);
+                }
+                add(&mut sum, &outcome);
+            }
+            Err(_) => failed.push(seed),
+        }
     }
     println!("{sum:?} in {:?}", begun.elapsed());
+    assert!(failed.is_empty(), "these seeds failed, see above: {failed:?}");
     sum
 }
 

@@ -105,6 +105,14 @@ impl SimStore {
         }
     }
 
+    /// Whether the disk takes no more changes, now or soon.
+    pub(crate) fn is_full(&self) -> bool {
+        match &*self.inner.borrow() {
+            Inner::Memory { fails_in, .. } => fails_in.is_some(),
+            Inner::Redb { disk, .. } => disk.has_little_room(),
+        }
+    }
+
     /// The process ends, with the power if `kept` says so, in the middle of writing these batches.
     pub(crate) fn crash(&self, writing: &[Batch], kept: Kept, rng: &mut Rng) {
         match &mut *self.inner.borrow_mut() {

@@ -296,6 +296,10 @@ impl World {
         if self.nodes[node].life > 0
             && let Err(error) = self.nodes[node].store.restart()
         {
+            if self.nodes[node].store.is_full() {
+                // The process says so and exits; somebody starts it again later.
+                return self.later(REOPEN_MS, Happening::Start { node });
+            }
             self.fail(&format!("node {node}: its store does not open after a crash: {error}"));
         }
         let seed = self.dice.next();
@@ -585,8 +589,10 @@ impl World {
             "LANCHAIN_SIM_SEED={} cargo test --locked --test sim replay -- --nocapture",
             self.seed
         );
+        let roles = self.plan.nodes.iter().map(|node| node.role).enumerate();
+        let hostile: Vec<_> = roles.filter(|(_, role)| *role != roles::Role::Honest).collect();
         panic!(
-            "seed {}, {} nodes, after {} ms: {what}\nagain: {replay}\nits plan: {:?}",
+            "seed {}, {} nodes, after {} ms: {what}\nagain: {replay}\nhostile: {hostile:?}\nits plan: {:?}",
             self.seed,
             self.nodes.len(),
             self.now,

@@ -45,6 +45,7 @@ pub(crate) struct Figures {
     pub(crate) deepest: u64,
     pub(crate) starts: u64,
     pub(crate) bans: u64,
+    pub(crate) thrown_out: u64,
     pub(crate) transactions: u64,
     pub(crate) commands: u64,
     pub(crate) failed_writes: u64,
@@ -99,7 +100,11 @@ impl Watch {
                 world.watch.figures.bans += 1;
                 Self::no_blame(world, node, *peer, "bans");
             }
-            Output::Net(NetOrder::Disconnect { peer }) => Self::no_blame(world, node, *peer, "throws out"),
+            // Whoever gave headers and then no bodies may be thrown out; behind a bad link that befalls honest ones.
+            Output::Net(NetOrder::Disconnect { peer }) if world.plan.failure == 0 && world.plan.faults.is_empty() => {
+                Self::no_blame(world, node, *peer, "throws out");
+            }
+            Output::Net(NetOrder::Disconnect { .. }) => world.watch.figures.thrown_out += 1,
             Output::Net(NetOrder::Request { peer, request, .. }) if world.is_honest(node) => {
                 let bytes = request.encode();
                 if Request::decode(&bytes).as_ref() != Ok(request) {
