@@ -501,6 +501,9 @@ impl World {
         let Some(open) = self.net.open.remove(&(asker, id)) else {
             return;
         };
+        self.net
+            .inbound
+            .retain(|_, inbound| inbound.asker != asker || inbound.id != id);
         let peer = self.nodes[open.to].peer;
         let response = None;
         self.tell(asker, Input::Net(NetFact::Response { id, peer, response }));

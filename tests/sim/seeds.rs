@@ -117,6 +117,23 @@ fn small_worlds_hold() {
 }
 
 #[test]
+fn a_world_of_a_hundred_nodes_holds() {
+    run_many([sized(100, 1)].into_iter());
+}
+
+// Seeds that found a bug. They run in the slices, too; here they have their names.
+
+#[test]
+fn a_block_whose_ledger_nobody_ran_is_not_forwarded_and_brings_no_ban() {
+    run(sized(20, 11), Depth::Light);
+}
+
+#[test]
+fn late_pool_pages_count_among_the_requests_under_way() {
+    run(sized(20, 199), Depth::Light);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in [3, 5, sized(6, 12)] {
         let (first, second) = (run(seed, Depth::Deep), run(seed, Depth::Deep));
