@@ -158,7 +158,7 @@ pub(super) fn store(input: &[u8]) {
     let params = NetworkParams::dev();
     let disk = Disk::new(new_file(&params));
     let mut script = Script {
-        store: testing::on(Box::new(disk.clone()), &params).unwrap(),
+        store: RedbStore::on_storage(Box::new(disk.clone()), &params).unwrap(),
         memory: MemoryStore::new(&params),
         disk,
         params,
@@ -187,7 +187,7 @@ pub(super) fn store(input: &[u8]) {
 
 impl Script {
     fn open(&mut self, disk: Disk) {
-        self.store = testing::on(Box::new(disk.clone()), &self.params).unwrap();
+        self.store = RedbStore::on_storage(Box::new(disk.clone()), &self.params).unwrap();
         self.disk = disk;
     }
 
