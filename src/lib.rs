@@ -17,6 +17,9 @@ pub mod chain;
 pub mod cli;
 pub mod console;
 pub mod engine;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod miner;
 pub mod net;
 pub mod node;

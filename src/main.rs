@@ -36,11 +36,15 @@ fn main() -> ExitCode {
         }
     };
     let log = screen.clone();
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::new(format!("{QUIETER},{}", args.log)))
+    let filter = |level: &str| EnvFilter::new(format!("{QUIETER},{level}"));
+    let subscriber = tracing_subscriber::fmt()
         .with_ansi(screen.is_coloured())
         .with_writer(move || log.log())
-        .init();
+        .with_env_filter(filter(&args.log))
+        .with_filter_reloading();
+    let reload = subscriber.reload_handle();
+    subscriber.init();
+    screen.control_log(&args.log, Box::new(move |level| reload.reload(filter(level)).is_ok()));
     ExitCode::from(node::run(&args, &screen, messages))
 }
 

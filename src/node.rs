@@ -29,6 +29,8 @@ pub mod reader;
 pub mod screen;
 pub mod session;
 mod signals;
+pub mod surroundings;
+pub mod telling;
 pub mod writer;
 
 use std::num::NonZeroUsize;
@@ -176,6 +178,7 @@ impl Node {
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
+            discovery: args.discovery,
         };
         let engine = engine_thread::start(engine, wiring)?;
         let control = Control::open(folder.path(), &hub, &inbox, to_session);

@@ -142,6 +142,12 @@ impl ChainStore for MemoryStore {
         Ok(self.tables.borrow().places.get(txid).copied())
     }
 
+    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
+        let tables = self.tables.borrow();
+        let fits = |txid: &&Txid| txid.to_string().starts_with(prefix);
+        Ok(tables.places.keys().filter(fits).take(limit).copied().collect())
+    }
+
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let mut own: Vec<_> = self.tables.borrow().own.values().cloned().collect();
         own.sort_unstable();

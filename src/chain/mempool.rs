@@ -432,6 +432,14 @@ impl Mempool {
         range.map(|(_, entry)| &entry.transaction)
     }
 
+    /// Ids that start with these nibbles (lower-case hex), of waiting transactions and of dropped ones that are remembered.
+    #[must_use]
+    pub fn ids_by_prefix(&self, prefix: &str, limit: usize) -> Vec<Txid> {
+        let all = self.entries.keys().chain(self.dropped.keys());
+        let fits = |txid: &&Txid| txid.to_string().starts_with(prefix);
+        all.filter(fits).take(limit).copied().collect()
+    }
+
     /// The waiting transactions as they came.
     pub fn all(&self) -> impl Iterator<Item = &Transaction> {
         self.arrivals.values().filter_map(|txid| self.get(txid))

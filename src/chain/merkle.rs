@@ -27,7 +27,9 @@ pub struct ProofStep {
     pub hash: MerkleRoot,
 }
 
-fn node(left: &MerkleRoot, right: &MerkleRoot) -> MerkleRoot {
+/// The hash above two: SHA-256(0x01 ‖ left ‖ right).
+#[must_use]
+pub fn node(left: &MerkleRoot, right: &MerkleRoot) -> MerkleRoot {
     MerkleRoot::new(sha256(&[&[1], left.as_bytes(), right.as_bytes()]))
 }
 

@@ -131,6 +131,8 @@ pub trait ChainStore {
     fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError>;
     /// Where a confirmed transaction stands.
     fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError>;
+    /// Ids of confirmed transactions that start with these nibbles (lower-case hex), at most `limit`.
+    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError>;
     /// Own unconfirmed transactions by running number.
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
     /// Remembered peers.

@@ -15,7 +15,7 @@ const KIND_TRANSFER: u8 = 1;
 const KIND_CLAIM: u8 = 2;
 const KIND_REWARD: u8 = 3;
 /// Stands before what is signed, so that no signature fits another purpose.
-const SIGN_DOMAIN: &[u8] = b"lanchain transaction 1\n";
+pub const SIGN_DOMAIN: &[u8] = b"lanchain transaction 1\n";
 
 /// Moves coins from an account to another.
 #[derive(Clone, Debug, PartialEq, Eq)]

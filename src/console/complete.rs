@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::help::{self, COMMANDS};
+use super::watch::LEVELS;
 
 /// The most names that are offered; more than fit on a screen.
 pub const NAMES_MAX: usize = 1_000;
@@ -52,6 +53,10 @@ fn offered(typed: &[String], names: &[String]) -> Vec<String> {
     match (command, values.len()) {
         ("tx", 0 | 1) | ("balance", 0) => [names, &own(&["me"])].concat(),
         ("mine" | "net", 0) => own(&["on", "off"]),
+        ("explain", 0) => own(&["block", "transaction"]),
+        ("watch", _) => own(&["gossip", "blocks", "peers", "all", "off"]),
+        ("log", 0) => LEVELS.map(str::to_owned).to_vec(),
+        ("drop" | "ban" | "unban", 0) => names.to_vec(),
         ("wait", 0) => own(&["peers", "height", "synced", "confirmed"]),
         ("help", 0) => words(),
         _ => Vec::new(),
@@ -72,7 +77,10 @@ mod tests {
         names.set(["alice", "anna", "bob"].map(String::from));
         let offered = |line| candidates(line, &names.get());
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-        assert_eq!(offered("ba"), (0, own(&["balance"])));
+        assert_eq!(offered("ba"), (0, own(&["balance", "ban"])));
+        assert_eq!(offered("explain t"), (8, own(&["transaction"])));
+        assert_eq!(offered("watch blocks p"), (13, own(&["peers"])));
+        assert_eq!(offered("ban b"), (4, own(&["bob"])));
         assert_eq!(offered("TX A"), (3, own(&["alice", "anna"])));
         assert_eq!(offered("tx alice m"), (9, own(&["me"])));
         assert_eq!(offered("tx alice bob "), (13, vec![]));

@@ -28,7 +28,7 @@ const NETWORK: &str = "The network";
 const CONSOLE: &str = "This console";
 
 /// Every command, in the order of the list.
-pub const COMMANDS: [CommandHelp; 18] = [
+pub const COMMANDS: [CommandHelp; 27] = [
     CommandHelp {
         word: "tx",
         aliases: &[],
@@ -83,7 +83,7 @@ pub const COMMANDS: [CommandHelp; 18] = [
         usage: "transaction TXID",
         group: LEDGER,
         summary: "where a transaction is, and the proof that a block holds it",
-        details: "TXID is the 64 hex digits that tx answered.",
+        details: "TXID is the 64 hex digits that tx answered, or at least the first 4 while no other begins so.",
         examples: &["transaction 0000000000000000000000000000000000000000000000000000000000000000"],
     },
     CommandHelp {
@@ -120,9 +120,38 @@ pub const COMMANDS: [CommandHelp; 18] = [
         aliases: &[],
         usage: "tree [N]",
         group: CHAIN,
-        summary: "the tips of all branches, the active one first",
-        details: "N is a whole number from 1 to 1000, default 10.",
+        summary: "draw all branches, the active one first",
+        details: "N is how many branches are shown, 1 to 1000, default 10. Each block shows its index, its hash, who found it and the \
+                  work that it adds.",
         examples: &["tree", "tree 3"],
+    },
+    CommandHelp {
+        word: "explain",
+        aliases: &[],
+        usage: "explain block HEIGHT|HASH | explain transaction TXID",
+        group: CHAIN,
+        summary: "byte by byte: what is hashed, what is signed, the way to the root",
+        details: "A block: its 96 header bytes, what each means, the hash, and the target that it met. A transaction: its \
+                  bytes, what the signature covers, and the merkle path, hashed step by step.",
+        examples: &["explain block 1", "explain block 0", "explain transaction abcd"],
+    },
+    CommandHelp {
+        word: "tamper",
+        aliases: &[],
+        usage: "tamper HEIGHT",
+        group: CHAIN,
+        summary: "change copies of a block and see which rule refuses each",
+        details: "The copies live in a sandbox: nothing is kept and nothing is sent.",
+        examples: &["tamper 1"],
+    },
+    CommandHelp {
+        word: "stats",
+        aliases: &[],
+        usage: "stats [N]",
+        group: CHAIN,
+        summary: "block times, difficulty, who found what, who owns most",
+        details: "Of the newest N blocks, 1 to 1000, default 100.",
+        examples: &["stats", "stats 20"],
     },
     CommandHelp {
         word: "peers",
@@ -154,6 +183,42 @@ pub const COMMANDS: [CommandHelp; 18] = [
         examples: &["resolve"],
     },
     CommandHelp {
+        word: "drop",
+        aliases: &[],
+        usage: "drop PEER",
+        group: NETWORK,
+        summary: "close the connections to a node; it may come back at once",
+        details: "PEER is a name or the last characters of a PeerId, both as peers shows them, or a whole PeerId.",
+        examples: &["drop ben"],
+    },
+    CommandHelp {
+        word: "ban",
+        aliases: &[],
+        usage: "ban PEER [MINUTES]",
+        group: NETWORK,
+        summary: "refuse a node for a while (default 60 min)",
+        details: "MINUTES is a whole number from 1 to 1440. Bans are forgotten at the stop; peers shows them.",
+        examples: &["ban ben", "ban ben 5"],
+    },
+    CommandHelp {
+        word: "unban",
+        aliases: &[],
+        usage: "unban PEER",
+        group: NETWORK,
+        summary: "no longer refuse a node",
+        details: "",
+        examples: &["unban ben"],
+    },
+    CommandHelp {
+        word: "doctor",
+        aliases: &[],
+        usage: "doctor",
+        group: NETWORK,
+        summary: "why nobody is seen: interfaces, multicast, clocks, what to type",
+        details: "",
+        examples: &["doctor"],
+    },
+    CommandHelp {
         word: "net",
         aliases: &[],
         usage: "net on | net off",
@@ -179,6 +244,24 @@ pub const COMMANDS: [CommandHelp; 18] = [
         summary: "wait for something, at most SECONDS (default 60)",
         details: "SECONDS is a whole number from 0 to 86400.",
         examples: &["wait peers 1", "wait height 3 30", "wait synced"],
+    },
+    CommandHelp {
+        word: "watch",
+        aliases: &[],
+        usage: "watch [gossip] [blocks] [peers] | watch all | watch off",
+        group: CONSOLE,
+        summary: "which events are told in words; alone: what is told now",
+        details: "Warnings are always told. With --json all events are told whatever is watched.",
+        examples: &["watch", "watch blocks", "watch gossip peers", "watch all", "watch off"],
+    },
+    CommandHelp {
+        word: "log",
+        aliases: &[],
+        usage: "log LEVEL",
+        group: CONSOLE,
+        summary: "how much the log says: off, error, warn, info, debug, trace",
+        details: "",
+        examples: &["log debug", "log info"],
     },
     CommandHelp {
         word: "help",
@@ -243,7 +326,8 @@ pub fn did_you_mean(word: &str) -> Option<&'static str> {
         .map(|known| (distance(word, known), known))
         .filter(|(distance, known)| *distance <= known.len() / 3 + usize::from(known.len() < 5))
         .filter(|(distance, known)| *distance < known.len())
-        .min()
+        // Letters are left out more often than typed too many: of two words at the same distance the longer one.
+        .min_by_key(|(distance, known)| (*distance, core::cmp::Reverse(known.len()), *known))
         .map(|(_, known)| known)
 }
 
@@ -286,6 +370,21 @@ pub fn overview() -> String {
     }
     text.push_str("Try: tx alice bob 5, then mine, then balance bob. More of one: help COMMAND");
     text
+}
+
+/// The values that the typed command still takes, for the eye while typing; none for what is no command yet.
+#[must_use]
+pub fn argument_hint(line: &str) -> Option<String> {
+    let mut typed = line.split_whitespace();
+    let command = find(&typed.next()?.to_ascii_lowercase())?;
+    let is_open = !line.ends_with(char::is_whitespace);
+    let usage = command.usage.split(" | ").next()?;
+    let rest: Vec<&str> = usage.split(' ').skip(1 + typed.count()).collect();
+    if rest.is_empty() {
+        return None;
+    }
+    let space = if is_open { " " } else { "" };
+    Some(format!("{space}{}", rest.join(" ")))
 }
 
 /// The text of `help COMMAND`; none for an unknown word.
@@ -338,6 +437,23 @@ mod tests {
         }
         for typed in ["xyzzy", "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa", "\u{1b}[2J"] {
             assert_eq!(did_you_mean(typed), None, "{typed}");
+        }
+    }
+
+    #[test]
+    fn the_values_that_are_missing_are_hinted() {
+        let hints = [
+            ("tx", Some(" FROM TO AMOUNT")),
+            ("tx ", Some("FROM TO AMOUNT")),
+            ("TX alice bob", Some(" AMOUNT")),
+            ("tx alice bob 5", None),
+            ("explain block", Some(" HEIGHT|HASH")),
+            ("status", None),
+            ("xyzzy", None),
+            ("", None),
+        ];
+        for (line, hint) in hints {
+            assert_eq!(argument_hint(line).as_deref(), hint, "{line}");
         }
     }
 

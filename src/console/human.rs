@@ -4,7 +4,7 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use crate::engine::event::FoundBy;
-use crate::engine::reply::{BlockView, PeerView, Status, TipView, TxStatus, TxView};
+use crate::engine::reply::{BanView, BlockView, PeerView, Status, TxStatus, TxView};
 use crate::engine::{CommandError, Reply};
 use core::fmt::Write;
 
@@ -53,6 +53,11 @@ pub(super) fn short_peer(peer: &str) -> String {
         return safe;
     }
     format!("…{}", safe.chars().skip(count - PEER_DIGITS).collect::<String>())
+}
+
+/// An address without the PeerId at its end: whose it is stands beside it.
+pub(super) fn place(address: &str) -> String {
+    foreign(address.split("/p2p/").next().unwrap_or(address))
 }
 
 /// A name as it is, a PeerId short.
@@ -128,8 +133,14 @@ pub fn human_reply(reply: &Reply) -> String {
             }
             text
         }
-        Reply::Tree { tips } => tree_reply(tips),
-        Reply::Peers { peers } => peers_reply(peers),
+        Reply::Peers { peers, banned } => peers_reply(peers, banned),
+        Reply::Tree { .. }
+        | Reply::BlockExplained(_)
+        | Reply::TransactionExplained(_)
+        | Reply::Tampered(_)
+        | Reply::Stats(_)
+        | Reply::PeerActed(_)
+        | Reply::Diagnosis(_) => super::draw::reply(reply, super::look::Look::default()),
         Reply::Dialled {
             peer_id,
             address,
@@ -306,27 +317,7 @@ fn balance_reply(reply: &Reply) -> String {
     text
 }
 
-fn tree_reply(tips: &[TipView]) -> String {
-    let mut text = String::new();
-    for tip in tips {
-        let (hash, height) = (short(&tip.hash), tip.height);
-        if tip.active {
-            line(
-                &mut text,
-                format_args!("* index {height:>6}  hash {hash}  the active chain"),
-            );
-        } else {
-            let fork = tip.fork_height;
-            line(
-                &mut text,
-                format_args!("  index {height:>6}  hash {hash}  left it after index {fork}"),
-            );
-        }
-    }
-    text
-}
-
-fn peers_reply(peers: &[PeerView]) -> String {
+fn peers_reply(peers: &[PeerView], banned: &[BanView]) -> String {
     let mut text = many(peers.len(), "peer") + "\n";
     for peer in peers {
         let name = match &peer.name {
@@ -344,6 +335,11 @@ fn peers_reply(peers: &[PeerView]) -> String {
                 found_by(peer.found_by)
             ),
         );
+    }
+    for ban in banned {
+        let name = ban.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let (id, minutes) = (short_peer(&ban.peer_id), ban.left_ms.div_ceil(60_000));
+        line(&mut text, format_args!("  {name:<16}  {id}  banned for {minutes} min"));
     }
     text
 }

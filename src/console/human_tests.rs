@@ -16,7 +16,7 @@ fn connected() -> Event {
     Event::PeerConnected {
         peer_id: peer().to_string(),
         name: Some(AccountName::new("ben").expect("a name")),
-        address: "/ip4/10.0.0.2/tcp/1".into(),
+        address: format!("/ip4/10.0.0.2/tcp/1/p2p/{}", peer()),
         direction: Direction::Out,
         found_by: FoundBy::Mdns,
     }
@@ -43,16 +43,16 @@ fn tail() -> String {
 fn the_log_says_what_came_from_whom() {
     let mut narrator = Narrator::default();
     let id = tail();
-    let expected = format!("connected to ben (…{id}): we called /ip4/10.0.0.2/tcp/1");
+    let expected = format!("peer   ben (…{id}) connected: we called /ip4/10.0.0.2/tcp/1");
     assert_eq!(narrator.tell(&connected()), Some(expected));
-    let expected = format!("transaction aaaaaaaaaaaa from ben (…{id}): alice pays bob 5 coins; waits for a block");
+    let expected = format!("tx     ben (…{id}): alice pays bob 5 coins; waits for a block; aaaaaaaaaaaa");
     assert_eq!(narrator.tell(&gossiped()), Some(expected));
     narrator.tell(&Event::PeerDisconnected {
         peer_id: peer().to_string(),
         name: None,
         reason: "r".into(),
     });
-    let expected = format!("transaction aaaaaaaaaaaa from …{id}: alice pays bob 5 coins; waits for a block");
+    let expected = format!("tx     …{id}: alice pays bob 5 coins; waits for a block; aaaaaaaaaaaa");
     assert_eq!(narrator.tell(&gossiped()), Some(expected));
 }
 
@@ -64,7 +64,7 @@ fn the_ancestors_words_are_kept() {
     };
     assert_eq!(
         human_event(&mined).as_deref(),
-        Some("New Block Forged: index 3, hash 010101010101")
+        Some("block  New Block Forged: index 3, hash 010101010101")
     );
     let replaced = Event::Reorganized {
         depth: 2,
@@ -75,7 +75,7 @@ fn the_ancestors_words_are_kept() {
     };
     let told = human_event(&replaced).expect("told");
     assert!(
-        told.starts_with("Our chain was replaced: 2 blocks after index 1 taken out"),
+        told.starts_with("chain  Our chain was replaced: 2 blocks after index 1 taken out"),
         "{told}"
     );
     assert!(told.contains("1 transaction"), "{told}");
@@ -142,5 +142,51 @@ proptest! {
             prop_assert!(!told.chars().any(is_harmful), "{:?}", told);
             prop_assert!(told.chars().count() < 12 * 3 * FOREIGN_MAX);
         }
+    }
+}
+
+fn status() -> crate::engine::reply::Status {
+    use crate::types::{Bits, NetworkId, Work};
+    let id = peer().to_string();
+    crate::engine::reply::Status {
+        name: AccountName::new("anna").ok(),
+        account: Account::Name(AccountName::new("anna").expect("a name")),
+        network: "lan".into(),
+        network_id: NetworkId::ZERO,
+        height: Height::new(3),
+        tip: BlockHash::new([1; 32]),
+        work: Work::ZERO,
+        bits: Bits(1),
+        peers: 0,
+        pending: 0,
+        addresses: ["/ip4/192.168.1.7/tcp/40123", "/ip4/127.0.0.1/tcp/40123"]
+            .map(|place| format!("{place}/p2p/{id}"))
+            .to_vec(),
+        data_dir: "/home/anna/.local/share/lanchain/lan/anna".into(),
+        mining: false,
+        hash_rate: 0,
+        syncing: false,
+        net: true,
+        peer_id: id,
+    }
+}
+
+#[test]
+fn the_first_words_are_five_lines_and_fit_the_terminal() {
+    for columns in [200, 80, 50] {
+        let started = Event::Started(Box::new(status()));
+        let told = Narrator::new(columns).tell(&started).expect("words");
+        assert_eq!(told.lines().count(), 5, "{told}");
+        assert!(
+            told.lines().all(|line| line.chars().count() < columns),
+            "{columns}\n{told}"
+        );
+        let id = peer().to_string();
+        assert_eq!(told.contains(&format!("/p2p/{id}")), columns == 200, "{told}");
+        assert!(
+            told.contains("listening on /ip4/192.168.1.7/tcp/40123") && told.contains("(+1)"),
+            "{told}"
+        );
+        assert!(told.contains("tx alice bob 5"), "{told}");
     }
 }

@@ -3,7 +3,8 @@
 use super::*;
 use crate::chain::merkle::{ProofStep, Side};
 use crate::engine::event::{Direction, FoundBy, Source};
-use crate::engine::reply::{AccountView, BlockView, PeerView, Reply, Status, TipView, TxStatus, TxView};
+use crate::engine::reply::{AccountView, BanView, BlockView, PeerView, Reply, Status, TipView, TxStatus, TxView};
+use crate::engine::shape::TreeBlock;
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, SecretKey, Time, Txid, Work};
 
 fn name(text: &str) -> AccountName {
@@ -248,9 +249,14 @@ fn network_replies_are_exact() {
             latency_ms: None,
             found_by: FoundBy::Sibling,
         }],
+        banned: vec![BanView {
+            peer_id: "12D4".into(),
+            name: Some(name("ben")),
+            left_ms: 9,
+        }],
     };
     let expected = format!(
-        r#"{{"peers":[{{"peer_id":"12D3","name":null,"name_proven":false,"address":"/a","height":1,"work":"{work}","latency_ms":null,"found_by":"sibling"}}]}}"#
+        r#"{{"peers":[{{"peer_id":"12D3","name":null,"name_proven":false,"address":"/a","height":1,"work":"{work}","latency_ms":null,"found_by":"sibling"}}],"banned":[{{"peer_id":"12D4","name":"ben","left_ms":9}}]}}"#
     );
     assert_eq!(data(reply), expected);
     let reply = Reply::Dialled {
@@ -275,9 +281,23 @@ fn network_replies_are_exact() {
             active: true,
             fork_height: Height::new(3),
         }],
+        blocks: vec![TreeBlock {
+            hash: hash(1),
+            height: Height::new(3),
+            previous_hash: hash(2),
+            time_ms: Time::from_ms(7),
+            adds_work: Work::ZERO,
+            work: Work::ZERO,
+            active: true,
+            miner: Some(Account::Name(name("ben"))),
+            below: None,
+            skipped: 0,
+        }],
     };
-    let expected =
-        format!(r#"{{"tips":[{{"hash":"{tip}","height":3,"work":"{work}","active":true,"fork_height":3}}]}}"#);
+    let two = hex(2);
+    let expected = format!(
+        r#"{{"tips":[{{"hash":"{tip}","height":3,"work":"{work}","active":true,"fork_height":3}}],"blocks":[{{"hash":"{tip}","height":3,"previous_hash":"{two}","time_ms":7,"adds_work":"{work}","work":"{work}","active":true,"miner":"ben","below":null,"skipped":0}}]}}"#
+    );
     assert_eq!(data(reply), expected);
     assert_eq!(
         data(Reply::Status(Box::new(status()))),

@@ -5,15 +5,19 @@
 //! Spec: `proto-notes/events.md`.
 
 pub mod complete;
+pub mod draw;
+pub mod graph;
 pub mod help;
 pub mod human;
 pub mod input;
 pub mod json;
+pub mod look;
 pub mod narrate;
 pub mod output;
 pub mod parse;
 pub mod prompt;
 pub mod render;
+pub mod watch;
 
 pub use parse::Line;
 

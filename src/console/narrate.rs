@@ -1,13 +1,16 @@
 //! Events in words: what was found, what came from whom and what became of it.
 //!
-//! Promises: an event is one line, except the banner; peers are called by the names they gave themselves.
+//! Promises: an event is one line, except the first words; its topic stands in the first column, then who brought it,
+//! then what became of it, ids last; peers are called by the names they gave themselves.
 //! Spec: `proto-notes/events.md`, "In words".
 
 use std::collections::BTreeMap;
 
-use super::human::{banner, coins, foreign, found_by, many, short, short_account, short_peer};
+use super::human::{coins, foreign, found_by, many, place, short, short_account, short_peer};
+use super::look::{COLUMNS_DEFAULT, Look};
 use crate::engine::Event;
 use crate::engine::event::{Direction, Source};
+use crate::engine::reply::Status;
 use crate::types::AccountName;
 
 /// Names of peers that are remembered for the log; more than can be connected.
@@ -20,19 +23,33 @@ pub fn human_event(event: &Event) -> Option<String> {
 }
 
 /// Tells events in words and calls peers by the names they gave themselves.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Narrator {
     names: BTreeMap<String, String>,
+    /// How wide the first words may be.
+    columns: usize,
+}
+
+impl Default for Narrator {
+    fn default() -> Self {
+        Self::new(COLUMNS_DEFAULT)
+    }
 }
 
 impl Narrator {
+    /// Knows nobody yet.
+    #[must_use]
+    pub const fn new(columns: usize) -> Self {
+        Self {
+            names: BTreeMap::new(),
+            columns,
+        }
+    }
+
     /// One line for the log; none for an event that only programs need.
     pub fn tell(&mut self, event: &Event) -> Option<String> {
         let told = match event {
-            Event::Started(status) => format!(
-                "{}\n  try: tx alice bob 5    mine    balance bob    (all commands: help)",
-                banner(status)
-            ),
+            Event::Started(status) => greeting(status, self.columns),
             Event::PeerFound { .. }
             | Event::PeerConnected { .. }
             | Event::PeerDisconnected { .. }
@@ -76,9 +93,9 @@ impl Narrator {
         }
     }
 
+    /// Who brought it, for the second column.
     fn from(&self, source: &Source) -> String {
-        self.source(source)
-            .map_or_else(|| " of our own".to_owned(), |peer| format!(" from {peer}"))
+        self.source(source).unwrap_or_else(|| "this node".to_owned())
     }
 
     fn peer_event(&mut self, event: &Event) -> Option<String> {
@@ -88,8 +105,8 @@ impl Narrator {
                 address,
                 found_by: by,
             } => {
-                let (peer, address) = (self.peer(peer_id), foreign(address));
-                format!("peer {peer} {} at {address}", found_by(*by))
+                let (peer, address) = (self.peer(peer_id), place(address));
+                format!("peer   {peer} {} at {address}", found_by(*by))
             }
             Event::PeerConnected {
                 peer_id,
@@ -103,10 +120,10 @@ impl Narrator {
                     Direction::In => "it called from",
                     Direction::Out => "we called",
                 };
-                format!("connected to {}: {way} {}", self.peer(peer_id), foreign(address))
+                format!("peer   {} connected: {way} {}", self.peer(peer_id), place(address))
             }
             Event::PeerDisconnected { peer_id, reason, .. } => {
-                let told = format!("lost {}: {}", self.peer(peer_id), foreign(reason));
+                let told = format!("peer   {} lost: {}", self.peer(peer_id), foreign(reason));
                 self.names.remove(peer_id);
                 told
             }
@@ -116,7 +133,7 @@ impl Narrator {
                 target_height,
             } => {
                 let peer = self.peer(peer_id);
-                format!("fetching blocks from {peer}: from index {height} to {target_height}")
+                format!("sync   {peer}: fetching blocks from index {height} to {target_height}")
             }
             Event::SyncProgress {
                 peer_id,
@@ -124,7 +141,7 @@ impl Narrator {
                 target_height,
             } => {
                 format!(
-                    "fetching blocks from {}: index {height} of {target_height}",
+                    "sync   {}: fetching blocks, index {height} of {target_height}",
                     self.peer(peer_id)
                 )
             }
@@ -133,7 +150,7 @@ impl Narrator {
                 height,
                 target_height,
             } if height >= target_height => {
-                format!("caught up with {} at index {height}", self.peer(peer_id))
+                format!("sync   {}: caught up at index {height}", self.peer(peer_id))
             }
             Event::SyncFinished {
                 peer_id,
@@ -141,7 +158,7 @@ impl Narrator {
                 target_height,
             } => {
                 let peer = self.peer(peer_id);
-                format!("fetching blocks from {peer} ended at index {height} of {target_height}")
+                format!("sync   {peer}: fetching blocks ended at index {height} of {target_height}")
             }
             _ => return None,
         };
@@ -163,9 +180,9 @@ impl Narrator {
                 let from = short_account(from);
                 let to = to.as_ref().map(|to| short_account(&to.to_string())).unwrap_or_default();
                 Some(match *kind {
-                    "claim" => format!("transaction {id}{by}: {from} is claimed; waits for a block"),
+                    "claim" => format!("tx     {by}: {from} is claimed; waits for a block; {id}"),
                     _ => format!(
-                        "transaction {id}{by}: {from} pays {to} {}; waits for a block",
+                        "tx     {by}: {from} pays {to} {}; waits for a block; {id}",
                         coins(*amount)
                     ),
                 })
@@ -173,9 +190,9 @@ impl Narrator {
             Event::TransactionRejected {
                 txid, message, source, ..
             } => {
-                let id = txid.as_ref().map_or_else(|| "that cannot be read".to_owned(), short);
+                let id = txid.as_ref().map_or_else(|| "without an id".to_owned(), short);
                 Some(format!(
-                    "transaction {id}{} refused: {}",
+                    "tx     {}: refused: {}; {id}",
                     self.from(source),
                     foreign(message)
                 ))
@@ -186,7 +203,7 @@ impl Narrator {
 
     fn block_event(&self, event: &Event) -> Option<String> {
         let told = match event {
-            Event::Mined { hash, height } => format!("New Block Forged: index {height}, hash {}", short(hash)),
+            Event::Mined { hash, height } => format!("block  New Block Forged: index {height}, hash {}", short(hash)),
             // Its finding was told.
             Event::BlockConnected {
                 source: Source::Local, ..
@@ -200,16 +217,16 @@ impl Narrator {
             } => {
                 let (hash, by) = (short(hash), self.from(source));
                 let count = many(*transactions, "transaction");
-                format!("block {height}{by} added to the chain: hash {hash}, {count}")
+                format!("block  {by}: block {height} added to the chain, {count}; {hash}")
             }
             Event::BlockDisconnected { hash, height } => {
-                format!("block {height} taken out of the chain: hash {}", short(hash))
+                format!("block  block {height} taken out of the chain; {}", short(hash))
             }
             Event::BlockStored {
                 hash, height, source, ..
             } => {
                 let (hash, by) = (short(hash), self.from(source));
-                format!("block {height}{by} kept on a side branch: hash {hash}")
+                format!("block  {by}: block {height} kept on a side branch; {hash}")
             }
             Event::BlockRejected {
                 hash,
@@ -219,8 +236,12 @@ impl Narrator {
                 ..
             } => {
                 let height = height.map(|height| format!(" {height}")).unwrap_or_default();
-                let hash = hash.map(|hash| format!(" (hash {})", short(&hash))).unwrap_or_default();
-                format!("block{height}{} refused{hash}: {}", self.from(source), foreign(message))
+                let hash = hash.map(|hash| format!("; {}", short(&hash))).unwrap_or_default();
+                format!(
+                    "block  {}: block{height} refused: {}{hash}",
+                    self.from(source),
+                    foreign(message)
+                )
             }
             Event::Reorganized {
                 depth,
@@ -232,7 +253,7 @@ impl Narrator {
                 let (old, new) = (short(old_tip), short(new_tip));
                 let (out, back) = (many(*depth, "block"), many(returned.len(), "transaction"));
                 format!(
-                    "Our chain was replaced: {out} after index {fork_height} taken out, tip {old} gave way to {new}, \
+                    "chain  Our chain was replaced: {out} after index {fork_height} taken out, tip {old} gave way to {new}, \
                      {back} wait again"
                 )
             }
@@ -240,4 +261,49 @@ impl Narrator {
         };
         Some(told)
     }
+}
+
+/// The first words: who this is, where it keeps its things, where it listens, and what to try. Five lines.
+#[must_use]
+pub fn greeting(status: &Status, columns: usize) -> String {
+    let look = Look {
+        columns,
+        ..Look::default()
+    };
+    let id = short_peer(&status.peer_id);
+    let who = status.name.as_ref().map_or_else(
+        || format!("a node without a name ({id})"),
+        |name| format!("{name} ({id})"),
+    );
+    let fits = |text: &String| text.chars().count() < columns;
+    // Whole where it fits: so it can be dialled by who copies it.
+    let listening = status.addresses.first().map(|first| {
+        let more = match status.addresses.len() {
+            0 | 1 => String::new(),
+            count => format!(" (+{})", count - 1),
+        };
+        let whole = format!("  listening on {}{more}", foreign(first));
+        Some(whole)
+            .filter(fits)
+            .unwrap_or_else(|| format!("  listening on {}{more}", place(first)))
+    });
+    let rewards = short_account(&status.account.to_string());
+    let mut lines = vec![
+        format!("lanchain: {who} on the network {}", foreign(&status.network)),
+        format!("  folder {}", foreign(&status.data_dir)),
+        listening.unwrap_or_else(|| "  not listening".to_owned()),
+        format!(
+            "  index {}, hash {}; rewards go to {rewards}",
+            status.height,
+            short(&status.tip)
+        ),
+    ];
+    let tries = ["tx alice bob 5", "mine", "balance bob"].join("    ");
+    let long = format!("  try: {tries}    (all commands: help)");
+    lines.push(
+        Some(long)
+            .filter(fits)
+            .unwrap_or_else(|| look.fold("  ", "try: tx alice bob 5, mine, help")),
+    );
+    lines.join("\n")
 }

@@ -4,6 +4,7 @@
 //! Spec: `proto-notes/events.md`, "Reading" and "Codes".
 
 use super::help;
+use super::watch::Telling;
 use crate::engine::{AccountRef, BlockRef, Command, CommandError, Condition, MineCommand};
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Txid};
 
@@ -31,6 +32,8 @@ pub enum Line {
     Help(Option<String>),
     /// `quit`
     Quit,
+    /// `watch` and `log`: what is told while the node runs.
+    Telling(Telling),
 }
 
 /// Reads a line; none if it is blank or a comment.
@@ -143,15 +146,22 @@ impl<'a> Reader<'a> {
                 self.none()?;
                 return Ok(Line::Quit);
             }
+            "watch" => return self.watch(),
+            "log" => return self.log(),
             "tx" => self.tx()?,
             "claim" => Command::Claim(self.name(self.one()?)?),
             "balance" => Command::Balance(self.optional()?.map(|word| self.account(word)).transpose()?),
             "accounts" => self.plain(Command::Accounts)?,
             "pending" => self.plain(Command::Pending)?,
-            "transaction" => Command::Transaction(self.txid(self.one()?)?),
+            "transaction" => Command::Transaction(self.tx_ref(self.one()?)?),
+            "explain" => self.explain()?,
+            "tamper" => self.tamper()?,
+            "stats" => self.stats()?,
+            "drop" | "ban" | "unban" => self.peer_act()?,
+            "doctor" => self.plain(Command::Doctor(Box::default()))?,
             "mine" => Command::Mine(self.mine()?),
             "chain" => Command::Chain(self.list()?),
-            "block" => Command::Block(self.block()?),
+            "block" => Command::Block(self.block(self.one()?)?),
             "tree" => Command::Tree(self.list()?),
             "peers" => self.plain(Command::Peers)?,
             "dial" => self.dial()?,
@@ -307,8 +317,7 @@ impl<'a> Reader<'a> {
             .map_or(Ok(LIST_DEFAULT), |word| self.small("the number", word, 1, LIST_MAX))
     }
 
-    fn block(&self) -> Result<BlockRef, CommandError> {
-        let word = self.one()?;
+    fn block(&self, word: &str) -> Result<BlockRef, CommandError> {
         if let Some(hash) = BlockHash::from_hex(word) {
             return Ok(BlockRef::Hash(hash));
         }
@@ -381,6 +390,8 @@ impl<'a> Reader<'a> {
         Ok(Line::Help(Some(command.word.to_owned())))
     }
 }
+
+mod visible;
 
 #[cfg(test)]
 #[path = "parse_tests.rs"]

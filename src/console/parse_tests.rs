@@ -1,6 +1,8 @@
 //! Lines that are commands, and the code of each that is none.
 
 use super::*;
+use crate::console::watch::Topic;
+use crate::engine::{PeerAct, PeerRef, TxRef};
 use crate::types::SecretKey;
 
 fn good(line: &str) -> Line {
@@ -92,7 +94,10 @@ fn every_command_has_its_form() {
         assert_eq!(command(line), expected, "{line}");
     }
     assert_eq!(command(&format!("block {hash}")), Command::Block(BlockRef::Hash(hash)));
-    assert_eq!(command(&format!("transaction {txid}")), Command::Transaction(txid));
+    assert_eq!(
+        command(&format!("transaction {txid}")),
+        Command::Transaction(txid.into())
+    );
     let wait = |condition, seconds| Command::Wait { condition, seconds };
     assert_eq!(command("wait peers 0 0"), wait(Condition::Peers(0), 0));
     assert_eq!(
@@ -108,6 +113,49 @@ fn every_command_has_its_form() {
     assert_eq!(good("help"), Line::Help(None));
     assert_eq!(good("help Register"), Line::Help(Some("dial".into())));
     assert_eq!(good("QUIT"), Line::Quit);
+}
+
+#[test]
+fn what_makes_the_chain_visible_has_its_form() {
+    let txid = Txid::from_hex(&"ab".repeat(32)).expect("hex");
+    let text = |word: &str| PeerRef::Text(word.to_owned());
+    let peer = |peer, act| Command::Peer { peer, act };
+    let prefix = || TxRef::Prefix("abcd".into());
+    let cases = [
+        ("transaction ABCD", Command::Transaction(prefix())),
+        (
+            "explain block 7",
+            Command::ExplainBlock(BlockRef::Height(Height::new(7))),
+        ),
+        (
+            "EXPLAIN Block 0c0c",
+            Command::ExplainBlock(BlockRef::Prefix("0c0c".into())),
+        ),
+        ("explain transaction abcd", Command::ExplainTransaction(prefix())),
+        ("tamper 3", Command::Tamper(Height::new(3))),
+        ("stats", Command::Stats(100)),
+        ("stats 5", Command::Stats(5)),
+        ("drop ben", peer(text("ben"), PeerAct::Drop)),
+        ("drop …VMz5M8iF", peer(text("VMz5M8iF"), PeerAct::Drop)),
+        ("ban ben", peer(text("ben"), PeerAct::Ban { minutes: 60 })),
+        ("ban (ben?) 1440", peer(text("ben"), PeerAct::Ban { minutes: 1_440 })),
+        ("unban ben", peer(text("ben"), PeerAct::Unban)),
+        ("doctor", Command::Doctor(Box::default())),
+    ];
+    for (line, expected) in cases {
+        assert_eq!(command(line), expected, "{line}");
+    }
+    let whole = format!("explain transaction {txid}");
+    assert_eq!(command(&whole), Command::ExplainTransaction(txid.into()));
+    let id = SecretKey::from_seed([7; 32]).public().peer_id();
+    assert_eq!(command(&format!("unban {id}")), peer(PeerRef::Id(id), PeerAct::Unban));
+    assert_eq!(good("watch"), Line::Telling(Telling::Ask));
+    assert_eq!(good("watch off"), Line::Telling(Telling::Watch(vec![])));
+    assert_eq!(
+        good("watch Peers gossip"),
+        Line::Telling(Telling::Watch(vec![Topic::Peers, Topic::Gossip]))
+    );
+    assert_eq!(good("log DEBUG"), Line::Telling(Telling::Log("debug")));
 }
 
 #[test]
@@ -131,7 +179,19 @@ const MISTAKES: &[(&str, &[&str])] = &[
     ),
     (
         "missing_values",
-        &["wait", "wait peers", "wait height", "wait confirmed"],
+        &[
+            "wait",
+            "wait peers",
+            "wait height",
+            "wait confirmed",
+            "explain",
+            "explain block",
+            "tamper",
+            "drop",
+            "ban",
+            "unban",
+            "log",
+        ],
     ),
     (
         "too_many_values",
@@ -143,6 +203,12 @@ const MISTAKES: &[(&str, &[&str])] = &[
             "status now",
             "quit 1",
             "peers all",
+            "explain block 1 2",
+            "drop ben 5",
+            "unban ben 5",
+            "ban ben 5 5",
+            "doctor now",
+            "log info debug",
         ],
     ),
     (
@@ -222,7 +288,18 @@ const MISTAKES: &[(&str, &[&str])] = &[
     (
         "bad_argument",
         &[
-            "transaction abcd",
+            "transaction abc",
+            "explain chain 1",
+            "explain block x",
+            "explain transaction me",
+            "tamper -1",
+            "tamper abcd",
+            "stats 1001",
+            "ban ben 0",
+            "ban ben 1441",
+            "drop /",
+            "watch everything",
+            "log loud",
             "net maybe",
             "wait forever",
             "wait peers x",

@@ -6,9 +6,10 @@
 //! Elsewhere: what lines mean (`console::parse`), who answers them (`node`).
 //! Spec: `proto-notes/events.md`, "Stopping".
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -16,13 +17,14 @@ use std::time::Duration;
 use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
-use rustyline::hint::Hinter;
+use rustyline::hint::{Hint, Hinter};
 use rustyline::history::FileHistory;
 use rustyline::validate::Validator;
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
 use super::InputLine;
 use super::complete::{self, Names};
+use super::help;
 use super::input::{Content, LINE_MAX_BYTES, RawLine};
 use super::output::{Limits, Sink, lines_dropped};
 use super::parse::{self, Line};
@@ -57,6 +59,8 @@ pub struct PromptConfig {
     pub names: Names,
     /// Whether colour may be used.
     pub color: bool,
+    /// Where the terminal's width is told.
+    pub columns: Arc<AtomicUsize>,
 }
 
 /// Whether somebody sits there: stdin and stdout are terminals.
@@ -201,6 +205,7 @@ fn editor(config: &PromptConfig) -> rustyline::Result<Editor<Assistant, FileHist
     let mut editor = Editor::with_config(settings)?;
     editor.set_helper(Some(Assistant {
         names: config.names.clone(),
+        color: config.color,
         has_text: AtomicBool::new(false),
     }));
     if let Some(path) = &config.history {
@@ -228,6 +233,9 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
     /// Reads once; false at the end.
     fn step(&mut self) -> bool {
         self.note_text(false);
+        if let Some((columns, _)) = self.editor.dimensions() {
+            self.config.columns.store(usize::from(columns), Ordering::Relaxed);
+        }
         match self.editor.readline(&self.config.text) {
             Ok(text) => self.submit(&text),
             Err(ReadlineError::Interrupted) if self.has_text() => true,
@@ -298,6 +306,7 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
 /// Completes, and watches whether any text is typed: the editor does not tell that with Ctrl-C.
 struct Assistant {
     names: Names,
+    color: bool,
     has_text: AtomicBool,
 }
 
@@ -315,15 +324,34 @@ impl Completer for Assistant {
 }
 
 impl Hinter for Assistant {
-    type Hint = String;
+    type Hint = ArgumentHint;
 
-    fn hint(&self, line: &str, _: usize, _: &Context<'_>) -> Option<String> {
+    fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<ArgumentHint> {
         self.has_text.store(!line.is_empty(), Ordering::Relaxed);
+        // Without colour a hint could not be told from what is typed.
+        let shown = self.color && pos == line.len();
+        shown.then(|| help::argument_hint(line)).flatten().map(ArgumentHint)
+    }
+}
+
+/// The values that a command still takes; shown, never inserted.
+struct ArgumentHint(String);
+
+impl Hint for ArgumentHint {
+    fn display(&self) -> &str {
+        &self.0
+    }
+
+    fn completion(&self) -> Option<&str> {
         None
     }
 }
 
-impl Highlighter for Assistant {}
+impl Highlighter for Assistant {
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(format!("\x1b[90m{hint}\x1b[0m"))
+    }
+}
 impl Validator for Assistant {}
 impl Helper for Assistant {}
 

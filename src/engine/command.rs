@@ -22,6 +22,44 @@ pub enum BlockRef {
     Prefix(String),
 }
 
+/// A transaction as typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TxRef {
+    /// A whole id.
+    Id(Txid),
+    /// A prefix of at least 4 lower-case hex digits.
+    Prefix(String),
+}
+
+impl From<Txid> for TxRef {
+    fn from(txid: Txid) -> Self {
+        Self::Id(txid)
+    }
+}
+
+/// A peer as typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PeerRef {
+    /// A whole PeerId.
+    Id(PeerId),
+    /// The end of one, or a name.
+    Text(String),
+}
+
+/// What is done to a peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PeerAct {
+    /// `drop`: close its connections.
+    Drop,
+    /// `ban`: and refuse it.
+    Ban {
+        /// For so long, 1 to 1,440.
+        minutes: u32,
+    },
+    /// `unban`: no longer refuse it.
+    Unban,
+}
+
 /// The forms of `mine`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MineCommand {
@@ -67,7 +105,7 @@ pub enum Command {
     /// `block HEIGHT|HASH`
     Block(BlockRef),
     /// `transaction TXID`
-    Transaction(Txid),
+    Transaction(TxRef),
     /// `pending`
     Pending,
     /// `balance [ACCOUNT]`; none: where rewards go.
@@ -91,6 +129,23 @@ pub enum Command {
     Status,
     /// `net on|off`
     Net(bool),
+    /// `explain block HEIGHT|HASH`
+    ExplainBlock(BlockRef),
+    /// `explain transaction TXID`
+    ExplainTransaction(TxRef),
+    /// `tamper HEIGHT`
+    Tamper(Height),
+    /// `stats [N]`
+    Stats(u32),
+    /// `drop PEER`, `ban PEER [MINUTES]`, `unban PEER`
+    Peer {
+        /// Whom.
+        peer: PeerRef,
+        /// What.
+        act: PeerAct,
+    },
+    /// `doctor`; the shell puts in what it sees of the machine.
+    Doctor(Box<super::doctor::Surroundings>),
     /// `wait CONDITION [SECONDS]`
     Wait {
         /// For what.

@@ -62,7 +62,7 @@ impl Running {
     }
 }
 
-fn refusal(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> CommandError {
+pub(super) fn refusal(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> CommandError {
     CommandError {
         code,
         message: message.into(),
@@ -108,7 +108,15 @@ impl<S: ChainStore> Engine<S> {
             Command::Mine(MineCommand::Off) => self.set_mining(false),
             Command::Chain(limit) => self.show_chain(limit),
             Command::Block(block) => self.show_block(block),
-            Command::Transaction(txid) => self.show_transaction(&txid),
+            Command::Transaction(wanted) => self
+                .find_transaction(wanted)
+                .and_then(|txid| self.show_transaction(&txid)),
+            Command::ExplainBlock(block) => self.explain_block(block),
+            Command::ExplainTransaction(wanted) => self.explain_transaction(wanted),
+            Command::Tamper(height) => self.tamper(height),
+            Command::Stats(limit) => self.stats(limit),
+            Command::Peer { peer, act } => self.act_on_peer(&peer, act),
+            Command::Doctor(surroundings) => Ok(self.diagnose(&surroundings)),
             Command::Pending => Ok(self.show_pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
@@ -232,6 +240,7 @@ impl<S: ChainStore> Engine<S> {
             .add(&self.chain, transaction.clone(), Origin::Own)
             .map_err(|error| pool_refused(&error))?;
         self.chain.keep_own(&transaction);
+        self.own_made = true;
         self.publish_transactions(core::slice::from_ref(&transaction));
         self.event(super::view::accepted_event(&transaction, Source::Local));
         self.status_changed();
@@ -291,6 +300,11 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn show_block(&self, block: BlockRef) -> Result<Reply, CommandError> {
+        self.block_view(&self.find_block(block)?).map(Reply::Block)
+    }
+
+    /// The hash of a block as typed.
+    pub(super) fn find_block(&self, block: BlockRef) -> Result<BlockHash, CommandError> {
         let hash = match block {
             BlockRef::Hash(hash) => hash,
             BlockRef::Height(height) => self.chain.active(height).map_err(internal)?.ok_or_else(|| {
@@ -316,7 +330,7 @@ impl<S: ChainStore> Engine<S> {
                 }
             }
         };
-        self.block_view(&hash).map(Reply::Block)
+        Ok(hash)
     }
 
     fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
@@ -325,12 +339,8 @@ impl<S: ChainStore> Engine<S> {
             return self.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
-            let error = refusal(
-                "dial_failed",
-                "this is the node's own PeerId; if another node shows it too, both use one key",
-                "peers",
-            );
-            return self.reply(id, Err(error));
+            let message = "this is the node's own PeerId; if another node shows it too, both use one key";
+            return self.reply(id, Err(refusal("dial_failed", message, "peers")));
         }
         if self.addresses.contains(&address) {
             let error = refusal("dial_failed", "this is the node's own address", "peers");
@@ -481,7 +491,7 @@ impl<S: ChainStore> Engine<S> {
     fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
         let open = asked.iter().any(|id| self.requests.contains_key(id));
         let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
-        if (open || better || self.sync.is_some()) && deadline > self.now {
+        if (open || better || !self.syncs.is_empty()) && deadline > self.now {
             return None;
         }
         let message = if replaced {
@@ -525,7 +535,7 @@ impl<S: ChainStore> Engine<S> {
                     .peers
                     .iter()
                     .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.sync.is_none() && !behind
+                self.known_peers() > 0 && self.syncs.is_empty() && !behind
             }
             Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
         }

@@ -158,6 +158,10 @@ pub struct Peer {
     pub void: Option<(BlockHash, Time)>,
     /// It sent a block whose parent is unknown here.
     pub hint: bool,
+    /// Such a block is not followed before: an earlier one led nowhere.
+    pub hint_from: Time,
+    /// Empty pages of headers in a row.
+    pub empty_pages: u32,
     /// Not asked before: it said that it is busy.
     pub busy_until: Time,
     /// The pools' digests (its, ours) after the last run that brought nothing.
@@ -190,6 +194,8 @@ impl Peer {
             stall_ms: STALL_MIN_MS,
             void: None,
             hint: false,
+            hint_from: now,
+            empty_pages: 0,
             busy_until: now,
             pool_settled: None,
             pool_run: false,
@@ -253,12 +259,14 @@ impl Peer {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Record {
     score: i32,
     at: Time,
     bans: usize,
     banned_until: Option<Time>,
+    /// What it called itself when it was banned.
+    name: Option<AccountName>,
 }
 
 /// Connected peers, and the records of those who misbehaved.
@@ -340,13 +348,7 @@ impl Peers {
 
     /// Notes a misdeed and says what follows.
     pub fn punish(&mut self, now: Time, id: PeerId, fault: Fault) -> Consequence {
-        if !self.records.contains_key(&id) && self.records.len() >= RECORDS_MAX {
-            self.forget_one();
-        }
-        let record = self.records.entry(id).or_insert(Record {
-            at: now,
-            ..Record::default()
-        });
+        let record = self.record(now, id);
         let halvings = u32::try_from(now.since(record.at) / SCORE_HALF_MS).unwrap_or(u32::MAX);
         if halvings > 0 {
             record.score = record
@@ -375,6 +377,39 @@ impl Peers {
             Fault::Mid | Fault::Fatal if record.score <= SCORE_DISCONNECT => Consequence::Disconnect,
             Fault::Mid | Fault::Fatal => Consequence::Keep,
         }
+    }
+
+    /// The record of a peer, for which another makes room if there are too many.
+    fn record(&mut self, now: Time, id: PeerId) -> &mut Record {
+        if !self.records.contains_key(&id) && self.records.len() >= RECORDS_MAX {
+            self.forget_one();
+        }
+        self.records.entry(id).or_insert(Record {
+            at: now,
+            ..Record::default()
+        })
+    }
+
+    /// Refuses a peer because somebody said so.
+    pub fn ban(&mut self, now: Time, id: PeerId, name: Option<AccountName>, until: Time) {
+        let record = self.record(now, id);
+        record.banned_until = Some(until);
+        record.name = name;
+    }
+
+    /// Ends a ban.
+    pub fn unban(&mut self, id: &PeerId) {
+        if let Some(record) = self.records.get_mut(id) {
+            record.banned_until = None;
+        }
+    }
+
+    /// Who is refused now, under which name, and until when.
+    pub fn banned(&self, now: Time) -> impl Iterator<Item = (&PeerId, Option<&AccountName>, Time)> {
+        self.records.iter().filter_map(move |(id, record)| {
+            let until = record.banned_until.filter(|until| now < *until)?;
+            Some((id, record.name.as_ref(), until))
+        })
     }
 
     /// Drops the oldest record that is no ban, else the one whose ban ends first.

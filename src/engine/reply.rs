@@ -4,7 +4,12 @@
 
 use serde::Serialize;
 
+use super::doctor::Diagnosis;
 use super::event::FoundBy;
+use super::explain::{BlockExplained, TxExplained};
+use super::sandbox::Tampered;
+use super::shape::TreeBlock;
+use super::stats::Stats;
 use crate::chain::merkle::ProofStep;
 use crate::types::{Account, AccountName, Balance, Bits, BlockHash, Height, MerkleRoot, NetworkId, Time, Txid, Work};
 
@@ -86,6 +91,26 @@ pub struct PeerView {
     pub work: Work,
     pub latency_ms: Option<u64>,
     pub found_by: FoundBy,
+}
+
+/// A refused node in `peers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct BanView {
+    pub peer_id: String,
+    pub name: Option<AccountName>,
+    pub left_ms: u64,
+}
+
+/// What `drop`, `ban` and `unban` answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct PeerActed {
+    pub peer_id: String,
+    pub name: Option<AccountName>,
+    /// How long it is refused; none if it is not.
+    pub banned_ms: Option<u64>,
+    pub message: String,
 }
 
 /// An entry of `tree`.
@@ -176,9 +201,11 @@ pub enum Reply {
     },
     Tree {
         tips: Vec<TipView>,
+        blocks: Vec<TreeBlock>,
     },
     Peers {
         peers: Vec<PeerView>,
+        banned: Vec<BanView>,
     },
     Dialled {
         peer_id: String,
@@ -198,4 +225,10 @@ pub enum Reply {
     Waited {
         waited_ms: u64,
     },
+    BlockExplained(Box<BlockExplained>),
+    TransactionExplained(Box<TxExplained>),
+    Tampered(Box<Tampered>),
+    Stats(Box<Stats>),
+    PeerActed(PeerActed),
+    Diagnosis(Box<Diagnosis>),
 }

@@ -3,7 +3,7 @@
 use super::commands::{internal, no_block};
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
-use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TipView, TxStatus, TxView};
+use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TxStatus, TxView};
 use crate::chain::{Block, ChainStore, StoreError, StoredBlock, Transaction, merkle};
 use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
 
@@ -78,6 +78,15 @@ pub(super) fn accepted_event(transaction: &Transaction, source: Source) -> Event
     }
 }
 
+/// Nothing is known of a transaction.
+pub(super) fn no_transaction(txid: &Txid) -> CommandError {
+    CommandError {
+        code: "unknown_transaction",
+        message: format!("no transaction {txid} is known here"),
+        hint: "pending".to_owned(),
+    }
+}
+
 /// An owner as a PeerId.
 pub(super) fn owner_text(owner: Option<PublicKey>) -> Option<String> {
     owner.map(|key| key.peer_id().to_string())
@@ -105,7 +114,7 @@ pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active:
 
 impl<S: ChainStore> Engine<S> {
     /// A stored block's body. Genesis has none on some stores: it is made of the parameters.
-    fn body_of(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
+    pub(super) fn body_of(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
         let Some(bytes) = self.chain.body(hash)? else {
             return Ok(None);
         };
@@ -144,11 +153,7 @@ impl<S: ChainStore> Engine<S> {
         } else if let Some((transaction, reason)) = self.pool.dropped_reason(txid) {
             (transaction, TxStatus::Dropped, Some(reason.to_owned()))
         } else {
-            return Err(CommandError {
-                code: "unknown_transaction",
-                message: format!("no transaction {txid} is known here"),
-                hint: "pending".to_owned(),
-            });
+            return Err(no_transaction(txid));
         };
         Ok(Reply::Transaction {
             tx: tx_view(transaction),
@@ -216,23 +221,6 @@ impl<S: ChainStore> Engine<S> {
         Ok(Reply::Accounts { total, accounts })
     }
 
-    pub(super) fn show_tree(&self, limit: u32) -> Result<Reply, CommandError> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let tips = self.chain.tips(limit).map_err(internal)?;
-        Ok(Reply::Tree {
-            tips: tips
-                .into_iter()
-                .map(|(hash, height, work, active, fork_height)| TipView {
-                    hash,
-                    height,
-                    work,
-                    active,
-                    fork_height,
-                })
-                .collect(),
-        })
-    }
-
     pub(super) fn show_peers(&self) -> Reply {
         let mut peers: Vec<PeerView> = self
             .peers
@@ -258,7 +246,10 @@ impl<S: ChainStore> Engine<S> {
             })
             .collect();
         peers.sort_by(|a, b| a.peer_id.cmp(&b.peer_id));
-        Reply::Peers { peers }
+        Reply::Peers {
+            peers,
+            banned: self.bans(),
+        }
     }
 
     /// How many peers are connected and known.

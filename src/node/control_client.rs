@@ -287,6 +287,7 @@ mod client {
             history: Some(folder.join(HISTORY)),
             names: Names::default(),
             color: std::env::var_os("NO_COLOR").is_none(),
+            columns: Arc::default(),
         };
         let ending = Arc::clone(ending);
         let deliver = move |fact| {

@@ -303,6 +303,14 @@ impl Session {
                 (self.help(number, word, text), false)
             }
             Ok(Line::Quit) => (self.empty(number, word), false),
+            Ok(Line::Telling(_)) => {
+                let error = CommandError {
+                    code: "not_here",
+                    message: "what is told is switched at the node's own console, or with --log where it starts".into(),
+                    hint: "status".into(),
+                };
+                (self.reply(number, word, &Err(error)), true)
+            }
             Ok(Line::Engine(command)) => {
                 let result = self.ask_engine(command);
                 (self.reply(number, word, &result), result.is_err())

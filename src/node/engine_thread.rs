@@ -15,10 +15,11 @@ use super::clock::{Clock, wall};
 use super::housekeeper::Notices;
 use super::inbox::{Inbox, Lanes, Taken};
 use super::outbox::{Action, Outbox};
+use super::surroundings;
 use super::writer::Writer;
 use crate::chain::ChainStore;
 use crate::engine::{
-    CommandError, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Reply, StoreFact,
+    Command, CommandError, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Reply, StoreFact,
 };
 use crate::miner::Work;
 use crate::miner::pool::Pool;
@@ -61,6 +62,8 @@ pub struct Wiring {
     pub notices: Arc<Notices>,
     /// The even clock.
     pub clock: Clock,
+    /// Whether the node looks for others, for `doctor`.
+    pub discovery: bool,
 }
 
 /// The running engine.
@@ -146,8 +149,12 @@ impl<S: ChainStore> Runner<S> {
         }
     }
 
-    fn tell(&mut self, input: Input) {
-        match &input {
+    fn tell(&mut self, mut input: Input) {
+        match &mut input {
+            Input::Command {
+                command: Command::Doctor(surroundings),
+                ..
+            } => **surroundings = surroundings::look(self.wiring.discovery),
             Input::Store(StoreFact::Committed { id }) => {
                 let ready = self.outbox.committed(*id);
                 ready.into_iter().for_each(|output| self.carry_out_one(output));

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
@@ -16,12 +16,15 @@ use std::time::Duration;
 use super::clock::wall;
 use super::hangup;
 use super::session::Message;
+use super::telling::{SetLevel, Switches};
 use crate::cli::{Args, Color};
 use crate::console::complete::{NAMES_MAX, Names};
 use crate::console::help;
+use crate::console::look::{COLUMNS_DEFAULT, Look};
 use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
 use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
+use crate::console::watch::{Telling, telling_text};
 use crate::engine::reply::Status;
 use crate::engine::{CommandError, Event, Reply, Source};
 use crate::types::account::NAME_MAX_BYTES;
@@ -47,6 +50,11 @@ enum Reader {
 pub struct Screen {
     reader: Reader,
     coloured: bool,
+    /// The terminal shows characters beyond ASCII.
+    unicode: bool,
+    /// The terminal's width, kept by the prompt.
+    columns: Arc<AtomicUsize>,
+    switches: Switches,
     /// Answers, and with `--json` events.
     out: Sink,
     /// The log, events in words, errors. At a prompt the same as `out`, so that order is kept.
@@ -91,14 +99,18 @@ impl Screen {
         let coloured = match args.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none(),
+            Color::Auto => std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb(),
         };
+        let columns = columns_told().unwrap_or(COLUMNS_DEFAULT);
         Ok(Self {
             reader,
             coloured,
+            unicode: !is_dumb(),
+            columns: Arc::new(AtomicUsize::new(columns)),
+            switches: Switches::default(),
             out,
             log,
-            narrator: Arc::default(),
+            narrator: Arc::new(Mutex::new(Narrator::new(columns))),
             prompt: Arc::default(),
             seen: Arc::default(),
             names: Names::default(),
@@ -115,6 +127,7 @@ impl Screen {
             history: Some(history),
             names: self.names.clone(),
             color: self.coloured,
+            columns: Arc::clone(&self.columns),
         };
         match Prompt::start(config, deliver) {
             Ok(prompt) => {
@@ -204,6 +217,31 @@ impl Screen {
         self.coloured
     }
 
+    /// Answers are for standard output: coloured only if that is a terminal too, or colour is asked for.
+    fn look(&self) -> Look {
+        Look {
+            colour: self.coloured && self.is_prompt(),
+            unicode: self.unicode,
+            columns: self.columns.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Tells how the log's level is changed.
+    pub fn control_log(&self, level: &str, set: SetLevel) {
+        self.switches.control_log(level, set);
+    }
+
+    /// Carries out `watch` or `log` and answers.
+    pub fn switch(&self, line: u64, word: Option<&str>, telling: &Telling, done: Done) {
+        let reply = self.switches.switch(telling);
+        let text = match self.reader {
+            Reader::Program => render::json_reply(line, word, &Ok(reply)),
+            Reader::Pipes | Reader::Prompt => telling_text(&reply),
+        };
+        self.out().must(text, Some(done));
+        self.answered();
+    }
+
     /// Takes the lines of the log.
     #[must_use]
     pub fn log(&self) -> LogWriter {
@@ -231,6 +269,18 @@ impl Screen {
             other => self.narrator.lock().unwrap_or_else(PoisonError::into_inner).tell(other),
         };
         if let Some(words) = words {
+            self.tell(event, words);
+        }
+    }
+
+    /// Shows the words of an event unless its topic is off or it is one of a storm.
+    fn tell(&self, event: &Event, words: String) {
+        let screen = self.clone();
+        let verdict = self.switches.judge(event, move |line| screen.log_sink().may(line));
+        if let Some(line) = verdict.before {
+            self.log_sink().may(line);
+        }
+        if verdict.told {
             self.log_sink().may(words);
         }
     }
@@ -257,7 +307,7 @@ impl Screen {
     pub fn reply(&self, line: u64, word: Option<&str>, result: &Result<Reply, CommandError>, done: Done) {
         match (self.reader, result) {
             (Reader::Program, _) => self.out.must(render::json_reply(line, word, result), Some(done)),
-            (_, Ok(reply)) => self.out().must(render::human_reply(reply), Some(done)),
+            (_, Ok(reply)) => self.out().must(render::drawn_reply(reply, self.look()), Some(done)),
             (_, Err(error)) => {
                 let number = (!self.is_prompt()).then_some(line);
                 self.log_sink().must(render::human_error(number, error), Some(done));
@@ -307,4 +357,24 @@ impl Screen {
         let _ = self.out.finish(patience);
         let _ = self.log.finish(patience);
     }
+}
+
+fn is_set(variable: &str) -> bool {
+    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
+}
+
+/// A terminal that moves no cursor and knows no colours.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// The width of the terminal, or what the environment tells.
+fn columns_told() -> Option<usize> {
+    #[cfg(unix)]
+    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
+        && size.ws_col > 0
+    {
+        return Some(usize::from(size.ws_col));
+    }
+    std::env::var("COLUMNS").ok()?.parse().ok()
 }

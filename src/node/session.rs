@@ -177,6 +177,10 @@ impl Session {
                 self.screen.quit(number, word, done);
                 None
             }
+            Ok(Line::Telling(telling)) => {
+                self.screen.switch(number, word, &telling, done);
+                None
+            }
             Ok(Line::Engine(command)) => {
                 let result = self.ask_engine(command);
                 let code = result.as_ref().err().map(|error| error.code);

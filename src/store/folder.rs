@@ -332,12 +332,17 @@ fn write_process(mut lock: &File) -> io::Result<()> {
 /// What the `network` file says: it is written last, so a folder that has it once had everything.
 pub(super) fn check_network(folder: &Path, network: &NetworkParams) -> Result<bool, OpenError> {
     let path = folder.join(NETWORK_FILE);
-    let bytes = match files::read_start(&path, SMALL_FILE_MAX_BYTES) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(false),
-        Err(error) => return Err(OpenError::from_io(&path, &error)),
-    };
-    let text = String::from_utf8_lossy(&bytes);
+    match files::read_start(&path, SMALL_FILE_MAX_BYTES) {
+        Ok(Some(bytes)) => check_network_file(folder, &bytes, network).map(|()| true),
+        Ok(None) => Ok(false),
+        Err(error) => Err(OpenError::from_io(&path, &error)),
+    }
+}
+
+/// What the bytes of the `network` file say: this format and this network, or why the folder is not opened.
+pub(crate) fn check_network_file(folder: &Path, bytes: &[u8], network: &NetworkParams) -> Result<(), OpenError> {
+    let damaged = |reason| Err(OpenError::damaged(&folder.join(NETWORK_FILE), reason));
+    let text = String::from_utf8_lossy(bytes);
     let mut lines = text.lines();
     let format = lines.next().and_then(|line| line.strip_prefix("lanchain "));
     match format.and_then(|format| format.parse::<u32>().ok()) {
@@ -349,13 +354,13 @@ pub(super) fn check_network(folder: &Path, network: &NetworkParams) -> Result<bo
             });
         }
         Some(1..) => {}
-        Some(0) | None => return Err(OpenError::damaged(&path, "its first line names no format")),
+        Some(0) | None => return damaged("its first line names no format"),
     }
     let (Some(label), Some(id)) = (lines.next(), lines.next()) else {
-        return Err(OpenError::damaged(&path, "it ends too early"));
+        return damaged("it ends too early");
     };
     if id == network.network_id().to_string() {
-        return Ok(true);
+        return Ok(());
     }
     Err(OpenError::OtherNetwork {
         path: folder.to_path_buf(),

@@ -5,15 +5,15 @@
 //! Elsewhere: what is stored and when (`chain`, `engine`).
 //! Spec: `proto-notes/store.md`.
 
-mod addresses;
+pub(crate) mod addresses;
 mod backend;
 pub mod error;
 mod files;
 pub mod folder;
-mod key;
+pub(crate) mod key;
 mod opening;
 pub mod places;
-mod records;
+pub(crate) mod records;
 pub mod redb_store;
 mod tables;
 #[cfg(test)]

@@ -100,7 +100,10 @@ fn refusals_name_their_code_and_a_way_out() {
     let height = BlockRef::Height(Height::new(99));
     assert_eq!(code(world.ask(0, Command::Block(height))), "unknown_block");
     let txid = crate::types::Txid::ZERO;
-    assert_eq!(code(world.ask(0, Command::Transaction(txid))), "unknown_transaction");
+    assert_eq!(
+        code(world.ask(0, Command::Transaction(txid.into()))),
+        "unknown_transaction"
+    );
     let wait = |condition| Command::Wait { condition, seconds: 1 };
     assert_eq!(code(world.ask(0, wait(Condition::Peers(7)))), "timeout");
 }
@@ -108,6 +111,7 @@ fn refusals_name_their_code_and_a_way_out() {
 #[test]
 fn a_cancelled_command_is_interrupted_once() {
     let mut world = World::new(1);
+    world.run(100);
     let id = world.command(0, Command::Mine(MineCommand::Count(10_000)));
     world.tell(0, Input::Cancel { id });
     world.tell(0, Input::Cancel { id });

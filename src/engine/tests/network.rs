@@ -355,7 +355,7 @@ fn ancestor_fault_a_restart_loses_neither_blocks_nor_own_transactions() {
     assert_eq!(world.nodes[0].engine.status().pending, 1);
     world.mine(0, 1);
     assert!(matches!(
-        world.ask(0, Command::Transaction(paid)),
+        world.ask(0, Command::Transaction(paid.into())),
         Ok(Reply::Transaction { height: Some(_), .. })
     ));
 }

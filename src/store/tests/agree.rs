@@ -18,6 +18,7 @@ fn assert_same(disk: &RedbStore, memory: &MemoryStore, owners: &[PublicKey]) {
     for limit in [0, 3, 1_000] {
         assert_eq!(disk.accounts(limit), memory.accounts(limit));
         assert_eq!(disk.blocks_by_prefix("", limit), memory.blocks_by_prefix("", limit));
+        assert_eq!(disk.places_by_prefix("", limit), memory.places_by_prefix("", limit));
         for owner in owners {
             assert_eq!(disk.names_of(owner, limit), memory.names_of(owner, limit));
         }

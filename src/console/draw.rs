@@ -1,0 +1,419 @@
+//! Replies that need room or colour: explanations byte by byte, the sandbox, numbers, the doctor.
+//!
+//! Promises: no line is wider than the terminal but for single words; a stranger's text is escaped.
+//! Elsewhere: the tree (`console::graph`), all other replies (`console::human`).
+//! Spec: `proto-notes/events.md`, "In words".
+
+use super::graph;
+use super::human::{self, coins, foreign, many, short, short_account, short_peer};
+use super::look::{COLUMNS_MIN, Look};
+use crate::chain::merkle::Side;
+use crate::engine::Reply;
+use crate::engine::doctor::Diagnosis;
+use crate::engine::explain::{BlockExplained, Inclusion, Part, TxExplained};
+use crate::engine::reply::PeerActed;
+use crate::engine::sandbox::Tampered;
+use crate::engine::stats::Stats;
+
+/// Columns of a layout's names.
+const NAME_COLUMNS: usize = 13;
+/// Columns before the bytes of a layout: its range and its name.
+const BYTES_AT: usize = 24;
+/// Bars of a sparkline, the lowest first.
+const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
+/// The same in ASCII.
+const PLAIN_BARS: [char; 8] = ['_', '.', '-', ':', '=', '+', '*', '#'];
+/// Columns of the bar of a share.
+const SHARE_COLUMNS: u64 = 20;
+
+/// The answer of a command, as it looks best.
+#[must_use]
+pub fn reply(reply: &Reply, look: Look) -> String {
+    match reply {
+        Reply::Tree { tips, blocks } => graph::tree(tips, blocks, look),
+        Reply::BlockExplained(told) => block(told, look),
+        Reply::TransactionExplained(told) => transaction(told, look),
+        Reply::Tampered(told) => tampered(told, look),
+        Reply::Stats(told) => stats(told, look),
+        Reply::PeerActed(told) => peer_acted(told, look),
+        Reply::Diagnosis(told) => diagnosis(told, look),
+        other => human::human_reply(other),
+    }
+}
+
+/// Lines of a text that grows.
+struct Page {
+    look: Look,
+    lines: Vec<String>,
+}
+
+impl Page {
+    fn new(look: Look, title: &str) -> Self {
+        Self {
+            look,
+            lines: vec![look.bold(title)],
+        }
+    }
+
+    fn say(&mut self, indent: &str, text: &str) {
+        self.lines.push(self.look.fold(indent, text));
+    }
+
+    fn grey(&mut self, indent: &str, text: &str) {
+        self.lines.push(self.look.grey(&self.look.fold(indent, text)));
+    }
+
+    /// Digits without spaces, cut at the width.
+    fn hex(&mut self, indent: &str, hex: &str) {
+        for line in cut(hex, self.look.columns.saturating_sub(indent.len() + 1)) {
+            self.lines.push(format!("{indent}{line}"));
+        }
+    }
+
+    /// A layout: the range of bytes, what it is called, its bytes, and what they mean.
+    fn parts(&mut self, parts: &[Part]) {
+        let room = self.look.columns.saturating_sub(BYTES_AT + 1);
+        for part in parts {
+            let last = (part.offset + part.length).saturating_sub(1);
+            let range = if last > part.offset {
+                format!("{}-{last}", part.offset)
+            } else {
+                part.offset.to_string()
+            };
+            let mut head = format!("  {range:<7} {:<NAME_COLUMNS$} ", part.name);
+            for line in cut(&part.hex, room) {
+                self.lines.push(format!("{head}{line}"));
+                head = " ".repeat(BYTES_AT);
+            }
+            if part.value != part.hex {
+                let words = foreign(&part.value);
+                let words: Vec<String> = words.split(' ').flat_map(|word| pieces(word, room)).collect();
+                self.grey(&" ".repeat(BYTES_AT), &words.join(" "));
+            }
+        }
+    }
+
+    fn end(self) -> String {
+        self.lines.join("\n")
+    }
+}
+
+/// Cuts hex digits into lines of whole groups of four bytes.
+fn cut(hex: &str, room: usize) -> Vec<String> {
+    let width = (room.max(COLUMNS_MIN) / 8).max(1) * 8;
+    let digits: Vec<char> = hex.chars().collect();
+    digits.chunks(width).map(|line| line.iter().collect()).collect()
+}
+
+/// A word that is wider than its column, in pieces.
+fn pieces(word: &str, room: usize) -> Vec<String> {
+    let letters: Vec<char> = word.chars().collect();
+    letters
+        .chunks(room.max(COLUMNS_MIN))
+        .map(|piece| piece.iter().collect())
+        .collect()
+}
+
+/// Millionths as per cent.
+fn percent(ppm: u64) -> String {
+    format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
+}
+
+fn block(told: &BlockExplained, look: Look) -> String {
+    let mut page = Page::new(
+        look,
+        &format!("block {}, {}", told.height, many(told.transactions, "transaction")),
+    );
+    page.say(
+        "  ",
+        "its header has 96 bytes, and no field of the block lies outside of what they cover:",
+    );
+    page.parts(&told.parts);
+    page.say("  ", "the hash is the SHA-256 of these bytes:");
+    page.hex("    ", &told.hash.to_string());
+    page.say("  ", "it must be below the target, which follows from the bits:");
+    page.hex("    ", &told.target);
+    match told.share_of_target_ppm {
+        Some(share) => page.say(
+            "  ",
+            &format!(
+                "met: {} zero bits are needed, it begins with {}; it is {} of the target",
+                told.target_zero_bits,
+                told.hash_zero_bits,
+                percent(share)
+            ),
+        ),
+        None => page.say(
+            "  ",
+            "the first block needs no proof of work: it is made of the network's parameters",
+        ),
+    }
+    page.say(
+        "  ",
+        &format!("such a hash takes {} attempts on average", told.expected_attempts),
+    );
+    if let (Some(bits), Some(time)) = (told.parent_bits, told.parent_time_ms) {
+        page.say(
+            "  ",
+            &format!(
+                "its parent has bits {bits} and the time {}; bits and time of the parent and the own time decide the bits",
+                crate::engine::explain::utc(time)
+            ),
+        );
+        let adds = told.adds_work.to_f64();
+        page.say(
+            "  ",
+            &format!("it adds {adds:.0} to the work of its branch: that of its parent's bits"),
+        );
+    }
+    if !told.active {
+        page.grey("  ", "it stands on a side branch");
+    }
+    page.end()
+}
+
+fn transaction(told: &TxExplained, look: Look) -> String {
+    let mut page = Page::new(look, &format!("{} {}", told.kind, short(&told.txid)));
+    page.say("  ", "its bytes:");
+    page.parts(&told.parts);
+    if told.signed_parts.is_empty() {
+        page.say(
+            "  ",
+            "a reward is not signed: the block that it stands in vouches for it",
+        );
+    } else {
+        page.say(
+            "  ",
+            "what is signed is not quite the same: it names the network first and ends before the signature:",
+        );
+        page.parts(&told.signed_parts);
+        let valid = match told.signature_valid {
+            Some(true) => look.green("the signature is valid for these bytes and this key"),
+            Some(false) | None => look.red("the signature is not valid"),
+        };
+        page.lines.push(format!("  {valid}"));
+    }
+    page.say(
+        "  ",
+        "its id, and leaf of the merkle tree, is the SHA-256 of 00 and its bytes:",
+    );
+    page.hex("    ", &told.txid.to_string());
+    match &told.inclusion {
+        Some(place) => path(&mut page, place),
+        None => page.say(
+            "  ",
+            "no block of the active chain holds it, so there is no path to a root",
+        ),
+    }
+    page.end()
+}
+
+fn path(page: &mut Page, place: &Inclusion) {
+    let (index, count) = (place.index, many(place.transactions, "transaction"));
+    page.say(
+        "  ",
+        &format!(
+            "it is transaction {index} of {count} in block {}; the way to the root:",
+            place.height
+        ),
+    );
+    if place.path.is_empty() {
+        page.say("    ", "it is alone there: the leaf is the root");
+    }
+    for (step, number) in place.path.iter().zip(1_u64..) {
+        let (left, right) = match step.side {
+            Side::Left => ("sibling", "so far"),
+            Side::Right => ("so far", "sibling"),
+        };
+        page.say(
+            "    ",
+            &format!(
+                "{number}. SHA-256(01, {left} {}, {right} {}) is",
+                short(&step.left),
+                short(&step.right)
+            ),
+        );
+        page.hex("       ", &step.hash.to_string());
+    }
+    let verdict = if place.root == place.merkle_root {
+        page.look
+            .green("the root of the header: the block's proof of work covers it")
+    } else {
+        page.look.red("not the root of the header")
+    };
+    page.lines.push(format!("  {verdict}"));
+}
+
+fn tampered(told: &Tampered, look: Look) -> String {
+    let mut page = Page::new(look, &format!("copies of block {} {}", told.height, short(&told.hash)));
+    for (change, number) in told.changes.iter().zip(1_u64..) {
+        page.say("  ", &format!("{number}. {}", foreign(&change.change)));
+        let verdict = match (&change.code, &change.message) {
+            (Some(code), Some(message)) => page.look.red(
+                &page
+                    .look
+                    .fold("     ", &format!("refused, {code}: {}", foreign(message))),
+            ),
+            _ => page.look.green("     accepted"),
+        };
+        page.lines.push(verdict);
+        page.grey("     ", &change.lesson);
+    }
+    page.say("  ", &told.message);
+    page.end()
+}
+
+/// Heights between the lowest and the highest value; the last ones that fit.
+fn sparkline(values: &[u32], look: Look) -> String {
+    let room = look.columns.saturating_sub(4).max(COLUMNS_MIN);
+    let shown = &values[values.len().saturating_sub(room)..];
+    let (low, high) = (
+        shown.iter().min().copied().unwrap_or(0),
+        shown.iter().max().copied().unwrap_or(0),
+    );
+    let bars = if look.unicode { BARS } else { PLAIN_BARS };
+    let bar = |value: &u32| {
+        let level = u64::from(value - low) * 7 / u64::from(high - low).max(1);
+        bars[usize::try_from(level).unwrap_or(7).min(7)]
+    };
+    shown.iter().map(bar).collect()
+}
+
+/// "4.2 s"
+fn seconds(ms: u64) -> String {
+    format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
+}
+
+/// Doublings of the difficulty, from bits.
+fn doublings(bits: u32, halflife_ms: u32) -> String {
+    let halflife = u64::from(halflife_ms.max(1));
+    let hundredths = u64::from(bits) * 100 / halflife;
+    format!("{}.{:02}", hundredths / 100, hundredths % 100)
+}
+
+fn stats(told: &Stats, look: Look) -> String {
+    let title = format!(
+        "blocks {} to {}, {}",
+        told.from_height,
+        told.to_height,
+        many(told.transactions, "transaction")
+    );
+    let mut page = Page::new(look, &title);
+    match &told.intervals {
+        Some(times) => page.say(
+            "  ",
+            &format!(
+                "time between blocks: {} in the middle, {} on average, {} to {}; the network aims at {}",
+                seconds(times.median_ms),
+                seconds(times.mean_ms),
+                seconds(times.shortest_ms),
+                seconds(times.longest_ms),
+                seconds(told.spacing_ms)
+            ),
+        ),
+        None => page.say("  ", "no two blocks yet to tell a time between"),
+    }
+    let ends = (told.bits.iter().min().copied(), told.bits.iter().max().copied());
+    if let (Some(low), Some(high)) = ends {
+        let (low, high) = (doublings(low, told.halflife_ms), doublings(high, told.halflife_ms));
+        page.say("  ", &format!("difficulty, {low} to {high} doublings (zero bits):"));
+        page.lines.push(format!("  {}", sparkline(&told.bits, look)));
+    }
+    page.say("  ", &format!("who found them ({}):", many(told.miners_total, "miner")));
+    let found: u64 = told.miners.iter().map(|miner| miner.blocks).sum();
+    for miner in &told.miners {
+        let length = usize::try_from(miner.blocks * SHARE_COLUMNS / found.max(1)).unwrap_or(0);
+        let bar = (if look.unicode { "█" } else { "#" }).repeat(length.max(1));
+        let account = short_account(&miner.account.to_string());
+        page.lines.push(format!("    {account:<16} {:>5} {bar}", miner.blocks));
+    }
+    page.say(
+        "  ",
+        &format!("the richest ({}):", many(told.accounts_total, "account")),
+    );
+    for account in &told.richest {
+        let name = short_account(&account.account.to_string());
+        page.lines.push(format!("    {name:<16} {}", coins(account.balance)));
+    }
+    page.end()
+}
+
+fn peer_acted(told: &PeerActed, look: Look) -> String {
+    let id = short_peer(&told.peer_id);
+    let who = told
+        .name
+        .as_ref()
+        .map_or_else(|| id.clone(), |name| format!("{name} ({id})"));
+    look.fold("", &format!("{who}: {}", foreign(&told.message)))
+}
+
+fn diagnosis(told: &Diagnosis, look: Look) -> String {
+    let mut page = Page::new(look, &format!("{} connected", many(told.peers, "peer")));
+    page.say("  ", "interfaces:");
+    for interface in &told.interfaces {
+        let used = if interface.used {
+            look.green("used   ")
+        } else {
+            look.grey("skipped")
+        };
+        let (name, ips) = (foreign(&interface.name), foreign(&interface.addresses.join(" ")));
+        page.lines.push(format!("    {used} {name:<12} {ips}"));
+        if let Some(reason) = &interface.reason {
+            page.grey("            ", &foreign(reason));
+        }
+    }
+    let heard = match (told.discovery, told.multicast_ago_ms) {
+        (false, _) => "multicast: not asked for (--no-mdns)".to_owned(),
+        (true, None) => "multicast: nobody was heard".to_owned(),
+        (true, Some(ago)) => format!("multicast: nodes were heard, last {} ago", seconds(ago)),
+    };
+    page.say("  ", &heard);
+    for failure in &told.failures {
+        let who = failure
+            .peer_id
+            .as_deref()
+            .map_or_else(|| "a node".to_owned(), short_peer);
+        let place = failure.address.as_deref().map(foreign).unwrap_or_default();
+        let what = if failure.other_network {
+            "speaks another language"
+        } else {
+            "was not reached"
+        };
+        page.say(
+            "  ",
+            &format!(
+                "{who} at {place} {what}, {} ago: {}",
+                seconds(failure.ago_ms),
+                foreign(&failure.reason)
+            ),
+        );
+    }
+    match told.clock_ahead_ms {
+        Some(ahead) => page.say(
+            "  ",
+            &format!(
+                "the peers' clocks are {} {}",
+                seconds(ahead.unsigned_abs()),
+                if ahead < 0 { "behind" } else { "ahead" }
+            ),
+        ),
+        None => page.say("  ", "clock: no peer to compare it with"),
+    }
+    if told.same_key {
+        page.say("  ", "another node uses this node's key");
+    }
+    page.say("  ", "what to do:");
+    for advice in &told.advice {
+        page.say("    ", &foreign_line(advice));
+    }
+    page.end()
+}
+
+/// An advice may hold an address, so it is not cut as other texts are.
+fn foreign_line(text: &str) -> String {
+    human::escape(text)
+}
+
+#[cfg(test)]
+#[path = "draw_tests.rs"]
+mod tests;

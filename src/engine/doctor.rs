@@ -1,0 +1,369 @@
+//! `doctor`: why does this node see nobody? Facts of the machine, what the network showed, and what can be done.
+//!
+//! Promises: pure; what is remembered of strangers is bounded; an advice follows from a fact that is told with it.
+//! Elsewhere: who looks at the machine (`node::surroundings`).
+//! Spec: `proto-notes/events.md`, "Replies".
+
+use core::net::IpAddr;
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+use super::event::FoundBy;
+use super::machine::{Engine, count};
+use super::reply::Reply;
+use crate::chain::ChainStore;
+use crate::types::{Address, PeerId, Time};
+
+/// Failed dials that are remembered: more than fit on a screen.
+const FAILURES_MAX: usize = 16;
+/// Clocks further apart are told as a problem; the warning has the same limit.
+const CLOCK_FAR_MS: u64 = 30_000;
+
+/// A network interface as the machine tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interface {
+    /// Its name.
+    pub name: String,
+    /// Its IPv4 addresses.
+    pub addresses: Vec<IpAddr>,
+    /// Whether it is up.
+    pub up: bool,
+    /// Whether it leads to the machine itself.
+    pub loopback: bool,
+    /// Whether it carries multicast.
+    pub multicast: bool,
+    /// Whether it has one other end only, as tunnels do.
+    pub point_to_point: bool,
+    /// Whether this machine listens to the group of multicast DNS there; none if that is not known.
+    pub joined: Option<bool>,
+}
+
+/// What the shell saw of the machine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Surroundings {
+    /// Every interface.
+    pub interfaces: Vec<Interface>,
+    /// Why there are none, if the machine did not tell.
+    pub failure: Option<String>,
+    /// Whether this node looks for others by multicast DNS.
+    pub discovery: bool,
+}
+
+/// What was seen of the network, for the doctor alone.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seen {
+    /// When multicast DNS last named a node, and how often it did.
+    pub(super) multicast: Option<(Time, u64)>,
+    failures: VecDeque<Failure>,
+}
+
+#[derive(Clone, Debug)]
+struct Failure {
+    peer: Option<PeerId>,
+    address: Option<Address>,
+    reason: String,
+    other_network: bool,
+    at: Time,
+}
+
+impl Seen {
+    pub(super) fn found(&mut self, now: Time, by: FoundBy) {
+        if by == FoundBy::Mdns {
+            let times = self.multicast.map_or(0, |(_, times)| times);
+            self.multicast = Some((now, times.saturating_add(1)));
+        }
+    }
+
+    /// The last failure of each peer or address is kept.
+    pub(super) fn failed(
+        &mut self,
+        at: Time,
+        peer: Option<PeerId>,
+        address: Option<&Address>,
+        (reason, other_network): (&str, bool),
+    ) {
+        self.failures
+            .retain(|known| (known.peer, known.address.as_ref()) != (peer, address));
+        if self.failures.len() >= FAILURES_MAX {
+            self.failures.pop_front();
+        }
+        self.failures.push_back(Failure {
+            peer,
+            address: address.cloned(),
+            reason: reason.to_owned(),
+            other_network,
+            at,
+        });
+    }
+
+    /// It answered after all.
+    pub(super) fn connected(&mut self, peer: &PeerId, address: &Address) {
+        self.failures
+            .retain(|known| known.peer.as_ref() != Some(peer) && known.address.as_ref() != Some(address));
+    }
+}
+
+/// An interface in the answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct InterfaceView {
+    pub name: String,
+    pub addresses: Vec<String>,
+    /// Whether others can find and reach this node there.
+    pub used: bool,
+    /// Why not, or what is special.
+    pub reason: Option<String>,
+}
+
+/// A node that could not be reached, or speaks another language.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct FailureView {
+    pub peer_id: Option<String>,
+    pub address: Option<String>,
+    pub reason: String,
+    /// It speaks libp2p, and is of another network or another program.
+    pub other_network: bool,
+    pub ago_ms: u64,
+}
+
+/// What `doctor` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Diagnosis {
+    pub peers: u64,
+    pub net: bool,
+    pub discovery: bool,
+    pub interfaces: Vec<InterfaceView>,
+    /// Nodes of any program named by multicast DNS, counted with repetitions.
+    pub multicast_heard: u64,
+    pub multicast_ago_ms: Option<u64>,
+    pub failures: Vec<FailureView>,
+    pub same_key: bool,
+    /// How far the peers' clocks are ahead of this one, in the middle.
+    pub clock_ahead_ms: Option<i64>,
+    /// The line to type at another node.
+    pub dial: Option<String>,
+    /// What can be done, the most helpful first.
+    pub advice: Vec<String>,
+}
+
+/// Beginnings of names of interfaces that other machines of the LAN rarely reach.
+const VIRTUAL: [(&str, &str); 11] = [
+    ("docker", "a container bridge: only containers are there"),
+    ("br-", "a container bridge: only containers are there"),
+    ("veth", "a container's end"),
+    ("virbr", "a bridge of virtual machines"),
+    ("vmnet", "a network of virtual machines"),
+    ("vboxnet", "a network of virtual machines"),
+    ("tailscale", "a VPN: it carries no multicast"),
+    ("wg", "a VPN: it carries no multicast"),
+    ("tun", "a VPN: it carries no multicast"),
+    ("utun", "a VPN: it carries no multicast"),
+    ("zt", "a VPN"),
+];
+
+/// What a name says of an interface.
+fn special(name: &str) -> Option<&'static str> {
+    VIRTUAL
+        .iter()
+        .find(|(start, _)| name.starts_with(start))
+        .map(|(_, what)| *what)
+}
+
+/// Whether the node can be reached through an interface, and why not.
+fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) {
+    let no = |why: &str| (false, Some(why.to_owned()));
+    if !interface.up {
+        return no("it is down");
+    }
+    if interface.addresses.is_empty() {
+        return no("it has no IPv4 address");
+    }
+    if interface.loopback {
+        return no("it leads to this machine only");
+    }
+    if !interface.addresses.iter().any(|ip| listening.contains(ip)) {
+        return no("the node does not listen there");
+    }
+    if let Some(what) = special(&interface.name) {
+        return (true, Some(what.to_owned()));
+    }
+    if interface.point_to_point {
+        return (true, Some("a tunnel: it carries no multicast".to_owned()));
+    }
+    if !interface.multicast {
+        return (true, Some("it carries no multicast: join by hand".to_owned()));
+    }
+    if interface.joined == Some(false) {
+        return (true, Some("nobody here listens to multicast DNS on it".to_owned()));
+    }
+    (true, None)
+}
+
+impl<S: ChainStore> Engine<S> {
+    pub(super) fn diagnose(&self, surroundings: &Surroundings) -> Reply {
+        let listening: Vec<IpAddr> = self.addresses.iter().filter_map(Address::ip).collect();
+        let interfaces: Vec<InterfaceView> = surroundings
+            .interfaces
+            .iter()
+            .map(|interface| {
+                let (used, reason) = judge(interface, &listening);
+                InterfaceView {
+                    name: interface.name.clone(),
+                    addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+                    used,
+                    reason,
+                }
+            })
+            .collect();
+        let failures = self.seen.failures.iter().rev().map(|failure| FailureView {
+            peer_id: failure.peer.map(|peer| peer.to_string()),
+            address: failure.address.as_ref().map(|address| address.as_str().to_owned()),
+            reason: failure.reason.clone(),
+            other_network: failure.other_network,
+            ago_ms: self.now.since(failure.at),
+        });
+        let mut diagnosis = Diagnosis {
+            peers: self.known_peers(),
+            net: self.net,
+            discovery: surroundings.discovery,
+            interfaces,
+            multicast_heard: self.seen.multicast.map_or(0, |(_, times)| times),
+            multicast_ago_ms: self.seen.multicast.map(|(at, _)| self.now.since(at)),
+            failures: failures.collect(),
+            same_key: self.key_warned,
+            clock_ahead_ms: self.peers.median_clock_ahead_ms(),
+            dial: self.dial_line(),
+            advice: Vec::new(),
+        };
+        diagnosis.advice = advice(&diagnosis, surroundings.failure.as_deref());
+        Reply::Diagnosis(Box::new(diagnosis))
+    }
+
+    /// What is typed at another node to reach this one: the address in the LAN before the loopback's.
+    pub(super) fn dial_line(&self) -> Option<String> {
+        let lan = self.addresses.iter().find(|address| !address.is_loopback());
+        let own = lan.or_else(|| self.addresses.first())?;
+        Some(format!("dial {}", own.with_peer(&self.peer_id)))
+    }
+}
+
+/// What follows from the facts, the most helpful first.
+fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
+    let mut advice = Vec::new();
+    let mut say = |text: String| advice.push(text);
+    if !diagnosis.net {
+        say("the net is off: type `net on`".to_owned());
+    }
+    if diagnosis.same_key {
+        say(
+            "another node uses this node's key, so neither can talk to the other: give each its own data folder"
+                .to_owned(),
+        );
+    }
+    if let Some(ahead) = diagnosis.clock_ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS) {
+        let side = if ahead > 0 { "behind" } else { "ahead of" };
+        let seconds = ahead.unsigned_abs() / 1_000;
+        say(format!(
+            "this clock is {seconds} s {side} the peers' clocks: set it, or start with --peer-clock"
+        ));
+    }
+    let is_used = |view: &&InterfaceView| view.used;
+    if let Some(reason) = failure {
+        say(format!("the interfaces could not be listed: {reason}"));
+    } else if !diagnosis.interfaces.iter().any(|view| is_used(&view)) {
+        say(
+            "no interface leads to other machines: connect to a network; nodes of this machine are found all the same"
+                .to_owned(),
+        );
+    }
+    if diagnosis.peers > 0 {
+        say(format!(
+            "{} connected: type `peers`",
+            super::machine::many_peers(diagnosis.peers)
+        ));
+        return advice;
+    }
+    let foreign = count(
+        diagnosis
+            .failures
+            .iter()
+            .filter(|failure| failure.other_network)
+            .count(),
+    );
+    let unreached = diagnosis.failures.iter().any(|failure| !failure.other_network);
+    if foreign > 0 {
+        say(
+            "nodes of another network answer: start every node with the same --network and the same version".to_owned(),
+        );
+    }
+    if unreached {
+        say("nodes were found and could not be reached: a firewall there may refuse TCP; try to dial this node from there".to_owned());
+    }
+    if !diagnosis.discovery {
+        say("this node does not look for others (--no-mdns)".to_owned());
+    } else if diagnosis.multicast_heard == 0 {
+        say("no multicast was heard: nobody else runs here, or the Wi-Fi or a firewall drops it (guest networks do; UDP port 5353)".to_owned());
+    }
+    if let Some(dial) = &diagnosis.dial {
+        say(format!("join by hand; type at another node: {dial}"));
+    }
+    advice
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interface(name: &str, ip: [u8; 4]) -> Interface {
+        Interface {
+            name: name.into(),
+            addresses: vec![IpAddr::from(ip)],
+            up: true,
+            loopback: false,
+            multicast: true,
+            point_to_point: false,
+            joined: Some(true),
+        }
+    }
+
+    #[test]
+    fn every_interface_has_its_verdict_and_its_reason() {
+        let lan = interface("eth0", [10, 0, 0, 1]);
+        let listening = [IpAddr::from([10, 0, 0, 1])];
+        let verdict = |change: &dyn Fn(&mut Interface)| {
+            let mut changed = lan.clone();
+            change(&mut changed);
+            let (used, reason) = judge(&changed, &listening);
+            (used, reason.unwrap_or_default())
+        };
+        assert_eq!(verdict(&|_| {}), (true, String::new()));
+        assert_eq!(verdict(&|i| i.up = false), (false, "it is down".into()));
+        assert_eq!(
+            verdict(&|i| i.addresses.clear()),
+            (false, "it has no IPv4 address".into())
+        );
+        assert!(!verdict(&|i| i.loopback = true).0);
+        assert!(!verdict(&|i| i.addresses = vec![IpAddr::from([10, 9, 9, 9])]).0);
+        assert!(verdict(&|i| i.name = "docker0".into()).1.contains("containers"));
+        assert!(verdict(&|i| i.point_to_point = true).1.contains("tunnel"));
+        assert!(verdict(&|i| i.multicast = false).1.contains("by hand"));
+        assert!(verdict(&|i| i.joined = Some(false)).1.contains("nobody here listens"));
+    }
+
+    #[test]
+    fn failures_are_kept_once_for_each_peer_and_are_bounded() {
+        let mut seen = Seen::default();
+        for port in 1..=40 {
+            let (address, _) = Address::parse(&format!("/ip4/10.0.0.1/tcp/{port}")).unwrap();
+            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", false));
+            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", false));
+        }
+        assert_eq!(seen.failures.len(), FAILURES_MAX);
+        let (last, _) = Address::parse("/ip4/10.0.0.1/tcp/40").unwrap();
+        seen.connected(&crate::types::SecretKey::from_seed([1; 32]).public().peer_id(), &last);
+        assert_eq!(seen.failures.len(), FAILURES_MAX - 1);
+    }
+}

@@ -1,0 +1,374 @@
+//! How a block and a transaction are made: which byte means what, what is hashed, what is signed, and the way of a
+//! transaction up to the root that proof of work covers.
+//!
+//! Promises: pure; the parts of a layout stand in order and cover every byte of it; every hash that is told was computed
+//! here from the parts that are shown beside it.
+//! Elsewhere: where blocks are read (`engine::visible`), how this is drawn (`console::draw`).
+//! Spec: `proto-notes/encoding.md`, `proto-notes/consensus.md`.
+
+use serde::Serialize;
+
+use super::machine::count;
+use super::reply::TxStatus;
+use crate::chain::merkle::{self, ProofStep, Side};
+use crate::chain::transaction::SIGN_DOMAIN;
+use crate::chain::{Block, Header, NetworkParams, Transaction};
+use crate::types::{Account, BlockHash, Height, MerkleRoot, NetworkId, Time, Txid, Work};
+
+/// Some bytes of a layout and what they mean.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Part {
+    pub name: &'static str,
+    /// Of the first byte.
+    pub offset: u64,
+    pub length: u64,
+    pub hex: String,
+    pub value: String,
+}
+
+/// `explain block`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct BlockExplained {
+    pub hash: BlockHash,
+    pub height: Height,
+    pub active: bool,
+    pub header: String,
+    pub parts: Vec<Part>,
+    /// The hash must be below it.
+    pub target: String,
+    pub hash_zero_bits: u32,
+    pub target_zero_bits: u32,
+    /// The hash as a share of the target, in millionths; none for genesis, which needs no proof.
+    pub share_of_target_ppm: Option<u64>,
+    /// Attempts that such a block takes on average.
+    pub expected_attempts: u64,
+    pub parent_time_ms: Option<Time>,
+    pub parent_bits: Option<u32>,
+    /// What the block adds to its branch: the work of its parent's bits.
+    pub adds_work: Work,
+    pub work: Work,
+    pub transactions: u64,
+}
+
+/// One step from a leaf to the root.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct PathStep {
+    /// The sibling's side.
+    pub side: Side,
+    pub left: MerkleRoot,
+    pub right: MerkleRoot,
+    /// SHA-256(0x01 ‖ left ‖ right).
+    pub hash: MerkleRoot,
+}
+
+/// Where a transaction stands in a block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Inclusion {
+    pub block_hash: BlockHash,
+    pub height: Height,
+    pub index: u64,
+    pub transactions: u64,
+    pub path: Vec<PathStep>,
+    /// Where the path ends.
+    pub root: MerkleRoot,
+    /// What the header says.
+    pub merkle_root: MerkleRoot,
+}
+
+/// `explain transaction`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct TxExplained {
+    pub txid: Txid,
+    pub kind: &'static str,
+    pub status: TxStatus,
+    pub raw: String,
+    /// The id is SHA-256(0x00 ‖ raw).
+    pub parts: Vec<Part>,
+    /// The message that the signature covers; none for a reward.
+    pub signed: Option<String>,
+    pub signed_parts: Vec<Part>,
+    pub public_key: Option<String>,
+    pub signature: Option<String>,
+    pub signature_valid: Option<bool>,
+    pub inclusion: Option<Inclusion>,
+}
+
+/// Cuts bytes into named parts.
+struct Cutter<'a> {
+    rest: &'a [u8],
+    at: usize,
+    parts: Vec<Part>,
+}
+
+impl<'a> Cutter<'a> {
+    const fn new(bytes: &'a [u8]) -> Self {
+        Self {
+            rest: bytes,
+            at: 0,
+            parts: Vec::new(),
+        }
+    }
+
+    fn cut(&mut self, name: &'static str, length: usize, value: impl Into<String>) {
+        let (part, rest) = self.rest.split_at(length.min(self.rest.len()));
+        self.parts.push(Part {
+            name,
+            offset: count(self.at),
+            length: count(part.len()),
+            hex: hex::encode(part),
+            value: value.into(),
+        });
+        self.rest = rest;
+        self.at += part.len();
+    }
+
+    fn account(&mut self, name: &'static str, account: &Account) {
+        let mut bytes = Vec::new();
+        account.write(&mut bytes);
+        let value = match account {
+            Account::Name(text) => format!("tag 1, length {}, {text}", text.as_str().len()),
+            Account::Key(key) => format!("tag 2, key of {}", key.peer_id()),
+        };
+        self.cut(name, bytes.len(), value);
+    }
+
+    /// The canonical bytes up to the signature.
+    fn unsigned(&mut self, transaction: &Transaction) {
+        match transaction {
+            Transaction::Transfer(transfer) => {
+                self.cut("kind", 1, "1: transfer");
+                self.account("from", &transfer.from);
+                self.account("to", &transfer.to);
+                let owner = transfer.to_owner.map_or_else(
+                    || "zero: nobody owned the recipient".to_owned(),
+                    |key| key.peer_id().to_string(),
+                );
+                self.cut("to_owner", 32, owner);
+                self.cut("amount", 8, transfer.amount.to_string());
+                self.cut("sequence", 8, transfer.sequence.to_string());
+                self.cut("public_key", 32, transfer.public_key.peer_id().to_string());
+            }
+            Transaction::Claim(claim) => {
+                self.cut("kind", 1, "2: claim");
+                let length = claim.name.as_str().len();
+                self.cut("name", length + 1, format!("length {length}, {}", claim.name));
+                self.cut("public_key", 32, claim.public_key.peer_id().to_string());
+            }
+            Transaction::Reward(reward) => {
+                self.cut("kind", 1, "3: reward");
+                self.account("to", &reward.to);
+                self.cut("height", 8, reward.height.to_string());
+            }
+        }
+    }
+}
+
+/// The 96 bytes of a header.
+#[must_use]
+pub fn header_parts(header: &Header) -> Vec<Part> {
+    let bytes = header.to_bytes();
+    let mut cutter = Cutter::new(&bytes);
+    cutter.cut("previous_hash", 32, header.previous.to_string());
+    cutter.cut("merkle_root", 32, header.merkle_root.to_string());
+    cutter.cut("version", 4, header.version.to_string());
+    cutter.cut("bits", 4, header.bits.0.to_string());
+    cutter.cut("height", 8, header.height.to_string());
+    cutter.cut("time", 8, utc(header.time));
+    cutter.cut("nonce", 8, header.nonce.to_string());
+    cutter.parts
+}
+
+/// A transaction's canonical bytes.
+#[must_use]
+pub fn raw_parts(transaction: &Transaction) -> Vec<Part> {
+    let bytes = transaction.to_bytes();
+    let mut cutter = Cutter::new(&bytes);
+    cutter.unsigned(transaction);
+    if !cutter.rest.is_empty() {
+        cutter.cut("signature", 64, "Ed25519");
+    }
+    cutter.parts
+}
+
+/// The message that a transaction's signature covers; empty for a reward.
+#[must_use]
+pub fn signed_parts(transaction: &Transaction, network: &NetworkId) -> Vec<Part> {
+    if transaction.signer().is_none() {
+        return Vec::new();
+    }
+    let bytes = transaction.signed_message(network);
+    let mut cutter = Cutter::new(&bytes);
+    cutter.cut("domain", SIGN_DOMAIN.len(), "\"lanchain transaction 1\" and LF");
+    cutter.cut("network_id", 32, "the hash of the network's genesis block");
+    cutter.unsigned(transaction);
+    cutter.parts
+}
+
+/// The steps from a leaf to the root, each computed.
+#[must_use]
+pub fn path_steps(leaf: Txid, proof: &[ProofStep]) -> Vec<PathStep> {
+    let mut hash = MerkleRoot::new(*leaf.as_bytes());
+    proof
+        .iter()
+        .map(|step| {
+            let (left, right) = match step.side {
+                Side::Left => (step.hash, hash),
+                Side::Right => (hash, step.hash),
+            };
+            hash = merkle::node(&left, &right);
+            PathStep {
+                side: step.side,
+                left,
+                right,
+                hash,
+            }
+        })
+        .collect()
+}
+
+/// Where the transaction at `index` stands; none if the block has none there.
+#[must_use]
+pub fn inclusion(block: &Block, index: usize) -> Option<Inclusion> {
+    let txids = block.txids();
+    let leaf = *txids.get(index)?;
+    let path = path_steps(leaf, &merkle::proof(&txids, index)?);
+    let root = path
+        .last()
+        .map_or_else(|| MerkleRoot::new(*leaf.as_bytes()), |step| step.hash);
+    Some(Inclusion {
+        block_hash: block.hash(),
+        height: block.header.height,
+        index: count(index),
+        transactions: count(txids.len()),
+        path,
+        root,
+        merkle_root: block.header.merkle_root,
+    })
+}
+
+/// Everything about a transaction but where it is.
+#[must_use]
+pub fn transaction(
+    transaction: &Transaction,
+    network: &NetworkId,
+    status: TxStatus,
+    inclusion: Option<Inclusion>,
+) -> TxExplained {
+    let item = transaction.signature_item(network);
+    TxExplained {
+        txid: transaction.txid(),
+        kind: super::view::kind(transaction),
+        status,
+        raw: hex::encode(transaction.to_bytes()),
+        parts: raw_parts(transaction),
+        signed: item.as_ref().map(|(_, message, _)| hex::encode(message)),
+        signed_parts: signed_parts(transaction, network),
+        public_key: item.as_ref().map(|(key, ..)| key.to_string()),
+        signature: item.as_ref().map(|(.., signature)| signature.to_string()),
+        signature_valid: item
+            .as_ref()
+            .map(|(key, message, signature)| key.verify(message, signature)),
+        inclusion,
+    }
+}
+
+/// Everything about a block. `parent` is none for genesis; `work` is that of its branch.
+#[must_use]
+pub fn block(
+    params: &NetworkParams,
+    header: &Header,
+    parent: Option<&Header>,
+    (work, active, transactions): (Work, bool, usize),
+) -> BlockExplained {
+    let hash = header.hash();
+    let target = header.bits.target(params.halflife_ms).map(|target| *target.as_bytes());
+    let target = target.unwrap_or_default();
+    BlockExplained {
+        hash,
+        height: header.height,
+        active,
+        header: hex::encode(header.to_bytes()),
+        parts: header_parts(header),
+        target: hex::encode(target),
+        hash_zero_bits: zero_bits(hash.as_bytes()),
+        target_zero_bits: zero_bits(&target),
+        share_of_target_ppm: parent.map(|_| share_ppm(hash.as_bytes(), &target)),
+        expected_attempts: header.bits.work(params.halflife_ms).map_or(u64::MAX, low_part),
+        parent_time_ms: parent.map(|parent| parent.time),
+        parent_bits: parent.map(|parent| parent.bits.0),
+        adds_work: parent.map_or(Work::ZERO, |parent| Header::weight(parent, params)),
+        work,
+        transactions: count(transactions),
+    }
+}
+
+/// Leading zero bits.
+fn zero_bits(bytes: &[u8; 32]) -> u32 {
+    let mut bits = 0;
+    for byte in bytes {
+        bits += byte.leading_zeros();
+        if *byte != 0 {
+            break;
+        }
+    }
+    bits
+}
+
+/// A hash as a share of a target, in millionths.
+fn share_ppm(hash: &[u8; 32], target: &[u8; 32]) -> u64 {
+    let first = target.iter().position(|byte| *byte != 0).unwrap_or(0).min(24);
+    let read = |bytes: &[u8; 32]| {
+        bytes[first..first + 8]
+            .iter()
+            .fold(0_u128, |sum, byte| sum << 8 | u128::from(*byte))
+    };
+    if hash[..first].iter().any(|byte| *byte != 0) {
+        return u64::MAX;
+    }
+    let share = read(hash) * 1_000_000 / read(target).max(1);
+    u64::try_from(share).unwrap_or(u64::MAX)
+}
+
+/// Work as a number; the largest one if it does not fit.
+fn low_part(work: Work) -> u64 {
+    let bytes = work.to_be_bytes();
+    let (high, low) = bytes.split_at(24);
+    if high.iter().any(|byte| *byte != 0) {
+        return u64::MAX;
+    }
+    low.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}
+
+/// The days of the months of a year that begins in March.
+const MONTH_DAYS: [u64; 12] = [31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31, 29];
+
+/// A time for people, in UTC: the proleptic Gregorian calendar, counted from March so that leap days come last.
+#[must_use]
+pub fn utc(time: Time) -> String {
+    let (seconds, ms) = (time.ms() / 1_000, time.ms() % 1_000);
+    let (mut days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let era = days / 146_097;
+    days %= 146_097;
+    let year_of_era = (days - days / 1_460 + days / 36_524 - days / 146_096) / 365;
+    days -= 365 * year_of_era + year_of_era / 4 - year_of_era / 100;
+    let mut month = 0_u64;
+    for length in MONTH_DAYS {
+        if days < length {
+            break;
+        }
+        days -= length;
+        month += 1;
+    }
+    let year = era * 400 + year_of_era + u64::from(month >= 10);
+    let month = if month >= 10 { month - 9 } else { month + 3 };
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!(
+        "{year:04}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02}.{ms:03} UTC",
+        days + 1
+    )
+}

@@ -1,0 +1,111 @@
+//! Splits made by hand: `drop`, `ban` and `unban`, and whom the words mean.
+//!
+//! Promises: bans live in memory, end by themselves and are bounded as those for misdeeds are.
+//! Elsewhere: the table (`engine::peers`). Spec: `proto-notes/events.md`, "Replies".
+
+use super::command::{PeerAct, PeerRef};
+use super::commands::refusal;
+use super::io::NetOrder;
+use super::machine::Engine;
+use super::reply::{BanView, CommandError, PeerActed, Reply};
+use crate::chain::ChainStore;
+use crate::types::{AccountName, PeerId, Time};
+
+/// Candidates that are told when words fit several.
+const SHOWN_MAX: usize = 3;
+
+/// Whether what was typed means this peer: its whole PeerId, the end of it, or its name.
+fn is_meant(wanted: &PeerRef, peer: &PeerId, name: Option<&AccountName>) -> bool {
+    match wanted {
+        PeerRef::Id(id) => id == peer,
+        PeerRef::Text(text) => {
+            let named = name.is_some_and(|name| name.as_str() == text.to_ascii_lowercase());
+            named || peer.to_string().ends_with(text.as_str())
+        }
+    }
+}
+
+impl<S: ChainStore> Engine<S> {
+    pub(super) fn act_on_peer(&mut self, wanted: &PeerRef, act: PeerAct) -> Result<Reply, CommandError> {
+        let (peer, name) = self.find_peer(wanted, act)?;
+        let message = match act {
+            PeerAct::Drop => {
+                self.order(NetOrder::Disconnect { peer });
+                "the connections are closed; both nodes connect again by themselves, `ban` keeps them apart".to_owned()
+            }
+            PeerAct::Ban { minutes } => {
+                let until = self.after(u64::from(minutes).saturating_mul(60_000));
+                self.peers.ban(self.now, peer, name.clone(), until);
+                self.dialer.forget(&peer);
+                self.order(NetOrder::Ban { peer, banned: true });
+                format!("this node refuses it for {minutes} min, or until `unban`")
+            }
+            PeerAct::Unban => {
+                self.peers.unban(&peer);
+                self.order(NetOrder::Ban { peer, banned: false });
+                "it may connect again, and is dialled when it is found".to_owned()
+            }
+        };
+        Ok(Reply::PeerActed(PeerActed {
+            peer_id: peer.to_string(),
+            name,
+            banned_ms: match act {
+                PeerAct::Ban { minutes } => Some(u64::from(minutes).saturating_mul(60_000)),
+                PeerAct::Drop | PeerAct::Unban => None,
+            },
+            message,
+        }))
+    }
+
+    /// The one peer that is meant, of those that the act can be done to.
+    fn find_peer(&self, wanted: &PeerRef, act: PeerAct) -> Result<(PeerId, Option<AccountName>), CommandError> {
+        let found: Vec<(PeerId, Option<AccountName>)> = match act {
+            PeerAct::Unban => self
+                .peers
+                .banned(self.now)
+                .map(|(id, name, _)| (*id, name.cloned()))
+                .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))
+                .collect(),
+            PeerAct::Drop | PeerAct::Ban { .. } => self
+                .peers
+                .iter()
+                .map(|(id, peer)| (*id, peer.name()))
+                .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))
+                .collect(),
+        };
+        match (found.as_slice(), wanted, act) {
+            ([one], _, _) => Ok(one.clone()),
+            // A peer that is not there now can be refused all the same.
+            ([], PeerRef::Id(id), PeerAct::Ban { .. }) if *id != self.peer_id => Ok((*id, None)),
+            ([], _, PeerAct::Unban) => Err(refusal("unknown_peer", "no such node is banned", "peers")),
+            ([], _, _) => Err(refusal(
+                "unknown_peer",
+                "no such node is connected; a name, a PeerId or its last characters mean one",
+                "peers",
+            )),
+            ([first, ..], _, _) => {
+                let shown: Vec<String> = found.iter().take(SHOWN_MAX).map(|(id, _)| id.to_string()).collect();
+                let word = match act {
+                    PeerAct::Drop => "drop",
+                    PeerAct::Ban { .. } => "ban",
+                    PeerAct::Unban => "unban",
+                };
+                Err(refusal(
+                    "ambiguous",
+                    format!("more than one node is meant: {}", shown.join(", ")),
+                    format!("{word} {}", first.0),
+                ))
+            }
+        }
+    }
+
+    /// Refused nodes, as `peers` shows them.
+    pub(super) fn bans(&self) -> Vec<BanView> {
+        let view = |(id, name, until): (&PeerId, Option<&AccountName>, Time)| BanView {
+            peer_id: id.to_string(),
+            name: name.cloned(),
+            left_ms: until.since(self.now),
+        };
+        self.peers.banned(self.now).map(view).collect()
+    }
+}

@@ -1,0 +1,212 @@
+//! The sandbox of `tamper`: copies of a block are changed and held against the rules.
+//!
+//! Promises: pure; the rules are the functions that every received block goes through, in the same order; nothing of
+//! it is stored or sent; the search for a nonce is bounded.
+//! Elsewhere: the ledger is not asked: none of these copies gets that far but one that is valid.
+//! Spec: `proto-notes/consensus.md`.
+
+use serde::Serialize;
+
+use crate::chain::{AcceptError, Block, Header, NetworkParams, Transaction, merkle};
+use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, NetworkId, Time};
+
+/// Nonces that the sandbox tries: at the floor a miss is one in three thousand, and it takes a tenth of a second.
+pub const TRIES_MAX: u64 = 1 << 19;
+/// Who is paid in the changed copies.
+const THIEF: &str = "mallory";
+
+/// A changed copy and what the rules say of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Change {
+    pub change: String,
+    /// The copy's hash.
+    pub hash: BlockHash,
+    pub accepted: bool,
+    /// The rule that refuses it.
+    pub code: Option<&'static str>,
+    pub message: Option<String>,
+    pub lesson: String,
+}
+
+/// What `tamper` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Tampered {
+    pub height: Height,
+    pub hash: BlockHash,
+    pub changes: Vec<Change>,
+    pub message: String,
+}
+
+/// A block and what surrounds it.
+pub struct Sandbox<'a> {
+    /// The network's rules.
+    pub params: &'a NetworkParams,
+    /// The network's id.
+    pub network: NetworkId,
+    /// Feeds the batch check of signatures.
+    pub secret: [u8; 32],
+    /// The block below.
+    pub parent: &'a Header,
+    /// The block.
+    pub block: &'a Block,
+    /// The block above, if there is one.
+    pub child: Option<&'a Header>,
+}
+
+impl Sandbox<'_> {
+    /// The rules in the order in which every node runs them.
+    fn refusal(&self, copy: &Block) -> Result<(), AcceptError> {
+        copy.header.check_after(self.parent, self.params)?;
+        copy.check(&self.network, &self.secret)?;
+        Ok(())
+    }
+
+    fn judge(&self, change: String, copy: &Block) -> Change {
+        told(change, copy.hash(), self.refusal(copy))
+    }
+
+    /// All changes, one after the other.
+    #[must_use]
+    pub fn run(&self) -> Tampered {
+        let (what, changed) = steal(self.block);
+        let mut changes = vec![self.judge(format!("{what}; the header stays"), &changed)];
+        let mut copy = changed;
+        copy.header.merkle_root = merkle::root(&copy.txids());
+        changes.push(self.judge(format!("{what}; the header gets the new merkle root"), &copy));
+        let tried = self.mine_again(&mut copy);
+        changes.push(self.judge(
+            format!("{what}; new merkle root, and mined again ({tried} attempts)"),
+            &copy,
+        ));
+        if let Some(child) = self.child {
+            let verdict = child.check_after(&copy.header, self.params).map_err(AcceptError::from);
+            changes.push(told(
+                format!("block {} put on top of that copy as it is", child.height),
+                child.hash(),
+                verdict,
+            ));
+        }
+        for (what, header) in self.headers() {
+            let copy = Block {
+                header,
+                transactions: self.block.transactions.clone(),
+            };
+            changes.push(self.judge(what.to_owned(), &copy));
+        }
+        Tampered {
+            height: self.block.header.height,
+            hash: self.block.hash(),
+            changes,
+            message: "these copies lived in a sandbox: nothing was kept and nothing was sent; every node holds each \
+                      block that it receives against the same rules, so its neighbours would refuse them alike"
+                .to_owned(),
+        }
+    }
+
+    /// Looks for a nonce; says how many were tried.
+    fn mine_again(&self, copy: &mut Block) -> u64 {
+        for tried in 1..=TRIES_MAX {
+            copy.header.nonce = copy.header.nonce.wrapping_add(1);
+            if copy.header.check_proof_of_work(self.params).is_ok() {
+                return tried;
+            }
+        }
+        TRIES_MAX
+    }
+
+    /// Headers with one field changed.
+    fn headers(&self) -> Vec<(&'static str, Header)> {
+        let real = &self.block.header;
+        let before = self.parent.time.ms().saturating_sub(1);
+        vec![
+            (
+                "its bits are made one smaller, as if it were easier",
+                Header {
+                    bits: Bits(real.bits.0.saturating_sub(1)),
+                    ..real.clone()
+                },
+            ),
+            (
+                "its time is set before its parent's",
+                Header {
+                    time: Time::from_ms(before),
+                    ..real.clone()
+                },
+            ),
+            (
+                "its height is made one larger",
+                Header {
+                    height: real.height.next(),
+                    ..real.clone()
+                },
+            ),
+            (
+                "its previous hash names another block",
+                Header {
+                    previous: BlockHash::ZERO,
+                    ..real.clone()
+                },
+            ),
+        ]
+    }
+}
+
+fn told(change: String, hash: BlockHash, verdict: Result<(), AcceptError>) -> Change {
+    let error = verdict.err();
+    let code = error.as_ref().map(AcceptError::code);
+    Change {
+        change,
+        hash,
+        accepted: error.is_none(),
+        code,
+        message: error.map(|error| error.to_string()),
+        lesson: lesson(code).to_owned(),
+    }
+}
+
+/// A copy in which coins go elsewhere: a payment is changed, or without one the reward.
+fn steal(block: &Block) -> (String, Block) {
+    let mut copy = block.clone();
+    for (index, transaction) in copy.transactions.iter_mut().enumerate() {
+        if let Transaction::Transfer(transfer) = transaction {
+            let old = transfer.amount.get();
+            let new = if old == Amount::MAX.get() { old - 1 } else { old + 1 };
+            if let Ok(amount) = Amount::new(new) {
+                transfer.amount = amount;
+                return (format!("transaction {index} pays {new} instead of {old}"), copy);
+            }
+        }
+    }
+    for transaction in &mut copy.transactions {
+        if let Transaction::Reward(reward) = transaction {
+            reward.to = Account::Name(AccountName::new(THIEF).expect("the thief's name has the form of one"));
+        }
+    }
+    (format!("the reward goes to {THIEF}"), copy)
+}
+
+/// What a verdict teaches.
+const fn lesson(code: Option<&str>) -> &'static str {
+    let Some(code) = code else {
+        return "valid, as any block that somebody finds in place of this one: work was spent on it again, and it still \
+                needs more work on top than the branch that all others build on";
+    };
+    match code.as_bytes() {
+        b"bad_merkle_root" => {
+            "the header's merkle root covers every byte of every transaction, so no change of a transaction goes unseen"
+        }
+        b"bad_proof_of_work" => {
+            "another header has another hash, and that one meets no target: the work must be done again"
+        }
+        b"bad_signature" => "work does not help against a signature: only the sender's key can sign another payment",
+        b"not_linked" => {
+            "each block names the hash of the one below, so whoever changes one must mine all above it again"
+        }
+        b"bad_target" => "the bits follow from the parent and the time; every node computes them and believes nobody",
+        b"time_too_old" => "time never runs backwards along the chain, or miners could make blocks cheap",
+        b"bad_height" => "the height is the parent's and one",
+        _ => "a rule that every node checks",
+    }
+}

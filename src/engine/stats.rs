@@ -1,0 +1,106 @@
+//! What `stats` answers: how fast blocks came, how hard they were, who found them, who owns most.
+//!
+//! Promises: pure; looks at a bounded number of blocks and accounts. Elsewhere: what is read (`engine::visible`).
+//! Spec: `proto-notes/events.md`, "Replies".
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::machine::count;
+use super::reply::AccountView;
+use crate::chain::Header;
+use crate::types::{Account, Height};
+
+/// Miners and rich accounts that are listed.
+pub const TOP_MAX: usize = 10;
+/// Accounts that are looked through for the richest.
+pub const ACCOUNTS_MAX: usize = 10_000;
+
+/// How long blocks took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Intervals {
+    pub count: u64,
+    pub shortest_ms: u64,
+    pub median_ms: u64,
+    pub mean_ms: u64,
+    pub longest_ms: u64,
+}
+
+/// Somebody who found blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct MinerView {
+    pub account: Account,
+    pub blocks: u64,
+}
+
+/// What `stats` answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct Stats {
+    pub from_height: Height,
+    pub to_height: Height,
+    pub transactions: u64,
+    /// What the network aims at.
+    pub spacing_ms: u64,
+    pub halflife_ms: u32,
+    /// None before two blocks were mined.
+    pub intervals: Option<Intervals>,
+    /// Of each block, oldest first.
+    pub bits: Vec<u32>,
+    pub miners: Vec<MinerView>,
+    pub miners_total: u64,
+    pub richest: Vec<AccountView>,
+    pub accounts_total: u64,
+}
+
+/// The intervals of headers, oldest first. Genesis has the time that the parameters say, so what follows it is no
+/// interval.
+#[must_use]
+pub fn intervals(headers: &[Header]) -> Option<Intervals> {
+    let mut all: Vec<u64> = headers
+        .windows(2)
+        .filter_map(|pair| match pair {
+            [a, b] if a.height != Height::GENESIS => Some(b.time.since(a.time)),
+            _ => None,
+        })
+        .collect();
+    all.sort_unstable();
+    let (shortest_ms, longest_ms) = (*all.first()?, *all.last()?);
+    let sum = all.iter().fold(0_u64, |sum, ms| sum.saturating_add(*ms));
+    Some(Intervals {
+        count: count(all.len()),
+        shortest_ms,
+        median_ms: all[all.len() / 2],
+        mean_ms: sum / count(all.len()).max(1),
+        longest_ms,
+    })
+}
+
+/// Who found how many, the most first, and how many miners there are.
+#[must_use]
+pub fn miners(found: impl Iterator<Item = Account>) -> (Vec<MinerView>, u64) {
+    let mut counts: BTreeMap<Account, u64> = BTreeMap::new();
+    for account in found {
+        *counts.entry(account).or_default() += 1;
+    }
+    let total = count(counts.len());
+    let mut list: Vec<MinerView> = counts
+        .into_iter()
+        .map(|(account, blocks)| MinerView { account, blocks })
+        .collect();
+    list.sort_by_key(|miner| core::cmp::Reverse(miner.blocks));
+    list.truncate(TOP_MAX);
+    (list, total)
+}
+
+/// The accounts that own most, and owe least.
+#[must_use]
+pub fn richest(mut accounts: Vec<AccountView>) -> Vec<AccountView> {
+    accounts.retain(|view| view.balance > 0);
+    accounts.sort_by_key(|view| core::cmp::Reverse(view.balance));
+    accounts.truncate(TOP_MAX);
+    accounts
+}

@@ -1,0 +1,154 @@
+//! The machine as `doctor` needs it: its interfaces, and where multicast DNS is listened to.
+//!
+//! Promises: reads what the system holds in memory and waits for nobody. Elsewhere: what follows from it
+//! (`engine::doctor`).
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::engine::doctor::{Interface, Surroundings};
+
+/// Interfaces that are listed: a machine full of containers has hundreds.
+const INTERFACES_MAX: usize = 64;
+/// Where Linux lists interfaces without an address too.
+const CLASS: &str = "/sys/class/net";
+/// Bits of an interface's flags, as Linux has them.
+const UP: u32 = 0x1;
+const LOOPBACK: u32 = 0x8;
+const POINT_TO_POINT: u32 = 0x10;
+const MULTICAST: u32 = 0x1000;
+/// The group of multicast DNS, 224.0.0.251, as `/proc/net/igmp` writes it: in the order of the machine's bytes.
+const MDNS_GROUP: u32 = u32::from_ne_bytes([224, 0, 0, 251]);
+
+/// Looks around.
+#[must_use]
+pub fn look(discovery: bool) -> Surroundings {
+    let groups = std::fs::read_to_string("/proc/net/igmp").ok();
+    let mut found = from_class(Path::new(CLASS));
+    let list = if_addrs::get_if_addrs();
+    let failure = list.as_ref().err().map(ToString::to_string);
+    for entry in list.into_iter().flatten() {
+        if !found.contains_key(&entry.name) && found.len() >= INTERFACES_MAX {
+            continue;
+        }
+        let interface = found.entry(entry.name.clone()).or_insert_with(|| Interface {
+            name: entry.name.clone(),
+            addresses: Vec::new(),
+            up: entry.is_oper_up(),
+            loopback: entry.is_loopback(),
+            multicast: !entry.is_loopback(),
+            point_to_point: entry.is_p2p(),
+            joined: None,
+        });
+        if entry.ip().is_ipv4() {
+            interface.addresses.push(entry.ip());
+        }
+    }
+    for interface in found.values_mut() {
+        interface.joined = groups.as_deref().map(|groups| has_joined(groups, &interface.name));
+    }
+    Surroundings {
+        interfaces: found.into_values().collect(),
+        failure,
+        discovery,
+    }
+}
+
+/// The interfaces that Linux lists with their flags; none elsewhere.
+fn from_class(class: &Path) -> BTreeMap<String, Interface> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(class)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .take(INTERFACES_MAX)
+    {
+        let flags = std::fs::read_to_string(entry.path().join("flags")).unwrap_or_default();
+        let Ok(flags) = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16) else {
+            continue;
+        };
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let interface = Interface {
+            name: name.clone(),
+            addresses: Vec::new(),
+            up: flags & UP != 0,
+            loopback: flags & LOOPBACK != 0,
+            multicast: flags & MULTICAST != 0,
+            point_to_point: flags & POINT_TO_POINT != 0,
+            joined: None,
+        };
+        found.insert(name, interface);
+    }
+    found
+}
+
+/// Whether the group of multicast DNS stands under an interface in the text of `/proc/net/igmp`: a line a device,
+/// indented lines with its groups below it.
+fn has_joined(groups: &str, name: &str) -> bool {
+    let mut inside = false;
+    for line in groups.lines().skip(1) {
+        if line.starts_with(char::is_whitespace) {
+            let group = line.split_whitespace().next();
+            let number = group.and_then(|group| u32::from_str_radix(group, 16).ok());
+            if inside && number == Some(MDNS_GROUP) {
+                return true;
+            }
+        } else {
+            inside = line.split_whitespace().nth(1) == Some(name);
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_loopback_is_always_seen() {
+        let seen = look(true);
+        assert_eq!(seen.failure, None);
+        assert!(seen.discovery);
+        assert!(seen.interfaces.iter().any(|interface| interface.loopback), "{seen:?}");
+    }
+
+    #[test]
+    fn groups_belong_to_the_interface_above_them() {
+        let group = format!("{MDNS_GROUP:08X}");
+        let text = format!(
+            "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n\
+             1\tlo        :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n\
+             2\teth0      :     2      V3\n\t\t\t\t{group}     1 0:00000000\t\t0\n\
+             3\twlan0     :     1      V3\n\t\t\t\t010000E0     1 0:00000000\t\t0\n"
+        );
+        assert!(has_joined(&text, "eth0"));
+        assert!(!has_joined(&text, "lo"));
+        assert!(!has_joined(&text, "wlan0"));
+        assert!(!has_joined("", "eth0"));
+    }
+
+    #[test]
+    fn flags_are_read_as_linux_writes_them() {
+        let class = tempfile::tempdir().unwrap();
+        for (name, flags) in [
+            ("eth0", "0x1003\n"),
+            ("tun0", "0x10d1\n"),
+            ("off", "0x1002\n"),
+            ("odd", "x"),
+        ] {
+            std::fs::create_dir(class.path().join(name)).unwrap();
+            std::fs::write(class.path().join(name).join("flags"), flags).unwrap();
+        }
+        let found = from_class(class.path());
+        let seen: Vec<_> = found
+            .values()
+            .map(|i| (i.name.as_str(), i.up, i.multicast, i.point_to_point))
+            .collect();
+        let wanted = [
+            ("eth0", true, true, false),
+            ("off", false, true, false),
+            ("tun0", true, true, true),
+        ];
+        assert_eq!(seen, wanted);
+    }
+}

@@ -1,0 +1,148 @@
+//! What the screen tells while the node runs: topics, folded rows, the level of the log.
+//!
+//! Promises: a row that was folded is told at most a pause and a half after it ended.
+//! Elsewhere: which events belong to a row (`console::watch`).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::clock::wall;
+use crate::console::watch::{FOLD_PAUSE_MS, Telling, TellingReply, Verdict, Watch};
+use crate::engine::Event;
+
+/// How often it is asked whether a storm is over.
+const ASK_EVERY: Duration = Duration::from_millis(FOLD_PAUSE_MS / 2);
+
+/// Changes the level of the log; false if it could not.
+pub type SetLevel = Box<dyn Fn(&str) -> bool + Send>;
+
+/// The level of the log and the way to change it.
+#[derive(Default)]
+struct Log {
+    level: String,
+    set: Option<SetLevel>,
+}
+
+/// The switches; cheap to clone.
+#[derive(Clone, Default)]
+pub struct Switches {
+    watch: Arc<Mutex<Watch>>,
+    log: Arc<Mutex<Log>>,
+    /// A thread waits for the end of a storm.
+    waits: Arc<AtomicBool>,
+}
+
+impl Switches {
+    fn watch(&self) -> MutexGuard<'_, Watch> {
+        self.watch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells how the log's level is changed.
+    pub fn control_log(&self, level: &str, set: SetLevel) {
+        *self.log() = Log {
+            level: level.to_owned(),
+            set: Some(set),
+        };
+    }
+
+    /// Carries out `watch` or `log`.
+    #[must_use]
+    pub fn switch(&self, telling: &Telling) -> TellingReply {
+        match telling {
+            Telling::Ask => {}
+            Telling::Watch(topics) => self.watch().set(topics),
+            Telling::Log(level) => {
+                let mut log = self.log();
+                if log.set.as_ref().is_some_and(|set| set(level)) {
+                    (*level).clone_into(&mut log.level);
+                }
+            }
+        }
+        let watching = self.watch().words();
+        TellingReply {
+            watching,
+            log: self.log().level.clone(),
+        }
+    }
+
+    /// Judges an event. While a row is folded, `tell` gets its last line when it is over.
+    #[must_use]
+    pub fn judge(&self, event: &Event, tell: impl Fn(String) + Send + 'static) -> Verdict {
+        let verdict = self.watch().judge(event, wall().ms());
+        if verdict.folding && !self.waits.swap(true, Ordering::SeqCst) {
+            let switches = self.clone();
+            let started = std::thread::Builder::new()
+                .name("fold".into())
+                .spawn(move || switches.wait_for_the_end(&tell));
+            if started.is_err() {
+                // No thread now: the next event of another kind ends the row.
+                self.waits.store(false, Ordering::SeqCst);
+            }
+        }
+        verdict
+    }
+
+    fn wait_for_the_end(&self, tell: &impl Fn(String)) {
+        loop {
+            std::thread::sleep(ASK_EVERY);
+            let mut watch = self.watch();
+            if let Some(line) = watch.pause(wall().ms()) {
+                tell(line);
+            }
+            if !watch.is_folding() {
+                self.waits.store(false, Ordering::SeqCst);
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{BlockHash, Height};
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn the_size_of_a_storm_is_told_when_it_is_over() {
+        let switches = Switches::default();
+        let (lines, told) = channel();
+        let event = Event::BlockDisconnected {
+            hash: BlockHash::ZERO,
+            height: Height::new(1),
+        };
+        let shown = (0..50)
+            .filter(|_| {
+                let lines = lines.clone();
+                switches
+                    .judge(&event, move |line| lines.send(line).unwrap_or_default())
+                    .told
+            })
+            .count();
+        // A machine under load may take a break within the storm: what is told and folded is all there was.
+        let line = told.recv_timeout(Duration::from_secs(30)).expect("the storm ends");
+        let folded: usize = line
+            .split(' ')
+            .nth(1)
+            .and_then(|word| word.parse().ok())
+            .expect("a count");
+        assert!(shown >= 12 && shown + folded <= 50, "{shown} {line}");
+    }
+
+    #[test]
+    fn the_level_changes_only_if_the_log_agrees() {
+        let switches = Switches::default();
+        switches.control_log("info", Box::new(|level| level == "debug"));
+        assert_eq!(switches.switch(&Telling::Log("debug")).log, "debug");
+        assert_eq!(switches.switch(&Telling::Log("trace")).log, "debug");
+        assert_eq!(
+            switches.switch(&Telling::Watch(Vec::new())).watching,
+            Vec::<&str>::new()
+        );
+    }
+}
