@@ -1,7 +1,7 @@
 //! Two nodes with one key: who notices, and what is said.
 
 use super::world::{World, address, key};
-use crate::engine::{Command, Direction, Event, FoundBy, Input, NetFact, Reply};
+use crate::engine::{Command, Direction, Event, FoundBy, Input, NetFact};
 use crate::types::Address;
 use crate::wire::{Request, Status};
 
