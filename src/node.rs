@@ -13,6 +13,10 @@
 //! Spec: `proto-notes/events.md`.
 
 pub mod clock;
+pub mod control;
+pub mod control_client;
+mod control_session;
+mod control_socket;
 pub mod engine_thread;
 mod hangup;
 pub mod housekeeper;
@@ -46,6 +50,7 @@ use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 use crate::types::{Account, Address, PeerId};
 use clock::Clock;
+use control::{Control, Hub};
 use engine_thread::{Delivery, Wiring};
 use housekeeper::{Neighbourhood, Notices};
 use inbox::Inbox;
@@ -108,8 +113,9 @@ pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Mes
         }
     };
     let status = node.converse(args, screen, channel);
-    let runtime = node.stop();
+    let (runtime, control) = node.stop();
     screen.event(&Event::Stopped { exit_status: status });
+    control.end(status);
     screen.finish(LAST_WORDS_MAX);
     // Signals were heard until here: a second SIGINT ends the wait for the last words.
     runtime.shutdown_background();
@@ -127,6 +133,7 @@ struct Node {
     notices: Arc<Notices>,
     inbox: Arc<Inbox>,
     leaving: Arc<AtomicBool>,
+    control: Control,
 }
 
 impl Node {
@@ -159,17 +166,19 @@ impl Node {
             seen: args.discovery,
         };
         let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
+        let hub = Arc::new(Hub::default());
         let wiring = Wiring {
             writer: Writer::start(store, Arc::clone(&inbox))?,
             net: orders,
             miner: start_miner(args, &inbox),
-            deliver: deliver(screen.clone(), to_session.clone()),
+            deliver: deliver(screen.clone(), to_session.clone(), Arc::clone(&hub)),
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
             discovery: args.discovery,
         };
         let engine = engine_thread::start(engine, wiring)?;
+        let control = Control::open(folder.path(), &hub, &inbox, to_session);
         Ok(Self {
             folder,
             runtime,
@@ -179,6 +188,7 @@ impl Node {
             notices,
             inbox,
             leaving,
+            control,
         })
     }
 
@@ -193,11 +203,13 @@ impl Node {
         };
         let status = Session::new(channel, more, Arc::clone(&self.inbox), screen.clone(), rules).run();
         self.leaving.store(true, Ordering::SeqCst);
+        self.control.close();
         status
     }
 
-    /// Announces what is fresh, writes what is queued, closes everything but the ears for signals.
-    fn stop(mut self) -> Runtime {
+    /// Announces what is fresh, writes what is queued, closes everything but the ears for signals and for clients' last
+    /// words.
+    fn stop(mut self) -> (Runtime, Control) {
         self.inbox.push(Input::Stop);
         if self.engine.join().is_err() {
             tracing::error!("the engine's thread had panicked");
@@ -209,7 +221,7 @@ impl Node {
             tracing::error!("the housekeeper's thread had panicked");
         }
         self.runtime.block_on(self.net.stopped());
-        self.runtime
+        (self.runtime, self.control)
     }
 }
 
@@ -302,19 +314,21 @@ impl Drop for Farewell {
     }
 }
 
-/// Events go to the screen, replies to the session, which writes them behind the events that came before.
-fn deliver(screen: Screen, to_session: Sender<Message>) -> Box<dyn Fn(Delivery) + Send> {
+/// Events go to the screen and to clients, replies to whose they are: the session, which writes them behind the events that came before.
+fn deliver(screen: Screen, to_session: Sender<Message>, clients: Arc<Hub>) -> Box<dyn Fn(Delivery) + Send> {
     let session = Farewell(to_session);
     Box::new(move |delivery| match delivery {
         Delivery::Event(event) => {
             screen.event(&event);
+            clients.event(&event);
             if matches!(event, Event::Started(_)) {
                 session.0.send(Message::Started).unwrap_or_default();
             }
         }
         Delivery::Reply { id, result } => {
-            let result = Box::new(result);
-            session.0.send(Message::Reply { id, result }).unwrap_or_default();
+            if let Some(result) = clients.reply(id, Box::new(result)) {
+                session.0.send(Message::Reply { id, result }).unwrap_or_default();
+            }
         }
     })
 }

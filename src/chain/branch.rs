@@ -8,8 +8,9 @@ use super::block::{Block, BlockError};
 use super::header::Header;
 use super::ledger::{ApplyError, Ledger};
 use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
-use super::state::{AcceptError, Accepted, Chain, Switch, Tip, side_block};
+use super::state::{AcceptError, Accepted, Chain, Tip, side_block};
 use super::store::{ChainStore, StoreError, StoredBlock, TxPlace};
+use super::switch::{Done, Moved, Switch, Undone};
 use super::transaction::Transaction;
 use super::tree::SideBlock;
 use crate::types::layout::LayoutError;
@@ -26,8 +27,10 @@ struct Candidate {
 /// What a switch that went well leaves to do.
 struct Switched {
     fork: Height,
-    disconnected: Vec<(BlockHash, Block)>,
-    connected: Vec<(BlockHash, Block)>,
+    disconnected: Vec<Moved>,
+    connected: Vec<Moved>,
+    undone: Undone,
+    done: Done,
     /// The blocks that are side blocks now.
     aside: Vec<SideBlock>,
 }
@@ -147,8 +150,8 @@ impl<S: ChainStore> Chain<S> {
                 return Err(error);
             }
         };
-        for (hash, _) in &switched.connected {
-            self.tree.remove(hash);
+        for block in &switched.connected {
+            self.tree.remove(&block.hash);
         }
         for block in switched.aside {
             self.tree.insert(block);
@@ -163,6 +166,8 @@ impl<S: ChainStore> Chain<S> {
             new_tip: self.tip.hash,
             disconnected: switched.disconnected,
             connected: switched.connected,
+            undone: switched.undone,
+            done: switched.done,
         }))
     }
 
@@ -170,19 +175,23 @@ impl<S: ChainStore> Chain<S> {
     fn try_switch(&mut self, candidate: Candidate) -> Result<Switched, AcceptError> {
         let (branch, fork_hash) = self.tree.path_down(candidate.stored.header.previous);
         let fork = self.expect_block(&fork_hash)?.header.height;
-        let (mut disconnected, mut aside) = (Vec::new(), Vec::new());
+        let (mut disconnected, mut undone, mut aside) = (Vec::new(), Undone::default(), Vec::new());
         let mut at = self.tip.hash;
         while at != fork_hash {
             let (stored, block) = self.disconnect(at)?;
             aside.push(side_block(at, &stored));
-            disconnected.push((at, block));
+            disconnected.push(Moved::new(at, &block));
+            undone.put_before(block);
             at = stored.header.previous;
         }
-        let mut connected = Vec::new();
+        let (mut connected, mut done) = (Vec::new(), Done::default());
         for hash in branch.into_iter().rev() {
             let block = self.stored_block(&hash)?;
             self.connect(hash, &block)?;
-            connected.push((hash, block));
+            connected.push(Moved::new(hash, &block));
+            if disconnected.is_empty() {
+                done.add(&block);
+            }
         }
         let Candidate {
             hash,
@@ -192,11 +201,16 @@ impl<S: ChainStore> Chain<S> {
         } = candidate;
         self.overlay.draft().blocks.insert(hash, Some((stored, bytes)));
         self.connect(hash, &block)?;
-        connected.push((hash, block));
+        connected.push(Moved::new(hash, &block));
+        if disconnected.is_empty() {
+            done.add(&block);
+        }
         Ok(Switched {
             fork,
             disconnected,
             connected,
+            undone,
+            done,
             aside,
         })
     }

@@ -132,7 +132,7 @@ impl Mempool {
     }
 
     /// Every check but the signature and the room.
-    fn admit<S: ChainStore>(
+    pub(super) fn admit<S: ChainStore>(
         &self,
         chain: &Chain<S>,
         txid: Txid,

@@ -17,6 +17,7 @@ mod pool_error;
 mod pool_order;
 pub mod state;
 pub mod store;
+pub mod switch;
 pub mod transaction;
 pub mod tree;
 
@@ -25,9 +26,10 @@ pub use header::{Header, HeaderError};
 pub use ledger::{ApplyError, LedgerError};
 pub use mempool::{Added, Mempool, Origin, PoolChange, PoolError};
 pub use params::{Difficulty, NetworkParams, Recipients};
-pub use state::{AcceptError, Accepted, Chain, Scratch, Switch, Tip};
+pub use state::{AcceptError, Accepted, Chain, Scratch, Tip};
 pub use store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
+pub use switch::{Moved, Switch};
 pub use transaction::{Claim, Reward, Transaction, TransactionError, Transfer};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

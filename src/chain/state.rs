@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 use thiserror::Error;
 
-use super::block::{Block, BlockError};
+use super::block::BlockError;
 use super::header::{Header, HeaderError};
 use super::ledger::{Accounts, Ledger, LedgerError};
 use super::overlay::Overlay;
 use super::params::NetworkParams;
 use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace};
+use super::switch::Switch;
 use super::transaction::Transaction;
 use super::tree::{InvalidSet, SideBlock, SideTree};
 use crate::types::{Account, AccountName, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
@@ -49,21 +50,6 @@ pub enum Accepted {
     },
     /// It is the new tip.
     Switched(Switch),
-}
-
-/// A change of the active branch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Switch {
-    /// The height of the last block that both branches share.
-    pub fork: Height,
-    /// The tip before.
-    pub old_tip: BlockHash,
-    /// The tip now.
-    pub new_tip: BlockHash,
-    /// Blocks that left the active branch, the old tip first.
-    pub disconnected: Vec<(BlockHash, Block)>,
-    /// Blocks that joined it, in order.
-    pub connected: Vec<(BlockHash, Block)>,
 }
 
 /// Why a block was not accepted. Nothing has changed, but that an invalid block is remembered as such.
@@ -398,10 +384,15 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.keep();
     }
 
-    /// Blocks of a branch that is being fetched: they do not leave the side branches for want of room. The branch's
-    /// headers have proven more work than the active one, so room is paid for. None ends the protection.
+    /// Blocks of a branch that is being fetched: they, and so all below them, do not leave the side branches for want
+    /// of room. The branch's headers have proven more work than the active one, so room is paid for. None ends the protection.
     pub fn set_protected(&mut self, hashes: Option<BTreeSet<BlockHash>>) {
         self.tree.protect(hashes.unwrap_or_default());
+    }
+
+    /// How many bytes of blocks the disk does not have yet.
+    pub const fn unwritten_bytes(&self) -> usize {
+        self.overlay.unwritten_bytes()
     }
 
     /// What changed since the last call, for the disk.

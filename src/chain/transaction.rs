@@ -287,6 +287,16 @@ impl Transaction {
         }
     }
 
+    /// The accounts whose ledger entries this changes.
+    pub fn accounts(&self) -> impl Iterator<Item = Account> + use<> {
+        let (first, second) = match self {
+            Self::Transfer(transfer) => (transfer.from.clone(), Some(transfer.to.clone())),
+            Self::Claim(claim) => (Account::Name(claim.name.clone()), None),
+            Self::Reward(reward) => (reward.to.clone(), None),
+        };
+        core::iter::once(first).chain(second)
+    }
+
     /// The key that signed; none for a reward.
     #[must_use]
     pub const fn signer(&self) -> Option<PublicKey> {

@@ -5,8 +5,8 @@
 
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
-use crate::chain::state::{AcceptError, Accepted, Switch};
-use crate::chain::{Block, BlockError, ChainStore, HeaderError};
+use crate::chain::state::{AcceptError, Accepted};
+use crate::chain::{Block, BlockError, ChainStore, HeaderError, Switch};
 use crate::types::{BlockHash, Height, Work};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
@@ -41,10 +41,12 @@ impl<S: ChainStore> Engine<S> {
         match self.chain.accept(block, clock) {
             Ok(Accepted::AlreadyKnown) => Offer::Known,
             Ok(Accepted::Stored { work }) => {
+                self.own_made |= source == Source::Local;
                 self.told_stored(hash, height, work, source);
                 Offer::Taken
             }
             Ok(Accepted::Switched(switch)) => {
+                self.own_made |= source == Source::Local;
                 self.switched(&switch, source);
                 Offer::Taken
             }
@@ -103,18 +105,18 @@ impl<S: ChainStore> Engine<S> {
 
     /// The active chain moved.
     pub(super) fn switched(&mut self, switch: &Switch, source: Source) {
-        for (hash, block) in &switch.disconnected {
+        for block in &switch.disconnected {
             self.event(Event::BlockDisconnected {
-                hash: *hash,
-                height: block.header.height,
+                hash: block.hash,
+                height: block.height,
             });
         }
-        for (hash, block) in &switch.connected {
+        for block in &switch.connected {
             self.event(Event::BlockConnected {
-                hash: *hash,
-                height: block.header.height,
-                previous_hash: block.header.previous,
-                transactions: block.transactions.len(),
+                hash: block.hash,
+                height: block.height,
+                previous_hash: block.previous,
+                transactions: block.transactions,
                 source,
             });
         }
@@ -141,7 +143,7 @@ impl<S: ChainStore> Engine<S> {
                     format!(
                         "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped",
                         change.returned.len(),
-                        change.dropped.len()
+                        change.dropped.len().saturating_add(switch.undone.beyond())
                     ),
                 );
             }
@@ -149,6 +151,7 @@ impl<S: ChainStore> Engine<S> {
         if source != Source::Local {
             self.note_replaced();
         }
+        self.tip_moved();
         self.status_changed();
         self.check_name();
     }

@@ -240,6 +240,7 @@ impl<S: ChainStore> Engine<S> {
             .add(&self.chain, transaction.clone(), Origin::Own)
             .map_err(|error| pool_refused(&error))?;
         self.chain.keep_own(&transaction);
+        self.own_made = true;
         self.publish_transactions(core::slice::from_ref(&transaction));
         self.event(super::view::accepted_event(&transaction, Source::Local));
         self.status_changed();
@@ -338,13 +339,8 @@ impl<S: ChainStore> Engine<S> {
             return self.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
-            let error = refusal(
-                "dial_failed",
-                "this is the node's own PeerId; if another node shows it too, both use one key, and one needs an empty \
-                 --data-dir",
-                "peers",
-            );
-            return self.reply(id, Err(error));
+            let message = "this is the node's own PeerId; if another node shows it too, both use one key";
+            return self.reply(id, Err(refusal("dial_failed", message, "peers")));
         }
         if self.addresses.contains(&address) {
             let error = refusal("dial_failed", "this is the node's own address", "peers");
@@ -495,7 +491,7 @@ impl<S: ChainStore> Engine<S> {
     fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
         let open = asked.iter().any(|id| self.requests.contains_key(id));
         let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
-        if (open || better || self.sync.is_some()) && deadline > self.now {
+        if (open || better || !self.syncs.is_empty()) && deadline > self.now {
             return None;
         }
         let message = if replaced {
@@ -539,7 +535,7 @@ impl<S: ChainStore> Engine<S> {
                     .peers
                     .iter()
                     .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.sync.is_none() && !behind
+                self.known_peers() > 0 && self.syncs.is_empty() && !behind
             }
             Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
         }

@@ -8,7 +8,7 @@ use super::advance::Offer;
 use super::event::Event;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
-use super::peers::{Fault, Kind, Peer};
+use super::peers::{Fault, IN_FLIGHT_MAX, Kind, Peer};
 use crate::chain::mempool::{Origin, PoolError};
 use crate::chain::{Block, ChainStore, HeaderError, Transaction};
 use crate::types::{BlockHash, PeerId, Time, Txid};
@@ -63,7 +63,9 @@ impl<S: ChainStore> Engine<S> {
         };
         let (hash, height) = (header.hash(), header.height);
         let place = (Some(hash), Some(height));
-        if let Err(error) = header.check_proof_of_work(self.chain.params()) {
+        let params = self.chain.params();
+        let alone = header.check_length(params);
+        if let Err(error) = alone.and_then(|()| header.check_proof_of_work(params)) {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if self.chain.is_invalid(&hash) {
@@ -100,7 +102,9 @@ impl<S: ChainStore> Engine<S> {
         };
         let on_tip = header.previous == self.chain.tip().hash;
         match self.offer(block, source) {
-            Offer::Taken => Verdict::Accept,
+            Offer::Taken if self.chain.tip().hash == hash => Verdict::Accept,
+            // Kept aside: no ledger has seen it. Who stands on its parent would refuse it, and blame whoever sent it.
+            Offer::Taken => Verdict::Ignore,
             Offer::Known | Offer::NotNow(_) => Verdict::Ignore,
             Offer::WrongBody(reason) | Offer::Invalid(reason) => {
                 self.punish(peer, Fault::Fatal, &reason);
@@ -366,7 +370,9 @@ impl<S: ChainStore> Engine<S> {
         let status = peer.status.as_ref().filter(|_| !self.read_only && !self.stopping)?;
         let ours = self.pool.digest();
         let settled = peer.pool_settled == Some((status.pool_digest, ours));
-        if peer.pool_run || settled || status.pool_count == 0 || status.pool_digest == ours || self.sync.is_some() {
+        let idle = peer.pool_run || settled || status.pool_count == 0 || status.pool_digest == ours;
+        // A page that is late counts until the network ends it, like every request.
+        if idle || !self.syncs.is_empty() || peer.in_flight >= IN_FLIGHT_MAX {
             return None;
         }
         Some(peer.pool_differs.map_or(self.now, |since| {

@@ -165,7 +165,7 @@ impl Session {
 
     /// Carries a line out and writes its reply; true if it failed.
     fn execute(&mut self, input: InputLine) -> bool {
-        let InputLine { number, word, line } = input;
+        let InputLine { number, word, line, .. } = input;
         let word = word.as_deref();
         let done = self.when_written();
         let failure = match line {
@@ -288,7 +288,7 @@ impl Session {
 }
 
 /// Whether the reply says all that the events of the command would say to people.
-const fn is_told_by_its_reply(command: &Command) -> bool {
+pub(super) const fn is_told_by_its_reply(command: &Command) -> bool {
     matches!(
         command,
         Command::Tx { .. } | Command::Claim(_) | Command::Mine(MineCommand::Count(1))

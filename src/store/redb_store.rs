@@ -10,9 +10,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata};
+use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
-use super::opening::{Open, create, identity, open_file};
+use super::opening::{Open, create, identity, open_file, open_storage};
 use super::tables::{
     ACCOUNTS, BODIES, EVERY_KEY, HEADERS, OWN, OWNERS, PEERS, PLACES, SIDE, UNDO, active, apply, collect, failed, get,
     tip, unpanicked, write,
@@ -45,6 +45,26 @@ impl RedbStore {
         let open = open_file(path, params)?;
         Ok(Self(Arc::new(Inner {
             path: path.to_path_buf(),
+            params: params.clone(),
+            open: RwLock::new(Some(open)),
+        })))
+    }
+
+    /// Opens the store on a storage of the caller's own, which holds a chain: for simulated disks. What is
+    /// checked and promised is the same as for a file, except that [`RedbStore::reopen`] finds no file: such a store is
+    /// dropped and made anew.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn on_storage(storage: Box<dyn StorageBackend>, params: &NetworkParams) -> Result<Self, OpenError> {
+        let path = PathBuf::from("in memory");
+        let database = open_storage(storage, &path, params)?;
+        let open = Open {
+            database,
+            identity: None,
+        };
+        Ok(Self(Arc::new(Inner {
+            path,
             params: params.clone(),
             open: RwLock::new(Some(open)),
         })))
@@ -200,11 +220,16 @@ impl ChainStore for RedbStore {
 }
 
 /// What only tests do to a store.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "tests alone call it, and not each build has all tests"
+)]
 pub(crate) mod testing {
-    use redb::{StorageBackend, WriteTransaction};
+    use redb::WriteTransaction;
 
-    use super::super::opening::{META_FORMAT, open_storage};
+    use super::super::opening::META_FORMAT;
     use super::super::tables::{META, put};
     use super::*;
 
@@ -227,18 +252,8 @@ pub(crate) mod testing {
         store.with(|open| write(&open.database, set)).unwrap();
     }
 
-    /// A store on a storage of the test's own.
-    pub(crate) fn on(storage: Box<dyn StorageBackend>, params: &NetworkParams) -> Result<RedbStore, OpenError> {
-        let path = PathBuf::from("in memory");
-        let database = open_storage(storage, &path, params)?;
-        let open = Open {
-            database,
-            identity: None,
-        };
-        Ok(RedbStore(Arc::new(Inner {
-            path,
-            params: params.clone(),
-            open: RwLock::new(Some(open)),
-        })))
+    /// Makes a new chain file in a storage of the test's own.
+    pub(crate) fn create_on(storage: impl StorageBackend, params: &NetworkParams) -> Result<(), StoreError> {
+        super::super::opening::create_in(storage, params)
     }
 }

@@ -135,6 +135,28 @@ fn wrong_usage_ends_with_2_and_writes_nothing_to_standard_output() {
 }
 
 #[test]
+fn bench_prints_one_line_touches_no_folder_and_ends_with_0() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut command = binary();
+    command.args(["bench", "--json", "--threads", "1"]);
+    let output = command
+        .env("HOME", home.path())
+        .env("XDG_DATA_HOME", home.path())
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0));
+    let [line] = &json_lines(&output)[..] else {
+        panic!("one line: {output:?}")
+    };
+    assert_eq!(
+        (line["type"].as_str(), line["threads"].as_u64()),
+        (Some("bench"), Some(1))
+    );
+    assert!(line["hash_rate"].as_u64().is_some_and(|rate| rate > 0), "{line}");
+    assert_eq!(std::fs::read_dir(home.path()).expect("it is there").count(), 0);
+}
+
+#[test]
 fn folder_in_use_ends_with_3_and_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let node = Node::in_folder(folder.path());

@@ -137,7 +137,13 @@ fn sigterm_before_the_start_is_no_kill() {
 
 #[test]
 fn closed_output_stops_a_node_that_has_nothing_to_say() {
-    let (mut child, stdout) = unread();
+    let (mut child, mut stdout) = unread();
+    let stdin = child.stdin.as_mut().expect("piped");
+    // Without a network it does not even say that it is alone.
+    stdin.write_all(b"net off\n").expect("it reads");
+    let mut reply = String::new();
+    stdout.read_line(&mut reply).expect("a line");
+    assert!(reply.contains(r#""net":false"#), "{reply}");
     drop(stdout);
     // Its input stays open, and no event comes.
     assert_eq!(status(&mut child), Some(0));

@@ -14,15 +14,15 @@ use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::harness::{PATIENCE, binary};
 
-const CTRL_C: &str = "\u{3}";
-const CTRL_D: &str = "\u{4}";
+pub(crate) const CTRL_C: &str = "\u{3}";
+pub(crate) const CTRL_D: &str = "\u{4}";
 const UP: &str = "\u{1b}[A";
 
 /// What the screen received, without escape sequences, and whether the other end is closed.
 type Screen = Arc<(Mutex<(String, bool)>, Condvar)>;
 
 /// A node at a terminal.
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keyboard: File,
     screen: Screen,
@@ -33,12 +33,20 @@ struct Terminal {
 impl Terminal {
     /// Starts a node and waits for its first prompt.
     fn open() -> Self {
+        let mut terminal = Self::start(&["--temp", "--no-mdns", "--network", "dev", "--listen", "127.0.0.1:0"]);
+        terminal.wait_for("all commands: help");
+        terminal.wait_for("> ");
+        terminal
+    }
+
+    /// Starts the program with these words.
+    pub(crate) fn start(words: &[&str]) -> Self {
         let (keyboard, end) = pseudo_terminal();
         let node = binary();
         // Ctrl-C between two prompts is a signal to the terminal's session: the node leads one of its own.
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg(node.get_program());
-        command.args(["--temp", "--no-mdns", "--network", "dev", "--listen", "127.0.0.1:0"]);
+        command.args(words);
         for (name, _) in node.get_envs() {
             command.env_remove(name);
         }
@@ -50,30 +58,27 @@ impl Terminal {
         let mut output = keyboard.try_clone().expect("a copy");
         let shared = Arc::clone(&screen);
         std::thread::spawn(move || collect(&mut output, &shared));
-        let mut terminal = Self {
+        Self {
             child,
             keyboard,
             screen,
             read: 0,
-        };
-        terminal.wait_for("all commands: help");
-        terminal.wait_for("> ");
-        terminal
+        }
     }
 
-    fn type_text(&mut self, text: &str) {
+    pub(crate) fn type_text(&mut self, text: &str) {
         self.keyboard.write_all(text.as_bytes()).expect("the terminal is there");
     }
 
     /// Types a line and waits for what it brings.
-    fn ask(&mut self, line: &str, answer: &str) {
+    pub(crate) fn ask(&mut self, line: &str, answer: &str) {
         self.type_text(&format!("{line}\r"));
         self.wait_for(answer);
         self.wait_for("> ");
     }
 
     /// Waits until this stands on the screen behind what was waited for before.
-    fn wait_for(&mut self, text: &str) {
+    pub(crate) fn wait_for(&mut self, text: &str) {
         let deadline = Instant::now() + PATIENCE;
         let mut screen = self.screen.0.lock().expect("no reader panics");
         loop {
@@ -91,11 +96,11 @@ impl Terminal {
         }
     }
 
-    fn whole(&self) -> String {
+    pub(crate) fn whole(&self) -> String {
         self.screen.0.lock().expect("no reader panics").0.clone()
     }
 
-    fn status(&mut self) -> Option<i32> {
+    pub(crate) fn status(&mut self) -> Option<i32> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().expect("a child of this process") {

@@ -346,3 +346,51 @@ fn rewards_do_not_wait() {
     });
     assert_eq!(refused(&mut pool, &chain, &reward, peer(9)), PoolError::NoReward);
 }
+
+#[test]
+fn what_stood_on_a_dropped_payment_falls_with_it() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let limit = params.credit_limit;
+    let gift = pay(&params, 1, ("alice", "bob"), None, 5, 0);
+    let spent = pay(&params, 3, ("bob", "carol"), None, limit + 3, 0);
+    let aside = pay(&params, 4, ("dave", "erin"), None, 1, 0);
+    for transaction in [&gift, &spent, &aside] {
+        pool.add(&chain, transaction.clone(), peer(9)).unwrap();
+    }
+    // Somebody else's claim of alice is confirmed: the gift is void, and bob cannot pay so much without it.
+    let rival = mine(
+        &params,
+        &chain.tip().header.clone(),
+        2,
+        vec![claim(&params, 2, "alice")],
+    );
+    let switch = advance(&mut chain, &rival);
+    let change = pool.on_switch(&chain, &switch, &[]);
+    let codes: Vec<_> = change
+        .dropped
+        .iter()
+        .map(|(txid, error)| (*txid, error.code()))
+        .collect();
+    assert_eq!(codes, [(gift.txid(), "not_owner"), (spent.txid(), "overdraft")]);
+    assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), [aside.txid()]);
+    assert!(pool.dropped_reason(&spent.txid()).is_some());
+}
+
+#[test]
+fn a_block_on_the_tip_does_not_change_the_order_of_what_waits() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let first = pay(&params, 1, ("alice", "bob"), None, 5, 0);
+    let second = pay(&params, 4, ("dave", "erin"), None, 1, 0);
+    for transaction in [&first, &second] {
+        pool.add(&chain, transaction.clone(), peer(9)).unwrap();
+    }
+    let payment = pay(&params, 5, ("fred", "alice"), None, 1, 0);
+    let block = mine(&params, &chain.tip().header.clone(), 2, vec![payment]);
+    let switch = advance(&mut chain, &block);
+    pool.on_switch(&chain, &switch, &[]);
+    assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), ids(&[first, second]));
+}

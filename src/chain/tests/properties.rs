@@ -8,8 +8,7 @@ use crate::chain::ledger::Ledger;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::overlay::Overlay;
 use crate::chain::{
-    AcceptError, Accepted, Batch, Block, Chain, ChainStore, Header, Mempool, NetworkParams, Origin, Reward, Switch,
-    Transaction,
+    AcceptError, Accepted, Batch, Block, Chain, ChainStore, Header, Mempool, NetworkParams, Origin, Reward, Transaction,
 };
 use crate::types::{BlockHash, Height, Work};
 
@@ -230,16 +229,8 @@ fn check_pool(chain: &mut Chain<MemoryStore>, pool: &mut Mempool) {
         );
         assert_eq!(chain.place(&transaction.txid()).unwrap(), None);
     }
-    let hash = chain.tip().hash;
-    let nothing = Switch {
-        fork: chain.tip().header.height,
-        old_tip: hash,
-        new_tip: hash,
-        disconnected: Vec::new(),
-        connected: Vec::new(),
-    };
     assert_eq!(
-        pool.on_switch(chain, &nothing, &[]).dropped,
+        pool.clone().rebuild(chain, &[], &[]).dropped,
         [],
         "the tip refuses what the pool holds"
     );

@@ -10,7 +10,6 @@ use redb::StorageBackend;
 
 use super::*;
 use crate::chain::ChainStore;
-use crate::store::redb_store::testing;
 use crate::store::{OpenError, RedbStore};
 use crate::types::rng::Rng;
 
@@ -47,7 +46,7 @@ impl Recorder {
     }
 
     fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
-        testing::on(Box::new(self.clone()), params)
+        RedbStore::on_storage(Box::new(self.clone()), params)
     }
 
     fn change(&self, change: Change) -> io::Result<()> {

@@ -1,0 +1,376 @@
+//! What must hold in every world, written apart from the code that it checks.
+//!
+//! Here: what is checked while a world runs. Elsewhere: the second implementation of the rules (`reference`,
+//! `elements`), what is checked at the end (`finish`).
+
+mod elements;
+pub(crate) mod finish;
+pub(crate) mod reference;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lanchain::chain::{Batch, ChainStore, Transaction};
+use lanchain::engine::{Command, CommandError, Event, MinerOrder, NetOrder, Output, Reply, Source, Verdict};
+use lanchain::types::hash::sha256;
+use lanchain::types::{BlockHash, Target, Txid, Work};
+use lanchain::wire::message::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, decode_transactions};
+use lanchain::wire::{Request, Response, Topic};
+
+use crate::node::Heard;
+use crate::plan::Plan;
+use crate::roles::Role;
+use crate::world::World;
+
+/// Requests of sync and pool that an engine may have under way to one peer, and one for the status.
+const OPEN_MAX: usize = 5;
+/// The most transactions of a pool.
+const POOL_MAX: usize = 10_000;
+
+/// What was seen of one node.
+#[derive(Clone, Debug, Default)]
+struct Seen {
+    /// The last batch's number in this life.
+    batch: u64,
+    /// The best tip of this life.
+    best: Option<(Work, BlockHash)>,
+    /// The tip that its events lead to.
+    told: Option<BlockHash>,
+}
+
+/// Figures for the report.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    pub(crate) blocks: u64,
+    pub(crate) reorganisations: u64,
+    pub(crate) deepest: u64,
+    pub(crate) starts: u64,
+    pub(crate) bans: u64,
+    pub(crate) thrown_out: u64,
+    pub(crate) transactions: u64,
+    pub(crate) commands: u64,
+    pub(crate) failed_writes: u64,
+}
+
+/// The memory of the checks.
+#[derive(Default)]
+pub(crate) struct Watch {
+    honest: Vec<bool>,
+    seen: Vec<Seen>,
+    /// Every block that crossed the wire or reached a disk, once.
+    blocks: Vec<Vec<u8>>,
+    known: BTreeSet<[u8; 32]>,
+    parents: BTreeMap<BlockHash, BlockHash>,
+    /// Blocks that an honest node called invalid: who, which, why, when.
+    rejected: Vec<(usize, BlockHash, &'static str, u64)>,
+    /// Blocks that an honest node forwarded.
+    accepted: Vec<(usize, BlockHash)>,
+    /// What was acknowledged to a user.
+    promised: Vec<(usize, Txid)>,
+    mined: Vec<(usize, BlockHash)>,
+    pub(crate) figures: Figures,
+}
+
+impl Watch {
+    pub(crate) fn new(plan: &Plan) -> Self {
+        Self {
+            honest: plan.nodes.iter().map(|node| node.role == Role::Honest).collect(),
+            seen: vec![Seen::default(); plan.nodes.len()],
+            ..Self::default()
+        }
+    }
+
+    fn add_block(&mut self, bytes: &[u8]) {
+        let Some(header) = bytes.first_chunk::<96>() else {
+            return;
+        };
+        if self.known.insert(sha256(&[bytes])) {
+            let previous = <[u8; 32]>::try_from(&header[..32]).expect("32 bytes");
+            let hash = BlockHash::new(sha256(&[header]));
+            self.parents.insert(hash, BlockHash::new(previous));
+            self.blocks.push(bytes.to_vec());
+        }
+    }
+
+    // ---- what the engine orders, before anything waits ----
+
+    pub(crate) fn ordered(world: &mut World, node: usize, output: &Output) {
+        match output {
+            Output::Commit(batch) => Self::committed(world, node, batch),
+            Output::Net(NetOrder::Ban { peer, banned: true }) => {
+                world.watch.figures.bans += 1;
+                Self::no_blame(world, node, *peer, "bans");
+            }
+            // Whoever gave headers and then no bodies may be thrown out; behind a bad link that befalls honest ones.
+            Output::Net(NetOrder::Disconnect { peer }) if world.plan.failure == 0 && world.plan.faults.is_empty() => {
+                Self::no_blame(world, node, *peer, "throws out");
+            }
+            Output::Net(NetOrder::Disconnect { .. }) => world.watch.figures.thrown_out += 1,
+            Output::Net(NetOrder::Request { peer, request, .. }) if world.is_honest(node) => {
+                let bytes = request.encode();
+                if Request::decode(&bytes).as_ref() != Ok(request) {
+                    world.fail(&format!("node {node} asks what nobody can read: {request:?}"));
+                }
+                let to = world.index[peer];
+                if world.net.open_requests(node, to) > OPEN_MAX {
+                    world.fail(&format!("node {node} has too many requests under way to node {to}"));
+                }
+            }
+            Output::Miner(MinerOrder::Mine { header, target, .. }) if world.is_honest(node) => {
+                let wall = world.wall(node);
+                let status = world.nodes[node].engine.as_ref().expect("it runs").status();
+                let wanted: Option<Target> = header.bits.target(world.plan.params.halflife_ms);
+                let parent = world.nodes[node].store.block(&header.previous).ok().flatten();
+                let after = parent.is_none_or(|parent| parent.header.time <= header.time);
+                let ahead = header.time.since(wall);
+                // A peer clock or a parent ahead of us may be a little later than the own clock.
+                let legal = after && (ahead <= 120_000 || Self::was_moved(world, node));
+                if header.previous != status.tip || wanted != Some(*target) || !legal {
+                    world.fail(&format!("node {node} mines {header:?} at {wall:?} on {}", status.tip));
+                }
+            }
+            Output::Net(_) | Output::Miner(_) | Output::Event(_) | Output::Reply { .. } => {}
+        }
+    }
+
+    /// The own clock was set back below blocks that were fine before.
+    fn was_moved(world: &World, node: usize) -> bool {
+        let moves = |fault: &crate::plan::Fault| matches!(fault, crate::plan::Fault::ClockJump { .. });
+        world.plan.nodes[node].peer_clock || world.plan.faults.iter().any(|(_, fault)| moves(fault))
+    }
+
+    /// Honest nodes have no reason to refuse each other.
+    fn no_blame(world: &World, node: usize, peer: lanchain::types::PeerId, what: &str) {
+        let other = world.index[&peer];
+        if world.is_honest(node) && world.is_honest(other) {
+            world.fail(&format!("honest node {node} {what} honest node {other}"));
+        }
+    }
+
+    fn committed(world: &mut World, node: usize, batch: &Batch) {
+        for (_, bytes) in batch.blocks.values().flatten() {
+            world.watch.add_block(bytes);
+        }
+        let before = world.watch.seen[node].batch;
+        if batch.id != before + 1 {
+            world.fail(&format!("node {node}: batch {} follows {before}", batch.id));
+        }
+        world.watch.seen[node].batch = batch.id;
+        if batch.active.is_empty() {
+            return;
+        }
+        world.watch.figures.blocks += 1;
+        let status = world.nodes[node].engine.as_ref().expect("it runs").status();
+        if let Some((work, hash)) = world.watch.seen[node].best {
+            let better = status.work > work || status.work == work && status.tip < hash;
+            if !better {
+                world.fail(&format!(
+                    "node {node} went from {hash} to {}, which is no better",
+                    status.tip
+                ));
+            }
+        }
+        world.watch.seen[node].best = Some((status.work, status.tip));
+    }
+
+    // ---- what leaves the node ----
+
+    pub(crate) fn carried_out(world: &mut World, node: usize, output: &Output) {
+        if !world.is_honest(node) {
+            return;
+        }
+        match output {
+            Output::Event(event) => Self::event(world, node, event),
+            Output::Reply { id, result } => Self::replied(world, node, *id, result),
+            Output::Net(_) | Output::Miner(_) | Output::Commit(_) => {}
+        }
+    }
+
+    fn event(world: &mut World, node: usize, event: &Event) {
+        match event {
+            Event::Started(status) => world.watch.seen[node].told = Some(status.tip),
+            Event::BlockConnected {
+                hash, previous_hash, ..
+            } => {
+                let told = world.watch.seen[node].told.replace(*hash);
+                if told.is_some_and(|told| told != *previous_hash) {
+                    world.fail(&format!("node {node}: block_connected {hash} does not follow {told:?}"));
+                }
+            }
+            Event::BlockDisconnected { hash, .. } => {
+                let parent = world.watch.parents.get(hash).copied();
+                let told = std::mem::replace(&mut world.watch.seen[node].told, parent);
+                if told.is_some_and(|told| told != *hash) {
+                    world.fail(&format!("node {node}: block_disconnected {hash}, the tip was {told:?}"));
+                }
+            }
+            Event::Reorganized { depth, .. } => {
+                world.watch.figures.reorganisations += 1;
+                world.watch.figures.deepest = world.watch.figures.deepest.max(*depth);
+            }
+            Event::BlockRejected {
+                hash: Some(hash), code, ..
+            } => {
+                let entry = (node, *hash, *code, world.now);
+                world.watch.rejected.push(entry);
+            }
+            Event::Warning {
+                code: "internal",
+                message,
+            } => {
+                world.fail(&format!("node {node} warns of itself: {message}"));
+            }
+            Event::Warning {
+                code: "read_only",
+                message,
+            } => {
+                world.watch.figures.failed_writes += 1;
+                let full = |fault: &crate::plan::Fault| matches!(fault, crate::plan::Fault::DiskFull { .. });
+                if !world.plan.faults.iter().any(|(_, fault)| full(fault)) {
+                    world.fail(&format!("node {node} is read-only on a good disk: {message}"));
+                }
+            }
+            Event::TransactionRejected { code, source, .. } => {
+                if let Source::Peer(peer) = source
+                    && world.is_honest(world.index[peer])
+                    && matches!(*code, "bad_signature" | "malformed" | "wrong_key")
+                {
+                    world.fail(&format!("node {node} refuses what an honest node forwarded: {code}"));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn replied(world: &mut World, node: usize, id: u64, result: &Result<Reply, CommandError>) {
+        world.watch.figures.commands += 1;
+        let command = world.nodes[node].asked.get(&id).map(|asked| asked.command.clone());
+        match result {
+            Ok(Reply::Tx { tx, .. }) => {
+                world.watch.figures.transactions += 1;
+                if !Self::is_kept(world, node, &tx.txid) {
+                    world.fail(&format!("node {node} acknowledged {} and has it not on disk", tx.txid));
+                }
+                world.watch.promised.push((node, tx.txid));
+            }
+            Ok(Reply::Mined { blocks, .. }) => {
+                for block in blocks {
+                    if !matches!(world.nodes[node].store.block(&block.hash), Ok(Some(_))) {
+                        world.fail(&format!("node {node} acknowledged block {} and has it not", block.hash));
+                    }
+                    world.watch.mined.push((node, block.hash));
+                }
+            }
+            Ok(Reply::Pending { transactions }) if transactions.len() > POOL_MAX => {
+                world.fail(&format!("node {node} has a pool of {}", transactions.len()));
+            }
+            Err(error) if error.code == "internal" || error.hint.is_empty() || error.message.is_empty() => {
+                world.fail(&format!("node {node} answers {command:?} with {error:?}"));
+            }
+            Err(error) if error.code == "interrupted" && !Self::may_be_cancelled(command.as_ref()) => {
+                world.fail(&format!("node {node} interrupts {command:?}: {error:?}"));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    const fn may_be_cancelled(command: Option<&Command>) -> bool {
+        matches!(
+            command,
+            Some(Command::Mine(_) | Command::Dial { .. } | Command::Resolve | Command::Wait { .. })
+        )
+    }
+
+    /// An own transaction is on the disk, waiting or confirmed.
+    fn is_kept(world: &World, node: usize, txid: &Txid) -> bool {
+        let store = &world.nodes[node].store;
+        let is_it = |bytes: &Vec<u8>| Transaction::from_bytes(bytes).is_ok_and(|tx| tx.txid() == *txid);
+        matches!(store.place(txid), Ok(Some(_)))
+            || store.own().is_ok_and(|own| own.iter().any(|(_, bytes)| is_it(bytes)))
+    }
+
+    pub(crate) fn published(world: &mut World, node: usize, topic: Topic, bytes: &[u8]) {
+        match topic {
+            Topic::Blocks => world.watch.add_block(bytes),
+            Topic::Transactions => {}
+        }
+        if !world.is_honest(node) {
+            return;
+        }
+        match topic {
+            Topic::Blocks => {
+                let hash = BlockHash::new(sha256(&[&bytes[..96]]));
+                let kept = matches!(world.nodes[node].store.block(&hash), Ok(Some(_)));
+                if bytes.len() > GOSSIP_BLOCK_MAX_BYTES || !kept {
+                    world.fail(&format!("node {node} announces block {hash}, which is not on its disk"));
+                }
+            }
+            Topic::Transactions => {
+                let list = match decode_transactions(bytes) {
+                    Ok(list) if bytes.len() <= GOSSIP_TX_MAX_BYTES => list,
+                    Ok(_) | Err(_) => world.fail(&format!("node {node} publishes what nobody can read")),
+                };
+                let own = world.nodes[node].key.public();
+                for transaction in list.iter().filter_map(|bytes| Transaction::from_bytes(bytes).ok()) {
+                    if transaction.signer() == Some(own) && !Self::is_kept(world, node, &transaction.txid()) {
+                        world.fail(&format!("node {node} announces a transaction that is not on its disk"));
+                    }
+                }
+            }
+        }
+    }
+
+    pub(crate) fn answered(world: &mut World, node: usize, response: &Response) {
+        if let Response::Blocks(blocks) = response {
+            blocks.iter().for_each(|bytes| world.watch.add_block(bytes));
+        }
+        if world.is_honest(node) && Response::decode(&response.encode()).as_ref() != Ok(response) {
+            world.fail(&format!("node {node} answers what nobody can read"));
+        }
+    }
+
+    pub(crate) fn judged(world: &mut World, node: usize, heard: &Heard, verdict: Verdict) {
+        if !world.is_honest(node) {
+            return;
+        }
+        match (verdict, heard.topic) {
+            (Verdict::Reject, topic) if world.is_honest(heard.from) => {
+                world.fail(&format!("node {node} rejects {topic:?} of honest node {}", heard.from));
+            }
+            (Verdict::Accept, Topic::Blocks) => {
+                let hash = BlockHash::new(sha256(&[&heard.bytes[..96]]));
+                world.watch.accepted.push((node, hash));
+            }
+            (Verdict::Accept | Verdict::Reject | Verdict::Ignore, _) => {}
+        }
+    }
+
+    // ---- the disk ----
+
+    /// The disk has these: money is conserved in what it has now.
+    pub(crate) fn written(world: &mut World, node: usize, batches: &[Batch]) {
+        let moved = batches.iter().any(|batch| !batch.active.is_empty());
+        if moved && (world.steps + u64::try_from(node).unwrap_or(0)) % 4 == 0 {
+            finish::money(world, node);
+        }
+    }
+
+    /// A life begins, or the store was reopened: what was promised must be there.
+    pub(crate) fn started(world: &mut World, node: usize) {
+        world.watch.figures.starts += 1;
+        let batch = world.watch.seen[node].batch;
+        world.watch.seen[node] = Seen {
+            batch,
+            ..Seen::default()
+        };
+        if !world.watch.honest[node] {
+            return;
+        }
+        finish::promises(world, node);
+        finish::money(world, node);
+    }
+
+    /// A process ended: its numbers begin anew.
+    pub(crate) fn ended(world: &mut World, node: usize) {
+        world.watch.seen[node] = Seen::default();
+    }
+}

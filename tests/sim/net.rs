@@ -1,0 +1,533 @@
+//! The wire: connections, gossip with verdicts, requests that end in an answer or a failure.
+//!
+//! Promises: facts about a connection come in order; what was under way when it ended is lost; gossip may be lost, come
+//! twice and out of order; every request ends exactly once, after 20 s at the latest.
+//! Elsewhere: who refuses whom and why (the engines), when a link is blocked (`fate`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use lanchain::engine::peers::Fault;
+use lanchain::engine::{Direction, Input, NetFact, Verdict};
+use lanchain::types::hash::sha256;
+use lanchain::types::{Address, PeerId};
+use lanchain::wire::message::GOSSIP_TX_MAX_BYTES;
+use lanchain::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic, WireError};
+
+use crate::checkers::Watch;
+use crate::node::Heard;
+use crate::world::{Happening, World};
+
+/// The network layer ends a request after this time.
+const REQUEST_TIMEOUT_MS: u64 = 20_000;
+/// A connection that answers no ping is closed after 10 to 15 s.
+const SILENCE_MS: u64 = 10_000;
+/// Duplicates are known for this time.
+const SEEN_MS: u64 = 600_000;
+/// Requests of one peer in process; more are answered `Busy`.
+const IN_PROCESS_MAX: usize = 8;
+/// Inbound connections of a node.
+const INBOUND_MAX: usize = 32;
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    epoch: u64,
+    dialler: usize,
+    /// When the smaller and the larger end know of it.
+    ready: [u64; 2],
+}
+
+/// An own request under way.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    to: usize,
+    epoch: u64,
+}
+
+/// A peer's request in process.
+#[derive(Clone, Copy, Debug)]
+struct Inbound {
+    asker: usize,
+    id: u64,
+    answerer: usize,
+    epoch: u64,
+}
+
+/// All connections and what is under way.
+#[derive(Debug, Default)]
+pub(crate) struct Net {
+    links: BTreeMap<(usize, usize), Link>,
+    /// Until when the ends of a closed link are still being told.
+    closing: BTreeMap<(usize, usize), u64>,
+    /// Nothing arrives from the first at the second.
+    pub(crate) blocked: BTreeSet<(usize, usize)>,
+    open: BTreeMap<(usize, u64), Open>,
+    inbound: BTreeMap<u64, Inbound>,
+    next: u64,
+}
+
+const fn pair(a: usize, b: usize) -> (usize, usize) {
+    if a < b { (a, b) } else { (b, a) }
+}
+
+impl Net {
+    pub(crate) fn neighbours(&self, node: usize) -> Vec<usize> {
+        let other = |(a, b): &(usize, usize)| match (*a == node, *b == node) {
+            (true, _) => Some(*b),
+            (_, true) => Some(*a),
+            (false, false) => None,
+        };
+        self.links.keys().filter_map(other).collect()
+    }
+
+    pub(crate) fn is_linked(&self, a: usize, b: usize) -> bool {
+        self.links.contains_key(&pair(a, b))
+    }
+
+    fn link(&self, a: usize, b: usize) -> Option<Link> {
+        self.links.get(&pair(a, b)).copied()
+    }
+
+    fn is_alive(&self, a: usize, b: usize, epoch: u64) -> bool {
+        self.link(a, b).is_some_and(|link| link.epoch == epoch)
+    }
+
+    /// Own requests of a node to a peer that have not ended.
+    pub(crate) fn open_requests(&self, node: usize, to: usize) -> usize {
+        let of_node = self.open.range((node, 0)..=(node, u64::MAX));
+        of_node.filter(|(_, open)| open.to == to).count()
+    }
+
+    fn next(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// When an end knows of the link.
+const fn ready(link: &Link, end: usize, other: usize) -> u64 {
+    link.ready[if end < other { 0 } else { 1 }]
+}
+
+impl World {
+    fn delay(&mut self) -> u64 {
+        let delay = 1 + self.dice.below(self.plan.delay_ms * 2);
+        if !self.quiet && self.dice.chance(20) {
+            delay * 8
+        } else {
+            delay
+        }
+    }
+
+    fn hears(&self, from: usize, to: usize) -> bool {
+        !self.net.blocked.contains(&(from, to))
+    }
+
+    // ---- connections ----
+
+    pub(crate) fn dial(&mut self, node: usize, peer: Option<PeerId>, addresses: Vec<Address>) {
+        let target = addresses
+            .iter()
+            .find_map(|wanted| self.nodes.iter().position(|other| other.address == *wanted));
+        let refusal = match target {
+            None => Some("nobody is there"),
+            Some(target) => self.refuses(node, target, peer),
+        };
+        match (refusal, target) {
+            (None, Some(target)) => self.connect(node, target),
+            (refusal, _) => {
+                let fact = NetFact::DialFailed {
+                    peer,
+                    addresses,
+                    reason: refusal.unwrap_or("nobody is there").to_owned(),
+                    other_network: false,
+                };
+                let delay = self.delay();
+                self.tell_later(delay, node, Input::Net(fact));
+            }
+        }
+    }
+
+    fn refuses(&self, node: usize, target: usize, peer: Option<PeerId>) -> Option<&'static str> {
+        let inbound = self
+            .net
+            .links
+            .iter()
+            .filter(|((a, b), link)| (*a == target || *b == target) && link.dialler != target);
+        if node == target {
+            Some("that is this node itself")
+        } else if peer.is_some_and(|peer| peer != self.nodes[target].peer) {
+            Some("another node is there")
+        } else if !self.is_up(target) || !self.nodes[target].enabled || !self.nodes[node].enabled {
+            Some("connection refused")
+        } else if !self.hears(node, target) || !self.hears(target, node) {
+            Some("no answer")
+        } else if self.nodes[target].banned.contains(&node) || self.nodes[node].banned.contains(&target) {
+            Some("refused")
+        } else if self.net.is_linked(node, target) {
+            Some("already connected")
+        } else if self
+            .net
+            .closing
+            .get(&pair(node, target))
+            .is_some_and(|until| *until >= self.now)
+        {
+            Some("it is just being closed")
+        } else if inbound.count() >= INBOUND_MAX {
+            Some("it has no room")
+        } else {
+            None
+        }
+    }
+
+    fn connect(&mut self, dialler: usize, target: usize) {
+        let epoch = self.net.next();
+        let mut ends = [0; 2];
+        for (end, other, direction) in [(dialler, target, Direction::Out), (target, dialler, Direction::In)] {
+            let delay = self.delay() + 1;
+            ends[usize::from(end > other)] = self.now + delay;
+            let fact = NetFact::Connected {
+                peer: self.nodes[other].peer,
+                address: self.nodes[other].address.clone(),
+                direction,
+            };
+            self.tell_later(delay, end, Input::Net(fact));
+        }
+        let link = Link {
+            epoch,
+            dialler,
+            ready: ends,
+        };
+        self.net.links.insert(pair(dialler, target), link);
+    }
+
+    /// Closes a link: both ends are told, what was under way fails.
+    pub(crate) fn unlink(&mut self, a: usize, b: usize, reason: &str) {
+        let Some(link) = self.net.links.remove(&pair(a, b)) else {
+            return;
+        };
+        let mut last = self.now;
+        for (end, other) in [(a, b), (b, a)] {
+            let told = (self.now + self.delay()).max(ready(&link, end, other) + 1);
+            last = last.max(told);
+            let fact = NetFact::Disconnected {
+                peer: self.nodes[other].peer,
+                reason: reason.to_owned(),
+            };
+            self.tell_later(told - self.now, end, Input::Net(fact));
+            let gone: Vec<u64> = self
+                .net
+                .open
+                .range((end, 0)..=(end, u64::MAX))
+                .filter(|(_, open)| open.to == other)
+                .map(|((_, id), _)| *id)
+                .collect();
+            for id in gone {
+                // Before or after the end of the connection is told, as it happens.
+                let at = self.now + self.dice.below(told - self.now + 20);
+                let life = self.nodes[end].life;
+                self.at_time(at, Happening::Expire { asker: end, life, id });
+            }
+        }
+        self.net.closing.insert(pair(a, b), last);
+    }
+
+    /// A process ended: its links break, at once or when the others miss its pings.
+    pub(crate) fn cut_off(&mut self, node: usize) {
+        for other in self.net.neighbours(node) {
+            self.unlink(node, other, "the connection was lost");
+        }
+        self.net.open.retain(|(asker, _), _| *asker != node);
+        self.net.inbound.retain(|_, inbound| inbound.answerer != node);
+        self.net.closing.retain(|(a, b), _| *a != node && *b != node);
+    }
+
+    /// Pings go unanswered: unless that changes, the link is closed.
+    pub(crate) fn expect_silence(&mut self, a: usize, b: usize) {
+        let Some(link) = self.net.link(a, b) else { return };
+        let delay = SILENCE_MS + self.dice.below(5_000);
+        let epoch = link.epoch;
+        self.later(delay, Happening::Silent { a, b, epoch });
+    }
+
+    pub(crate) fn silent(&mut self, a: usize, b: usize, epoch: u64) {
+        let stands_still = |node: usize| self.nodes[node].paused_until > self.now;
+        let silent = !self.hears(a, b) || !self.hears(b, a) || stands_still(a) || stands_still(b);
+        if silent && self.net.is_alive(a, b, epoch) {
+            self.unlink(a, b, "it was silent");
+        }
+    }
+
+    pub(crate) fn ban(&mut self, node: usize, peer: &PeerId, banned: bool) {
+        let Some(other) = self.index.get(peer).copied() else {
+            return;
+        };
+        if banned {
+            self.nodes[node].banned.insert(other);
+            self.unlink(node, other, "refused by this node");
+        } else {
+            self.nodes[node].banned.remove(&other);
+        }
+    }
+
+    pub(crate) fn enable(&mut self, node: usize, on: bool) {
+        self.nodes[node].enabled = on;
+        let address = self.nodes[node].address.clone();
+        if on {
+            self.tell_later(5, node, Input::Net(NetFact::Listening(address)));
+        } else {
+            self.tell_later(1, node, Input::Net(NetFact::NotListening(address)));
+            for other in self.net.neighbours(node) {
+                self.unlink(node, other, "the network is off");
+            }
+        }
+    }
+
+    // ---- gossip ----
+
+    pub(crate) fn publish(&mut self, node: usize, topic: Topic, bytes: Vec<u8>) {
+        Watch::published(self, node, topic, &bytes);
+        let id = sha256(&[&bytes]);
+        if self.nodes[node].seen.insert(id, self.now).is_some() {
+            return;
+        }
+        self.spread(node, None, topic, &Rc::new(bytes));
+    }
+
+    pub(crate) fn spread(&mut self, node: usize, except: Option<usize>, topic: Topic, bytes: &Rc<Vec<u8>>) {
+        for other in self.net.neighbours(node) {
+            if Some(other) != except {
+                self.send_gossip(node, other, topic, bytes);
+            }
+        }
+    }
+
+    pub(crate) fn send_gossip(&mut self, from: usize, to: usize, topic: Topic, bytes: &Rc<Vec<u8>>) {
+        let Some(link) = self.net.link(from, to) else { return };
+        if !self.hears(from, to) || self.dice.chance(self.plan.loss) {
+            return;
+        }
+        let times = if self.dice.chance(self.plan.duplication) { 2 } else { 1 };
+        for copy in 0..times {
+            let at = (self.now + self.delay()).max(ready(&link, to, from) + 1);
+            let gossip = Happening::Gossip {
+                from,
+                to,
+                epoch: link.epoch,
+                topic,
+                bytes: Rc::clone(bytes),
+                again: copy > 0,
+            };
+            self.at_time(at, gossip);
+        }
+    }
+
+    pub(crate) fn gossip_arrives(
+        &mut self,
+        from: usize,
+        to: usize,
+        epoch: u64,
+        topic: Topic,
+        bytes: Rc<Vec<u8>>,
+        again: bool,
+    ) {
+        if !self.net.is_alive(from, to, epoch) || !self.is_up(to) {
+            return;
+        }
+        let seen = self.nodes[to].seen.insert(sha256(&[&bytes]), self.now);
+        if seen.is_some_and(|at| at + SEEN_MS > self.now) && !again {
+            return;
+        }
+        let peer = self.nodes[from].peer;
+        if topic == Topic::Transactions && bytes.len() > GOSSIP_TX_MAX_BYTES {
+            let reason = "transaction message too long".to_owned();
+            return self.tell(
+                to,
+                Input::Net(NetFact::Malformed {
+                    peer,
+                    fault: Fault::Fatal,
+                    reason,
+                }),
+            );
+        }
+        let token = self.net.next();
+        let heard = Heard {
+            from,
+            topic,
+            bytes: Rc::clone(&bytes),
+        };
+        let life = self.nodes[to].life;
+        self.nodes[to].tokens.insert(token, heard);
+        let fact = NetFact::Gossip {
+            token,
+            peer,
+            topic,
+            bytes: bytes.to_vec(),
+        };
+        self.tell(to, Input::Net(fact));
+        let waits = !self.nodes[to].backlog.is_empty() || self.nodes[to].life != life;
+        if self.nodes[to].tokens.remove(&token).is_some() && !waits && self.is_honest(to) {
+            self.fail(&format!(
+                "node {to}: no verdict on a gossip message in the turn it came"
+            ));
+        }
+    }
+
+    pub(crate) fn verdict(&mut self, node: usize, token: u64, verdict: Verdict) {
+        let Some(heard) = self.nodes[node].tokens.remove(&token) else {
+            return;
+        };
+        Watch::judged(self, node, &heard, verdict);
+        if verdict == Verdict::Accept {
+            self.spread(node, Some(heard.from), heard.topic, &heard.bytes);
+        }
+    }
+
+    // ---- requests ----
+
+    pub(crate) fn request(&mut self, node: usize, id: u64, peer: PeerId, request: &Request) {
+        let life = self.nodes[node].life;
+        let link = self
+            .index
+            .get(&peer)
+            .and_then(|to| Some((*to, self.net.link(node, *to)?)));
+        let Some((to, link)) = link else {
+            let response = None;
+            return self.tell_later(1, node, Input::Net(NetFact::Response { id, peer, response }));
+        };
+        let bytes = request.encode();
+        let epoch = link.epoch;
+        if self.net.open.insert((node, id), Open { to, epoch }).is_some() {
+            self.fail(&format!("node {node} used the request id {id} twice"));
+        }
+        self.later(REQUEST_TIMEOUT_MS, Happening::Expire { asker: node, life, id });
+        if self.dice.chance(self.plan.failure) {
+            let delay = 1 + self.dice.below(REQUEST_TIMEOUT_MS / 2);
+            return self.later(delay, Happening::Expire { asker: node, life, id });
+        }
+        if self.hears(node, to) {
+            let at = (self.now + self.delay()).max(ready(&link, to, node) + 1);
+            let from = node;
+            self.at_time(
+                at,
+                Happening::Request {
+                    from,
+                    to,
+                    epoch,
+                    id,
+                    bytes,
+                },
+            );
+        }
+    }
+
+    pub(crate) fn request_arrives(&mut self, (from, to, epoch): (usize, usize, u64), id: u64, bytes: &[u8]) {
+        if !self.net.is_alive(from, to, epoch) || !self.is_up(to) {
+            return;
+        }
+        let peer = self.nodes[from].peer;
+        let request = match Request::decode(bytes) {
+            Ok(request) => request,
+            Err(WireError::UnknownKind(_)) => return self.send_answer(from, id, (to, epoch), &Response::Unsupported),
+            Err(error) => {
+                let reason = error.to_string();
+                return self.tell(
+                    to,
+                    Input::Net(NetFact::Malformed {
+                        peer,
+                        fault: Fault::Fatal,
+                        reason,
+                    }),
+                );
+            }
+        };
+        let of_peer = self
+            .net
+            .inbound
+            .values()
+            .filter(|entry| entry.answerer == to && entry.asker == from);
+        if of_peer.count() >= IN_PROCESS_MAX {
+            return self.send_answer(from, id, (to, epoch), &Response::Busy);
+        }
+        let token = self.net.next();
+        let inbound = Inbound {
+            asker: from,
+            id,
+            answerer: to,
+            epoch,
+        };
+        self.net.inbound.insert(token, inbound);
+        self.tell(to, Input::Net(NetFact::Request { token, peer, request }));
+    }
+
+    pub(crate) fn answer(&mut self, node: usize, token: u64, response: &Response) {
+        let Some(inbound) = self.net.inbound.remove(&token) else {
+            return;
+        };
+        Watch::answered(self, node, response);
+        self.send_answer(inbound.asker, inbound.id, (node, inbound.epoch), response);
+    }
+
+    fn send_answer(&mut self, asker: usize, id: u64, (answerer, epoch): (usize, u64), response: &Response) {
+        if !self.net.is_alive(asker, answerer, epoch) || !self.hears(answerer, asker) {
+            return;
+        }
+        let mut bytes = response.encode();
+        if bytes.len() > RESPONSE_MAX_BYTES {
+            bytes = Response::Busy.encode();
+        }
+        let delay = self.delay();
+        self.later(
+            delay,
+            Happening::Answer {
+                asker,
+                id,
+                epoch,
+                bytes,
+            },
+        );
+    }
+
+    pub(crate) fn answer_arrives(&mut self, asker: usize, id: u64, epoch: u64, bytes: &[u8]) {
+        let Some(open) = self.net.open.get(&(asker, id)).copied() else {
+            return;
+        };
+        if open.epoch != epoch {
+            return;
+        }
+        self.net.open.remove(&(asker, id));
+        let peer = self.nodes[open.to].peer;
+        let response = match Response::decode(bytes) {
+            Ok(response) => Some(response),
+            Err(error) => {
+                let reason = error.to_string();
+                self.tell(
+                    asker,
+                    Input::Net(NetFact::Malformed {
+                        peer,
+                        fault: Fault::Fatal,
+                        reason,
+                    }),
+                );
+                None
+            }
+        };
+        self.tell(asker, Input::Net(NetFact::Response { id, peer, response }));
+    }
+
+    /// A request ends without an answer, if it has not ended yet.
+    pub(crate) fn expire(&mut self, asker: usize, life: u64, id: u64) {
+        if self.nodes[asker].life != life {
+            return;
+        }
+        let Some(open) = self.net.open.remove(&(asker, id)) else {
+            return;
+        };
+        self.net
+            .inbound
+            .retain(|_, inbound| inbound.asker != asker || inbound.id != id);
+        let peer = self.nodes[open.to].peer;
+        let response = None;
+        self.tell(asker, Input::Net(NetFact::Response { id, peer, response }));
+    }
+}

@@ -1,0 +1,166 @@
+//! One simulated node: the real engine, its store, and the shell around it as `src/node` builds it.
+//!
+//! Promises: orders behind a commit wait in the real `node::outbox`; the writer groups what is queued, and after a
+//! failure writes nothing before the store was reopened.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::rc::Rc;
+
+use lanchain::chain::{Batch, Header};
+use lanchain::engine::{Command, Config, Engine, Input};
+use lanchain::node::outbox::Outbox;
+use lanchain::types::{AccountName, Address, PeerId, SecretKey, Target, Time};
+use lanchain::wire::Topic;
+
+use crate::plan::{NodePlan, Plan};
+use crate::store::SimStore;
+
+/// What the writing thread does.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Idle,
+    /// These are being written.
+    Busy(Vec<Batch>),
+    /// A write failed; the engine may not know yet.
+    Failed,
+    /// The engine knows; the store is to be reopened.
+    Reopening,
+}
+
+/// A gossip message that waits for its verdict.
+#[derive(Clone, Debug)]
+pub(crate) struct Heard {
+    pub(crate) from: usize,
+    pub(crate) topic: Topic,
+    pub(crate) bytes: Rc<Vec<u8>>,
+}
+
+/// A command without a reply yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) command: Command,
+}
+
+pub(crate) struct Node {
+    pub(crate) plan: NodePlan,
+    pub(crate) key: SecretKey,
+    pub(crate) peer: PeerId,
+    pub(crate) address: Address,
+    /// Counts starts: what was meant for an earlier life is dropped.
+    pub(crate) life: u64,
+    /// None while the process is down.
+    pub(crate) engine: Option<Engine<SimStore>>,
+    pub(crate) store: SimStore,
+    pub(crate) outbox: Outbox,
+    pub(crate) writer: Writer,
+    pub(crate) queue: Vec<Batch>,
+    /// What came while the outbox was full.
+    pub(crate) backlog: VecDeque<Input>,
+    pub(crate) job: Option<(u64, Header, Target)>,
+    pub(crate) searches: u64,
+    pub(crate) clock_ahead_ms: i64,
+    pub(crate) paused_until: u64,
+    /// Ends so many outputs later.
+    pub(crate) crash_in: Option<(u64, u64)>,
+    pub(crate) wake: Option<u64>,
+    /// Wake-ups at one instant: a node that spins never comes to rest.
+    pub(crate) spins: (u64, u64),
+    pub(crate) enabled: bool,
+    pub(crate) banned: BTreeSet<usize>,
+    pub(crate) seen: BTreeMap<[u8; 32], u64>,
+    pub(crate) tokens: BTreeMap<u64, Heard>,
+    pub(crate) asked: BTreeMap<u64, Asked>,
+    pub(crate) next_command: u64,
+    /// What a hostile role keeps.
+    pub(crate) malice: crate::roles::Malice,
+}
+
+pub(crate) fn key(index: usize) -> SecretKey {
+    let mut seed = [0x5a; 32];
+    let number = u64::try_from(index).unwrap_or(0);
+    seed[..8].copy_from_slice(&number.to_be_bytes());
+    SecretKey::from_seed(seed)
+}
+
+pub(crate) fn address(index: usize) -> Address {
+    let text = format!("/ip4/10.0.{}.{}/tcp/4001", index / 250, index % 250 + 1);
+    Address::parse(&text).expect("an address").0
+}
+
+/// The name that a named node announces.
+pub(crate) fn own_name(index: usize) -> AccountName {
+    AccountName::new(&format!("node-{index}")).expect("a name")
+}
+
+impl Node {
+    pub(crate) fn new(plan: &Plan, index: usize) -> Self {
+        let node = plan.nodes[index].clone();
+        let key = key(index);
+        Self {
+            store: SimStore::new(node.store, &plan.params),
+            clock_ahead_ms: node.clock_ahead_ms,
+            plan: node,
+            peer: key.public().peer_id(),
+            key,
+            address: address(index),
+            life: 0,
+            engine: None,
+            outbox: Outbox::default(),
+            writer: Writer::Idle,
+            queue: Vec::new(),
+            backlog: VecDeque::new(),
+            job: None,
+            searches: 0,
+            paused_until: 0,
+            crash_in: None,
+            wake: None,
+            spins: (0, 0),
+            enabled: true,
+            banned: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            tokens: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            next_command: 1,
+            malice: crate::roles::Malice::default(),
+        }
+    }
+
+    /// What the shell tells a starting engine.
+    pub(crate) fn config(&self, plan: &Plan, index: usize, seed: u64, mines: bool) -> Config {
+        Config {
+            params: plan.params.clone(),
+            key: self.key.clone(),
+            name: self.plan.named.then(|| own_name(index)),
+            seed,
+            secret: [9; 32],
+            instance: seed ^ 0xabcd,
+            data_dir: "simulated".into(),
+            peer_clock: self.plan.peer_clock,
+            mine: mines,
+            manual_peers: Vec::new(),
+        }
+    }
+
+    /// Everything that a process keeps in memory is gone.
+    pub(crate) fn forget(&mut self) {
+        self.life += 1;
+        self.engine = None;
+        self.outbox = Outbox::default();
+        self.writer = Writer::Idle;
+        self.queue.clear();
+        self.backlog.clear();
+        self.job = None;
+        self.crash_in = None;
+        self.wake = None;
+        self.paused_until = 0;
+        self.enabled = true;
+        self.banned.clear();
+        self.seen.clear();
+        self.tokens.clear();
+        self.asked.clear();
+    }
+
+    pub(crate) fn wall(&self, even: Time) -> Time {
+        even.shifted(self.clock_ahead_ms)
+    }
+}

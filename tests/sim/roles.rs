@@ -1,0 +1,418 @@
+//! Hostile roles: the same engine, with one lie switched on between it and the wire.
+
+use std::rc::Rc;
+
+use lanchain::chain::{Block, Header, Reward, Transaction, merkle};
+use lanchain::engine::{Input, NetFact, NetOrder};
+use lanchain::types::{Account, Bits, Height, MerkleRoot, Time, Work};
+use lanchain::wire::message::{decode_transactions, encode_transactions};
+use lanchain::wire::{Request, Response, Status, Topic};
+
+use crate::pow;
+use crate::world::{Happening, World};
+
+/// When a rewriter shows its branch.
+const REWRITE_MS: u64 = 45_000;
+
+/// Who a node is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    Honest,
+    /// Breaks a signature in what it announces.
+    BadSignature,
+    /// Announces blocks whose hash misses the target.
+    BadProofOfWork,
+    /// Another root than its transactions give, or another body under a good header.
+    BadRoot,
+    /// Two rewards, none, or one of another height.
+    BadReward,
+    /// Other bits than parent and time demand.
+    WrongDifficulty,
+    /// A valid form, an invalid ledger.
+    BadLedger,
+    /// Times before the parent, or far ahead.
+    TimeLiar,
+    /// Has blocks, gives none.
+    WithheldBodies,
+    /// Claims more work than anybody.
+    LyingStatus,
+    /// Answers nothing but `Status`.
+    Staller,
+    /// Stays on a branch of its own from genesis.
+    LowWorkForker,
+    /// Two blocks for one height, each to half of its neighbours.
+    Equivocator,
+    /// Sends too much of everything.
+    Spammer,
+    /// Takes everything, gives nothing.
+    BlackHole,
+    /// Keeps its blocks until somebody else finds one; 40 % of the power.
+    Selfish,
+    /// Mines apart and shows the longer branch later; 60 % of the power.
+    Rewriter,
+    /// Says something else each time, and comes and goes.
+    FlipFlopper,
+}
+
+impl Role {
+    pub(crate) const HOSTILE: [Self; 17] = [
+        Self::BadSignature,
+        Self::BadProofOfWork,
+        Self::BadRoot,
+        Self::BadReward,
+        Self::WrongDifficulty,
+        Self::BadLedger,
+        Self::TimeLiar,
+        Self::WithheldBodies,
+        Self::LyingStatus,
+        Self::Staller,
+        Self::LowWorkForker,
+        Self::Equivocator,
+        Self::Spammer,
+        Self::BlackHole,
+        Self::Selfish,
+        Self::Rewriter,
+        Self::FlipFlopper,
+    ];
+}
+
+/// What a hostile node keeps.
+#[derive(Debug, Default)]
+pub(crate) struct Malice {
+    held: Vec<Vec<u8>>,
+    public: Option<Status>,
+    turns: u64,
+}
+
+/// What the engine of this role is allowed to hear.
+pub(crate) fn hear(world: &mut World, node: usize, input: Input) -> Option<Input> {
+    let role = world.plan.nodes[node].role;
+    let deaf = match role {
+        Role::LowWorkForker => true,
+        Role::Rewriter => world.now < REWRITE_MS && !world.quiet,
+        Role::Selfish => {
+            if let Input::Net(NetFact::Gossip {
+                topic: Topic::Blocks, ..
+            }) = &input
+            {
+                release(world, node);
+            }
+            false
+        }
+        _ => false,
+    };
+    if !deaf {
+        return Some(input);
+    }
+    match input {
+        Input::Net(NetFact::Gossip {
+            token,
+            topic: Topic::Blocks,
+            ..
+        }) => {
+            world.nodes[node].tokens.remove(&token);
+            None
+        }
+        Input::Net(NetFact::Request {
+            token,
+            peer,
+            request: Request::Status(status),
+        }) => {
+            let request = Request::Status(nothing(status));
+            Some(Input::Net(NetFact::Request { token, peer, request }))
+        }
+        Input::Net(NetFact::Response {
+            id,
+            peer,
+            response: Some(Response::Status(status)),
+        }) => {
+            let response = Some(Response::Status(nothing(status)));
+            Some(Input::Net(NetFact::Response { id, peer, response }))
+        }
+        input => Some(input),
+    }
+}
+
+/// A status that claims nothing.
+const fn nothing(mut status: Status) -> Status {
+    status.work = [0; 32];
+    status.height = 0;
+    status
+}
+
+/// A selfish miner shows what it has.
+fn release(world: &mut World, node: usize) {
+    world.nodes[node].malice.public = None;
+    for bytes in std::mem::take(&mut world.nodes[node].malice.held) {
+        world.publish(node, Topic::Blocks, bytes);
+    }
+}
+
+/// What leaves instead of this order.
+pub(crate) fn rewrite(world: &mut World, node: usize, order: NetOrder) -> Vec<NetOrder> {
+    let role = world.plan.nodes[node].role;
+    match (role, order) {
+        (Role::Honest, order) => vec![order],
+        (_, NetOrder::Publish { topic, bytes }) => publish(world, node, role, topic, bytes),
+        (Role::BlackHole, NetOrder::Answer { .. }) => Vec::new(),
+        (Role::BlackHole, NetOrder::Verdict { token, .. }) => {
+            world.nodes[node].tokens.remove(&token);
+            Vec::new()
+        }
+        (_, NetOrder::Answer { token, response }) => answer(world, node, role, response)
+            .map(|response| NetOrder::Answer { token, response })
+            .into_iter()
+            .collect(),
+        (_, NetOrder::Request { id, peer, request }) => {
+            let request = match request {
+                Request::Status(status) => Request::Status(lie(world, node, role, status)),
+                request => request,
+            };
+            vec![NetOrder::Request { id, peer, request }]
+        }
+        (_, order) => vec![order],
+    }
+}
+
+fn answer(world: &mut World, node: usize, role: Role, response: Response) -> Option<Response> {
+    Some(match (role, response) {
+        (role, Response::Status(status)) => Response::Status(lie(world, node, role, status)),
+        (Role::Staller, _) => return None,
+        (Role::WithheldBodies, Response::Blocks(_)) => Response::Blocks(Vec::new()),
+        (Role::BadRoot, Response::Blocks(blocks)) => {
+            Response::Blocks(blocks.iter().map(|bytes| forge_body(bytes)).collect())
+        }
+        (_, response) => response,
+    })
+}
+
+/// The same header over other transactions.
+fn forge_body(bytes: &[u8]) -> Vec<u8> {
+    let Ok(mut block) = Block::from_bytes(bytes) else {
+        return bytes.to_vec();
+    };
+    if block.transactions.len() > 1 {
+        block.transactions.pop();
+    } else {
+        let to = Account::Name(crate::node::own_name(77));
+        let height = block.header.height;
+        block.transactions = vec![Transaction::Reward(Reward { to, height })];
+    }
+    block.to_bytes()
+}
+
+fn lie(world: &mut World, node: usize, role: Role, mut status: Status) -> Status {
+    let draw = world.dice.next();
+    let deaf = world.now < REWRITE_MS && !world.quiet;
+    match role {
+        Role::LyingStatus => {
+            status.work = Work::ZERO.to_be_bytes();
+            status.work[8] = 1;
+            status.height = 1_000_000;
+            status.tip[..8].copy_from_slice(&draw.to_be_bytes());
+            status.pool_digest = draw;
+            status.pool_count = 7;
+        }
+        Role::FlipFlopper => {
+            world.nodes[node].malice.turns += 1;
+            match world.nodes[node].malice.turns % 3 {
+                0 => {}
+                1 => status.work[20] = u8::try_from(draw % 256).unwrap_or(0),
+                _ => {
+                    status = nothing(status);
+                    status.clock_ms = draw;
+                }
+            }
+        }
+        Role::Selfish => {
+            return world.nodes[node].malice.public.clone().unwrap_or(status);
+        }
+        Role::Rewriter if deaf => return nothing(status),
+        _ => {}
+    }
+    status
+}
+
+fn publish(world: &mut World, node: usize, role: Role, topic: Topic, bytes: Vec<u8>) -> Vec<NetOrder> {
+    let block = match topic {
+        Topic::Blocks => Block::from_bytes(&bytes).ok(),
+        Topic::Transactions => None,
+    };
+    let honest = |bytes| vec![NetOrder::Publish { topic, bytes }];
+    match (role, block) {
+        (Role::BlackHole, _) | (Role::WithheldBodies, Some(_)) => Vec::new(),
+        (Role::BadSignature, None) => honest(break_signatures(&bytes)),
+        (Role::Selfish, Some(_)) => {
+            if world.nodes[node].malice.public.is_none() {
+                world.nodes[node].malice.public = before(world, node);
+            }
+            world.nodes[node].malice.held.push(bytes);
+            Vec::new()
+        }
+        (Role::Rewriter, Some(_)) if world.now < REWRITE_MS && !world.quiet => Vec::new(),
+        (Role::Equivocator, Some(block)) => {
+            equivocate(world, node, &block, bytes);
+            Vec::new()
+        }
+        (Role::BadRoot, Some(_)) if world.dice.chance(500) => honest(forge_body(&bytes)),
+        (role, Some(block)) => match spoil(world, role, block) {
+            Some(spoiled) => honest(spoiled.to_bytes()),
+            None => honest(bytes),
+        },
+        (_, None) => honest(bytes),
+    }
+}
+
+/// What a selfish miner says while it holds blocks back: that it has nothing.
+fn before(world: &World, node: usize) -> Option<Status> {
+    let status = world.nodes[node].engine.as_ref()?.status();
+    Some(Status {
+        tip: *status.tip.as_bytes(),
+        height: 0,
+        work: [0; 32],
+        name: String::new(),
+        clock_ms: world.wall(node).ms(),
+        instance: 1,
+        pool_count: 0,
+        pool_digest: 0,
+    })
+}
+
+fn break_signatures(bytes: &[u8]) -> Vec<u8> {
+    let Ok(mut list) = decode_transactions(bytes) else {
+        return bytes.to_vec();
+    };
+    for transaction in &mut list {
+        let middle = transaction.len() - 40;
+        transaction[middle] ^= 1;
+    }
+    encode_transactions(&list)
+}
+
+/// Breaks one rule of a block and does the work for it anew; none if this role breaks none here.
+fn spoil(world: &mut World, role: Role, mut block: Block) -> Option<Block> {
+    let height = block.header.height;
+    let odd = world.dice.chance(500);
+    match role {
+        Role::BadProofOfWork => {
+            block.header.nonce = block.header.nonce.wrapping_add(1);
+            return Some(block);
+        }
+        Role::BadSignature => match block.transactions.last_mut()? {
+            Transaction::Transfer(transfer) => transfer.signature.0[1] ^= 1,
+            Transaction::Claim(claim) => claim.signature.0[1] ^= 1,
+            Transaction::Reward(_) => return None,
+        },
+        Role::BadRoot => {
+            block.header.merkle_root = MerkleRoot::new([7; 32]);
+            block.header = pow::seal(block.header, &world.plan.params);
+            return Some(block);
+        }
+        Role::BadReward => match &mut block.transactions[0] {
+            Transaction::Reward(reward) if odd => reward.height = Height::new(height.get() + 1),
+            _ => {
+                let to = Account::Name(crate::node::own_name(0));
+                block.transactions.push(Transaction::Reward(Reward { to, height }));
+            }
+        },
+        Role::WrongDifficulty => {
+            let bits = block.header.bits.0;
+            let floor = Bits::floor(world.plan.params.halflife_ms).0;
+            block.header.bits = Bits(if odd && bits > floor { bits - 1 } else { bits + 1_000 });
+        }
+        Role::BadLedger => {
+            let again = block.transactions.last()?.clone();
+            if again.signer().is_none() {
+                return None;
+            }
+            block.transactions.push(again);
+        }
+        Role::TimeLiar if odd => {
+            // Not yet valid, but valid once the clocks get there.
+            let ahead = 130_000;
+            block.header.time = Time::from_ms(block.header.time.ms() + ahead);
+            let floor = Bits::floor(world.plan.params.halflife_ms).0;
+            block.header.bits = Bits(block.header.bits.0.saturating_sub(130_000).max(floor));
+        }
+        Role::TimeLiar => block.header.time = Time::from_ms(5),
+        _ => return None,
+    }
+    let txids: Vec<_> = block.transactions.iter().map(Transaction::txid).collect();
+    let root = merkle::root(&txids);
+    block.header = pow::seal(
+        Header {
+            merkle_root: root,
+            ..block.header
+        },
+        &world.plan.params,
+    );
+    Some(block)
+}
+
+/// A sibling with another reward; each half of the neighbours gets one of the two.
+fn equivocate(world: &mut World, node: usize, block: &Block, bytes: Vec<u8>) {
+    let mut twin = block.clone();
+    let to = Account::Key(crate::node::key(world.dice.index(0, world.nodes.len())).public());
+    let height = twin.header.height;
+    twin.transactions[0] = Transaction::Reward(Reward { to, height });
+    let txids: Vec<_> = twin.transactions.iter().map(Transaction::txid).collect();
+    twin.header.merkle_root = merkle::root(&txids);
+    twin.header = pow::seal(twin.header, &world.plan.params);
+    let (first, second) = (Rc::new(bytes), Rc::new(twin.to_bytes()));
+    for shown in [&first, &second] {
+        crate::checkers::Watch::published(world, node, Topic::Blocks, shown);
+    }
+    for (turn, other) in world.net.neighbours(node).into_iter().enumerate() {
+        let shown = if turn % 2 == 0 { &first } else { &second };
+        world.send_gossip(node, other, Topic::Blocks, shown);
+    }
+}
+
+/// What a hostile node does by itself, now and then.
+pub(crate) fn act(world: &mut World, node: usize) {
+    let life = world.nodes[node].life;
+    let pause = 500 + world.dice.below(4_000);
+    world.later(pause, Happening::Act { node, life });
+    match world.plan.nodes[node].role {
+        Role::Spammer => spam(world, node),
+        Role::FlipFlopper => {
+            let others = world.net.neighbours(node);
+            if !others.is_empty() {
+                let other = *world.dice.pick(&others);
+                world.unlink(node, other, "it went");
+            }
+        }
+        Role::Selfish if world.quiet => release(world, node),
+        _ => {}
+    }
+}
+
+fn spam(world: &mut World, node: usize) {
+    let others = world.net.neighbours(node);
+    for other in others {
+        let peer = world.nodes[other].peer;
+        for _ in 0..20 {
+            let draw = world.dice.next();
+            let mut hash = [0; 32];
+            hash[..8].copy_from_slice(&draw.to_be_bytes());
+            let garbage = draw.to_be_bytes().repeat(usize::try_from(draw % 60).unwrap_or(1));
+            let request = match draw % 6 {
+                0 => Request::GetBlocks { hashes: vec![hash; 16] },
+                1 => Request::GetHeaders {
+                    locator: vec![hash; 32],
+                },
+                2 => Request::GetPending { after: hash },
+                3 => {
+                    world.publish(node, Topic::Transactions, encode_transactions(&[garbage]));
+                    continue;
+                }
+                4 => {
+                    world.publish(node, Topic::Blocks, garbage);
+                    continue;
+                }
+                _ => Request::GetHeaders { locator: Vec::new() },
+            };
+            world.request(node, draw | 1 << 63, peer, &request);
+        }
+    }
+}

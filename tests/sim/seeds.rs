@@ -1,0 +1,161 @@
+//! Which seeds run: some in every test run, any number by environment variables.
+
+use std::panic::catch_unwind;
+use std::time::Instant;
+
+use crate::run::{Outcome, run};
+use crate::trace::Depth;
+
+/// Worlds of twenty nodes in each of the slices of the default run.
+const SLICE: u64 = 75;
+/// Agreement that takes longer deserves a look.
+const SLOW_MS: u64 = 45_000;
+/// One seed, its trace printed.
+const SEED: &str = "LANCHAIN_SIM_SEED";
+/// So many seeds.
+const SEEDS: &str = "LANCHAIN_SIM_SEEDS";
+/// The first of them.
+const FIRST: &str = "LANCHAIN_SIM_FIRST";
+/// The number of nodes; without it each seed chooses 3 to 20.
+const NODES: &str = "LANCHAIN_SIM_NODES";
+
+/// A seed for a world of this many nodes.
+const fn sized(nodes: u64, seed: u64) -> u64 {
+    (nodes << 48) | seed
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is no number: {text}")),
+    )
+}
+
+fn add(sum: &mut Sum, outcome: &Outcome) {
+    let figures = outcome.figures;
+    sum.worlds += 1;
+    sum.nodes += u64::try_from(outcome.nodes).unwrap_or(0);
+    sum.hours += f64::from(u32::try_from(outcome.simulated_ms / 1_000).unwrap_or(0)) / 3_600.0;
+    sum.steps += outcome.steps;
+    sum.blocks += figures.blocks;
+    sum.reorganisations += figures.reorganisations;
+    sum.deepest = sum.deepest.max(figures.deepest);
+    sum.starts += figures.starts;
+    sum.bans += figures.bans;
+    sum.transactions += figures.transactions;
+    sum.commands += figures.commands;
+    sum.failed_writes += figures.failed_writes;
+    sum.slowest_ms = sum.slowest_ms.max(outcome.agreed_ms);
+}
+
+/// Figures over many worlds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    worlds: u64,
+    nodes: u64,
+    hours: f64,
+    steps: u64,
+    blocks: u64,
+    reorganisations: u64,
+    deepest: u64,
+    starts: u64,
+    bans: u64,
+    transactions: u64,
+    commands: u64,
+    failed_writes: u64,
+    slowest_ms: u64,
+}
+
+/// Runs all of them, and tells at the end which failed.
+fn run_many(seeds: impl Iterator<Item = u64>) -> Sum {
+    let begun = Instant::now();
+    let (mut sum, mut failed) = (Sum::default(), Vec::new());
+    for seed in seeds {
+        match catch_unwind(|| run(seed, Depth::Light)) {
+            Ok(outcome) => {
+                if outcome.agreed_ms > SLOW_MS {
+                    println!("seed {seed}: agreement took {} ms", outcome.agreed_ms);
+                }
+                add(&mut sum, &outcome);
+            }
+            Err(_) => failed.push(seed),
+        }
+    }
+    println!("{sum:?} in {:?}", begun.elapsed());
+    assert!(failed.is_empty(), "these seeds failed, see above: {failed:?}");
+    sum
+}
+
+fn slice(number: u64) {
+    run_many((number * SLICE..(number + 1) * SLICE).map(|seed| sized(20, seed)));
+}
+
+#[test]
+fn worlds_of_twenty_nodes_hold_slice_1() {
+    slice(0);
+}
+
+#[test]
+fn worlds_of_twenty_nodes_hold_slice_2() {
+    slice(1);
+}
+
+#[test]
+fn worlds_of_twenty_nodes_hold_slice_3() {
+    slice(2);
+}
+
+#[test]
+fn worlds_of_twenty_nodes_hold_slice_4() {
+    slice(3);
+}
+
+#[test]
+fn small_worlds_hold() {
+    run_many(1_000..1_060);
+}
+
+#[test]
+fn a_world_of_a_hundred_nodes_holds() {
+    run_many([sized(100, 1)].into_iter());
+}
+
+// Seeds that found a bug. They run in the slices, too; here they have their names.
+
+#[test]
+fn a_block_whose_ledger_nobody_ran_is_not_forwarded_and_brings_no_ban() {
+    run(sized(20, 11), Depth::Light);
+}
+
+#[test]
+fn late_pool_pages_count_among_the_requests_under_way() {
+    run(sized(20, 199), Depth::Light);
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in [3, 5, sized(6, 12)] {
+        let (first, second) = (run(seed, Depth::Deep), run(seed, Depth::Deep));
+        assert_eq!(first.trace, second.trace, "seed {seed}");
+    }
+    assert_ne!(run(3, Depth::Deep).trace, run(4, Depth::Deep).trace);
+}
+
+/// Runs the seed of `LANCHAIN_SIM_SEED` and prints its trace; does nothing without it.
+#[test]
+fn replay() {
+    if let Some(seed) = number(SEED) {
+        let outcome = run(seed, Depth::Loud);
+        println!("{outcome:?}");
+    }
+}
+
+/// Runs as many seeds as `LANCHAIN_SIM_SEEDS` says; does nothing without it.
+#[test]
+fn many() {
+    if let Some(count) = number(SEEDS) {
+        let (first, nodes) = (number(FIRST).unwrap_or(1_000_000), number(NODES).unwrap_or(0));
+        run_many((first..first + count).map(|seed| sized(nodes, seed)));
+    }
+}
