@@ -1,8 +1,10 @@
-//! The command line: flags, environment, and what they exclude.
+//! The command line: flags, environment, tasks, and what they exclude.
 //!
 //! Promises: a flag wins over its variable (`LANCHAIN_DATA_DIR` and so on); whatever is wrong is told before anything
 //! is touched, with exit status 2. Elsewhere: what the values do (`node`).
 //! Spec: `proto-notes/events.md`, "Command line".
+
+mod task;
 
 use core::num::NonZeroUsize;
 use std::ffi::OsString;
@@ -15,6 +17,8 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueE
 
 use crate::chain::params::NetworkParams;
 use crate::types::{AccountName, Address, PeerId};
+
+pub use task::{KeyTask, Task};
 
 /// Where a node keeps its things.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +46,8 @@ pub enum Color {
 /// What the user wants, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Args {
+    /// What to do instead of running a node.
+    pub task: Option<Task>,
     /// Where.
     pub folder: DataFolder,
     /// Which network.
@@ -82,18 +88,26 @@ const THREADS_MAX: u64 = 1_024;
 /// A blockchain node for the local network.
 ///
 /// Start it on a few machines, or in a few terminals: the nodes find each other, gossip transactions and blocks, and
-/// agree on the branch with the most work. Type help at its prompt.
+/// agree on the branch with the most work. Type help at its prompt. Without a task the program runs a node.
 #[derive(Parser, Debug)]
-#[command(name = "lanchain", version, max_term_width = 100)]
+#[command(
+    name = "lanchain",
+    version,
+    max_term_width = 100,
+    subcommand_value_name = "TASK",
+    subcommand_help_heading = "Tasks"
+)]
 struct Flags {
+    #[command(subcommand)]
+    task: Option<Task>,
     /// Keep everything in this folder
-    #[arg(long, value_name = "DIR", env = "LANCHAIN_DATA_DIR", value_parser = clap::value_parser!(PathBuf))]
+    #[arg(long, global = true, value_name = "DIR", env = "LANCHAIN_DATA_DIR", value_parser = clap::value_parser!(PathBuf))]
     data_dir: Option<PathBuf>,
     /// Keep everything in a folder that is removed at the stop
     #[arg(long, env = "LANCHAIN_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
     /// Which network: lan, coin or dev, with a word to stay apart from others (lan:WORD), or a TOML file
-    #[arg(long, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
+    #[arg(long, global = true, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
     network: NetworkParams,
     /// Trust the median of the peers' clocks instead of the own clock
     #[arg(long, env = "LANCHAIN_PEER_CLOCK", value_parser = FalseyValueParser::new())]
@@ -111,31 +125,31 @@ struct Flags {
     #[arg(long, env = "LANCHAIN_NO_MDNS", value_parser = FalseyValueParser::new())]
     no_mdns: bool,
     /// The name to announce, and to claim if it is free
-    #[arg(long, value_name = "NAME", env = "LANCHAIN_NAME", value_parser = name)]
+    #[arg(long, global = true, value_name = "NAME", env = "LANCHAIN_NAME", value_parser = name)]
     name: Option<AccountName>,
     /// Mine from the start
     #[arg(long, env = "LANCHAIN_MINE", value_parser = FalseyValueParser::new())]
     mine: bool,
     /// Mine with so many threads
-    #[arg(long, value_name = "N", env = "LANCHAIN_THREADS", value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
+    #[arg(long, global = true, value_name = "N", env = "LANCHAIN_THREADS", value_parser = clap::value_parser!(u64).range(1..=THREADS_MAX))]
     threads: Option<u64>,
     /// Write JSON lines to stdout
-    #[arg(long, env = "LANCHAIN_JSON", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "LANCHAIN_JSON", value_parser = FalseyValueParser::new())]
     json: bool,
     /// Run these commands instead of reading any, then stop
     #[arg(long, value_name = "CMD; CMD", env = "LANCHAIN_EXEC", allow_hyphen_values = true)]
     exec: Option<String>,
     /// Stay when the commands end
-    #[arg(long, env = "LANCHAIN_DAEMON", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "LANCHAIN_DAEMON", value_parser = FalseyValueParser::new())]
     daemon: bool,
     /// Stop at the first command that fails
-    #[arg(long, env = "LANCHAIN_STRICT", value_parser = FalseyValueParser::new())]
+    #[arg(long, global = true, env = "LANCHAIN_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
     /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as info,net=debug
-    #[arg(long, value_name = "SPEC", env = "LANCHAIN_LOG", default_value = "info", value_parser = log)]
+    #[arg(long, global = true, value_name = "SPEC", env = "LANCHAIN_LOG", default_value = "info", value_parser = log)]
     log: String,
     /// When to use colour
-    #[arg(long, value_name = "WHEN", env = "LANCHAIN_COLOR", value_enum, default_value_t, action = ArgAction::Set)]
+    #[arg(long, global = true, value_name = "WHEN", env = "LANCHAIN_COLOR", value_enum, default_value_t, action = ArgAction::Set)]
     color: Color,
 }
 
@@ -172,6 +186,7 @@ impl Args {
         let has_listen = !flags.listen.is_empty();
         let use_listen = has_listen && prevails(&matches, ("listen", "--listen"), ("port", "--port"), has_port)?;
         Ok(Self {
+            task: flags.task,
             folder,
             network: flags.network,
             peer_clock: flags.peer_clock,
@@ -193,6 +208,12 @@ impl Args {
             color: flags.color,
         })
     }
+}
+
+/// The whole command line as clap knows it: for completions and the manual page.
+#[must_use]
+pub fn command() -> clap::Command {
+    Flags::command()
 }
 
 fn is_given(matches: &ArgMatches, id: &str) -> bool {
@@ -338,6 +359,21 @@ mod tests {
         for wish in ["--help", "--version"] {
             assert_eq!(read(&[wish]).expect_err("printed instead").exit_code(), 0);
         }
+    }
+
+    #[test]
+    fn bench_is_a_task_that_takes_json_and_threads_before_or_behind_it() {
+        assert_eq!(read(&[]).expect("nothing is wrong").task, None);
+        for line in [
+            ["bench", "--json", "--threads", "3"],
+            ["--threads", "3", "--json", "bench"],
+        ] {
+            let args = read(&line).expect("nothing is wrong");
+            assert_eq!(args.task, Some(Task::Bench), "{line:?}");
+            assert!(args.json, "{line:?}");
+            assert_eq!(args.threads.map(NonZeroUsize::get), Some(3), "{line:?}");
+        }
+        assert_eq!(read(&["bench", "fast"]).expect_err("no such value").exit_code(), 2);
     }
 
     #[test]

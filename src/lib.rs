@@ -7,6 +7,7 @@
 //!   net      peers over libp2p
 //!   console  commands in, answers out
 //!   node     the threads and what goes between them; `cli` says how to start one
+//!   tools    work on a data folder without a node: export, import, verify, key, paths
 //! ```
 //!
 //! Promises: imports point to the left and down (`tests/tidy.rs` holds that).
@@ -16,9 +17,13 @@ pub mod chain;
 pub mod cli;
 pub mod console;
 pub mod engine;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod miner;
 pub mod net;
 pub mod node;
 pub mod store;
+pub mod tools;
 pub mod types;
 pub mod wire;

@@ -1,10 +1,14 @@
 //! The lanchain node: arguments, logging, run, exit code.
 
+use std::io::{IsTerminal, Write};
+use std::num::NonZeroUsize;
 use std::process::ExitCode;
 use std::sync::mpsc::channel;
 
-use lanchain::cli::Args;
+use lanchain::cli::{Args, Task};
+use lanchain::miner::bench::Report;
 use lanchain::node::{self, screen::Screen};
+use lanchain::tools;
 use tracing_subscriber::EnvFilter;
 
 /// The system gave no thread.
@@ -15,6 +19,14 @@ const QUIETER: &str = "libp2p=warn,multistream_select=warn,yamux=warn,netlink=wa
 
 fn main() -> ExitCode {
     let args = Args::from_process().unwrap_or_else(|error| error.exit());
+    match &args.task {
+        None => {}
+        Some(Task::Bench) => return bench(&args),
+        Some(task @ (Task::Ctl { .. } | Task::Attach { .. })) => {
+            return ExitCode::from(node::control_client::run(&args, task));
+        }
+        Some(task) => return ExitCode::from(tools::run(&args, task)),
+    }
     let messages = channel();
     let screen = match Screen::open(&args, messages.0.clone()) {
         Ok(screen) => screen,
@@ -30,4 +42,30 @@ fn main() -> ExitCode {
         .with_writer(move || log.log())
         .init();
     ExitCode::from(node::run(&args, &screen, messages))
+}
+
+/// Prints what this machine can mine.
+fn bench(args: &Args) -> ExitCode {
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(&args.log))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        .init();
+    let threads = args
+        .threads
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get);
+    let report = Report::measure(threads);
+    let text = if args.json {
+        format!("{}\n", report.to_json())
+    } else {
+        report.to_string()
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(STATUS_FAILED)
+        }
+    }
 }

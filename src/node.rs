@@ -13,7 +13,12 @@
 //! Spec: `proto-notes/events.md`.
 
 pub mod clock;
+pub mod control;
+pub mod control_client;
+mod control_session;
+mod control_socket;
 pub mod engine_thread;
+mod hangup;
 pub mod housekeeper;
 pub mod inbox;
 pub mod outbox;
@@ -43,6 +48,7 @@ use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 use crate::types::{Account, Address, PeerId};
 use clock::Clock;
+use control::{Control, Hub};
 use engine_thread::{Delivery, Wiring};
 use housekeeper::{Neighbourhood, Notices};
 use inbox::Inbox;
@@ -105,9 +111,12 @@ pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Mes
         }
     };
     let status = node.converse(args, screen, channel);
-    node.stop();
+    let (runtime, control) = node.stop();
     screen.event(&Event::Stopped { exit_status: status });
+    control.end(status);
     screen.finish(LAST_WORDS_MAX);
+    // Signals were heard until here: a second SIGINT ends the wait for the last words.
+    runtime.shutdown_background();
     status
 }
 
@@ -122,10 +131,19 @@ struct Node {
     notices: Arc<Notices>,
     inbox: Arc<Inbox>,
     leaving: Arc<AtomicBool>,
+    control: Control,
 }
 
 impl Node {
     fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(NET_THREADS)
+            .thread_name("net")
+            .enable_all()
+            .build()?;
+        // First of all: a stop that comes while the chain is opened is no kill.
+        let leaving = Arc::new(AtomicBool::new(false));
+        signals::listen(&runtime, to_session, &leaving, screen);
         let folder = Arc::new(Folder::open(folder_choice(args), &args.network).map_err(StartError::Folder)?);
         let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         if screen.is_prompt() {
@@ -139,34 +157,25 @@ impl Node {
         let config = engine_config(args, &folder)?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let inbox = Arc::new(Inbox::default());
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(NET_THREADS)
-            .thread_name("net")
-            .enable_all()
-            .build()?;
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
-        let leaving = Arc::new(AtomicBool::new(false));
-        runtime.spawn(signals::listen(
-            to_session.clone(),
-            Arc::clone(&leaving),
-            screen.clone(),
-        ));
         let notices = Arc::new(Notices::default());
         let place = Place {
             folder: Arc::clone(&folder),
             seen: args.discovery,
         };
         let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
+        let hub = Arc::new(Hub::default());
         let wiring = Wiring {
             writer: Writer::start(store, Arc::clone(&inbox))?,
             net: orders,
             miner: start_miner(args, &inbox),
-            deliver: deliver(screen.clone(), to_session.clone()),
+            deliver: deliver(screen.clone(), to_session.clone(), Arc::clone(&hub)),
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
         };
         let engine = engine_thread::start(engine, wiring)?;
+        let control = Control::open(folder.path(), &hub, &inbox, to_session);
         Ok(Self {
             folder,
             runtime,
@@ -176,6 +185,7 @@ impl Node {
             notices,
             inbox,
             leaving,
+            control,
         })
     }
 
@@ -186,14 +196,17 @@ impl Node {
             daemon: args.daemon,
             strict: args.strict,
             prompt: screen.is_prompt(),
+            halflife_ms: args.network.halflife_ms,
         };
         let status = Session::new(channel, more, Arc::clone(&self.inbox), screen.clone(), rules).run();
         self.leaving.store(true, Ordering::SeqCst);
+        self.control.close();
         status
     }
 
-    /// Announces what is fresh, writes what is queued, closes everything.
-    fn stop(mut self) {
+    /// Announces what is fresh, writes what is queued, closes everything but the ears for signals and for clients' last
+    /// words.
+    fn stop(mut self) -> (Runtime, Control) {
         self.inbox.push(Input::Stop);
         if self.engine.join().is_err() {
             tracing::error!("the engine's thread had panicked");
@@ -205,7 +218,7 @@ impl Node {
             tracing::error!("the housekeeper's thread had panicked");
         }
         self.runtime.block_on(self.net.stopped());
-        self.runtime.shutdown_background();
+        (self.runtime, self.control)
     }
 }
 
@@ -298,19 +311,21 @@ impl Drop for Farewell {
     }
 }
 
-/// Events go to the screen, replies to the session, which writes them behind the events that came before.
-fn deliver(screen: Screen, to_session: Sender<Message>) -> Box<dyn Fn(Delivery) + Send> {
+/// Events go to the screen and to clients, replies to whose they are: the session, which writes them behind the events that came before.
+fn deliver(screen: Screen, to_session: Sender<Message>, clients: Arc<Hub>) -> Box<dyn Fn(Delivery) + Send> {
     let session = Farewell(to_session);
     Box::new(move |delivery| match delivery {
         Delivery::Event(event) => {
             screen.event(&event);
+            clients.event(&event);
             if matches!(event, Event::Started(_)) {
                 session.0.send(Message::Started).unwrap_or_default();
             }
         }
         Delivery::Reply { id, result } => {
-            let result = Box::new(result);
-            session.0.send(Message::Reply { id, result }).unwrap_or_default();
+            if let Some(result) = clients.reply(id, Box::new(result)) {
+                session.0.send(Message::Reply { id, result }).unwrap_or_default();
+            }
         }
     })
 }

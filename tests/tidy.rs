@@ -11,6 +11,11 @@ const FILE_MAX_LINES: usize = 600;
 /// A function fits a screen.
 const FUNCTION_MAX_LINES: usize = 70;
 
+/// Seeds of a fuzz target that are kept: the smallest that still reach everything, run by every `cargo test`.
+const CORPUS_MAX_FILES: usize = 80;
+/// The largest of them.
+const CORPUS_MAX_BYTES: u64 = 4_096;
+
 /// Which modules of the crate a layer may name besides itself. `node` and `main` may name all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("types", &[]),
@@ -21,6 +26,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("miner", &["types", "chain", "engine"]),
     ("net", &["types", "chain", "wire", "engine"]),
     ("console", &["types", "chain", "wire", "engine"]),
+    ("tools", &["types", "chain", "engine", "store", "console", "cli"]),
 ];
 
 /// Layers that no clock, thread, disk, socket or random number reaches.
@@ -153,7 +159,7 @@ fn imports_point_down() {
 #[test]
 fn every_layer_has_its_row_in_the_table() {
     let known = |name: &str| MAY_IMPORT.iter().any(|(row, _)| *row == name);
-    let free = ["main", "lib", "node", "cli"];
+    let free = ["main", "lib", "node", "cli", "fuzzing"];
     let stray: Vec<String> = sources(&["src"])
         .iter()
         .map(|source| layer(&source.path).to_owned())
@@ -195,7 +201,7 @@ fn names_word(line: &str, word: &str) -> bool {
 #[test]
 fn files_are_short() {
     let mut complaints = Vec::new();
-    for source in sources(&["src", "tests", "benches", "examples"]) {
+    for source in sources(&["src", "tests", "benches", "examples", "fuzz/src"]) {
         let lines = source.text.lines().count();
         if lines > FILE_MAX_LINES {
             complaints.push(format!("{}: {lines} lines, at most {FILE_MAX_LINES}", source.path));
@@ -219,7 +225,7 @@ fn opens_function(line: &str) -> Option<usize> {
 #[test]
 fn functions_fit_a_screen() {
     let mut complaints = Vec::new();
-    for source in sources(&["src", "tests", "benches"]) {
+    for source in sources(&["src", "tests", "benches", "fuzz/src"]) {
         let lines: Vec<&str> = source.text.lines().collect();
         for (start, line) in lines.iter().enumerate() {
             let Some(indent) = opens_function(line) else { continue };
@@ -241,7 +247,7 @@ fn functions_fit_a_screen() {
 
 #[test]
 fn every_source_file_says_what_it_promises() {
-    let headless: Vec<String> = sources(&["src", "tests"])
+    let headless: Vec<String> = sources(&["src", "tests", "fuzz/src"])
         .iter()
         .filter(|source| !source.text.starts_with("//!"))
         .map(|source| format!("{}: starts without a header", source.path))
@@ -294,5 +300,39 @@ fn locked_dependencies_are_not_older_than_their_last_known_hole() {
         }
     }
     assert!(lock.contains("name = \"libp2p\""), "the lock file names libp2p");
+    assert_none(&complaints);
+}
+
+/// The fuzz crate is built with other flags: the node's lock file, tests and lints must not know it.
+#[test]
+fn the_fuzz_crate_stands_beside_the_node_and_keeps_its_corpus_small() {
+    let manifest = fs::read_to_string(root().join("fuzz/Cargo.toml")).expect("the fuzz crate has a manifest");
+    assert!(manifest.contains("\n[workspace]\n"), "a workspace of its own");
+    assert!(root().join("fuzz/Cargo.lock").is_file(), "a lock file of its own");
+    let own = fs::read_to_string(root().join("Cargo.toml")).expect("the manifest is there");
+    assert!(!own.contains("libfuzzer"), "the node does not depend on the fuzzer");
+    let mut complaints = Vec::new();
+    for target in fs::read_dir(root().join("fuzz/corpus"))
+        .expect("the corpus is there")
+        .flatten()
+    {
+        let files: Vec<_> = fs::read_dir(target.path())
+            .expect("a folder a target")
+            .flatten()
+            .collect();
+        let sizes: Vec<u64> = files
+            .iter()
+            .filter_map(|file| Some(file.metadata().ok()?.len()))
+            .collect();
+        let largest = sizes.iter().max().copied().unwrap_or(0);
+        if sizes.is_empty() || sizes.len() > CORPUS_MAX_FILES || largest > CORPUS_MAX_BYTES {
+            let path = target.path();
+            complaints.push(format!(
+                "{}: {} files, the largest of {largest} bytes",
+                path.display(),
+                sizes.len()
+            ));
+        }
+    }
     assert_none(&complaints);
 }

@@ -18,6 +18,7 @@ impl HeaderError {
             Self::BadTarget { .. } => "bad_target",
             Self::BadProofOfWork(_) => "bad_proof_of_work",
             Self::TimeTooNew { .. } => "time_too_new",
+            Self::ChainTooLong { .. } => "chain_too_long",
         }
     }
 }

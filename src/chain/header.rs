@@ -78,6 +78,14 @@ pub enum HeaderError {
         /// How far ahead.
         ahead_ms: u64,
     },
+    /// No chain can have so many blocks by its time and bits: no parent needs to be known to see it.
+    #[error("height {}, but by its time and bits the chain holds at most {most} blocks", got.get())]
+    ChainTooLong {
+        /// How many blocks time and bits allow.
+        most: u64,
+        /// What the header says.
+        got: Height,
+    },
 }
 
 impl Header {
@@ -136,6 +144,18 @@ impl Header {
             }),
             Some(target) if target.is_met_by(hash.as_bytes()) => Ok(()),
             Some(_) => Err(HeaderError::BadProofOfWork(hash)),
+        }
+    }
+
+    /// Whether a chain can have this height at the header's time and bits. It follows from the difficulty rule, but
+    /// needs no other header: so it is checked first.
+    ///
+    /// # Errors
+    /// [`HeaderError::ChainTooLong`].
+    pub fn check_length(&self, params: &NetworkParams) -> Result<(), HeaderError> {
+        match params.longest_chain(self.time, self.bits) {
+            Some(most) if self.height.get() > most => Err(HeaderError::ChainTooLong { most, got: self.height }),
+            Some(_) | None => Ok(()),
         }
     }
 

@@ -66,7 +66,7 @@ pub enum LedgerError {
         meant: Option<PublicKey>,
     },
     /// This network pays only claimed names and keys.
-    #[error("{name} belongs to nobody, and this network pays only claimed names and keys")]
+    #[error("{name} belongs to nobody, and this network pays only claimed names and keys: its user claims it first")]
     UnclaimedRecipient {
         /// The recipient.
         name: AccountName,
@@ -111,22 +111,19 @@ impl LedgerError {
         }
     }
 
-    /// What can be done about it, in words that can be typed.
+    /// What can be done about it: a line that can be typed at the prompt.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::NotOwner { .. } => "pay from a name that you own, or from `me`; `claim NAME` takes a free one".into(),
-            Self::AlreadyClaimed { .. } => "choose another name: `claim NAME`".into(),
-            Self::WrongSequence { account, .. } => format!("`balance {account}` shows the next sequence"),
-            Self::OwnerChanged { account, .. } => {
-                format!("`balance {account}` shows who owns it now; send again if that is whom you mean")
+            Self::NotOwner { .. } => "accounts".into(),
+            Self::AlreadyClaimed { name, .. } => format!("balance {name}"),
+            Self::WrongSequence { account, .. }
+            | Self::OwnerChanged { account, .. }
+            | Self::Overdraft { account, .. } => {
+                format!("balance {account}")
             }
-            Self::UnclaimedRecipient { name } => {
-                format!("its user types `claim {name}` first, or pay a PeerId; `accounts` lists known names")
-            }
-            Self::Overdraft { account, .. } => format!("`balance {account}` shows what is left; `mine` earns a coin"),
-            Self::SelfTransfer(_) => "choose another recipient: `tx FROM TO AMOUNT`".into(),
-            Self::Overflow(_) => "use another account".into(),
+            Self::UnclaimedRecipient { .. } | Self::Overflow(_) => "accounts".into(),
+            Self::SelfTransfer(_) => "help tx".into(),
         }
     }
 }

@@ -32,4 +32,4 @@ pub use switch::{Moved, Switch};
 pub use transaction::{Claim, Reward, Transaction, TransactionError, Transfer};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -16,6 +16,9 @@ pub struct Overlay<S> {
     open: Batch,
     draft: Batch,
     last_id: u64,
+    /// Bytes of the blocks of each batch on its way.
+    unwritten: VecDeque<usize>,
+    unwritten_bytes: usize,
 }
 
 /// One kind of record of a batch.
@@ -30,6 +33,8 @@ impl<S: ChainStore> Overlay<S> {
             open: Batch::default(),
             draft: Batch::default(),
             last_id: 0,
+            unwritten: VecDeque::new(),
+            unwritten_bytes: 0,
         }
     }
 
@@ -62,20 +67,31 @@ impl<S: ChainStore> Overlay<S> {
         self.last_id += 1;
         let mut batch = core::mem::take(&mut self.open);
         batch.id = self.last_id;
+        let bytes = batch.blocks.values().flatten().map(|(_, bytes)| bytes.len()).sum();
+        self.unwritten.push_back(bytes);
+        self.unwritten_bytes += bytes;
         self.taken.push_back(batch.clone());
         Some(batch)
+    }
+
+    /// Bytes of blocks that were handed over and are not on disk yet.
+    pub const fn unwritten_bytes(&self) -> usize {
+        self.unwritten_bytes
     }
 
     /// The disk has this batch and all before it.
     pub fn committed(&mut self, id: u64) {
         while self.taken.front().is_some_and(|batch| batch.id <= id) {
             self.taken.pop_front();
+            self.unwritten_bytes -= self.unwritten.pop_front().unwrap_or(0);
         }
     }
 
     /// Forgets every change that the disk does not have.
     pub fn reset(&mut self) {
         self.taken.clear();
+        self.unwritten.clear();
+        self.unwritten_bytes = 0;
         self.open = Batch::default();
         self.draft = Batch::default();
     }

@@ -245,6 +245,28 @@ impl NetworkParams {
         NetworkId::new(*self.genesis().hash().as_bytes())
     }
 
+    /// The most blocks of a chain that ends with this time and bits; none where the difficulty does not follow the
+    /// clock. Each block raises the bits by the spacing and they fall by the time that passed, never below the floor.
+    #[must_use]
+    pub fn longest_chain(&self, time: Time, bits: Bits) -> Option<u64> {
+        let elapsed_ms = time.since(Time::from_ms(self.genesis_time_ms));
+        let raised = bits.0.saturating_sub(Bits::floor(self.halflife_ms).0);
+        match self.difficulty {
+            Difficulty::Adjusting => elapsed_ms
+                .saturating_add(u64::from(raised))
+                .checked_div(self.spacing_ms),
+            Difficulty::Floor => None,
+        }
+    }
+
+    /// Whether any chain can have this height by now, whatever its bits.
+    #[must_use]
+    pub fn can_be_reached(&self, height: Height, clock: Time) -> bool {
+        let latest = Time::from_ms(clock.ms().saturating_add(FUTURE_MAX_MS));
+        self.longest_chain(latest, Bits::ceiling(self.halflife_ms))
+            .is_none_or(|most| height.get() <= most)
+    }
+
     /// The bits of a block with this parent and time.
     #[must_use]
     pub fn required_bits(&self, parent: &Header, time: Time) -> Bits {

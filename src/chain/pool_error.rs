@@ -79,20 +79,19 @@ impl PoolError {
         }
     }
 
-    /// What can be done about it, in words that can be typed.
+    /// What can be done about it: a line that can be typed at the prompt.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
             Self::Ledger(error) => error.hint(),
             Self::SequenceTaken { account, .. } | Self::SequenceGap { account, .. } => {
-                format!("`balance {account}` shows the next sequence")
+                format!("balance {account}")
             }
-            Self::AlreadyPending | Self::PushedOut => "`pending` lists what waits".into(),
-            Self::AlreadyConfirmed(height) => format!("`block {height}` shows it"),
-            Self::NoReward => "`mine` earns one".into(),
-            Self::Transaction(_) => "`help tx` shows how a payment is made".into(),
-            Self::AccountFull(_) | Self::PoolFull => "`mine` makes room, or wait for a block".into(),
-            Self::Store(_) => "`status` shows the data folder; make room there".into(),
+            Self::AlreadyPending | Self::PushedOut => "pending".into(),
+            Self::AlreadyConfirmed(height) => format!("block {height}"),
+            Self::Transaction(_) => "help tx".into(),
+            Self::NoReward | Self::AccountFull(_) | Self::PoolFull => "mine".into(),
+            Self::Store(_) => "status".into(),
         }
     }
 }

@@ -116,7 +116,7 @@ impl Mempool {
     }
 
     /// Checks everything anew, and offers what a lost branch held.
-    pub(super) fn rebuild<S: ChainStore>(
+    pub(crate) fn rebuild<S: ChainStore>(
         &mut self,
         chain: &Chain<S>,
         lost: &[&Transaction],

@@ -376,10 +376,15 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.keep();
     }
 
-    /// Blocks of a branch that is being fetched: they do not leave the side branches for want of room. The branch's
-    /// headers have proven more work than the active one, so room is paid for. None ends the protection.
+    /// Blocks of a branch that is being fetched: they, and so all below them, do not leave the side branches for want
+    /// of room. The branch's headers have proven more work than the active one, so room is paid for. None ends the protection.
     pub fn set_protected(&mut self, hashes: Option<BTreeSet<BlockHash>>) {
         self.tree.protect(hashes.unwrap_or_default());
+    }
+
+    /// How many bytes of blocks the disk does not have yet.
+    pub const fn unwritten_bytes(&self) -> usize {
+        self.overlay.unwritten_bytes()
     }
 
     /// What changed since the last call, for the disk.

@@ -102,8 +102,12 @@ pub fn human_help(text: &str) -> String {
 pub fn human_reply(reply: &Reply) -> String {
     let text = match reply {
         Reply::Tx {
-            tx, message, notice, ..
-        } => tx_reply(tx, message, notice.as_deref()),
+            tx,
+            message,
+            notice,
+            lessons,
+            ..
+        } => tx_reply(tx, message, notice.iter().chain(lessons)),
         Reply::Mined { message, count, blocks } => mined_reply(message, *count, blocks),
         Reply::Mining { mining: true } => "mining goes on until `mine off`\n".to_owned(),
         Reply::Mining { mining: false } => "mining is off\n".to_owned(),
@@ -167,12 +171,12 @@ fn deed(tx: &TxView) -> String {
     }
 }
 
-fn tx_reply(tx: &TxView, message: &str, notice: Option<&str>) -> String {
+fn tx_reply<'a>(tx: &TxView, message: &str, notes: impl Iterator<Item = &'a String>) -> String {
     let mut text = foreign(message) + "\n";
     line(&mut text, format_args!("  {}", deed(tx)));
     line(&mut text, format_args!("  transaction {}", tx.txid));
-    if let Some(notice) = notice {
-        line(&mut text, format_args!("  {}", escape(notice)));
+    for note in notes {
+        line(&mut text, format_args!("  {}", escape(note)));
     }
     text
 }
@@ -384,6 +388,27 @@ pub fn banner(status: &Status) -> String {
         line(&mut text, format_args!("  listening on {}", escape(address)));
     }
     text.trim_end_matches('\n').to_owned()
+}
+
+/// How a search goes: its rate, and how long a block takes on average; none before the rate is known.
+#[must_use]
+pub fn search(status: &Status, halflife_ms: u32) -> Option<String> {
+    if status.hash_rate == 0 || halflife_ms == 0 {
+        return None;
+    }
+    let attempts = (f64::from(status.bits.0) / f64::from(halflife_ms)).exp2();
+    // A rate beyond 32 bits is no rate of a machine on a desk.
+    let seconds = attempts / f64::from(u32::try_from(status.hash_rate).unwrap_or(u32::MAX));
+    let expected = match seconds {
+        ..1.0 => "less than a second".to_owned(),
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.0} h", seconds / 3_600.0),
+    };
+    let rate = status.hash_rate;
+    Some(format!(
+        "searching: {rate} attempts a second, a block is expected every {expected}"
+    ))
 }
 
 pub(super) const fn found_by(by: FoundBy) -> &'static str {

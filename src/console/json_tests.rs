@@ -146,6 +146,7 @@ fn transactions_and_blocks_lie_flat_in_their_replies() {
         block: Height::new(4),
         message: "m".into(),
         notice: None,
+        lessons: vec!["for people alone".into()],
     };
     assert_eq!(
         data(reply),

@@ -29,6 +29,8 @@ pub struct InputLine {
     pub word: Option<String>,
     /// What to do, or why not.
     pub line: Result<Line, CommandError>,
+    /// What was typed; none if that could not be kept.
+    pub text: Option<String>,
 }
 
 impl InputLine {
@@ -41,6 +43,7 @@ impl InputLine {
                 number,
                 word,
                 line: Err(error),
+                text: None,
             })
         };
         match raw.content {
@@ -50,7 +53,13 @@ impl InputLine {
             Content::Text(text) => {
                 let word = parse::canonical_word(&text);
                 let line = parse::parse_line(&text).transpose()?;
-                Some(Self { number, word, line })
+                let text = Some(text);
+                Some(Self {
+                    number,
+                    word,
+                    line,
+                    text,
+                })
             }
         }
     }

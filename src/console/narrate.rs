@@ -187,6 +187,10 @@ impl Narrator {
     fn block_event(&self, event: &Event) -> Option<String> {
         let told = match event {
             Event::Mined { hash, height } => format!("New Block Forged: index {height}, hash {}", short(hash)),
+            // Its finding was told.
+            Event::BlockConnected {
+                source: Source::Local, ..
+            } => return None,
             Event::BlockConnected {
                 hash,
                 height,

@@ -2,6 +2,6 @@
 //!
 //! Spec: `proto-notes/events.md`.
 
-pub use super::human::{banner, escape, human_error, human_help, human_reply};
+pub use super::human::{banner, escape, human_error, human_help, human_reply, search};
 pub use super::json::{HelpReply, QuitReply, events_dropped, json_event, json_reply};
 pub use super::narrate::{Narrator, human_event};

@@ -41,10 +41,12 @@ impl<S: ChainStore> Engine<S> {
         match self.chain.accept(block, clock) {
             Ok(Accepted::AlreadyKnown) => Offer::Known,
             Ok(Accepted::Stored { work }) => {
+                self.own_made |= source == Source::Local;
                 self.told_stored(hash, height, work, source);
                 Offer::Taken
             }
             Ok(Accepted::Switched(switch)) => {
+                self.own_made |= source == Source::Local;
                 self.switched(&switch, source);
                 Offer::Taken
             }
@@ -149,6 +151,7 @@ impl<S: ChainStore> Engine<S> {
         if source != Source::Local {
             self.note_replaced();
         }
+        self.tip_moved();
         self.status_changed();
         self.check_name();
     }

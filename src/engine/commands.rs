@@ -74,33 +74,25 @@ fn refusal(code: &'static str, message: impl Into<String>, hint: impl Into<Strin
 pub(super) fn internal(error: StoreError) -> CommandError {
     refusal(
         error.code(),
-        error.to_string(),
-        "look at the disk of the data folder, then restart the node",
+        format!("{error}; look at the disk of the data folder, then restart the node"),
+        "status",
     )
 }
 
 pub(super) fn no_block() -> CommandError {
-    refusal(
-        "unknown_block",
-        "no such block is known here",
-        "type `chain` for the newest blocks",
-    )
+    refusal("unknown_block", "no such block is known here", "chain")
 }
 
 pub(super) fn read_only() -> CommandError {
     refusal(
         "read_only",
-        "the disk refused a write: the node is read-only until it answers",
-        "make room on the disk of the data folder; `status` names it",
+        "the disk refused a write: the node is read-only until there is room on the disk of the data folder",
+        "status",
     )
 }
 
 fn interrupted() -> CommandError {
-    refusal(
-        "interrupted",
-        "the command was interrupted",
-        "type it again when you like",
-    )
+    refusal("interrupted", "the command was interrupted", "status")
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -176,7 +168,7 @@ impl<S: ChainStore> Engine<S> {
             return Err(refusal(
                 "not_owner",
                 format!("{from} belongs to another key, {}", owner.peer_id()),
-                "pay from `me` or from a name of your own; `accounts` shows who owns what",
+                "accounts",
             ));
         }
         let to_owner = self.owner_now(&to)?;
@@ -189,18 +181,22 @@ impl<S: ChainStore> Engine<S> {
             sequence,
         )
         .map_err(|error| form_refused(&error))?;
-        let mut notices = Vec::new();
+        let mut lessons = Vec::new();
         if owner.is_none() {
-            notices.push(format!(
+            lessons.push(format!(
                 "{from} is yours from now on: this signature is the first for it"
             ));
         }
-        if to_owner.is_none() {
-            notices.push(format!(
+        let mut notices = Vec::new();
+        match (to_owner, &to) {
+            (None, _) => notices.push(format!(
                 "nobody owns {to} yet: the first key that signs for it will own these coins"
-            ));
+            )),
+            (Some(key), Account::Name(_)) if key == self.me => lessons.push(format!("{to} is yours too")),
+            (Some(key), Account::Name(_)) => lessons.push(format!("{to} belongs to {}", key.peer_id())),
+            (Some(_), Account::Key(_)) => {}
         }
-        self.submit(transaction, notices, Some(&from))
+        self.submit(transaction, (notices, lessons), Some(&from))
     }
 
     fn claim(&mut self, name: AccountName) -> Result<Reply, CommandError> {
@@ -217,24 +213,26 @@ impl<S: ChainStore> Engine<S> {
             return Err(refusal(
                 "already_claimed",
                 format!("{name} {whose}"),
-                format!("type `balance {name}`, or claim another name"),
+                format!("balance {name}"),
             ));
         }
+        let lesson = format!("{name} is yours once a block holds the claim");
         let transaction = Transaction::claim(&self.chain.network_id(), &self.config.key, name);
-        self.submit(transaction, Vec::new(), None)
+        self.submit(transaction, (Vec::new(), vec![lesson]), None)
     }
 
-    /// An own transaction: into the pool, to the disk, to the peers.
+    /// An own transaction: into the pool, to the disk, to the peers. Notices warn; lessons say what it means.
     fn submit(
         &mut self,
         transaction: Transaction,
-        mut notices: Vec<String>,
+        (mut notices, mut lessons): (Vec<String>, Vec<String>),
         payer: Option<&Account>,
     ) -> Result<Reply, CommandError> {
         self.pool
             .add(&self.chain, transaction.clone(), Origin::Own)
             .map_err(|error| pool_refused(&error))?;
         self.chain.keep_own(&transaction);
+        self.own_made = true;
         self.publish_transactions(core::slice::from_ref(&transaction));
         self.event(super::view::accepted_event(&transaction, Source::Local));
         self.status_changed();
@@ -242,7 +240,7 @@ impl<S: ChainStore> Engine<S> {
         if let Some(payer) = payer {
             let balance = self.pool.pending_balance(&self.chain, payer).map_err(internal)?;
             if balance < 0 {
-                notices.push(format!("{payer} owes {} then", balance.unsigned_abs()));
+                lessons.push(format!("{payer} owes {} then", balance.unsigned_abs()));
             }
         }
         if self.known_peers() == 0 {
@@ -254,6 +252,7 @@ impl<S: ChainStore> Engine<S> {
             block,
             message: format!("Transaction will be added to Block {block}"),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
+            lessons,
         })
     }
 
@@ -263,7 +262,7 @@ impl<S: ChainStore> Engine<S> {
         match self.owner_now(&Account::Name(name.clone())) {
             Ok(None) => {
                 if let Err(error) = self.claim(name) {
-                    self.warn("name_taken", format!("{}; {}", error.message, error.hint));
+                    self.warn("name_taken", error.message);
                 }
             }
             Ok(Some(_)) => self.check_name(),
@@ -300,7 +299,7 @@ impl<S: ChainStore> Engine<S> {
                 refusal(
                     "unknown_block",
                     format!("there is no block {height} yet; the newest is {tip}"),
-                    format!("type `block {tip}` or `wait height {height}`"),
+                    format!("block {tip}"),
                 )
             })?,
             BlockRef::Prefix(prefix) => {
@@ -311,8 +310,8 @@ impl<S: ChainStore> Engine<S> {
                     [..] => {
                         return Err(refusal(
                             "ambiguous",
-                            format!("more than one block starts with {prefix}"),
-                            "type more digits of the hash; `chain` and `tree` show them whole",
+                            format!("more than one block starts with {prefix}; type more digits of the hash"),
+                            "chain",
                         ));
                     }
                 }
@@ -323,23 +322,15 @@ impl<S: ChainStore> Engine<S> {
 
     fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
         if !self.net {
-            let error = refusal("dial_failed", "the network is off", "type `net on` first");
+            let error = refusal("dial_failed", "the network is off", "net on");
             return self.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
-            let error = refusal(
-                "dial_failed",
-                "this is the node's own PeerId; if another node shows it too, both use one key",
-                "dial another node's address; a node of its own needs an empty --data-dir",
-            );
-            return self.reply(id, Err(error));
+            let message = "this is the node's own PeerId; if another node shows it too, both use one key";
+            return self.reply(id, Err(refusal("dial_failed", message, "peers")));
         }
         if self.addresses.contains(&address) {
-            let error = refusal(
-                "dial_failed",
-                "this is the node's own address",
-                "dial another node's address; `status` there shows it",
-            );
+            let error = refusal("dial_failed", "this is the node's own address", "peers");
             return self.reply(id, Err(error));
         }
         let known = self
@@ -477,15 +468,17 @@ impl<S: ChainStore> Engine<S> {
         let why = failure.clone().unwrap_or_else(|| "no answer".to_owned());
         Some(Err(refusal(
             "dial_failed",
-            format!("{address} was not reached: {why}"),
-            "it is tried again by itself; at the other node `status` shows its addresses and its network",
+            format!(
+                "{address} was not reached: {why}; it is tried again by itself (`status` at the other node shows its addresses)"
+            ),
+            "wait peers 1",
         )))
     }
 
     fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
         let open = asked.iter().any(|id| self.requests.contains_key(id));
         let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
-        if (open || better || self.sync.is_some()) && deadline > self.now {
+        if (open || better || !self.syncs.is_empty()) && deadline > self.now {
             return None;
         }
         let message = if replaced {
@@ -509,19 +502,10 @@ impl<S: ChainStore> Engine<S> {
         }
         (deadline <= self.now).then(|| {
             let (what, hint) = match condition {
-                Condition::Peers(_) => (
-                    format!("{} peers are connected", self.known_peers()),
-                    "type `peers`, or `dial ADDRESS`",
-                ),
-                Condition::Height(_) => (
-                    format!("the height is {}", self.chain.tip().header.height),
-                    "type `mine`, or `wait` with more seconds",
-                ),
-                Condition::Synced => ("the node is not synced".to_owned(), "type `peers` and `status`"),
-                Condition::Confirmed(_) => (
-                    "the transaction is not confirmed".to_owned(),
-                    "type `transaction TXID`, or `mine`",
-                ),
+                Condition::Peers(_) => (format!("{} peers are connected", self.known_peers()), "peers"),
+                Condition::Height(_) => (format!("the height is {}", self.chain.tip().header.height), "mine"),
+                Condition::Synced => ("the node is not synced".to_owned(), "peers"),
+                Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
             };
             Err(refusal("timeout", format!("the time is over: {what}"), hint))
         })
@@ -538,7 +522,7 @@ impl<S: ChainStore> Engine<S> {
                     .peers
                     .iter()
                     .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.sync.is_none() && !behind
+                self.known_peers() > 0 && self.syncs.is_empty() && !behind
             }
             Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
         }
@@ -553,11 +537,7 @@ impl<S: ChainStore> Engine<S> {
 
 /// A rule of form.
 fn form_refused(error: &TransactionError) -> CommandError {
-    refusal(
-        error.code(),
-        error.to_string(),
-        "type `tx FROM TO AMOUNT` with two different accounts",
-    )
+    refusal(error.code(), error.to_string(), "help tx")
 }
 
 /// The pool's refusal.

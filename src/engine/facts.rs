@@ -5,10 +5,10 @@
 use super::commands::Running;
 use super::event::{Direction, Event, FoundBy};
 use super::io::NetOrder;
-use super::machine::{Engine, Question, count};
+use super::machine::{Engine, Question, Shown, count};
 use super::peers::{Consequence, Fault, Peer};
 use crate::chain::ChainStore;
-use crate::types::{Address, BlockHash, PeerId, Time};
+use crate::types::{Address, BlockHash, PeerId, Time, Work};
 use crate::wire::{self, Request};
 
 /// Status goes out this often, and up to a second later.
@@ -19,6 +19,11 @@ const STATUS_CHANGE_MS: u64 = 1_000;
 const CLOCK_WARNING_MS: u64 = 30_000;
 /// How long it must be off before that is said: the first peer that comes may be the one whose clock is wrong.
 const CLOCK_PATIENCE_MS: u64 = 5_000;
+/// A tip that stands still for so many spacings while peers claim more work is stale: by chance a gap of ten spacings
+/// comes once in 22,000 blocks.
+const STALE_SPACINGS: u64 = 10;
+/// Peers that are asked where they stand when the tip is stale.
+const STALE_ASKED: usize = 2;
 /// Peers kept in the store for the next start.
 const REMEMBERED_MAX: usize = 64;
 
@@ -61,6 +66,9 @@ impl<S: ChainStore> Engine<S> {
             (None, Direction::In) => FoundBy::Inbound,
             (None, Direction::Out) => FoundBy::Manual,
         };
+        if found_by == FoundBy::Manual {
+            self.order(NetOrder::Protect { peer });
+        }
         for running in self.running.values_mut() {
             if let Running::Dial {
                 address: wanted,
@@ -168,11 +176,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// What this node says of itself.
     pub(super) fn own_status(&self) -> wire::Status {
-        let tip = self.chain.tip();
+        let shown = if self.hides_news() { self.shown } else { self.present() };
         wire::Status {
-            tip: *tip.hash.as_bytes(),
-            height: tip.header.height.get(),
-            work: tip.work.to_be_bytes(),
+            tip: *shown.tip.as_bytes(),
+            height: shown.height.get(),
+            work: shown.work.to_be_bytes(),
             name: self
                 .config
                 .name
@@ -180,8 +188,61 @@ impl<S: ChainStore> Engine<S> {
                 .map_or_else(String::new, |name| name.as_str().to_owned()),
             clock_ms: self.own_clock().ms(),
             instance: self.config.instance,
+            pool_count: shown.pool_count,
+            pool_digest: shown.pool_digest,
+        }
+    }
+
+    /// Tip and pool as they are now.
+    pub(super) fn present(&self) -> Shown {
+        let tip = self.chain.tip();
+        Shown {
+            tip: tip.hash,
+            height: tip.header.height,
+            work: tip.work,
             pool_count: u32::try_from(self.pool.len()).unwrap_or(u32::MAX),
             pool_digest: self.pool.digest(),
+        }
+    }
+
+    /// The tip is new: patience with it begins anew.
+    pub(super) fn tip_moved(&mut self) {
+        self.stale_at = self.after(self.stale_ms());
+        self.stale_warned = false;
+    }
+
+    const fn stale_ms(&self) -> u64 {
+        self.chain.params().spacing_ms.saturating_mul(STALE_SPACINGS)
+    }
+
+    /// No new block for a long time although peers claim more work: others are asked, more are dialled, the user hears
+    /// of it.
+    fn check_stale(&mut self) {
+        if self.stale_at > self.now {
+            return;
+        }
+        self.stale_at = self.after(self.stale_ms());
+        let own = self.chain.tip().work;
+        let work = |peer: &Peer| peer.status.as_ref().map(|status| Work::from_be_bytes(status.work));
+        let ahead = |peer: &Peer| work(peer).is_some_and(|work| work > own);
+        if self.read_only || !self.peers.known().any(|(_, peer)| ahead(peer)) {
+            return;
+        }
+        let mut others: Vec<PeerId> = self.peers.known().map(|(id, _)| *id).collect();
+        for _ in 0..STALE_ASKED {
+            let choice = self.rng.below(count(others.len()));
+            if let Some(at) = usize::try_from(choice).ok().filter(|at| *at < others.len()) {
+                let id = others.swap_remove(at);
+                self.send_status(id);
+            }
+        }
+        self.dialer.reset(self.now);
+        if !core::mem::replace(&mut self.stale_warned, true) {
+            self.warn(
+                "stale_tip",
+                "peers claim more work, but none of them has shown it for a long time; `peers` shows who claims what"
+                    .to_owned(),
+            );
         }
     }
 
@@ -321,6 +382,7 @@ impl<S: ChainStore> Engine<S> {
             self.order(NetOrder::Ban { peer, banned: false });
         }
         self.check_alone();
+        self.check_stale();
         self.check_clock();
         self.retry_early();
         self.check_deadlines();

@@ -2,6 +2,7 @@
 
 use super::command::Command;
 use super::event::{Direction, Event, FoundBy};
+use super::peers::Fault;
 use super::reply::{CommandError, Reply};
 use crate::chain::{Batch, Header};
 use crate::types::{Address, PeerId, Target, Time};
@@ -108,10 +109,12 @@ pub enum NetFact {
         /// The answer.
         response: Option<Response>,
     },
-    /// A peer sent what cannot be decoded.
+    /// A peer broke the protocol below the engine: bytes that cannot be decoded, streams without end.
     Malformed {
         /// Who.
         peer: PeerId,
+        /// How bad that is.
+        fault: Fault,
         /// What was wrong.
         reason: String,
     },
@@ -191,6 +194,7 @@ impl Output {
                 | NetOrder::Dial { .. }
                 | NetOrder::Disconnect { .. }
                 | NetOrder::Ban { .. }
+                | NetOrder::Protect { .. }
                 | NetOrder::Enable(_) => true,
                 NetOrder::Publish { .. } | NetOrder::Answer { .. } => false,
             },
@@ -232,6 +236,11 @@ pub enum NetOrder {
         peer: PeerId,
         /// True: refuse. False: allow again.
         banned: bool,
+    },
+    /// This connected peer was named by a user: it keeps its place when strangers crowd in.
+    Protect {
+        /// Who.
+        peer: PeerId,
     },
     /// Gossip.
     Publish {

@@ -13,13 +13,13 @@ use super::event::{Event, Source};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
 use super::peers::Peers;
 use super::reply::{CommandError, Reply, Status};
-use super::sync::Sync;
+use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
 use crate::chain::mempool::Mempool;
 use crate::chain::state::Chain;
 use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::types::rng::Rng;
-use crate::types::{Account, AccountName, Address, BlockHash, PeerId, PublicKey, SecretKey, Time};
+use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work};
 use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
@@ -65,6 +65,16 @@ pub(super) struct Asked {
     pub(super) deadline: Option<Time>,
 }
 
+/// What a status says of the chain and the pool.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Shown {
+    pub(super) tip: BlockHash,
+    pub(super) height: Height,
+    pub(super) work: Work,
+    pub(super) pool_count: u32,
+    pub(super) pool_digest: u64,
+}
+
 /// What was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Question {
@@ -83,7 +93,10 @@ pub struct Engine<S> {
     pub(super) pool: Mempool,
     pub(super) peers: Peers,
     pub(super) dialer: Dialer,
-    pub(super) sync: Option<Sync>,
+    /// Candidate branches that are being fetched.
+    pub(super) syncs: Vec<Sync>,
+    /// Headers of one candidate in memory; tests lower it.
+    pub(super) headers_kept_max: usize,
     pub(super) mining: Mining,
     pub(super) running: BTreeMap<u64, Running>,
     pub(super) requests: BTreeMap<u64, Asked>,
@@ -105,6 +118,15 @@ pub struct Engine<S> {
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) key_warned: bool,
+    /// What statuses say of tip and pool while own news are not on disk.
+    pub(super) shown: Shown,
+    /// Something of ours was made in this turn.
+    pub(super) own_made: bool,
+    /// The batch that brings own news to the disk.
+    own_unsaved: Option<u64>,
+    /// When to look whether the tip stands still for too long.
+    pub(super) stale_at: Time,
+    pub(super) stale_warned: bool,
     pub(super) net: bool,
     pub(super) read_only: bool,
     pub(super) stopping: bool,
@@ -148,7 +170,8 @@ impl<S: ChainStore> Engine<S> {
             pool: Mempool::new(),
             peers: Peers::new(),
             dialer,
-            sync: None,
+            syncs: Vec::new(),
+            headers_kept_max: HEADERS_KEPT_MAX,
             mining,
             running: BTreeMap::new(),
             requests: BTreeMap::new(),
@@ -166,6 +189,11 @@ impl<S: ChainStore> Engine<S> {
             clock_off_since: None,
             name_warned: false,
             key_warned: false,
+            shown: Shown::default(),
+            own_made: false,
+            own_unsaved: None,
+            stale_at: now,
+            stale_warned: false,
             net: true,
             read_only: false,
             stopping: false,
@@ -174,6 +202,8 @@ impl<S: ChainStore> Engine<S> {
             tidings: Vec::new(),
         };
         engine.restore_own()?;
+        engine.shown = engine.present();
+        engine.tip_moved();
         Ok(engine)
     }
 
@@ -223,9 +253,7 @@ impl<S: ChainStore> Engine<S> {
             } => self.on_gossip(token, peer, topic, &bytes),
             NetFact::Request { token, peer, request } => self.on_request(token, peer, request),
             NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
-            NetFact::Malformed { peer, reason } => {
-                self.punish(peer, super::peers::Fault::Fatal, &reason);
-            }
+            NetFact::Malformed { peer, fault, reason } => self.punish(peer, fault, &reason),
             NetFact::Latency { peer, ms } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.latency_ms = Some(ms);
@@ -252,7 +280,8 @@ impl<S: ChainStore> Engine<S> {
         self.started = true;
         self.alone_at = Some(self.after(ALONE_MS));
         let status = Box::new(self.status());
-        self.event(Event::Started(status));
+        // The first event, whatever was known before.
+        self.tidings.insert(0, Output::Event(Event::Started(status)));
         self.claim_own_name();
     }
 
@@ -270,19 +299,36 @@ impl<S: ChainStore> Engine<S> {
 
     fn flush(&mut self) {
         if let Some(batch) = self.chain.take_batch() {
+            if self.own_made {
+                self.own_unsaved = Some(batch.id);
+            }
             self.out.push_back(Output::Commit(batch));
         }
+        self.own_made = false;
+        if self.own_unsaved.is_none() {
+            self.shown = self.present();
+        }
         self.out.extend(self.announcements.drain(..));
-        self.out.extend(self.tidings.drain(..));
+        if self.started {
+            self.out.extend(self.tidings.drain(..));
+        }
     }
 
     fn on_store(&mut self, fact: StoreFact) {
         match fact {
-            StoreFact::Committed { id } => self.chain.committed(id),
+            StoreFact::Committed { id } => {
+                self.chain.committed(id);
+                if self.own_unsaved.is_some_and(|own| own <= id) {
+                    self.own_unsaved = None;
+                    self.status_changed();
+                }
+            }
             StoreFact::Failed { reason } => self.fail_store(&reason),
             StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
                 Ok(()) => {
                     self.read_only = false;
+                    self.own_unsaved = None;
+                    self.shown = self.present();
                     self.mining.drop_jobs();
                     self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
                 }
@@ -300,7 +346,7 @@ impl<S: ChainStore> Engine<S> {
                 format!("the disk refused a write, the node is read-only until it answers: {reason}"),
             );
         }
-        self.end_sync();
+        self.end_syncs();
         self.fail_mining_runs();
     }
 
@@ -325,7 +371,7 @@ impl<S: ChainStore> Engine<S> {
     fn on_stop(&mut self) {
         self.stopping = true;
         self.mining.on = false;
-        self.end_sync();
+        self.end_syncs();
         let ids: Vec<u64> = self.running.keys().copied().collect();
         for id in ids {
             self.on_cancel(id);
@@ -349,6 +395,7 @@ impl<S: ChainStore> Engine<S> {
             self.requests.values().filter_map(|asked| asked.deadline).min(),
             self.mining.next_wakeup(),
             self.sync_wakeup(),
+            Some(self.stale_at),
             self.running.values().filter_map(Running::deadline).min(),
         ];
         times.extend(self.peers.iter().map(|(_, peer)| Some(self.status_due(peer))));
@@ -359,6 +406,11 @@ impl<S: ChainStore> Engine<S> {
                 .map(|(_, peer)| peer.void.map(|(_, until)| until).filter(|until| *until > self.now)),
         );
         times.into_iter().flatten().min().map(|time| time.max(self.now))
+    }
+
+    /// Whether tip or pool hold own news that a crash could still make us forget.
+    pub(super) const fn hides_news(&self) -> bool {
+        self.own_made || self.own_unsaved.is_some()
     }
 
     /// `now` and some milliseconds.
@@ -458,7 +510,7 @@ impl<S: ChainStore> Engine<S> {
             data_dir: self.config.data_dir.clone(),
             mining: self.mining.on,
             hash_rate: if self.mining.is_active() { self.mining.rate } else { 0 },
-            syncing: self.sync.is_some(),
+            syncing: !self.syncs.is_empty(),
             net: self.net,
         }
     }

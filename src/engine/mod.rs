@@ -24,6 +24,7 @@ pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
 pub use machine::{Config, Engine};
 pub use reply::{CommandError, Reply};
+pub use view::block_view;
 
 #[cfg(test)]
 mod tests;

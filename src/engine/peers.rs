@@ -158,6 +158,10 @@ pub struct Peer {
     pub void: Option<(BlockHash, Time)>,
     /// It sent a block whose parent is unknown here.
     pub hint: bool,
+    /// Such a block is not followed before: an earlier one led nowhere.
+    pub hint_from: Time,
+    /// Empty pages of headers in a row.
+    pub empty_pages: u32,
     /// Not asked before: it said that it is busy.
     pub busy_until: Time,
     /// The pools' digests (its, ours) after the last run that brought nothing.
@@ -190,6 +194,8 @@ impl Peer {
             stall_ms: STALL_MIN_MS,
             void: None,
             hint: false,
+            hint_from: now,
+            empty_pages: 0,
             busy_until: now,
             pool_settled: None,
             pool_run: false,

@@ -63,7 +63,9 @@ impl<S: ChainStore> Engine<S> {
         };
         let (hash, height) = (header.hash(), header.height);
         let place = (Some(hash), Some(height));
-        if let Err(error) = header.check_proof_of_work(self.chain.params()) {
+        let params = self.chain.params();
+        let alone = header.check_length(params);
+        if let Err(error) = alone.and_then(|()| header.check_proof_of_work(params)) {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if self.chain.is_invalid(&hash) {
@@ -370,7 +372,7 @@ impl<S: ChainStore> Engine<S> {
         let settled = peer.pool_settled == Some((status.pool_digest, ours));
         let idle = peer.pool_run || settled || status.pool_count == 0 || status.pool_digest == ours;
         // A page that is late counts until the network ends it, like every request.
-        if idle || self.sync.is_some() || peer.in_flight >= IN_FLIGHT_MAX {
+        if idle || !self.syncs.is_empty() || peer.in_flight >= IN_FLIGHT_MAX {
             return None;
         }
         Some(peer.pool_differs.map_or(self.now, |since| {

@@ -133,6 +133,9 @@ pub enum Reply {
         block: Height,
         message: String,
         notice: Option<String>,
+        /// What it means, for people: who owns the names now, and what is owed.
+        #[serde(skip)]
+        lessons: Vec<String>,
     },
     Mined {
         message: String,

@@ -1,33 +1,39 @@
 //! Sync: headers first, bodies only of a branch that the headers prove to be preferred.
 //!
-//! Promises: a claim is never believed, it only says whom to ask; at most [`HEADERS_KEPT_MAX`] headers of one candidate
-//! are in memory; bodies come from every peer that has them, and a silent peer is replaced by the next.
-//! Elsewhere: what makes a block valid (`chain`), patience for a peer (`peers`).
+//! Promises: a claim is never believed, it only says whom to ask; at most [`CANDIDATES_MAX`] candidates are followed at
+//! once, each with at most [`HEADERS_KEPT_MAX`] headers in memory; bodies come from every peer that has them, and a
+//! silent peer is replaced by the next. A fork of any depth heals.
+//! Elsewhere: headers of a candidate (`sync::headers`), what a long one leaves in memory (`sync::marks`), bodies
+//! (`sync::bodies`), what makes a block valid (`chain`), patience for a peer (`peers`).
 //! Spec: `proto-notes/sync.md`.
-//!
-//! A candidate longer than [`HEADERS_KEPT_MAX`] is taken in windows, each of which must prove more work than the active
-//! tip. A fork deeper than that on both sides is given up.
 
 mod bodies;
+mod headers;
+mod marks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Event;
-use super::machine::{Engine, Question, from_peer};
-use super::peers::{Fault, STALL_MIN_MS};
-use crate::chain::{ChainStore, Header, HeaderError};
+use super::machine::{Engine, Question};
+use super::peers::{Peer, STALL_MIN_MS};
+use crate::chain::{ChainStore, Header};
 use crate::types::{BlockHash, Height, PeerId, Time, Work};
 use crate::wire::Request;
-use crate::wire::message::{HEADERS_MAX, LOCATOR_MAX};
+use crate::wire::message::LOCATOR_MAX;
+use marks::Marks;
 
 /// Headers of a candidate in memory: about a day at ten seconds, 1.3 MiB.
 pub(super) const HEADERS_KEPT_MAX: usize = 8_192;
+/// Candidates at once: one slow or lying peer leaves a place for the honest branch, and memory stays small.
+const CANDIDATES_MAX: usize = 2;
 /// How long a claim that led nowhere is not followed.
 const VOID_MS: u64 = 60_000;
-/// How long a peer that was too slow is left to others.
+/// How long a peer that was too slow, or whose hint led nowhere, is left to others.
 const SLOW_MS: u64 = 10_000;
 /// How soon a branch that is ahead of the clock is looked at again.
 const NOT_YET_MS: u64 = 5_000;
+/// Headers that take longer than this are asked from a second peer of the same tip too. A LAN answers in milliseconds.
+const HURRY_MS: u64 = 1_000;
 
 /// A checked header of the candidate.
 #[derive(Clone, Debug)]
@@ -42,8 +48,19 @@ struct Step {
 enum Phase {
     /// A page of headers was asked for.
     Headers,
-    /// The candidate is proven; its bodies are fetched.
+    /// The window is proven; its bodies are fetched.
     Bodies,
+}
+
+/// What is done with checked headers.
+#[derive(Clone, Debug)]
+enum Pass {
+    /// They are kept: the candidate may be short.
+    Keep,
+    /// They are counted and marked: the candidate is long, and must prove its work before anything of it is stored.
+    Measure(Marks),
+    /// They come again: compared with the marks, kept a window at a time, and their bodies stored.
+    Again(Marks),
 }
 
 /// One candidate branch.
@@ -51,12 +68,20 @@ enum Phase {
 pub(super) struct Sync {
     source: PeerId,
     phase: Phase,
+    pass: Pass,
+    /// The source was asked because of a block with an unknown parent, not because of its claim.
+    hinted: bool,
+    began: Time,
+    /// The tip that the source claimed when it was chosen.
+    top: Option<BlockHash>,
     /// Ends at the clock: what follows lies in the future.
     not_yet: bool,
     /// The source has more behind the last header.
     more: bool,
     /// The last header of the last page, also one that was stored before.
     tail: Option<(BlockHash, Height)>,
+    /// The last checked header: the next must follow it.
+    last: Option<Step>,
     steps: Vec<Step>,
     index: BTreeMap<BlockHash, usize>,
     /// The first body that was not offered to the chain yet.
@@ -73,13 +98,18 @@ pub(super) struct Sync {
 }
 
 impl Sync {
-    fn new(source: PeerId, target: Height) -> Self {
+    fn new(source: PeerId, target: Height, began: Time) -> Self {
         Self {
             source,
             phase: Phase::Headers,
+            pass: Pass::Keep,
+            hinted: false,
+            began,
+            top: None,
             not_yet: false,
             more: false,
             tail: None,
+            last: None,
             steps: Vec::new(),
             index: BTreeMap::new(),
             next: 0,
@@ -96,247 +126,260 @@ impl Sync {
 
     /// Forgets the candidate but not what was told to the user.
     fn restart(&mut self) {
-        let (announced, progress_at, target) = (self.announced, self.progress_at, self.target);
         *self = Self {
-            announced,
-            progress_at,
-            ..Self::new(self.source, target)
+            announced: self.announced,
+            progress_at: self.progress_at,
+            top: self.top,
+            ..Self::new(self.source, self.target, self.began)
         };
+    }
+
+    /// Forgets the window but not the candidate.
+    fn next_window(&mut self) {
+        self.phase = Phase::Headers;
+        self.steps.clear();
+        self.index.clear();
+        self.next = 0;
+        self.wanted.clear();
+        self.bodies.clear();
+        self.buffered = 0;
+    }
+
+    /// What of it must not leave the side branches: the window, and what it stands on.
+    fn protected(&self) -> impl Iterator<Item = BlockHash> {
+        let base = match &self.pass {
+            Pass::Keep => None,
+            Pass::Measure(marks) | Pass::Again(marks) => Some(marks.base),
+        };
+        let below = self.steps.first().map(|step| step.header.previous);
+        let window = self.index.keys().copied();
+        let last = self.last.as_ref().map(|last| last.hash);
+        window.chain(base).chain(below).chain(last)
     }
 }
 
 impl<S: ChainStore> Engine<S> {
-    /// Chooses a candidate if none is followed, and keeps the followed one going.
+    /// Chooses candidates while there is room for one, and keeps the followed ones going.
     pub(super) fn pump_sync(&mut self) {
         if !self.net || self.read_only || self.stopping {
-            self.end_sync();
+            self.end_syncs();
             return;
         }
-        if self.sync.is_none() {
-            self.choose_sync();
-        }
+        self.choose_syncs();
         self.take_bodies();
         self.ask_bodies();
     }
 
+    /// How many headers of one candidate are in memory at most.
+    #[cfg(test)]
+    pub(super) fn headers_in_memory(&self) -> usize {
+        self.syncs.iter().map(|sync| sync.steps.len()).max().unwrap_or(0)
+    }
+
     /// Sync has work that waits for nothing.
     pub(super) fn sync_wakeup(&self) -> Option<Time> {
-        let sync = self.sync.as_ref()?;
-        let ready = sync.phase == Phase::Bodies && sync.bodies.contains_key(&sync.next);
-        let asked = self
-            .requests
-            .values()
-            .any(|asked| matches!(asked.what, Question::Headers | Question::Blocks(_)));
-        if ready {
-            Some(self.now)
-        } else {
-            // Nothing is under way: somebody is busy; look again soon.
-            (!asked).then(|| self.after(250))
-        }
+        let hurry = self.hurry_at().filter(|at| *at > self.now);
+        let wakes = self.syncs.iter().filter_map(|sync| {
+            let ready = sync.phase == Phase::Bodies && sync.bodies.contains_key(&sync.next);
+            if ready {
+                // The disk is slow: its next answer wakes.
+                (!self.disk_is_behind()).then_some(self.now)
+            } else {
+                // Nothing is under way: somebody is busy; look again soon.
+                (!self.is_asked(sync)).then(|| self.after(250))
+            }
+        });
+        wakes.chain(hurry).min()
+    }
+
+    /// When slow headers are asked elsewhere too.
+    fn hurry_at(&self) -> Option<Time> {
+        let headers = self.syncs.iter().filter(|sync| sync.phase == Phase::Headers);
+        let room = self.syncs.len() < CANDIDATES_MAX;
+        headers
+            .map(|sync| Time::from_ms(sync.began.ms().saturating_add(HURRY_MS)))
+            .min()
+            .filter(|_| room)
+    }
+
+    /// Whether an answer for this candidate is waited for.
+    fn is_asked(&self, sync: &Sync) -> bool {
+        self.requests.values().any(|asked| match &asked.what {
+            Question::Headers => asked.peer == sync.source,
+            Question::Blocks(hashes) => hashes.iter().any(|hash| sync.index.contains_key(hash)),
+            Question::Status | Question::Pending(_) => false,
+        })
     }
 
     /// Whether a peer claims a better branch that is worth asking for.
-    pub(super) fn claims_better(&self, peer: &super::peers::Peer) -> bool {
-        peer.claim(self.now).is_some_and(|(tip, _, work)| {
+    pub(super) fn claims_better(&self, peer: &Peer) -> bool {
+        peer.claim(self.now).is_some_and(|(tip, height, work)| {
             self.chain.is_better(work, &tip)
+                && self.chain.params().can_be_reached(height, self.clock())
                 && !self.chain.is_invalid(&tip)
                 && matches!(self.chain.block(&tip), Ok(None))
         })
     }
 
-    fn choose_sync(&mut self) {
-        let candidates: Vec<PeerId> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.is_free(self.now) && (peer.hint || self.claims_better(peer)))
-            .map(|(id, _)| *id)
-            .collect();
-        // At random: the loudest claim must not always be served first.
-        let choice = self.rng.below(super::machine::count(candidates.len()));
-        let Some(id) = usize::try_from(choice).ok().and_then(|index| candidates.get(index)) else {
-            return;
-        };
-        let Some(peer) = self.peers.get_mut(id) else { return };
-        peer.hint = false;
-        let target = peer
-            .status
-            .as_ref()
-            .map_or(Height::GENESIS, |status| Height::new(status.height));
-        self.sync = Some(Sync::new(*id, target));
-        self.ask_headers(*id);
+    fn choose_syncs(&mut self) {
+        while self.syncs.len() < CANDIDATES_MAX {
+            let Some((id, hinted)) = self.choose_source() else {
+                return;
+            };
+            let Some(peer) = self.peers.get_mut(&id) else { return };
+            peer.hint = false;
+            let target = peer
+                .status
+                .as_ref()
+                .map_or(Height::GENESIS, |status| Height::new(status.height));
+            let mut sync = Sync::new(id, target, self.now);
+            sync.hinted = hinted;
+            sync.top = self.claimed_tip(id);
+            self.syncs.push(sync);
+            self.ask_headers(id);
+        }
     }
 
-    fn ask_headers(&mut self, peer: PeerId) {
+    /// The next peer to be followed, and whether only a hint speaks for it: at random among the most reliable, for the
+    /// loudest claim must not always be served first, nor a silent peer again and again.
+    fn choose_source(&mut self) -> Option<(PeerId, bool)> {
+        let mut candidates: Vec<(u64, PeerId, bool)> = Vec::new();
+        for (id, peer) in self.peers.iter() {
+            let claims = self.claims_better(peer);
+            let hints = peer.hint && peer.hint_from <= self.now;
+            if peer.is_free(self.now) && (claims || hints) && !self.is_covered(*id, peer) {
+                candidates.push((peer.stall_ms, *id, !claims));
+            }
+        }
+        let patience = candidates.iter().map(|(stall_ms, ..)| *stall_ms).min()?;
+        candidates.retain(|(stall_ms, ..)| *stall_ms == patience);
+        let choice = self.rng.below(super::machine::count(candidates.len()));
+        let (_, id, hinted) = candidates.get(usize::try_from(choice).ok()?)?;
+        Some((*id, *hinted))
+    }
+
+    /// Whether what a peer has is being fetched already.
+    fn is_covered(&self, id: PeerId, peer: &Peer) -> bool {
+        let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
+        self.syncs.iter().any(|sync| {
+            let same = self.claimed_tip(sync.source).is_some_and(|source| Some(source) == tip);
+            let inside = tip.is_some_and(|tip| sync.index.contains_key(&tip));
+            let slow = sync.phase == Phase::Headers && self.now.since(sync.began) >= HURRY_MS;
+            sync.source == id || ((same || inside) && !slow)
+        })
+    }
+
+    /// The tip that a peer last named.
+    fn claimed_tip(&self, id: PeerId) -> Option<BlockHash> {
+        let status = self.peers.get(&id)?.status.as_ref()?;
+        Some(BlockHash::new(status.tip))
+    }
+
+    /// The candidate that follows this peer.
+    fn sync_of(&mut self, source: PeerId) -> Option<&mut Sync> {
+        self.syncs.iter_mut().find(|sync| sync.source == source)
+    }
+
+    fn ask_headers(&mut self, source: PeerId) {
         let Ok(mut locator) = self.chain.locator() else {
-            self.end_sync();
+            self.end_sync(source);
             return;
         };
-        if let Some((tail, _)) = self.sync.as_ref().and_then(|sync| sync.tail) {
-            locator.insert(0, tail);
+        let first = self
+            .sync_of(source)
+            .and_then(|sync| match (&sync.pass, &sync.last, sync.tail) {
+                // The second pass begins where the first did.
+                (Pass::Again(marks), None, _) => Some(marks.base),
+                (_, Some(last), _) => Some(last.hash),
+                (_, None, tail) => tail.map(|(hash, _)| hash),
+            });
+        if let Some(first) = first {
+            locator.insert(0, first);
             // Genesis stays at the end.
             if locator.len() > LOCATOR_MAX {
                 locator.remove(LOCATOR_MAX - 1);
             }
         }
         let locator = locator.iter().map(|hash| *hash.as_bytes()).collect();
-        let patience = self.peers.get(&peer).map_or(STALL_MIN_MS, |peer| peer.stall_ms);
-        self.ask(peer, Question::Headers, Request::GetHeaders { locator }, Some(patience));
+        let patience = self.peers.get(&source).map_or(STALL_MIN_MS, |peer| peer.stall_ms);
+        self.ask(
+            source,
+            Question::Headers,
+            Request::GetHeaders { locator },
+            Some(patience),
+        );
     }
 
     /// Whether this peer's headers are waited for.
     fn awaits_headers(&self, peer: PeerId) -> bool {
-        self.sync
-            .as_ref()
-            .is_some_and(|sync| sync.phase == Phase::Headers && sync.source == peer)
-    }
-
-    pub(super) fn on_headers(&mut self, peer: PeerId, list: &[[u8; 96]]) {
-        if !self.awaits_headers(peer) {
-            return;
-        }
-        let Some(mut sync) = self.sync.take() else { return };
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.delivered();
-        }
-        match self.check_headers(&mut sync, list) {
-            Ok(()) => {
-                let tail = list
-                    .last()
-                    .map(Header::from_bytes)
-                    .map(|last| (last.hash(), last.height));
-                // Pages must lead upwards, else they would never end.
-                let rises = tail.is_some_and(|(_, height)| sync.tail.is_none_or(|(_, before)| before < height));
-                sync.more = list.len() >= HEADERS_MAX && !sync.not_yet && rises;
-                sync.tail = tail;
-                self.sync = Some(sync);
-                self.judge_candidate(peer);
-            }
-            Err(reason) => {
-                self.sync = Some(sync);
-                self.end_sync();
-                self.punish(peer, Fault::Fatal, &reason);
-            }
-        }
-    }
-
-    /// Every rule that headers can be held against; nothing is kept behind the first broken one.
-    fn check_headers(&mut self, sync: &mut Sync, list: &[[u8; 96]]) -> Result<(), String> {
-        let clock = self.clock();
-        let mut parent: Option<(BlockHash, Header, Work)> = sync
-            .steps
-            .last()
-            .map(|step| (step.hash, step.header.clone(), step.work));
-        for bytes in list {
-            let header = Header::from_bytes(bytes);
-            if parent.as_ref().is_none_or(|(hash, ..)| *hash != header.previous) {
-                // The source may have changed its branch between two pages.
-                if parent.is_some() && sync.steps.is_empty() {
-                    return Err("headers that do not follow each other".into());
-                }
-                let stored = self.chain.block(&header.previous).ok().flatten();
-                let Some(stored) = stored else {
-                    return Err("headers that follow nothing that was asked for".into());
-                };
-                sync.steps.clear();
-                sync.index.clear();
-                parent = Some((header.previous, stored.header, stored.work));
-            }
-            let Some((_, above, work)) = &parent else {
-                return Err("headers without a parent".into());
-            };
-            let hash = header.hash();
-            if let Err(error) = header.check_after(above, self.chain.params()) {
-                self.reject_block(
-                    Some(hash),
-                    Some(header.height),
-                    error.code(),
-                    error.to_string(),
-                    from_peer(sync.source),
-                );
-                return Err(error.to_string());
-            }
-            if self.chain.is_invalid(&hash) {
-                return Err(format!("the branch holds {hash}, which is invalid"));
-            }
-            if let Err(HeaderError::TimeTooNew { .. }) = header.check_clock(clock) {
-                sync.not_yet = true;
-                break;
-            }
-            let work = work.plus(Header::weight(above, self.chain.params()));
-            parent = Some((hash, header.clone(), work));
-            let stored = sync.steps.is_empty() && matches!(self.chain.block(&hash), Ok(Some(_)));
-            if !stored {
-                sync.index.insert(hash, sync.steps.len());
-                sync.steps.push(Step { hash, header, work });
-            }
-        }
-        Ok(())
-    }
-
-    /// Enough headers, more headers, or nothing in it.
-    fn judge_candidate(&mut self, peer: PeerId) {
-        let Some(sync) = self.sync.as_mut() else { return };
-        let better = sync
-            .steps
-            .last()
-            .is_some_and(|last| self.chain.is_better(last.work, &last.hash));
-        let room = sync.steps.len() + HEADERS_MAX <= HEADERS_KEPT_MAX;
-        if sync.more && room {
-            self.ask_headers(peer);
-            return;
-        }
-        if better {
-            sync.phase = Phase::Bodies;
-            sync.wanted = (0..sync.steps.len()).collect();
-            let hashes: BTreeSet<BlockHash> = sync.steps.iter().map(|step| step.hash).collect();
-            let top = sync.steps.last().map_or(Height::GENESIS, |step| step.header.height);
-            sync.target = sync.target.max(top);
-            self.chain.set_protected(Some(hashes));
-            self.tell_started();
-            return;
-        }
-        let (not_yet, empty) = (sync.not_yet, sync.steps.is_empty());
-        let proven = sync.steps.last().map(|last| last.work);
-        self.end_sync();
-        let Some(known) = self.peers.get(&peer) else { return };
-        let claim = known.claim(self.now);
-        let lied = self.claims_better(known)
-            && !not_yet
-            && claim.is_some_and(|(_, _, work)| empty || proven.is_some_and(|proven| proven < work));
-        self.void_claim(peer, if not_yet { NOT_YET_MS } else { VOID_MS });
-        if lied {
-            self.punish(peer, Fault::Mid, "it claims work that its headers do not prove");
-        }
+        self.syncs
+            .iter()
+            .any(|sync| sync.phase == Phase::Headers && sync.source == peer)
     }
 
     /// Does not follow a peer's present claim for a while.
     fn void_claim(&mut self, id: PeerId, ms: u64) {
         let until = self.after(ms);
+        let hint_from = self.after(ms.min(SLOW_MS));
         if let Some(peer) = self.peers.get_mut(&id) {
             let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
             peer.void = tip.map(|tip| (tip, until));
+            peer.hint_from = hint_from;
         }
     }
 
     /// The page did not come: the next peer is asked.
     pub(super) fn no_headers(&mut self, peer: PeerId) {
         if self.awaits_headers(peer) {
-            self.end_sync();
+            if !self.hand_over(peer) {
+                self.end_sync(peer);
+            }
             self.void_claim(peer, SLOW_MS);
         }
     }
 
     /// A connection is gone.
     pub(super) fn sync_lost(&mut self, peer: PeerId) {
-        if self.awaits_headers(peer) {
-            self.end_sync();
+        if self.awaits_headers(peer) && !self.hand_over(peer) {
+            self.end_sync(peer);
         }
     }
 
-    /// Ends the sync, whatever its state.
-    pub(super) fn end_sync(&mut self) {
-        let Some(sync) = self.sync.take() else { return };
-        self.chain.set_protected(None);
+    /// Goes on with another peer of the same tip, so that what was fetched of a long candidate is not lost.
+    fn hand_over(&mut self, from: PeerId) -> bool {
+        let top = self.sync_of(from).and_then(|sync| sync.top);
+        let free = |id: &PeerId, peer: &Peer| {
+            let tip = peer.claim(self.now).map(|(tip, ..)| tip);
+            *id != from && tip.is_some() && tip == top && peer.is_free(self.now)
+        };
+        let fresh = |id: &PeerId| self.syncs.iter().all(|sync| sync.source != *id);
+        let next = self
+            .peers
+            .iter()
+            .find(|(id, peer)| free(id, peer) && fresh(id))
+            .map(|(id, _)| *id);
+        let Some(next) = next else { return false };
+        let Some(sync) = self.sync_of(from).filter(|sync| sync.tail.is_some()) else {
+            return false;
+        };
+        sync.source = next;
+        self.ask_headers(next);
+        true
+    }
+
+    /// Tells the chain what must not leave while it is being fetched.
+    fn protect(&mut self) {
+        let hashes: BTreeSet<BlockHash> = self.syncs.iter().flat_map(Sync::protected).collect();
+        self.chain.set_protected((!hashes.is_empty()).then_some(hashes));
+    }
+
+    /// Ends a candidate, whatever its state.
+    fn end_sync(&mut self, source: PeerId) {
+        let Some(at) = self.syncs.iter().position(|sync| sync.source == source) else {
+            return;
+        };
+        let sync = self.syncs.remove(at);
+        self.protect();
         if sync.announced {
             let height = self.chain.tip().header.height;
             self.event(Event::SyncFinished {
@@ -344,6 +387,13 @@ impl<S: ChainStore> Engine<S> {
                 height,
                 target_height: sync.target,
             });
+        }
+    }
+
+    /// Ends every candidate.
+    pub(super) fn end_syncs(&mut self) {
+        while let Some(source) = self.syncs.first().map(|sync| sync.source) {
+            self.end_sync(source);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::commands::{internal, no_block};
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
 use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TipView, TxStatus, TxView};
-use crate::chain::{Block, ChainStore, StoreError, Transaction, merkle};
+use crate::chain::{Block, ChainStore, StoreError, StoredBlock, Transaction, merkle};
 use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
 
 /// Entries of `accounts`.
@@ -83,6 +83,26 @@ pub(super) fn owner_text(owner: Option<PublicKey>) -> Option<String> {
     owner.map(|key| key.peer_id().to_string())
 }
 
+/// BLOCK of the contract.
+#[must_use]
+pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active: bool) -> BlockView {
+    let header = &stored.header;
+    BlockView {
+        hash: *hash,
+        height: header.height,
+        previous_hash: header.previous,
+        merkle_root: header.merkle_root,
+        version: header.version,
+        time_ms: header.time,
+        bits: header.bits,
+        nonce: header.nonce.to_string(),
+        work: stored.work,
+        active,
+        header: hex::encode(header.to_bytes()),
+        transactions: block.transactions.iter().map(tx_view).collect(),
+    }
+}
+
 impl<S: ChainStore> Engine<S> {
     /// A stored block's body. Genesis has none on some stores: it is made of the parameters.
     fn body_of(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
@@ -98,21 +118,8 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn block_view(&self, hash: &BlockHash) -> Result<BlockView, CommandError> {
         let stored = self.chain.block(hash).map_err(internal)?.ok_or_else(no_block)?;
         let block = self.body_of(hash).map_err(internal)?.ok_or_else(no_block)?;
-        let header = stored.header;
-        Ok(BlockView {
-            hash: *hash,
-            height: header.height,
-            previous_hash: header.previous,
-            merkle_root: header.merkle_root,
-            version: header.version,
-            time_ms: header.time,
-            bits: header.bits,
-            nonce: header.nonce.to_string(),
-            work: stored.work,
-            active: self.chain.is_active(hash).map_err(internal)?,
-            header: hex::encode(header.to_bytes()),
-            transactions: block.transactions.iter().map(tx_view).collect(),
-        })
+        let active = self.chain.is_active(hash).map_err(internal)?;
+        Ok(block_view(hash, &stored, &block, active))
     }
 
     pub(super) fn show_chain(&self, limit: u32) -> Result<Reply, CommandError> {
@@ -140,7 +147,7 @@ impl<S: ChainStore> Engine<S> {
             return Err(CommandError {
                 code: "unknown_transaction",
                 message: format!("no transaction {txid} is known here"),
-                hint: "type `pending` for those that wait, or `wait confirmed TXID`".to_owned(),
+                hint: "pending".to_owned(),
             });
         };
         Ok(Reply::Transaction {

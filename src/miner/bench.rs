@@ -1,15 +1,16 @@
 //! Measures this machine: what `lanchain bench` prints.
 //!
 //! Promises: the measured code is the code that mines; contenders take turns, so that other load strikes
-//! all of them; the median of the turns counts.
+//! all of them; the median of the turns counts; it ends within seconds, however loaded the machine.
 //! Elsewhere: comparison with other ways to hash a header (`benches/mining.rs`).
+//! Spec: `proto-notes/events.md`, "The machine's rate".
 
 use super::Work;
 use super::kernel::Kernel;
 use super::pool::Pool;
 use super::search::search_with;
 use core::sync::atomic::{AtomicBool, AtomicU64};
-use std::io;
+use std::fmt;
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
 
@@ -19,41 +20,92 @@ const TURN: Duration = Duration::from_millis(100);
 /// Turns of each contender; the median needs an odd number.
 const TURNS: usize = 7;
 
+/// Turns that the threads together are measured for.
+const POOL_TURNS: u64 = 10;
+
+/// Patience for the threads together. They take about a second; with their low priority much more where
+/// other programs want all cores, and then the rate so far is the answer.
+const POOL_PATIENCE: Duration = Duration::from_secs(4);
+
 /// Attempts at the easiest block of every network: 16 zero bits.
 const FLOOR_ATTEMPTS: u64 = 1 << 16;
 
 /// A named way to make attempts: told how many, it makes that many.
 pub type Contender<'a> = (&'a str, Box<dyn Fn(u64) + 'a>);
 
-/// Prints the rate of each kernel of this processor, which one is used, and the rate of all cores.
-pub fn run(out: &mut impl io::Write) -> io::Result<()> {
-    report(out, TURNS, TURN)
+/// What this machine can do. Rates are attempts a second.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Each kernel of this processor with its rate on one core, the portable one first.
+    pub kernels: Vec<(Kernel, u64)>,
+    /// The kernel that a node uses.
+    pub chosen: Kernel,
+    /// How many threads were measured together.
+    pub threads: usize,
+    /// Their rate together.
+    pub rate: u64,
 }
 
-fn report(out: &mut impl io::Write, turns: usize, turn: Duration) -> io::Result<()> {
-    writeln!(out, "Mining on one core, million attempts a second:")?;
-    let kernels: Vec<_> = Kernel::available().collect();
-    let contenders: Vec<Contender<'_>> = kernels.iter().map(|&kernel| contender(kernel)).collect();
-    let rates = compare(&contenders, turns, turn);
-    let portable = rates.first().copied().unwrap_or(1).max(1);
-    for (kernel, rate) in kernels.iter().zip(&rates) {
-        let used = if *kernel == Kernel::chosen() { "  <- used" } else { "" };
-        let (name, shown, ratio) = (kernel.name(), hundredths(*rate, 1_000_000), hundredths(*rate, portable));
-        writeln!(out, "  {name:<12} {shown:>8}   {ratio:>6} x portable{used}")?;
+impl Report {
+    /// Measures for about five seconds, with so many threads together.
+    pub fn measure(threads: usize) -> Self {
+        Self::measure_in(threads, TURNS, TURN)
     }
-    let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let rate = pool_rate(threads, &rates, turn);
-    writeln!(
-        out,
-        "All {threads} threads together: {} million attempts a second.",
-        hundredths(rate, 1_000_000)
-    )?;
-    let block_us = FLOOR_ATTEMPTS * 1_000_000 / rate.max(1);
-    writeln!(
-        out,
-        "A block at the floor of 16 bits takes {} ms on average.",
-        hundredths(block_us, 1_000)
-    )
+
+    fn measure_in(threads: usize, turns: usize, turn: Duration) -> Self {
+        let kernels: Vec<_> = Kernel::available().collect();
+        let contenders: Vec<Contender<'_>> = kernels.iter().map(|&kernel| contender(kernel)).collect();
+        let rates = compare(&contenders, turns, turn);
+        let kernels: Vec<_> = kernels.into_iter().zip(rates).collect();
+        let chosen = Kernel::chosen();
+        let one = kernels.iter().find(|(kernel, _)| *kernel == chosen);
+        Self {
+            rate: pool_rate(threads, one.map_or(1, |&(_, rate)| rate), turn),
+            kernels,
+            chosen,
+            threads,
+        }
+    }
+
+    /// Microseconds until the threads find a block at the floor of 16 zero bits, on average.
+    pub fn floor_block_us(&self) -> u64 {
+        FLOOR_ATTEMPTS * 1_000_000 / self.rate.max(1)
+    }
+
+    /// One JSON object without line breaks, as the specification has it.
+    pub fn to_json(&self) -> String {
+        let kernel = |&(kernel, rate): &(Kernel, u64)| serde_json::json!({ "name": kernel.name(), "hash_rate": rate });
+        let value = serde_json::json!({
+            "v": 1,
+            "type": "bench",
+            "kernels": self.kernels.iter().map(kernel).collect::<Vec<_>>(),
+            "chosen": self.chosen.name(),
+            "threads": self.threads,
+            "hash_rate": self.rate,
+            "floor_block_us": self.floor_block_us(),
+        });
+        value.to_string()
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(out, "Mining on one core, million attempts a second:")?;
+        let portable = self.kernels.first().map_or(1, |&(_, rate)| rate);
+        for &(kernel, rate) in &self.kernels {
+            let used = if kernel == self.chosen { "  <- used" } else { "" };
+            let (name, shown, ratio) = (kernel.name(), hundredths(rate, 1_000_000), hundredths(rate, portable));
+            writeln!(out, "  {name:<12} {shown:>8}   {ratio:>6} x portable{used}")?;
+        }
+        let (threads, rate) = (self.threads, hundredths(self.rate, 1_000_000));
+        let noun = if threads == 1 { "thread" } else { "threads together" };
+        writeln!(out, "With {threads} {noun}: {rate} million attempts a second.")?;
+        let block = hundredths(self.floor_block_us(), 1_000);
+        writeln!(
+            out,
+            "A block at the floor of 16 zero bits (65,536 attempts) takes {block} ms on average."
+        )
+    }
 }
 
 /// A kernel as a contender: it searches for what nothing meets.
@@ -94,20 +146,19 @@ fn turn_share(count: u64, time: Duration, turn: Duration) -> u64 {
     u64::try_from(share).unwrap_or(count).max(1)
 }
 
-/// The rate of a whole pool, over about five turns by the clock on the wall.
-fn pool_rate(threads: usize, rates: &[u64], turn: Duration) -> u64 {
+/// The rate of a whole pool by the clock on the wall, over about [`POOL_TURNS`] turns.
+fn pool_rate(threads: usize, one: u64, turn: Duration) -> u64 {
     let (send, done) = channel();
     let pool = Pool::start(threads, Box::new(move |event| send.send(event).unwrap_or_default()));
-    let best = rates.iter().max().copied().unwrap_or(0);
-    // Ten ranges a thread, so that the last ones end at about the same time.
-    let share = turn_share(best / 2, Duration::from_secs(1), turn).max(1000);
-    let count = share * 10 * u64::try_from(threads).unwrap_or(1);
-    let time = time_of(|| {
-        pool.mine_within(0, hopeless(), 0..=count - 1, share, Duration::ZERO);
-        // The threads hold the sender, so an answer comes.
-        done.recv().ok();
-    });
-    per_second(count, time)
+    // Many ranges a thread, so that the last ones end at about the same time.
+    let share = turn_share(one, Duration::from_secs(1), turn).max(1000);
+    let count = share * POOL_TURNS * u64::try_from(threads).unwrap_or(1);
+    let begun = Instant::now();
+    pool.mine_within(0, hopeless(), 0..=count - 1, share, Duration::ZERO);
+    match done.recv_timeout(POOL_PATIENCE) {
+        Ok(_) => per_second(count, begun.elapsed()),
+        Err(_) => pool.hash_rate(),
+    }
 }
 
 fn hopeless() -> Work {
@@ -144,16 +195,56 @@ fn hundredths(value: u64, unit: u64) -> String {
 mod tests {
     use super::*;
 
-    #[test]
-    fn report_names_every_kernel_and_marks_the_one_in_use() {
-        let mut out = Vec::new();
-        report(&mut out, 1, Duration::from_millis(1)).unwrap();
-        let report = String::from_utf8(out).unwrap();
-        for kernel in Kernel::available() {
-            assert!(report.contains(kernel.name()), "{report}");
+    fn report() -> Report {
+        Report {
+            kernels: vec![(Kernel::Portable, 20_000_000), (Kernel::Avx2, 35_000_000)],
+            chosen: Kernel::Avx2,
+            threads: 2,
+            rate: 65_536_000,
         }
-        assert_eq!(report.matches("<- used").count(), 1, "{report}");
-        assert!(report.contains("threads together"), "{report}");
+    }
+
+    #[test]
+    fn every_kernel_of_this_processor_is_measured_and_the_one_in_use_named() {
+        let report = Report::measure_in(1, 1, Duration::from_millis(1));
+        let measured: Vec<_> = report.kernels.iter().map(|&(kernel, _)| kernel).collect();
+        assert_eq!(measured, Kernel::available().collect::<Vec<_>>());
+        assert!(report.kernels.iter().all(|&(_, rate)| rate > 0), "{report:?}");
+        assert!(measured.contains(&report.chosen), "{report:?}");
+        assert_eq!(report.threads, 1);
+    }
+
+    #[test]
+    fn report_for_people_marks_the_kernel_in_use_and_tells_the_time_of_a_block() {
+        let text = report().to_string();
+        let expected = "Mining on one core, million attempts a second:\n\
+                        \x20 portable        20.00     1.00 x portable\n\
+                        \x20 avx2            35.00     1.75 x portable  <- used\n\
+                        With 2 threads together: 65.54 million attempts a second.\n\
+                        A block at the floor of 16 zero bits (65,536 attempts) takes 1.00 ms on average.\n";
+        assert_eq!(text, expected);
+    }
+
+    #[test]
+    fn report_for_programs_is_one_line_with_every_key() {
+        let line = report().to_json();
+        let expected = serde_json::json!({
+            "v": 1, "type": "bench", "chosen": "avx2", "threads": 2, "hash_rate": 65_536_000, "floor_block_us": 1_000,
+            "kernels": [{ "name": "portable", "hash_rate": 20_000_000 }, { "name": "avx2", "hash_rate": 35_000_000 }],
+        });
+        assert!(!line.contains('\n'), "{line}");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&line).unwrap(), expected);
+    }
+
+    #[test]
+    fn machine_without_a_rate_divides_by_nothing() {
+        let report = Report {
+            rate: 0,
+            kernels: vec![(Kernel::Portable, 0)],
+            ..report()
+        };
+        assert_eq!(report.floor_block_us(), 65_536_000_000);
+        assert!(report.to_string().contains("0.00 x portable"));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use libp2p::{StreamProtocol, identify, identity, ping};
 
 use super::NetError;
 use super::codec::Codec;
+use super::gate::Gate;
 use crate::types::NetworkId;
 use crate::types::hash::sha256;
 use crate::wire::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, Topic};
@@ -26,11 +27,13 @@ use crate::wire::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, Topic};
 /// All connections: a full neighbourhood of a class room, and little enough for a small machine.
 const CONNECTIONS_MAX: u32 = 48;
 /// Inbound ones; the rest is kept for own dials, so that strangers cannot choose all our neighbours.
-const CONNECTIONS_IN_MAX: u32 = 32;
+pub(super) const CONNECTIONS_IN_MAX: u32 = 32;
+/// Inbound ones above that, for a moment: a newcomer must be seen before it can be said who of all has to leave.
+const NEWCOMERS_MAX: u32 = 4;
 /// Own ones.
 const CONNECTIONS_OUT_MAX: u32 = 16;
-/// Handshakes under way, each direction: a crowd that stays silent takes no more.
-const PENDING_MAX: u32 = 16;
+/// Own dials under way; inbound handshakes are counted at the gate.
+const PENDING_OUT_MAX: u32 = 16;
 /// Two for a moment: with one, two nodes that dial each other at once end with none.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
 /// A ping every five seconds and ten to answer it: a dead neighbour is noticed within fifteen.
@@ -50,7 +53,8 @@ const FRAME_ROOM_BYTES: usize = 1024;
 /// What a node speaks. Deniers first: a refused connection must not have been shown to the others.
 #[derive(NetworkBehaviour)]
 pub(super) struct Node {
-    pub(super) limits: connection_limits::Behaviour,
+    gate: Gate,
+    limits: connection_limits::Behaviour,
     pub(super) blocked: allow_block_list::Behaviour<BlockedPeers>,
     pub(super) identify: identify::Behaviour,
     pub(super) ping: ping::Behaviour,
@@ -79,7 +83,7 @@ pub(super) fn topic(network: &NetworkId, topic: Topic) -> IdentTopic {
 }
 
 /// A message's id: of its topic and bytes alone, so that the same message from two peers is one.
-fn message_id(message: &gossipsub::Message) -> MessageId {
+pub(super) fn message_id(message: &gossipsub::Message) -> MessageId {
     let digest = sha256(&[message.topic.as_str().as_bytes(), &message.data]);
     MessageId::from(&digest[..20])
 }
@@ -88,11 +92,10 @@ impl Node {
     /// Builds the behaviour of a node of this network.
     pub(super) fn new(key: &identity::Keypair, network: &NetworkId) -> Result<Self, NetError> {
         let limits = ConnectionLimits::default()
-            .with_max_established(Some(CONNECTIONS_MAX))
-            .with_max_established_incoming(Some(CONNECTIONS_IN_MAX))
+            .with_max_established(Some(CONNECTIONS_MAX + NEWCOMERS_MAX))
+            .with_max_established_incoming(Some(CONNECTIONS_IN_MAX + NEWCOMERS_MAX))
             .with_max_established_outgoing(Some(CONNECTIONS_OUT_MAX))
-            .with_max_pending_incoming(Some(PENDING_MAX))
-            .with_max_pending_outgoing(Some(PENDING_MAX))
+            .with_max_pending_outgoing(Some(PENDING_OUT_MAX))
             .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
         let identify = identify::Config::new(protocol_version(network), key.public())
             .with_agent_version(concat!("lanchain/", env!("CARGO_PKG_VERSION")).to_owned())
@@ -105,12 +108,17 @@ impl Node {
             .with_request_timeout(REQUEST_TIMEOUT)
             .with_max_concurrent_streams(STREAMS_MAX);
         Ok(Self {
+            gate: Gate::default(),
             limits: connection_limits::Behaviour::new(limits),
             blocked: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(identify),
             ping: ping::Behaviour::new(ping),
             gossip: gossip(network)?,
-            sync: request_response::Behaviour::with_codec(Codec, [(protocol, ProtocolSupport::Full)], exchange),
+            sync: request_response::Behaviour::with_codec(
+                Codec::default(),
+                [(protocol, ProtocolSupport::Full)],
+                exchange,
+            ),
         })
     }
 }

@@ -1,29 +1,76 @@
 //! The stream format of requests and answers: one message up to the end of the stream, size-capped.
 //!
-//! Promises: memory taken grows with the bytes received and ends at the cap; nothing is decoded here, so that what
-//! cannot be decoded reaches the swarm task together with the name of its sender.
+//! Promises: memory taken grows with the bytes received and ends at the cap, for an answer at that of its question's
+//! kind; nothing is decoded here, so that what cannot be decoded reaches the swarm task together with its sender's name.
 //! Elsewhere: what the bytes mean (`wire`), who may ask how much (`net::exchange`).
 //! Spec: `proto-notes/sync.md`, "Messages".
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{StreamProtocol, request_response};
 
-use crate::wire::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES};
+use crate::chain::header::HEADER_BYTES;
+use crate::chain::params::BLOCK_MAX_BYTES;
+use crate::wire::{HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES};
+
+/// Bytes of an answer handed over at a time, so that it is known how far its reader is.
+const STEP_BYTES: usize = 16 * 1024;
+
+/// How much of an answer the connection has taken.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Written(Arc<AtomicUsize>);
+
+impl Written {
+    /// In bytes.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl PartialEq for Written {
+    /// Progress does not tell messages apart.
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Written {}
 
 /// What a stream held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Raw {
     /// Everything up to its end.
     Whole(Vec<u8>),
+    /// An answer to be written, and how far that is.
+    Watched(Vec<u8>, Written),
     /// More than a message may have; the rest was not read.
     TooLong,
 }
 
-/// Reads and writes whole streams.
+/// Reads and writes whole streams. libp2p makes a copy for each stream, so it may remember what was asked on it.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Codec;
+pub(super) struct Codec {
+    answer_max: usize,
+}
+
+/// Around the lists of an answer: kind, counts, and room for fields of a later version.
+const ENVELOPE_BYTES: usize = 4 * 1024;
+
+/// The longest answer that a request can have, by its kind: else each of a crowd of peers could answer the smallest
+/// question with two megabytes that never end.
+fn answer_max(request: &[u8]) -> usize {
+    let kind = request.first_chunk::<4>().map(|kind| u32::from_le_bytes(*kind));
+    let hashes = request.len().saturating_sub(12) / 32;
+    match kind {
+        Some(0) => ENVELOPE_BYTES,
+        Some(1) => ENVELOPE_BYTES + HEADERS_MAX * HEADER_BYTES,
+        Some(2) => RESPONSE_MAX_BYTES.min(ENVELOPE_BYTES + hashes * BLOCK_MAX_BYTES),
+        Some(_) | None => RESPONSE_MAX_BYTES,
+    }
+}
 
 async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize) -> io::Result<Raw> {
     let mut bytes = Vec::new();
@@ -39,6 +86,13 @@ async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize) -> io::Resu
 async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, raw: Raw) -> io::Result<()> {
     match raw {
         Raw::Whole(bytes) => io.write_all(&bytes).await,
+        Raw::Watched(bytes, written) => {
+            for step in bytes.chunks(STEP_BYTES) {
+                io.write_all(step).await?;
+                written.0.fetch_add(step.len(), Ordering::Relaxed);
+            }
+            Ok(())
+        }
         Raw::TooLong => Err(io::Error::new(io::ErrorKind::InvalidInput, "message over its cap")),
     }
 }
@@ -59,13 +113,16 @@ impl request_response::Codec for Codec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io, RESPONSE_MAX_BYTES).await
+        read(io, self.answer_max).await
     }
 
     async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Raw) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
+        if let Raw::Whole(bytes) = &request {
+            self.answer_max = answer_max(bytes);
+        }
         write(io, request).await
     }
 
@@ -83,6 +140,48 @@ mod tests {
     use futures::io::Cursor;
 
     use super::*;
+    use crate::wire::{Request, Response, Status};
+
+    #[test]
+    fn adv_w14_the_longest_answer_of_each_kind_fits_and_no_other_is_read_to_its_end() {
+        let status = Status {
+            tip: [1; 32],
+            height: u64::MAX,
+            work: [1; 32],
+            name: "n".repeat(32),
+            clock_ms: 1,
+            instance: 1,
+            pool_count: 1,
+            pool_digest: 1,
+        };
+        let hashes = |count| Request::GetBlocks {
+            hashes: vec![[1; 32]; count],
+        };
+        let longest = [
+            (Request::Status(status.clone()), Response::Status(status)),
+            (
+                Request::GetHeaders {
+                    locator: vec![[1; 32]; 32],
+                },
+                Response::Headers(vec![[1; HEADER_BYTES]; HEADERS_MAX]),
+            ),
+            (hashes(1), Response::Blocks(vec![vec![1; BLOCK_MAX_BYTES]])),
+            (hashes(16), Response::Blocks(vec![vec![1; 130_000]; 16])),
+            (
+                Request::GetPending { after: [0; 32] },
+                Response::Pending(vec![vec![1; 512]; 1_024]),
+            ),
+        ];
+        for (request, response) in longest {
+            let (request, response) = (request.encode(), response.encode());
+            let max = answer_max(&request);
+            assert!(response.len() <= max, "{} > {max}", response.len());
+            assert!(max <= RESPONSE_MAX_BYTES);
+        }
+        let max = answer_max(&Request::GetHeaders { locator: Vec::new() }.encode());
+        assert!(max < 64 * 1024, "{max}");
+        assert!(answer_max(&hashes(1).encode()) < BLOCK_MAX_BYTES + 8 * 1024);
+    }
 
     #[test]
     fn a_stream_of_the_cap_is_read_whole() {

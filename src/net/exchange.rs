@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::ConnectionId;
 
-use super::codec::Raw;
+use super::codec::{Raw, Written};
+use crate::engine::peers::Fault;
 use crate::types::PeerId;
 use crate::wire::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, WireError};
 
@@ -23,6 +24,9 @@ const UNREAD_PER_CONNECTION: usize = 4 * RESPONSE_MAX_BYTES;
 /// Bytes of answers that all have not read yet.
 const UNREAD: usize = 16 * RESPONSE_MAX_BYTES;
 
+/// What a connection takes of an answer before its reader has read anything: yamux's first window.
+const FIRST_WINDOW_BYTES: usize = 256 * 1024;
+
 /// A peer's request between its arrival and the last byte of its answer.
 #[derive(Debug)]
 struct Inbound {
@@ -33,6 +37,7 @@ struct Inbound {
     /// The request, while its sender's network is not confirmed.
     held: Option<Request>,
     unread: usize,
+    written: Written,
 }
 
 /// What to do with a request that came.
@@ -44,8 +49,8 @@ pub(super) enum Arrival {
     Held,
     /// Answer at once.
     Answer(ResponseChannel<Raw>, Response),
-    /// It cannot be decoded.
-    Malformed(String),
+    /// It cannot be decoded: how bad that is, and why.
+    Malformed(Fault, String),
     /// The stream was given up by its sender.
     Nothing,
 }
@@ -81,20 +86,24 @@ impl Exchange {
         confirmed: bool,
     ) -> Arrival {
         let request = match raw {
-            Raw::TooLong => return Arrival::Malformed(format!("request over {REQUEST_MAX_BYTES} bytes")),
+            Raw::TooLong => {
+                return Arrival::Malformed(Fault::Fatal, format!("request over {REQUEST_MAX_BYTES} bytes"));
+            }
             Raw::Whole(bytes) if bytes.is_empty() => return Arrival::Nothing,
-            Raw::Whole(bytes) => Request::decode(bytes),
+            Raw::Whole(bytes) | Raw::Watched(bytes, _) => Request::decode(bytes),
         };
         match request {
             Err(WireError::UnknownKind(_)) => Arrival::Answer(channel, Response::Unsupported),
-            Err(error) => Arrival::Malformed(error.to_string()),
+            // A stream that is reset ends like one that was finished, so this may be a cable.
+            Err(error) if is_cut(&error) => Arrival::Malformed(Fault::Mid, "a request that ends early".into()),
+            Err(error) => Arrival::Malformed(Fault::Fatal, error.to_string()),
             Ok(_) if self.is_crowded(connection) => Arrival::Answer(channel, Response::Busy),
             Ok(request) => {
                 let token = self.next;
                 self.next += 1;
                 let held = (!confirmed).then(|| request.clone());
                 let channel = Some(channel);
-                let unread = 0;
+                let (unread, written) = (0, Written::default());
                 self.inbound.insert(
                     token,
                     Inbound {
@@ -104,6 +113,7 @@ impl Exchange {
                         channel,
                         held,
                         unread,
+                        written,
                     },
                 );
                 if confirmed {
@@ -142,7 +152,16 @@ impl Exchange {
         let bytes = if fits { bytes } else { Response::Busy.encode() };
         let entry = self.inbound.get_mut(&token)?;
         entry.unread = bytes.len();
-        Some((entry.channel.take()?, Raw::Whole(bytes)))
+        Some((entry.channel.take()?, Raw::Watched(bytes, entry.written.clone())))
+    }
+
+    /// Whether the peer has read nothing of a long answer. A short one fits into the first window, so that a link that
+    /// is merely slow seldom looks like this.
+    pub(super) fn is_unread(&self, id: InboundRequestId) -> bool {
+        self.inbound.values().any(|entry| {
+            let is_written = entry.channel.is_none() && entry.unread > FIRST_WINDOW_BYTES;
+            entry.id == id && is_written && entry.written.bytes() <= FIRST_WINDOW_BYTES
+        })
     }
 
     /// An answer is written, or can no longer be.
@@ -164,16 +183,21 @@ impl Exchange {
 /// Reads an answer.
 pub(super) fn read_answer(raw: &Raw) -> Answered {
     let bytes = match raw {
-        Raw::TooLong => return Answered::Malformed(format!("answer over {RESPONSE_MAX_BYTES} bytes")),
+        Raw::TooLong => return Answered::Malformed("an answer longer than any to such a request".into()),
         Raw::Whole(bytes) if bytes.is_empty() => return Answered::Nothing,
-        Raw::Whole(bytes) => bytes,
+        Raw::Whole(bytes) | Raw::Watched(bytes, _) => bytes,
     };
     match Response::decode(bytes) {
         Ok(response) => Answered::Response(response),
         // A stream that was reset ends like one that was finished: a cut answer is nobody's fault.
-        Err(WireError::Malformed(text)) if text.contains("UnexpectedEnd") => Answered::Nothing,
+        Err(error) if is_cut(&error) => Answered::Nothing,
         Err(error) => Answered::Malformed(error.to_string()),
     }
+}
+
+/// Whether bytes are the beginning of a message.
+fn is_cut(error: &WireError) -> bool {
+    matches!(error, WireError::Malformed(text) if text.contains("UnexpectedEnd"))
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ mod behaviour;
 mod codec;
 mod discovery;
 mod exchange;
+mod gate;
 mod listen;
 mod outbox;
 mod peers;
+mod streams;
 mod swarm;
 #[cfg(test)]
 mod tests;

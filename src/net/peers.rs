@@ -4,12 +4,14 @@
 //! choose the same one to keep.
 //! Spec: `proto-notes/discovery.md`, "Connections".
 
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 
+use super::gate::Source;
 use crate::engine::Direction;
 use crate::types::PeerId;
 
@@ -22,6 +24,14 @@ const FOREIGN_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a connection may bring no answer to a ping, which is asked every five seconds: a pulled cable sends no word.
 /// Ours to count, since the ping protocol keeps its first failure to itself and would need half a minute.
 const QUIET_PATIENCE: Duration = Duration::from_secs(15);
+
+/// Of the inbound peers when too many are connected, these stay in any case. The longest known: an attacker cannot buy
+/// time that has passed,
+const PROTECTED_BY_AGE: usize = 8;
+/// those who brought the most valid blocks: that costs work,
+const PROTECTED_BY_BLOCKS: usize = 4;
+/// and those who answer soonest: nearness cannot be feigned. Half of the 32 places stays open to others.
+const PROTECTED_BY_PING: usize = 4;
 
 /// What is known of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +69,12 @@ pub(super) struct Peer {
     pub(super) wanted: bool,
     /// Why this node closes the connections, if it does.
     pub(super) reason: Option<&'static str>,
+    /// A user named it.
+    is_protected: bool,
+    /// Valid blocks that came from it first.
+    blocks: u64,
+    /// Its fastest answer to a ping.
+    ping: Option<Duration>,
     /// Its connections.
     pub(super) links: BTreeMap<ConnectionId, Link>,
 }
@@ -98,6 +114,9 @@ impl Peers {
             standing: Standing::Unconfirmed,
             wanted: false,
             reason: None,
+            is_protected: false,
+            blocks: 0,
+            ping: None,
             links: BTreeMap::new(),
         });
         entry.links.insert(id, link);
@@ -139,6 +158,48 @@ impl Peers {
         }
     }
 
+    /// How long a peer took to answer a ping.
+    pub(super) fn answered(&mut self, peer: &PeerId, time: Duration) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.ping = Some(peer.ping.map_or(time, |best| best.min(time)));
+        }
+    }
+
+    /// A valid block came from a peer.
+    pub(super) fn brought_block(&mut self, peer: &PeerId) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.blocks = peer.blocks.saturating_add(1);
+        }
+    }
+
+    /// A user named a peer.
+    pub(super) fn protect(&mut self, peer: &PeerId) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.is_protected = true;
+        }
+    }
+
+    /// Who has to leave if more than so many inbound connections stand: of those whom nothing protects, the youngest of
+    /// the source that has most of them. So a crowd from one machine thins itself out, and a newcomer from elsewhere
+    /// finds a place.
+    pub(super) fn surplus(&self, inbound_max: u32) -> Option<PeerId> {
+        let staying = || self.peers.iter().filter(|(_, peer)| peer.reason.is_none());
+        let inbound =
+            staying().flat_map(|(_, peer)| peer.links.values().filter(|link| link.direction == Direction::In));
+        if inbound.count() <= usize::try_from(inbound_max).unwrap_or(usize::MAX) {
+            return None;
+        }
+        let is_guest = |peer: &Peer| peer.links.values().all(|link| link.direction == Direction::In);
+        let guests: Vec<_> = staying().filter(|(_, peer)| is_guest(peer)).collect();
+        let protected = protected(&guests);
+        let open: Vec<_> = guests.iter().filter(|(id, _)| !protected.contains(*id)).collect();
+        let size = |source| open.iter().filter(|(_, peer)| peer.source() == source).count();
+        let victim = open
+            .iter()
+            .max_by_key(|(_, peer)| (size(peer.source()), peer.since()))?;
+        Some(*victim.0)
+    }
+
     /// What should be closed now.
     pub(super) fn due(&self, now: Instant) -> Vec<Due> {
         self.peers
@@ -165,6 +226,36 @@ impl Peers {
             }
         }
     }
+}
+
+impl Peer {
+    fn since(&self) -> Option<Instant> {
+        self.links.values().map(|link| link.since).min()
+    }
+
+    fn source(&self) -> Option<Source> {
+        self.links.values().map(|link| Source::of(&link.address)).next()
+    }
+}
+
+/// Whom newcomers cannot push out.
+fn protected(guests: &[(&PeerId, &Peer)]) -> BTreeSet<PeerId> {
+    let confirmed = guests.iter().filter(|(_, peer)| peer.standing == Standing::Confirmed);
+    let mut list: Vec<_> = confirmed.collect();
+    let mut protected: BTreeSet<PeerId> = guests
+        .iter()
+        .filter(|(_, p)| p.is_protected)
+        .map(|(id, _)| **id)
+        .collect();
+    list.sort_by_key(|(_, peer)| peer.since());
+    protected.extend(list.iter().take(PROTECTED_BY_AGE).map(|(id, _)| **id));
+    list.sort_by_key(|(_, peer)| Reverse(peer.blocks));
+    let brought = list.iter().filter(|(_, peer)| peer.blocks > 0);
+    protected.extend(brought.take(PROTECTED_BY_BLOCKS).map(|(id, _)| **id));
+    list.sort_by_key(|(_, peer)| peer.ping);
+    let measured = list.iter().filter(|(_, peer)| peer.ping.is_some());
+    protected.extend(measured.take(PROTECTED_BY_PING).map(|(id, _)| **id));
+    protected
 }
 
 /// The connection that should end if two stand: the one that the larger PeerId dialled. If one side dialled both, it
@@ -253,5 +344,65 @@ mod tests {
         peers.heard(&large, id, later);
         assert_eq!(peers.due(later), []);
         assert_eq!(peers.due(later + QUIET_PATIENCE), [Due::Quiet(large, id)]);
+    }
+
+    /// A confirmed guest from a host, of an age in seconds.
+    fn guest(peers: &mut Peers, number: usize, host: u8, since: Instant) -> PeerId {
+        let id = PeerId::random();
+        let address = format!("/ip4/10.0.0.{host}/tcp/1").parse().unwrap();
+        let link = Link {
+            address,
+            ..link(Direction::In, since)
+        };
+        let known = peers.connected(id, ConnectionId::new_unchecked(number), link);
+        known.standing = Standing::Confirmed;
+        id
+    }
+
+    #[test]
+    fn adv_w05_newcomers_push_out_each_other_and_none_of_the_protected() {
+        let mut peers = Peers::new(PeerId::random());
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut honest: Vec<_> = (0..8).map(|n| guest(&mut peers, n, 1, after(0))).collect();
+        let late: Vec<_> = (8..20).map(|n| guest(&mut peers, n, 2, after(10))).collect();
+        late[..4].iter().for_each(|id| peers.brought_block(id));
+        late[4..8]
+            .iter()
+            .for_each(|id| peers.answered(id, Duration::from_micros(90)));
+        late[8..].iter().for_each(|id| peers.protect(id));
+        honest.extend(late);
+        let mut number = 100;
+        for second in 20..60 {
+            for _ in 0..10 {
+                number += 1;
+                let sybil = guest(&mut peers, number, 9, after(second));
+                peers.answered(&sybil, Duration::from_millis(3));
+                while let Some(victim) = peers.surplus(32) {
+                    assert!(!honest.contains(&victim));
+                    peers.peers.remove(&victim);
+                }
+            }
+        }
+        assert!(honest.iter().all(|id| peers.peers.contains_key(id)));
+        assert_eq!(peers.peers.len(), 32);
+        // A stranger from elsewhere still gets in: one of the crowd leaves for him.
+        let stranger = guest(&mut peers, 9_999, 3, after(61));
+        let victim = peers.surplus(32).unwrap();
+        assert_ne!(victim, stranger);
+        peers.peers.remove(&victim);
+        assert_eq!(peers.surplus(32), None);
+    }
+
+    #[test]
+    fn peers_that_this_node_dialled_make_no_room_for_strangers() {
+        let mut peers = Peers::new(PeerId::random());
+        let now = Instant::now();
+        for number in 0..16 {
+            let (id, connection) = (PeerId::random(), ConnectionId::new_unchecked(number));
+            peers.connected(id, connection, link(Direction::Out, now)).standing = Standing::Confirmed;
+        }
+        let guests: Vec<_> = (100..133).map(|n| guest(&mut peers, n, 9, now)).collect();
+        assert!(guests.contains(&peers.surplus(32).unwrap()));
     }
 }

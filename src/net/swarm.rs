@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
 
@@ -23,6 +23,7 @@ use super::exchange::Exchange;
 use super::listen::Listeners;
 use super::outbox::Outbox;
 use super::peers::{Due, Peers, Standing};
+use super::streams::{STREAMS_IN_MAX, Upgrade};
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
 use crate::engine::{FoundBy, NetFact, NetOrder, Verdict};
@@ -33,9 +34,6 @@ use crate::wire::{Request, Response, Topic};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// TCP and handshake together, on a network with a second of delay each way.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Streams of one connection. Honest peers use up to sixteen at once: four requests each way and two each of gossip,
-/// ping and identify; one stream above the limit would end the whole connection.
-const STREAMS_MAX: usize = 32;
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// Records from discovery that wait for the task.
@@ -78,23 +76,34 @@ fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
     let mut seed = config.key.seed();
     let key = identity::Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| setup(&error))?;
     let node = Node::new(&key, &config.network_id)?;
-    let muxer = || {
-        let mut muxer = yamux::Config::default();
-        muxer.set_max_num_streams(STREAMS_MAX);
-        muxer
-    };
     let builder = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
-        .with_tcp(tcp::Config::default().nodelay(true), noise::Config::new, muxer)
+        .with_tcp(
+            tcp::Config::default().nodelay(true),
+            noise::Config::new,
+            Upgrade::default,
+        )
         .map_err(|error| setup(&error))?;
     #[cfg(feature = "quic")]
-    let builder = builder.with_quic();
+    let builder = builder.with_quic_config(|mut quic| {
+        quic.max_concurrent_stream_limit = u32::try_from(STREAMS_IN_MAX).unwrap_or(u32::MAX);
+        quic
+    });
     let builder = match builder.with_behaviour(|_| node) {
         Ok(builder) => builder,
         Err(never) => match never {},
     };
     Ok(builder
-        .with_swarm_config(|swarm| swarm.with_idle_connection_timeout(IDLE_TIMEOUT))
+        .with_swarm_config(|swarm| {
+            // Above the limit on open streams, so that a flood is seen there and not left unread.
+            let swarm = swarm
+                .with_idle_connection_timeout(IDLE_TIMEOUT)
+                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX);
+            // Of the addresses of a peer the better one first, not all at once.
+            #[cfg(feature = "quic")]
+            let swarm = swarm.with_smart_dial();
+            swarm
+        })
         .with_connection_timeout(DIAL_TIMEOUT)
         .build())
 }
@@ -211,9 +220,13 @@ impl Task {
             NetOrder::Publish { topic, bytes } => self.publish(topic, bytes),
             NetOrder::Verdict { token, verdict } => {
                 if let Some(message) = self.verdicts.take(token) {
+                    if message.topic == Topic::Blocks && verdict == Verdict::Accept {
+                        self.peers.brought_block(&message.source);
+                    }
                     self.report(&message.id, &message.source, verdict);
                 }
             }
+            NetOrder::Protect { peer } => self.peers.protect(&peer),
             NetOrder::Request { id, peer, request } => self.request(id, peer, &request),
             NetOrder::Answer { token, response } => self.answer(token, &response),
             NetOrder::Enable(true) => self.enable(),

@@ -12,11 +12,18 @@ use tokio::time::timeout;
 
 use super::codec::{Codec, Raw};
 use super::{NetConfig, NetError, NetHandle, start};
+use crate::engine::peers::Fault;
 use crate::engine::{Direction, NetFact, NetOrder, Verdict};
 use crate::types::{Address, NetworkId, SecretKey};
 use crate::wire::{Request, Response, Topic};
 
+mod crowd;
 mod discovery;
+mod foreign;
+mod gossip;
+mod raw;
+mod streams;
+mod vectors;
 
 const NETWORK: NetworkId = NetworkId::new([7; 32]);
 const OTHER: NetworkId = NetworkId::new([8; 32]);
@@ -261,7 +268,7 @@ async fn raw_requests(to: Multiaddr, peer: PeerId, requests: Vec<Raw>) -> Vec<Op
             identify: identify::Behaviour::new(identify::Config::new("ipfs/0.1.0".to_owned(), key.public())),
             ping: ping::Behaviour::default(),
             sync: request_response::Behaviour::with_codec(
-                Codec,
+                Codec::default(),
                 [(protocol, ProtocolSupport::Full)],
                 request_response::Config::default(),
             ),
@@ -296,14 +303,14 @@ async fn a_malformed_request_is_reported_with_its_sender() {
     let mut trailing = Request::GetPending { after: [0; 32] }.encode();
     trailing.push(0);
     let asked = tokio::spawn(raw_requests(to, a.id(), vec![Raw::Whole(trailing)]));
-    let (peer, _) = a
+    let (peer, fault) = a
         .expect("report", |fact| match fact {
-            NetFact::Malformed { peer, reason } => Some((peer, reason)),
+            NetFact::Malformed { peer, fault, .. } => Some((peer, fault)),
             _ => None,
         })
         .await;
     let stranger = identity::Keypair::ed25519_from_bytes([9; 32]).unwrap();
-    assert_eq!(peer, stranger.public().to_peer_id());
+    assert_eq!((peer, fault), (stranger.public().to_peer_id(), Fault::Fatal));
     // No answer: an empty stream, which is no message.
     let nothing = matches!(&asked.await.unwrap()[..], [None] | [Some(Raw::Whole(_))]);
     assert!(nothing);

@@ -27,7 +27,8 @@ pub(super) struct Waiting {
     pub(super) id: MessageId,
     /// Who sent it.
     pub(super) source: PeerId,
-    topic: Topic,
+    /// Of which topic.
+    pub(super) topic: Topic,
     bytes: usize,
     until: Instant,
 }

@@ -114,7 +114,7 @@ fn read_only() -> CommandError {
     CommandError {
         code: "read_only",
         message: "the disk refused the write, nothing of this command was kept".into(),
-        hint: "free some space or check the disk; the node tries to reopen its store every few seconds".into(),
+        hint: "status".into(),
     }
 }
 

@@ -15,7 +15,7 @@ use crate::console::input;
 use crate::console::prompt::PromptFact;
 
 /// Lines typed at the prompt, in the data folder.
-const HISTORY: &str = "history";
+pub(super) const HISTORY: &str = "history";
 
 /// Starts the source of lines. Sending on what comes back asks for the next one.
 pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Message>) -> Option<SyncSender<()>> {

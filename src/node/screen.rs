@@ -6,22 +6,25 @@
 //! Spec: `proto-notes/events.md`.
 
 use std::collections::BTreeSet;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::clock::wall;
+use super::hangup;
 use super::session::Message;
 use crate::cli::{Args, Color};
 use crate::console::complete::{NAMES_MAX, Names};
 use crate::console::help;
 use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
 use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
-use crate::console::render::{self, HelpReply, Narrator, QuitReply};
-use crate::engine::{CommandError, Event, Reply};
-use crate::types::Account;
+use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
+use crate::engine::reply::Status;
+use crate::engine::{CommandError, Event, Reply, Source};
+use crate::types::account::NAME_MAX_BYTES;
 
 /// What stands before the line that is typed.
 const PROMPT: &str = "> ";
@@ -54,6 +57,8 @@ pub struct Screen {
     /// Names seen so far, and as the prompt completes them.
     seen: Arc<Mutex<BTreeSet<String>>>,
     names: Names,
+    /// The reply to come says what own events would say.
+    replying: Arc<AtomicBool>,
 }
 
 impl Screen {
@@ -67,6 +72,9 @@ impl Screen {
             (false, true) => Reader::Prompt,
             (false, false) => Reader::Pipes,
         };
+        if reader != Reader::Prompt {
+            hangup::watch(messages.clone());
+        }
         let on_closed = move || messages.send(Message::Stop).unwrap_or_default();
         let lost = || Box::new(lines_dropped);
         let out = match reader {
@@ -94,6 +102,7 @@ impl Screen {
             prompt: Arc::default(),
             seen: Arc::default(),
             names: Names::default(),
+            replying: Arc::default(),
         })
     }
 
@@ -159,10 +168,11 @@ impl Screen {
         match event {
             Event::Started(status) => self.know(status.name.iter().map(ToString::to_string)),
             Event::PeerConnected { name, .. } => self.know(name.iter().map(ToString::to_string)),
-            Event::TransactionAccepted {
-                to: Some(Account::Name(name)),
-                ..
-            } => self.know([name.to_string()]),
+            Event::TransactionAccepted { from, to, .. } => {
+                let to = to.as_ref().map(ToString::to_string);
+                let names = [Some(from.clone()), to].into_iter().flatten();
+                self.know(names.filter(|name| name.len() <= NAME_MAX_BYTES));
+            }
             _ => {}
         }
     }
@@ -214,11 +224,33 @@ impl Screen {
         }
         let words = match event {
             Event::Stopped { .. } => None,
+            Event::Mined { .. }
+            | Event::TransactionAccepted {
+                source: Source::Local, ..
+            } if self.replying.load(Ordering::SeqCst) => None,
             other => self.narrator.lock().unwrap_or_else(PoisonError::into_inner).tell(other),
         };
         if let Some(words) = words {
             self.log_sink().may(words);
         }
+    }
+
+    /// Whether the reply that comes next says to people what own finds and payments would say as events.
+    pub fn reply_tells(&self, tells: bool) {
+        self.replying.store(tells, Ordering::SeqCst);
+    }
+
+    /// Says how a search goes that takes its time.
+    pub fn search_goes_on(&self, status: &Status, halflife_ms: u32) {
+        if let Some(words) = render::search(status, halflife_ms) {
+            self.log_sink().may(words);
+        }
+    }
+
+    /// Whether a program reads.
+    #[must_use]
+    pub fn is_for_programs(&self) -> bool {
+        self.reader == Reader::Program
     }
 
     /// Shows a reply; `done` is called when it is written.
@@ -259,8 +291,10 @@ impl Screen {
 
     /// Says why the node cannot start.
     pub fn complain(&self, message: &str, hint: &str) {
-        self.log.must(format!("error: {message}\nhint: {hint}"), None);
         self.finish(Duration::from_secs(1));
+        // Also at a prompt, whose log goes to the terminal: what fails before the start is for standard error.
+        let text = format!("error: {}\nhint: {}\n", escape(message), escape(hint));
+        std::io::stderr().write_all(text.as_bytes()).unwrap_or_default();
     }
 
     /// Writes what waits; nothing is shown afterwards.

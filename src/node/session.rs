@@ -12,10 +12,14 @@ use std::time::{Duration, Instant};
 use super::inbox::Inbox;
 use super::screen::Screen;
 use crate::console::{InputLine, Line};
-use crate::engine::{Command, CommandError, Input, Reply};
+use crate::engine::{Command, CommandError, Input, MineCommand, Reply};
 
 /// How long a stop waits for the running command to say that it was interrupted.
 const CANCEL_MAX: Duration = Duration::from_secs(2);
+/// After this time a `mine` says how it goes: most searches at the floor have ended by then.
+const SEARCH_TOLD_AFTER: Duration = Duration::from_secs(2);
+/// How often a long `mine` says it again.
+const SEARCH_TOLD_EVERY: Duration = Duration::from_secs(10);
 /// A command failed.
 const STATUS_FAILED: u8 = 1;
 /// A `wait` ran out.
@@ -58,6 +62,8 @@ pub struct Rules {
     pub strict: bool,
     /// Somebody types at a prompt: failures are no failures of the session.
     pub prompt: bool,
+    /// The network's, to say how long a search may take.
+    pub halflife_ms: u32,
 }
 
 /// What is to be done next.
@@ -116,8 +122,10 @@ impl Session {
     fn wait_for_start(&mut self) -> Next {
         loop {
             match self.messages.recv() {
+                Ok(Message::Started) if self.stopping => return Next::End,
                 Ok(Message::Started) => return Next::GoOn,
-                Ok(Message::Stop | Message::Interrupt) => return Next::End,
+                // `started` comes within seconds and is the first line all the same.
+                Ok(Message::Stop | Message::Interrupt) => self.stopping = true,
                 Ok(Message::EngineGone) | Err(_) => return self.engine_gone(),
                 Ok(
                     Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Written | Message::Cancel,
@@ -157,7 +165,7 @@ impl Session {
 
     /// Carries a line out and writes its reply; true if it failed.
     fn execute(&mut self, input: InputLine) -> bool {
-        let InputLine { number, word, line } = input;
+        let InputLine { number, word, line, .. } = input;
         let word = word.as_deref();
         let done = self.when_written();
         let failure = match line {
@@ -202,22 +210,42 @@ impl Session {
         self.status.get_or_insert(status);
     }
 
-    fn ask_engine(&mut self, command: Command) -> Result<Reply, CommandError> {
+    /// Hands a command to the engine; gives the id of its answer.
+    fn push(&mut self, command: Command) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
         self.inbox.push(Input::Command { id, command });
+        id
+    }
+
+    fn ask_engine(&mut self, command: Command) -> Result<Reply, CommandError> {
+        let searches = matches!(command, Command::Mine(MineCommand::Count(_))) && !self.screen.is_for_programs();
+        let mut tell_search = searches.then(|| Instant::now() + SEARCH_TOLD_AFTER);
+        self.screen.reply_tells(is_told_by_its_reply(&command));
+        let id = self.push(command);
         let mut give_up: Option<Instant> = None;
         loop {
-            let patience = give_up.map_or(Duration::from_secs(3_600), |at| {
+            let next = give_up.into_iter().chain(tell_search).min();
+            let patience = next.map_or(Duration::from_secs(3_600), |at| {
                 at.saturating_duration_since(Instant::now())
             });
             match self.messages.recv_timeout(patience) {
                 Ok(Message::Reply { id: answered, result }) if answered == id => return *result,
+                Ok(Message::Reply { result, .. }) => {
+                    if let Ok(Reply::Status(status)) = *result {
+                        self.screen.search_goes_on(&status, self.rules.halflife_ms);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) if !self.stopping && tell_search.is_some() => {
+                    tell_search = Some(Instant::now() + SEARCH_TOLD_EVERY);
+                    self.push(Command::Status);
+                }
                 Ok(Message::Cancel) if !self.stopping => {
                     self.inbox.push(Input::Cancel { id });
                 }
                 Ok(Message::Stop | Message::Interrupt) => {
                     self.stopping = true;
+                    tell_search = None;
                     self.inbox.push(Input::Cancel { id });
                     give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
                 }
@@ -227,14 +255,7 @@ impl Session {
                 }
                 Err(RecvTimeoutError::Timeout) if self.stopping => return Err(interrupted()),
                 // The reader waits until it is asked, so no line and no end comes here.
-                Ok(
-                    Message::Reply { .. }
-                    | Message::Written
-                    | Message::Started
-                    | Message::Line(_)
-                    | Message::InputEnded
-                    | Message::Cancel,
-                )
+                Ok(Message::Written | Message::Started | Message::Line(_) | Message::InputEnded | Message::Cancel)
                 | Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -260,6 +281,14 @@ impl Session {
         self.status.get_or_insert(STATUS_FAILED);
         Next::End
     }
+}
+
+/// Whether the reply says all that the events of the command would say to people.
+pub(super) const fn is_told_by_its_reply(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::Tx { .. } | Command::Claim(_) | Command::Mine(MineCommand::Count(1))
+    )
 }
 
 fn interrupted() -> CommandError {

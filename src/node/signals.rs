@@ -1,10 +1,13 @@
 //! Signals of the system: SIGTERM and SIGHUP stop the node, SIGINT interrupts, a second one at once ends the process.
 //!
+//! Promises: from [`listen`] on no signal ends the process by itself.
 //! Elsewhere: what an interruption does (`node::session`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+
+use tokio::runtime::Runtime;
 
 use super::screen::Screen;
 use super::session::Message;
@@ -13,13 +16,50 @@ use super::session::Message;
 const STATUS_INTERRUPTED: i32 = 130;
 
 /// Listens until the process ends. `leaving` is true once a stop is under way.
-pub(super) async fn listen(messages: Sender<Message>, leaving: Arc<AtomicBool>, screen: Screen) {
-    let interrupts = on_interrupt(messages.clone(), leaving, screen);
-    tokio::join!(interrupts, on_terminate(messages));
+#[cfg(unix)]
+pub(super) fn listen(runtime: &Runtime, messages: &Sender<Message>, leaving: &Arc<AtomicBool>, screen: &Screen) {
+    use tokio::signal::unix::{SignalKind, signal};
+    // Registered here and now; the tasks may begin later.
+    let _entered = runtime.enter();
+    match signal(SignalKind::interrupt()) {
+        Ok(mut interrupts) => {
+            let interrupted = interruption(messages.clone(), Arc::clone(leaving), screen.clone());
+            runtime.spawn(async move {
+                while interrupts.recv().await.is_some() {
+                    interrupted();
+                }
+            });
+        }
+        Err(error) => tracing::warn!(%error, "SIGINT cannot be caught: it will end the node without a word"),
+    }
+    for kind in [SignalKind::terminate(), SignalKind::hangup()] {
+        let messages = messages.clone();
+        match signal(kind) {
+            Ok(mut stops) => {
+                runtime.spawn(async move {
+                    while stops.recv().await.is_some() {
+                        messages.send(Message::Stop).unwrap_or_default();
+                    }
+                });
+            }
+            Err(error) => tracing::warn!(%error, "SIGTERM cannot be caught: it will end the node without a word"),
+        }
+    }
 }
 
-async fn on_interrupt(messages: Sender<Message>, leaving: Arc<AtomicBool>, screen: Screen) {
-    while tokio::signal::ctrl_c().await.is_ok() {
+/// Listens until the process ends. `leaving` is true once a stop is under way.
+#[cfg(not(unix))]
+pub(super) fn listen(runtime: &Runtime, messages: &Sender<Message>, leaving: &Arc<AtomicBool>, screen: &Screen) {
+    let interrupted = interruption(messages.clone(), Arc::clone(leaving), screen.clone());
+    runtime.spawn(async move {
+        while tokio::signal::ctrl_c().await.is_ok() {
+            interrupted();
+        }
+    });
+}
+
+fn interruption(messages: Sender<Message>, leaving: Arc<AtomicBool>, screen: Screen) -> impl Fn() + Send {
+    move || {
         if leaving.load(Ordering::SeqCst) {
             // The store survives this as it survives a kill.
             screen.restore();
@@ -30,22 +70,3 @@ async fn on_interrupt(messages: Sender<Message>, leaving: Arc<AtomicBool>, scree
         messages.send(message).unwrap_or_default();
     }
 }
-
-#[cfg(unix)]
-async fn on_terminate(messages: Sender<Message>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut hangup)) = (signal(SignalKind::terminate()), signal(SignalKind::hangup())) else {
-        tracing::warn!("SIGTERM cannot be caught: it will end the node without a word");
-        return;
-    };
-    loop {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = hangup.recv() => {}
-        }
-        messages.send(Message::Stop).unwrap_or_default();
-    }
-}
-
-#[cfg(not(unix))]
-async fn on_terminate(_messages: Sender<Message>) {}

@@ -58,7 +58,8 @@ fn sibling(folder: &Path) -> Option<(PeerId, Vec<Address>)> {
     }
 }
 
-fn parse(bytes: &[u8]) -> Option<(PeerId, Vec<Address>)> {
+/// What an address file says; lines that are no address of this peer are skipped.
+pub(crate) fn parse(bytes: &[u8]) -> Option<(PeerId, Vec<Address>)> {
     let mut lines = core::str::from_utf8(bytes).ok()?.lines();
     let peer: PeerId = lines.next()?.parse().ok()?;
     let addresses = lines

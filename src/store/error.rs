@@ -60,6 +60,12 @@ pub enum OpenError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The folder has a key already.
+    #[error("{} is there already", path.display())]
+    KeyExists {
+        /// The key file.
+        path: PathBuf,
+    },
     /// The folder's name is no account name.
     #[error("\"{0}\" is no name for a data folder")]
     BadName(String),
@@ -98,6 +104,7 @@ impl OpenError {
             Self::Damaged { .. } => "damaged",
             Self::Denied { .. } => "denied",
             Self::ExposedKey { .. } => "exposed_key",
+            Self::KeyExists { .. } => "key_exists",
             Self::BadName(_) => "bad_name",
             Self::NoFreeSlot { .. } => "no_free_slot",
             Self::NoHome => "no_home",
@@ -129,6 +136,10 @@ impl OpenError {
                 path.display()
             ),
             Self::ExposedKey { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::KeyExists { .. } => {
+                "a key is never overwritten: choose an empty folder with --data-dir DIR, or move the old key away yourself"
+                    .into()
+            }
             Self::BadName(_) => "a name starts with a letter a-z and goes on with a-z, 0-9, _ or -".into(),
             Self::NoFreeSlot { .. } => "stop a node, or choose a folder with --data-dir DIR".into(),
             Self::NoHome => "choose a folder with --data-dir DIR, or use --temp".into(),

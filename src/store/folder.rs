@@ -23,15 +23,15 @@ use crate::types::{AccountName, Address, PeerId, SecretKey};
 
 pub(crate) const LOCK_FILE: &str = "lock";
 pub(crate) const ADDRESS_FILE: &str = "addresses";
-const KEY_FILE: &str = "key";
-const CHAIN_FILE: &str = "chain.redb";
-const NETWORK_FILE: &str = "network";
+pub(super) const KEY_FILE: &str = "key";
+pub(super) const CHAIN_FILE: &str = "chain.redb";
+pub(super) const NETWORK_FILE: &str = "network";
 const PORT_FILE: &str = "port";
 
 /// The program's folder in the user's data directory.
-const PROGRAM: &str = "lanchain";
+pub(super) const PROGRAM: &str = "lanchain";
 /// The first slot; the others are `node-2`, `node-3` and so on.
-const SLOT: &str = "node";
+pub(super) const SLOT: &str = "node";
 /// Bytes read of the small text files.
 const SMALL_FILE_MAX_BYTES: u64 = 256;
 /// A sibling that looks whether a folder is free holds its lock for microseconds: not to be taken for a node.
@@ -84,9 +84,7 @@ impl Folder {
 
     /// Takes a slot below a data directory.
     pub(crate) fn open_slot(data_dir: &Path, name: Option<&str>, network: &NetworkParams) -> Result<Self, FolderError> {
-        let id = network.network_id().to_string();
-        let folder = format!("{}-{}", network.label().replace(':', "-"), &id[..8]);
-        let parent = data_dir.join(PROGRAM).join(folder);
+        let parent = network_folder(data_dir, network);
         let take = |slot: &str| Self::take(parent.join(slot), network, Some(parent.clone()));
         if let Some(name) = name {
             let name = AccountName::new(name).map_err(|_| OpenError::BadName(name.chars().take(64).collect()))?;
@@ -240,6 +238,13 @@ impl Drop for Folder {
     }
 }
 
+/// The folder that holds a network's slots.
+pub(super) fn network_folder(data_dir: &Path, network: &NetworkParams) -> PathBuf {
+    let id = network.network_id().to_string();
+    let folder = format!("{}-{}", network.label().replace(':', "-"), &id[..8]);
+    data_dir.join(PROGRAM).join(folder)
+}
+
 /// A folder that only this user may enter.
 fn new_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
@@ -249,7 +254,7 @@ fn new_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Makes the folder and those above it. Returns the new ones, the lowest first.
-fn make_folders(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
+pub(super) fn make_folders(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     let mut missing = Vec::new();
     let mut at = Some(path);
     while let Some(folder) = at.filter(|folder| !folder.as_os_str().is_empty() && !folder.exists()) {
@@ -278,14 +283,14 @@ fn make_folders(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
 }
 
 /// Removes new folders again, as far as they are empty.
-fn remove_folders(made: &[PathBuf]) {
+pub(super) fn remove_folders(made: &[PathBuf]) {
     for folder in made {
         let _ = fs::remove_dir(folder);
     }
 }
 
 /// Takes the lock, and says whether the lock file is new.
-fn take_lock(folder: &Path) -> Result<(File, bool), OpenError> {
+pub(super) fn take_lock(folder: &Path) -> Result<(File, bool), OpenError> {
     let path = folder.join(LOCK_FILE);
     let is_new = !path.exists();
     let mut options = OpenOptions::new();
@@ -313,7 +318,7 @@ fn take_lock(folder: &Path) -> Result<(File, bool), OpenError> {
 }
 
 /// The process that holds a lock, as it wrote into the lock file.
-fn process(lock: &Path) -> Option<u32> {
+pub(super) fn process(lock: &Path) -> Option<u32> {
     let bytes = files::read_start(lock, SMALL_FILE_MAX_BYTES).ok()??;
     core::str::from_utf8(&bytes).ok()?.trim_ascii().parse().ok()
 }
@@ -325,14 +330,19 @@ fn write_process(mut lock: &File) -> io::Result<()> {
 }
 
 /// What the `network` file says: it is written last, so a folder that has it once had everything.
-fn check_network(folder: &Path, network: &NetworkParams) -> Result<bool, OpenError> {
+pub(super) fn check_network(folder: &Path, network: &NetworkParams) -> Result<bool, OpenError> {
     let path = folder.join(NETWORK_FILE);
-    let bytes = match files::read_start(&path, SMALL_FILE_MAX_BYTES) {
-        Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(false),
-        Err(error) => return Err(OpenError::from_io(&path, &error)),
-    };
-    let text = String::from_utf8_lossy(&bytes);
+    match files::read_start(&path, SMALL_FILE_MAX_BYTES) {
+        Ok(Some(bytes)) => check_network_file(folder, &bytes, network).map(|()| true),
+        Ok(None) => Ok(false),
+        Err(error) => Err(OpenError::from_io(&path, &error)),
+    }
+}
+
+/// What the bytes of the `network` file say: this format and this network, or why the folder is not opened.
+pub(crate) fn check_network_file(folder: &Path, bytes: &[u8], network: &NetworkParams) -> Result<(), OpenError> {
+    let damaged = |reason| Err(OpenError::damaged(&folder.join(NETWORK_FILE), reason));
+    let text = String::from_utf8_lossy(bytes);
     let mut lines = text.lines();
     let format = lines.next().and_then(|line| line.strip_prefix("lanchain "));
     match format.and_then(|format| format.parse::<u32>().ok()) {
@@ -344,13 +354,13 @@ fn check_network(folder: &Path, network: &NetworkParams) -> Result<bool, OpenErr
             });
         }
         Some(1..) => {}
-        Some(0) | None => return Err(OpenError::damaged(&path, "its first line names no format")),
+        Some(0) | None => return damaged("its first line names no format"),
     }
     let (Some(label), Some(id)) = (lines.next(), lines.next()) else {
-        return Err(OpenError::damaged(&path, "it ends too early"));
+        return damaged("it ends too early");
     };
     if id == network.network_id().to_string() {
-        return Ok(true);
+        return Ok(());
     }
     Err(OpenError::OtherNetwork {
         path: folder.to_path_buf(),

@@ -25,10 +25,7 @@ pub(crate) fn read(path: &Path) -> Result<SecretKey, OpenError> {
         .map_err(|error| OpenError::from_io(path, &error))?
         .map(Zeroizing::new)
         .ok_or_else(|| OpenError::damaged(path, "the key file is missing"))?;
-    let mut seed = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(bytes.trim_ascii(), &mut *seed)
-        .map_err(|_| OpenError::damaged(path, "it does not hold 64 hex digits"))?;
-    Ok(SecretKey::from_seed(*seed))
+    parse(&bytes).ok_or_else(|| OpenError::damaged(path, "it does not hold 64 hex digits"))
 }
 
 /// Makes a new key and its file.
@@ -41,9 +38,29 @@ pub(crate) fn create(path: &Path) -> Result<SecretKey, OpenError> {
         path: path.to_path_buf(),
         reason: format!("no entropy: {error}"),
     })?;
-    let text = Zeroizing::new(format!("{}\n", &*Zeroizing::new(hex::encode(*seed))));
-    files::replace(path, text.as_bytes(), Durable::Yes).map_err(|error| OpenError::from_io(path, &error))?;
-    Ok(SecretKey::from_seed(*seed))
+    let key = SecretKey::from_seed(*seed);
+    write(path, &key)?;
+    Ok(key)
+}
+
+/// The content of a key file.
+pub(crate) fn text(key: &SecretKey) -> Zeroizing<String> {
+    Zeroizing::new(format!("{}\n", &*Zeroizing::new(hex::encode(*key.seed()))))
+}
+
+/// Reads the content of a key file.
+pub(crate) fn parse(bytes: &[u8]) -> Option<SecretKey> {
+    let mut seed = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(bytes.trim_ascii(), &mut *seed).ok()?;
+    Some(SecretKey::from_seed(*seed))
+}
+
+/// Writes a key file, readable by this user alone.
+///
+/// # Errors
+/// [`OpenError`] if the disk fails.
+pub(crate) fn write(path: &Path, key: &SecretKey) -> Result<(), OpenError> {
+    files::replace(path, text(key).as_bytes(), Durable::Yes).map_err(|error| OpenError::from_io(path, &error))
 }
 
 #[cfg(unix)]

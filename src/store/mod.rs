@@ -5,14 +5,15 @@
 //! Elsewhere: what is stored and when (`chain`, `engine`).
 //! Spec: `proto-notes/store.md`.
 
-mod addresses;
+pub(crate) mod addresses;
 mod backend;
 pub mod error;
 mod files;
 pub mod folder;
-mod key;
+pub(crate) mod key;
 mod opening;
-mod records;
+pub mod places;
+pub(crate) mod records;
 pub mod redb_store;
 mod tables;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod tests;
 
 pub use error::{FolderError, OpenError};
 pub use folder::{Folder, FolderChoice};
+pub use places::{FindError, Place, Sought};
 pub use redb_store::RedbStore;
 
 /// The version of the folder's and the chain file's format.

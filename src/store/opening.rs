@@ -32,6 +32,8 @@ const FILE_MIN_BYTES: u64 = 4096;
 const CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// So many blocks below the tip are read and linked at each start: a node that crashed wrote no more than these lately.
 const CHECKED_BLOCKS: u64 = 64;
+/// The longest label, `NAME:SALT` with 32 bytes each.
+const LABEL_SHOWN_MAX: usize = 65;
 
 #[derive(Debug)]
 pub(super) struct Open {
@@ -85,6 +87,14 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         let _ = fs::remove_file(&beside);
     }
     placed
+}
+
+/// Makes a new database in a storage of the caller's own.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn create_in(storage: impl StorageBackend, params: &NetworkParams) -> Result<(), StoreError> {
+    let database = builder().create_with_backend(storage).map_err(failed)?;
+    initialise(&database, params)?;
+    database.close().map_err(failed)
 }
 
 fn builder() -> redb::Builder {
@@ -234,8 +244,16 @@ fn check_meta(reading: &ReadTransaction, path: &Path, params: &NetworkParams) ->
 }
 
 /// A network's label and the start of its id: two networks from files may share a label.
+///
+/// Both come from a file that anybody may have written: nothing that a terminal obeys is repeated.
 pub(super) fn named(label: &str, id: &str) -> String {
-    format!("{label} (id {})", id.get(..8).unwrap_or(id))
+    let shown = |text: &str, max| {
+        text.chars()
+            .filter(char::is_ascii_graphic)
+            .take(max)
+            .collect::<String>()
+    };
+    format!("{} (id {})", shown(label, LABEL_SHOWN_MAX), shown(id, 8))
 }
 
 /// The genesis block stands below, and the last blocks are there, whole and linked.

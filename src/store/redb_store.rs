@@ -209,7 +209,12 @@ impl ChainStore for RedbStore {
 }
 
 /// What only tests do to a store.
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
+#[allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "tests alone call it, and not each build has all tests"
+)]
 pub(crate) mod testing {
     use redb::WriteTransaction;
 
@@ -234,5 +239,15 @@ pub(crate) mod testing {
             put(&mut meta, META_FORMAT, &format.to_be_bytes())
         };
         store.with(|open| write(&open.database, set)).unwrap();
+    }
+
+    /// Makes a new chain file in a storage of the test's own.
+    pub(crate) fn create_on(storage: impl StorageBackend, params: &NetworkParams) -> Result<(), StoreError> {
+        super::super::opening::create_in(storage, params)
+    }
+
+    /// A store on a storage of the test's own.
+    pub(crate) fn on(storage: Box<dyn StorageBackend>, params: &NetworkParams) -> Result<RedbStore, OpenError> {
+        RedbStore::on_storage(storage, params)
     }
 }

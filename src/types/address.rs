@@ -9,8 +9,10 @@ use thiserror::Error;
 
 use super::key::PeerId;
 
-/// The longest address that is read, in bytes of text.
-pub const ADDRESS_MAX_BYTES: usize = 256;
+/// The longest address, in bytes of text without the peer: a record of the store has one byte for its length.
+pub const ADDRESS_MAX_BYTES: usize = 255;
+/// The longest text that is read: an address, `/p2p/` and a PeerId, of which the longest have 53 bytes.
+const TEXT_MAX_BYTES: usize = ADDRESS_MAX_BYTES + 64;
 
 /// A dialable address: `/ip4|ip6|dns…/…/tcp/PORT` or `/…/udp/PORT/quic-v1`, without `/p2p/`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -22,7 +24,7 @@ pub struct Address(String);
 pub struct AddressError(pub String);
 
 impl Address {
-    /// Reads a multiaddr, with or without `/p2p/PEER_ID` at its end, or `HOST:PORT` with a numeric host.
+    /// Reads a multiaddr, with or without `/p2p/PEER_ID` at its end, or `HOST:PORT` with a numeric host or `localhost`.
     ///
     /// # Errors
     /// [`AddressError`] if it names no transport that a node speaks.
@@ -87,12 +89,17 @@ fn bad(text: &str) -> AddressError {
 
 /// The address, its port and its peer.
 fn read(text: &str) -> Result<(Address, u16, Option<PeerId>), AddressError> {
-    if text.len() > ADDRESS_MAX_BYTES {
+    // Names of hosts are ASCII (others are written as `xn--…`): nothing that a terminal obeys gets into an address.
+    if text.len() > TEXT_MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad(text));
     }
-    let mut multiaddr: Multiaddr = match text.parse::<core::net::SocketAddr>() {
-        Ok(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
-        Err(_) => text.parse().map_err(|_| bad(text))?,
+    let socket = match text.strip_prefix("localhost:") {
+        Some(port) => format!("127.0.0.1:{port}").parse::<core::net::SocketAddr>().ok(),
+        None => text.parse().ok(),
+    };
+    let mut multiaddr: Multiaddr = match socket {
+        Some(socket) => Multiaddr::from(socket.ip()).with(Protocol::Tcp(socket.port())),
+        None => text.parse().map_err(|_| bad(text))?,
     };
     let peer = match multiaddr.iter().last() {
         Some(Protocol::P2p(peer)) => {
@@ -111,8 +118,11 @@ fn read(text: &str) -> Result<(Address, u16, Option<PeerId>), AddressError> {
         Some(Protocol::Udp(port)) if matches!(parts.next(), Some(Protocol::QuicV1)) => Some(port),
         _ => None,
     };
+    let address = Address(multiaddr.to_string());
     match port {
-        Some(port) if host && parts.next().is_none() => Ok((Address(multiaddr.to_string()), port, peer)),
+        Some(port) if host && parts.next().is_none() && address.0.len() <= ADDRESS_MAX_BYTES => {
+            Ok((address, port, peer))
+        }
         _ => Err(bad(text)),
     }
 }
@@ -138,5 +148,36 @@ impl fmt::Debug for Address {
 impl Serialize for Address {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Fuzzing found an address with a control character in the name of its host.
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_in_an_address() {
+        for text in [
+            "/dns/a\u{1}/tcp/1",
+            "/dns4/a\u{1b}[31m/tcp/1",
+            "/dns/ä/tcp/1",
+            "/dns/a b/tcp/1",
+            "/dns/\u{202e}/tcp/1",
+        ] {
+            assert!(Address::parse(text).is_err(), "{text:?}");
+        }
+        assert!(Address::parse("/dns/xn--4ca.example/tcp/1").is_ok());
+    }
+
+    /// Fuzzing found addresses that were read alone and not with the peer behind them.
+    #[test]
+    fn the_longest_address_is_read_with_its_peer_too() {
+        let peer = crate::types::SecretKey::from_seed([1; 32]).public().peer_id();
+        let of_size = |size: usize| format!("/dns4/{}/tcp/1", "a".repeat(size - 12));
+        let (address, _) = Address::parse(&of_size(ADDRESS_MAX_BYTES)).expect("the longest");
+        assert_eq!(address.as_str().len(), ADDRESS_MAX_BYTES);
+        assert_eq!(Address::parse(&address.with_peer(&peer)), Ok((address, Some(peer))));
+        assert!(Address::parse(&of_size(ADDRESS_MAX_BYTES + 1)).is_err());
     }
 }

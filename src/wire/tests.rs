@@ -1,5 +1,7 @@
 //! What decodes, and that nothing else does.
 
+mod vectors;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 

@@ -135,6 +135,28 @@ fn wrong_usage_ends_with_2_and_writes_nothing_to_standard_output() {
 }
 
 #[test]
+fn bench_prints_one_line_touches_no_folder_and_ends_with_0() {
+    let home = tempfile::tempdir().expect("a folder");
+    let mut command = binary();
+    command.args(["bench", "--json", "--threads", "1"]);
+    let output = command
+        .env("HOME", home.path())
+        .env("XDG_DATA_HOME", home.path())
+        .output()
+        .expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0));
+    let [line] = &json_lines(&output)[..] else {
+        panic!("one line: {output:?}")
+    };
+    assert_eq!(
+        (line["type"].as_str(), line["threads"].as_u64()),
+        (Some("bench"), Some(1))
+    );
+    assert!(line["hash_rate"].as_u64().is_some_and(|rate| rate > 0), "{line}");
+    assert_eq!(std::fs::read_dir(home.path()).expect("it is there").count(), 0);
+}
+
+#[test]
 fn folder_in_use_ends_with_3_and_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let node = Node::in_folder(folder.path());
@@ -252,4 +274,156 @@ fn daemon_stays_when_its_input_ends() {
     node.close_input();
     // Half a second is far more than a stop takes; a stop that comes later than this goes unnoticed, never wrongly noticed.
     assert!(node.runs_for(std::time::Duration::from_millis(500)));
+}
+
+/// Commands that are refused, one for each reason that a lonely node can meet.
+const REFUSED: [(&str, &str); 27] = [
+    ("minee", "unknown_command"),
+    ("frobnicate", "unknown_command"),
+    ("tx alice bob", "missing_values"),
+    ("tx", "missing_values"),
+    ("tx alice bob 5 6", "too_many_values"),
+    ("status now", "too_many_values"),
+    ("tx alice bob 0", "bad_amount"),
+    ("tx alice bob 05", "bad_amount"),
+    ("tx alice bob +5", "bad_amount"),
+    ("tx alice bob 9007199254740992", "bad_amount"),
+    ("tx 0 bob 5", "bad_name"),
+    ("tx alice coinbase 5", "bad_name"),
+    ("claim me", "bad_name"),
+    ("balance 9lives", "bad_name"),
+    ("tx alice alice 5", "self_transfer"),
+    ("tx alice bob 1001", "overdraft"),
+    ("claim alice", "already_claimed"),
+    ("mine 10001", "bad_argument"),
+    ("chain 1001", "bad_argument"),
+    ("wait height 1 86401", "bad_argument"),
+    ("wait peers 1 0", "timeout"),
+    ("wait height 9 0", "timeout"),
+    ("dial nowhere", "bad_address"),
+    ("block 77", "unknown_block"),
+    ("block abcd", "unknown_block"),
+    (
+        "transaction 0000000000000000000000000000000000000000000000000000000000000000",
+        "unknown_transaction",
+    ),
+    ("block abc", "bad_argument"),
+];
+
+#[test]
+fn every_refusal_has_its_code_and_a_hint_that_can_be_typed() {
+    let mut node = Node::alone();
+    node.ok("tx alice bob 5");
+    let mut hints = Vec::new();
+    for (command, code) in REFUSED {
+        let reply = node.send(command);
+        assert_eq!(reply["error"]["code"], code, "{command}: {reply}");
+        hints.push((command, reply["error"]["hint"].as_str().expect("text").to_owned()));
+    }
+    let unreadable = [
+        "unknown_command",
+        "missing_values",
+        "too_many_values",
+        "bad_argument",
+        "bad_name",
+        "bad_amount",
+        "bad_address",
+    ];
+    for (command, hint) in hints {
+        // What a hint does is another matter; that it is a command at all is not.
+        if !["dial", "mine", "wait"].iter().any(|word| hint.starts_with(word)) {
+            let reply = node.send(&hint);
+            let code = reply["error"]["code"].as_str().unwrap_or("ok");
+            assert!(
+                !unreadable.contains(&code),
+                "{command} is answered with {hint}: {reply}"
+            );
+        }
+    }
+}
+
+#[test]
+fn pulled_cable_leaves_everything_else_at_work_and_is_back_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut other = Node::alone();
+    let mut node = Node::in_folder(folder.path());
+    let address = other.loopback_address();
+    let dialled = node.ok(&format!("dial {address}"));
+    assert_eq!(dialled["message"], "New nodes have been added");
+    assert_eq!(dialled["address"].as_str(), Some(&*address));
+    let own = node.loopback_address();
+    let port: u16 = own
+        .split('/')
+        .nth(4)
+        .and_then(|port| port.parse().ok())
+        .expect("a port");
+
+    assert_eq!(node.ok("net off")["net"], false);
+    assert_eq!(node.ok("net off")["net"], false, "twice is no error");
+    node.ok("wait peers 0");
+    other.ok("wait peers 0");
+    let status = node.ok("status");
+    assert_eq!(
+        (&status["net"], &status["addresses"], &status["peers"]),
+        (&false.into(), &Value::Array(Vec::new()), &0.into())
+    );
+    assert_eq!(node.refused(&format!("dial {address}")), "dial_failed");
+    let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
+        assert!(std::time::Instant::now() < deadline, "it still listens");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let paid = node.ok("tx alice bob 5");
+    assert!(
+        paid["notice"]
+            .as_str()
+            .is_some_and(|notice| notice.contains("no peer yet")),
+        "{paid}"
+    );
+    node.ok("mine 2");
+    let resolved = node.ok("resolve");
+    assert_eq!(
+        (&resolved["replaced"], &resolved["message"]),
+        (&false.into(), &"Our chain is authoritative".into())
+    );
+    node.stop();
+
+    let mut again = Node::in_folder(folder.path());
+    assert_eq!(again.ok("status")["net"], true);
+    again.ok("wait peers 1");
+    other.ok("wait height 2");
+}
+
+#[test]
+fn notice_is_for_unclaimed_recipients_and_lonely_nodes_alone() {
+    let mut node = Node::alone();
+    let address = node.loopback_address();
+    let mut other = Node::start([
+        "--temp",
+        "--no-mdns",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer",
+        &address,
+        "--name",
+        "ben",
+    ]);
+    other.ok("mine");
+    node.ok("wait peers 1");
+    node.ok("wait height 1");
+    // Alice is new and owes afterwards: that is for people, not a warning.
+    assert_eq!(node.ok("tx alice ben 5")["notice"], Value::Null);
+    assert!(
+        node.ok("tx alice nobody 5")["notice"]
+            .as_str()
+            .is_some_and(|notice| notice.contains("nobody owns nobody"))
+    );
+    let refused = node.send("tx ben alice 1");
+    let owner = other.ok("status")["peer_id"].clone();
+    assert_eq!(refused["error"]["code"], "not_owner");
+    let message = refused["error"]["message"].as_str().expect("text");
+    assert!(
+        message.contains(owner.as_str().expect("text")),
+        "a refusal names the owner: {message}"
+    );
 }

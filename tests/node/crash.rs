@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::harness::Node;
 
 #[test]
-fn restart_keeps_key_chain_and_pool() {
+fn ancestor_fault_restart_keeps_key_chain_and_pool() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut node = Node::in_folder(folder.path());
     let peer_id = node.ok("status")["peer_id"].clone();

@@ -61,6 +61,12 @@ pub(crate) fn run<I: AsRef<OsStr>>(args: impl IntoIterator<Item = I>, input: &st
     child.wait_with_output().expect("the binary ends")
 }
 
+/// Sends a process a signal, by its name without `SIG`.
+pub(crate) fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill").args(["-s", name, &pid.to_string()]).status();
+    assert!(status.expect("kill runs").success(), "SIG{name} to {pid}");
+}
+
 /// The JSON lines of an output.
 pub(crate) fn json_lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");
@@ -185,6 +191,16 @@ impl Node {
         let log = self.log.0.lock().expect("no reader panics");
         let of_name = |value: &&Value| value["type"] == "event" && value["event"] == name;
         log.lines.iter().filter(of_name).cloned().collect()
+    }
+
+    /// All that the node wrote to standard output so far.
+    pub(crate) fn lines(&self) -> Vec<Value> {
+        self.log.0.lock().expect("no reader panics").lines.clone()
+    }
+
+    /// Sends a signal, by its name without `SIG`.
+    pub(crate) fn signal(&self, name: &str) {
+        signal(self.pid(), name);
     }
 
     fn wait_line(&self, what: &str, patience: Duration, wanted: impl Fn(&Value) -> bool) -> Value {

@@ -2,9 +2,22 @@
 //!
 //! Promises: no test touches the network of the machine; waiting always has a deadline and a condition.
 
+#[cfg(target_os = "linux")]
+mod attach;
 mod contract;
+#[cfg(unix)]
+mod control;
 mod crash;
 mod discovery;
+mod disk;
 mod fork;
+mod forms;
 mod harness;
+mod json_schema;
 mod namespace;
+mod schema;
+mod start;
+mod stops;
+#[cfg(target_os = "linux")]
+mod terminal;
+mod tools;

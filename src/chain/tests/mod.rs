@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may end where it cannot go on")]
 
+mod chains;
 mod forms;
 mod kit;
-mod vectors;
+mod layouts;
+pub(crate) mod vectors;
 
+mod ancestor;
 mod branch;
 mod ledger;
 mod pool;

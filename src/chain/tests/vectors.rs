@@ -17,7 +17,8 @@ fn name(text: &str) -> AccountName {
     AccountName::new(text).expect("a valid name")
 }
 
-fn hold(file: &str, made: &Value) {
+/// Holds a file of vectors against what the code makes, or writes it.
+pub(crate) fn hold(file: &str, made: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("proto-notes/vectors")
         .join(file);
@@ -87,6 +88,41 @@ fn network_vectors_hold() {
         })
         .collect();
     hold("networks.json", &json!(list));
+    network_files_hold();
+}
+
+/// The text of network files: what each is, or that it is refused.
+fn network_files_hold() {
+    let whole = "name = \"club\"\nsalt = \"a\"\nspacing_ms = 5000\nhalflife_ms = 60000\ncredit_limit = 10\n\
+                 difficulty = \"floor\"\nrecipients = \"owned\"\ngenesis_time_ms = 1\n";
+    let changed = |what: &str, instead: &str| whole.replace(what, instead);
+    let texts = [
+        whole.to_owned(),
+        changed("salt = \"a\"\n", ""),
+        changed("5000", "86400000")
+            .replace("60000", "17970574")
+            .replace("= 10\n", "= 1000000\n"),
+        changed("5000", "99"),
+        changed("60000", "17970575"),
+        changed("= 10\n", "= 1000001\n"),
+        changed("= 1\n", "= 9007199254740992\n"),
+        changed("club", "Club"),
+        changed("\"a\"", "\"9\""),
+        changed("floor", "none"),
+        changed("recipients", "payees"),
+        format!("{whole}extra = 1\n"),
+    ];
+    let read = |text: String| match NetworkParams::from_toml(&text) {
+        Ok(params) => json!({
+            "text": text,
+            "canonical_bytes": hex::encode(params.canonical_bytes()),
+            "network_id": params.network_id(),
+        }),
+        Err(_) => json!({"text": text, "network_id": null}),
+    };
+    let list: Vec<Value> = texts.into_iter().map(read).collect();
+    assert_eq!(list.iter().filter(|entry| entry["network_id"].is_null()).count(), 9);
+    hold("network_files.json", &json!(list));
 }
 
 #[test]

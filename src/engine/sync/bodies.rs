@@ -1,16 +1,20 @@
-//! The second half of a sync: fetching the bodies of a proven candidate from all who have them.
+//! The second half of a sync: fetching the bodies of a proven window from all who have them.
+//!
+//! Promises: at most [`WINDOW_BYTES`] of bodies wait or are under way, and as much again waits for the disk; each body is
+//! offered to the chain once, in order.
+//! Spec: `proto-notes/sync.md`, "Bodies".
 
-use super::{NOT_YET_MS, Phase, Sync, VOID_MS};
+use super::{NOT_YET_MS, Pass, Phase, Sync, VOID_MS};
 use crate::chain::{Block, ChainStore};
 use crate::engine::advance::Offer;
 use crate::engine::event::Event;
 use crate::engine::machine::{Engine, Question, from_peer};
 use crate::engine::peers::{Fault, STALL_MIN_MS};
-use crate::types::{BlockHash, PeerId, Time};
+use crate::types::{BlockHash, PeerId};
 use crate::wire::message::BLOCKS_MAX;
 use crate::wire::{RESPONSE_MAX_BYTES, Request};
 
-/// Bodies waiting for their turn, and answers under way, in bytes.
+/// Bodies waiting for their turn, and answers under way, in bytes; also what may wait for a slow disk.
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 /// How far ahead of the next needed body is asked.
 const AHEAD_MAX: usize = 512;
@@ -51,40 +55,58 @@ impl<S: ChainStore> Engine<S> {
             .count()
     }
 
+    fn buffered(&self) -> usize {
+        self.syncs.iter().map(|sync| sync.buffered).sum()
+    }
+
+    /// Blocks that were taken wait for the disk: no more until it has them.
+    pub(super) fn disk_is_behind(&self) -> bool {
+        self.chain.unwritten_bytes() >= WINDOW_BYTES
+    }
+
+    /// The candidates whose bodies are fetched.
+    fn fetching(&self) -> Vec<PeerId> {
+        let fetching = self.syncs.iter().filter(|sync| sync.phase == Phase::Bodies);
+        fetching.map(|sync| sync.source).collect()
+    }
+
     pub(super) fn ask_bodies(&mut self) {
-        loop {
-            let Some(sync) = self.sync.as_ref() else { return };
-            if sync.phase != Phase::Bodies {
-                return;
-            }
-            let under_way = self.blocks_under_way();
-            let peers = self.body_peers(sync);
-            if peers.is_empty() && under_way == 0 && !sync.bodies.contains_key(&sync.next) {
-                // Nobody has the bodies: stay on the own tip.
-                let source = sync.source;
-                self.end_sync();
-                self.void_claim(source, VOID_MS);
-                self.punish(source, Fault::Mid, "headers without bodies");
-                return;
-            }
-            if under_way * RESPONSE_MAX_BYTES + sync.buffered >= WINDOW_BYTES {
-                return;
-            }
-            let free = |id: &PeerId| self.peers.get(id).is_some_and(|peer| peer.is_free(self.now));
-            let Some((.., peer)) = peers.into_iter().find(|(.., id)| free(id)) else {
-                return;
-            };
-            let limit = sync.next.saturating_add(AHEAD_MAX);
-            let chunk: Vec<usize> = sync.wanted.range(..limit).take(BLOCKS_MAX).copied().collect();
-            if chunk.is_empty() {
-                return;
-            }
-            self.ask_chunk(peer, &chunk);
+        for source in self.fetching() {
+            while self.ask_next(source) {}
         }
     }
 
-    fn ask_chunk(&mut self, peer: PeerId, chunk: &[usize]) {
-        let Some(sync) = self.sync.as_mut() else { return };
+    /// One request for the candidate, if it needs one and somebody may be asked.
+    fn ask_next(&mut self, source: PeerId) -> bool {
+        let Some(sync) = self.syncs.iter().find(|sync| sync.source == source) else {
+            return false;
+        };
+        let peers = self.body_peers(sync);
+        if peers.is_empty() && !self.is_asked(sync) && !sync.bodies.contains_key(&sync.next) {
+            // Nobody has the bodies: stay on the own tip.
+            self.end_sync(source);
+            self.void_claim(source, VOID_MS);
+            self.punish(source, Fault::Mid, "headers without bodies");
+            return false;
+        }
+        if self.blocks_under_way() * RESPONSE_MAX_BYTES + self.buffered() >= WINDOW_BYTES {
+            return false;
+        }
+        let free = |id: &PeerId| self.peers.get(id).is_some_and(|peer| peer.is_free(self.now));
+        let Some((.., peer)) = peers.into_iter().find(|(.., id)| free(id)) else {
+            return false;
+        };
+        let limit = sync.next.saturating_add(AHEAD_MAX);
+        let chunk: Vec<usize> = sync.wanted.range(..limit).take(BLOCKS_MAX).copied().collect();
+        if chunk.is_empty() {
+            return false;
+        }
+        self.ask_chunk(source, peer, &chunk);
+        true
+    }
+
+    fn ask_chunk(&mut self, source: PeerId, peer: PeerId, chunk: &[usize]) {
+        let Some(sync) = self.sync_of(source) else { return };
         for index in chunk {
             sync.wanted.remove(index);
         }
@@ -100,6 +122,13 @@ impl<S: ChainStore> Engine<S> {
         self.ask(peer, Question::Blocks(hashes), request, Some(patience));
     }
 
+    /// The candidates that asked for some of these bodies.
+    fn askers<'a>(&'a mut self, hashes: &'a [BlockHash]) -> impl Iterator<Item = &'a mut Sync> {
+        self.syncs
+            .iter_mut()
+            .filter(|sync| hashes.iter().any(|hash| sync.index.contains_key(hash)))
+    }
+
     pub(in crate::engine) fn on_blocks(&mut self, peer: PeerId, hashes: &[BlockHash], blocks: Vec<Vec<u8>>) {
         let received = blocks.len();
         let wrong = received > hashes.len()
@@ -109,26 +138,28 @@ impl<S: ChainStore> Engine<S> {
                 .any(|(bytes, hash)| Block::header_of(bytes).map(|header| header.hash()) != Ok(*hash));
         if wrong {
             self.want_again(hashes);
-            if let Some(sync) = self.sync.as_mut() {
+            self.askers(hashes).for_each(|sync| {
                 sync.lacking.insert(peer);
-            }
+            });
             self.punish(peer, Fault::Fatal, "blocks that nobody asked for");
             return;
         }
         if let Some(known) = self.peers.get_mut(&peer) {
             known.delivered();
         }
-        let Some(sync) = self.sync.as_mut() else { return };
-        if received == 0 {
-            sync.lacking.insert(peer);
-        } else {
-            sync.stalls.remove(&peer);
+        for sync in self.askers(hashes) {
+            if received == 0 {
+                sync.lacking.insert(peer);
+            } else {
+                sync.stalls.remove(&peer);
+            }
         }
         for (hash, bytes) in hashes.iter().zip(blocks) {
-            let Some(index) = sync.index.get(hash).copied() else {
-                continue;
-            };
-            if index >= sync.next && !sync.bodies.contains_key(&index) {
+            // Two candidates may share a block: it is kept once, the other finds it stored.
+            let asker = self.syncs.iter_mut().find(|sync| sync.lacks(hash).is_some());
+            if let Some(sync) = asker
+                && let Some(index) = sync.lacks(hash)
+            {
                 sync.wanted.remove(&index);
                 sync.buffered += bytes.len();
                 sync.bodies.insert(index, (peer, bytes));
@@ -139,61 +170,61 @@ impl<S: ChainStore> Engine<S> {
 
     /// Bodies that did not come are asked for again, elsewhere if possible.
     fn want_again(&mut self, hashes: &[BlockHash]) {
-        let Some(sync) = self.sync.as_mut() else { return };
-        for hash in hashes {
-            if let Some(index) = sync.index.get(hash).copied()
-                && index >= sync.next
-                && !sync.bodies.contains_key(&index)
-            {
-                sync.wanted.insert(index);
-            }
+        for sync in &mut self.syncs {
+            let missing: Vec<usize> = hashes.iter().filter_map(|hash| sync.lacks(hash)).collect();
+            sync.wanted.extend(missing);
         }
     }
 
     pub(in crate::engine) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash]) {
         self.want_again(hashes);
-        let busy = self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now);
-        let Some(sync) = self.sync.as_mut() else { return };
-        if sync.phase != Phase::Bodies || busy || !hashes.iter().any(|hash| sync.index.contains_key(hash)) {
+        if self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now) {
             return;
         }
-        let stalls = sync.stalls.entry(peer).or_insert(0);
-        *stalls += 1;
-        if *stalls >= STALLS_MAX {
-            sync.lacking.insert(peer);
+        for sync in self.askers(hashes) {
+            let stalls = sync.stalls.entry(peer).or_insert(0);
+            *stalls += 1;
+            if *stalls >= STALLS_MAX {
+                sync.lacking.insert(peer);
+            }
         }
     }
 
     /// Offers the bodies that are there to the chain, in order.
     pub(super) fn take_bodies(&mut self) {
+        for source in self.fetching() {
+            self.take_some(source);
+        }
+    }
+
+    fn take_some(&mut self, source: PeerId) {
         for _ in 0..ACCEPT_PER_TURN {
-            let Some(sync) = self.sync.as_mut() else { return };
-            if sync.phase != Phase::Bodies {
-                return;
+            if self.disk_is_behind() {
+                break;
             }
+            let Some(sync) = self.sync_of(source) else { return };
             let Some((peer, bytes)) = sync.bodies.remove(&sync.next) else {
                 break;
             };
             sync.buffered = sync.buffered.saturating_sub(bytes.len());
-            if !self.take_body(peer, &bytes) {
+            if !self.take_body(source, peer, &bytes) {
                 return;
             }
         }
-        let Some(sync) = self.sync.as_ref() else { return };
-        if sync.phase == Phase::Bodies && sync.next >= sync.steps.len() {
-            self.finish_window();
-        } else {
-            self.tell_progress();
+        match self.sync_of(source) {
+            Some(sync) if sync.next >= sync.steps.len() => self.finish_window(source),
+            Some(_) => self.tell_progress(source),
+            None => {}
         }
     }
 
     /// One body; whether the sync goes on.
-    fn take_body(&mut self, peer: PeerId, bytes: &[u8]) -> bool {
+    fn take_body(&mut self, source: PeerId, peer: PeerId, bytes: &[u8]) -> bool {
         let offer = match Block::from_bytes(bytes) {
             Ok(block) => self.offer(block, from_peer(peer)),
             Err(error) => Offer::WrongBody(error.to_string()),
         };
-        let Some(sync) = self.sync.as_mut() else { return false };
+        let Some(sync) = self.sync_of(source) else { return false };
         match offer {
             Offer::Known | Offer::Taken => {
                 sync.next += 1;
@@ -207,8 +238,7 @@ impl<S: ChainStore> Engine<S> {
                 true
             }
             Offer::Invalid(reason) => {
-                let source = sync.source;
-                self.end_sync();
+                self.end_sync(source);
                 self.void_claim(source, VOID_MS);
                 self.punish(peer, Fault::Fatal, &reason);
                 if source != peer {
@@ -218,15 +248,13 @@ impl<S: ChainStore> Engine<S> {
             }
             // Its headers said that this is its active chain, so it must have found out itself.
             Offer::Ledger(reason) => {
-                let source = sync.source;
-                self.end_sync();
+                self.end_sync(source);
                 self.void_claim(source, VOID_MS);
                 self.punish(source, Fault::Fatal, &reason);
                 false
             }
             Offer::NotNow(_) => {
-                let source = sync.source;
-                self.end_sync();
+                self.end_sync(source);
                 self.void_claim(source, NOT_YET_MS);
                 false
             }
@@ -234,27 +262,39 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// All bodies of the window are in: on to the next, or done.
-    fn finish_window(&mut self) {
-        self.chain.set_protected(None);
-        let Some(sync) = self.sync.as_mut() else { return };
-        let source = sync.source;
-        if sync.more && self.peers.get(&source).is_some() {
-            sync.restart();
+    fn finish_window(&mut self, source: PeerId) {
+        let present = self.peers.get(&source).is_some();
+        let now = self.now;
+        let Some(sync) = self.sync_of(source) else { return };
+        sync.began = now;
+        let goes_on = match &sync.pass {
+            Pass::Again(_) => {
+                sync.next_window();
+                true
+            }
+            Pass::Keep | Pass::Measure(_) => {
+                let more = sync.more;
+                sync.restart();
+                more
+            }
+        };
+        self.protect();
+        if goes_on && present {
             self.ask_headers(source);
-            return;
+        } else if !(goes_on && self.hand_over(source)) {
+            self.end_sync(source);
+            self.choose_syncs();
         }
-        self.end_sync();
-        self.choose_sync();
     }
 
-    pub(super) fn tell_started(&mut self) {
+    pub(super) fn tell_started(&mut self, source: PeerId) {
         let height = self.chain.tip().header.height;
-        let Some(sync) = self.sync.as_mut() else { return };
-        if sync.announced {
+        let next = self.after(PROGRESS_MS);
+        let Some(sync) = self.sync_of(source).filter(|sync| !sync.announced) else {
             return;
-        }
+        };
         sync.announced = true;
-        sync.progress_at = Time::from_ms(self.now.ms().saturating_add(PROGRESS_MS));
+        sync.progress_at = next;
         let (peer_id, target_height) = (sync.source.to_string(), sync.target);
         self.event(Event::SyncStarted {
             peer_id,
@@ -263,14 +303,14 @@ impl<S: ChainStore> Engine<S> {
         });
     }
 
-    fn tell_progress(&mut self) {
+    fn tell_progress(&mut self, source: PeerId) {
         let height = self.chain.tip().header.height;
         let next = self.after(PROGRESS_MS);
         let now = self.now;
-        let Some(sync) = self.sync.as_mut() else { return };
-        if !sync.announced || sync.progress_at > now {
+        let due = |sync: &&mut Sync| sync.announced && sync.progress_at <= now;
+        let Some(sync) = self.sync_of(source).filter(due) else {
             return;
-        }
+        };
         sync.progress_at = next;
         // While a side branch is fetched the active tip stands still: say how far the fetching is.
         let fetched = sync
@@ -284,5 +324,14 @@ impl<S: ChainStore> Engine<S> {
             height: fetched,
             target_height,
         });
+    }
+}
+
+impl Sync {
+    /// The place of a body that is still missing.
+    fn lacks(&self, hash: &BlockHash) -> Option<usize> {
+        let index = self.index.get(hash).copied()?;
+        let missing = self.phase == Phase::Bodies && index >= self.next && !self.bodies.contains_key(&index);
+        missing.then_some(index)
     }
 }

@@ -108,6 +108,7 @@ fn refusals_name_their_code_and_a_way_out() {
 #[test]
 fn a_cancelled_command_is_interrupted_once() {
     let mut world = World::new(1);
+    world.run(100);
     let id = world.command(0, Command::Mine(MineCommand::Count(10_000)));
     world.tell(0, Input::Cancel { id });
     world.tell(0, Input::Cancel { id });

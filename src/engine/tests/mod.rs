@@ -2,5 +2,6 @@
 
 mod commands;
 mod network;
+mod sync;
 mod twins;
 mod world;

@@ -157,7 +157,7 @@ fn a_silent_peer_is_replaced_by_the_next() {
 }
 
 #[test]
-fn one_dead_neighbour_does_not_break_resolve() {
+fn ancestor_fault_one_dead_neighbour_does_not_break_resolve() {
     let mut world = World::new(3);
     world.link(0, 1);
     world.link(0, 2);
@@ -184,7 +184,7 @@ fn a_lonely_node_is_authoritative() {
 }
 
 #[test]
-fn two_searches_at_once_never_fork_a_node_against_itself() {
+fn ancestor_fault_two_searches_at_once_never_fork_a_node_against_itself() {
     let mut world = World::new(1);
     let mine = Command::Mine(crate::engine::MineCommand::Count(3));
     let first = world.command(0, mine.clone());
@@ -197,7 +197,7 @@ fn two_searches_at_once_never_fork_a_node_against_itself() {
 }
 
 #[test]
-fn claimed_work_is_not_believed() {
+fn ancestor_fault_claimed_work_is_not_believed() {
     let mut world = World::new(3);
     world.mine(0, 2);
     world.nodes[1].lie = Some(Status {
@@ -345,7 +345,7 @@ fn a_block_of_the_near_future_is_taken_when_its_time_comes() {
 }
 
 #[test]
-fn a_restart_loses_neither_blocks_nor_own_transactions() {
+fn ancestor_fault_a_restart_loses_neither_blocks_nor_own_transactions() {
     let mut world = World::new(1);
     world.mine(0, 3);
     let tip = world.tip(0);

@@ -17,6 +17,9 @@ const LATENCY_MS: u64 = 2;
 /// How long a search takes in this world.
 const SEARCH_MS: u64 = 40;
 
+/// What a node answers in place of its engine.
+pub(super) type Script = Box<dyn FnMut(&Request) -> Option<Response>>;
+
 pub(super) struct Node {
     pub(super) engine: Engine<MemoryStore>,
     pub(super) store: MemoryStore,
@@ -33,6 +36,12 @@ pub(super) struct Node {
     seen: BTreeSet<[u8; 32]>,
     /// Requests to this node are swallowed.
     pub(super) mute: bool,
+    /// Answers requests to this node in its place, where it gives an answer.
+    pub(super) script: Option<Script>,
+    /// The disk writes nothing: no commit is reported.
+    pub(super) disk_held: bool,
+    /// The last batch that was handed over.
+    last_batch: u64,
     /// Answers `Status` with this instead of its own.
     pub(super) lie: Option<crate::wire::Status>,
     next_command: u64,
@@ -114,6 +123,9 @@ impl World {
             tokens: BTreeMap::new(),
             seen: BTreeSet::new(),
             mute: false,
+            script: None,
+            disk_held: false,
+            last_batch: 0,
             lie: None,
             next_command: 1,
         };
@@ -134,6 +146,13 @@ impl World {
         self.queue.retain(|_, (node, _)| *node != index);
         let store = self.nodes[index].store.copy();
         self.add(index, store, &|_| {});
+    }
+
+    /// The disk writes again.
+    pub(super) fn release_disk(&mut self, node: usize) {
+        self.nodes[node].disk_held = false;
+        let id = self.nodes[node].last_batch;
+        self.tell(node, Input::Store(StoreFact::Committed { id }));
     }
 
     /// Hands a fact over at once.
@@ -239,7 +258,10 @@ impl World {
                 Output::Commit(batch) => {
                     self.nodes[node].kinds.push("commit");
                     self.nodes[node].store.commit(&batch);
-                    self.later(1, node, Input::Store(StoreFact::Committed { id: batch.id }));
+                    self.nodes[node].last_batch = batch.id;
+                    if !self.nodes[node].disk_held {
+                        self.later(1, node, Input::Store(StoreFact::Committed { id: batch.id }));
+                    }
                 }
                 Output::Event(event) => {
                     self.nodes[node].kinds.push("event");
@@ -293,7 +315,7 @@ impl World {
                     self.unlink(node, other);
                 }
             }
-            NetOrder::Ban { banned: false, .. } => {}
+            NetOrder::Ban { banned: false, .. } | NetOrder::Protect { .. } => {}
             NetOrder::Enable(on) => {
                 for other in 0..self.nodes.len() {
                     if on {
@@ -353,6 +375,9 @@ impl World {
                 response: None,
             };
             return self.later(LATENCY_MS, node, Input::Net(fact));
+        }
+        if let Some(response) = self.nodes[other].script.as_mut().and_then(|script| script(&request)) {
+            return self.respond(node, id, other, response);
         }
         if let (Some(lie), Request::Status(_)) = (&self.nodes[other].lie, &request) {
             let response = Response::Status(lie.clone());

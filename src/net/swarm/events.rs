@@ -10,11 +10,13 @@ use libp2p::gossipsub::{self, MessageAcceptance};
 use libp2p::swarm::{ConnectionId, DialError, StreamUpgradeError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping, request_response};
 
-use super::super::behaviour::{NodeEvent, topic};
+use super::super::behaviour::{CONNECTIONS_IN_MAX, NodeEvent, topic};
 use super::super::codec::Raw;
 use super::super::exchange::{Answered, Arrival, read_answer};
 use super::super::peers::{Link, Standing};
+use super::super::streams::STREAM_FLOOD;
 use super::{Task, dial_reason};
+use crate::engine::peers::Fault;
 use crate::engine::{Direction, NetFact, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
@@ -110,6 +112,9 @@ impl Task {
         if !self.enabled {
             self.disconnect(peer, "the network is off");
         }
+        if let Some(surplus) = self.peers.surplus(CONNECTIONS_IN_MAX) {
+            self.disconnect(surplus, "too many others are connected");
+        }
     }
 
     fn closed(&mut self, peer: PeerId, connection: ConnectionId, cause: Option<String>) {
@@ -120,6 +125,9 @@ impl Task {
         let Some(gone) = self.peers.closed(&peer, connection) else {
             return;
         };
+        if cause.as_ref().is_some_and(|cause| cause.contains(STREAM_FLOOD)) {
+            self.malformed(peer, Fault::Low, "it opened too many streams".into());
+        }
         let reason = match (gone.reason, cause) {
             (Some(reason), _) => reason.to_owned(),
             (None, Some(cause)) => format!("the connection was lost: {cause}"),
@@ -212,6 +220,7 @@ impl Task {
         match event.result {
             Ok(time) if self.peers.is_confirmed(&event.peer) => {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+                self.peers.answered(&event.peer, time);
                 // The next one comes in five seconds.
                 self.outbox.offer(NetFact::Latency { peer: event.peer, ms });
             }
@@ -244,7 +253,7 @@ impl Task {
         let bytes = message.data;
         if kind == Topic::Transactions && bytes.len() > GOSSIP_TX_MAX_BYTES {
             let reason = format!("transaction message over {GOSSIP_TX_MAX_BYTES} bytes");
-            self.outbox.keep(NetFact::Malformed { peer, reason });
+            self.malformed(peer, Fault::Fatal, reason);
             return self.report(&id, &peer, Verdict::Reject);
         }
         // Before identify has spoken the engine does not know the peer; `Status` will bring what is missed here.
@@ -282,7 +291,7 @@ impl Task {
     }
 
     fn exchanged(&mut self, event: request_response::Event<Raw, Raw>) {
-        use request_response::{Event, Message};
+        use request_response::{Event, InboundFailure, Message};
         match event {
             Event::Message {
                 peer,
@@ -309,7 +318,7 @@ impl Task {
                     Answered::Response(response) => Some(response),
                     Answered::Nothing => None,
                     Answered::Malformed(reason) => {
-                        self.outbox.keep(NetFact::Malformed { peer, reason });
+                        self.malformed(peer, Fault::Fatal, reason);
                         None
                     }
                 };
@@ -324,10 +333,27 @@ impl Task {
                 tracing::debug!(target: "net", %peer, %error, "a request failed");
                 self.ended(request_id, peer, None);
             }
-            Event::InboundFailure { request_id, .. } | Event::ResponseSent { request_id, .. } => {
+            Event::InboundFailure {
+                peer,
+                request_id,
+                error,
+                ..
+            } => {
+                if matches!(error, InboundFailure::Timeout) && self.exchange.is_unread(request_id) {
+                    self.malformed(
+                        peer,
+                        Fault::Mid,
+                        "it does not read the answers that it asked for".into(),
+                    );
+                }
                 self.exchange.done(request_id);
             }
+            Event::ResponseSent { request_id, .. } => self.exchange.done(request_id),
         }
+    }
+
+    fn malformed(&mut self, peer: PeerId, fault: Fault, reason: String) {
+        self.outbox.keep(NetFact::Malformed { peer, fault, reason });
     }
 
     fn ended(&mut self, id: request_response::OutboundRequestId, peer: PeerId, response: Option<Response>) {
@@ -344,7 +370,7 @@ impl Task {
                 // An error says that the peer no longer waits.
                 let _ = self.swarm.behaviour_mut().sync.send_response(channel, bytes);
             }
-            Arrival::Malformed(reason) => self.outbox.keep(NetFact::Malformed { peer, reason }),
+            Arrival::Malformed(fault, reason) => self.malformed(peer, fault, reason),
             Arrival::Held | Arrival::Nothing => {}
         }
     }

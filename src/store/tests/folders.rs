@@ -6,6 +6,7 @@ use std::thread;
 
 use super::*;
 use crate::chain::ChainStore;
+use crate::store::folder::check_network_file;
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 
 fn dir(path: &Path) -> FolderChoice {
@@ -111,6 +112,23 @@ fn refused(network: &NetworkParams, code: &str, damage: impl FnOnce(&Path)) -> O
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     assert_eq!(snapshot(parent.path()), before);
     error
+}
+
+/// Fuzzing found the control characters of a foreign `network` file in the error that a terminal shows.
+#[test]
+fn what_a_network_file_says_cannot_move_the_cursor() {
+    for text in [
+        "lanchain 1\n\u{1b}[31mlan\nab\u{7}cd\n",
+        "lanchain 1\na\u{202e}b\n\u{85}\u{9b}31m\n",
+    ] {
+        let error = check_network_file(Path::new("folder"), text.as_bytes(), &NetworkParams::dev()).unwrap_err();
+        assert_eq!(error.code(), "other_network");
+        let shown = format!("{error} {}", error.hint());
+        assert!(
+            !shown.contains(|c: char| c.is_control() || c == '\u{202e}'),
+            "{shown:?}"
+        );
+    }
 }
 
 #[test]

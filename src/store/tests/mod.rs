@@ -4,6 +4,7 @@ mod agree;
 mod crash;
 mod folders;
 mod tables;
+mod vectors;
 
 use std::collections::BTreeMap;
 use std::fs;

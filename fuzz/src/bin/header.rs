@@ -1,0 +1,3 @@
+//! The fuzz target `header`: see `lanchain::fuzzing::header`.
+#![no_main]
+lanchain_fuzz::target!(header);

@@ -1,0 +1,3 @@
+//! The fuzz target `kernels`: see `lanchain::fuzzing::kernels`.
+#![no_main]
+lanchain_fuzz::target!(kernels);

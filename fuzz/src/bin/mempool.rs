@@ -1,0 +1,3 @@
+//! The fuzz target `mempool`: see `lanchain::fuzzing::mempool`.
+#![no_main]
+lanchain_fuzz::target!(mempool);

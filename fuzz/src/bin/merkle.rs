@@ -1,0 +1,3 @@
+//! The fuzz target `merkle`: see `lanchain::fuzzing::merkle`.
+#![no_main]
+lanchain_fuzz::target!(merkle);

@@ -1,0 +1,3 @@
+//! The fuzz target `records`: see `lanchain::fuzzing::records`.
+#![no_main]
+lanchain_fuzz::target!(records);

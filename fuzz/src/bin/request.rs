@@ -1,0 +1,3 @@
+//! The fuzz target `request`: see `lanchain::fuzzing::request`.
+#![no_main]
+lanchain_fuzz::target!(request);

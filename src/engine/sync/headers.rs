@@ -1,0 +1,292 @@
+//! The first half of a sync: headers are checked, kept or measured, until they prove a branch or nothing is in it.
+//!
+//! Promises: every rule that headers can be held against holds for each that is kept, and nothing is kept behind the
+//! first broken one; of a long candidate nothing is stored before its headers have proven more work than the tip.
+//! Spec: `proto-notes/sync.md`, "Headers".
+
+use std::collections::BTreeSet;
+
+use super::marks::{Marks, is_mark};
+use super::{NOT_YET_MS, Pass, Phase, Step, Sync, VOID_MS};
+use crate::chain::{ChainStore, Header, HeaderError};
+use crate::engine::machine::{Engine, from_peer};
+use crate::engine::peers::Fault;
+use crate::types::{BlockHash, Height, PeerId};
+use crate::wire::message::HEADERS_MAX;
+
+/// Empty pages in a row from a peer that claims more work. One can be a race of its status with its answer.
+const EMPTY_PAGES_MAX: u32 = 3;
+
+/// What a candidate's next step is.
+enum Course {
+    Ask,
+    Measure,
+    Again,
+    Window,
+    Mismatch,
+    GiveUp,
+}
+
+impl<S: ChainStore> Engine<S> {
+    pub(in crate::engine) fn on_headers(&mut self, peer: PeerId, list: &[[u8; 96]]) {
+        if !self.awaits_headers(peer) {
+            return;
+        }
+        let Some(at) = self.syncs.iter().position(|sync| sync.source == peer) else {
+            return;
+        };
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.delivered();
+        }
+        let mut sync = self.syncs.remove(at);
+        let checked = self.check_headers(&mut sync, list);
+        let tail = list
+            .last()
+            .map(Header::from_bytes)
+            .map(|last| (last.hash(), last.height));
+        // Pages must lead upwards, else they would never end.
+        let rises = tail.is_some_and(|(_, height)| sync.tail.is_none_or(|(_, before)| before < height));
+        sync.more = list.len() >= HEADERS_MAX && !sync.not_yet && rises;
+        sync.tail = tail;
+        self.syncs.insert(at, sync);
+        match checked {
+            Ok(()) if list.is_empty() && self.too_many_empty_pages(peer) => {
+                self.end_sync(peer);
+                self.void_claim(peer, VOID_MS);
+                self.punish(peer, Fault::Low, "empty pages of headers, again and again");
+            }
+            Ok(()) => self.judge(peer),
+            Err((fault, reason)) => {
+                self.end_sync(peer);
+                self.void_claim(peer, VOID_MS);
+                self.punish(peer, fault, &reason);
+            }
+        }
+    }
+
+    fn too_many_empty_pages(&mut self, peer: PeerId) -> bool {
+        let claims = self.peers.get(&peer).is_some_and(|known| self.claims_better(known));
+        let Some(known) = self.peers.get_mut(&peer).filter(|_| claims) else {
+            return false;
+        };
+        known.empty_pages += 1;
+        known.empty_pages >= EMPTY_PAGES_MAX
+    }
+
+    /// Every rule that headers can be held against; nothing is kept behind the first broken one.
+    fn check_headers(&mut self, sync: &mut Sync, list: &[[u8; 96]]) -> Result<(), (Fault, String)> {
+        let clock = self.clock();
+        // On sight: a branch that time leaves no room for is refused by its last header, before a hash is computed.
+        if let Some(last) = list.last().map(Header::from_bytes) {
+            last.check_length(self.chain.params())
+                .map_err(|error| (Fault::Fatal, error.to_string()))?;
+            if let Some(known) = self.peers.get_mut(&sync.source) {
+                known.empty_pages = 0;
+            }
+        }
+        for (place, bytes) in list.iter().enumerate() {
+            let header = Header::from_bytes(bytes);
+            if sync.last.as_ref().is_none_or(|last| last.hash != header.previous) {
+                if place > 0 {
+                    return Err((Fault::Fatal, "headers that do not follow each other".into()));
+                }
+                self.rebase(sync, header.previous)?;
+            }
+            let Some(above) = sync.last.clone() else {
+                return Err((Fault::Fatal, "headers without a parent".into()));
+            };
+            let hash = header.hash();
+            if let Err(error) = header.check_after(&above.header, self.chain.params()) {
+                let (code, source) = (error.code(), from_peer(sync.source));
+                self.reject_block(Some(hash), Some(header.height), code, error.to_string(), source);
+                return Err((Fault::Fatal, error.to_string()));
+            }
+            if self.chain.is_invalid(&hash) {
+                return Err((Fault::Fatal, format!("the branch holds {hash}, which is invalid")));
+            }
+            if let Err(HeaderError::TimeTooNew { .. }) = header.check_clock(clock) {
+                sync.not_yet = true;
+                break;
+            }
+            let work = above.work.plus(Header::weight(&above.header, self.chain.params()));
+            let step = Step { hash, header, work };
+            sync.last = Some(step.clone());
+            self.keep(sync, step)?;
+        }
+        Ok(())
+    }
+
+    /// A page that does not follow the one before: the source has another branch by now, or this is its first page.
+    fn rebase(&mut self, sync: &mut Sync, previous: BlockHash) -> Result<(), (Fault, String)> {
+        let Some(stored) = self.chain.block(&previous).ok().flatten() else {
+            let reason = "headers that follow nothing that was asked for".to_owned();
+            return Err((Fault::Fatal, reason));
+        };
+        let begins = match &sync.pass {
+            Pass::Again(marks) => sync.last.is_none() && marks.base == previous,
+            Pass::Keep | Pass::Measure(_) => false,
+        };
+        if !begins {
+            sync.pass = Pass::Keep;
+        }
+        sync.steps.clear();
+        sync.index.clear();
+        sync.last = Some(Step {
+            hash: previous,
+            header: stored.header,
+            work: stored.work,
+        });
+        Ok(())
+    }
+
+    /// A checked header goes where the pass wants it.
+    fn keep(&self, sync: &mut Sync, step: Step) -> Result<(), (Fault, String)> {
+        match &mut sync.pass {
+            Pass::Measure(marks) => {
+                marks.measure(step.header.height, step.hash);
+                return Ok(());
+            }
+            Pass::Again(marks) if !marks.allows(step.header.height, step.hash) => {
+                let reason = "it showed other headers the second time".to_owned();
+                return Err((Fault::Mid, reason));
+            }
+            // What was proven is here again; from now on it is a candidate like others.
+            Pass::Again(marks) if marks.goal <= step.header.height => sync.pass = Pass::Keep,
+            Pass::Again(_) | Pass::Keep => {}
+        }
+        let stored = sync.steps.is_empty() && matches!(self.chain.block(&step.hash), Ok(Some(_)));
+        if !stored {
+            sync.index.insert(step.hash, sync.steps.len());
+            sync.steps.push(step);
+        }
+        Ok(())
+    }
+
+    /// Where a candidate stands after a page.
+    fn course(&self, sync: &Sync) -> Course {
+        let better = sync
+            .last
+            .as_ref()
+            .is_some_and(|last| self.chain.is_better(last.work, &last.hash));
+        let room = sync.steps.len() + HEADERS_MAX <= self.headers_kept_max;
+        match &sync.pass {
+            Pass::Keep | Pass::Again(_) if sync.more && room => Course::Ask,
+            Pass::Keep if better && !sync.steps.is_empty() => Course::Window,
+            Pass::Keep if sync.more => Course::Measure,
+            Pass::Measure(marks) if sync.more && !marks.is_full() => Course::Ask,
+            Pass::Measure(_) if better => Course::Again,
+            Pass::Again(_) if sync.more => Course::Window,
+            Pass::Again(_) if !sync.not_yet => Course::Mismatch,
+            Pass::Keep | Pass::Measure(_) | Pass::Again(_) => Course::GiveUp,
+        }
+    }
+
+    /// Enough headers, more headers, or nothing in it.
+    fn judge(&mut self, source: PeerId) {
+        let Some(at) = self.syncs.iter().position(|sync| sync.source == source) else {
+            return;
+        };
+        match self.course(&self.syncs[at]) {
+            Course::Ask => self.ask_headers(source),
+            Course::Measure => {
+                self.syncs[at].measure();
+                self.ask_headers(source);
+            }
+            Course::Again => {
+                if self.is_double(at) {
+                    return self.end_sync(source);
+                }
+                self.syncs[at].again();
+                self.protect();
+                self.ask_headers(source);
+            }
+            Course::Window => {
+                if self.is_double(at) {
+                    return self.end_sync(source);
+                }
+                self.syncs[at].begin_bodies();
+                self.protect();
+                self.tell_started(source);
+            }
+            Course::Mismatch => {
+                self.end_sync(source);
+                self.void_claim(source, VOID_MS);
+                self.punish(source, Fault::Mid, "it showed fewer headers the second time");
+            }
+            Course::GiveUp => self.give_up(at, source),
+        }
+    }
+
+    /// Whether the other candidate is the same branch, and further.
+    fn is_double(&self, at: usize) -> bool {
+        let sync = &self.syncs[at];
+        let end = sync.last.as_ref().map(|last| last.hash);
+        self.syncs.iter().enumerate().any(|(place, other)| {
+            let same_bodies = other.phase == Phase::Bodies && end.is_some_and(|end| other.index.contains_key(&end));
+            let same_marks = match (&other.pass, &sync.pass) {
+                (Pass::Again(theirs), Pass::Measure(ours) | Pass::Again(ours)) => theirs == ours,
+                (Pass::Keep | Pass::Measure(_) | Pass::Again(_), _) => false,
+            };
+            place != at && (same_bodies || same_marks)
+        })
+    }
+
+    /// The candidate proves nothing; a claim that says otherwise is a lie.
+    fn give_up(&mut self, at: usize, peer: PeerId) {
+        let sync = &self.syncs[at];
+        let (not_yet, top) = (sync.not_yet, sync.top);
+        let proven = sync.last.as_ref().map(|last| last.work);
+        self.end_sync(peer);
+        let lied = self.peers.get(&peer).is_some_and(|known| {
+            let unproven = known.claim(self.now).is_some_and(|(tip, _, work)| {
+                // A newer claim is another matter.
+                Some(tip) == top && proven.is_none_or(|proven| proven < work)
+            });
+            unproven && !not_yet && self.claims_better(known)
+        });
+        self.void_claim(peer, if not_yet { NOT_YET_MS } else { VOID_MS });
+        if lied {
+            self.punish(peer, Fault::Mid, "it claims work that its headers do not prove");
+        }
+    }
+}
+
+impl Sync {
+    /// Too long to be kept: from now on only marks are.
+    fn measure(&mut self) {
+        let Some(first) = self.steps.first() else { return };
+        let below = Height::new(first.header.height.get().saturating_sub(1));
+        let mut marks = Marks::new(first.header.previous, below);
+        for step in self.steps.drain(..) {
+            marks.measure(step.header.height, step.hash);
+        }
+        self.index.clear();
+        self.pass = Pass::Measure(marks);
+    }
+
+    /// The measured candidate is worth fetching: all over again, and kept this time.
+    fn again(&mut self) {
+        if let Pass::Measure(marks) = core::mem::replace(&mut self.pass, Pass::Keep) {
+            self.pass = Pass::Again(marks);
+            self.last = None;
+            self.tail = None;
+        }
+    }
+
+    /// The headers at hand are worth their bodies. Within a long candidate only up to the last mark: what lies behind
+    /// it is not proven to be what was measured.
+    fn begin_bodies(&mut self) {
+        if matches!(self.pass, Pass::Again(_)) {
+            while self.steps.last().is_some_and(|step| !is_mark(step.header.height)) {
+                self.steps.pop();
+            }
+            self.last = self.steps.last().cloned();
+            self.tail = self.last.as_ref().map(|last| (last.hash, last.header.height));
+        }
+        self.index = (0..).zip(&self.steps).map(|(at, step)| (step.hash, at)).collect();
+        self.phase = Phase::Bodies;
+        self.wanted = (0..self.steps.len()).collect::<BTreeSet<usize>>();
+        let top = self.last.as_ref().map_or(Height::GENESIS, |last| last.header.height);
+        self.target = self.target.max(top);
+    }
+}

@@ -1,0 +1,396 @@
+//! Sync in the small world: deep forks, long candidates, and peers that lie, stall or withhold.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+use super::world::World;
+use crate::chain::{Block, Header, NetworkParams};
+use crate::engine::{Event, Input, MinerFact, NetFact, Verdict};
+use crate::types::{Bits, BlockHash, Height, MerkleRoot, Time};
+use crate::wire::{Request, Response, Status, Topic};
+
+fn count(world: &World, node: usize, wanted: impl Fn(&Event) -> bool) -> usize {
+    world.nodes[node].events.iter().filter(|event| wanted(event)).count()
+}
+
+fn claim(world: &World, tip: u8) -> Status {
+    Status {
+        tip: [tip; 32],
+        height: 100,
+        work: [0x7f; 32],
+        name: String::new(),
+        clock_ms: world.now.ms(),
+        instance: 9,
+        pool_count: 0,
+        pool_digest: 0,
+    }
+}
+
+/// Two nodes that share ten blocks and then part for longer than headers are kept.
+fn deep_fork(kept: usize, (short, long): (u32, u32)) -> World {
+    let mut world = World::new(2);
+    for node in &mut world.nodes {
+        node.engine.headers_kept_max = kept;
+    }
+    world.link(0, 1);
+    world.mine(0, 10);
+    world.until(5_000, |world| world.height(1) == 10);
+    world.split(0, 1);
+    for (node, blocks) in [(0, short), (1, long)] {
+        // One command has two minutes.
+        (0..blocks / 1_000).for_each(|_| drop(world.mine(node, 1_000)));
+        if blocks % 1_000 > 0 {
+            world.mine(node, blocks % 1_000);
+        }
+    }
+    world
+}
+
+fn heals(mut world: World, kept: usize, depth: u64) {
+    world.link(0, 1);
+    let tip = world.tip(1);
+    let most = Cell::new(0);
+    world.until(60_000, |world| {
+        most.set(most.get().max(world.nodes[0].engine.headers_in_memory()));
+        world.tip(0) == tip
+    });
+    assert!(most.get() > 0 && most.get() <= kept, "{} headers", most.get());
+    assert_eq!(
+        count(
+            &world,
+            0,
+            |event| matches!(event, Event::Reorganized { depth: seen, .. } if *seen == depth)
+        ),
+        1
+    );
+    assert_eq!(world.nodes[0].engine.status().peers, 1);
+    world.run(2_000);
+    assert!(!world.nodes[0].engine.status().syncing);
+}
+
+#[test]
+fn a_fork_deeper_than_the_headers_kept_heals_by_itself() {
+    heals(deep_fork(512, (530, 1_100)), 512, 530);
+}
+
+#[test]
+#[ignore = "a minute and more of proof of work: run it in a release build"]
+fn a_fork_of_ten_thousand_blocks_heals_with_the_real_limits() {
+    let kept = super::super::sync::HEADERS_KEPT_MAX;
+    heals(deep_fork(kept, (10_000, 10_005)), kept, 10_000);
+}
+
+#[test]
+fn adv_s07_a_long_branch_with_less_work_is_measured_and_none_of_it_is_stored() {
+    let mut world = deep_fork(512, (530, 540));
+    let bodies = Rc::new(Cell::new(0));
+    let asked = Rc::clone(&bodies);
+    let pages = Rc::new(Cell::new(0));
+    let turned = Rc::clone(&pages);
+    let mut lie = claim(&world, 7);
+    lie.height = 2_000;
+    world.nodes[0].script = Some(Box::new(move |request| match request {
+        Request::Status(_) => Some(Response::Status(lie.clone())),
+        Request::GetBlocks { .. } => {
+            asked.set(asked.get() + 1);
+            None
+        }
+        Request::GetHeaders { .. } => {
+            turned.set(turned.get() + 1);
+            None
+        }
+        Request::GetPending { .. } => None,
+    }));
+    world.link(0, 1);
+    let tip = world.tip(1);
+    let most = Cell::new(0);
+    world.until(10_000, |world| {
+        most.set(most.get().max(world.nodes[1].engine.headers_in_memory()));
+        !world.nodes[1].engine.status().syncing && pages.get() >= 2
+    });
+    world.run(2_000);
+    assert!(most.get() <= 512, "{} headers", most.get());
+    assert_eq!(world.tip(1), tip);
+    assert_eq!(
+        bodies.get(),
+        0,
+        "bodies only of a branch that the headers prove to be preferred"
+    );
+    assert_eq!(count(&world, 1, |event| matches!(event, Event::BlockStored { .. })), 0);
+}
+
+#[test]
+fn adv_s07_a_peer_that_shows_other_headers_the_second_time_is_left() {
+    let mut world = deep_fork(512, (530, 1_100));
+    // The short branch is real too, and leads elsewhere.
+    let other = world.nodes[0].store.copy();
+    let chain = crate::chain::Chain::open(world.params.clone(), other, [1; 32]).unwrap();
+    let pages = Rc::new(Cell::new(0));
+    let served = Rc::clone(&pages);
+    let honest = world.nodes[1].store.copy();
+    let honest = crate::chain::Chain::open(world.params.clone(), honest, [1; 32]).unwrap();
+    world.nodes[1].script = Some(Box::new(move |request| match request {
+        Request::GetHeaders { locator } => {
+            served.set(served.get() + 1);
+            let locator: Vec<BlockHash> = locator.iter().copied().map(BlockHash::new).collect();
+            let from = if served.get() <= 3 { &honest } else { &chain };
+            let list = from.headers_after(&locator[locator.len() - 1..], 2_000).unwrap();
+            let at = locator.iter().find_map(|hash| {
+                let known = list.iter().position(|header| header.hash() == *hash);
+                known.map(|at| at + 1)
+            });
+            let page = list.iter().skip(at.unwrap_or(0)).take(512);
+            Some(Response::Headers(page.map(Header::to_bytes).collect()))
+        }
+        Request::Status(_) | Request::GetBlocks { .. } | Request::GetPending { .. } => None,
+    }));
+    let tip = world.tip(0);
+    world.link(0, 1);
+    world.run(5_000);
+    assert_eq!(world.tip(0), tip);
+    assert!(pages.get() >= 4, "{} pages", pages.get());
+    assert_eq!(count(&world, 0, |event| matches!(event, Event::BlockStored { .. })), 0);
+}
+
+#[test]
+fn adv_s01_a_lying_peer_never_delays_the_honest_branch() {
+    for seed in 0..8 {
+        let mut world = World::with(3, NetworkParams::dev(), |config| config.seed += seed * 1_000);
+        world.mine(2, 20);
+        world.nodes[1].mute = true;
+        world.nodes[1].lie = Some(claim(&world, 7));
+        world.link(0, 1);
+        world.link(0, 2);
+        // The liar's two seconds of patience are not over then.
+        world.until(1_000, |world| world.height(0) == 20);
+    }
+}
+
+#[test]
+fn adv_s04_a_silent_peer_of_the_same_tip_delays_by_a_second_at_most() {
+    for seed in 0..8 {
+        let mut world = World::with(3, NetworkParams::dev(), |config| config.seed += seed * 1_000);
+        world.mine(2, 20);
+        let mut lie = claim(&world, 7);
+        lie.tip = *world.tip(2).as_bytes();
+        world.nodes[1].lie = Some(lie);
+        world.nodes[1].mute = true;
+        world.link(0, 1);
+        world.link(0, 2);
+        // A body may be asked of the silent one once: two seconds more.
+        world.until(1_500, |world| {
+            world.nodes[0]
+                .events
+                .iter()
+                .any(|event| matches!(event, Event::SyncStarted { .. }))
+        });
+        world.until(5_000, |world| world.height(0) == 20);
+    }
+}
+
+#[test]
+fn adv_s24_one_honest_among_fifteen_liars_is_enough() {
+    for seed in 0..3 {
+        let mut world = World::with(17, NetworkParams::dev(), |config| config.seed += seed * 1_000);
+        world.mine(16, 20);
+        for liar in 1..16 {
+            world.nodes[liar].mute = true;
+            world.nodes[liar].lie = Some(claim(&world, u8::try_from(liar).unwrap()));
+            world.link(0, liar);
+        }
+        world.run(100);
+        world.link(0, 16);
+        world.until(32_000, |world| world.height(0) == 20);
+    }
+}
+
+#[test]
+fn adv_s03_headers_without_bodies_leave_the_tip_alone_and_the_honest_branch_wins() {
+    let mut world = World::new(3);
+    world.mine(1, 8);
+    world.mine(2, 6);
+    world.nodes[1].script = Some(Box::new(|request| match request {
+        Request::GetBlocks { .. } => Some(Response::Blocks(Vec::new())),
+        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } => None,
+    }));
+    world.link(0, 1);
+    world.run(1_000);
+    assert_eq!(world.height(0), 0);
+    world.link(0, 2);
+    world.until(5_000, |world| world.height(0) == 6);
+}
+
+#[test]
+fn adv_s11_empty_pages_again_and_again_end_the_connection() {
+    let mut world = World::new(2);
+    let mut lie = claim(&world, 7);
+    let mut number = 0_u8;
+    world.nodes[1].script = Some(Box::new(move |request| match request {
+        Request::Status(_) => {
+            // Another claim each time, so that none is void.
+            number += 1;
+            lie.tip[0] = number;
+            Some(Response::Status(lie.clone()))
+        }
+        Request::GetHeaders { .. } => Some(Response::Headers(Vec::new())),
+        Request::GetBlocks { .. } | Request::GetPending { .. } => None,
+    }));
+    world.link(0, 1);
+    world.until(60_000, |world| {
+        world.nodes[0]
+            .events
+            .iter()
+            .any(|event| matches!(event, Event::PeerDisconnected { .. }))
+    });
+}
+
+/// A block that stands on nothing, with proof of work for its bits.
+fn orphan(params: &NetworkParams, (height, time, nonce): (u64, u64, u64)) -> Block {
+    let mut header = Header {
+        previous: BlockHash::new([5; 32]),
+        merkle_root: MerkleRoot::ZERO,
+        version: 1,
+        bits: Bits::floor(params.halflife_ms),
+        height: Height::new(height),
+        time: Time::from_ms(params.genesis_time_ms + time),
+        nonce,
+    };
+    while header.check_proof_of_work(params).is_err() {
+        header.nonce += 1;
+    }
+    Block {
+        header,
+        transactions: Vec::new(),
+    }
+}
+
+fn gossip(world: &mut World, bytes: Vec<u8>) -> Verdict {
+    let fact = NetFact::Gossip {
+        token: 1,
+        peer: world.nodes[1].peer,
+        topic: Topic::Blocks,
+        bytes,
+    };
+    world.tell(0, Input::Net(fact));
+    *world.nodes[0].verdicts.last().unwrap()
+}
+
+#[test]
+fn a_chain_longer_than_its_time_allows_is_refused_on_sight() {
+    let params = NetworkParams::lan();
+    let mut world = World::with(2, params.clone(), |_| {});
+    world.link(0, 1);
+    world.run(500);
+    // A hundred blocks fit into a thousand seconds at the floor, and not one more.
+    let fits = orphan(&params, (100, 1_000_000, 0)).to_bytes();
+    assert_eq!(gossip(&mut world, fits), Verdict::Ignore);
+    let long = orphan(&params, (101, 1_000_000, 0)).to_bytes();
+    assert_eq!(gossip(&mut world, long), Verdict::Reject);
+    let code = |event: &Event| {
+        matches!(
+            event,
+            Event::BlockRejected {
+                code: "chain_too_long",
+                ..
+            }
+        )
+    };
+    assert_eq!(count(&world, 0, code), 1);
+    assert_eq!(
+        world.nodes[0].engine.status().peers,
+        0,
+        "it could have seen that itself"
+    );
+}
+
+/// Counts the pages of headers that node 1 is asked for.
+fn count_pages(world: &mut World, lie: Option<Status>) -> Rc<Cell<u32>> {
+    let pages = Rc::new(Cell::new(0));
+    let asked = Rc::clone(&pages);
+    world.nodes[1].script = Some(Box::new(move |request| match request {
+        Request::GetHeaders { .. } => {
+            asked.set(asked.get() + 1);
+            None
+        }
+        Request::Status(_) => lie.clone().map(Response::Status),
+        Request::GetBlocks { .. } | Request::GetPending { .. } => None,
+    }));
+    pages
+}
+
+#[test]
+fn a_claim_that_time_leaves_no_room_for_is_not_followed() {
+    for (height, followed) in [(2_000, true), (1_000_000, false)] {
+        let mut world = World::with(2, NetworkParams::lan(), |_| {});
+        let mut lie = claim(&world, 7);
+        lie.height = height;
+        let pages = count_pages(&mut world, Some(lie));
+        world.link(0, 1);
+        world.run(3_000);
+        assert_eq!(pages.get() > 0, followed, "height {height}");
+    }
+}
+
+#[test]
+fn adv_g20_a_flood_of_orphans_is_one_question_in_ten_seconds() {
+    let mut world = World::new(2);
+    world.link(0, 1);
+    world.run(500);
+    let pages = count_pages(&mut world, None);
+    for number in 0..8 {
+        let block = orphan(&world.params, (50, 1_000, number << 32)).to_bytes();
+        assert_eq!(gossip(&mut world, block), Verdict::Ignore);
+        world.until(200, |world| !world.nodes[0].engine.status().syncing);
+    }
+    assert_eq!(pages.get(), 1);
+    assert_eq!(world.nodes[0].engine.status().peers, 1, "an orphan is no misdeed");
+    world.run(11_000);
+    assert_eq!(pages.get(), 2, "the flag stays, the question comes later");
+}
+
+#[test]
+fn adv_s16_a_tip_that_stands_still_while_peers_claim_more_brings_a_warning() {
+    let stale = |event: &Event| matches!(event, Event::Warning { code: "stale_tip", .. });
+    let mut world = World::new(3);
+    world.link(0, 2);
+    world.mine(0, 1);
+    world.run(250_000);
+    assert_eq!(count(&world, 0, stale), 0, "nobody claims more");
+    world.nodes[1].lie = Some(claim(&world, 7));
+    world.nodes[1].mute = true;
+    world.link(0, 1);
+    world.until(1_500_000, |world| count(world, 0, stale) == 1);
+    world.run(500_000);
+    assert_eq!(count(&world, 0, stale), 1, "said once");
+    world.mine(0, 1);
+    // The peer's own engine tells the truth in between.
+    world.until(1_500_000, |world| count(world, 0, stale) == 2);
+}
+
+#[test]
+fn an_own_block_or_payment_is_in_no_status_before_the_disk_has_it() {
+    let mut world = World::new(2);
+    world.link(0, 1);
+    world.run(500);
+    type Told = Vec<([u8; 32], u32)>;
+    let told: Rc<RefCell<Told>> = Rc::default();
+    let heard = Rc::clone(&told);
+    world.nodes[1].script = Some(Box::new(move |request| {
+        if let Request::Status(status) = request {
+            heard.borrow_mut().push((status.tip, status.pool_count));
+        }
+        None
+    }));
+    world.nodes[0].disk_held = true;
+    world.pay(0, "alice", "bob", 5).unwrap();
+    world.run(12_000);
+    world.mine(0, 1);
+    world.run(12_000);
+    world.tell(0, Input::Miner(MinerFact::Rate(1)));
+    let genesis = *world.params.genesis().hash().as_bytes();
+    assert!(told.borrow().len() >= 2);
+    assert!(told.borrow().iter().all(|told| *told == (genesis, 0)), "{told:?}");
+    world.release_disk(0);
+    let tip = *world.tip(0).as_bytes();
+    world.until(2_000, |_| told.borrow().last() == Some(&(tip, 0)));
+}

@@ -1,0 +1,350 @@
+//! The store on a disk that is full at some write or loses power, against the store in memory: after every failure it
+//! holds a whole number of commits, all that were acknowledged among them.
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+
+use redb::StorageBackend;
+
+use super::bytes::Bytes;
+use super::world::{KEYS, account, key};
+use crate::chain::memory_store::MemoryStore;
+use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, StoredBlock, TxPlace};
+use crate::store::RedbStore;
+use crate::store::redb_store::testing;
+use crate::types::rng::Rng;
+use crate::types::{Account, Address, Height, Time, Txid, Work};
+
+/// Commits of one input: each costs some milliseconds.
+const STEPS_MAX: usize = 8;
+const SECTOR: usize = 512;
+
+#[derive(Clone, Debug)]
+enum Change {
+    Len(usize),
+    Write(usize, Vec<u8>),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    /// What is safe from a power cut, and what came after it.
+    synced: Vec<u8>,
+    unsynced: Vec<Change>,
+    /// So many changes succeed yet; none: all of them.
+    room: Option<usize>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<State>>);
+
+fn apply(bytes: &mut Vec<u8>, change: &Change) {
+    match change {
+        Change::Len(len) => bytes.resize(*len, 0),
+        Change::Write(offset, data) => {
+            let end = offset + data.len();
+            if bytes.len() < end {
+                bytes.resize(end, 0);
+            }
+            bytes[*offset..end].copy_from_slice(data);
+        }
+    }
+}
+
+impl Disk {
+    fn new(bytes: Vec<u8>) -> Self {
+        let disk = Self::default();
+        disk.state().synced.clone_from(&bytes);
+        disk.state().bytes = bytes;
+        disk
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn takes(state: &mut State) -> io::Result<()> {
+        match &mut state.room {
+            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
+            Some(room) => *room -= 1,
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn change(&self, change: Change) -> io::Result<()> {
+        let mut state = self.state();
+        Self::takes(&mut state)?;
+        apply(&mut state.bytes, &change);
+        state.unsynced.push(change);
+        Ok(())
+    }
+
+    /// What a power cut leaves: all that was synced, and any sectors of the rest.
+    fn after_power_cut(&self, rng: &mut Rng) -> Vec<u8> {
+        let state = self.state();
+        let mut bytes = state.synced.clone();
+        for change in &state.unsynced {
+            match change {
+                Change::Write(offset, data) => {
+                    for (number, sector) in data.chunks(SECTOR).enumerate() {
+                        if rng.below(2) == 0 {
+                            apply(&mut bytes, &Change::Write(offset + number * SECTOR, sector.to_vec()));
+                        }
+                    }
+                }
+                Change::Len(_) if rng.below(2) == 0 => apply(&mut bytes, change),
+                Change::Len(_) => {}
+            }
+        }
+        bytes
+    }
+}
+
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap()
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(u64::try_from(self.state().bytes.len()).unwrap())
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let state = self.state();
+        let bytes = state.bytes.get(place(offset)..place(offset) + out.len());
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(Change::Len(place(len)))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.state();
+        Self::takes(&mut state)?;
+        let changes = core::mem::take(&mut state.unsynced);
+        changes.iter().for_each(|change| apply(&mut state.synced, change));
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.change(Change::Write(place(offset), data.to_vec()))
+    }
+}
+
+/// The bytes of a new chain file.
+fn new_file(params: &NetworkParams) -> Vec<u8> {
+    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+    let make = || {
+        let disk = Disk::default();
+        testing::create_on(disk.clone(), params).unwrap();
+        core::mem::take(&mut disk.state().bytes)
+    };
+    BYTES.get_or_init(make).clone()
+}
+
+struct Script {
+    params: NetworkParams,
+    disk: Disk,
+    store: RedbStore,
+    memory: MemoryStore,
+    next_id: u64,
+}
+
+pub(super) fn store(input: &[u8]) {
+    let mut bytes = Bytes::new(input);
+    let params = NetworkParams::dev();
+    let disk = Disk::new(new_file(&params));
+    let mut script = Script {
+        store: testing::on(Box::new(disk.clone()), &params).unwrap(),
+        memory: MemoryStore::new(&params),
+        disk,
+        params,
+        next_id: 1,
+    };
+    let mut rng = Rng::new(bytes.u64());
+    for _ in 0..STEPS_MAX {
+        if bytes.is_empty() {
+            break;
+        }
+        match bytes.u8() % 4 {
+            0 | 1 => script.commit(&mut bytes, None),
+            2 => {
+                let room = usize::from(bytes.u8() % 64);
+                script.commit(&mut bytes, Some(room));
+            }
+            _ => {
+                let left = script.disk.after_power_cut(&mut rng);
+                script.open(Disk::new(left));
+                script.check(&script.memory);
+            }
+        }
+    }
+    script.check(&script.memory);
+}
+
+impl Script {
+    fn open(&mut self, disk: Disk) {
+        self.store = testing::on(Box::new(disk.clone()), &self.params).unwrap();
+        self.disk = disk;
+    }
+
+    fn commit(&mut self, bytes: &mut Bytes<'_>, room: Option<usize>) {
+        let after = self.memory.copy();
+        let mut batches = Vec::new();
+        for _ in 0..=bytes.below(2) {
+            let batch = self.batch(bytes, &after);
+            after.commit(&batch);
+            batches.push(batch);
+        }
+        self.disk.state().room = room;
+        let done = self.store.commit(&batches);
+        self.disk.state().room = None;
+        match done {
+            Ok(()) => self.memory = after,
+            Err(error) => {
+                assert!(room.is_some(), "{error}");
+                let disk = Disk::new(self.disk.state().bytes.clone());
+                self.open(disk);
+                // Whole or not at all: the failure may have been in the last write of all.
+                if self.store.tip() == after.tip() && self.store.accounts(99) == after.accounts(99) && self.same(&after)
+                {
+                    self.memory = after;
+                }
+            }
+        }
+        self.check(&self.memory);
+    }
+
+    fn same(&self, memory: &MemoryStore) -> bool {
+        self.store.own() == memory.own() && self.store.peers() == memory.peers() && self.store.side() == memory.side()
+    }
+
+    /// Changes of every kind; what opening checks stays true: active blocks are whole and linked.
+    fn batch(&mut self, bytes: &mut Bytes<'_>, at: &MemoryStore) -> Batch {
+        let mut batch = Batch {
+            id: self.next_id,
+            ..Batch::default()
+        };
+        self.next_id += 1;
+        let (height, tip) = at.tip().unwrap();
+        let parent = at.block(&tip).unwrap().unwrap();
+        let way = bytes.u8();
+        let mut header = parent.header.clone();
+        header.previous = tip;
+        header.height = height.next();
+        header.time = Time::from_ms(header.time.ms() + 1);
+        header.nonce = bytes.u8().into();
+        let block = Block {
+            header: header.clone(),
+            transactions: Vec::new(),
+        };
+        let (hash, body) = (header.hash(), block.to_bytes());
+        let stored = StoredBlock {
+            header,
+            work: Work::from_be_bytes([way; 32]),
+            size_bytes: 100,
+        };
+        match way % 4 {
+            0 | 1 => {
+                batch.blocks.insert(hash, Some((stored, body)));
+                batch.active.insert(height.next(), Some(hash));
+                batch.undo.insert(hash, Some(vec![(account(usize::from(way)), None)]));
+                batch.side.insert(hash, None);
+            }
+            2 => {
+                batch.blocks.insert(hash, Some((stored, body)));
+                batch.side.insert(hash, Some(()));
+            }
+            _ if height > Height::GENESIS => {
+                batch.active.insert(height, None);
+                batch.undo.insert(tip, None);
+                batch.side.insert(tip, Some(()));
+            }
+            _ => {}
+        }
+        small_changes(bytes, &mut batch);
+        batch
+    }
+
+    /// Every read of both.
+    fn check(&self, memory: &MemoryStore) {
+        let disk = &self.store;
+        assert_eq!(disk.tip(), memory.tip());
+        assert!(self.same(memory));
+        for limit in [0, 2, 99] {
+            assert_eq!(disk.accounts(limit), memory.accounts(limit));
+            assert_eq!(disk.blocks_by_prefix("", limit), memory.blocks_by_prefix("", limit));
+            for number in 0..KEYS {
+                let owner = key(number).public();
+                assert_eq!(disk.names_of(&owner, limit), memory.names_of(&owner, limit));
+            }
+        }
+        for hash in memory.blocks_by_prefix("", 99).unwrap() {
+            assert_eq!(
+                (disk.block(&hash), disk.body(&hash)),
+                (memory.block(&hash), memory.body(&hash))
+            );
+            assert_eq!(disk.undo(&hash), memory.undo(&hash));
+            let prefix = &hash.to_string()[..3];
+            assert_eq!(disk.blocks_by_prefix(prefix, 9), memory.blocks_by_prefix(prefix, 9));
+        }
+        for number in 0..12 {
+            assert_eq!(disk.active(Height::new(number)), memory.active(Height::new(number)));
+        }
+        for number in 0..4 {
+            assert_eq!(
+                disk.place(&Txid::new([number; 32])),
+                memory.place(&Txid::new([number; 32]))
+            );
+        }
+        for choice in 0..9 {
+            assert_eq!(disk.account(&account(choice)), memory.account(&account(choice)));
+        }
+    }
+}
+
+/// Accounts, places, own transactions and peers.
+fn small_changes(bytes: &mut Bytes<'_>, batch: &mut Batch) {
+    for _ in 0..bytes.below(6) {
+        let (way, number) = (bytes.u8(), bytes.u8());
+        let there = !way.is_multiple_of(5);
+        let id = Txid::new([number % 4; 32]);
+        match way % 4 {
+            0 | 1 => {
+                let account = account(usize::from(number % 9));
+                let owner = match &account {
+                    Account::Name(_) if number >= 64 => Some(key(usize::from(number)).public()),
+                    Account::Name(_) | Account::Key(_) => None,
+                };
+                let state = AccountState {
+                    balance: i64::from(way) - 99,
+                    next_sequence: u64::from(number),
+                    owner,
+                };
+                batch.accounts.insert(account, there.then_some(state));
+            }
+            2 => {
+                let place = TxPlace {
+                    height: Height::new(number.into()),
+                    index: u32::from(way),
+                };
+                batch.places.insert(id, there.then_some(place));
+                batch
+                    .own
+                    .insert(id, there.then(|| (u64::from(number), vec![way; usize::from(number)])));
+            }
+            _ => {
+                let peer = key(usize::from(number)).public().peer_id();
+                let address = Address::parse(&format!("10.0.0.{way}:{}", u16::from(number) + 1))
+                    .unwrap()
+                    .0;
+                batch
+                    .peers
+                    .insert(peer, there.then(|| vec![address; usize::from(number % 3)]));
+            }
+        }
+    }
+}

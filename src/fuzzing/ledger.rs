@@ -1,0 +1,75 @@
+//! Transactions on the ledger and on plain maps: the same verdicts, the same balances, and every block can be undone.
+
+use std::collections::BTreeMap;
+
+use super::bytes::Bytes;
+use super::world::{Model, account, cook};
+use crate::chain::ledger::{Accounts, Ledger};
+use crate::chain::{AccountState, ApplyError, NetworkParams, Reward, StoreError, Transaction};
+use crate::types::{Account, Height};
+
+/// Transactions of one input.
+const STEPS_MAX: usize = 64;
+
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+struct Base(BTreeMap<Account, AccountState>);
+
+impl Accounts for Base {
+    fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
+        Ok(self.0.get(account).cloned())
+    }
+}
+
+pub(super) fn ledger(input: &[u8]) {
+    let mut bytes = Bytes::new(input);
+    let params = if bytes.one_in(2) {
+        NetworkParams::lan()
+    } else {
+        NetworkParams::coin()
+    };
+    let (mut base, mut model) = (Base::default(), Model::new(&params));
+    let (mut rewards, mut steps) = (0_i128, 0);
+    while !bytes.is_empty() && steps < STEPS_MAX {
+        let before = (base.clone(), model.clone(), rewards);
+        let mut ledger = Ledger::new(&params, &base);
+        for _ in 0..=bytes.below(8) {
+            steps += 1;
+            let Some(transaction) = step(&mut bytes, &params, &model, steps) else {
+                continue;
+            };
+            let said = ledger.apply(&transaction).map_err(|error| match error {
+                ApplyError::Ledger(error) => error.code(),
+                ApplyError::Store(error) => panic!("{error}"),
+            });
+            assert_eq!(said, model.apply(&transaction), "{transaction:?}");
+            rewards += i128::from(said.is_ok() && matches!(transaction, Transaction::Reward(_)));
+        }
+        let (changed, undo) = ledger.finish().unwrap();
+        base.0.extend(changed);
+        let states: Vec<_> = base.0.clone().into_iter().collect();
+        assert_eq!(states, model.states());
+        assert_eq!(
+            model.accounts.values().map(|entry| entry.balance).sum::<i128>(),
+            rewards
+        );
+        if bytes.u8() % 4 == 3 {
+            for (account, was) in undo {
+                match was {
+                    Some(state) => base.0.insert(account, state),
+                    None => base.0.remove(&account),
+                };
+            }
+            assert_eq!(base, before.0, "undoing restores");
+            (model, rewards) = (before.1, before.2);
+        }
+    }
+}
+
+fn step(bytes: &mut Bytes<'_>, params: &NetworkParams, model: &Model, number: usize) -> Option<Transaction> {
+    if bytes.one_in(8) {
+        let to = account(bytes.below(12));
+        let height = Height::new(u64::try_from(number).unwrap());
+        return Some(Transaction::Reward(Reward { to, height }));
+    }
+    cook(bytes, params, model)
+}

@@ -1,0 +1,153 @@
+//! Counts the streams that a peer has open on a connection, and ends the connection of one who opens too many.
+//!
+//! Yamux alone only tells such a peer to go away, and goes on with one who does not listen.
+//! Promises: at most [`STREAMS_IN_MAX`] streams of a peer's are open on a connection; one more ends it, and the cause
+//! says so.
+//! Elsewhere: what that costs the peer (`net::swarm::events`).
+//! Spec: `proto-notes/gossip.md`, "Connection".
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+
+use futures::future::BoxFuture;
+use futures::{AsyncRead, AsyncWrite};
+use libp2p::core::UpgradeInfo;
+use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
+use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade};
+use libp2p::yamux;
+
+/// Streams that a peer may have open. Honest ones use eight: four requests, gossip, ping, identify twice.
+pub(super) const STREAMS_IN_MAX: usize = 32;
+/// Those of both sides, counted by yamux: so many that ours are always left.
+const STREAMS_MAX: usize = 64;
+/// What the end of such a connection is called.
+pub(super) const STREAM_FLOOD: &str = "the peer opened too many streams";
+
+/// Yamux that counts.
+#[derive(Clone, Debug)]
+pub(super) struct Upgrade(yamux::Config);
+
+impl Default for Upgrade {
+    fn default() -> Self {
+        let mut config = yamux::Config::default();
+        config.set_max_num_streams(STREAMS_MAX);
+        Self(config)
+    }
+}
+
+impl UpgradeInfo for Upgrade {
+    type Info = <yamux::Config as UpgradeInfo>::Info;
+    type InfoIter = <yamux::Config as UpgradeInfo>::InfoIter;
+
+    fn protocol_info(&self) -> Self::InfoIter {
+        self.0.protocol_info()
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> InboundConnectionUpgrade<C> for Upgrade {
+    type Output = Counting<yamux::Muxer<C>>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Output>>;
+
+    fn upgrade_inbound(self, socket: C, info: Self::Info) -> Self::Future {
+        let made = self.0.upgrade_inbound(socket, info);
+        Box::pin(async { made.await.map(Counting::new).map_err(io::Error::other) })
+    }
+}
+
+impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgrade<C> for Upgrade {
+    type Output = Counting<yamux::Muxer<C>>;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Self::Output>>;
+
+    fn upgrade_outbound(self, socket: C, info: Self::Info) -> Self::Future {
+        let made = self.0.upgrade_outbound(socket, info);
+        Box::pin(async { made.await.map(Counting::new).map_err(io::Error::other) })
+    }
+}
+
+/// A connection whose inbound streams are counted.
+#[derive(Debug)]
+pub(super) struct Counting<M> {
+    inner: M,
+    open: Arc<AtomicUsize>,
+}
+
+impl<M> Counting<M> {
+    fn new(inner: M) -> Self {
+        let open = Arc::default();
+        Self { inner, open }
+    }
+}
+
+/// One stream; an inbound one is counted until it is dropped.
+#[derive(Debug)]
+pub(super) struct Counted<S> {
+    inner: S,
+    count: Option<Arc<AtomicUsize>>,
+}
+
+impl<S> Drop for Counted<S> {
+    fn drop(&mut self) {
+        if let Some(count) = &self.count {
+            count.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<M: StreamMuxer + Unpin> StreamMuxer for Counting<M>
+where
+    M::Substream: Unpin,
+    M::Error: Send + Sync + 'static,
+{
+    type Substream = Counted<M::Substream>;
+    type Error = io::Error;
+
+    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+        let inner = ready!(Pin::new(&mut self.inner).poll_inbound(cx)).map_err(io::Error::other)?;
+        let before = self.open.fetch_add(1, Ordering::Relaxed);
+        let count = Some(Arc::clone(&self.open));
+        let stream = Counted { inner, count };
+        Poll::Ready(if before < STREAMS_IN_MAX {
+            Ok(stream)
+        } else {
+            Err(io::Error::other(STREAM_FLOOD))
+        })
+    }
+
+    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+        let inner = ready!(Pin::new(&mut self.inner).poll_outbound(cx)).map_err(io::Error::other)?;
+        Poll::Ready(Ok(Counted { inner, count: None }))
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_close(cx).map_err(io::Error::other)
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
+        Pin::new(&mut self.inner).poll(cx).map_err(io::Error::other)
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_close(cx)
+    }
+}

@@ -1,0 +1,302 @@
+//! The node's side door: sessions of other programs on this machine, through a socket in the data folder.
+//!
+//! ```text
+//! lanchain ctl ────┐                    ┌─> session thread ─ commands ─> inbox ─> engine thread
+//! lanchain attach ─┴─ socket ─ door ────┤                                              │
+//!                                       └─< hub <──── replies, events ─────────────────┘
+//! ```
+//!
+//! Promises: at most [`CLIENTS_MAX`] sessions; what a client does not read waits within its limits and holds nobody up;
+//! each session gets its own replies, and events only if it asked for them.
+//! Elsewhere: one session (`node::control_session`), the clients (`node::control_client`).
+//! Spec: `proto-notes/control.md`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::clock::wall;
+use super::control_session::{Form, Message};
+use super::inbox::Inbox;
+use super::session;
+use crate::console::output::{Limits, Overflow, Sink};
+use crate::console::render::{self, Narrator};
+use crate::engine::reply::Status;
+use crate::engine::{CommandError, Event, Reply, Source};
+
+/// The socket in the data folder.
+pub const SOCKET: &str = "control";
+/// Sessions at the same time. People have a few terminals, a script one or two; each session has three threads.
+pub const CLIENTS_MAX: usize = 16;
+/// Events that wait for one client: a sync of two thousand blocks. All clients together stay below the node's own 16 MiB.
+pub const CLIENT_EVENTS_MAX_BYTES: usize = 1024 * 1024;
+/// How long a stop waits for sessions to tell their clients that the running command was interrupted.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+/// How long the last words wait for a client.
+pub(super) const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+
+/// Ids below it are the node's own session's.
+const SESSION_SHIFT: u32 = 32;
+/// The command of each session by which it learns the state that its events start from.
+pub(super) const ATTACH: u64 = 0;
+
+/// What a client may let wait.
+pub(super) const CLIENT: Limits = Limits {
+    bytes: CLIENT_EVENTS_MAX_BYTES,
+    texts: usize::MAX,
+    overflow: Overflow::DropNewest,
+};
+
+/// A session as the hub sees it.
+struct Entry {
+    to: Sender<Message>,
+    sink: Sink,
+    form: Form,
+    /// Events reach it: it asked for them and knows the state that they start from.
+    joined: bool,
+    /// The reply to come says to people what its own finds and payments would say as events.
+    replying: bool,
+    /// It runs nothing any more and waits for the node's last words.
+    ended: bool,
+    /// Ends the connection, whoever waits for it.
+    hang_up: Box<dyn Fn() + Send>,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: BTreeMap<u64, Entry>,
+    narrator: Narrator,
+    last: u64,
+    closed: bool,
+}
+
+/// What leads from the engine's thread to the sessions. Nothing here waits.
+#[derive(Default)]
+pub struct Hub {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Hub {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a session in; none if there are too many, or the node stops.
+    pub(super) fn enter(&self, to: Sender<Message>, sink: Sink, hang_up: Box<dyn Fn() + Send>) -> Option<u64> {
+        let mut state = self.state();
+        if state.closed || state.sessions.len() >= CLIENTS_MAX {
+            return None;
+        }
+        state.last += 1;
+        let number = state.last;
+        let entry = Entry {
+            to,
+            sink,
+            form: Form::Json,
+            joined: false,
+            replying: false,
+            ended: false,
+            hang_up,
+        };
+        state.sessions.insert(number, entry);
+        Some(number)
+    }
+
+    /// Sets how a session reads.
+    pub(super) fn set_form(&self, number: u64, form: Form) {
+        if let Some(entry) = self.state().sessions.get_mut(&number) {
+            entry.form = form;
+        }
+    }
+
+    /// Sets whether the session's next reply tells what the events before it would tell.
+    pub(super) fn reply_tells(&self, number: u64, tells: bool) {
+        if let Some(entry) = self.state().sessions.get_mut(&number) {
+            entry.replying = tells;
+        }
+    }
+
+    /// Lets a session go.
+    pub(super) fn leave(&self, number: u64) {
+        self.state().sessions.remove(&number);
+        self.changed.notify_all();
+    }
+
+    /// A session runs nothing any more because the node stops.
+    pub(super) fn has_ended(&self, number: u64) {
+        if let Some(entry) = self.state().sessions.get_mut(&number) {
+            entry.ended = true;
+        }
+        self.changed.notify_all();
+    }
+
+    /// An event for all who asked for events.
+    pub fn event(&self, event: &Event) {
+        let mut state = self.state();
+        let words_wanted = state
+            .sessions
+            .values()
+            .any(|entry| entry.joined && entry.form == Form::Words);
+        // Names of peers are remembered for those who come later.
+        let names = matches!(event, Event::PeerConnected { .. } | Event::PeerDisconnected { .. });
+        let words = if words_wanted || names {
+            state.narrator.tell(event)
+        } else {
+            None
+        };
+        if state.sessions.values().all(|entry| !entry.joined) {
+            return;
+        }
+        let time_ms = wall().ms();
+        let json = render::json_event(event, time_ms);
+        let is_own = matches!(
+            event,
+            Event::Mined { .. }
+                | Event::TransactionAccepted {
+                    source: Source::Local,
+                    ..
+                }
+        );
+        for entry in state.sessions.values().filter(|entry| entry.joined) {
+            let line = match (entry.form, &words) {
+                (Form::Json, _) => json.clone(),
+                (Form::Words, Some(_)) if is_own && entry.replying => continue,
+                (Form::Words, Some(words)) => in_words(event_name(event), time_ms, words),
+                (Form::Words, None) => continue,
+            };
+            match event {
+                Event::Stopped { .. } => entry.sink.must(line, None),
+                _ => entry.sink.may(line),
+            }
+        }
+    }
+
+    /// Takes a reply to a session's command; gives back what is for no session.
+    #[must_use]
+    pub fn reply(&self, id: u64, result: Box<Result<Reply, CommandError>>) -> Option<Box<Result<Reply, CommandError>>> {
+        let number = id >> SESSION_SHIFT;
+        if number == 0 {
+            return Some(result);
+        }
+        let mut state = self.state();
+        // A session that is gone has no use for it.
+        let entry = state.sessions.get_mut(&number)?;
+        match (id & ((1 << SESSION_SHIFT) - 1), &*result) {
+            (ATTACH, Ok(Reply::Status(status))) => {
+                // Events from here on are those after this status: both come from the engine's thread in order.
+                entry.joined = true;
+                let to = entry.to.clone();
+                let written = Box::new(move || to.send(Message::Written).unwrap_or_default());
+                entry.sink.must(attached(entry.form, status), Some(written));
+            }
+            (_, _) => entry.to.send(Message::Reply { id, result }).unwrap_or_default(),
+        }
+        None
+    }
+
+    /// No more sessions; what they run is interrupted.
+    fn close(&self, patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = self.state();
+        state.closed = true;
+        for entry in state.sessions.values() {
+            entry.to.send(Message::Stop).unwrap_or_default();
+        }
+        while state.sessions.values().any(|entry| !entry.ended) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            state = self
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+    }
+
+    /// The last words to those who listen, then the end of every connection.
+    fn end(&self, exit_status: u8) {
+        self.event(&Event::Stopped { exit_status });
+        let sessions = std::mem::take(&mut self.state().sessions);
+        let deadline = Instant::now() + LAST_WORDS_MAX;
+        for entry in sessions.into_values() {
+            // A client that does not read in time loses the last words.
+            let _ = entry.sink.finish(deadline.saturating_duration_since(Instant::now()));
+            (entry.hang_up)();
+        }
+    }
+}
+
+/// The id of a session's command.
+pub(super) const fn command_id(number: u64, command: u64) -> u64 {
+    (number << SESSION_SHIFT) | command
+}
+
+fn event_name(event: &Event) -> String {
+    let value = serde_json::to_value(event).unwrap_or_default();
+    value["event"].as_str().unwrap_or_default().to_owned()
+}
+
+/// An event's line for a client that shows words.
+fn in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
+    let name = name.as_ref();
+    serde_json::json!({ "v": 1, "type": "event", "event": name, "time_ms": time_ms, "text": text }).to_string()
+}
+
+/// The first line of a session with events: where they start from.
+fn attached(form: Form, status: &Status) -> String {
+    let time_ms = wall().ms();
+    match form {
+        Form::Json => {
+            let line = render::json_event(&Event::Started(Box::new(status.clone())), time_ms);
+            line.replacen("\"event\":\"started\"", "\"event\":\"attached\"", 1)
+        }
+        Form::Words => {
+            let banner = render::banner(status);
+            let text = format!(
+                "{}\n  `detach` or Ctrl-D leaves it running, `quit` stops it",
+                banner.trim_end()
+            );
+            in_words("attached", time_ms, &text)
+        }
+    }
+}
+
+/// The open side door of a node.
+pub struct Control {
+    hub: Arc<Hub>,
+    socket: Option<PathBuf>,
+}
+
+impl Control {
+    /// Opens the door. A node lives without one; the log says why.
+    #[must_use]
+    pub fn open(folder: &Path, hub: &Arc<Hub>, inbox: &Arc<Inbox>, to_node: &Sender<session::Message>) -> Self {
+        let opened = super::control_socket::open(folder, hub, inbox, to_node);
+        if let Err(error) = &opened {
+            tracing::warn!(%error, "no control socket: `lanchain ctl` and `attach` cannot reach this node");
+        }
+        Self {
+            hub: Arc::clone(hub),
+            socket: opened.ok(),
+        }
+    }
+
+    /// The node is about to stop: running commands of clients end, no new clients come.
+    pub fn close(&self) {
+        if let Some(socket) = &self.socket {
+            // While the folder is locked: the next node makes its own.
+            std::fs::remove_file(socket).unwrap_or_default();
+        }
+        self.hub.close(LEAVE_MAX);
+    }
+
+    /// The node has stopped: last words, and the end of every connection.
+    pub fn end(self, exit_status: u8) {
+        self.hub.end(exit_status);
+    }
+}

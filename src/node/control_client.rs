@@ -1,0 +1,324 @@
+//! The clients of a running node: `lanchain ctl` gives one command, `lanchain attach` works as at the node's prompt.
+//!
+//! Promises: answers go to standard output, errors and events in words to standard error, as at the node itself; the exit
+//! status is the contract's; a client that is interrupted leaves the node as it was.
+//! Elsewhere: which node (`store::places`), what it answers (`node::control`).
+//! Spec: `proto-notes/control.md`, `proto-notes/events.md`, "Tasks".
+
+use std::path::{Path, PathBuf};
+
+use super::folder_choice;
+use crate::cli::{Args, Task};
+use crate::console::render::escape;
+use crate::store::{Sought, places};
+
+/// A command failed, or the node went away.
+const STATUS_FAILED: u8 = 1;
+/// Wrong usage.
+const STATUS_USAGE: u8 = 2;
+/// No node, or several.
+const STATUS_NO_NODE: u8 = 3;
+
+/// What ends a client before it has begun.
+struct Complaint {
+    status: u8,
+    message: String,
+    hint: String,
+}
+
+/// Runs `ctl` or `attach` to its end; gives the exit status.
+#[must_use]
+pub fn run(args: &Args, task: &Task) -> u8 {
+    let done = find(args).and_then(|folder| match task {
+        Task::Ctl { command } => client::ctl(args, &folder, command),
+        _ => client::attach(args, &folder, matches!(task, Task::Attach { quiet: true })),
+    });
+    done.unwrap_or_else(|complaint| {
+        eprintln!(
+            "error: {}\nhint: {}",
+            escape(&complaint.message),
+            escape(&complaint.hint)
+        );
+        complaint.status
+    })
+}
+
+fn find(args: &Args) -> Result<PathBuf, Complaint> {
+    places::find(&folder_choice(args), &args.network, Sought::Node).map_err(|error| Complaint {
+        status: STATUS_NO_NODE,
+        message: error.to_string(),
+        hint: error.hint(),
+    })
+}
+
+fn unreachable_node(folder: &Path, error: &std::io::Error) -> Complaint {
+    Complaint {
+        status: STATUS_NO_NODE,
+        message: format!("the node in {} cannot be reached: {error}", folder.display()),
+        hint: "it may be starting or stopping: try again; its log says if it has no control socket".into(),
+    }
+}
+
+#[cfg(not(unix))]
+mod client {
+    use super::*;
+
+    fn none() -> Complaint {
+        let error = std::io::Error::new(std::io::ErrorKind::Unsupported, "this system has no Unix sockets");
+        Complaint {
+            hint: "type at the node's own prompt, or start it with --exec or --json".into(),
+            ..unreachable_node(Path::new("that folder"), &error)
+        }
+    }
+
+    pub(super) fn ctl(_: &Args, _: &Path, _: &[String]) -> Result<u8, Complaint> {
+        Err(none())
+    }
+
+    pub(super) fn attach(_: &Args, _: &Path, _: bool) -> Result<u8, Complaint> {
+        Err(none())
+    }
+}
+
+#[cfg(unix)]
+mod client {
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::net::Shutdown;
+    use std::os::unix::net::UnixStream;
+    use std::sync::{Arc, Mutex, PoisonError};
+    use std::thread;
+    use std::time::Duration;
+
+    use serde_json::Value;
+
+    use super::*;
+    use crate::console::complete::Names;
+    use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
+    use crate::console::{parse, render};
+    use crate::engine::CommandError;
+    use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
+    use crate::node::control_socket::connect;
+    use crate::node::reader::HISTORY;
+
+    /// A `wait` ran out.
+    const STATUS_TIMEOUT: u8 = 5;
+    /// How long the last words take to reach the terminal at most.
+    const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+    /// What stands before the line that is typed: not the node's own prompt.
+    const PROMPT: &str = "attached> ";
+
+    /// Connects and says how this client reads.
+    fn greet(folder: &Path, hello: Hello) -> Result<UnixStream, Complaint> {
+        let mut stream = connect(folder).map_err(|error| unreachable_node(folder, &error))?;
+        // A node that lets nobody more in says so before it closes: the answer is read all the same.
+        stream
+            .write_all(format!("{}\n", hello.line()).as_bytes())
+            .unwrap_or_default();
+        Ok(stream)
+    }
+
+    const fn form(args: &Args) -> Form {
+        if args.json { Form::Json } else { Form::Words }
+    }
+
+    pub(super) fn ctl(args: &Args, folder: &Path, words: &[String]) -> Result<u8, Complaint> {
+        let command = words.join(" ");
+        if command.contains('\n') || parse::is_silent(&command) {
+            return Err(Complaint {
+                status: STATUS_USAGE,
+                message: "ctl takes one command".into(),
+                hint: "lanchain ctl status".into(),
+            });
+        }
+        let hello = Hello {
+            form: form(args),
+            events: false,
+            strict: false,
+        };
+        let mut stream = greet(folder, hello)?;
+        stream.write_all(format!("{command}\n").as_bytes()).unwrap_or_default();
+        let mut lines = BufReader::new(stream).lines();
+        match lines.next() {
+            Some(Ok(line)) => Ok(show(args, None, &line)),
+            Some(Err(_)) | None => {
+                eprintln!("error: the node went away before it answered");
+                Ok(STATUS_FAILED)
+            }
+        }
+    }
+
+    /// Shows a line of the node; gives the status that it stands for. A closed standard output is no failure.
+    fn show(args: &Args, prompt: Option<&Prompt>, line: &str) -> u8 {
+        let value: Value = serde_json::from_str(line).unwrap_or_default();
+        let error = refusal(&value);
+        match (args.json, prompt, &error) {
+            (true, ..) => print(line),
+            (false, Some(prompt), _) => show_at(prompt, &value, error.as_ref()),
+            (false, None, Some(error)) => {
+                // The only line of `ctl` needs no number.
+                let number = value["line"]
+                    .as_u64()
+                    .filter(|_| matches!(args.task, Some(Task::Attach { .. })));
+                complain(&render::human_error(number, error));
+            }
+            (false, None, None) if value["type"] == "event" => complain(text_of(&value)),
+            (false, None, None) if text_of(&value).is_empty() => {}
+            (false, None, None) => print(text_of(&value)),
+        }
+        status_of(&value)
+    }
+
+    fn show_at(prompt: &Prompt, value: &Value, error: Option<&CommandError>) {
+        if value["type"] == "event" {
+            return prompt.sink().may(text_of(value).to_owned());
+        }
+        let text = error.map_or_else(|| text_of(value).to_owned(), |error| render::human_error(None, error));
+        if !text.is_empty() {
+            prompt.sink().must(text, None);
+        }
+        prompt.answered();
+    }
+
+    fn text_of(value: &Value) -> &str {
+        value["text"].as_str().unwrap_or_default()
+    }
+
+    fn refusal(value: &Value) -> Option<CommandError> {
+        let error = value.get("error")?;
+        let text = |key: &str| error[key].as_str().unwrap_or_default().to_owned();
+        Some(CommandError {
+            code: "refused",
+            message: text("message"),
+            hint: text("hint"),
+        })
+    }
+
+    fn status_of(value: &Value) -> u8 {
+        match value["error"]["code"].as_str() {
+            None => 0,
+            Some("timeout") => STATUS_TIMEOUT,
+            Some(_) => STATUS_FAILED,
+        }
+    }
+
+    /// Nobody may be left to read.
+    fn print(text: &str) {
+        let mut out = io::stdout().lock();
+        if writeln!(out, "{text}").and_then(|()| out.flush()).is_err() {
+            std::process::exit(0);
+        }
+    }
+
+    fn complain(text: &str) {
+        writeln!(io::stderr().lock(), "{text}").unwrap_or_default();
+    }
+
+    /// How a session may end without anybody being to blame.
+    #[derive(Default)]
+    struct Ending {
+        input_ended: bool,
+    }
+
+    pub(super) fn attach(args: &Args, folder: &Path, quiet: bool) -> Result<u8, Complaint> {
+        let hello = Hello {
+            form: form(args),
+            events: !quiet,
+            strict: args.strict,
+        };
+        let stream = greet(folder, hello)?;
+        let failed = |error: io::Error| unreachable_node(folder, &error);
+        let ending = Arc::new(Mutex::new(Ending::default()));
+        let prompt = if prompt::is_terminal() && !args.json {
+            let output = stream.try_clone().map_err(failed)?;
+            start_prompt(folder, output, &ending).map(Arc::new)
+        } else {
+            None
+        };
+        match &prompt {
+            Some(prompt) => cancel_on_interrupt(prompt, stream.try_clone().map_err(failed)?),
+            None => forward_input(stream.try_clone().map_err(failed)?, args.daemon, &ending),
+        }
+        let status = follow(args, prompt.as_deref(), stream, &ending);
+        if let Some(prompt) = prompt.and_then(Arc::into_inner) {
+            prompt.finish(LAST_WORDS_MAX);
+            return Ok(0);
+        }
+        Ok(status)
+    }
+
+    /// Shows what the node says until it says no more; the first failure decides the status.
+    fn follow(args: &Args, prompt: Option<&Prompt>, stream: UnixStream, ending: &Mutex<Ending>) -> u8 {
+        let (mut status, mut stopped) = (0, false);
+        for line in BufReader::new(stream).lines() {
+            let Ok(line) = line else { break };
+            let shown = show(args, prompt, &line);
+            status = if status == 0 { shown } else { status };
+            let says = |word: &str| line.contains(word);
+            stopped |= says("\"event\":\"stopped\"") || says("\"command\":\"quit\"") || says("\"command\":\"detach\"");
+        }
+        let input_ended = ending.lock().unwrap_or_else(PoisonError::into_inner).input_ended;
+        if stopped || input_ended || args.strict && status != 0 {
+            return status;
+        }
+        let words = "the node went away";
+        match prompt {
+            Some(prompt) => prompt.sink().must(words.to_owned(), None),
+            None => complain(words),
+        }
+        status.max(STATUS_FAILED)
+    }
+
+    /// Standard input goes to the node as it is: it reads lines as at its own input.
+    fn forward_input(mut stream: UnixStream, stay: bool, ending: &Arc<Mutex<Ending>>) {
+        let ending = Arc::clone(ending);
+        thread::spawn(move || {
+            let copied = io::copy(&mut io::stdin().lock(), &mut stream);
+            if !stay && copied.is_ok() {
+                ending.lock().unwrap_or_else(PoisonError::into_inner).input_ended = true;
+                stream.shutdown(Shutdown::Write).unwrap_or_default();
+            }
+        });
+    }
+
+    /// A prompt that sends each line as typed; none if the terminal allows none.
+    fn start_prompt(folder: &Path, mut stream: UnixStream, ending: &Arc<Mutex<Ending>>) -> Option<Prompt> {
+        let config = PromptConfig {
+            text: PROMPT.to_owned(),
+            history: Some(folder.join(HISTORY)),
+            names: Names::default(),
+            color: std::env::var_os("NO_COLOR").is_none(),
+        };
+        let ending = Arc::clone(ending);
+        let deliver = move |fact| {
+            let line = match fact {
+                PromptFact::Line(line) => line.text.unwrap_or_default(),
+                PromptFact::Cancel => CANCEL.to_owned(),
+                PromptFact::Stop => {
+                    ending.lock().unwrap_or_else(PoisonError::into_inner).input_ended = true;
+                    // What runs is not waited for.
+                    format!("{CANCEL}\n{DETACH}")
+                }
+            };
+            stream.write_all(format!("{line}\n").as_bytes()).is_ok()
+        };
+        Prompt::start(config, deliver).ok()
+    }
+
+    /// Ctrl-C between two lines is a signal: it cancels what runs, or leaves.
+    fn cancel_on_interrupt(prompt: &Arc<Prompt>, mut stream: UnixStream) {
+        let prompt = Arc::downgrade(prompt);
+        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        thread::spawn(move || {
+            while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
+                let Some(prompt) = prompt.upgrade() else { return };
+                let line = match prompt.interrupt() {
+                    PromptFact::Cancel => CANCEL,
+                    PromptFact::Line(_) | PromptFact::Stop => DETACH,
+                };
+                stream.write_all(format!("{line}\n").as_bytes()).unwrap_or_default();
+            }
+        });
+    }
+}

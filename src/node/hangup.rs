@@ -1,0 +1,48 @@
+//! Notices when nobody reads standard output any more, also while there is nothing to say.
+//!
+//! Promises: never ends a node whose output is a file, a terminal, or a pipe that is only slow.
+//! Elsewhere: a write that fails (`console::output`), what a closed output means (`node::session`).
+//! Spec: `proto-notes/events.md`, "Stopping".
+
+use std::sync::mpsc::Sender;
+
+use super::session::Message;
+
+/// Watches standard output on a thread of its own; tells once when its reader is gone.
+#[cfg(unix)]
+pub(super) fn watch(messages: Sender<Message>) {
+    let body = move || {
+        if is_closed_at_last() {
+            messages.send(Message::Stop).unwrap_or_default();
+        }
+    };
+    if let Err(error) = std::thread::Builder::new().name("hangup".into()).spawn(body) {
+        // The next write notices it too.
+        tracing::debug!(%error, "no thread to watch the output with");
+    }
+}
+
+/// Elsewhere the next write notices it.
+#[cfg(not(unix))]
+pub(super) fn watch(_messages: Sender<Message>) {}
+
+/// Waits until the reader is gone; false if the system cannot tell.
+#[cfg(unix)]
+fn is_closed_at_last() -> bool {
+    use nix::errno::Errno;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use std::os::fd::AsFd;
+    let out = std::io::stdout();
+    loop {
+        // Nothing is asked for: an error and a hang-up are told all the same.
+        let mut watched = [PollFd::new(out.as_fd(), PollFlags::empty())];
+        match poll(&mut watched, PollTimeout::NONE) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => {
+                let gone = PollFlags::POLLERR | PollFlags::POLLHUP;
+                return watched[0].revents().is_some_and(|told| told.intersects(gone));
+            }
+            Err(_) => return false,
+        }
+    }
+}

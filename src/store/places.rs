@@ -1,0 +1,366 @@
+//! Finding data folders that are there, and whether a node holds them, without taking any.
+//!
+//! Promises: bounded work whatever lies in the folders; nothing is made, changed or kept locked.
+//! Elsewhere: taking a folder (`folder`), what siblings read (`addresses`).
+//! Spec: `proto-notes/store.md`, "Folders".
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use etcetera::BaseStrategy;
+use thiserror::Error;
+
+use super::addresses::FOLDERS_MAX;
+use super::folder::{
+    KEY_FILE, LOCK_FILE, NETWORK_FILE, PROGRAM, SLOT, check_network, make_folders, network_folder, process,
+    remove_folders, take_lock,
+};
+use super::{FolderChoice, OpenError, key};
+use crate::chain::NetworkParams;
+use crate::types::{AccountName, SecretKey};
+
+/// Networks that are looked into when a hint names what runs elsewhere: more than one machine ever takes part in.
+const NETWORKS_MAX: usize = 64;
+
+/// A data folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Whether a node holds it.
+    pub running: bool,
+    /// The node's process, if it says so.
+    pub pid: Option<u32>,
+}
+
+/// What is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sought {
+    /// A folder that a node holds.
+    Node,
+    /// Any folder.
+    Folder,
+}
+
+/// Why no single folder was found.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+pub enum FindError {
+    /// There is none.
+    #[error("no {} in {}", what(*sought), place.display())]
+    None {
+        /// What was looked for.
+        sought: Sought,
+        /// Where.
+        place: PathBuf,
+        /// What fits on other networks.
+        elsewhere: Vec<PathBuf>,
+    },
+    /// There are several.
+    #[error("several {}s: {}", what(*sought), list(folders))]
+    Several {
+        /// What was looked for.
+        sought: Sought,
+        /// Which there are.
+        folders: Vec<PathBuf>,
+    },
+    /// A temporary folder was asked for: nobody knows which.
+    #[error("--temp names no folder")]
+    Temp,
+    /// The place itself cannot be named.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+}
+
+impl FindError {
+    /// The variant's name in snake case.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::None {
+                sought: Sought::Node, ..
+            } => "no_node",
+            Self::None {
+                sought: Sought::Folder, ..
+            } => "no_folder",
+            Self::Several { .. } => "several_folders",
+            Self::Temp => "no_folder",
+            Self::Open(error) => error.code(),
+        }
+    }
+
+    /// What the user can type.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::None { elsewhere, .. } if !elsewhere.is_empty() => {
+                format!("choose with --data-dir DIR; on other networks: {}", list(elsewhere))
+            }
+            Self::None {
+                sought: Sought::Node, ..
+            } => "start one with `lanchain`, or say where it is with --data-dir DIR".into(),
+            Self::None {
+                sought: Sought::Folder, ..
+            } => "choose one with --data-dir DIR, --name NAME or --network NETWORK; `lanchain paths` lists them".into(),
+            Self::Several { .. } => "choose one with --data-dir DIR or --name NAME".into(),
+            Self::Temp => "say where the folder is with --data-dir DIR".into(),
+            Self::Open(error) => error.hint(),
+        }
+    }
+}
+
+const fn what(sought: Sought) -> &'static str {
+    match sought {
+        Sought::Node => "running node",
+        Sought::Folder => "data folder",
+    }
+}
+
+fn list(folders: &[PathBuf]) -> String {
+    let texts: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    texts.join(", ")
+}
+
+/// The user's data directory.
+///
+/// # Errors
+/// [`OpenError::NoHome`].
+pub fn data_dir() -> Result<PathBuf, OpenError> {
+    let strategy = etcetera::choose_base_strategy().map_err(|_| OpenError::NoHome)?;
+    Ok(strategy.data_dir())
+}
+
+/// The folder that holds a network's folders below a data directory.
+#[must_use]
+pub fn folder_of(data_dir: &Path, network: &NetworkParams) -> PathBuf {
+    network_folder(data_dir, network)
+}
+
+/// The data folders in a network's folder, by name: `node` before `node-2` before `node-10`.
+#[must_use]
+pub fn slots(network_folder: &Path) -> Vec<Place> {
+    let Ok(entries) = fs::read_dir(network_folder) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<_> = entries
+        .take(FOLDERS_MAX)
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| is_data_folder(path))
+        .collect();
+    paths.sort_by_key(|path| (path.as_os_str().len(), path.clone()));
+    paths.into_iter().map(place).collect()
+}
+
+fn is_data_folder(path: &Path) -> bool {
+    path.join(NETWORK_FILE).is_file()
+}
+
+/// What is known of a folder, there or not.
+#[must_use]
+pub fn place(path: PathBuf) -> Place {
+    let lock = path.join(LOCK_FILE);
+    let running = File::open(&lock).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    Place {
+        pid: running.then(|| process(&lock)).flatten(),
+        running,
+        path,
+    }
+}
+
+/// The one folder that the choice means: the named one, else the only one of the network.
+///
+/// # Errors
+/// [`FindError`] if there is none, or several.
+pub fn find(choice: &FolderChoice, network: &NetworkParams, sought: Sought) -> Result<PathBuf, FindError> {
+    match choice {
+        FolderChoice::Dir(path) => named(path.clone(), sought),
+        FolderChoice::Temp => Err(FindError::Temp),
+        FolderChoice::Slot { name } => find_slot(&data_dir()?, name.as_deref(), network, sought),
+    }
+}
+
+fn named(path: PathBuf, sought: Sought) -> Result<PathBuf, FindError> {
+    let fits = match sought {
+        Sought::Node => place(path.clone()).running,
+        Sought::Folder => is_data_folder(&path),
+    };
+    if fits {
+        return Ok(path);
+    }
+    Err(FindError::None {
+        sought,
+        place: path,
+        elsewhere: Vec::new(),
+    })
+}
+
+fn find_slot(
+    data_dir: &Path,
+    name: Option<&str>,
+    network: &NetworkParams,
+    sought: Sought,
+) -> Result<PathBuf, FindError> {
+    let parent = network_folder(data_dir, network);
+    if let Some(name) = name {
+        return named(parent.join(slot_name(name)?), sought);
+    }
+    let mut found = fitting(&parent, sought);
+    match found.len() {
+        0 => Err(FindError::None {
+            sought,
+            elsewhere: elsewhere(data_dir, sought),
+            place: parent,
+        }),
+        1 => Ok(found.remove(0)),
+        _ => Err(FindError::Several { sought, folders: found }),
+    }
+}
+
+fn slot_name(name: &str) -> Result<String, OpenError> {
+    let name = AccountName::new(name).map_err(|_| OpenError::BadName(name.chars().take(64).collect()))?;
+    Ok(name.to_string())
+}
+
+fn fitting(network_folder: &Path, sought: Sought) -> Vec<PathBuf> {
+    let fits = |place: &Place| place.running || sought == Sought::Folder;
+    let places = slots(network_folder).into_iter().filter(fits);
+    places.map(|place| place.path).collect()
+}
+
+fn elsewhere(data_dir: &Path, sought: Sought) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(data_dir.join(PROGRAM)) else {
+        return Vec::new();
+    };
+    let mut found: Vec<_> = entries
+        .take(NETWORKS_MAX)
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .flat_map(|folder| fitting(&folder, sought))
+        .collect();
+    found.sort();
+    found
+}
+
+/// Where a folder that may be new is to be: the named one, else the only one there is, else the first slot.
+///
+/// # Errors
+/// [`FindError`] if several fit.
+pub fn find_or_first(choice: &FolderChoice, network: &NetworkParams) -> Result<PathBuf, FindError> {
+    match choice {
+        FolderChoice::Dir(path) => Ok(path.clone()),
+        FolderChoice::Temp => Err(FindError::Temp),
+        FolderChoice::Slot { name: Some(name) } => Ok(network_folder(&data_dir()?, network).join(slot_name(name)?)),
+        FolderChoice::Slot { name: None } => match find_slot(&data_dir()?, None, network, Sought::Folder) {
+            Err(FindError::None { place, .. }) => Ok(place.join(SLOT)),
+            other => other,
+        },
+    }
+}
+
+/// Gives a folder its key, before its first start or where the key is missing. Never overwrites one.
+///
+/// # Errors
+/// [`OpenError`]: a key is there, a node holds the folder, it is another network's, or the disk fails.
+pub fn import_key(path: &Path, network: &NetworkParams, secret_key: &SecretKey) -> Result<PathBuf, OpenError> {
+    check_network(path, network)?;
+    let key_file = path.join(KEY_FILE);
+    let made = make_folders(path)?;
+    let placed = take_lock(path).and_then(|(_lock, _)| match key_file.symlink_metadata() {
+        Ok(_) => Err(OpenError::KeyExists { path: key_file.clone() }),
+        Err(_) => key::write(&key_file, secret_key),
+    });
+    if placed.is_err() {
+        remove_folders(&made);
+    }
+    placed.map(|()| key_file)
+}
+
+/// Where a folder's key lies.
+#[must_use]
+pub fn key_file(path: &Path) -> PathBuf {
+    path.join(KEY_FILE)
+}
+
+/// The key of a folder, by the rules of a start.
+///
+/// # Errors
+/// [`OpenError`]: missing, damaged, or readable by others.
+pub fn read_key(path: &Path) -> Result<SecretKey, OpenError> {
+    key::read(&path.join(KEY_FILE))
+}
+
+/// A key from a file, by the same rules.
+///
+/// # Errors
+/// As [`read_key`].
+pub fn read_key_file(path: &Path) -> Result<SecretKey, OpenError> {
+    key::read(path)
+}
+
+/// A key from the text of a key file.
+#[must_use]
+pub fn parse_key(bytes: &[u8]) -> Option<SecretKey> {
+    key::parse(bytes)
+}
+
+/// The text of a key file.
+#[must_use]
+pub fn key_text(key: &SecretKey) -> zeroize::Zeroizing<String> {
+    key::text(key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Folder;
+    use super::*;
+
+    fn network() -> NetworkParams {
+        NetworkParams::dev()
+    }
+
+    #[test]
+    fn the_only_running_node_is_found_and_several_are_listed() {
+        let home = tempfile::tempdir().unwrap();
+        let find = |name, sought| find_slot(home.path(), name, &network(), sought);
+        let none = find(None, Sought::Node).unwrap_err();
+        assert_eq!(none.code(), "no_node");
+
+        let first = Folder::open_slot(home.path(), None, &network()).unwrap();
+        assert_eq!(find(None, Sought::Node).unwrap(), first.path());
+        let other = Folder::open_slot(home.path(), None, &NetworkParams::lan()).unwrap();
+        assert_eq!(find(None, Sought::Node).unwrap(), first.path());
+
+        let second = Folder::open_slot(home.path(), Some("anna"), &network()).unwrap();
+        let error = find(None, Sought::Node).unwrap_err();
+        let folders = [second.path().to_path_buf(), first.path().to_path_buf()];
+        assert!(matches!(&error, FindError::Several { folders: found, .. } if *found == folders));
+        assert!(error.to_string().contains("anna"), "{error}");
+        assert_eq!(find(Some("anna"), Sought::Node).unwrap(), second.path());
+
+        let path = first.path().to_path_buf();
+        drop(first);
+        assert_eq!(find(None, Sought::Node).unwrap(), second.path());
+        assert_eq!(find(Some("node"), Sought::Folder).unwrap(), path);
+        assert_eq!(find(Some("node"), Sought::Node).unwrap_err().code(), "no_node");
+        drop(second);
+        let error = find(None, Sought::Node).unwrap_err();
+        assert!(
+            error.hint().contains(&other.path().display().to_string()),
+            "{}",
+            error.hint()
+        );
+    }
+
+    #[test]
+    fn an_imported_key_is_the_folders_key_and_never_replaces_one() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("new");
+        let key = SecretKey::from_seed([7; 32]);
+        import_key(&path, &network(), &key).unwrap();
+        let folder = Folder::open(FolderChoice::Dir(path.clone()), &network()).unwrap();
+        assert_eq!(folder.secret_key().public(), key.public());
+        let other = SecretKey::from_seed([8; 32]);
+        assert_eq!(import_key(&path, &network(), &other).unwrap_err().code(), "in_use");
+        drop(folder);
+        assert_eq!(import_key(&path, &network(), &other).unwrap_err().code(), "key_exists");
+        assert_eq!(read_key(&path).unwrap().public(), key.public());
+    }
+}

@@ -1,0 +1,115 @@
+//! Vectors of the records in the chain file: key and value of each table.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::chain::tests::vectors::hold;
+use crate::store::records;
+use crate::types::Address;
+
+/// A record of a table: what it means, key and value.
+fn record(table: &str, meaning: Value, key: &[u8], value: &[u8]) -> Value {
+    json!({"table": table, "meaning": meaning, "key": hex::encode(key), "value": hex::encode(value)})
+}
+
+fn entry(balance: i64, next_sequence: u64, owner: Option<u8>) -> AccountState {
+    let owner = owner.map(|seed| secret(seed).public());
+    AccountState {
+        balance,
+        next_sequence,
+        owner,
+    }
+}
+
+fn meaning(account: &Account, state: &AccountState) -> Value {
+    json!({"account": account, "balance": state.balance, "next_sequence": state.next_sequence, "owner": state.owner})
+}
+
+fn ledger_records() -> Vec<Value> {
+    let accounts = [
+        (name("alice"), entry(-5, 3, Some(1))),
+        (name("bob"), entry(7, 0, None)),
+        (Account::Key(secret(2).public()), entry(1 << 40, 2, None)),
+    ];
+    let mut list = Vec::new();
+    for (account, state) in &accounts {
+        let (key, value) = (records::account_key(account), records::state_value(state));
+        assert_eq!(
+            (&records::account(&key).unwrap(), &records::state(&value).unwrap()),
+            (account, state)
+        );
+        list.push(record("accounts", meaning(account, state), &key, &value));
+        if let (Some(owner), Some(key)) = (
+            state.owner,
+            records::owner_key(records::owner_bytes(&value).unwrap_or(&[]), &key),
+        ) {
+            list.push(record("owners", json!({"owner": owner, "name": account}), &key, &[]));
+        }
+    }
+    let before: Vec<_> = accounts
+        .iter()
+        .map(|(account, state)| (account.clone(), Some(state.clone())))
+        .collect();
+    let undo = [before, vec![(name("carol"), None)]].concat();
+    let value = records::undo_value(&undo).unwrap();
+    assert_eq!(records::undo(&value).unwrap(), undo);
+    let told = undo.iter().map(|(account, before)| match before {
+        Some(state) => meaning(account, state),
+        None => json!({"account": account, "was": "absent"}),
+    });
+    list.push(record("undo", json!(told.collect::<Vec<_>>()), &[9; 32], &value));
+    list
+}
+
+#[test]
+fn record_vectors_hold() {
+    let params = NetworkParams::dev();
+    let block = child(&params.genesis(), 77);
+    let (hash, (block_record, body)) = (block.hash(), stored(&block));
+    let place = TxPlace {
+        height: Height::new(6),
+        index: 2,
+    };
+    let peer = secret(3).public().peer_id();
+    let text = ["/ip4/192.168.1.5/tcp/4001", "/ip6/fd00::7/tcp/80"];
+    let addresses: Vec<Address> = text.iter().map(|text| Address::parse(text).unwrap().0).collect();
+    let value = records::addresses_value(&addresses);
+    assert_eq!(records::peer(&peer.to_bytes(), &value).unwrap(), (peer, addresses));
+    let height = Height::new(258);
+    let mut list = vec![
+        record(
+            "headers",
+            json!({"work": block_record.work, "size_bytes": block_record.size_bytes}),
+            hash.as_bytes(),
+            &records::block_value(&block_record),
+        ),
+        record("bodies", json!({"hash": hash}), hash.as_bytes(), &body),
+        record(
+            "active",
+            json!({"height": height, "hash": hash}),
+            &records::height_key(height),
+            hash.as_bytes(),
+        ),
+        record("side", json!({"hash": hash}), hash.as_bytes(), &[]),
+        record(
+            "places",
+            json!({"height": place.height, "index": place.index}),
+            txid(1).as_bytes(),
+            &records::place_value(&place),
+        ),
+        record(
+            "own",
+            json!({"number": 5, "transaction": "010203"}),
+            txid(2).as_bytes(),
+            &records::own_value(5, &[1, 2, 3]),
+        ),
+        record(
+            "peers",
+            json!({"peer": peer.to_string(), "addresses": text}),
+            &peer.to_bytes(),
+            &value,
+        ),
+    ];
+    list.extend(ledger_records());
+    hold("records.json", &json!(list));
+}

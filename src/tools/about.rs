@@ -1,0 +1,118 @@
+//! What the program knows about itself: where its folders are, completions for shells, the manual page.
+
+use std::path::{Path, PathBuf};
+
+use clap_complete::Shell;
+use serde::Serialize;
+
+use super::folder::choice;
+use super::{Failure, Finding, STATUS_USAGE, print};
+use crate::cli::{self, Args};
+use crate::store::{FolderChoice, Place, places};
+
+/// Where folders are.
+#[derive(Serialize)]
+pub(super) struct Paths {
+    data_dir: Option<PathBuf>,
+    network: String,
+    network_id: String,
+    network_dir: Option<PathBuf>,
+    folders: Vec<FolderView>,
+}
+
+#[derive(Serialize)]
+struct FolderView {
+    path: PathBuf,
+    running: bool,
+    pid: Option<u32>,
+}
+
+impl From<Place> for FolderView {
+    fn from(place: Place) -> Self {
+        Self {
+            path: place.path,
+            running: place.running,
+            pid: place.pid,
+        }
+    }
+}
+
+impl Finding for Paths {
+    fn words(&self) -> String {
+        let shown = |path: &Option<PathBuf>| {
+            path.as_deref()
+                .map_or("-".into(), |path: &Path| path.display().to_string())
+        };
+        let mut text = format!(
+            "data directory  {}\nnetwork         {} (id {})\nits folders in  {}\n",
+            shown(&self.data_dir),
+            self.network,
+            self.network_id.get(..8).unwrap_or_default(),
+            shown(&self.network_dir),
+        );
+        for folder in &self.folders {
+            let state = match (folder.running, folder.pid) {
+                (true, Some(pid)) => format!("a node runs in it, process {pid}"),
+                (true, None) => "a node runs in it".to_owned(),
+                (false, _) => "free".to_owned(),
+            };
+            text.push_str(&format!("  {}  {state}\n", folder.path.display()));
+        }
+        if self.folders.is_empty() {
+            text.push_str("  none yet\n");
+        }
+        text
+    }
+}
+
+/// The folders of the network, or the named one.
+pub(super) fn paths(args: &Args) -> Result<Option<Paths>, Failure> {
+    let (data_dir, network_dir, folders) = match choice(args) {
+        FolderChoice::Dir(path) => (None, None, vec![places::place(path)]),
+        FolderChoice::Temp | FolderChoice::Slot { .. } => {
+            let data_dir = places::data_dir()?;
+            let network_dir = places::folder_of(&data_dir, &args.network);
+            let mut folders = places::slots(&network_dir);
+            if let Some(name) = &args.name {
+                folders.retain(|place| place.path.ends_with(name.as_str()));
+            }
+            (Some(data_dir), Some(network_dir), folders)
+        }
+    };
+    Ok(Some(Paths {
+        data_dir,
+        network: args.network.label(),
+        network_id: args.network.network_id().to_string(),
+        network_dir,
+        folders: folders.into_iter().map(FolderView::from).collect(),
+    }))
+}
+
+/// Prints a shell's completions; gives the exit status.
+pub(super) fn completions(shell: Shell) -> u8 {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut cli::command(), "lanchain", &mut text);
+    print(&String::from_utf8_lossy(&text))
+}
+
+/// Prints the manual page, whole or of one task; gives the exit status.
+pub(super) fn man(task: Option<&str>) -> u8 {
+    let mut command = cli::command();
+    command.build();
+    let page = match task {
+        None => Some(command.clone()),
+        Some(word) => command.find_subcommand(word).cloned(),
+    };
+    let Some(page) = page else {
+        eprintln!("error: there is no task of this name\nhint: lanchain --help");
+        return STATUS_USAGE;
+    };
+    // "lanchain ctl" has the page lanchain-ctl.
+    let name = page.get_display_name().unwrap_or(page.get_name()).replace(' ', "-");
+    let mut text = Vec::new();
+    if let Err(error) = clap_mangen::Man::new(page).title(name).render(&mut text) {
+        eprintln!("error: {error}");
+        return super::STATUS_FAILED;
+    }
+    print(&String::from_utf8_lossy(&text))
+}

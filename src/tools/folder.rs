@@ -1,0 +1,72 @@
+//! Which data folder a tool works on, and taking it.
+
+use std::path::{Path, PathBuf};
+
+use super::{Failure, STATUS_FAILED, STATUS_FOLDER};
+use crate::chain::StoreError;
+use crate::cli::{Args, DataFolder};
+use crate::store::{FindError, Folder, FolderChoice, OpenError, RedbStore, Sought, places};
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let hint = match &error {
+            OpenError::InUse { path, .. } => {
+                format!("stop that node first: lanchain ctl --data-dir {} quit", path.display())
+            }
+            other => other.hint(),
+        };
+        Self::new(STATUS_FOLDER, error.code(), error.to_string(), hint)
+    }
+}
+
+impl From<FindError> for Failure {
+    fn from(error: FindError) -> Self {
+        Self::new(STATUS_FOLDER, error.code(), error.to_string(), error.hint())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let status = match &error {
+            StoreError::Damaged(_) => STATUS_FOLDER,
+            StoreError::Io(_) => STATUS_FAILED,
+        };
+        Self::new(status, error.code(), error.to_string(), "lanchain verify")
+    }
+}
+
+/// An error of the system with a file.
+pub(super) fn file_failed(path: &Path, error: &std::io::Error) -> Failure {
+    let hint = match error.kind() {
+        std::io::ErrorKind::AlreadyExists => "choose a name that is free: no file is overwritten",
+        _ => "check the file's name and permissions",
+    };
+    Failure::new(STATUS_FAILED, "io", format!("{}: {error}", path.display()), hint)
+}
+
+pub(super) fn choice(args: &Args) -> FolderChoice {
+    match &args.folder {
+        DataFolder::Dir(folder) => FolderChoice::Dir(folder.clone()),
+        DataFolder::Temp => FolderChoice::Temp,
+        DataFolder::Slot => FolderChoice::Slot {
+            name: args.name.as_ref().map(ToString::to_string),
+        },
+    }
+}
+
+/// A folder that is there.
+pub(super) fn existing(args: &Args) -> Result<PathBuf, Failure> {
+    Ok(places::find(&choice(args), &args.network, Sought::Folder)?)
+}
+
+/// Locks a folder and opens its store. The store is to be dropped first.
+pub(super) fn take(path: PathBuf, args: &Args) -> Result<(RedbStore, Folder), Failure> {
+    let folder = Folder::open(FolderChoice::Dir(path), &args.network)?;
+    let store = RedbStore::open(&folder.chain_path(), &args.network)?;
+    Ok((store, folder))
+}
+
+/// Whether a file name means standard input or output.
+pub(super) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}

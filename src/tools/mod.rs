@@ -1,0 +1,110 @@
+//! Work on a data folder while no node runs in it, and what the program knows about itself.
+//!
+//! Promises: a folder is locked while it is used, and a running node's is refused; whatever is checked is checked by the
+//! chain's own rules; the exit status is the contract's.
+//! Elsewhere: the rules (`chain`), the folder (`store`), the forms (`engine`, `console`).
+//! Spec: `proto-notes/events.md`, "Tasks".
+
+mod about;
+mod export;
+mod folder;
+mod import;
+mod key;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+use std::io::Write;
+
+use serde::Serialize;
+
+use crate::cli::{Args, Task};
+use crate::console::render::{human_error, json_reply};
+use crate::engine::CommandError;
+
+/// A rule was broken, or the system failed.
+const STATUS_FAILED: u8 = 1;
+/// Wrong usage.
+const STATUS_USAGE: u8 = 2;
+/// The data folder is in use, damaged, of another network, or not there.
+const STATUS_FOLDER: u8 = 3;
+
+/// Why a tool gave up.
+#[derive(Debug)]
+struct Failure {
+    status: u8,
+    /// The line of its input, from 1; 0 if it is about no line.
+    line: u64,
+    error: CommandError,
+}
+
+impl Failure {
+    fn new(status: u8, code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            status,
+            line: 0,
+            error: CommandError {
+                code,
+                message: message.into(),
+                hint: hint.into(),
+            },
+        }
+    }
+
+    fn at_line(self, line: u64) -> Self {
+        Self { line, ..self }
+    }
+}
+
+/// What a tool found: for programs, and in words.
+trait Finding: Serialize {
+    fn words(&self) -> String;
+}
+
+/// Runs a task to its end; gives the exit status.
+#[must_use]
+pub fn run(args: &Args, task: &Task) -> u8 {
+    match task {
+        Task::Export { file } => told(args, "export", export::run(args, file.as_deref())),
+        Task::Import { file } => told(args, "import", import::run(args, file)),
+        Task::Verify => told(args, "verify", verify::run(args)),
+        Task::Key { action } => told(args, "key", key::run(args, action)),
+        Task::Paths => told(args, "paths", about::paths(args)),
+        Task::Completions { shell } => about::completions(*shell),
+        Task::Man { task } => about::man(task.as_deref()),
+        Task::Ctl { .. } | Task::Attach { .. } | Task::Bench => STATUS_USAGE,
+    }
+}
+
+/// Tells what a tool found, or why it gave up: with `--json` as a reply, else in words. None: it said all itself.
+fn told<F: Finding>(args: &Args, word: &str, result: Result<Option<F>, Failure>) -> u8 {
+    let (status, line, result) = match result {
+        Ok(None) => return 0,
+        Ok(Some(finding)) => (0, 0, Ok(finding)),
+        Err(failure) => (failure.status, failure.line, Err(failure.error)),
+    };
+    let text = match (&result, args.json) {
+        (_, true) => json_reply(line, Some(word), &result),
+        (Ok(finding), false) => finding.words(),
+        (Err(error), false) => {
+            eprintln!("error: {}", human_error((line > 0).then_some(line), error));
+            return status;
+        }
+    };
+    match print(&format!("{}\n", text.trim_end())) {
+        0 => status,
+        failed => failed,
+    }
+}
+
+/// Writes to standard output; gives the exit status. Who reads no more has seen enough.
+fn print(text: &str) -> u8 {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("error: {error}");
+            STATUS_FAILED
+        }
+        Ok(()) | Err(_) => 0,
+    }
+}

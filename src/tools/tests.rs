@@ -1,0 +1,167 @@
+//! Tools on stores in memory; whole folders and processes are tested in `tests/node/tools.rs`.
+
+use crate::chain::memory_store::MemoryStore;
+use crate::chain::{AccountState, Batch, Block, Chain, ChainStore, Header, NetworkParams, Reward, Transaction, merkle};
+use crate::types::{Account, Amount, Height, SecretKey, Time, Work};
+
+use super::{export, verify};
+
+const SECRET: [u8; 32] = [7; 32];
+
+/// A block on a parent that pays the reward to the key.
+fn mine(params: &NetworkParams, parent: &Header, key: &SecretKey, later_ms: u64, content: &[Transaction]) -> Block {
+    let height = parent.height.next();
+    let to = Account::Key(key.public());
+    let mut transactions = vec![Transaction::Reward(Reward { to, height })];
+    transactions.extend_from_slice(content);
+    let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
+    let time = Time::from_ms(parent.time.ms() + later_ms);
+    let mut header = Header {
+        previous: parent.hash(),
+        merkle_root: merkle::root(&ids),
+        version: 1,
+        bits: params.required_bits(parent, time),
+        height,
+        time,
+        nonce: 0,
+    };
+    while header.check_proof_of_work(params).is_err() {
+        header.nonce += 1;
+    }
+    Block { header, transactions }
+}
+
+/// Three active blocks, a payment and a claim in the second, and one block aside.
+fn store() -> (MemoryStore, NetworkParams) {
+    let params = NetworkParams::dev();
+    let store = MemoryStore::new(&params);
+    let mut chain = Chain::open(params.clone(), store.clone(), SECRET).unwrap();
+    let key = SecretKey::from_seed([1; 32]);
+    let name = |text: &str| crate::types::AccountName::new(text).unwrap();
+    let network = params.network_id();
+    let parties = (Account::Name(name("alice")), Account::Name(name("bob")), None);
+    let payment = Transaction::transfer(&network, &key, parties, Amount::new(5).unwrap(), 0).unwrap();
+    let content = [payment, Transaction::claim(&network, &key, name("carol"))];
+    let clock = Time::from_ms(9_000_000_000_000);
+    let first = mine(&params, &params.genesis(), &key, 1_000, &[]);
+    let second = mine(&params, &first.header, &key, 1_000, &content);
+    let third = mine(&params, &second.header, &key, 1_000, &[]);
+    let aside = mine(&params, &params.genesis(), &key, 2_000, &[]);
+    for block in [first, second, third, aside] {
+        chain.accept(block, clock).unwrap();
+    }
+    while let Some(batch) = chain.take_batch() {
+        store.commit(&batch);
+        chain.committed(batch.id);
+    }
+    (store, params)
+}
+
+/// What is found after the change.
+fn damage(change: impl FnOnce(&MemoryStore, &mut Batch)) -> String {
+    let (store, params) = store();
+    let mut batch = Batch::default();
+    change(&store, &mut batch);
+    store.commit(&batch);
+    verify::verify(&store, &params, &SECRET).unwrap_err().join("\n")
+}
+
+fn active(store: &MemoryStore, height: u64) -> crate::types::BlockHash {
+    store.active(Height::new(height)).unwrap().unwrap()
+}
+
+#[test]
+fn a_whole_chain_is_found_whole() {
+    let (store, params) = store();
+    let verified = verify::verify(&store, &params, &SECRET).unwrap();
+    let value = serde_json::to_value(&verified).unwrap();
+    assert_eq!((&value["blocks"], &value["side_blocks"]), (&4.into(), &1.into()));
+    assert_eq!(value["transactions"], 5);
+}
+
+#[test]
+fn a_changed_ledger_is_named_with_the_account() {
+    let change = |store: &MemoryStore, batch: &mut Batch| {
+        let (_, accounts) = store.accounts(10).unwrap();
+        let (account, state) = accounts
+            .into_iter()
+            .find(|(account, _)| account.to_string() == "bob")
+            .unwrap();
+        let state = AccountState { balance: 500, ..state };
+        batch.accounts.insert(account, Some(state));
+    };
+    let found = damage(change);
+    assert!(
+        found.contains("account bob") && found.contains("500") && found.contains(" 5,"),
+        "{found}"
+    );
+}
+
+#[test]
+fn an_entry_that_no_block_made_and_one_that_is_missing_are_found() {
+    let found = damage(|_, batch| {
+        let name = Account::Name(crate::types::AccountName::new("mallory").unwrap());
+        batch.accounts.insert(name, Some(AccountState::default()));
+        let alice = Account::Name(crate::types::AccountName::new("alice").unwrap());
+        batch.accounts.insert(alice, None);
+    });
+    assert!(found.contains("mallory stands in the ledger"), "{found}");
+    assert!(found.contains("alice is missing"), "{found}");
+}
+
+#[test]
+fn a_body_with_another_transaction_is_found() {
+    let found = damage(|store, batch| {
+        let hash = active(store, 2);
+        let mut block = Block::from_bytes(&store.body(&hash).unwrap().unwrap()).unwrap();
+        block.transactions.pop();
+        let stored = store.block(&hash).unwrap().unwrap();
+        batch.blocks.insert(hash, Some((stored, block.to_bytes())));
+    });
+    assert!(found.contains("at index 2") && found.contains("merkle root"), "{found}");
+}
+
+#[test]
+fn wrong_work_undo_data_and_places_are_found() {
+    let found = damage(|store, batch| {
+        let hash = active(store, 3);
+        let stored = store.block(&hash).unwrap().unwrap();
+        let body = store.body(&hash).unwrap().unwrap();
+        let txid = Block::from_bytes(&body).unwrap().transactions[0].txid();
+        batch.blocks.insert(
+            hash,
+            Some((
+                crate::chain::StoredBlock {
+                    work: Work::ZERO,
+                    ..stored
+                },
+                body,
+            )),
+        );
+        batch.undo.insert(hash, Some(Vec::new()));
+        batch.places.insert(txid, None);
+    });
+    assert!(found.contains("its work is stored as"), "{found}");
+    assert!(found.contains("undo data is not what it changed"), "{found}");
+    assert!(found.contains("is not found where it stands"), "{found}");
+}
+
+#[test]
+fn a_missing_block_ends_the_replay_and_is_named() {
+    let found = damage(|store, batch| {
+        batch.blocks.insert(active(store, 2), None);
+    });
+    assert!(found.contains("at index 2") && found.contains("missing"), "{found}");
+}
+
+#[test]
+fn an_exported_line_has_the_blocks_own_bytes() {
+    let (store, _) = store();
+    let line = export::line(&store, Height::new(2)).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let raws = value["transactions"].as_array().unwrap();
+    let raw: String = raws.iter().map(|tx| tx["raw"].as_str().unwrap()).collect();
+    let bytes = format!("{}{:08x}{raw}", value["header"].as_str().unwrap(), raws.len());
+    assert_eq!(bytes, hex::encode(store.body(&active(&store, 2)).unwrap().unwrap()));
+    assert_eq!(value["active"], true);
+}

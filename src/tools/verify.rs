@@ -1,0 +1,336 @@
+//! `lanchain verify`: replays the whole chain of a folder from the genesis block with every check, and compares what it
+//! leads to with what the folder says.
+//!
+//! Promises: nothing is changed; everything that can be computed is computed anew, nothing read back is believed; what
+//! is damaged is named, at most [`FINDINGS_MAX`] times.
+//! Elsewhere: what opening the folder checks by itself (`store`), the rules (`chain`).
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::folder::{existing, take};
+use super::{Failure, Finding, STATUS_FAILED, STATUS_FOLDER};
+use crate::chain::ledger::{Accounts, Ledger};
+use crate::chain::{
+    AccountState, Block, ChainStore, Header, NetworkParams, StoreError, StoredBlock, Transaction, TxPlace,
+};
+use crate::cli::Args;
+use crate::types::{Account, AccountName, BlockHash, Height, NetworkId, PublicKey, Work};
+
+/// Damages that are told: more help nobody.
+const FINDINGS_MAX: usize = 20;
+/// How often the progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// What was checked.
+#[derive(Debug, Serialize)]
+pub(super) struct Verified {
+    blocks: u64,
+    transactions: u64,
+    accounts: u64,
+    side_blocks: u64,
+    height: Height,
+    tip: BlockHash,
+}
+
+impl Finding for Verified {
+    fn words(&self) -> String {
+        let Self {
+            blocks,
+            transactions,
+            accounts,
+            side_blocks,
+            height,
+            tip,
+        } = self;
+        format!(
+            "the chain is whole: {blocks} blocks, {transactions} transactions, {accounts} accounts, \
+             {side_blocks} blocks on side branches\ntip {tip} at index {height}"
+        )
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Option<Verified>, Failure> {
+    let (store, _folder) = take(existing(args)?, args)?;
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
+    verify(&store, &args.network, &secret).map(Some).map_err(|findings| {
+        let hint = "restore the folder from a copy, or copy its file key into an empty folder and start there with \
+                    --data-dir DIR: blocks come back from peers, or from an export with lanchain import";
+        Failure::new(STATUS_FOLDER, "damaged", findings.join("\n"), hint)
+    })
+}
+
+/// Replays and compares.
+///
+/// # Errors
+/// What is damaged.
+pub(super) fn verify(
+    store: &impl ChainStore,
+    params: &NetworkParams,
+    secret: &[u8; 32],
+) -> Result<Verified, Vec<String>> {
+    let mut replay = Replay {
+        store,
+        params,
+        network: params.network_id(),
+        secret,
+        ledger: Entries::default(),
+        transactions: 0,
+        findings: Vec::new(),
+    };
+    let verified = replay.run();
+    match verified {
+        Ok(verified) if replay.findings.is_empty() => Ok(verified),
+        Ok(_) => Err(replay.findings),
+        Err(Broken) => Err(replay.findings),
+    }
+}
+
+/// The ledger as the blocks lead to it.
+#[derive(Default)]
+struct Entries(BTreeMap<Account, AccountState>);
+
+impl Accounts for Entries {
+    fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
+        Ok(self.0.get(account).cloned())
+    }
+}
+
+/// Nothing behind this can be checked.
+struct Broken;
+
+struct Replay<'a, S> {
+    store: &'a S,
+    params: &'a NetworkParams,
+    network: NetworkId,
+    secret: &'a [u8; 32],
+    ledger: Entries,
+    transactions: u64,
+    findings: Vec<String>,
+}
+
+impl<S: ChainStore> Replay<'_, S> {
+    fn run(&mut self) -> Result<Verified, Broken> {
+        let (height, tip) = self.must(self.store.tip(), "active chain")?;
+        let mut parent = StoredBlock {
+            header: self.params.genesis(),
+            work: Work::ZERO,
+            size_bytes: 0,
+        };
+        let mut told = Instant::now();
+        for at in 1..=height.get() {
+            parent = self.block(Height::new(at), &parent)?;
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                eprintln!("index {at} of {height}");
+            }
+        }
+        if parent.header.hash() != tip {
+            self.find(format!(
+                "the tip is {tip}, the chain ends with {}",
+                parent.header.hash()
+            ));
+        }
+        let accounts = self.compare_ledger()?;
+        let side_blocks = self.side_branches()?;
+        self.others()?;
+        Ok(Verified {
+            blocks: height.get().saturating_add(1),
+            transactions: self.transactions,
+            accounts,
+            side_blocks,
+            height,
+            tip,
+        })
+    }
+
+    fn find(&mut self, what: String) {
+        if self.findings.len() < FINDINGS_MAX {
+            self.findings.push(what);
+        }
+    }
+
+    fn must<T>(&mut self, read: Result<T, StoreError>, what: &str) -> Result<T, Broken> {
+        read.map_err(|error| {
+            self.find(format!("{what}: {error}"));
+            Broken
+        })
+    }
+
+    fn there<T>(&mut self, read: Result<Option<T>, StoreError>, what: &str) -> Result<T, Broken> {
+        match self.must(read, what)? {
+            Some(value) => Ok(value),
+            None => {
+                self.find(format!("{what}: missing"));
+                Err(Broken)
+            }
+        }
+    }
+
+    /// Everything about one active block; gives its header and work.
+    fn block(&mut self, height: Height, parent: &StoredBlock) -> Result<StoredBlock, Broken> {
+        let hash = self.there(self.store.active(height), &format!("index {height}"))?;
+        let what = format!("block {hash} at index {height}");
+        let (stored, block) = self.body(&hash, &what)?;
+        let broken = |replay: &mut Self, reason: String| {
+            replay.find(format!("{what}: {reason}"));
+            Broken
+        };
+        let header = &stored.header;
+        header
+            .check_after(&parent.header, self.params)
+            .map_err(|error| broken(self, error.to_string()))?;
+        block
+            .check(&self.network, self.secret)
+            .map_err(|error| broken(self, error.to_string()))?;
+        let work = parent.work.plus(Header::weight(&parent.header, self.params));
+        if stored.work != work {
+            self.find(format!("{what}: its work is stored as {}, it is {work}", stored.work));
+        }
+        self.apply(&hash, &block, &what)?;
+        for (index, transaction) in (0_u32..).zip(&block.transactions) {
+            self.transactions += 1;
+            let place = self.must(self.store.place(&transaction.txid()), &what)?;
+            if place != Some(TxPlace { height, index }) {
+                self.find(format!(
+                    "{what}: transaction {} is not found where it stands",
+                    transaction.txid()
+                ));
+            }
+        }
+        Ok(StoredBlock { work, ..stored })
+    }
+
+    /// A block as it is stored, its parts held against each other.
+    fn body(&mut self, hash: &BlockHash, what: &str) -> Result<(StoredBlock, Block), Broken> {
+        let stored = self.there(self.store.block(hash), what)?;
+        let bytes = self.there(self.store.body(hash), what)?;
+        let block = Block::from_bytes(&bytes).map_err(|error| {
+            self.find(format!("{what}: {error}"));
+            Broken
+        })?;
+        if block.header != stored.header || stored.header.hash() != *hash {
+            self.find(format!("{what}: header and body are not those of one block"));
+            return Err(Broken);
+        }
+        if u64::try_from(bytes.len()) != Ok(stored.size_bytes) {
+            self.find(format!(
+                "{what}: its size is stored as {}, it is {}",
+                stored.size_bytes,
+                bytes.len()
+            ));
+        }
+        Ok((stored, block))
+    }
+
+    /// The ledger's rules, and the undo data that follows from them.
+    fn apply(&mut self, hash: &BlockHash, block: &Block, what: &str) -> Result<(), Broken> {
+        let mut ledger = Ledger::new(self.params, &self.ledger);
+        let applied = ledger
+            .apply_block(block)
+            .map_err(|(index, error)| format!("transaction {index}: {error}"));
+        let outcome = applied.and_then(|()| ledger.finish().map_err(|error| error.to_string()));
+        let (changed, undo) = outcome.map_err(|error| {
+            self.find(format!("{what}: {error}"));
+            Broken
+        })?;
+        self.ledger.0.extend(changed);
+        match self.must(self.store.undo(hash), what)? {
+            None => self.find(format!("{what}: its undo data is missing")),
+            Some(stored) if stored != undo => self.find(format!("{what}: its undo data is not what it changed")),
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    /// The stored ledger and its index of owners against the replayed one.
+    fn compare_ledger(&mut self) -> Result<u64, Broken> {
+        let (total, stored) = self.must(self.store.accounts(usize::MAX), "ledger")?;
+        let stored: BTreeMap<Account, AccountState> = stored.into_iter().collect();
+        let mut owned: BTreeMap<PublicKey, Vec<AccountName>> = BTreeMap::new();
+        let entries = std::mem::take(&mut self.ledger.0);
+        for (account, state) in &entries {
+            match stored.get(account) {
+                Some(found) if found == state => {}
+                Some(found) => self.find(format!(
+                    "account {account}: the folder says balance {}, sequence {}; the blocks say {}, {}{}",
+                    found.balance,
+                    found.next_sequence,
+                    state.balance,
+                    state.next_sequence,
+                    if found.owner == state.owner {
+                        ""
+                    } else {
+                        "; the owners differ"
+                    },
+                )),
+                None => self.find(format!("account {account} is missing in the ledger")),
+            }
+            if let (Account::Name(name), Some(owner)) = (account, state.owner) {
+                owned.entry(owner).or_default().push(name.clone());
+            }
+        }
+        for account in stored.keys().filter(|account| !entries.contains_key(account)) {
+            self.find(format!("account {account} stands in the ledger, no block made it"));
+        }
+        for (owner, names) in owned {
+            let mut found = self.must(self.store.names_of(&owner, usize::MAX), "index of owners")?;
+            found.sort();
+            if found != names {
+                self.find(format!(
+                    "index of owners: the names of {} are not what the ledger says",
+                    owner.peer_id()
+                ));
+            }
+        }
+        Ok(total)
+    }
+
+    /// Blocks that are not active: whole, and worth what their work says where their parent is there.
+    fn side_branches(&mut self) -> Result<u64, Broken> {
+        let side = self.must(self.store.side(), "side branches")?;
+        let mut count = 0_u64;
+        for hash in side {
+            count += 1;
+            let what = format!("side block {hash}");
+            let Ok((stored, block)) = self.body(&hash, &what) else {
+                continue;
+            };
+            let parent = self.must(self.store.block(&stored.header.previous), &what)?;
+            let Some(parent) = parent else {
+                self.find(format!("{what}: its parent is missing"));
+                continue;
+            };
+            let checked = stored
+                .header
+                .check_after(&parent.header, self.params)
+                .map_err(|error| error.to_string());
+            let checked = checked.and_then(|()| {
+                block
+                    .check(&self.network, self.secret)
+                    .map_err(|error| error.to_string())
+            });
+            if let Err(error) = checked {
+                self.find(format!("{what}: {error}"));
+            }
+            if stored.work != parent.work.plus(Header::weight(&parent.header, self.params)) {
+                self.find(format!("{what}: its work is not what its branch adds up to"));
+            }
+        }
+        Ok(count)
+    }
+
+    /// Own transactions and remembered peers: readable.
+    fn others(&mut self) -> Result<(), Broken> {
+        for (_, bytes) in self.must(self.store.own(), "own transactions")? {
+            if let Err(error) = Transaction::from_bytes(&bytes) {
+                self.find(format!("own transaction: {error}"));
+            }
+        }
+        self.must(self.store.peers(), "remembered peers").map(drop)
+    }
+}

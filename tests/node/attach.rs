@@ -1,0 +1,63 @@
+//! `lanchain attach` at a real terminal: a prompt of its own, Ctrl-C and Ctrl-D leave the node alone.
+//!
+//! Spec: `proto-notes/control.md`.
+
+use crate::harness::Node;
+use crate::terminal::{CTRL_C, CTRL_D, Terminal};
+
+/// A node, and a terminal attached to it.
+fn attached() -> (Node, Terminal) {
+    let node = Node::alone();
+    let started = node.wait_event("started", |_| true);
+    let folder = started["data_dir"].as_str().expect("a folder").to_owned();
+    let mut terminal = Terminal::start(&["attach", "--data-dir", &folder]);
+    terminal.wait_for("`detach` or Ctrl-D leaves it running");
+    terminal.wait_for("attached> ");
+    (node, terminal)
+}
+
+#[test]
+fn prompt_shows_replies_refusals_and_events_of_others() {
+    let (mut node, mut terminal) = attached();
+    terminal.ask("balance bob", "bob owns 0 coins");
+    terminal.ask("nonsense", "hint: help");
+    terminal.ask("tx alice bob 5", "Transaction will be added to Block 1");
+    node.ok("mine");
+    terminal.wait_for("New Block Forged");
+    terminal.ask("balance bob", "bob owns 5 coins");
+    let screen = terminal.whole();
+    assert_eq!(
+        screen.matches("alice pays bob 5 coins").count(),
+        2,
+        "the payment, and its block: {screen}"
+    );
+    terminal.type_text("detach\r");
+    assert_eq!(terminal.status(), Some(0));
+    assert_eq!(node.ok("status")["height"], 1);
+    assert!(node.stop().success());
+}
+
+#[test]
+fn ctrl_c_cancels_the_nodes_command_and_ctrl_d_leaves_the_node_running() {
+    let (mut node, mut terminal) = attached();
+    terminal.type_text("wait peers 1 3600\r");
+    // The prompt is back after a quarter of a second: Ctrl-C is a key then, a signal before.
+    terminal.wait_for("attached> ");
+    terminal.type_text(CTRL_C);
+    terminal.wait_for("the command was interrupted");
+    terminal.ask("balance zed", "zed owns 0 coins");
+    terminal.type_text("wait peers 1 3600\r");
+    terminal.wait_for("attached> ");
+    terminal.type_text(CTRL_D);
+    assert_eq!(terminal.status(), Some(0));
+    assert_eq!(node.ok("balance")["balance"], 0);
+    assert!(node.stop().success());
+}
+
+#[test]
+fn quit_stops_the_node_and_the_terminal_is_given_back() {
+    let (mut node, mut terminal) = attached();
+    terminal.type_text("quit\r");
+    assert_eq!(terminal.status(), Some(0));
+    assert_eq!(node.wait().code(), Some(0));
+}

@@ -1,0 +1,264 @@
+//! How a node ends: signals, a closed output, the end of its input, and which status that gives.
+//!
+//! Spec: `proto-notes/events.md`, "Stopping".
+#![cfg(unix)]
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Node, PATIENCE, binary, run, signal};
+
+/// A node whose standard output the test reads itself, after its first line.
+fn unread() -> (Child, BufReader<ChildStdout>) {
+    let mut command = binary();
+    command.args([
+        "--json",
+        "--network",
+        "dev",
+        "--temp",
+        "--no-mdns",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+    let mut first = String::new();
+    stdout.read_line(&mut first).expect("a line");
+    assert!(first.contains(r#""event":"started""#), "{first}");
+    (child, stdout)
+}
+
+fn status(child: &mut Child) -> Option<i32> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().expect("a child of this process") {
+            return status.code();
+        }
+        assert!(Instant::now() < deadline, "the node does not stop");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn each_signal_that_stops_gives_0_and_a_last_line() {
+    for name in ["TERM", "HUP", "INT"] {
+        let mut node = Node::alone();
+        node.signal(name);
+        assert_eq!(node.wait().code(), Some(0), "SIG{name}");
+        let lines = node.lines();
+        assert_eq!(lines[0]["event"], "started", "SIG{name}");
+        let last = lines.last().expect("a line");
+        assert_eq!(last["event"], "stopped", "SIG{name}");
+        assert_eq!(last["exit_status"], 0, "SIG{name}");
+    }
+}
+
+#[test]
+fn each_signal_during_a_command_interrupts_it_and_gives_0() {
+    for (name, command) in [
+        ("TERM", "mine 10000"),
+        ("HUP", "wait peers 3 600"),
+        ("INT", "dial 127.0.0.1:1"),
+    ] {
+        let mut node = Node::alone();
+        let line = node.write(command);
+        node.signal(name);
+        node.wait();
+        let lines = node.lines();
+        let replies: Vec<_> = lines.iter().filter(|value| value["line"] == line).collect();
+        // The signal may be faster than the line: then there is no reply at all.
+        for reply in &replies {
+            assert_eq!(reply["error"]["code"], "interrupted", "SIG{name}: {reply}");
+        }
+        assert!(replies.len() <= 1, "{replies:?}");
+        assert_eq!(lines.last().expect("a line")["exit_status"], 0, "SIG{name}");
+    }
+}
+
+#[test]
+fn a_stop_after_a_failure_keeps_the_failures_status() {
+    let mut node = Node::alone();
+    node.refused("nonsense");
+    node.signal("TERM");
+    assert_eq!(node.wait().code(), Some(1));
+    assert_eq!(node.lines().last().expect("a line")["exit_status"], 1);
+}
+
+#[test]
+fn second_sigint_ends_at_once_with_130() {
+    let (mut child, _unread) = unread();
+    // Replies that nobody reads fill the pipe: the stop then waits a second or two for its last words.
+    let mut stdin = child.stdin.take().expect("piped");
+    std::thread::spawn(move || while stdin.write_all(b"help\n").is_ok() {});
+    let full = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < full {
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    signal(child.id(), "INT");
+    std::thread::sleep(Duration::from_millis(300));
+    signal(child.id(), "INT");
+    assert_eq!(status(&mut child), Some(130));
+}
+
+#[test]
+fn sigterm_before_the_start_is_no_kill() {
+    // Whenever it comes: as soon as the node has its folder, it answers for its own end.
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().join("data");
+    let mut command = binary();
+    command
+        .args([
+            "--json",
+            "--network",
+            "dev",
+            "--no-mdns",
+            "--listen",
+            "127.0.0.1:0",
+            "--data-dir",
+        ])
+        .arg(&place);
+    let mut node = Node::launch(command);
+    let deadline = Instant::now() + PATIENCE;
+    while !place.join("lock").exists() {
+        assert!(Instant::now() < deadline, "no folder");
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    node.signal("TERM");
+    assert_eq!(node.wait().code(), Some(0));
+    let lines = node.lines();
+    assert_eq!(lines.first().expect("a line")["event"], "started");
+    assert_eq!(lines.last().expect("a line")["event"], "stopped");
+}
+
+#[test]
+fn closed_output_stops_a_node_that_has_nothing_to_say() {
+    let (mut child, mut stdout) = unread();
+    let stdin = child.stdin.as_mut().expect("piped");
+    // Without a network it does not even say that it is alone.
+    stdin.write_all(b"net off\n").expect("it reads");
+    let mut reply = String::new();
+    stdout.read_line(&mut reply).expect("a line");
+    assert!(reply.contains(r#""net":false"#), "{reply}");
+    drop(stdout);
+    // Its input stays open, and no event comes.
+    assert_eq!(status(&mut child), Some(0));
+}
+
+#[test]
+fn closed_output_stops_a_node_that_works() {
+    let (mut child, stdout) = unread();
+    let stdin = child.stdin.as_mut().expect("piped");
+    stdin.write_all(b"mine 10000\n").expect("it reads");
+    drop(stdout);
+    assert_eq!(status(&mut child), Some(0));
+}
+
+#[test]
+fn daemon_without_input_stays_and_costs_nothing() {
+    let mut command = binary();
+    command.args([
+        "--json",
+        "--network",
+        "dev",
+        "--temp",
+        "--no-mdns",
+        "--listen",
+        "127.0.0.1:0",
+        "--daemon",
+    ]);
+    let mut node = Node::spawn(command);
+    node.ok("mine");
+    node.close_input();
+    assert!(node.runs_for(Duration::from_millis(500)));
+    let before = ticks(node.pid());
+    assert!(node.runs_for(Duration::from_secs(3)));
+    let used = ticks(node.pid()).zip(before).map(|(after, before)| after - before);
+    // Hundredths of a second: a loop that spins would use some 300.
+    assert!(used.is_none_or(|used| used < 60), "{used:?} ticks in three seconds");
+    node.signal("TERM");
+    assert_eq!(node.wait().code(), Some(0));
+}
+
+/// Processor time of a process in ticks of a hundredth of a second, where the system tells.
+fn ticks(pid: u32) -> Option<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let fields: Vec<&str> = text.rsplit(") ").next()?.split_whitespace().collect();
+    Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+}
+
+#[test]
+fn mining_ends_with_the_input() {
+    let output = run(
+        [
+            "--json",
+            "--network",
+            "dev",
+            "--temp",
+            "--no-mdns",
+            "--listen",
+            "127.0.0.1:0",
+        ],
+        "mine on\nwait height 2\n",
+    );
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
+fn of_two_failures_the_first_decides() {
+    let of = |commands: &str| {
+        let args = [
+            "--network",
+            "dev",
+            "--temp",
+            "--no-mdns",
+            "--listen",
+            "127.0.0.1:0",
+            "--exec",
+            commands,
+        ];
+        run(args, "").status.code()
+    };
+    assert_eq!(of("wait peers 1 0; nonsense"), Some(5));
+    assert_eq!(of("nonsense; wait peers 1 0"), Some(1));
+    assert_eq!(of("wait peers 0; quit; nonsense"), Some(0));
+}
+
+#[test]
+fn long_search_tells_people_its_rate_and_programs_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let network = folder.path().join("steep.toml");
+    // A block at once makes the next one twenty doublings harder: a search of several seconds on any machine.
+    let text = "name = \"steep\"\nspacing_ms = 20000\nhalflife_ms = 1000\ncredit_limit = 5\ndifficulty = \"adjusting\"\n\
+                recipients = \"anyone\"\ngenesis_time_ms = 1767225600000\n";
+    std::fs::write(&network, text).expect("written");
+    let network = network.to_str().expect("UTF-8");
+    let args = [
+        "--network",
+        network,
+        "--temp",
+        "--no-mdns",
+        "--listen",
+        "127.0.0.1:0",
+        "--threads",
+        "1",
+    ];
+    let output = run(args.iter().chain(&["--exec", "mine 2"]), "");
+    let log = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        log.contains("searching: ") && log.contains(" attempts a second, a block is expected every "),
+        "{log}"
+    );
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    let output = run(args.iter().chain(&["--json", "--exec", "mine 2"]), "");
+    let lines = crate::harness::json_lines(&output);
+    assert!(lines.iter().all(|line| line["command"] != "status"), "{lines:?}");
+    assert!(
+        !String::from_utf8_lossy(&output.stderr).contains("searching"),
+        "{output:?}"
+    );
+}
