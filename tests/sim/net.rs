@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use lanchain::engine::peers::Fault;
 use lanchain::engine::{Direction, Input, NetFact, Verdict};
 use lanchain::types::hash::sha256;
 use lanchain::types::{Address, PeerId};
@@ -207,6 +208,10 @@ impl World {
         };
         let mut last = self.now;
         for (end, other) in [(a, b), (b, a)] {
+            // A process that is gone hears of nothing.
+            if !self.is_up(end) {
+                continue;
+            }
             let told = (self.now + self.delay()).max(ready(&link, end, other) + 1);
             last = last.max(told);
             let fact = NetFact::Disconnected {
@@ -340,7 +345,14 @@ impl World {
         let peer = self.nodes[from].peer;
         if topic == Topic::Transactions && bytes.len() > GOSSIP_TX_MAX_BYTES {
             let reason = "transaction message too long".to_owned();
-            return self.tell(to, Input::Net(NetFact::Malformed { peer, reason }));
+            return self.tell(
+                to,
+                Input::Net(NetFact::Malformed {
+                    peer,
+                    fault: Fault::Mid,
+                    reason,
+                }),
+            );
         }
         let token = self.net.next();
         let heard = Heard {
@@ -423,7 +435,14 @@ impl World {
             Err(WireError::UnknownKind(_)) => return self.send_answer(from, id, (to, epoch), &Response::Unsupported),
             Err(error) => {
                 let reason = error.to_string();
-                return self.tell(to, Input::Net(NetFact::Malformed { peer, reason }));
+                return self.tell(
+                    to,
+                    Input::Net(NetFact::Malformed {
+                        peer,
+                        fault: Fault::Fatal,
+                        reason,
+                    }),
+                );
             }
         };
         let of_peer = self
@@ -486,7 +505,14 @@ impl World {
             Ok(response) => Some(response),
             Err(error) => {
                 let reason = error.to_string();
-                self.tell(asker, Input::Net(NetFact::Malformed { peer, reason }));
+                self.tell(
+                    asker,
+                    Input::Net(NetFact::Malformed {
+                        peer,
+                        fault: Fault::Fatal,
+                        reason,
+                    }),
+                );
                 None
             }
         };

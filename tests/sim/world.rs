@@ -450,6 +450,8 @@ impl World {
             NetOrder::Request { id, peer, request } => self.request(node, id, peer, &request),
             NetOrder::Answer { token, response } => self.answer(node, token, &response),
             NetOrder::Enable(on) => self.enable(node, on),
+            // Nobody is pushed out for want of room in this model.
+            NetOrder::Protect { .. } => {}
         }
     }
 
