@@ -452,6 +452,8 @@ impl World {
             // Links of a simulated network are not refused for want of room.
             NetOrder::Protect { .. } => {}
             NetOrder::Enable(on) => self.enable(node, on),
+            // Nobody is pushed out for want of room in this model.
+            NetOrder::Protect { .. } => {}
         }
     }
 
