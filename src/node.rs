@@ -13,8 +13,11 @@
 //! Spec: `proto-notes/events.md`.
 
 pub mod clock;
+#[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "no side door there yet"))]
 pub mod control;
+#[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "no side door there yet"))]
 pub mod control_client;
+#[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "no side door there yet"))]
 mod control_session;
 mod control_socket;
 pub mod engine_thread;
@@ -44,7 +47,7 @@ use tokio::sync::mpsc;
 use crate::chain::{Batch, ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
 use crate::console::complete::NAMES_MAX;
-use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder};
+use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Reply};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
@@ -327,6 +330,10 @@ fn deliver(screen: Screen, to_session: Sender<Message>, clients: Arc<Hub>) -> Bo
         }
         Delivery::Reply { id, result } => {
             if let Some(result) = clients.reply(id, Box::new(result)) {
+                // The status that a long search is told by stands before the reply; behind that all is news again.
+                if !matches!(*result, Ok(Reply::Status(_))) {
+                    screen.reply_tells(false);
+                }
                 session.0.send(Message::Reply { id, result }).unwrap_or_default();
             }
         }

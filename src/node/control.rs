@@ -192,7 +192,11 @@ impl Hub {
                 let written = Box::new(move || to.send(Message::Written).unwrap_or_default());
                 entry.sink.must(attached(entry.form, status), Some(written));
             }
-            (_, _) => entry.to.send(Message::Reply { id, result }).unwrap_or_default(),
+            (_, _) => {
+                // What happens from here on is news again.
+                entry.replying = false;
+                entry.to.send(Message::Reply { id, result }).unwrap_or_default();
+            }
         }
         None
     }

@@ -1,7 +1,7 @@
 //! `lanchain verify`: replays the whole chain of a folder from the genesis block with every check, and compares what it
 //! leads to with what the folder says.
 //!
-//! Promises: nothing is changed; everything that can be computed is computed anew, nothing read back is believed; what
+//! Promises: the chain is only read; everything that can be computed is computed anew, nothing read back is believed; what
 //! is damaged is named, at most [`FINDINGS_MAX`] times.
 //! Elsewhere: what opening the folder checks by itself (`store`), the rules (`chain`).
 

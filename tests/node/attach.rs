@@ -2,7 +2,7 @@
 //!
 //! Spec: `proto-notes/control.md`.
 
-use crate::harness::Node;
+use crate::harness::{Node, run};
 use crate::terminal::{CTRL_C, CTRL_D, Terminal};
 
 /// A node, and a terminal attached to it.
@@ -60,4 +60,27 @@ fn quit_stops_the_node_and_the_terminal_is_given_back() {
     terminal.type_text("quit\r");
     assert_eq!(terminal.status(), Some(0));
     assert_eq!(node.wait().code(), Some(0));
+}
+
+#[test]
+fn node_s_own_prompt_shows_what_others_had_it_do() {
+    let home = tempfile::tempdir().expect("a folder");
+    let path = home.path().to_str().expect("text");
+    let flags = [
+        "--no-mdns",
+        "--network",
+        "dev",
+        "--listen",
+        "127.0.0.1:0",
+        "--data-dir",
+        path,
+    ];
+    let mut terminal = Terminal::start(&flags);
+    terminal.wait_for("all commands: help");
+    terminal.ask("tx alice bob 5", "Transaction will be added to Block 1");
+    let mined = run(["ctl", "--data-dir", path, "mine"], "");
+    assert!(mined.status.success(), "{mined:?}");
+    terminal.wait_for("New Block Forged");
+    terminal.type_text(CTRL_D);
+    assert_eq!(terminal.status(), Some(0));
 }
