@@ -85,7 +85,7 @@ mod tests {
         assert_eq!(offered("tx alice m"), (9, own(&["me"])));
         assert_eq!(offered("tx alice bob "), (13, vec![]));
         assert_eq!(offered("mine o"), (5, own(&["off", "on"])));
-        assert_eq!(offered("help sta"), (5, own(&["status"])));
+        assert_eq!(offered("help sta"), (5, own(&["stats", "status"])));
         assert_eq!(offered("é\u{3000}ä"), (5, vec![]));
         assert_eq!(offered("").1.len(), COMMANDS.len());
     }

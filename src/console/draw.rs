@@ -188,7 +188,7 @@ fn transaction(told: &TxExplained, look: Look) -> String {
         );
         page.parts(&told.signed_parts);
         let valid = match told.signature_valid {
-            Some(true) => look.green("the signature is valid for these bytes and this key"),
+            Some(true) => look.green("the signature is valid for them and this key"),
             Some(false) | None => look.red("the signature is not valid"),
         };
         page.lines.push(format!("  {valid}"));

@@ -228,7 +228,7 @@ fn a_path_is_told_step_by_step_up_to_the_root() {
     assert!(text.contains(&step), "{text}");
     assert!(text.contains(&block.header.merkle_root.to_string()), "{text}");
     assert!(text.contains("the root of the header"), "{text}");
-    assert!(text.contains("the signature is valid"), "{text}");
+    assert!(text.contains("the signature is valid for them"), "{text}");
 }
 
 #[test]

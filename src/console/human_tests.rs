@@ -162,7 +162,7 @@ fn status() -> crate::engine::reply::Status {
         addresses: ["/ip4/192.168.1.7/tcp/40123", "/ip4/127.0.0.1/tcp/40123"]
             .map(|place| format!("{place}/p2p/{id}"))
             .to_vec(),
-        data_dir: "/home/anna/.local/share/lanchain/lan/anna".into(),
+        data_dir: "/home/anna/lanchain/lan/anna".into(),
         mining: false,
         hash_rate: 0,
         syncing: false,

@@ -62,6 +62,15 @@ impl Look {
         self.painted("1", text)
     }
 
+    /// Breaks lines that are too wide at spaces. What goes on stands below the last column of the line, or a little
+    /// to the right of its beginning.
+    #[must_use]
+    pub fn wrap(self, text: &str) -> String {
+        let width = self.columns.max(COLUMNS_MIN).saturating_sub(1);
+        let lines = text.lines().map(|line| wrap_line(line, width));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
     /// Folds plain text at spaces; every line begins with `indent`. A word that is wider than a line stands alone.
     #[must_use]
     pub fn fold(self, indent: &str, text: &str) -> String {
@@ -84,6 +93,37 @@ impl Look {
         lines.push(line);
         lines.join("\n")
     }
+}
+
+/// Where a line goes on: below what follows its last gap of two spaces or more.
+fn hanging(line: &[char], width: usize) -> usize {
+    let start = line.iter().take_while(|c| **c == ' ').count();
+    let mut gaps = (start..line.len().saturating_sub(2)).filter(|at| line[*at..*at + 2] == [' ', ' ']);
+    let column = gaps.next_back().map_or(start + 2, |at| at + 2);
+    if column > width / 2 {
+        (start + 2).min(width / 2)
+    } else {
+        column
+    }
+}
+
+fn wrap_line(line: &str, width: usize) -> String {
+    let mut rest: Vec<char> = line.chars().collect();
+    let mut lines: Vec<String> = Vec::new();
+    let hang = hanging(&rest, width);
+    while rest.len() > width {
+        // A word that fills the line stands alone.
+        let from = if lines.is_empty() { hang } else { hang + 1 };
+        let before = (from..=width).rev().find(|at| rest[*at] == ' ');
+        let Some(at) = before.or_else(|| (width..rest.len()).find(|at| rest[*at] == ' ')) else {
+            break;
+        };
+        let tail: Vec<char> = rest.split_off(at).into_iter().skip_while(|c| *c == ' ').collect();
+        lines.push(rest.iter().collect::<String>().trim_end().to_owned());
+        rest = core::iter::repeat_n(' ', hang).chain(tail).collect();
+    }
+    lines.push(rest.iter().collect());
+    lines.join("\n")
 }
 
 #[cfg(test)]
@@ -111,6 +151,25 @@ mod tests {
         );
         let long = "x".repeat(60);
         assert_eq!(look.fold("  ", &long), format!("  {long}"));
+    }
+
+    #[test]
+    fn long_lines_go_on_below_their_last_column() {
+        let look = Look {
+            columns: 40,
+            ..Look::default()
+        };
+        let text =
+            "short\n  tree [N]    draw all branches, the active one first\ntx     ben: alice pays bob 5 coins; waits";
+        let wanted = "short\n  tree [N]    draw all branches, the\n              active one first\ntx     ben: alice pays bob 5 coins;\n       waits";
+        assert_eq!(look.wrap(text), wanted);
+        let word = format!("  dial {} and more", "x".repeat(60));
+        let wrapped = look.wrap(&word);
+        assert_eq!(
+            wrapped.split_whitespace().collect::<Vec<_>>(),
+            word.split_whitespace().collect::<Vec<_>>()
+        );
+        assert_eq!(look.wrap(&"y".repeat(90)), "y".repeat(90));
     }
 
     #[test]

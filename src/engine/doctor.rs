@@ -242,11 +242,12 @@ impl<S: ChainStore> Engine<S> {
         Reply::Diagnosis(Box::new(diagnosis))
     }
 
-    /// What is typed at another node to reach this one: the address in the LAN before the loopback's.
+    /// What is typed at another node to reach this one: the address in the LAN before the loopback's, without the
+    /// PeerId, so that it can be read aloud.
     pub(super) fn dial_line(&self) -> Option<String> {
         let lan = self.addresses.iter().find(|address| !address.is_loopback());
         let own = lan.or_else(|| self.addresses.first())?;
-        Some(format!("dial {}", own.with_peer(&self.peer_id)))
+        Some(format!("dial {}", own.as_str()))
     }
 }
 
@@ -308,7 +309,7 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
         say("no multicast was heard: nobody else runs here, or the Wi-Fi or a firewall drops it (guest networks do; UDP port 5353)".to_owned());
     }
     if let Some(dial) = &diagnosis.dial {
-        say(format!("join by hand; type at another node: {dial}"));
+        say(format!("join by hand, type at another node: {dial}"));
     }
     advice
 }

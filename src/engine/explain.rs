@@ -39,6 +39,7 @@ pub struct BlockExplained {
     /// The hash must be below it.
     pub target: String,
     pub hash_zero_bits: u32,
+    /// With which every hash below the target begins.
     pub target_zero_bits: u32,
     /// The hash as a share of the target, in millionths; none for genesis, which needs no proof.
     pub share_of_target_ppm: Option<u64>,
@@ -296,7 +297,7 @@ pub fn block(
         parts: header_parts(header),
         target: hex::encode(target),
         hash_zero_bits: zero_bits(hash.as_bytes()),
-        target_zero_bits: zero_bits(&target),
+        target_zero_bits: zero_bits(&one_less(target)),
         share_of_target_ppm: parent.map(|_| share_ppm(hash.as_bytes(), &target)),
         expected_attempts: header.bits.work(params.halflife_ms).map_or(u64::MAX, low_part),
         parent_time_ms: parent.map(|parent| parent.time),
@@ -317,6 +318,18 @@ fn zero_bits(bytes: &[u8; 32]) -> u32 {
         }
     }
     bits
+}
+
+/// The largest number below a target.
+fn one_less(mut target: [u8; 32]) -> [u8; 32] {
+    for byte in target.iter_mut().rev() {
+        let (less, borrows) = byte.overflowing_sub(1);
+        *byte = less;
+        if !borrows {
+            break;
+        }
+    }
+    target
 }
 
 /// A hash as a share of a target, in millionths.

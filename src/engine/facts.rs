@@ -401,7 +401,7 @@ impl<S: ChainStore> Engine<S> {
         self.alone_at = None;
         if self.net && self.peers.known().next().is_none() {
             let by_hand = self.dial_line().map_or_else(String::new, |line| {
-                format!("; to join by hand, type this at another node: {line}")
+                format!("; to join by hand, type at another node: {line}")
             });
             self.warn(
                 "alone",

@@ -100,7 +100,7 @@ impl Sandbox<'_> {
             hash: self.block.hash(),
             changes,
             message: "these copies lived in a sandbox: nothing was kept and nothing was sent; every node holds each \
-                      block that it receives against the same rules, so its neighbours would refuse them alike"
+                      block that it receives against the same rules, so its neighbours would judge them alike"
                 .to_owned(),
         }
     }

@@ -35,8 +35,16 @@ pub(super) fn line(input: &[u8]) {
             // The word is one that the reply can carry, whatever case it was typed in.
             let word = word.unwrap();
             assert!(word.bytes().all(|byte| byte.is_ascii_lowercase()));
-            let line_is_told = matches!(line, Line::Help(_) | Line::Quit | Line::Engine(_));
-            assert!(line_is_told);
+            assert_eq!(word == "help" || word == "quit", !matches!(line, Line::Engine(_)));
+            // No number has a second form; hashes are as long as they are.
+            let numbers = text
+                .split_whitespace()
+                .filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()));
+            assert!(
+                numbers
+                    .filter(|word| word.len() < 64)
+                    .all(|word| word == "0" || !word.starts_with('0'))
+            );
         }
         Err(error) => {
             assert!(CODES.contains(&error.code) || error.code == "bad_address", "{error:?}");

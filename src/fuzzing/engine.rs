@@ -293,9 +293,16 @@ impl Script {
     }
 
     fn ask(&mut self, bytes: &mut Bytes<'_>, number: usize) {
-        let Ok(request) = Request::decode(bytes.string()) else {
-            return;
+        let hash = |block: &Block| *block.hash().as_bytes();
+        let hashes = || self.blocks.iter().map(hash).collect();
+        let request = match bytes.u8() % 8 {
+            0 => Request::decode(bytes.string()).ok(),
+            1 | 2 => Some(Request::GetHeaders { locator: hashes() }),
+            3 | 4 => Some(Request::GetBlocks { hashes: hashes() }),
+            5 => Some(Request::GetPending { after: bytes.array() }),
+            _ => Some(Request::Status(self.status())),
         };
+        let Some(request) = request else { return };
         let (token, peer) = (self.id(), peer(number));
         self.requests.insert(token);
         self.tell(Input::Net(NetFact::Request { token, peer, request }));

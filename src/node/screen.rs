@@ -226,6 +226,16 @@ impl Screen {
         }
     }
 
+    /// At a prompt a text is broken where the terminal would cut words.
+    fn fitted(&self, text: String) -> String {
+        // Escape sequences count as columns: drawn texts are as wide as they may be already.
+        if self.is_prompt() && !text.contains('\u{1b}') {
+            self.look().wrap(&text)
+        } else {
+            text
+        }
+    }
+
     /// Tells how the log's level is changed.
     pub fn control_log(&self, level: &str, set: SetLevel) {
         self.switches.control_log(level, set);
@@ -281,7 +291,7 @@ impl Screen {
             self.log_sink().may(line);
         }
         if verdict.told {
-            self.log_sink().may(words);
+            self.log_sink().may(self.fitted(words));
         }
     }
 
@@ -307,7 +317,10 @@ impl Screen {
     pub fn reply(&self, line: u64, word: Option<&str>, result: &Result<Reply, CommandError>, done: Done) {
         match (self.reader, result) {
             (Reader::Program, _) => self.out.must(render::json_reply(line, word, result), Some(done)),
-            (_, Ok(reply)) => self.out().must(render::drawn_reply(reply, self.look()), Some(done)),
+            (_, Ok(reply)) => {
+                let text = render::drawn_reply(reply, self.look());
+                self.out().must(self.fitted(text), Some(done));
+            }
             (_, Err(error)) => {
                 let number = (!self.is_prompt()).then_some(line);
                 self.log_sink().must(render::human_error(number, error), Some(done));
@@ -321,7 +334,7 @@ impl Screen {
         let text = about.and_then(help::of_command).unwrap_or_else(help::overview);
         let text = match self.reader {
             Reader::Program => render::json_reply(line, word, &Ok(HelpReply { text })),
-            Reader::Pipes | Reader::Prompt => render::human_help(&text),
+            Reader::Pipes | Reader::Prompt => self.fitted(render::human_help(&text)),
         };
         self.out().must(text, Some(done));
         self.answered();

@@ -25,6 +25,10 @@ const MDNS_GROUP: u32 = u32::from_ne_bytes([224, 0, 0, 251]);
 pub fn look(discovery: bool) -> Surroundings {
     let groups = std::fs::read_to_string("/proc/net/igmp").ok();
     let mut found = from_class(Path::new(CLASS));
+    if let Ok(devices) = std::fs::read_to_string("/proc/net/dev") {
+        // The class may be that of another network namespace; this list never is.
+        found.retain(|name, _| is_listed(&devices, name));
+    }
     let list = if_addrs::get_if_addrs();
     let failure = list.as_ref().err().map(ToString::to_string);
     for entry in list.into_iter().flatten() {
@@ -82,6 +86,12 @@ fn from_class(class: &Path) -> BTreeMap<String, Interface> {
     found
 }
 
+/// Whether a device has its line in the text of `/proc/net/dev`.
+fn is_listed(devices: &str, name: &str) -> bool {
+    let of_line = |line: &str| line.split_once(':').is_some_and(|(device, _)| device.trim() == name);
+    devices.lines().any(of_line)
+}
+
 /// Whether the group of multicast DNS stands under an interface in the text of `/proc/net/igmp`: a line a device,
 /// indented lines with its groups below it.
 fn has_joined(groups: &str, name: &str) -> bool {
@@ -125,6 +135,13 @@ mod tests {
         assert!(!has_joined(&text, "lo"));
         assert!(!has_joined(&text, "wlan0"));
         assert!(!has_joined("", "eth0"));
+    }
+
+    #[test]
+    fn devices_of_other_namespaces_are_not_listed() {
+        let devices = "Inter-|   Receive  \n face |bytes \n    lo: 1 2 3\n  eth0:9 9\n";
+        assert!(is_listed(devices, "lo") && is_listed(devices, "eth0"));
+        assert!(!is_listed(devices, "eth") && !is_listed(devices, "v0"));
     }
 
     #[test]

@@ -27,6 +27,32 @@ const FORMS: &[(&str, &str)] = &[
     ),
     ("TIP", "hash:hash height:int work:hash active:bool fork_height:int"),
     (
+        "TREEBLOCK",
+        "hash:hash height:int previous_hash:hash time_ms:int adds_work:hash work:hash active:bool miner:account? \
+         below:hash? skipped:int",
+    ),
+    ("BAN", "peer_id:peer name:name? left_ms:int"),
+    ("PART", "name:text offset:int length:int hex:bytes value:text"),
+    ("PATHSTEP", "side:side left:hash right:hash hash:hash"),
+    (
+        "INCLUSION",
+        "block_hash:hash height:int index:int transactions:int path:[PATHSTEP] root:hash merkle_root:hash",
+    ),
+    (
+        "CHANGE",
+        "change:text hash:hash accepted:bool code:text? message:text? lesson:text",
+    ),
+    (
+        "INTERVALS",
+        "count:int shortest_ms:int median_ms:int mean_ms:int longest_ms:int",
+    ),
+    ("MINER", "account:account blocks:int"),
+    ("INTERFACE", "name:text addresses:[text] used:bool reason:text?"),
+    (
+        "FAILURE",
+        "peer_id:peer? address:text? reason:text other_network:bool ago_ms:int",
+    ),
+    (
         "STATUS",
         "peer_id:peer name:name? account:account network:text network_id:hash height:int tip:hash work:hash bits:int \
          peers:int pending:int addresses:[address] data_dir:text mining:bool hash_rate:int syncing:bool net:bool",
@@ -52,12 +78,39 @@ const REPLIES: &[(&str, &str)] = &[
         "account:account balance:signed pending:signed owner:peer? next_sequence:int",
     ),
     ("accounts", "total:int accounts:[ACCOUNT]"),
-    ("peers", "peers:[PEER]"),
+    ("peers", "peers:[PEER] banned:[BAN]"),
     ("status", "STATUS"),
     ("dial", "peer_id:peer address:address message:text"),
     ("resolve", "replaced:bool message:text height:int tip:hash"),
     ("net", "net:bool"),
-    ("tree", "tips:[TIP]"),
+    ("tree", "tips:[TIP] blocks:[TREEBLOCK]"),
+    (
+        "explain block",
+        "hash:hash height:int active:bool header:header parts:[PART] target:hash hash_zero_bits:int \
+         target_zero_bits:int share_of_target_ppm:int? expected_attempts:int parent_time_ms:int? parent_bits:int? \
+         adds_work:hash work:hash transactions:int",
+    ),
+    (
+        "explain transaction",
+        "txid:hash kind:kind status:status raw:bytes parts:[PART] signed:bytes? signed_parts:[PART] public_key:hash? \
+         signature:signature? signature_valid:bool? inclusion:INCLUSION?",
+    ),
+    ("tamper", "height:int hash:hash changes:[CHANGE] message:text"),
+    (
+        "stats",
+        "from_height:int to_height:int transactions:int spacing_ms:int halflife_ms:int intervals:INTERVALS? bits:[int] \
+         miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int",
+    ),
+    ("drop", "peer_id:peer name:name? banned_ms:int? message:text"),
+    ("ban", "peer_id:peer name:name? banned_ms:int? message:text"),
+    ("unban", "peer_id:peer name:name? banned_ms:int? message:text"),
+    (
+        "doctor",
+        "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? \
+         failures:[FAILURE] same_key:bool clock_ahead_ms:signed? dial:text? advice:[text]",
+    ),
+    ("watch", "watching:[text] log:text"),
+    ("log", "watching:[text] log:text"),
     ("wait", "waited_ms:int"),
     ("help", "text:text"),
     ("quit", ""),
@@ -228,6 +281,8 @@ fn hold_reply(object: &mut Map<String, Value>, sent: &[String]) {
     if object.remove("ok").expect("ok") == true {
         let form = match typed.as_str() {
             "mine on" | "mine off" => typed.as_str(),
+            explain if explain.starts_with("explain block") => "explain block",
+            explain if explain.starts_with("explain transaction") => "explain transaction",
             _ => word,
         };
         let data = object.remove("data").expect("data");
@@ -345,6 +400,7 @@ fn every_reply_and_event_of_two_busy_nodes_has_the_contracts_keys_and_forms() {
     anna.ok(&format!("transaction {txid}"));
     anna.ok(&format!("register {address}").replace(&address, &ben.node.loopback_address()));
     partition(&mut anna, &mut ben);
+    make_visible(&mut anna, &ben, txid);
     for line in [
         "nonsense",
         "tx a b",
@@ -373,6 +429,40 @@ fn every_reply_and_event_of_two_busy_nodes_has_the_contracts_keys_and_forms() {
             "no {name} in this session"
         );
     }
+}
+
+/// Everything that shows how the chain is made, and a split by hand.
+fn make_visible(anna: &mut Talk, ben: &Talk, txid: &str) {
+    for line in [
+        "explain block 0",
+        "explain block 3",
+        "tamper 3",
+        "stats",
+        "doctor",
+        "watch off",
+        "log warn",
+        "watch all",
+    ] {
+        anna.ok(line);
+    }
+    let told = anna.ok(&format!("explain transaction {}", &txid[..12]));
+    assert_eq!(told["txid"], txid);
+    assert_eq!(told["inclusion"]["root"], told["inclusion"]["merkle_root"]);
+    assert_eq!(anna.ok(&format!("transaction {}", &txid[..12]))["txid"], txid);
+    let tree = anna.ok("tree");
+    assert!(
+        tree["blocks"]
+            .as_array()
+            .is_some_and(|blocks| blocks.iter().any(|block| block["active"] == false))
+    );
+    let address = ben.node.loopback_address();
+    let id = address.rsplit('/').next().expect("a PeerId");
+    anna.ok(&format!("drop {}", &id[44..]));
+    anna.ok(&format!("ban {id} 5"));
+    anna.ok("wait peers 0");
+    assert_eq!(anna.ok("peers")["banned"][0]["peer_id"], id);
+    anna.ok(&format!("unban {id}"));
+    assert_eq!(anna.say(&format!("unban {id}"))["error"]["code"], "unknown_peer");
 }
 
 /// Two branches and their end.

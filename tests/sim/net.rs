@@ -208,6 +208,10 @@ impl World {
         };
         let mut last = self.now;
         for (end, other) in [(a, b), (b, a)] {
+            // A process that is gone hears of nothing.
+            if !self.is_up(end) {
+                continue;
+            }
             let told = (self.now + self.delay()).max(ready(&link, end, other) + 1);
             last = last.max(told);
             let fact = NetFact::Disconnected {
@@ -345,7 +349,7 @@ impl World {
                 to,
                 Input::Net(NetFact::Malformed {
                     peer,
-                    fault: Fault::Fatal,
+                    fault: Fault::Mid,
                     reason,
                 }),
             );

@@ -449,9 +449,9 @@ impl World {
             NetOrder::Verdict { token, verdict } => self.verdict(node, token, verdict),
             NetOrder::Request { id, peer, request } => self.request(node, id, peer, &request),
             NetOrder::Answer { token, response } => self.answer(node, token, &response),
-            // Links of a simulated network are not refused for want of room.
-            NetOrder::Protect { .. } => {}
             NetOrder::Enable(on) => self.enable(node, on),
+            // Nobody is pushed out for want of room in this model.
+            NetOrder::Protect { .. } => {}
         }
     }
 

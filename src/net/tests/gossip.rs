@@ -153,9 +153,9 @@ async fn adv_g29_forty_nodes_behind_one_address_are_one_mesh() {
     for seed in 1..=40 {
         nodes.push(node(seed, NETWORK).await);
     }
-    // A ring with chords: eight neighbours each, as a node's own dials would make.
+    // A ring with chords: sixteen neighbours each; gossipsub's defaults would shun all of them.
     for (index, net) in nodes.iter().enumerate() {
-        for step in [1, 2, 5, 11] {
+        for step in [1, 2, 3, 5, 7, 11, 13, 17] {
             net.dial(&nodes[(index + step) % 40]).await;
         }
     }
@@ -164,7 +164,7 @@ async fn adv_g29_forty_nodes_behind_one_address_are_one_mesh() {
             let mut count = 0;
             move |fact| {
                 count += usize::from(matches!(fact, NetFact::Connected { .. }));
-                (count >= 8).then_some(())
+                (count >= 16).then_some(())
             }
         })
         .await;

@@ -1,6 +1,6 @@
 //! Streams of requests and answers against peers that break them.
 
-use super::raw::{Foreign, IDENTIFY, Manner, PING, sync_protocol};
+use super::raw::{Foreign, IDENTIFY, Manner, sync_protocol};
 use super::*;
 use crate::wire::Status;
 use futures::{AsyncReadExt, AsyncWriteExt};
@@ -168,7 +168,10 @@ async fn streams_of_an_honest_number_stay_open_and_others_are_served_meanwhile()
     let peer = foreign(&mut a, 1, Manner::default()).await;
     let mut streams = Vec::new();
     for _ in 0..20 {
-        streams.push(peer.speak(PING).await.unwrap());
+        let mut stream = peer.stream().await.unwrap();
+        stream.write_all(&[19]).await.unwrap();
+        stream.flush().await.unwrap();
+        streams.push(stream);
         assert!(peer.ask(&[99, 0, 0, 0, 1, 2]).await.is_some());
     }
     assert!(peer.is_connected().await);
