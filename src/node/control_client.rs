@@ -305,20 +305,15 @@ mod client {
         Prompt::start(config, deliver).ok()
     }
 
-    /// Ctrl-C between two lines is a signal: it cancels what runs, or leaves.
+    /// Ctrl-C between two lines is a signal: a line was just given, and it is cancelled.
     fn cancel_on_interrupt(prompt: &Arc<Prompt>, mut stream: UnixStream) {
         let prompt = Arc::downgrade(prompt);
         let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
             return;
         };
         thread::spawn(move || {
-            while runtime.block_on(tokio::signal::ctrl_c()).is_ok() {
-                let Some(prompt) = prompt.upgrade() else { return };
-                let line = match prompt.interrupt() {
-                    PromptFact::Cancel => CANCEL,
-                    PromptFact::Line(_) | PromptFact::Stop => DETACH,
-                };
-                stream.write_all(format!("{line}\n").as_bytes()).unwrap_or_default();
+            while runtime.block_on(tokio::signal::ctrl_c()).is_ok() && prompt.strong_count() > 0 {
+                stream.write_all(format!("{CANCEL}\n").as_bytes()).unwrap_or_default();
             }
         });
     }
