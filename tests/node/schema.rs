@@ -62,8 +62,31 @@ fn two_nodes() -> Vec<Value> {
     let tip = ben.ok("status")["tip"].clone();
     anna.wait_event("block_connected", |event| event["hash"] == tip);
     ben.ok("wait synced");
-    for command in ["tree", "resolve", "help", "help tx"] {
-        anna.ok(command);
+    let peer = ben.ok("status")["peer_id"].as_str().expect("an id").to_owned();
+    anna.ok("wait peers 1");
+    for command in [
+        "tree",
+        "resolve",
+        "help",
+        "help tx",
+        "explain block 1",
+        "explain transaction TXID",
+        "tamper 2",
+        "stats",
+    ] {
+        anna.ok(&command.replace("TXID", &txid));
+    }
+    for command in [
+        "doctor",
+        "watch blocks",
+        "log info",
+        "ban PEER 1",
+        "peers",
+        "unban PEER",
+        "wait peers 1",
+        "drop PEER",
+    ] {
+        anna.ok(&command.replace("PEER", &peer));
     }
     for command in [
         "nonsense",
