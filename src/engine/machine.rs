@@ -16,7 +16,7 @@ use super::reply::{CommandError, Reply, Status};
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
 use crate::chain::mempool::Mempool;
-use crate::chain::state::Chain;
+use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::types::rng::Rng;
 use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work};
@@ -110,6 +110,8 @@ pub struct Engine<S> {
     pub(super) wall_ahead_ms: i64,
     pub(super) addresses: Vec<Address>,
     pub(super) started: bool,
+    /// The tip that the store held: events begin there.
+    opened: Tip,
     pub(super) start_by: Time,
     /// When the warning about being alone is due; none after it or a first peer.
     pub(super) alone_at: Option<Time>,
@@ -151,6 +153,7 @@ impl<S: ChainStore> Engine<S> {
         let mut rng = Rng::new(config.seed);
         let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
         chain.set_own_key(me);
+        let opened = chain.tip().clone();
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
         for (address, peer) in &config.manual_peers {
             match peer {
@@ -185,6 +188,7 @@ impl<S: ChainStore> Engine<S> {
             wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
             started: false,
+            opened,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
             clock_warned: false,
@@ -282,7 +286,12 @@ impl<S: ChainStore> Engine<S> {
         }
         self.started = true;
         self.alone_at = Some(self.after(ALONE_MS));
-        let status = Box::new(self.status());
+        let mut status = Box::new(self.status());
+        // Events that waited come behind it: they lead from what the store held to what is there now.
+        status.height = self.opened.header.height;
+        status.tip = self.opened.hash;
+        status.work = self.opened.work;
+        status.bits = self.opened.header.bits;
         // The first event, whatever was known before.
         self.tidings.insert(0, Output::Event(Event::Started(status)));
         self.claim_own_name();

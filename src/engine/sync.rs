@@ -166,8 +166,21 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         self.choose_syncs();
+        self.ask_late_headers();
         self.take_bodies();
         self.ask_bodies();
+    }
+
+    /// Pages that could not be asked for because the source had enough to do.
+    fn ask_late_headers(&mut self) {
+        let headers = self.syncs.iter().filter(|sync| sync.phase == Phase::Headers);
+        let late: Vec<PeerId> = headers
+            .filter(|sync| !self.is_asked(sync))
+            .map(|sync| sync.source)
+            .collect();
+        for source in late {
+            self.ask_headers(source);
+        }
     }
 
     /// How many headers of one candidate are in memory at most.
@@ -280,7 +293,12 @@ impl<S: ChainStore> Engine<S> {
         self.syncs.iter_mut().find(|sync| sync.source == source)
     }
 
+    /// Asks for the next page; later, if too much of ours is under way to the source.
     fn ask_headers(&mut self, source: PeerId) {
+        match self.peers.get(&source) {
+            Some(peer) if !peer.is_free(self.now) => return,
+            Some(_) | None => {}
+        }
         let Ok(mut locator) = self.chain.locator() else {
             self.end_sync(source);
             return;

@@ -402,7 +402,9 @@ mod tests {
             let (id, connection) = (PeerId::random(), ConnectionId::new_unchecked(number));
             peers.connected(id, connection, link(Direction::Out, now)).standing = Standing::Confirmed;
         }
-        let guests: Vec<_> = (100..133).map(|n| guest(&mut peers, n, 9, now)).collect();
+        let mut guests: Vec<_> = (100..132).map(|n| guest(&mut peers, n, 9, now)).collect();
+        assert_eq!(peers.surplus(32), None, "own dials take none of the 32 places");
+        guests.push(guest(&mut peers, 132, 9, now));
         assert!(guests.contains(&peers.surplus(32).unwrap()));
     }
 }

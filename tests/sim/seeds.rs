@@ -134,6 +134,11 @@ fn late_pool_pages_count_among_the_requests_under_way() {
 }
 
 #[test]
+fn events_that_waited_for_the_start_lead_on_from_the_tip_that_started_tells() {
+    run(sized(20, 25), Depth::Light);
+}
+
+#[test]
 fn the_same_seed_gives_the_same_trace() {
     for seed in [3, 5, sized(6, 12)] {
         let (first, second) = (run(seed, Depth::Deep), run(seed, Depth::Deep));

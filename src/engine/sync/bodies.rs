@@ -82,7 +82,8 @@ impl<S: ChainStore> Engine<S> {
             return false;
         };
         let peers = self.body_peers(sync);
-        if peers.is_empty() && !self.is_asked(sync) && !sync.bodies.contains_key(&sync.next) {
+        let idle = !self.is_asked(sync) && !sync.bodies.contains_key(&sync.next);
+        if idle && peers.is_empty() {
             // Nobody has the bodies: stay on the own tip.
             self.end_sync(source);
             self.void_claim(source, VOID_MS);
@@ -155,14 +156,13 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         for (hash, bytes) in hashes.iter().zip(blocks) {
-            // Two candidates may share a block: it is kept once, the other finds it stored.
-            let asker = self.syncs.iter_mut().find(|sync| sync.lacks(hash).is_some());
-            if let Some(sync) = asker
-                && let Some(index) = sync.lacks(hash)
-            {
-                sync.wanted.remove(&index);
-                sync.buffered += bytes.len();
-                sync.bodies.insert(index, (peer, bytes));
+            // Two candidates may share a block: each gets it, and the later one finds it stored.
+            for sync in &mut self.syncs {
+                if let Some(index) = sync.lacks(hash) {
+                    sync.wanted.remove(&index);
+                    sync.buffered += bytes.len();
+                    sync.bodies.insert(index, (peer, bytes.clone()));
+                }
             }
         }
         self.want_again(hashes.get(received..).unwrap_or(&[]));

@@ -80,7 +80,9 @@ pub(crate) fn agreement(world: &World) -> Result<BlockHash, String> {
         };
         let status = engine.status();
         let busy = !matches!(world.nodes[node].writer, Writer::Idle) || !world.nodes[node].outbox.is_empty();
-        if status.syncing || busy {
+        // A hostile node may claim a better branch for ever: then it is asked for again and again, in vain.
+        let hopes = status.syncing && world.plan.honest().count() == world.nodes.len();
+        if hopes || busy {
             return Err(format!(
                 "node {node} is busy: syncing {}, writing {busy}",
                 status.syncing
