@@ -322,9 +322,7 @@ fn spoil(world: &mut World, role: Role, mut block: Block) -> Option<Block> {
         }
         Role::BadLedger => {
             let again = block.transactions.last()?.clone();
-            if again.signer().is_none() {
-                return None;
-            }
+            again.signer()?;
             block.transactions.push(again);
         }
         Role::TimeLiar if odd => {

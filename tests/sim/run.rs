@@ -90,10 +90,6 @@ fn live_on(world: &mut World) {
     let honest: Vec<usize> = world.plan.honest().collect();
     let miner = *world.dice.pick(&honest);
     let payer = *world.dice.pick(&honest);
-    let before = world.nodes[miner]
-        .engine
-        .as_ref()
-        .map(|engine| engine.status().height.get());
     let command = Command::Tx {
         from: AccountRef::Me,
         to: AccountRef::Account(Account::Name(AccountName::new("after").expect("a name"))),
@@ -101,15 +97,9 @@ fn live_on(world: &mut World) {
     };
     fate::ask(world, payer, command);
     world.run_until(world.now + 5_000);
-    fate::ask(world, miner, Command::Mine(MineCommand::Count(1)));
+    let id = fate::ask(world, miner, Command::Mine(MineCommand::Count(1)));
     let deadline = world.now + 3_600_000;
-    let height = |world: &World| {
-        world.nodes[miner]
-            .engine
-            .as_ref()
-            .map(|engine| engine.status().height.get())
-    };
-    while height(world) == before {
+    while id.is_some_and(|id| world.nodes[miner].asked.contains_key(&id)) {
         world.run_until(world.now + 500);
         if world.now > deadline {
             world.fail(&format!("node {miner} mines nothing in an hour of quiet"));

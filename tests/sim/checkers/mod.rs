@@ -349,7 +349,7 @@ impl Watch {
     /// The disk has these: money is conserved in what it has now.
     pub(crate) fn written(world: &mut World, node: usize, batches: &[Batch]) {
         let moved = batches.iter().any(|batch| !batch.active.is_empty());
-        if moved && (world.steps + u64::try_from(node).unwrap_or(0)) % 4 == 0 {
+        if moved && (world.steps + u64::try_from(node).unwrap_or(0)).is_multiple_of(4) {
             finish::money(world, node);
         }
     }
