@@ -63,6 +63,16 @@ impl Page {
         self.lines.push(self.look.grey(&self.look.fold(indent, text)));
     }
 
+    /// Good or bad.
+    fn verdict(&mut self, is_good: bool, text: &str) {
+        let text = self.look.fold("  ", text);
+        self.lines.push(if is_good {
+            self.look.green(&text)
+        } else {
+            self.look.red(&text)
+        });
+    }
+
     /// Digits without spaces, cut at the width.
     fn hex(&mut self, indent: &str, hex: &str) {
         for line in cut(hex, self.look.columns.saturating_sub(indent.len() + 1)) {
@@ -187,11 +197,10 @@ fn transaction(told: &TxExplained, look: Look) -> String {
             "what is signed is not quite the same: it names the network first and ends before the signature:",
         );
         page.parts(&told.signed_parts);
-        let valid = match told.signature_valid {
-            Some(true) => look.green("the signature is valid for them and this key"),
-            Some(false) | None => look.red("the signature is not valid"),
-        };
-        page.lines.push(format!("  {valid}"));
+        match told.signature_valid {
+            Some(true) => page.verdict(true, "the signature is valid for them and this key"),
+            Some(false) | None => page.verdict(false, "the signature is not valid"),
+        }
     }
     page.say(
         "  ",
@@ -235,13 +244,11 @@ fn path(page: &mut Page, place: &Inclusion) {
         );
         page.hex("       ", &step.hash.to_string());
     }
-    let verdict = if place.root == place.merkle_root {
-        page.look
-            .green("the root of the header: the block's proof of work covers it")
+    if place.root == place.merkle_root {
+        page.verdict(true, "the root of the header: its proof of work covers it");
     } else {
-        page.look.red("not the root of the header")
-    };
-    page.lines.push(format!("  {verdict}"));
+        page.verdict(false, "not the root of the header");
+    }
 }
 
 fn tampered(told: &Tampered, look: Look) -> String {

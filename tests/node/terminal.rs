@@ -50,7 +50,8 @@ impl Terminal {
         for (name, _) in node.get_envs() {
             command.env_remove(name);
         }
-        command.env("TERM", "xterm");
+        // Without hints: a line that is painted anew at each key would be taken for a new prompt.
+        command.env("TERM", "xterm").env("NO_COLOR", "1");
         command.stdin(end.try_clone().expect("a copy"));
         command.stdout(end.try_clone().expect("a copy")).stderr(end);
         let child = command.spawn().expect("setsid is there");
