@@ -90,6 +90,7 @@ mod client {
     use std::time::Duration;
 
     use serde_json::Value;
+    use tokio::signal::unix::{SignalKind, signal};
 
     use super::*;
     use crate::console::complete::Names;
@@ -229,17 +230,16 @@ mod client {
         let failed = |error: io::Error| unreachable_node(folder, &error);
         let ending = Arc::new(Mutex::new(Ending::default()));
         let prompt = if prompt::is_terminal() && !args.json {
-            let output = stream.try_clone().map_err(failed)?;
-            start_prompt(folder, output, &ending).map(Arc::new)
+            cancel_on_interrupt(stream.try_clone().map_err(failed)?).map_err(failed)?;
+            start_prompt(folder, stream.try_clone().map_err(failed)?, &ending)
         } else {
             None
         };
-        match &prompt {
-            Some(prompt) => cancel_on_interrupt(prompt, stream.try_clone().map_err(failed)?),
-            None => forward_input(stream.try_clone().map_err(failed)?, args.daemon, &ending),
+        if prompt.is_none() {
+            forward_input(stream.try_clone().map_err(failed)?, args.daemon, &ending);
         }
-        let status = follow(args, prompt.as_deref(), stream, &ending);
-        if let Some(prompt) = prompt.and_then(Arc::into_inner) {
+        let status = follow(args, prompt.as_ref(), stream, &ending);
+        if let Some(prompt) = prompt {
             prompt.finish(LAST_WORDS_MAX);
             return Ok(0);
         }
@@ -306,15 +306,19 @@ mod client {
     }
 
     /// Ctrl-C between two lines is a signal: a line was just given, and it is cancelled.
-    fn cancel_on_interrupt(prompt: &Arc<Prompt>, mut stream: UnixStream) {
-        let prompt = Arc::downgrade(prompt);
-        let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
-            return;
+    fn cancel_on_interrupt(mut stream: UnixStream) -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        // Caught from here on, not only once the thread runs.
+        let caught = {
+            let _entered = runtime.enter();
+            signal(SignalKind::interrupt())
         };
+        let mut interrupts = caught?;
         thread::spawn(move || {
-            while runtime.block_on(tokio::signal::ctrl_c()).is_ok() && prompt.strong_count() > 0 {
+            while runtime.block_on(interrupts.recv()).is_some() {
                 stream.write_all(format!("{CANCEL}\n").as_bytes()).unwrap_or_default();
             }
         });
+        Ok(())
     }
 }

@@ -81,6 +81,7 @@ fn two_nodes() -> Vec<Value> {
         "watch blocks",
         "log info",
         "ban PEER 1",
+        "wait peers 0",
         "peers",
         "unban PEER",
         "wait peers 1",
