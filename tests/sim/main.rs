@@ -32,3 +32,5 @@ mod store;
 mod trace;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod writing;
