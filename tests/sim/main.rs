@@ -32,5 +32,3 @@ mod store;
 mod trace;
 #[cfg(test)]
 mod world;
-#[cfg(test)]
-mod writing;
