@@ -66,6 +66,8 @@ pub(crate) struct Node {
     /// Wake-ups at one instant: a node that spins never comes to rest.
     pub(crate) spins: (u64, u64),
     pub(crate) enabled: bool,
+    /// When it heard last of a connection to each peer.
+    pub(crate) met: BTreeMap<usize, u64>,
     pub(crate) banned: BTreeSet<usize>,
     pub(crate) seen: BTreeMap<[u8; 32], u64>,
     pub(crate) tokens: BTreeMap<u64, Heard>,
@@ -116,6 +118,7 @@ impl Node {
             wake: None,
             spins: (0, 0),
             enabled: true,
+            met: BTreeMap::new(),
             banned: BTreeSet::new(),
             seen: BTreeMap::new(),
             tokens: BTreeMap::new(),
@@ -154,6 +157,7 @@ impl Node {
         self.wake = None;
         self.paused_until = 0;
         self.enabled = true;
+        self.met.clear();
         self.banned.clear();
         self.seen.clear();
         self.tokens.clear();

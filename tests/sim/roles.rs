@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use lanchain::chain::{Block, Header, Reward, Transaction, merkle};
 use lanchain::engine::{Input, NetFact, NetOrder};
-use lanchain::types::{Account, Bits, Height, MerkleRoot, Time, Work};
+use lanchain::types::{Account, Amount, Bits, Height, MerkleRoot, SecretKey, Time, Work};
 use lanchain::wire::message::{decode_transactions, encode_transactions};
 use lanchain::wire::{Request, Response, Status, Topic};
 
@@ -322,8 +322,11 @@ fn spoil(world: &mut World, role: Role, mut block: Block) -> Option<Block> {
         }
         Role::BadLedger => {
             let again = block.transactions.last()?.clone();
-            again.signer()?;
-            block.transactions.push(again);
+            if odd && again.signer().is_some() {
+                block.transactions.push(again);
+            } else {
+                block.transactions.push(overdraft(world));
+            }
         }
         Role::TimeLiar if odd => {
             // Not yet valid, but valid once the clocks get there.
@@ -345,6 +348,17 @@ fn spoil(world: &mut World, role: Role, mut block: Block) -> Option<Block> {
         &world.plan.params,
     );
     Some(block)
+}
+
+/// A payment of more than anybody may owe, by an account that was never used.
+fn overdraft(world: &mut World) -> Transaction {
+    let mut seed = [3; 32];
+    seed[..8].copy_from_slice(&world.dice.next().to_be_bytes());
+    let key = SecretKey::from_seed(seed);
+    let to = Account::Name(crate::node::own_name(99));
+    let amount = Amount::new(1_000_001).expect("small");
+    let network = world.plan.params.network_id();
+    Transaction::transfer(&network, &key, (Account::Key(key.public()), to, None), amount, 0).expect("two accounts")
 }
 
 /// A sibling with another reward; each half of the neighbours gets one of the two.

@@ -384,6 +384,10 @@ impl World {
                 let life = self.nodes[node].life;
                 self.later(1, Happening::Reopen { node, life });
             }
+            Input::Net(NetFact::Connected { peer, .. }) => {
+                let (other, now) = (self.index[peer], self.now);
+                self.nodes[node].met.insert(other, now);
+            }
             _ => {}
         }
         self.trace.step(self.now, node, "input", || format!("{input:?}"));
