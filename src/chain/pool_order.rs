@@ -17,8 +17,6 @@ use crate::types::{Account, AccountName, Txid};
 
 /// Bytes of a block beside its transactions: header and count.
 const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
-/// Rounds over what falls with a dropped transaction, each a look at the whole pool; then it is checked anew instead.
-const FOLLOW_MAX: usize = 16;
 /// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.
 const ROUNDS_MAX: usize = 64;
 
@@ -26,93 +24,28 @@ impl Mempool {
     /// Follows a change of the active branch. `own` are the own transactions that are to be offered again if valid,
     /// oldest first. Where two exclude each other, own ones win, then those of the lost branch.
     pub fn on_switch<S: ChainStore>(&mut self, chain: &Chain<S>, switch: &Switch, own: &[Transaction]) -> PoolChange {
-        let mut change = PoolChange::default();
-        if !switch.disconnected.is_empty() || !self.follow(chain, &switch.done, own, &mut change) {
-            let lost: Vec<&Transaction> = switch.undone.iter().collect();
-            let rest = self.rebuild(chain, &lost, own);
-            change.returned = rest.returned;
-            change.dropped.extend(rest.dropped);
-        }
-        change
-    }
-
-    /// Blocks came on top of the tip: only what names an account that they name can be affected, and what names an
-    /// account of a transaction that is dropped for it, and so on. False if that takes too long.
-    fn follow<S: ChainStore>(
-        &mut self,
-        chain: &Chain<S>,
-        done: &Done,
-        own: &[Transaction],
-        change: &mut PoolChange,
-    ) -> bool {
-        for txid in &done.confirmed {
+        for txid in &switch.done.confirmed {
             self.remove(txid);
         }
-        let mut touched = done.touched.clone();
-        for _ in 0..FOLLOW_MAX {
-            let affected = self.take_affected(&touched);
-            let refused = self.put_back(chain, affected);
-            if refused.is_empty() {
-                for transaction in own {
-                    // What is in the pool is refused as such; what does not fit stays in the store for another tip.
-                    let _ = self.add_checked(chain, transaction.clone(), Origin::Own);
-                }
-                return true;
-            }
-            touched.clear();
-            for (txid, entry, error) in refused {
-                touched.extend(entry.transaction.accounts());
-                self.remember_dropped(txid, entry.transaction, error.to_string());
-                change.dropped.push((txid, error));
-            }
+        if switch.disconnected.is_empty() && !self.is_concerned(&switch.done, own) {
+            return PoolChange::default();
         }
-        false
+        let lost: Vec<&Transaction> = switch.undone.iter().collect();
+        self.rebuild(chain, &lost, own)
     }
 
-    /// Takes out what names one of these accounts: own ones first, then as they came.
-    fn take_affected(&mut self, touched: &BTreeSet<Account>) -> Vec<(Txid, Entry)> {
-        let hit = |entry: &Entry| match &entry.transaction {
-            Transaction::Transfer(transfer) => touched.contains(&transfer.from) || touched.contains(&transfer.to),
-            Transaction::Claim(_) | Transaction::Reward(_) => touched.contains(&entry.account),
+    /// Whether blocks on top of the tip name an account that something waiting names, or an own transaction that did
+    /// not fit before. If not, all that waits is as good as it was: a full pool costs a sync nothing.
+    fn is_concerned(&self, done: &Done, own: &[Transaction]) -> bool {
+        let hit = |transaction: &Transaction| match transaction {
+            Transaction::Transfer(transfer) => {
+                done.touched.contains(&transfer.from) || done.touched.contains(&transfer.to)
+            }
+            Transaction::Claim(_) | Transaction::Reward(_) => {
+                transaction.accounts().any(|account| done.touched.contains(&account))
+            }
         };
-        let mut affected: Vec<Txid> = self
-            .arrivals
-            .values()
-            .filter(|txid| self.entries.get(*txid).is_some_and(hit))
-            .copied()
-            .collect();
-        affected.sort_by_key(|txid| self.entries.get(txid).is_none_or(|entry| entry.origin != Origin::Own));
-        affected
-            .into_iter()
-            .filter_map(|txid| Some((txid, self.remove(&txid)?)))
-            .collect()
-    }
-
-    /// Puts back what still fits, with the arrival that it had; says what does not, and why.
-    fn put_back<S: ChainStore>(
-        &mut self,
-        chain: &Chain<S>,
-        mut waiting: Vec<(Txid, Entry)>,
-    ) -> Vec<(Txid, Entry, PoolError)> {
-        let mut refused = Vec::new();
-        for _ in 0..ROUNDS_MAX {
-            let count = waiting.len();
-            refused.clear();
-            for (txid, entry) in waiting {
-                match self.admit(chain, txid, entry.transaction.clone(), entry.origin) {
-                    Ok(fresh) => {
-                        let arrival = entry.arrival;
-                        self.insert(txid, Entry { arrival, ..fresh });
-                    }
-                    Err(error) => refused.push((txid, entry, error)),
-                }
-            }
-            if refused.is_empty() || refused.len() == count {
-                break;
-            }
-            waiting = refused.iter().map(|(txid, entry, _)| (*txid, entry.clone())).collect();
-        }
-        refused
+        self.entries.values().any(|entry| hit(&entry.transaction)) || own.iter().any(hit)
     }
 
     /// Checks everything anew, and offers what a lost branch held.
