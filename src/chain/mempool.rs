@@ -85,6 +85,8 @@ pub struct Mempool {
     next_arrival: u64,
     dropped: BTreeMap<Txid, (Transaction, String)>,
     dropped_order: VecDeque<Txid>,
+    /// Who no longer gets what was to come: what they pay of it is looked at before the operation ends.
+    pub(super) shortened: Vec<Account>,
 }
 
 impl Mempool {
@@ -107,10 +109,7 @@ impl Mempool {
         let txid = transaction.txid();
         let entry = self.admit(chain, txid, transaction, origin)?;
         entry.transaction.check_signature(&chain.network_id())?;
-        let evicted = self.make_room(entry.origin, entry.size)?;
-        self.dropped.remove(&txid);
-        self.insert(txid, entry);
-        Ok(Added { evicted })
+        self.admitted(chain, txid, entry)
     }
 
     /// Adds a transaction whose signature was checked before.
@@ -125,14 +124,58 @@ impl Mempool {
     ) -> Result<Added, PoolError> {
         let txid = transaction.txid();
         let entry = self.admit(chain, txid, transaction, origin)?;
-        let evicted = self.make_room(entry.origin, entry.size)?;
+        self.admitted(chain, txid, entry)
+    }
+
+    /// Makes room and takes it in; what stood on something that had to leave for it leaves too.
+    fn admitted<S: ChainStore>(&mut self, chain: &Chain<S>, txid: Txid, entry: Entry) -> Result<Added, PoolError> {
+        let mut evicted = self.make_room(entry.origin, entry.size)?;
         self.dropped.remove(&txid);
         self.insert(txid, entry);
+        evicted.extend(self.settle(chain)?);
         Ok(Added { evicted })
     }
 
+    /// Drops what those pay too much who no longer get what was to come, and so on.
+    fn settle<S: ChainStore>(&mut self, chain: &Chain<S>) -> Result<Vec<Txid>, StoreError> {
+        let mut gone = Vec::new();
+        while let Some(account) = self.shortened.pop() {
+            let Some((txid, reason)) = self.first_overdraft(chain, &account)? else {
+                continue;
+            };
+            if let Some(entry) = self.remove(&txid) {
+                self.remember_dropped(txid, entry.transaction, reason.to_string());
+                gone.push(txid);
+                self.shortened.push(account);
+            }
+        }
+        Ok(gone)
+    }
+
+    /// The first waiting payment of an account that goes below its credit.
+    fn first_overdraft<S: ChainStore>(
+        &self,
+        chain: &Chain<S>,
+        account: &Account,
+    ) -> Result<Option<(Txid, LedgerError)>, StoreError> {
+        let Some(queue) = self.queues.get(account) else {
+            return Ok(None);
+        };
+        let credit_limit = chain.params().credit_limit;
+        let incoming = self.incoming.get(account).copied().unwrap_or(0);
+        let mut left = i128::from(chain.account(account)?.balance) + incoming;
+        for (txid, amount, _) in queue.by_sequence.values() {
+            let before = left;
+            left -= amount;
+            if let (true, Some(Transaction::Transfer(transfer))) = (left < -i128::from(credit_limit), self.get(txid)) {
+                return Ok(Some((*txid, overdraft(transfer, before, credit_limit))));
+            }
+        }
+        Ok(None)
+    }
+
     /// Every check but the signature and the room.
-    pub(super) fn admit<S: ChainStore>(
+    fn admit<S: ChainStore>(
         &self,
         chain: &Chain<S>,
         txid: Txid,
@@ -243,13 +286,7 @@ impl Mempool {
         if before - i128::from(transfer.amount.get()) >= -i128::from(credit_limit) {
             return Ok(());
         }
-        Err(LedgerError::Overdraft {
-            account: transfer.from.clone(),
-            balance: clamped(before),
-            amount: transfer.amount,
-            credit_limit,
-        }
-        .into())
+        Err(overdraft(transfer, before, credit_limit).into())
     }
 
     /// Pushes out what the neighbour who holds most brought last, until one more fits.
@@ -364,6 +401,7 @@ impl Mempool {
             if *sum == 0 {
                 self.incoming.remove(&transfer.to);
             }
+            self.shortened.push(transfer.to.clone());
         }
         self.bytes -= entry.size;
         self.digest ^= leading_bits(txid);
@@ -542,6 +580,15 @@ fn next_free(queue: Option<&Queue>, start: u64) -> u64 {
         free = free.saturating_add(1);
     }
     free
+}
+
+fn overdraft(transfer: &Transfer, before: i128, credit_limit: u64) -> LedgerError {
+    LedgerError::Overdraft {
+        account: transfer.from.clone(),
+        balance: clamped(before),
+        amount: transfer.amount,
+        credit_limit,
+    }
 }
 
 fn leading_bits(txid: &Txid) -> u64 {

@@ -28,6 +28,8 @@ impl Mempool {
             self.remove(txid);
         }
         if switch.disconnected.is_empty() && !self.is_concerned(&switch.done, own) {
+            // Who was paid by what is confirmed now has it on the chain.
+            self.shortened.clear();
             return PoolChange::default();
         }
         let lost: Vec<&Transaction> = switch.undone.iter().collect();

@@ -394,3 +394,22 @@ fn a_block_on_the_tip_does_not_change_the_order_of_what_waits() {
     pool.on_switch(&chain, &switch, &[]);
     assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), ids(&[first, second]));
 }
+
+#[test]
+fn who_counted_on_a_rivals_payment_loses_what_it_paid_of_it() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let limit = params.credit_limit;
+    // A gift behind a gap, from a name that somebody else then takes.
+    let gift = pay(&params, 1, ("carol", "alice"), None, 301, 1);
+    let spent = pay(&params, 2, ("alice", "bob"), None, limit + 300, 0);
+    for transaction in [&gift, &spent] {
+        pool.add(&chain, transaction.clone(), peer(9)).unwrap();
+    }
+    let taken = claim(&params, 3, "carol");
+    let added = pool.add(&chain, taken.clone(), peer(8)).unwrap();
+    assert_eq!(added.evicted, [spent.txid()]);
+    assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), [taken.txid()]);
+    assert!(pool.dropped_reason(&spent.txid()).is_some());
+}
