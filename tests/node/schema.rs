@@ -27,29 +27,7 @@ fn two_nodes() -> Vec<Value> {
     anna.ok("mine");
     let paid = anna.ok("tx anna bob 5");
     let txid = paid["txid"].as_str().expect("an id").to_owned();
-    for command in [
-        "pending",
-        "transaction TXID",
-        "claim carol",
-        "mine 2",
-        "transaction TXID",
-        "block 1",
-        "mine on",
-    ] {
-        anna.ok(&command.replace("TXID", &txid));
-    }
-    for command in [
-        "mine off",
-        "chain 1000",
-        "balance",
-        "balance me",
-        "balance bob",
-        "accounts",
-        "peers",
-        "status",
-    ] {
-        anna.ok(command);
-    }
+    all_ok(&mut anna, &txid, PAY_AND_SHOW);
     ben.ok("wait synced");
     // Both mine alone: one of them has side blocks and reorganises.
     ben.ok("net off");
@@ -64,39 +42,9 @@ fn two_nodes() -> Vec<Value> {
     ben.ok("wait synced");
     let peer = ben.ok("status")["peer_id"].as_str().expect("an id").to_owned();
     anna.ok("wait peers 1");
-    for command in [
-        "tree",
-        "resolve",
-        "help",
-        "help tx",
-        "explain block 1",
-        "explain transaction TXID",
-        "tamper 2",
-        "stats",
-    ] {
-        anna.ok(&command.replace("TXID", &txid));
-    }
-    for command in [
-        "doctor",
-        "watch blocks",
-        "log info",
-        "ban PEER 1",
-        "wait peers 0",
-        "peers",
-        "unban PEER",
-        "wait peers 1",
-        "drop PEER",
-    ] {
-        anna.ok(&command.replace("PEER", &peer));
-    }
-    for command in [
-        "nonsense",
-        "tx a",
-        "block 999999",
-        "wait peers 9 0",
-        "dial /ip4/127.0.0.1/tcp/1",
-        "tx anna anna 1",
-    ] {
+    all_ok(&mut anna, &txid, EXPLAIN);
+    all_ok(&mut anna, &peer, WATCH_AND_BAN);
+    for command in REFUSED {
         anna.refused(command);
     }
     let line = anna.write("quit");
@@ -106,6 +54,63 @@ fn two_nodes() -> Vec<Value> {
     ben.wait();
     [anna.lines(), ben.lines()].concat()
 }
+
+/// Runs commands that must succeed; `ID` stands for the given one.
+fn all_ok(node: &mut Node, id: &str, commands: &[&str]) {
+    for command in commands {
+        node.ok(&command.replace("ID", id));
+    }
+}
+
+const PAY_AND_SHOW: &[&str] = &[
+    "pending",
+    "transaction ID",
+    "claim carol",
+    "mine 2",
+    "transaction ID",
+    "block 1",
+    "mine on",
+    "mine off",
+    "chain 1000",
+    "balance",
+    "balance me",
+    "balance bob",
+    "accounts",
+    "peers",
+    "status",
+];
+
+const EXPLAIN: &[&str] = &[
+    "tree",
+    "resolve",
+    "help",
+    "help tx",
+    "explain block 1",
+    "explain transaction ID",
+    "tamper 2",
+    "stats",
+];
+
+const WATCH_AND_BAN: &[&str] = &[
+    "doctor",
+    "watch blocks",
+    "log info",
+    "ban ID 1",
+    "wait peers 0",
+    "peers",
+    "unban ID",
+    "wait peers 1",
+    "drop ID",
+];
+
+const REFUSED: &[&str] = &[
+    "nonsense",
+    "tx a",
+    "block 999999",
+    "wait peers 9 0",
+    "dial /ip4/127.0.0.1/tcp/1",
+    "tx anna anna 1",
+];
 
 /// What attached programs and tasks say.
 fn programs() -> Vec<Value> {

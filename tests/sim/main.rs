@@ -2,7 +2,7 @@
 //!
 //! Promises: the same seed gives the same trace, byte for byte; a failure prints the seed and the command that repeats
 //! it. Two phases: first safety while things go wrong, then agreement once they no longer do.
-//! Elsewhere: how to run more of it (`proto-notes/simulation.md`), scenarios with a fixed script (`scenarios`).
+//! Elsewhere: how to run more of it (`proto-notes/simulation.md`).
 
 #[cfg(test)]
 mod checkers;
@@ -32,3 +32,5 @@ mod store;
 mod trace;
 #[cfg(test)]
 mod world;
+#[cfg(test)]
+mod writer;

@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use lanchain::chain::Batch;
 use lanchain::engine::{Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
 use lanchain::node::outbox::Action;
 use lanchain::types::{PeerId, Time};
@@ -27,8 +26,6 @@ use crate::{fate, pow};
 const SPINS_MAX: u64 = 2_000;
 /// How often the wall clock is told.
 const SECOND_MS: u64 = 1_000;
-/// Between two attempts to reopen a store.
-const REOPEN_MS: u64 = 3_000;
 
 /// Something that is going to happen.
 #[derive(Clone, Debug)]
@@ -298,7 +295,7 @@ impl World {
         {
             if self.nodes[node].store.is_full() {
                 // The process says so and exits; somebody starts it again later.
-                return self.later(REOPEN_MS, Happening::Start { node });
+                return self.later(crate::writer::REOPEN_MS, Happening::Start { node });
             }
             self.fail(&format!("node {node}: its store does not open after a crash: {error}"));
         }
@@ -526,67 +523,6 @@ impl World {
             return self.later(5, Happening::Wake { node, life, at });
         }
         self.tell(node, Input::Tick);
-    }
-
-    // ---- the writer's thread ----
-
-    fn write(&mut self, node: usize, batch: Batch) {
-        match self.nodes[node].writer {
-            Writer::Idle => {
-                self.nodes[node].queue.push(batch);
-                self.begin_write(node);
-            }
-            Writer::Busy(_) => self.nodes[node].queue.push(batch),
-            // Built on what the disk does not have.
-            Writer::Failed | Writer::Reopening => {}
-        }
-    }
-
-    fn begin_write(&mut self, node: usize) {
-        let batches = std::mem::take(&mut self.nodes[node].queue);
-        if batches.is_empty() {
-            self.nodes[node].writer = Writer::Idle;
-            return;
-        }
-        self.nodes[node].writer = Writer::Busy(batches);
-        let pace = self.nodes[node].plan.disk_ms;
-        let delay = pace + self.dice.below(pace + 1);
-        let life = self.nodes[node].life;
-        self.later(delay, Happening::Written { node, life });
-    }
-
-    fn written(&mut self, node: usize) {
-        let Writer::Busy(batches) = std::mem::replace(&mut self.nodes[node].writer, Writer::Idle) else {
-            return;
-        };
-        let result = self.nodes[node].store.commit(&batches);
-        match (result, batches.last()) {
-            (Ok(()), Some(last)) => {
-                let id = last.id;
-                Watch::written(self, node, &batches);
-                self.begin_write(node);
-                self.tell(node, Input::Store(StoreFact::Committed { id }));
-            }
-            (Ok(()), None) => {}
-            (Err(error), _) => {
-                self.nodes[node].writer = Writer::Failed;
-                self.nodes[node].queue.clear();
-                let reason = error.to_string();
-                self.tell_later(1, node, Input::Store(StoreFact::Failed { reason }));
-            }
-        }
-    }
-
-    fn reopen(&mut self, node: usize) {
-        let life = self.nodes[node].life;
-        match self.nodes[node].store.reopen() {
-            Ok(()) => {
-                self.nodes[node].writer = Writer::Idle;
-                Watch::started(self, node);
-                self.tell(node, Input::Store(StoreFact::Reopened));
-            }
-            Err(_) => self.later(REOPEN_MS, Happening::Reopen { node, life }),
-        }
     }
 
     /// Ends the run: what is wrong, and how to see it again.
