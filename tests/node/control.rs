@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -263,47 +263,42 @@ fn a_command_is_cancelled_by_the_line_of_ctrl_c_while_others_wait_behind_it() {
     assert_eq!(client.next_reply()["line"], 4);
 }
 
-fn waiting_ctl(folder: &Path) -> Child {
-    let mut command = binary();
-    command
-        .args(["ctl", "--data-dir"])
-        .arg(folder)
-        .args(["wait", "peers", "1", "3600"]);
-    command
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary starts")
+/// A client that was let in and whose command runs on and on.
+fn waiting_client(folder: &Path) -> Client {
+    let mut client = Client::connect(folder);
+    client.say("balance\nwait peers 1 3600\n");
+    assert_eq!(client.next_reply()["ok"], true);
+    client
 }
 
 #[test]
-fn clients_are_bounded_and_one_that_is_killed_makes_room() {
+fn clients_are_bounded_and_one_that_is_gone_makes_room() {
     let node = Node::alone();
     let folder = folder_of(&node);
-    let mut clients: Vec<Child> = (0..16).map(|_| waiting_ctl(&folder)).collect();
+    let mut clients: Vec<Client> = (0..16).map(|_| waiting_client(&folder)).collect();
+    let refused = ctl_json(&folder, "status");
+    assert_eq!(refused["error"]["code"], "too_many_clients", "{refused}");
+    assert_eq!((&refused["line"], &refused["command"]), (&0.into(), &Value::Null));
+    drop(clients.pop());
     let deadline = Instant::now() + PATIENCE;
-    let until = |wanted: &dyn Fn(&Value) -> bool| loop {
+    loop {
         let reply = ctl_json(&folder, "status");
-        if wanted(&reply) {
-            return reply;
+        if reply["ok"] == true {
+            break;
         }
         assert!(Instant::now() < deadline, "{reply}");
-    };
-    let refused = until(&|reply| reply["error"]["code"] == "too_many_clients");
-    assert_eq!((&refused["line"], &refused["command"]), (&0.into(), &Value::Null));
-    let mut killed = clients.pop().expect("sixteen");
-    killed.kill().expect("a child of this process");
-    killed.wait().expect("a child of this process");
-    until(&|reply| reply["ok"] == true);
+    }
 
     // The node's stop interrupts the others, each with its reply.
-    let begun = Instant::now();
     assert!(node.stop().success());
-    assert!(begun.elapsed() < PATIENCE / 2);
-    for client in clients {
-        let output = client.wait_with_output().expect("it ends");
-        assert_eq!(output.status.code(), Some(1), "{output:?}");
-        assert!(text(&output.stderr).contains("hint: "), "{output:?}");
+    for mut client in clients {
+        let reply = client.next_reply();
+        assert_eq!(
+            (&reply["error"]["code"], &reply["line"]),
+            (&"interrupted".into(), &2.into()),
+            "{reply}"
+        );
+        assert_eq!(client.next(), None);
     }
 }
 
