@@ -85,7 +85,7 @@ pub struct Mempool {
     next_arrival: u64,
     dropped: BTreeMap<Txid, (Transaction, String)>,
     dropped_order: VecDeque<Txid>,
-    /// Who no longer gets what was to come: what they pay of it is looked at before the operation ends.
+    /// Who no longer gets what was to come: looked at before the operation ends.
     pub(super) shortened: Vec<Account>,
 }
 
@@ -161,9 +161,8 @@ impl Mempool {
         let Some(queue) = self.queues.get(account) else {
             return Ok(None);
         };
-        let credit_limit = chain.params().credit_limit;
-        let incoming = self.incoming.get(account).copied().unwrap_or(0);
-        let mut left = i128::from(chain.account(account)?.balance) + incoming;
+        let (credit_limit, incoming) = (chain.params().credit_limit, self.incoming.get(account));
+        let mut left = i128::from(chain.account(account)?.balance) + incoming.copied().unwrap_or(0);
         for (txid, amount, _) in queue.by_sequence.values() {
             let before = left;
             left -= amount;
