@@ -1,8 +1,8 @@
 //! What nodes do together: converge, heal, relay, and live with bad neighbours.
 
-use super::world::{World, address, key};
+use super::world::{World, address, key, solve};
 use crate::chain::{Block, NetworkParams, Transaction};
-use crate::engine::{Command, Event, Input, NetFact, Reply, Source, Verdict};
+use crate::engine::{Command, Event, Input, MinerFact, NetFact, Reply, Source, Verdict};
 use crate::types::{BlockHash, Txid, Work};
 use crate::wire::{Status, Topic};
 
@@ -162,7 +162,7 @@ fn ancestor_fault_one_dead_neighbour_does_not_break_resolve() {
     world.link(0, 1);
     world.link(0, 2);
     world.run(500);
-    world.nodes[1].mute = true;
+    world.nodes[1].dead = true;
     world.split(0, 2);
     world.mine(2, 4);
     world.cut.clear();
@@ -194,6 +194,23 @@ fn ancestor_fault_two_searches_at_once_never_fork_a_node_against_itself() {
     assert_eq!(world.height(0), 6);
     assert_eq!(count(&world, 0, |event| matches!(event, Event::BlockStored { .. })), 0);
     assert_eq!(count(&world, 0, |event| matches!(event, Event::Reorganized { .. })), 0);
+}
+
+#[test]
+fn ancestor_fault_a_late_find_for_an_old_tip_is_no_second_block() {
+    let mut world = World::new(1);
+    world.run(100);
+    world.command(0, Command::Mine(crate::engine::MineCommand::Count(2)));
+    let (job, mut header, target) = world.nodes[0].job.clone().unwrap();
+    world.until(60_000, |world| world.height(0) == 1);
+    // Another nonce that solves the old search as well.
+    header.nonce = solve(&header, &target) + 1;
+    let nonce = solve(&header, &target);
+    world.tell(0, Input::Miner(MinerFact::Found { job, nonce }));
+    world.run(100);
+    assert_eq!(count(&world, 0, |event| matches!(event, Event::BlockStored { .. })), 0);
+    let at_one = |event: &Event| matches!(event, Event::Mined { height, .. } if height.get() == 1);
+    assert_eq!(count(&world, 0, at_one), 1);
 }
 
 #[test]

@@ -31,11 +31,13 @@ pub(super) struct Node {
     pub(super) verdicts: Vec<Verdict>,
     /// Kinds of outputs in order.
     pub(super) kinds: Vec<&'static str>,
-    job: Option<(u64, Header, Target)>,
+    pub(super) job: Option<(u64, Header, Target)>,
     tokens: BTreeMap<u64, (usize, Topic, Vec<u8>)>,
     seen: BTreeSet<[u8; 32]>,
     /// Requests to this node are swallowed.
     pub(super) mute: bool,
+    /// Answers nothing at all, and is not missed by the network.
+    pub(super) dead: bool,
     /// Answers requests to this node in its place, where it gives an answer.
     pub(super) script: Option<Script>,
     /// The disk writes nothing: no commit is reported.
@@ -123,6 +125,7 @@ impl World {
             tokens: BTreeMap::new(),
             seen: BTreeSet::new(),
             mute: false,
+            dead: false,
             script: None,
             disk_held: false,
             last_batch: 0,
@@ -375,6 +378,9 @@ impl World {
                 response: None,
             };
             return self.later(LATENCY_MS, node, Input::Net(fact));
+        }
+        if self.nodes[other].dead {
+            return;
         }
         if let Some(response) = self.nodes[other].script.as_mut().and_then(|script| script(&request)) {
             return self.respond(node, id, other, response);
