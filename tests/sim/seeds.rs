@@ -121,17 +121,7 @@ fn a_world_of_a_hundred_nodes_holds() {
     run_many([sized(100, 1)].into_iter());
 }
 
-// Seeds that found a bug. They run in the slices, too; here they have their names.
-
-#[test]
-fn a_block_whose_ledger_nobody_ran_is_not_forwarded_and_brings_no_ban() {
-    run(sized(20, 11), Depth::Light);
-}
-
-#[test]
-fn late_pool_pages_count_among_the_requests_under_way() {
-    run(sized(20, 199), Depth::Light);
-}
+// Seeds that found a bug and find it again when it is put back.
 
 #[test]
 fn events_that_waited_for_the_start_lead_on_from_the_tip_that_started_tells() {
