@@ -283,7 +283,9 @@ impl Control {
         let opened = super::control_socket::open(folder, hub, inbox, to_node);
         match &opened {
             // Where there is no such thing nothing is amiss.
-            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => tracing::debug!(%error, "no control socket"),
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                tracing::debug!(%error, "no control socket")
+            }
             Err(error) => {
                 tracing::warn!(%error, "no control socket: `lanchain ctl` and `attach` cannot reach this node");
             }

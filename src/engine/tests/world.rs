@@ -8,7 +8,7 @@ use crate::engine::{
     Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
     Reply, StoreFact, Verdict,
 };
-use crate::types::hash::sha256;
+use crate::types::hash::{HashMany, sha256};
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
 use crate::wire::{Request, Response, Topic};
 
@@ -108,6 +108,7 @@ impl World {
             name: None,
             seed: u64::try_from(index).unwrap() + 77,
             secret: [9; 32],
+            hash_many: HashMany::default(),
             instance: u64::try_from(index).unwrap(),
             data_dir: "/dev/null".into(),
             peer_clock: false,
