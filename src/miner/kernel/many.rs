@@ -6,13 +6,15 @@
 use super::Kernel;
 use crate::types::hash::sha256;
 
-/// A message and its padding fill two chunks: 56 to 119 bytes.
-const PADDED_BYTES: usize = 128;
+/// Messages of this length and more fill two chunks with their padding.
+const SHORTEST: usize = 56;
+/// Longer ones need a third.
+const LONGEST: usize = 119;
 
 impl Kernel {
     /// Hashes every message on its own.
     pub(crate) fn hash_many<const N: usize>(self, messages: &[[u8; N]]) -> Vec<[u8; 32]> {
-        const { assert!(N > 55 && N < PADDED_BYTES - 8, "two chunks") };
+        const { assert!(N >= SHORTEST && N <= LONGEST, "two chunks") };
         match self {
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx2 => in_lanes(messages, super::avx2::hash),
@@ -50,18 +52,23 @@ fn in_lanes<const N: usize, const LANES: usize>(
     digests
 }
 
-/// The padded messages, each word of all together. Lanes without a message stay empty.
+/// The padded messages, each word of all together. Lanes without a message hold nothing of use.
 #[cfg(target_arch = "x86_64")]
 fn words_of<const N: usize, const LANES: usize>(group: &[[u8; N]]) -> [[u32; LANES]; 32] {
-    let mut padded = [0; PADDED_BYTES];
-    padded[N] = 0x80;
-    let bits = u64::try_from(N * 8).expect("a short message");
-    padded[PADDED_BYTES - 8..].copy_from_slice(&bits.to_be_bytes());
     let mut words = [[0; LANES]; 32];
+    // Padding is the same for all, but where it shares a word with the end of a message.
+    words[N / 4] = [0x8000_0000; LANES];
+    words[31] = [u32::try_from(N * 8).expect("a short message"); LANES];
     for (lane, message) in group.iter().enumerate() {
-        padded[..N].copy_from_slice(message);
-        for (word, bytes) in words.iter_mut().zip(padded.as_chunks::<4>().0) {
+        let (whole, rest) = message.as_chunks::<4>();
+        for (word, bytes) in words.iter_mut().zip(whole) {
             word[lane] = u32::from_be_bytes(*bytes);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 4];
+            last[..rest.len()].copy_from_slice(rest);
+            last[rest.len()] = 0x80;
+            words[whole.len()][lane] = u32::from_be_bytes(last);
         }
     }
     words
