@@ -326,7 +326,7 @@ fn peers_reply(peers: &[PeerView], banned: &[BanView]) -> String {
             None => "-".to_owned(),
         };
         let latency = peer.latency_ms.map_or_else(String::new, |ms| format!("  {ms} ms"));
-        let (id, address) = (short_peer(&peer.peer_id), foreign(&peer.address));
+        let (id, address) = (short_peer(&peer.peer_id), place(&peer.address));
         line(
             &mut text,
             format_args!(
@@ -381,7 +381,8 @@ pub fn banner(status: &Status) -> String {
         format_args!("  rewards go to {}", short_account(&status.account.to_string())),
     );
     for address in &status.addresses {
-        line(&mut text, format_args!("  listening on {}", escape(address)));
+        // Whose it is stands above.
+        line(&mut text, format_args!("  listening on {}", place(address)));
     }
     text.trim_end_matches('\n').to_owned()
 }

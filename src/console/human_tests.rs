@@ -57,6 +57,48 @@ fn the_log_says_what_came_from_whom() {
 }
 
 #[test]
+fn a_reorganisation_is_told_whole() {
+    let mut narrator = Narrator::default();
+    let hash = |number| BlockHash::new([number; 32]);
+    narrator.tell(&gossiped());
+    let connected = |number: u8| Event::BlockConnected {
+        hash: hash(number),
+        height: Height::new(number.into()),
+        previous_hash: BlockHash::ZERO,
+        transactions: 1,
+        source: Source::Peer(peer()),
+    };
+    // What came in before belongs to no reorganisation.
+    narrator.tell(&connected(1));
+    for height in [2, 1] {
+        narrator.tell(&Event::BlockDisconnected {
+            hash: hash(9),
+            height: Height::new(height),
+        });
+    }
+    (1..=3).for_each(|number| drop(narrator.tell(&connected(number))));
+    let mut reorganized = |returned: Vec<Txid>| {
+        let told = narrator.tell(&Event::Reorganized {
+            depth: 2,
+            fork_height: Height::new(0),
+            old_tip: hash(0xbb),
+            new_tip: hash(3),
+            returned,
+        });
+        told.expect("words")
+    };
+    assert_eq!(
+        reorganized(vec![Txid::new([0xaa; 32])]),
+        "chain  Our chain was replaced: 2 blocks after index 0 went out, 3 came in; 1 transaction waits again \
+         (alice pays bob 5 coins); tip bbbbbbbbbbbb gave way to 030303030303"
+    );
+    let others = reorganized((1..=5).map(|number| Txid::new([number; 32])).collect());
+    let wanted = "5 transactions wait again (010101010101, 020202020202, 030303030303, …)";
+    assert!(others.contains(wanted), "{others}");
+    assert!(reorganized(Vec::new()).contains("; no transaction waits again; "));
+}
+
+#[test]
 fn the_ancestors_words_are_kept() {
     let mined = Event::Mined {
         hash: BlockHash::new([1; 32]),

@@ -37,6 +37,23 @@ pub struct Interface {
     pub point_to_point: bool,
     /// Whether this machine listens to the group of multicast DNS there; none if that is not known.
     pub joined: Option<bool>,
+    /// What became of a question sent there.
+    pub probe: Probe,
+}
+
+/// What became of a question of multicast DNS on an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Probe {
+    /// Nothing was sent.
+    #[default]
+    Untried,
+    /// The system did not take it, for this reason.
+    Refused(String),
+    /// It was sent. What is sent to a group comes back to its sender too, unless somebody drops it.
+    Sent {
+        /// Whether it came back.
+        returned: bool,
+    },
 }
 
 /// What the shell saw of the machine.
@@ -48,6 +65,10 @@ pub struct Surroundings {
     pub failure: Option<String>,
     /// Whether this node looks for others by multicast DNS.
     pub discovery: bool,
+    /// Other machines that spoke when a question was sent; none if none was.
+    pub others_heard: Option<u64>,
+    /// The shell has looked: a command comes without.
+    pub looked: bool,
 }
 
 /// What was seen of the network, for the doctor alone.
@@ -114,6 +135,8 @@ pub struct InterfaceView {
     pub used: bool,
     /// Why not, or what is special.
     pub reason: Option<String>,
+    /// What became of a question sent there: `returned`, `lost` or `refused`; none if none was sent.
+    pub multicast: Option<&'static str>,
 }
 
 /// A node that could not be reached, or speaks another language.
@@ -139,6 +162,8 @@ pub struct Diagnosis {
     /// Nodes of any program named by multicast DNS, counted with repetitions.
     pub multicast_heard: u64,
     pub multicast_ago_ms: Option<u64>,
+    /// Other machines that spoke by multicast DNS when this one asked; none if it did not.
+    pub others_heard: Option<u64>,
     pub failures: Vec<FailureView>,
     pub same_key: bool,
     /// How far the peers' clocks are ahead of this one, in the middle.
@@ -196,13 +221,37 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
     if !interface.multicast {
         return (true, Some("it carries no multicast: join by hand".to_owned()));
     }
+    match &interface.probe {
+        Probe::Refused(reason) => return (true, Some(format!("multicast could not be sent: {reason}"))),
+        Probe::Sent { returned: false } => {
+            let why = "what is sent by multicast does not come back: a firewall here may drop it";
+            return (true, Some(why.to_owned()));
+        }
+        Probe::Untried | Probe::Sent { returned: true } => {}
+    }
     if interface.joined == Some(false) {
         return (true, Some("nobody here listens to multicast DNS on it".to_owned()));
     }
     (true, None)
 }
 
+/// As the reply has it.
+const fn told(probe: &Probe) -> Option<&'static str> {
+    match probe {
+        Probe::Untried => None,
+        Probe::Refused(_) => Some("refused"),
+        Probe::Sent { returned: true } => Some("returned"),
+        Probe::Sent { returned: false } => Some("lost"),
+    }
+}
+
 impl<S: ChainStore> Engine<S> {
+    /// Whether the node may send anything to anybody: not after `net off`.
+    #[must_use]
+    pub const fn may_send(&self) -> bool {
+        self.net
+    }
+
     pub(super) fn diagnose(&self, surroundings: &Surroundings) -> Reply {
         let listening: Vec<IpAddr> = self.addresses.iter().filter_map(Address::ip).collect();
         let interfaces: Vec<InterfaceView> = surroundings
@@ -215,6 +264,7 @@ impl<S: ChainStore> Engine<S> {
                     addresses: interface.addresses.iter().map(ToString::to_string).collect(),
                     used,
                     reason,
+                    multicast: told(&interface.probe),
                 }
             })
             .collect();
@@ -232,6 +282,7 @@ impl<S: ChainStore> Engine<S> {
             interfaces,
             multicast_heard: self.seen.multicast.map_or(0, |(_, times)| times),
             multicast_ago_ms: self.seen.multicast.map(|(at, _)| self.now.since(at)),
+            others_heard: surroundings.others_heard,
             failures: failures.collect(),
             same_key: self.key_warned,
             clock_ahead_ms: self.peers.median_clock_ahead_ms(),
@@ -306,12 +357,35 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
     if !diagnosis.discovery {
         say("this node does not look for others (--no-mdns)".to_owned());
     } else if diagnosis.multicast_heard == 0 {
-        say("no multicast was heard: nobody else runs here, or the Wi-Fi or a firewall drops it (guest networks do; UDP port 5353)".to_owned());
+        say(silence(diagnosis));
     }
     if let Some(dial) = &diagnosis.dial {
         say(format!("join by hand, type at another node: {dial}"));
     }
     advice
+}
+
+/// Why multicast DNS named nobody.
+fn silence(diagnosis: &Diagnosis) -> String {
+    let is_any = |what: &str| {
+        let mut used = diagnosis.interfaces.iter().filter(|view| view.used);
+        used.any(|view| view.multicast == Some(what))
+    };
+    let others = diagnosis.others_heard.unwrap_or(0);
+    let text = if is_any("returned") && others > 0 {
+        "multicast works, and other machines speak, but no node is among them: start one there with the same --network"
+    } else if is_any("returned") {
+        "multicast leaves this machine and nobody answers: nobody else runs here, or the Wi-Fi or a switch drops it \
+         (guest networks do)"
+    } else if is_any("lost") {
+        "multicast that this machine sends does not come back: a firewall here may drop UDP port 5353"
+    } else if is_any("refused") {
+        "this machine sends no multicast: a firewall here may forbid it (UDP port 5353), or the interface cannot"
+    } else {
+        "no multicast was heard: nobody else runs here, or the Wi-Fi or a firewall drops it (guest networks do; UDP port \
+         5353)"
+    };
+    text.to_owned()
 }
 
 #[cfg(test)]
@@ -327,6 +401,7 @@ mod tests {
             multicast: true,
             point_to_point: false,
             joined: Some(true),
+            probe: Probe::Untried,
         }
     }
 
@@ -352,6 +427,10 @@ mod tests {
         assert!(verdict(&|i| i.point_to_point = true).1.contains("tunnel"));
         assert!(verdict(&|i| i.multicast = false).1.contains("by hand"));
         assert!(verdict(&|i| i.joined = Some(false)).1.contains("nobody here listens"));
+        let probed = |probe: Probe| verdict(&|i| i.probe = probe.clone()).1;
+        assert!(probed(Probe::Refused("not permitted".into())).ends_with("not permitted"));
+        assert!(probed(Probe::Sent { returned: false }).contains("firewall"));
+        assert_eq!(probed(Probe::Sent { returned: true }), "");
     }
 
     #[test]

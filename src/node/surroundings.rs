@@ -1,12 +1,12 @@
 //! The machine as `doctor` needs it: its interfaces, and where multicast DNS is listened to.
 //!
 //! Promises: reads what the system holds in memory and waits for nobody. Elsewhere: what follows from it
-//! (`engine::doctor`).
+//! (`engine::doctor`), what is sent and heard (`node::probe`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::engine::doctor::{Interface, Surroundings};
+use crate::engine::doctor::{Interface, Probe, Surroundings};
 
 /// Interfaces that are listed: a machine full of containers has hundreds.
 const INTERFACES_MAX: usize = 64;
@@ -43,6 +43,7 @@ pub fn look(discovery: bool) -> Surroundings {
             multicast: !entry.is_loopback(),
             point_to_point: entry.is_p2p(),
             joined: None,
+            probe: Probe::Untried,
         });
         if entry.ip().is_ipv4() {
             interface.addresses.push(entry.ip());
@@ -55,6 +56,8 @@ pub fn look(discovery: bool) -> Surroundings {
         interfaces: found.into_values().collect(),
         failure,
         discovery,
+        others_heard: None,
+        looked: true,
     }
 }
 
@@ -80,6 +83,7 @@ fn from_class(class: &Path) -> BTreeMap<String, Interface> {
             multicast: flags & MULTICAST != 0,
             point_to_point: flags & POINT_TO_POINT != 0,
             joined: None,
+            probe: Probe::Untried,
         };
         found.insert(name, interface);
     }

@@ -3,7 +3,7 @@
 //! Spec: `proto-notes/control.md`.
 
 use crate::harness::{Node, run};
-use crate::terminal::{CTRL_C, CTRL_D, Terminal};
+use crate::pty::{CTRL_C, CTRL_D, Terminal};
 
 /// A node, and a terminal attached to it.
 fn attached() -> (Node, Terminal) {
