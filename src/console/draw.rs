@@ -364,7 +364,8 @@ fn diagnosis(told: &Diagnosis, look: Look) -> String {
             look.grey("skipped")
         };
         let (name, ips) = (foreign(&interface.name), foreign(&interface.addresses.join(" ")));
-        page.lines.push(format!("    {used} {name:<12} {ips}"));
+        page.lines
+            .push(format!("    {used} {name:<12} {ips}").trim_end().to_owned());
         if let Some(reason) = &interface.reason {
             page.grey("            ", &foreign(reason));
         }

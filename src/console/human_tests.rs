@@ -57,6 +57,50 @@ fn the_log_says_what_came_from_whom() {
 }
 
 #[test]
+fn a_warning_calls_a_peer_by_its_name() {
+    let mut narrator = Narrator::default();
+    narrator.tell(&connected());
+    let mut warned = |message: String| {
+        narrator.tell(&Event::Warning {
+            code: "peer_fault",
+            message,
+        })
+    };
+    let told = warned(format!("{} loses 10 of its 50 points: no", peer()));
+    assert_eq!(
+        told,
+        Some(format!("warning: ben (…{}) loses 10 of its 50 points: no", tail()))
+    );
+    assert_eq!(warned("no way".into()).as_deref(), Some("warning: no way"));
+}
+
+#[test]
+fn who_is_there_is_not_found_again_and_leaves_in_plain_words() {
+    let mut narrator = Narrator::default();
+    let found = Event::PeerFound {
+        peer_id: peer().to_string(),
+        address: "/ip4/10.0.0.2/tcp/1".into(),
+        found_by: FoundBy::Mdns,
+    };
+    assert!(narrator.tell(&found).is_some());
+    narrator.tell(&connected());
+    assert_eq!(narrator.tell(&found), None);
+    let left = |reason: &str| Event::PeerDisconnected {
+        peer_id: peer().to_string(),
+        name: None,
+        reason: reason.into(),
+    };
+    let told = narrator.tell(&left(
+        "the connection was lost: Connection error: I/O error: connection is closed",
+    ));
+    assert_eq!(
+        told,
+        Some(format!("peer   ben (…{}) lost: it closed the connection", tail()))
+    );
+    assert!(narrator.tell(&found).is_some(), "it is gone, so it is news again");
+}
+
+#[test]
 fn a_reorganisation_is_told_whole() {
     let mut narrator = Narrator::default();
     let hash = |number| BlockHash::new([number; 32]);

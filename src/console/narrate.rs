@@ -15,6 +15,8 @@ use crate::types::{Account, AccountName, Txid};
 
 /// Names of peers that are remembered for the log; more than can be connected.
 const NAMES_MAX: usize = 256;
+/// Characters of a PeerId.
+const PEER_ID_CHARS: usize = 52;
 /// Payments whose words are remembered: a reorganisation of a lesson returns a few, and told are [`RETURNED_TOLD`].
 const DEEDS_MAX: usize = 1_024;
 /// Returned transactions that are told by their words: more make no line.
@@ -123,7 +125,7 @@ impl Narrator {
             | Event::BlockStored { .. }
             | Event::BlockRejected { .. }
             | Event::Reorganized { .. } => self.block_event(event)?,
-            Event::Warning { message, .. } => format!("warning: {}", foreign(message)),
+            Event::Warning { message, .. } => format!("warning: {}", self.with_name(message)),
             Event::Stopped { exit_status: 0 } => "stopped".to_owned(),
             Event::Stopped { exit_status } => format!("stopped with status {exit_status}"),
         };
@@ -138,6 +140,17 @@ impl Narrator {
             && self.names.len() < NAMES_MAX
         {
             self.names.insert(peer.to_owned(), name.to_owned());
+        }
+    }
+
+    /// A message that begins with a peer calls it as other lines do.
+    fn with_name(&self, message: &str) -> String {
+        let (first, rest) = message.split_once(' ').unwrap_or((message, ""));
+        let is_peer = first.len() == PEER_ID_CHARS && first.starts_with("12D3KooW");
+        if is_peer {
+            format!("{} {}", self.peer(first), foreign(rest))
+        } else {
+            foreign(message)
         }
     }
 

@@ -29,6 +29,8 @@ pub struct Interface {
     pub addresses: Vec<IpAddr>,
     /// Whether it is up.
     pub up: bool,
+    /// Whether something is at its other end: a cable, a Wi-Fi.
+    pub connected: bool,
     /// Whether it leads to the machine itself.
     pub loopback: bool,
     /// Whether it carries multicast.
@@ -135,7 +137,8 @@ pub struct InterfaceView {
     pub used: bool,
     /// Why not, or what is special.
     pub reason: Option<String>,
-    /// What became of a question sent there: `returned`, `lost` or `refused`; none if none was sent.
+    /// `none` if it carries none; else what became of a question sent there: `returned`, `lost` or `refused`; null if none
+    /// was sent.
     pub multicast: Option<&'static str>,
 }
 
@@ -203,6 +206,9 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
     if !interface.up {
         return no("it is down");
     }
+    if !interface.connected {
+        return no("nothing is connected to it");
+    }
     if interface.addresses.is_empty() {
         return no("it has no IPv4 address");
     }
@@ -236,8 +242,9 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
 }
 
 /// As the reply has it.
-const fn told(probe: &Probe) -> Option<&'static str> {
-    match probe {
+const fn told(interface: &Interface) -> Option<&'static str> {
+    match &interface.probe {
+        _ if !interface.multicast && !interface.loopback => Some("none"),
         Probe::Untried => None,
         Probe::Refused(_) => Some("refused"),
         Probe::Sent { returned: true } => Some("returned"),
@@ -264,7 +271,7 @@ impl<S: ChainStore> Engine<S> {
                     addresses: interface.addresses.iter().map(ToString::to_string).collect(),
                     used,
                     reason,
-                    multicast: told(&interface.probe),
+                    multicast: told(interface),
                 }
             })
             .collect();
@@ -286,11 +293,28 @@ impl<S: ChainStore> Engine<S> {
             failures: failures.collect(),
             same_key: self.key_warned,
             clock_ahead_ms: self.peers.median_clock_ahead_ms(),
-            dial: self.dial_line(),
+            dial: self.best_dial_line(surroundings),
             advice: Vec::new(),
         };
         diagnosis.advice = advice(&diagnosis, surroundings.failure.as_deref());
         Reply::Diagnosis(Box::new(diagnosis))
+    }
+
+    /// As [`Self::dial_line`], of an ordinary interface rather than of a container bridge or a tunnel.
+    fn best_dial_line(&self, surroundings: &Surroundings) -> Option<String> {
+        let is_plain = |interface: &&Interface| {
+            let is_open = interface.up && interface.connected && !interface.loopback;
+            is_open && !interface.point_to_point && special(&interface.name).is_none()
+        };
+        let plain: Vec<IpAddr> = surroundings
+            .interfaces
+            .iter()
+            .filter(is_plain)
+            .flat_map(|interface| interface.addresses.iter().copied())
+            .collect();
+        let is_reached = |address: &&Address| address.ip().is_some_and(|ip| plain.contains(&ip));
+        let best = self.addresses.iter().find(is_reached);
+        best.map_or_else(|| self.dial_line(), |best| Some(format!("dial {}", best.as_str())))
     }
 
     /// What is typed at another node to reach this one: the address in the LAN before the loopback's, without the
@@ -356,7 +380,7 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
     }
     if !diagnosis.discovery {
         say("this node does not look for others (--no-mdns)".to_owned());
-    } else if diagnosis.multicast_heard == 0 {
+    } else if diagnosis.multicast_heard == 0 && diagnosis.interfaces.iter().any(|view| view.used) {
         say(silence(diagnosis));
     }
     if let Some(dial) = &diagnosis.dial {
@@ -372,7 +396,10 @@ fn silence(diagnosis: &Diagnosis) -> String {
         used.any(|view| view.multicast == Some(what))
     };
     let others = diagnosis.others_heard.unwrap_or(0);
-    let text = if is_any("returned") && others > 0 {
+    let carries = |view: &InterfaceView| view.used && view.multicast != Some("none");
+    let text = if !diagnosis.interfaces.iter().any(carries) {
+        "no interface here carries multicast, so nodes on other machines are not found by themselves"
+    } else if is_any("returned") && others > 0 {
         "multicast works, and other machines speak, but no node is among them: start one there with the same --network"
     } else if is_any("returned") {
         "multicast leaves this machine and nobody answers: nobody else runs here, or the Wi-Fi or a switch drops it \
@@ -397,6 +424,7 @@ mod tests {
             name: name.into(),
             addresses: vec![IpAddr::from(ip)],
             up: true,
+            connected: true,
             loopback: false,
             multicast: true,
             point_to_point: false,
@@ -417,6 +445,8 @@ mod tests {
         };
         assert_eq!(verdict(&|_| {}), (true, String::new()));
         assert_eq!(verdict(&|i| i.up = false), (false, "it is down".into()));
+        let unplugged = verdict(&|i| i.connected = false);
+        assert_eq!(unplugged, (false, "nothing is connected to it".into()));
         assert_eq!(
             verdict(&|i| i.addresses.clear()),
             (false, "it has no IPv4 address".into())

@@ -103,7 +103,7 @@ mod client {
     use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
     use crate::node::control_socket::connect;
     use crate::node::reader::HISTORY;
-    use crate::node::screen::may_colour;
+    use crate::node::screen::{columns_told, may_colour};
 
     /// A `wait` ran out.
     const STATUS_TIMEOUT: u8 = 5;
@@ -165,10 +165,8 @@ mod client {
 
     /// The width of the terminal, or the usual one.
     fn columns() -> u16 {
-        let told = rustix::termios::tcgetwinsize(io::stdout()).map(|size| size.ws_col);
-        told.ok()
-            .filter(|columns| *columns > 0)
-            .unwrap_or(Hello::SILENT.columns)
+        let told = columns_told().and_then(|columns| u16::try_from(columns).ok());
+        told.unwrap_or(Hello::SILENT.columns)
     }
 
     /// Shows a line of the node; gives the status that it stands for. A closed standard output is no failure.
@@ -247,10 +245,11 @@ mod client {
     impl Shown {
         /// Broken where the terminal would cut words; drawings are as wide as they may be already.
         fn fitted(&self, text: &str) -> String {
-            let columns = self.columns.load(Ordering::Relaxed);
-            if text.contains('\u{1b}') || columns == 0 {
+            if text.contains('\u{1b}') {
                 return text.to_owned();
             }
+            // The window may have changed since the prompt last looked.
+            let columns = columns_told().unwrap_or_else(|| self.columns.load(Ordering::Relaxed));
             let look = Look {
                 columns,
                 ..Look::default()

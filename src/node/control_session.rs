@@ -330,7 +330,7 @@ impl Session {
             Ok(Line::Help(about)) => {
                 let text = about
                     .and_then(|word| help::of_command(&word))
-                    .unwrap_or_else(help::overview);
+                    .unwrap_or_else(|| help::overview_in(self.state.hello.look().columns));
                 (self.help(number, word, text), false)
             }
             Ok(Line::Quit) => (self.empty(number, word), false),

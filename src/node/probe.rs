@@ -29,7 +29,10 @@ pub fn ask(surroundings: &mut Surroundings) {
         .iter()
         .flat_map(|interface| interface.addresses.iter().copied())
         .collect();
-    let usable = |interface: &&mut Interface| interface.up && !interface.loopback && !interface.addresses.is_empty();
+    let usable = |interface: &&mut Interface| {
+        let is_open = interface.up && interface.connected && !interface.addresses.is_empty();
+        is_open && interface.multicast && !interface.loopback
+    };
     let asked: Vec<&mut Interface> = surroundings
         .interfaces
         .iter_mut()

@@ -225,7 +225,8 @@ impl Screen {
         Look {
             colour: self.coloured && self.is_prompt(),
             unicode: self.unicode,
-            columns: self.columns.load(Ordering::Relaxed),
+            // The window may have changed since the prompt last looked.
+            columns: columns_told().unwrap_or_else(|| self.columns.load(Ordering::Relaxed)),
         }
     }
 
@@ -339,7 +340,11 @@ impl Screen {
 
     /// Shows the help.
     pub fn help(&self, line: u64, word: Option<&str>, about: Option<&str>, done: Done) {
-        let text = about.and_then(help::of_command).unwrap_or_else(help::overview);
+        let overview = || match self.reader {
+            Reader::Prompt => help::overview_in(self.look().columns),
+            Reader::Program | Reader::Pipes => help::overview(),
+        };
+        let text = about.and_then(help::of_command).unwrap_or_else(overview);
         let text = match self.reader {
             Reader::Program => render::json_reply(line, word, &Ok(HelpReply { text })),
             Reader::Pipes | Reader::Prompt => self.fitted(render::human_help(&text)),
@@ -399,7 +404,7 @@ fn is_dumb() -> bool {
 }
 
 /// The width of the terminal, or what the environment tells.
-fn columns_told() -> Option<usize> {
+pub(super) fn columns_told() -> Option<usize> {
     #[cfg(unix)]
     if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
         && size.ws_col > 0

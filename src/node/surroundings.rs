@@ -12,6 +12,8 @@ use crate::engine::doctor::{Interface, Probe, Surroundings};
 const INTERFACES_MAX: usize = 64;
 /// Where Linux lists interfaces without an address too.
 const CLASS: &str = "/sys/class/net";
+/// States in which an interface leads nowhere. `unknown` is no such one: loopback and tunnels are always in it.
+const DISCONNECTED: [&str; 3] = ["down", "lowerlayerdown", "notpresent"];
 /// Bits of an interface's flags, as Linux has them.
 const UP: u32 = 0x1;
 const LOOPBACK: u32 = 0x8;
@@ -38,7 +40,8 @@ pub fn look(discovery: bool) -> Surroundings {
         let interface = found.entry(entry.name.clone()).or_insert_with(|| Interface {
             name: entry.name.clone(),
             addresses: Vec::new(),
-            up: entry.is_oper_up(),
+            up: true,
+            connected: entry.is_oper_up(),
             loopback: entry.is_loopback(),
             multicast: !entry.is_loopback(),
             point_to_point: entry.is_p2p(),
@@ -75,10 +78,12 @@ fn from_class(class: &Path) -> BTreeMap<String, Interface> {
             continue;
         };
         let name = entry.file_name().to_string_lossy().into_owned();
+        let state = std::fs::read_to_string(entry.path().join("operstate")).unwrap_or_default();
         let interface = Interface {
             name: name.clone(),
             addresses: Vec::new(),
             up: flags & UP != 0,
+            connected: !DISCONNECTED.contains(&state.trim()),
             loopback: flags & LOOPBACK != 0,
             multicast: flags & MULTICAST != 0,
             point_to_point: flags & POINT_TO_POINT != 0,
@@ -159,16 +164,18 @@ mod tests {
         ] {
             std::fs::create_dir(class.path().join(name)).unwrap();
             std::fs::write(class.path().join(name).join("flags"), flags).unwrap();
+            let state = if name == "off" { "down\n" } else { "unknown\n" };
+            std::fs::write(class.path().join(name).join("operstate"), state).unwrap();
         }
         let found = from_class(class.path());
         let seen: Vec<_> = found
             .values()
-            .map(|i| (i.name.as_str(), i.up, i.multicast, i.point_to_point))
+            .map(|i| (i.name.as_str(), (i.up, i.connected), i.multicast, i.point_to_point))
             .collect();
         let wanted = [
-            ("eth0", true, true, false),
-            ("off", false, true, false),
-            ("tun0", true, true, true),
+            ("eth0", (true, true), true, false),
+            ("off", (false, false), true, false),
+            ("tun0", (true, true), true, true),
         ];
         assert_eq!(seen, wanted);
     }

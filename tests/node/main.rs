@@ -10,6 +10,8 @@ mod control;
 mod crash;
 mod discovery;
 mod disk;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod fork;
 mod forms;
 mod harness;

@@ -15,7 +15,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::harness::{PATIENCE, binary};
+use crate::harness::{PATIENCE, QUIET, binary};
 use crate::vt::Rows;
 
 pub(crate) const CTRL_C: &str = "\u{3}";
@@ -51,7 +51,7 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// Starts a node on a throw-away folder and waits for its first prompt.
     pub(crate) fn open() -> Self {
-        let mut terminal = Self::start(&["--temp", "--no-mdns", "--network", "dev", "--listen", "127.0.0.1:0"]);
+        let mut terminal = Self::start(&[&QUIET[..], &["--temp"]].concat());
         terminal.wait_for("all commands: help");
         terminal.wait_for("> ");
         terminal
@@ -240,7 +240,7 @@ impl Drop for Terminal {
 
 /// Both ends of a terminal: the test's and the program's.
 pub(crate) fn pseudo_terminal(columns: u16) -> (File, File) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pseudo-terminal");
     grantpt(&master)
         .and_then(|()| unlockpt(&master))
         .expect("its other end");

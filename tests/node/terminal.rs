@@ -8,7 +8,7 @@ use std::io::Read;
 use std::process::Command;
 use std::time::Duration;
 
-use crate::harness::binary;
+use crate::harness::{QUIET, binary};
 use crate::pty::{CTRL_C, CTRL_D, Terminal, UP, pseudo_terminal};
 
 #[test]
@@ -125,15 +125,7 @@ fn start_that_fails_at_a_terminal_is_told_on_standard_error() {
     let node = binary();
     let mut command = Command::new("setsid");
     command.arg("--ctty").arg(node.get_program());
-    command.args([
-        "--no-mdns",
-        "--network",
-        "dev",
-        "--listen",
-        "127.0.0.1:0",
-        "--data-dir",
-        &path,
-    ]);
+    command.args(QUIET).args(["--data-dir", &path]);
     let (mut screen, end) = pseudo_terminal(200);
     command.stdin(end.try_clone().expect("a copy")).stdout(end);
     command.stderr(File::create(&errors).expect("a file"));

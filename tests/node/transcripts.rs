@@ -223,5 +223,8 @@ macro_rules! played {
 
 played! {
     the_readme_s_tour_goes_as_it_is_written: "README.md",
+    a_second_terminal_gives_commands: "tests/transcripts/attach.md",
+    names_belong_to_who_signs_first: "tests/transcripts/names.md",
     refusals_say_what_to_type: "tests/transcripts/refusals.md",
+    the_chain_is_made_visible: "tests/transcripts/visible.md",
 }

@@ -397,6 +397,7 @@ fn lan() -> Surroundings {
         name: name.into(),
         addresses: vec![ip.parse().unwrap()],
         up: true,
+        connected: true,
         loopback: false,
         multicast: true,
         point_to_point: false,
