@@ -161,7 +161,7 @@ fn the_ancestors_words_are_kept() {
     };
     let told = human_event(&replaced).expect("told");
     assert!(
-        told.starts_with("chain  Our chain was replaced: 2 blocks after index 1 taken out"),
+        told.starts_with("chain  Our chain was replaced: 2 blocks after index 1 went out"),
         "{told}"
     );
     assert!(told.contains("1 transaction"), "{told}");

@@ -332,7 +332,8 @@ impl Screen {
             }
             (_, Err(error)) => {
                 let number = (!self.is_prompt()).then_some(line);
-                self.log_sink().must(render::human_error(number, error), Some(done));
+                let text = self.fitted(render::human_error(number, error));
+                self.log_sink().must(text, Some(done));
             }
         }
         self.answered();

@@ -66,13 +66,14 @@ fn tabulator_completes_what_the_node_has_seen() {
         .to_owned();
     // The client asks the node when something happens: until it knows, the key offers nothing.
     for (typed, whole) in [
-        ("balance rob".to_owned(), "balance robert ".to_owned()),
-        (format!("block {}", &hash[..8]), format!("block {} ", &hash[..12])),
+        ("balance rob".to_owned(), "balance robert".to_owned()),
+        (format!("block {}", &hash[..8]), format!("block {}", &hash[..12])),
     ] {
         terminal.type_text(&typed);
         let deadline = Instant::now() + PATIENCE;
-        while !terminal.whole().ends_with(&whole) {
-            assert!(Instant::now() < deadline, "{whole}: {}", terminal.whole());
+        let is_completed = |rows: &[String]| rows.last().is_some_and(|row| *row == format!("attached> {whole}"));
+        while !is_completed(&terminal.rows()) {
+            assert!(Instant::now() < deadline, "{whole}: {:?}", terminal.rows());
             terminal.type_text("\t");
             std::thread::sleep(Duration::from_millis(100));
         }

@@ -16,7 +16,7 @@ use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
 use crate::harness::{PATIENCE, QUIET, binary};
-use crate::vt::Rows;
+use crate::vt::{MARK, Rows};
 
 pub(crate) const CTRL_C: &str = "\u{3}";
 pub(crate) const CTRL_D: &str = "\u{4}";
@@ -46,6 +46,8 @@ pub(crate) struct Terminal {
     reader: Option<JoinHandle<()>>,
     /// How much of the text was waited for already.
     read: usize,
+    /// What the last program wrote has been read to its end.
+    is_told: bool,
 }
 
 impl Terminal {
@@ -91,6 +93,7 @@ impl Terminal {
             closing,
             reader: Some(reader),
             read: 0,
+            is_told: false,
         }
     }
 
@@ -112,6 +115,7 @@ impl Terminal {
         let end = self.end.as_ref().expect("the terminal is open");
         let copy = || end.try_clone().expect("a copy");
         session.stdin(copy()).stdout(copy()).stderr(copy());
+        self.is_told = false;
         self.child = Some(session.spawn().expect("setsid is there"));
     }
 
@@ -199,10 +203,20 @@ impl Terminal {
         self.keyboard = None;
     }
 
-    /// Whether what ran there has ended.
+    /// Whether what ran there has ended. All that it wrote is on the screen then.
     pub(crate) fn is_over(&mut self) -> bool {
         let child = self.child.as_mut().expect("something was started");
-        child.try_wait().expect("a child of this process").is_some()
+        let is_over = child.try_wait().expect("a child of this process").is_some();
+        if is_over && !std::mem::replace(&mut self.is_told, true) {
+            let marks = self.screen.0.lock().expect("no reader panics").rows.marks();
+            let end = self.end.as_mut().expect("the terminal is open");
+            end.write_all(MARK.as_bytes()).expect("the terminal is there");
+            self.wait_until(
+                |shown| (shown.rows.marks() > marks).then_some(()),
+                |_| "the terminal does not show what was written".to_owned(),
+            );
+        }
+        is_over
     }
 
     /// Waits for the end of what runs there.

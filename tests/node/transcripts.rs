@@ -20,6 +20,9 @@ const COLUMNS: u16 = 80;
 /// With this variable set, what the terminals show is printed: to write a transcript, or to bring one up to date.
 const SHOW: &str = "LANCHAIN_TRANSCRIPT_SHOW";
 
+/// How that warning begins.
+const ALONE: &str = "warning: no other node was found yet";
+
 /// A terminal of the text.
 struct Place {
     terminal: Terminal,
@@ -170,6 +173,8 @@ impl Stage {
                 *row = row.replace(&home, &format!("/home/{machine}"));
             }
             let last = rows.pop().unwrap_or_default();
+            let shown = rows.len();
+            let rows = without_alone(rows);
             let is_at = |prompt: &str| !over && last == prompt.trim_end();
             let is_quiet = match until {
                 Until::Over => over && last.is_empty(),
@@ -178,15 +183,24 @@ impl Stage {
             };
             if is_quiet && let Some(bindings) = matches(lines, &rows, &self.bindings) {
                 self.bindings = bindings;
-                return rows.len();
+                return shown;
             }
             if Instant::now() >= deadline {
-                rows.push(last);
-                complain(self.file, block, lines, &rows);
+                complain(self.file, block, lines, &[rows, vec![last]].concat());
             }
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
+
+/// A node that has been alone for ten seconds says so, once: when that is depends on the machine.
+fn without_alone(rows: Vec<String>) -> Vec<String> {
+    let mut inside = false;
+    let is_other = |row: &String| {
+        inside = row.starts_with(ALONE) || inside && row.starts_with("  ");
+        !inside
+    };
+    rows.into_iter().filter(is_other).collect()
 }
 
 fn complain(file: &str, block: &Block, lines: &[Line], rows: &[String]) -> ! {

@@ -17,7 +17,12 @@ pub(crate) struct Rows {
     escape: Escape,
     /// Bytes of a character that is not whole yet.
     partial: Vec<u8>,
+    /// Times that [`MARK`] came.
+    marks: usize,
 }
+
+/// Shows nothing: who writes it behind something else can see when that has come.
+pub(crate) const MARK: &str = "\u{1b}[0n";
 
 #[derive(Debug)]
 enum Escape {
@@ -38,6 +43,7 @@ impl Rows {
             full: false,
             escape: Escape::None,
             partial: Vec::new(),
+            marks: 0,
         }
     }
 
@@ -52,6 +58,11 @@ impl Rows {
     pub(crate) fn texts(&self) -> Vec<String> {
         let text = |row: &Vec<char>| row.iter().collect::<String>().trim_end().to_owned();
         self.rows.iter().map(text).collect()
+    }
+
+    /// How often the mark came.
+    pub(crate) fn marks(&self) -> usize {
+        self.marks
     }
 
     /// All that was written so far, without escape sequences.
@@ -111,6 +122,7 @@ impl Rows {
                     self.rows.truncate(self.row + 1);
                 }
             }
+            'n' => self.marks += 1,
             _ => {}
         }
     }
