@@ -277,6 +277,7 @@ mod client {
         let ending = Arc::new(Mutex::new(Ending::default()));
         let names = Names::default();
         let shown = if prompt::is_terminal() && !args.json {
+            prompt::reserve_suspension();
             cancel_on_interrupt(stream.try_clone().map_err(failed)?).map_err(failed)?;
             start_prompt(folder, stream.try_clone().map_err(failed)?, (hello, &names), &ending)
         } else {

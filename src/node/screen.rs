@@ -77,7 +77,9 @@ impl Screen {
             (false, true) => Reader::Prompt,
             (false, false) => Reader::Pipes,
         };
-        if reader != Reader::Prompt {
+        if reader == Reader::Prompt {
+            prompt::reserve_suspension();
+        } else {
             hangup::watch(messages.clone());
         }
         let on_closed = move || messages.send(Message::Stop).unwrap_or_default();
