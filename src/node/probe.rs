@@ -1,6 +1,6 @@
 //! Asks for nodes by multicast DNS on every interface and listens to what comes back: does multicast work here?
 //!
-//! Promises: one datagram an interface, then [`LISTEN`] and no longer; runs on a thread that nothing waits for but the
+//! Promises: one datagram an interface, then half a second of listening; runs on a thread that nothing waits for but the
 //! reply of `doctor`; never with `--no-mdns` or `net off`.
 //! Elsewhere: finding nodes (`net::discovery`), what follows (`engine::doctor`).
 
