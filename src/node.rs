@@ -25,6 +25,7 @@ mod hangup;
 pub mod housekeeper;
 pub mod inbox;
 pub mod outbox;
+pub mod probe;
 pub mod reader;
 pub mod screen;
 pub mod session;
@@ -51,7 +52,7 @@ use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Reply};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
-use crate::types::{Account, Address, PeerId};
+use crate::types::{Address, PeerId};
 use clock::Clock;
 use control::{Control, Hub};
 use engine_thread::{Delivery, Wiring};
@@ -153,10 +154,10 @@ impl Node {
         let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         if screen.is_prompt() {
             let (_, accounts) = store.accounts(NAMES_MAX).map_err(StartError::Store)?;
-            screen.know(accounts.into_iter().filter_map(|(account, _)| match account {
-                Account::Name(name) => Some(name.to_string()),
-                Account::Key(_) => None,
-            }));
+            let names = screen.names();
+            accounts
+                .iter()
+                .for_each(|(account, _)| names.see_account(&account.to_string()));
         }
         let clock = Clock::start();
         let config = engine_config(args, &folder)?;
@@ -169,7 +170,7 @@ impl Node {
             seen: args.discovery,
         };
         let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
-        let hub = Arc::new(Hub::default());
+        let hub = Arc::new(Hub::new(screen.switches().clone()));
         let wiring = Wiring {
             writer: Writer::start(store, Arc::clone(&inbox))?,
             net: orders,

@@ -1,64 +1,122 @@
-//! What the tabulator key offers: commands, their fixed words, and names.
+//! What the tabulator key offers: commands, their fixed words, names, accounts, and hashes that were seen.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::help::{self, COMMANDS};
 use super::watch::LEVELS;
 
 /// The most names that are offered; more than fit on a screen.
 pub const NAMES_MAX: usize = 1_000;
+/// The most blocks, and the most transactions, that are offered: who looks for an older one types its first digits.
+const HASHES_MAX: usize = 256;
+/// Hashes that are offered before anything of one is typed: a few lines.
+const NEWEST: usize = 16;
+/// Digits of an offered hash: as many as replies show, and more than a prefix needs.
+const DIGITS: usize = 12;
 
-/// Names to complete, replaced as a whole by whoever knows them; clones share them.
+/// What can be completed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    names: BTreeSet<String>,
+    /// PeerIds, which are accounts and peers.
+    keys: BTreeSet<String>,
+    /// First digits, the newest last.
+    blocks: VecDeque<String>,
+    transactions: VecDeque<String>,
+}
+
+/// What can be completed, told by whoever sees it; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Names(Arc<Mutex<Arc<[String]>>>);
+pub struct Names(Arc<Mutex<Known>>);
 
 impl Names {
-    /// Replaces the names; those beyond the limit are left out.
-    pub fn set(&self, names: impl IntoIterator<Item = String>) {
-        let names: Arc<[String]> = names.into_iter().take(NAMES_MAX).collect();
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The names as they are now.
-    #[must_use]
-    pub fn get(&self) -> Arc<[String]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// A name was seen, or a PeerId.
+    pub fn see_account(&self, account: &str) {
+        let mut known = self.known();
+        let is_name = account.len() <= crate::types::account::NAME_MAX_BYTES;
+        let list = if is_name { &mut known.names } else { &mut known.keys };
+        if list.len() < NAMES_MAX {
+            list.insert(account.to_owned());
+        }
     }
+
+    /// A block was seen.
+    pub fn see_block(&self, hash: &str) {
+        remember(&mut self.known().blocks, hash);
+    }
+
+    /// A transaction was seen.
+    pub fn see_transaction(&self, txid: &str) {
+        remember(&mut self.known().transactions, txid);
+    }
+
+    /// What is known now.
+    #[must_use]
+    pub fn get(&self) -> Known {
+        self.known().clone()
+    }
+}
+
+fn remember(list: &mut VecDeque<String>, hash: &str) {
+    let digits: String = hash.chars().take(DIGITS).collect();
+    list.retain(|known| *known != digits);
+    if list.len() >= HASHES_MAX {
+        list.pop_front();
+    }
+    list.push_back(digits);
 }
 
 /// What may stand in place of the last word of a line, and where that word starts.
 #[must_use]
-pub fn candidates(line: &str, names: &[String]) -> (usize, Vec<String>) {
+pub fn candidates(line: &str, known: &Known) -> (usize, Vec<String>) {
     let start = line
         .rfind(char::is_whitespace)
         .map_or(0, |at| at + line[at..].chars().next().map_or(1, char::len_utf8));
     let (before, word) = line.split_at(start);
     let word = word.to_ascii_lowercase();
     let typed: Vec<String> = before.split_whitespace().map(str::to_ascii_lowercase).collect();
-    let mut found: Vec<String> = offered(&typed, names)
+    let mut found: Vec<String> = offered(&typed, &word, known)
         .into_iter()
-        .filter(|candidate| candidate.starts_with(&word))
+        .filter(|candidate| candidate.to_ascii_lowercase().starts_with(&word))
         .collect();
     found.sort();
     found.dedup();
     (start, found)
 }
 
-fn offered(typed: &[String], names: &[String]) -> Vec<String> {
+fn offered(typed: &[String], word: &str, known: &Known) -> Vec<String> {
     let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let Some((first, values)) = typed.split_first() else {
         return words();
     };
     let command = help::find(first).map_or("", |command| command.word);
-    match (command, values.len()) {
-        ("tx", 0 | 1) | ("balance", 0) => [names, &own(&["me"])].concat(),
-        ("mine" | "net", 0) => own(&["on", "off"]),
-        ("explain", 0) => own(&["block", "transaction"]),
-        ("watch", _) => own(&["gossip", "blocks", "peers", "all", "off"]),
-        ("log", 0) => LEVELS.map(str::to_owned).to_vec(),
-        ("drop" | "ban" | "unban", 0) => names.to_vec(),
-        ("wait", 0) => own(&["peers", "height", "synced", "confirmed"]),
-        ("help", 0) => words(),
+    let hashes = |list: &VecDeque<String>| {
+        let most = if word.is_empty() { NEWEST } else { HASHES_MAX };
+        list.iter().rev().take(most).cloned().collect()
+    };
+    // A list of PeerIds helps nobody who has typed nothing of one.
+    let keys = if word.is_empty() {
+        BTreeSet::new()
+    } else {
+        known.keys.clone()
+    };
+    let peers = || known.names.iter().chain(&keys).cloned().collect::<Vec<_>>();
+    match (command, values.len(), values.first().map_or("", String::as_str)) {
+        ("tx", 0 | 1, _) | ("balance", 0, _) => [peers(), own(&["me"])].concat(),
+        ("mine" | "net", 0, _) => own(&["on", "off"]),
+        ("explain", 0, _) => own(&["block", "transaction"]),
+        ("block", 0, _) | ("explain", 1, "block") => hashes(&known.blocks),
+        ("transaction", 0, _) | ("explain", 1, "transaction") | ("wait", 1, "confirmed") => hashes(&known.transactions),
+        ("watch", ..) => own(&["gossip", "blocks", "peers", "all", "off"]),
+        ("log", 0, _) => LEVELS.map(str::to_owned).to_vec(),
+        ("drop" | "ban" | "unban", 0, _) => peers(),
+        ("wait", 0, _) => own(&["peers", "height", "synced", "confirmed"]),
+        ("help", 0, _) => words(),
         _ => Vec::new(),
     }
 }
@@ -74,7 +132,9 @@ mod tests {
     #[test]
     fn commands_fixed_words_and_names_are_offered_where_they_fit() {
         let names = Names::default();
-        names.set(["alice", "anna", "bob"].map(String::from));
+        for name in ["alice", "anna", "bob"] {
+            names.see_account(name);
+        }
         let offered = |line| candidates(line, &names.get());
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert_eq!(offered("ba"), (0, own(&["balance", "ban"])));
@@ -88,5 +148,41 @@ mod tests {
         assert_eq!(offered("help sta"), (5, own(&["stats", "status"])));
         assert_eq!(offered("é\u{3000}ä"), (5, vec![]));
         assert_eq!(offered("").1.len(), COMMANDS.len());
+    }
+
+    #[test]
+    fn hashes_that_were_seen_are_offered_the_newest_without_a_digit() {
+        let names = Names::default();
+        let hash = |number: usize| format!("{number:064x}").chars().rev().collect::<String>();
+        (0..HASHES_MAX + 5).for_each(|number| names.see_block(&hash(number)));
+        names.see_transaction(&hash(7));
+        names.see_transaction(&hash(7));
+        let offered = |line: &str| candidates(line, &names.get()).1;
+        let newest = hash(HASHES_MAX + 4)[..DIGITS].to_owned();
+        assert_eq!(offered("block ").len(), NEWEST);
+        assert!(offered("block ").contains(&newest) && offered("explain block ").contains(&newest));
+        let old = hash(9)[..DIGITS].to_owned();
+        assert!(!offered("block ").contains(&old));
+        assert_eq!(offered(&format!("block {}", &old[..6])), [old]);
+        assert_eq!(
+            offered(&format!("block {}", &hash(4)[..DIGITS])),
+            Vec::<String>::new(),
+            "left"
+        );
+        assert_eq!(offered("transaction "), [hash(7)[..DIGITS].to_owned()]);
+        assert_eq!(offered("wait confirmed ").len(), 1);
+        assert_eq!(offered("explain transaction ").len(), 1);
+    }
+
+    #[test]
+    fn keys_are_offered_once_something_of_one_is_typed() {
+        let names = Names::default();
+        let key = "12D3KooWFB6rbiXwQ6onGBPgkUG4yiMmc84FkypnvviaUFVcSWcw";
+        names.see_account(key);
+        names.see_account("anna");
+        let offered = |line| candidates(line, &names.get()).1;
+        assert_eq!(offered("ban "), ["anna"]);
+        assert_eq!(offered("ban 12d"), [key]);
+        assert_eq!(offered("tx me 12D3"), [key]);
     }
 }

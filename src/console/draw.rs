@@ -364,17 +364,15 @@ fn diagnosis(told: &Diagnosis, look: Look) -> String {
             look.grey("skipped")
         };
         let (name, ips) = (foreign(&interface.name), foreign(&interface.addresses.join(" ")));
-        page.lines.push(format!("    {used} {name:<12} {ips}"));
+        page.lines
+            .push(format!("    {used} {name:<12} {ips}").trim_end().to_owned());
         if let Some(reason) = &interface.reason {
             page.grey("            ", &foreign(reason));
         }
     }
-    let heard = match (told.discovery, told.multicast_ago_ms) {
-        (false, _) => "multicast: not asked for (--no-mdns)".to_owned(),
-        (true, None) => "multicast: nobody was heard".to_owned(),
-        (true, Some(ago)) => format!("multicast: nodes were heard, last {} ago", seconds(ago)),
-    };
-    page.say("  ", &heard);
+    for line in multicast(told) {
+        page.say("  ", &line);
+    }
     for failure in &told.failures {
         let who = failure
             .peer_id
@@ -414,6 +412,43 @@ fn diagnosis(told: &Diagnosis, look: Look) -> String {
         page.say("    ", &foreign_line(advice));
     }
     page.end()
+}
+
+/// What was sent and heard by multicast.
+fn multicast(told: &Diagnosis) -> Vec<String> {
+    if !told.discovery {
+        return vec!["multicast: not asked for (--no-mdns)".to_owned()];
+    }
+    let on = |what: &str| {
+        let interfaces = told.interfaces.iter().filter(|view| view.multicast == Some(what));
+        interfaces
+            .map(|view| foreign(&view.name))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    let others = told.others_heard.unwrap_or(0);
+    let spoke = match others {
+        0 => "no other machine spoke".to_owned(),
+        _ => format!("{} spoke", many(others, "other machine")),
+    };
+    let mut lines: Vec<String> = [
+        ("returned", "sent and heard again on"),
+        ("lost", "sent and not heard again on"),
+        ("refused", "could not be sent on"),
+    ]
+    .into_iter()
+    .map(|(what, words)| (words, on(what)))
+    .filter(|(_, names)| !names.is_empty())
+    .map(|(words, names)| format!("multicast: {words} {names}"))
+    .collect();
+    if told.others_heard.is_some() {
+        lines.push(format!("multicast: {spoke}"));
+    }
+    lines.push(match told.multicast_ago_ms {
+        None => "multicast: no node was named".to_owned(),
+        Some(ago) => format!("multicast: nodes were named, last {} ago", seconds(ago)),
+    });
+    lines
 }
 
 /// An advice may hold an address, so it is not cut as other texts are.

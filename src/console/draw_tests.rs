@@ -138,9 +138,11 @@ fn ill() -> Diagnosis {
             addresses: vec!["172.17.0.1".into()],
             used: false,
             reason: Some("the node does not listen there".into()),
+            multicast: Some("lost"),
         }],
         multicast_heard: 0,
         multicast_ago_ms: None,
+        others_heard: Some(1),
         failures: vec![FailureView {
             peer_id: Some("12D3KooWabcdefgh12345678".into()),
             address: Some("/ip4/10.0.0.9/tcp/4001".into()),
@@ -256,4 +258,9 @@ fn what_others_said_is_escaped_by_the_doctor() {
     assert!(words.contains("\\u{1b}[2Jno answer"), "{text}");
     assert!(text.contains("2.0 s behind"), "{text}");
     assert!(text.contains("skipped docker0"), "{text}");
+    assert!(
+        text.contains("multicast: sent and not heard again on docker0"),
+        "{text}"
+    );
+    assert!(text.contains("multicast: 1 other machine spoke"), "{text}");
 }

@@ -2,6 +2,8 @@
 //!
 //! Spec: `proto-notes/events.md`, "Commands".
 
+use super::look::COLUMNS_DEFAULT;
+
 /// A command as the user sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandHelp {
@@ -20,6 +22,9 @@ pub struct CommandHelp {
     /// Lines that can be typed as they stand; the first is the hint of most errors.
     pub examples: &'static [&'static str],
 }
+
+/// A narrower terminal has no room for two columns.
+const TWO_COLUMNS_MIN: usize = 70;
 
 const LEDGER: &str = "Paying";
 const MINING: &str = "Mining";
@@ -351,20 +356,28 @@ fn distance(a: &str, b: &str) -> usize {
     last[b.len()]
 }
 
-/// The text of `help`: every command in its group.
+/// The text of `help`: every command in its group, in two columns.
 #[must_use]
 pub fn overview() -> String {
+    overview_in(COLUMNS_DEFAULT)
+}
+
+/// The same for a terminal of this width. In a narrow one what a command does stands below it.
+#[must_use]
+pub fn overview_in(columns: usize) -> String {
     let mut text = String::new();
     for group in [LEDGER, MINING, CHAIN, NETWORK, CONSOLE] {
         text.push_str(group);
         text.push('\n');
         for command in COMMANDS.iter().filter(|command| command.group == group) {
-            let usage = command.usage;
-            if usage.len() > 30 {
-                text.push_str(&format!("  {usage}\n  {:<30}  {}\n", "", command.summary));
+            let (usage, summary) = (command.usage, command.summary);
+            text.push_str(&if columns < TWO_COLUMNS_MIN {
+                format!("  {usage}\n        {summary}\n")
+            } else if usage.len() > 30 {
+                format!("  {usage}\n  {:<30}  {summary}\n", "")
             } else {
-                text.push_str(&format!("  {usage:<30}  {}\n", command.summary));
-            }
+                format!("  {usage:<30}  {summary}\n")
+            });
         }
         text.push('\n');
     }
@@ -407,6 +420,18 @@ pub fn of_command(word: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::console::parse::parse_line;
+
+    #[test]
+    fn a_narrow_list_says_the_same_below_each_other() {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&overview_in(50)), words(&overview()));
+        assert!(
+            overview_in(50).contains("  mine [N] | mine on | mine off\n        forge"),
+            "{}",
+            overview_in(50)
+        );
+        assert!(overview_in(70).contains("  mine [N] | mine on | mine off   forge"));
+    }
 
     #[test]
     fn every_example_can_be_typed() {

@@ -102,6 +102,9 @@ pub fn human_help(text: &str) -> String {
     text.to_owned()
 }
 
+/// Found blocks that are shown whole; more of them have a line each.
+const WHOLE_BLOCKS_MAX: usize = 3;
+
 /// The answer of a command.
 #[must_use]
 pub fn human_reply(reply: &Reply) -> String {
@@ -213,8 +216,9 @@ fn block_text(block: &BlockView) -> String {
 
 fn mined_reply(message: &str, count: u32, blocks: &[BlockView]) -> String {
     let mut text = foreign(message) + "\n";
+    let is_long = blocks.len() > WHOLE_BLOCKS_MAX;
     for block in blocks {
-        text.push_str(&block_text(block));
+        text.push_str(&if is_long { block_line(block) } else { block_text(block) });
     }
     let shown = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
     if shown < count {
@@ -228,17 +232,15 @@ fn mined_reply(message: &str, count: u32, blocks: &[BlockView]) -> String {
 
 fn chain_reply(length: u64, blocks: &[BlockView]) -> String {
     let mut text = format!("length {length}\n");
-    for block in blocks {
-        let (hash, count) = (short(&block.hash), many(block.transactions.len(), "transaction"));
-        line(
-            &mut text,
-            format_args!(
-                "  index {:>6}  hash {hash}  proof {:<10}  {count}",
-                block.height, block.nonce
-            ),
-        );
-    }
+    blocks.iter().for_each(|block| text.push_str(&block_line(block)));
     text
+}
+
+/// A block in one line.
+fn block_line(block: &BlockView) -> String {
+    let (hash, count) = (short(&block.hash), many(block.transactions.len(), "transaction"));
+    let (height, nonce) = (block.height, &block.nonce);
+    format!("  index {height:>6}  hash {hash}  proof {nonce:<10}  {count}\n")
 }
 
 fn transaction_reply(reply: &Reply) -> String {
@@ -326,7 +328,7 @@ fn peers_reply(peers: &[PeerView], banned: &[BanView]) -> String {
             None => "-".to_owned(),
         };
         let latency = peer.latency_ms.map_or_else(String::new, |ms| format!("  {ms} ms"));
-        let (id, address) = (short_peer(&peer.peer_id), foreign(&peer.address));
+        let (id, address) = (short_peer(&peer.peer_id), place(&peer.address));
         line(
             &mut text,
             format_args!(
@@ -381,7 +383,8 @@ pub fn banner(status: &Status) -> String {
         format_args!("  rewards go to {}", short_account(&status.account.to_string())),
     );
     for address in &status.addresses {
-        line(&mut text, format_args!("  listening on {}", escape(address)));
+        // Whose it is stands above.
+        line(&mut text, format_args!("  listening on {}", place(address)));
     }
     text.trim_end_matches('\n').to_owned()
 }

@@ -57,6 +57,92 @@ fn the_log_says_what_came_from_whom() {
 }
 
 #[test]
+fn a_warning_calls_a_peer_by_its_name() {
+    let mut narrator = Narrator::default();
+    narrator.tell(&connected());
+    let mut warned = |message: String| {
+        narrator.tell(&Event::Warning {
+            code: "peer_fault",
+            message,
+        })
+    };
+    let told = warned(format!("{} loses 10 of its 50 points: no", peer()));
+    assert_eq!(
+        told,
+        Some(format!("warning: ben (…{}) loses 10 of its 50 points: no", tail()))
+    );
+    assert_eq!(warned("no way".into()).as_deref(), Some("warning: no way"));
+}
+
+#[test]
+fn who_is_there_is_not_found_again_and_leaves_in_plain_words() {
+    let mut narrator = Narrator::default();
+    let found = Event::PeerFound {
+        peer_id: peer().to_string(),
+        address: "/ip4/10.0.0.2/tcp/1".into(),
+        found_by: FoundBy::Mdns,
+    };
+    assert!(narrator.tell(&found).is_some());
+    narrator.tell(&connected());
+    assert_eq!(narrator.tell(&found), None);
+    let left = |reason: &str| Event::PeerDisconnected {
+        peer_id: peer().to_string(),
+        name: None,
+        reason: reason.into(),
+    };
+    let told = narrator.tell(&left(
+        "the connection was lost: Connection error: I/O error: connection is closed",
+    ));
+    assert_eq!(
+        told,
+        Some(format!("peer   ben (…{}) lost: it closed the connection", tail()))
+    );
+    assert!(narrator.tell(&found).is_some(), "it is gone, so it is news again");
+}
+
+#[test]
+fn a_reorganisation_is_told_whole() {
+    let mut narrator = Narrator::default();
+    let hash = |number| BlockHash::new([number; 32]);
+    narrator.tell(&gossiped());
+    let connected = |number: u8| Event::BlockConnected {
+        hash: hash(number),
+        height: Height::new(number.into()),
+        previous_hash: BlockHash::ZERO,
+        transactions: 1,
+        source: Source::Peer(peer()),
+    };
+    // What came in before belongs to no reorganisation.
+    narrator.tell(&connected(1));
+    for height in [2, 1] {
+        narrator.tell(&Event::BlockDisconnected {
+            hash: hash(9),
+            height: Height::new(height),
+        });
+    }
+    (1..=3).for_each(|number| drop(narrator.tell(&connected(number))));
+    let mut reorganized = |returned: Vec<Txid>| {
+        let told = narrator.tell(&Event::Reorganized {
+            depth: 2,
+            fork_height: Height::new(0),
+            old_tip: hash(0xbb),
+            new_tip: hash(3),
+            returned,
+        });
+        told.expect("words")
+    };
+    assert_eq!(
+        reorganized(vec![Txid::new([0xaa; 32])]),
+        "chain  Our chain was replaced: 2 blocks after index 0 went out, 3 came in; 1 transaction waits again \
+         (alice pays bob 5 coins); tip bbbbbbbbbbbb gave way to 030303030303"
+    );
+    let others = reorganized((1..=5).map(|number| Txid::new([number; 32])).collect());
+    let wanted = "5 transactions wait again (010101010101, 020202020202, 030303030303, …)";
+    assert!(others.contains(wanted), "{others}");
+    assert!(reorganized(Vec::new()).contains("; no transaction waits again; "));
+}
+
+#[test]
 fn the_ancestors_words_are_kept() {
     let mined = Event::Mined {
         hash: BlockHash::new([1; 32]),
@@ -75,7 +161,7 @@ fn the_ancestors_words_are_kept() {
     };
     let told = human_event(&replaced).expect("told");
     assert!(
-        told.starts_with("chain  Our chain was replaced: 2 blocks after index 1 taken out"),
+        told.starts_with("chain  Our chain was replaced: 2 blocks after index 1 went out"),
         "{told}"
     );
     assert!(told.contains("1 transaction"), "{told}");

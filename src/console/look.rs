@@ -5,6 +5,8 @@
 
 /// Columns of a terminal that does not tell.
 pub const COLUMNS_DEFAULT: usize = 80;
+/// Lines that are indented by as much stand in a column, below a heading or a word.
+const COLUMN_MIN: usize = 8;
 /// Narrower than this nothing is folded any more: no terminal is.
 pub const COLUMNS_MIN: usize = 20;
 
@@ -95,9 +97,13 @@ impl Look {
     }
 }
 
-/// Where a line goes on: below what follows its last gap of two spaces or more.
+/// Where a line goes on: below what follows its last gap of two spaces or more; where it begins if it is such a column
+/// already.
 fn hanging(line: &[char], width: usize) -> usize {
     let start = line.iter().take_while(|c| **c == ' ').count();
+    if start >= COLUMN_MIN && start <= width / 2 {
+        return start;
+    }
     let mut gaps = (start..line.len().saturating_sub(2)).filter(|at| line[*at..*at + 2] == [' ', ' ']);
     let column = gaps.next_back().map_or(start + 2, |at| at + 2);
     if column > width / 2 {

@@ -4,17 +4,23 @@
 //! then what became of it, ids last; peers are called by the names they gave themselves.
 //! Spec: `proto-notes/events.md`, "In words".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::human::{coins, foreign, found_by, many, place, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
 use crate::engine::Event;
 use crate::engine::event::{Direction, Source};
 use crate::engine::reply::Status;
-use crate::types::AccountName;
+use crate::types::{Account, AccountName, Txid};
 
 /// Names of peers that are remembered for the log; more than can be connected.
 const NAMES_MAX: usize = 256;
+/// Characters of a PeerId.
+const PEER_ID_CHARS: usize = 52;
+/// Payments whose words are remembered: a reorganisation of a lesson returns a few, and told are [`RETURNED_TOLD`].
+const DEEDS_MAX: usize = 1_024;
+/// Returned transactions that are told by their words: more make no line.
+const RETURNED_TOLD: usize = 3;
 
 /// An event in words, without knowledge of earlier ones.
 #[must_use]
@@ -26,6 +32,13 @@ pub fn human_event(event: &Event) -> Option<String> {
 #[derive(Clone, Debug)]
 pub struct Narrator {
     names: BTreeMap<String, String>,
+    connected: BTreeSet<String>,
+    /// What transactions do, the newest last.
+    deeds: VecDeque<(Txid, String)>,
+    /// Blocks that came in since the last went out.
+    came_in: u64,
+    /// The last block that changed the chain went out.
+    going_out: bool,
     /// How wide the first words may be.
     columns: usize,
 }
@@ -42,12 +55,61 @@ impl Narrator {
     pub const fn new(columns: usize) -> Self {
         Self {
             names: BTreeMap::new(),
+            connected: BTreeSet::new(),
+            deeds: VecDeque::new(),
+            came_in: 0,
+            going_out: false,
             columns,
+        }
+    }
+
+    /// Remembers what later lines need of an event that is not told.
+    pub fn note(&mut self, event: &Event) {
+        match event {
+            Event::PeerConnected { peer_id, name, .. } => {
+                self.remember(peer_id, name.as_ref().map(AccountName::as_str));
+            }
+            Event::PeerDisconnected { peer_id, .. } => {
+                self.names.remove(peer_id);
+                self.connected.remove(peer_id);
+            }
+            Event::TransactionAccepted {
+                txid,
+                kind,
+                from,
+                to,
+                amount,
+                ..
+            } => {
+                if self.deeds.len() >= DEEDS_MAX {
+                    self.deeds.pop_front();
+                }
+                self.deeds.push_back((*txid, deed(kind, from, to.as_ref(), *amount)));
+            }
+            Event::BlockDisconnected { .. } => {
+                if !self.going_out {
+                    self.came_in = 0;
+                }
+                self.going_out = true;
+            }
+            Event::BlockConnected { .. } => {
+                self.going_out = false;
+                self.came_in += 1;
+            }
+            Event::Reorganized { .. } => self.came_in = 0,
+            _ => {}
         }
     }
 
     /// One line for the log; none for an event that only programs need.
     pub fn tell(&mut self, event: &Event) -> Option<String> {
+        let told = self.words(event);
+        // Who left is still called by the name, and who came is already: see `peer_event`.
+        self.note(event);
+        told
+    }
+
+    fn words(&self, event: &Event) -> Option<String> {
         let told = match event {
             Event::Started(status) => greeting(status, self.columns),
             Event::PeerFound { .. }
@@ -63,7 +125,7 @@ impl Narrator {
             | Event::BlockStored { .. }
             | Event::BlockRejected { .. }
             | Event::Reorganized { .. } => self.block_event(event)?,
-            Event::Warning { message, .. } => format!("warning: {}", foreign(message)),
+            Event::Warning { message, .. } => format!("warning: {}", self.with_name(message)),
             Event::Stopped { exit_status: 0 } => "stopped".to_owned(),
             Event::Stopped { exit_status } => format!("stopped with status {exit_status}"),
         };
@@ -71,6 +133,9 @@ impl Narrator {
     }
 
     fn remember(&mut self, peer: &str, name: Option<&str>) {
+        if self.connected.len() < NAMES_MAX {
+            self.connected.insert(peer.to_owned());
+        }
         if let Some(name) = name
             && self.names.len() < NAMES_MAX
         {
@@ -78,12 +143,21 @@ impl Narrator {
         }
     }
 
+    /// A message that begins with a peer calls it as other lines do.
+    fn with_name(&self, message: &str) -> String {
+        let (first, rest) = message.split_once(' ').unwrap_or((message, ""));
+        let is_peer = first.len() == PEER_ID_CHARS && first.starts_with("12D3KooW");
+        if is_peer {
+            format!("{} {}", self.peer(first), foreign(rest))
+        } else {
+            foreign(message)
+        }
+    }
+
     /// "ben (…XyZ12345)" or "…XyZ12345"
     fn peer(&self, peer: &str) -> String {
-        let id = short_peer(peer);
-        self.names
-            .get(peer)
-            .map_or_else(|| id.clone(), |name| format!("{} ({id})", foreign(name)))
+        let name = self.names.get(peer);
+        name.map_or_else(|| short_peer(peer), |name| named(name, peer))
     }
 
     fn source(&self, source: &Source) -> Option<String> {
@@ -98,8 +172,10 @@ impl Narrator {
         self.source(source).unwrap_or_else(|| "this node".to_owned())
     }
 
-    fn peer_event(&mut self, event: &Event) -> Option<String> {
+    fn peer_event(&self, event: &Event) -> Option<String> {
         let told = match event {
+            // Multicast names those too who are there already.
+            Event::PeerFound { peer_id, .. } if self.connected.contains(peer_id) => return None,
             Event::PeerFound {
                 peer_id,
                 address,
@@ -115,17 +191,17 @@ impl Narrator {
                 direction,
                 ..
             } => {
-                self.remember(peer_id, name.as_ref().map(AccountName::as_str));
                 let way = match direction {
                     Direction::In => "it called from",
                     Direction::Out => "we called",
                 };
-                format!("peer   {} connected: {way} {}", self.peer(peer_id), place(address))
+                let peer = name
+                    .as_ref()
+                    .map_or_else(|| self.peer(peer_id), |name| named(name.as_str(), peer_id));
+                format!("peer   {peer} connected: {way} {}", place(address))
             }
             Event::PeerDisconnected { peer_id, reason, .. } => {
-                let told = format!("peer   {} lost: {}", self.peer(peer_id), foreign(reason));
-                self.names.remove(peer_id);
-                told
+                format!("peer   {} lost: {}", self.peer(peer_id), lost(reason))
             }
             Event::SyncStarted {
                 peer_id,
@@ -177,15 +253,8 @@ impl Narrator {
                 ..
             } => {
                 let (id, by) = (short(txid), self.from(source));
-                let from = short_account(from);
-                let to = to.as_ref().map(|to| short_account(&to.to_string())).unwrap_or_default();
-                Some(match *kind {
-                    "claim" => format!("tx     {by}: {from} is claimed; waits for a block; {id}"),
-                    _ => format!(
-                        "tx     {by}: {from} pays {to} {}; waits for a block; {id}",
-                        coins(*amount)
-                    ),
-                })
+                let deed = deed(kind, from, to.as_ref(), *amount);
+                Some(format!("tx     {by}: {deed}; waits for a block; {id}"))
             }
             Event::TransactionRejected {
                 txid, message, source, ..
@@ -251,15 +320,58 @@ impl Narrator {
                 returned,
             } => {
                 let (old, new) = (short(old_tip), short(new_tip));
-                let (out, back) = (many(*depth, "block"), many(returned.len(), "transaction"));
+                let (out, came_in) = (many(*depth, "block"), self.came_in);
                 format!(
-                    "chain  Our chain was replaced: {out} after index {fork_height} taken out, tip {old} gave way to {new}, \
-                     {back} wait again"
+                    "chain  Our chain was replaced: {out} after index {fork_height} went out, {came_in} came in; {}; \
+                     tip {old} gave way to {new}",
+                    self.returned(returned)
                 )
             }
             _ => return None,
         };
         Some(told)
+    }
+
+    /// Whose transactions wait again.
+    fn returned(&self, returned: &[Txid]) -> String {
+        let waits = match returned.len() {
+            0 => return "no transaction waits again".to_owned(),
+            1 => "1 transaction waits again".to_owned(),
+            count => format!("{count} transactions wait again"),
+        };
+        let known = |txid: &Txid| self.deeds.iter().rev().find(|(known, _)| known == txid);
+        let told = |txid: &Txid| known(txid).map_or_else(|| short(txid), |(_, deed)| deed.clone());
+        let mut deeds: Vec<String> = returned.iter().take(RETURNED_TOLD).map(told).collect();
+        if returned.len() > RETURNED_TOLD {
+            deeds.push("…".to_owned());
+        }
+        format!("{waits} ({})", deeds.join(", "))
+    }
+}
+
+/// "ben (…XyZ12345)"
+fn named(name: &str, peer: &str) -> String {
+    format!("{} ({})", foreign(name), short_peer(peer))
+}
+
+/// Why a connection ended; what libraries say of their insides is said in the user's words.
+fn lost(reason: &str) -> String {
+    let is_end = |words: &[&str]| words.iter().any(|words| reason.contains(words));
+    if is_end(&["connection is closed", "unexpected end of file"]) {
+        return "it closed the connection".to_owned();
+    }
+    if is_end(&["Connection reset by peer", "Broken pipe", "os error 104", "os error 32"]) {
+        return "it went away without a word".to_owned();
+    }
+    foreign(reason)
+}
+
+/// "alice pays bob 5 coins"
+fn deed(kind: &str, from: &str, to: Option<&Account>, amount: u64) -> String {
+    let from = short_account(from);
+    match (kind, to) {
+        ("claim", _) | (_, None) => format!("{from} is claimed"),
+        (_, Some(to)) => format!("{from} pays {} {}", short_account(&to.to_string()), coins(amount)),
     }
 }
 

@@ -69,6 +69,22 @@ pub fn is_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
+/// Keeps the signal of Ctrl-Z for the prompt's thread. To be called before the other threads start: they inherit it.
+///
+/// The line editor gives the terminal back, sends itself the signal, and takes the terminal again when it goes on. Taken
+/// by another thread, the signal may stop this one too late: the shell would get a terminal without echo.
+pub fn reserve_suspension() {
+    #[cfg(unix)]
+    let _ = suspension().thread_block();
+}
+
+#[cfg(unix)]
+fn suspension() -> nix::sys::signal::SigSet {
+    let mut signals = nix::sys::signal::SigSet::empty();
+    signals.add(nix::sys::signal::Signal::SIGTSTP);
+    signals
+}
+
 /// How many lines wait for their replies.
 #[derive(Default)]
 struct Running {
@@ -227,6 +243,8 @@ struct Session<F> {
 
 impl<F: FnMut(PromptFact) -> bool> Session<F> {
     fn run(mut self) {
+        #[cfg(unix)]
+        let _ = suspension().thread_unblock();
         while self.step() {}
     }
 

@@ -29,6 +29,8 @@ pub struct Interface {
     pub addresses: Vec<IpAddr>,
     /// Whether it is up.
     pub up: bool,
+    /// Whether something is at its other end: a cable, a Wi-Fi.
+    pub connected: bool,
     /// Whether it leads to the machine itself.
     pub loopback: bool,
     /// Whether it carries multicast.
@@ -37,6 +39,23 @@ pub struct Interface {
     pub point_to_point: bool,
     /// Whether this machine listens to the group of multicast DNS there; none if that is not known.
     pub joined: Option<bool>,
+    /// What became of a question sent there.
+    pub probe: Probe,
+}
+
+/// What became of a question of multicast DNS on an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Probe {
+    /// Nothing was sent.
+    #[default]
+    Untried,
+    /// The system did not take it, for this reason.
+    Refused(String),
+    /// It was sent. What is sent to a group comes back to its sender too, unless somebody drops it.
+    Sent {
+        /// Whether it came back.
+        returned: bool,
+    },
 }
 
 /// What the shell saw of the machine.
@@ -48,6 +67,10 @@ pub struct Surroundings {
     pub failure: Option<String>,
     /// Whether this node looks for others by multicast DNS.
     pub discovery: bool,
+    /// Other machines that spoke when a question was sent; none if none was.
+    pub others_heard: Option<u64>,
+    /// The shell has looked: a command comes without.
+    pub looked: bool,
 }
 
 /// What was seen of the network, for the doctor alone.
@@ -114,6 +137,9 @@ pub struct InterfaceView {
     pub used: bool,
     /// Why not, or what is special.
     pub reason: Option<String>,
+    /// `none` if it carries none; else what became of a question sent there: `returned`, `lost` or `refused`; null if none
+    /// was sent.
+    pub multicast: Option<&'static str>,
 }
 
 /// A node that could not be reached, or speaks another language.
@@ -139,6 +165,8 @@ pub struct Diagnosis {
     /// Nodes of any program named by multicast DNS, counted with repetitions.
     pub multicast_heard: u64,
     pub multicast_ago_ms: Option<u64>,
+    /// Other machines that spoke by multicast DNS when this one asked; none if it did not.
+    pub others_heard: Option<u64>,
     pub failures: Vec<FailureView>,
     pub same_key: bool,
     /// How far the peers' clocks are ahead of this one, in the middle.
@@ -178,6 +206,9 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
     if !interface.up {
         return no("it is down");
     }
+    if !interface.connected {
+        return no("nothing is connected to it");
+    }
     if interface.addresses.is_empty() {
         return no("it has no IPv4 address");
     }
@@ -196,13 +227,38 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
     if !interface.multicast {
         return (true, Some("it carries no multicast: join by hand".to_owned()));
     }
+    match &interface.probe {
+        Probe::Refused(reason) => return (true, Some(format!("multicast could not be sent: {reason}"))),
+        Probe::Sent { returned: false } => {
+            let why = "what is sent by multicast does not come back: a firewall here may drop it";
+            return (true, Some(why.to_owned()));
+        }
+        Probe::Untried | Probe::Sent { returned: true } => {}
+    }
     if interface.joined == Some(false) {
         return (true, Some("nobody here listens to multicast DNS on it".to_owned()));
     }
     (true, None)
 }
 
+/// As the reply has it.
+const fn told(interface: &Interface) -> Option<&'static str> {
+    match &interface.probe {
+        _ if !interface.multicast && !interface.loopback => Some("none"),
+        Probe::Untried => None,
+        Probe::Refused(_) => Some("refused"),
+        Probe::Sent { returned: true } => Some("returned"),
+        Probe::Sent { returned: false } => Some("lost"),
+    }
+}
+
 impl<S: ChainStore> Engine<S> {
+    /// Whether the node may send anything to anybody: not after `net off`.
+    #[must_use]
+    pub const fn may_send(&self) -> bool {
+        self.net
+    }
+
     pub(super) fn diagnose(&self, surroundings: &Surroundings) -> Reply {
         let listening: Vec<IpAddr> = self.addresses.iter().filter_map(Address::ip).collect();
         let interfaces: Vec<InterfaceView> = surroundings
@@ -215,6 +271,7 @@ impl<S: ChainStore> Engine<S> {
                     addresses: interface.addresses.iter().map(ToString::to_string).collect(),
                     used,
                     reason,
+                    multicast: told(interface),
                 }
             })
             .collect();
@@ -232,14 +289,32 @@ impl<S: ChainStore> Engine<S> {
             interfaces,
             multicast_heard: self.seen.multicast.map_or(0, |(_, times)| times),
             multicast_ago_ms: self.seen.multicast.map(|(at, _)| self.now.since(at)),
+            others_heard: surroundings.others_heard,
             failures: failures.collect(),
             same_key: self.key_warned,
             clock_ahead_ms: self.peers.median_clock_ahead_ms(),
-            dial: self.dial_line(),
+            dial: self.best_dial_line(surroundings),
             advice: Vec::new(),
         };
         diagnosis.advice = advice(&diagnosis, surroundings.failure.as_deref());
         Reply::Diagnosis(Box::new(diagnosis))
+    }
+
+    /// As [`Self::dial_line`], of an ordinary interface rather than of a container bridge or a tunnel.
+    fn best_dial_line(&self, surroundings: &Surroundings) -> Option<String> {
+        let is_plain = |interface: &&Interface| {
+            let is_open = interface.up && interface.connected && !interface.loopback;
+            is_open && !interface.point_to_point && special(&interface.name).is_none()
+        };
+        let plain: Vec<IpAddr> = surroundings
+            .interfaces
+            .iter()
+            .filter(is_plain)
+            .flat_map(|interface| interface.addresses.iter().copied())
+            .collect();
+        let is_reached = |address: &&Address| address.ip().is_some_and(|ip| plain.contains(&ip));
+        let best = self.addresses.iter().find(is_reached);
+        best.map_or_else(|| self.dial_line(), |best| Some(format!("dial {}", best.as_str())))
     }
 
     /// What is typed at another node to reach this one: the address in the LAN before the loopback's, without the
@@ -305,13 +380,39 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
     }
     if !diagnosis.discovery {
         say("this node does not look for others (--no-mdns)".to_owned());
-    } else if diagnosis.multicast_heard == 0 {
-        say("no multicast was heard: nobody else runs here, or the Wi-Fi or a firewall drops it (guest networks do; UDP port 5353)".to_owned());
+    } else if diagnosis.multicast_heard == 0 && diagnosis.interfaces.iter().any(|view| view.used) {
+        say(silence(diagnosis));
     }
     if let Some(dial) = &diagnosis.dial {
         say(format!("join by hand, type at another node: {dial}"));
     }
     advice
+}
+
+/// Why multicast DNS named nobody.
+fn silence(diagnosis: &Diagnosis) -> String {
+    let is_any = |what: &str| {
+        let mut used = diagnosis.interfaces.iter().filter(|view| view.used);
+        used.any(|view| view.multicast == Some(what))
+    };
+    let others = diagnosis.others_heard.unwrap_or(0);
+    let carries = |view: &InterfaceView| view.used && view.multicast != Some("none");
+    let text = if !diagnosis.interfaces.iter().any(carries) {
+        "no interface here carries multicast, so nodes on other machines are not found by themselves"
+    } else if is_any("returned") && others > 0 {
+        "multicast works, and other machines speak, but no node is among them: start one there with the same --network"
+    } else if is_any("returned") {
+        "multicast leaves this machine and nobody answers: nobody else runs here, or the Wi-Fi or a switch drops it \
+         (guest networks do)"
+    } else if is_any("lost") {
+        "multicast that this machine sends does not come back: a firewall here may drop UDP port 5353"
+    } else if is_any("refused") {
+        "this machine sends no multicast: a firewall here may forbid it (UDP port 5353), or the interface cannot"
+    } else {
+        "no multicast was heard: nobody else runs here, or the Wi-Fi or a firewall drops it (guest networks do; UDP port \
+         5353)"
+    };
+    text.to_owned()
 }
 
 #[cfg(test)]
@@ -323,10 +424,12 @@ mod tests {
             name: name.into(),
             addresses: vec![IpAddr::from(ip)],
             up: true,
+            connected: true,
             loopback: false,
             multicast: true,
             point_to_point: false,
             joined: Some(true),
+            probe: Probe::Untried,
         }
     }
 
@@ -342,6 +445,8 @@ mod tests {
         };
         assert_eq!(verdict(&|_| {}), (true, String::new()));
         assert_eq!(verdict(&|i| i.up = false), (false, "it is down".into()));
+        let unplugged = verdict(&|i| i.connected = false);
+        assert_eq!(unplugged, (false, "nothing is connected to it".into()));
         assert_eq!(
             verdict(&|i| i.addresses.clear()),
             (false, "it has no IPv4 address".into())
@@ -352,6 +457,10 @@ mod tests {
         assert!(verdict(&|i| i.point_to_point = true).1.contains("tunnel"));
         assert!(verdict(&|i| i.multicast = false).1.contains("by hand"));
         assert!(verdict(&|i| i.joined = Some(false)).1.contains("nobody here listens"));
+        let probed = |probe: Probe| verdict(&|i| i.probe = probe.clone()).1;
+        assert!(probed(Probe::Refused("not permitted".into())).ends_with("not permitted"));
+        assert!(probed(Probe::Sent { returned: false }).contains("firewall"));
+        assert_eq!(probed(Probe::Sent { returned: true }), "");
     }
 
     #[test]

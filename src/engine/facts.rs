@@ -6,7 +6,7 @@ use super::commands::Running;
 use super::event::{Direction, Event, FoundBy};
 use super::io::NetOrder;
 use super::machine::{Engine, Question, Shown, count};
-use super::peers::{Consequence, Fault, Peer};
+use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use crate::chain::ChainStore;
 use crate::types::{Address, BlockHash, PeerId, Time, Work};
 use crate::wire::{self, Request};
@@ -355,13 +355,29 @@ impl<S: ChainStore> Engine<S> {
 
     /// Notes a misdeed and carries out what follows.
     pub(super) fn punish(&mut self, id: PeerId, fault: Fault, reason: &str) {
-        match self.peers.punish(self.now, id, fault) {
-            Consequence::Keep => {}
-            Consequence::Disconnect => self.order(NetOrder::Disconnect { peer: id }),
+        let consequence = self.peers.punish(self.now, id, fault);
+        let (cost, points) = (fault.cost(), SCORE_BAN.abs());
+        match consequence {
+            // Asking too much is slowed down and forgiven; told would be a storm.
+            Consequence::Keep if fault == Fault::Limit => {}
+            Consequence::Keep => {
+                self.warn(
+                    "peer_fault",
+                    format!("{id} loses {cost} of its {points} points: {reason}"),
+                );
+            }
+            Consequence::Disconnect => {
+                self.order(NetOrder::Disconnect { peer: id });
+                let text = format!("{id} loses {cost} of its {points} points and the connection: {reason}");
+                self.warn("peer_fault", text);
+            }
             Consequence::Ban => {
                 self.dialer.forget(&id);
                 self.order(NetOrder::Ban { peer: id, banned: true });
-                self.warn("peer_banned", format!("{id} is refused for a while: {reason}"));
+                self.warn(
+                    "peer_banned",
+                    format!("{id} loses all its points and is refused for a while: {reason}"),
+                );
             }
         }
     }

@@ -48,6 +48,19 @@ pub enum Fault {
     Fatal,
 }
 
+impl Fault {
+    /// The points that it costs.
+    #[must_use]
+    pub const fn cost(self) -> i32 {
+        match self {
+            Self::Limit => 1,
+            Self::Mid => 10,
+            Self::Low => 20,
+            Self::Fatal => 100,
+        }
+    }
+}
+
 /// What follows from a misdeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
@@ -325,10 +338,7 @@ impl Peers {
         }
         record.score = match fault {
             Fault::Limit if record.score <= SCORE_LIMIT_FLOOR => record.score,
-            Fault::Limit => record.score - 1,
-            Fault::Mid => record.score.saturating_sub(10),
-            Fault::Low => record.score.saturating_sub(20),
-            Fault::Fatal => record.score.saturating_sub(100),
+            _ => record.score.saturating_sub(fault.cost()),
         };
         if record.score <= SCORE_BAN {
             let length = BANS_MS[record.bans.min(BANS_MS.len() - 1)];

@@ -76,10 +76,7 @@ impl Sandbox<'_> {
         copy.header.merkle_root = merkle::root(&copy.txids());
         changes.push(self.judge(format!("{what}; the header gets the new merkle root"), &copy));
         let tried = self.mine_again(&mut copy);
-        changes.push(self.judge(
-            format!("{what}; new merkle root, and mined again ({tried} attempts)"),
-            &copy,
-        ));
+        changes.push(self.judge(format!("{what}; new root, mined again ({tried} attempts)"), &copy));
         if let Some(child) = self.child {
             let verdict = child.check_after(&copy.header, self.params).map_err(AcceptError::from);
             changes.push(told(

@@ -21,8 +21,10 @@ use super::clock::wall;
 use super::control_session::{Form, Message};
 use super::inbox::Inbox;
 use super::session;
+use super::telling::Switches;
 use crate::console::output::{Limits, Overflow, Sink};
 use crate::console::render::{self, Narrator};
+use crate::console::watch::{Telling, TellingReply};
 use crate::engine::reply::Status;
 use crate::engine::{CommandError, Event, Reply, Source};
 
@@ -42,6 +44,9 @@ const SESSION_SHIFT: u32 = 32;
 /// The command of each session by which it learns the state that its events start from.
 pub(super) const ATTACH: u64 = 0;
 
+/// The event that tells the size of a storm, for sessions in words.
+const FOLDED: &str = "folded";
+
 /// What a client may let wait.
 pub(super) const CLIENT: Limits = Limits {
     bytes: CLIENT_EVENTS_MAX_BYTES,
@@ -58,10 +63,25 @@ struct Entry {
     joined: bool,
     /// The reply to come says to people what its own finds and payments would say as events.
     replying: bool,
+    /// What it is told in words.
+    switches: Switches,
     /// It runs nothing any more and waits for the node's last words.
     ended: bool,
     /// Ends the connection, whoever waits for it.
     hang_up: Box<dyn Fn() + Send>,
+}
+
+impl Entry {
+    /// The line of an event, unless its topic is off or it is one of a storm.
+    fn judged(&self, event: &Event, time_ms: u64, words: &str) -> Option<String> {
+        let sink = self.sink.clone();
+        let folded = move |line: String| sink.may(in_words(FOLDED, wall().ms(), &line));
+        let verdict = self.switches.judge(event, folded);
+        if let Some(line) = verdict.before {
+            self.sink.may(in_words(FOLDED, time_ms, &line));
+        }
+        verdict.told.then(|| in_words(event_name(event), time_ms, words))
+    }
 }
 
 #[derive(Default)]
@@ -73,13 +93,24 @@ struct State {
 }
 
 /// What leads from the engine's thread to the sessions. Nothing here waits.
-#[derive(Default)]
 pub struct Hub {
     state: Mutex<State>,
     changed: Condvar,
+    /// What the node's own console is told.
+    node: Switches,
 }
 
 impl Hub {
+    /// Nobody is there yet.
+    #[must_use]
+    pub fn new(node: Switches) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            node,
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,6 +129,7 @@ impl Hub {
             form: Form::Json,
             joined: false,
             replying: false,
+            switches: Switches::default(),
             ended: false,
             hang_up,
         };
@@ -116,6 +148,28 @@ impl Hub {
     pub(super) fn reply_tells(&self, number: u64, tells: bool) {
         if let Some(entry) = self.state().sessions.get_mut(&number) {
             entry.replying = tells;
+        }
+    }
+
+    /// Carries out `watch` or `log`. A session with events in words chooses its own topics, any other those of the node's
+    /// console; there is one log.
+    pub(super) fn switch(&self, number: u64, telling: &Telling) -> TellingReply {
+        let own = {
+            let state = self.state();
+            let entry = state.sessions.get(&number);
+            let is_told = |entry: &&Entry| entry.joined && entry.form == Form::Words;
+            entry.filter(is_told).map(|entry| entry.switches.clone())
+        };
+        match (own, telling) {
+            (Some(own), Telling::Ask | Telling::Watch(_)) => TellingReply {
+                watching: own.switch(telling).watching,
+                ..self.node.switch(&Telling::Ask)
+            },
+            (Some(own), Telling::Log(_)) => TellingReply {
+                watching: own.switch(&Telling::Ask).watching,
+                ..self.node.switch(telling)
+            },
+            (None, _) => self.node.switch(telling),
         }
     }
 
@@ -140,11 +194,11 @@ impl Hub {
             .sessions
             .values()
             .any(|entry| entry.joined && entry.form == Form::Words);
-        // Names of peers are remembered for those who come later.
-        let names = matches!(event, Event::PeerConnected { .. } | Event::PeerDisconnected { .. });
-        let words = if words_wanted || names {
+        let words = if words_wanted {
             state.narrator.tell(event)
         } else {
+            // Names and payments are remembered for those who come later.
+            state.narrator.note(event);
             None
         };
         if state.sessions.values().all(|entry| !entry.joined) {
@@ -164,7 +218,10 @@ impl Hub {
             let line = match (entry.form, &words) {
                 (Form::Json, _) => json.clone(),
                 (Form::Words, Some(_)) if is_own && entry.replying => continue,
-                (Form::Words, Some(words)) => in_words(event_name(event), time_ms, words),
+                (Form::Words, Some(words)) => match entry.judged(event, time_ms, words) {
+                    Some(line) => line,
+                    None => continue,
+                },
                 (Form::Words, None) => continue,
             };
             match event {

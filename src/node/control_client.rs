@@ -82,9 +82,10 @@ mod client {
 
 #[cfg(unix)]
 mod client {
-    use std::io::{self, BufRead, BufReader, Write};
+    use std::io::{self, BufRead, BufReader, IsTerminal, Write};
     use std::net::Shutdown;
     use std::os::unix::net::UnixStream;
+    use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex, PoisonError};
     use std::thread;
     use std::time::Duration;
@@ -93,13 +94,16 @@ mod client {
     use tokio::signal::unix::{SignalKind, signal};
 
     use super::*;
+    use crate::cli::Color;
     use crate::console::complete::Names;
+    use crate::console::look::Look;
     use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
     use crate::console::{parse, render};
     use crate::engine::CommandError;
     use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
     use crate::node::control_socket::connect;
     use crate::node::reader::HISTORY;
+    use crate::node::screen::{columns_told, may_colour};
 
     /// A `wait` ran out.
     const STATUS_TIMEOUT: u8 = 5;
@@ -133,28 +137,45 @@ mod client {
         }
         let hello = Hello {
             form: form(args),
-            events: false,
-            strict: false,
+            colour: coloured(args),
+            columns: columns(),
+            ..Hello::SILENT
         };
-        let mut stream = greet(folder, hello)?;
-        stream.write_all(format!("{command}\n").as_bytes()).unwrap_or_default();
-        let mut lines = BufReader::new(stream).lines();
-        match lines.next() {
-            Some(Ok(line)) => Ok(show(args, None, &line)),
-            Some(Err(_)) | None => {
+        match ask(folder, hello, &command)? {
+            Some(line) => Ok(show(args, None, &line)),
+            None => {
                 eprintln!("error: the node went away before it answered");
                 Ok(STATUS_FAILED)
             }
         }
     }
 
+    /// Gives one command on a connection of its own; the line of its reply, none if the node goes away.
+    fn ask(folder: &Path, hello: Hello, command: &str) -> Result<Option<String>, Complaint> {
+        let mut stream = greet(folder, hello)?;
+        stream.write_all(format!("{command}\n").as_bytes()).unwrap_or_default();
+        Ok(BufReader::new(stream).lines().next().and_then(Result::ok))
+    }
+
+    /// Programs that read through a pipe want no colour unless they say so.
+    fn coloured(args: &Args) -> bool {
+        let shows = args.color == Color::Always || io::stdout().is_terminal();
+        form(args) == Form::Words && shows && may_colour(args.color)
+    }
+
+    /// The width of the terminal, or the usual one.
+    fn columns() -> u16 {
+        let told = columns_told().and_then(|columns| u16::try_from(columns).ok());
+        told.unwrap_or(Hello::SILENT.columns)
+    }
+
     /// Shows a line of the node; gives the status that it stands for. A closed standard output is no failure.
-    fn show(args: &Args, prompt: Option<&Prompt>, line: &str) -> u8 {
+    fn show(args: &Args, shown: Option<&Shown>, line: &str) -> u8 {
         let value: Value = serde_json::from_str(line).unwrap_or_default();
         let error = refusal(&value);
-        match (args.json, prompt, &error) {
+        match (args.json, shown, &error) {
             (true, ..) => print(line),
-            (false, Some(prompt), _) => show_at(prompt, &value, error.as_ref()),
+            (false, Some(shown), _) => show_at(shown, &value, error.as_ref()),
             (false, None, Some(error)) => {
                 // The only line of `ctl` needs no number.
                 let number = value["line"]
@@ -169,15 +190,16 @@ mod client {
         status_of(&value)
     }
 
-    fn show_at(prompt: &Prompt, value: &Value, error: Option<&CommandError>) {
+    fn show_at(shown: &Shown, value: &Value, error: Option<&CommandError>) {
+        let sink = shown.prompt.sink();
         if value["type"] == "event" {
-            return prompt.sink().may(text_of(value).to_owned());
+            return sink.may(shown.fitted(text_of(value)));
         }
         let text = error.map_or_else(|| text_of(value).to_owned(), |error| render::human_error(None, error));
         if !text.is_empty() {
-            prompt.sink().must(text, None);
+            sink.must(shown.fitted(&text), None);
         }
-        prompt.answered();
+        shown.prompt.answered();
     }
 
     fn text_of(value: &Value) -> &str {
@@ -214,6 +236,28 @@ mod client {
         writeln!(io::stderr().lock(), "{text}").unwrap_or_default();
     }
 
+    /// A prompt, and how wide its lines may be.
+    struct Shown {
+        prompt: Prompt,
+        columns: Arc<AtomicUsize>,
+    }
+
+    impl Shown {
+        /// Broken where the terminal would cut words; drawings are as wide as they may be already.
+        fn fitted(&self, text: &str) -> String {
+            if text.contains('\u{1b}') {
+                return text.to_owned();
+            }
+            // The window may have changed since the prompt last looked.
+            let columns = columns_told().unwrap_or_else(|| self.columns.load(Ordering::Relaxed));
+            let look = Look {
+                columns,
+                ..Look::default()
+            };
+            look.wrap(text)
+        }
+    }
+
     /// How a session may end without anybody being to blame.
     #[derive(Default)]
     struct Ending {
@@ -225,44 +269,58 @@ mod client {
             form: form(args),
             events: !quiet,
             strict: args.strict,
+            colour: coloured(args),
+            columns: columns(),
         };
         let stream = greet(folder, hello)?;
         let failed = |error: io::Error| unreachable_node(folder, &error);
         let ending = Arc::new(Mutex::new(Ending::default()));
-        let prompt = if prompt::is_terminal() && !args.json {
+        let names = Names::default();
+        let shown = if prompt::is_terminal() && !args.json {
+            prompt::reserve_suspension();
             cancel_on_interrupt(stream.try_clone().map_err(failed)?).map_err(failed)?;
-            start_prompt(folder, stream.try_clone().map_err(failed)?, &ending)
+            start_prompt(folder, stream.try_clone().map_err(failed)?, (hello, &names), &ending)
         } else {
             None
         };
-        if prompt.is_none() {
+        if shown.is_none() {
             forward_input(stream.try_clone().map_err(failed)?, args.daemon, &ending);
         }
-        let status = follow(args, prompt.as_ref(), stream, &ending);
-        if let Some(prompt) = prompt {
-            prompt.finish(LAST_WORDS_MAX);
+        let status = follow(args, shown.as_ref(), stream, (folder, names, &ending));
+        if let Some(shown) = shown {
+            shown.prompt.finish(LAST_WORDS_MAX);
             return Ok(0);
         }
         Ok(status)
     }
 
     /// Shows what the node says until it says no more; the first failure decides the status.
-    fn follow(args: &Args, prompt: Option<&Prompt>, stream: UnixStream, ending: &Mutex<Ending>) -> u8 {
+    fn follow(
+        args: &Args,
+        shown: Option<&Shown>,
+        stream: UnixStream,
+        (folder, names, ending): (&Path, Names, &Mutex<Ending>),
+    ) -> u8 {
+        let news = shown.map(|_| completion::learn(folder.to_owned(), names));
         let (mut status, mut stopped) = (0, false);
         for line in BufReader::new(stream).lines() {
             let Ok(line) = line else { break };
-            let shown = show(args, prompt, &line);
-            status = if status == 0 { shown } else { status };
+            let of_line = show(args, shown, &line);
+            status = if status == 0 { of_line } else { status };
             let says = |word: &str| line.contains(word);
             stopped |= says("\"event\":\"stopped\"") || says("\"command\":\"quit\"") || says("\"command\":\"detach\"");
+            if let Some(news) = &news {
+                // Full: it will look anyway.
+                news.try_send(()).unwrap_or_default();
+            }
         }
         let input_ended = ending.lock().unwrap_or_else(PoisonError::into_inner).input_ended;
         if stopped || input_ended || args.strict && status != 0 {
             return status;
         }
         let words = "the node went away";
-        match prompt {
-            Some(prompt) => prompt.sink().must(words.to_owned(), None),
+        match shown {
+            Some(shown) => shown.prompt.sink().must(words.to_owned(), None),
             None => complain(words),
         }
         status.max(STATUS_FAILED)
@@ -281,13 +339,19 @@ mod client {
     }
 
     /// A prompt that sends each line as typed; none if the terminal allows none.
-    fn start_prompt(folder: &Path, mut stream: UnixStream, ending: &Arc<Mutex<Ending>>) -> Option<Prompt> {
+    fn start_prompt(
+        folder: &Path,
+        mut stream: UnixStream,
+        (hello, names): (Hello, &Names),
+        ending: &Arc<Mutex<Ending>>,
+    ) -> Option<Shown> {
+        let columns = Arc::new(AtomicUsize::new(usize::from(hello.columns)));
         let config = PromptConfig {
             text: PROMPT.to_owned(),
             history: Some(folder.join(HISTORY)),
-            names: Names::default(),
-            color: std::env::var_os("NO_COLOR").is_none(),
-            columns: Arc::default(),
+            names: names.clone(),
+            color: hello.colour,
+            columns: Arc::clone(&columns),
         };
         let ending = Arc::clone(ending);
         let deliver = move |fact| {
@@ -302,7 +366,8 @@ mod client {
             };
             stream.write_all(format!("{line}\n").as_bytes()).is_ok()
         };
-        Prompt::start(config, deliver).ok()
+        let prompt = Prompt::start(config, deliver).ok()?;
+        Some(Shown { prompt, columns })
     }
 
     /// Ctrl-C between two lines is a signal: a line was just given, and it is cancelled.
@@ -320,5 +385,64 @@ mod client {
             }
         });
         Ok(())
+    }
+
+    /// What the prompt of an attached terminal can complete: asked for on connections of its own.
+    mod completion {
+        use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+        use super::*;
+
+        /// Between two looks: names come with payments, and nobody completes faster than they are read.
+        const PAUSE: Duration = Duration::from_secs(2);
+        /// What is asked for, and what is found in the data.
+        const QUESTIONS: [&str; 4] = ["accounts", "peers", "pending", "chain 16"];
+
+        /// Looks once, and again when told that something was said. Ends with the sender.
+        pub(super) fn learn(folder: PathBuf, names: Names) -> SyncSender<()> {
+            let (news, told) = sync_channel(1);
+            news.try_send(()).unwrap_or_default();
+            thread::spawn(move || look(&folder, &names, &told));
+            news
+        }
+
+        fn look(folder: &Path, names: &Names, told: &Receiver<()>) {
+            while told.recv().is_ok() {
+                for question in QUESTIONS {
+                    // A node that is busy or gone is asked another time.
+                    if let Ok(Some(line)) = ask(folder, Hello::SILENT, question) {
+                        let value: Value = serde_json::from_str(&line).unwrap_or_default();
+                        take(names, &value["data"]);
+                    }
+                }
+                thread::sleep(PAUSE);
+            }
+        }
+
+        /// Takes what can be completed from the data of any of the questions.
+        fn take(names: &Names, data: &Value) {
+            let list = |value: &Value, key: &str| value[key].as_array().cloned().unwrap_or_default();
+            let each = |value: &Value, keys: &[&str], see: &dyn Fn(&str)| {
+                keys.iter().filter_map(|key| value[*key].as_str()).for_each(see);
+            };
+            for account in list(data, "accounts") {
+                each(&account, &["account"], &|account| names.see_account(account));
+            }
+            for peer in list(data, "peers") {
+                each(&peer, &["peer_id", "name"], &|account| names.see_account(account));
+            }
+            let mut transactions = list(data, "transactions");
+            for block in list(data, "blocks").iter().rev() {
+                each(block, &["hash"], &|hash| names.see_block(hash));
+                transactions.extend(list(block, "transactions"));
+            }
+            for transaction in &transactions {
+                each(transaction, &["txid"], &|txid| names.see_transaction(txid));
+                let is_payment = transaction["kind"] != "reward";
+                if is_payment {
+                    each(transaction, &["from", "to"], &|account| names.see_account(account));
+                }
+            }
+        }
     }
 }

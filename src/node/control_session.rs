@@ -15,8 +15,10 @@ use super::control::{ATTACH, Hub, LAST_WORDS_MAX, command_id};
 use super::inbox::Inbox;
 use super::session;
 use crate::console::input::{Content, LineReader, RawLine};
+use crate::console::look::Look;
 use crate::console::output::Sink;
 use crate::console::render::{self, HelpReply, QuitReply};
+use crate::console::watch::{Telling, telling_text};
 use crate::console::{InputLine, Line, help};
 use crate::engine::{Command, CommandError, Input, Reply};
 
@@ -32,6 +34,9 @@ pub(super) const CANCEL: &str = "\u{3}";
 pub(super) const HELLO: &str = "session";
 /// The word by which a client leaves.
 pub(super) const DETACH: &str = "detach";
+
+/// Where lines of the log are to be read.
+const LOG_PLACE: &str = " (its lines go to where the node was started)";
 
 /// How a client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,14 +54,23 @@ pub(super) struct Hello {
     pub(super) events: bool,
     /// Ends the session at the first failure.
     pub(super) strict: bool,
+    /// Words are coloured.
+    pub(super) colour: bool,
+    /// How wide drawings may be.
+    pub(super) columns: u16,
 }
+
+/// What a client says of its width.
+const COLUMNS: &str = "columns=";
 
 impl Hello {
     /// Without a word: JSON, no events.
-    const SILENT: Self = Self {
+    pub(super) const SILENT: Self = Self {
         form: Form::Json,
         events: false,
         strict: false,
+        colour: false,
+        columns: 80,
     };
 
     /// The first line; none if it is an ordinary one. An unknown wish is an error.
@@ -71,7 +85,11 @@ impl Hello {
                 "words" => hello.form = Form::Words,
                 "events" => hello.events = true,
                 "strict" => hello.strict = true,
-                _ => return Some(Err(unknown_wish(word))),
+                "colour" => hello.colour = true,
+                _ => match word.strip_prefix(COLUMNS).and_then(|columns| columns.parse().ok()) {
+                    Some(columns) => hello.columns = columns,
+                    None => return Some(Err(unknown_wish(word))),
+                },
             }
         }
         Some(Ok(hello))
@@ -83,9 +101,22 @@ impl Hello {
             (self.form == Form::Words, " words"),
             (self.events, " events"),
             (self.strict, " strict"),
+            (self.colour, " colour"),
         ];
         let wanted = words.iter().filter(|(wanted, _)| *wanted).map(|(_, word)| *word);
-        format!("{HELLO}{}", wanted.collect::<String>())
+        let columns = match self.columns {
+            columns if columns == Self::SILENT.columns => String::new(),
+            columns => format!(" {COLUMNS}{columns}"),
+        };
+        format!("{HELLO}{}{columns}", wanted.collect::<String>())
+    }
+
+    fn look(self) -> Look {
+        Look {
+            colour: self.colour,
+            columns: usize::from(self.columns),
+            ..Look::default()
+        }
     }
 }
 
@@ -299,18 +330,11 @@ impl Session {
             Ok(Line::Help(about)) => {
                 let text = about
                     .and_then(|word| help::of_command(&word))
-                    .unwrap_or_else(help::overview);
+                    .unwrap_or_else(|| help::overview_in(self.state.hello.look().columns));
                 (self.help(number, word, text), false)
             }
             Ok(Line::Quit) => (self.empty(number, word), false),
-            Ok(Line::Telling(_)) => {
-                let error = CommandError {
-                    code: "not_here",
-                    message: "what is told is switched at the node's own console, or with --log where it starts".into(),
-                    hint: "status".into(),
-                };
-                (self.reply(number, word, &Err(error)), true)
-            }
+            Ok(Line::Telling(telling)) => (self.switch(number, word, &telling), false),
             Ok(Line::Engine(command)) => {
                 let result = self.ask_engine(command);
                 (self.reply(number, word, &result), result.is_err())
@@ -338,9 +362,17 @@ impl Session {
         }
     }
 
+    fn switch(&self, line: u64, word: Option<&str>, telling: &Telling) -> String {
+        let reply = self.hub.switch(self.number, telling);
+        match self.state.hello.form {
+            Form::Json => render::json_reply(line, word, &Ok(reply)),
+            Form::Words => in_words(line, word, &format!("{}{LOG_PLACE}", telling_text(&reply))),
+        }
+    }
+
     fn reply(&self, line: u64, word: Option<&str>, result: &Result<Reply, CommandError>) -> String {
         match (self.state.hello.form, result) {
-            (Form::Words, Ok(reply)) => in_words(line, word, &render::human_reply(reply)),
+            (Form::Words, Ok(reply)) => in_words(line, word, &render::drawn_reply(reply, self.state.hello.look())),
             (Form::Json, _) | (_, Err(_)) => render::json_reply(line, word, result),
         }
     }
@@ -417,12 +449,18 @@ mod tests {
 
     #[test]
     fn a_hello_is_read_as_it_is_written() {
-        for (form, events, strict) in [
-            (Form::Json, false, false),
-            (Form::Words, true, false),
-            (Form::Json, true, true),
+        for (form, events, strict, columns) in [
+            (Form::Json, false, false, 80),
+            (Form::Words, true, false, 50),
+            (Form::Json, true, true, 200),
         ] {
-            let hello = Hello { form, events, strict };
+            let hello = Hello {
+                form,
+                events,
+                strict,
+                colour: events,
+                columns,
+            };
             assert_eq!(Hello::read(&hello.line()), Some(Ok(hello)));
         }
         assert_eq!(Hello::read("status"), None);
@@ -430,5 +468,7 @@ mod tests {
             Hello::read("session colours").map(|hello| hello.map_err(|error| error.code)),
             Some(Err("bad_argument"))
         );
+        let narrow = Hello::read("session columns=x").map(|hello| hello.map_err(|error| error.code));
+        assert_eq!(narrow, Some(Err("bad_argument")));
     }
 }

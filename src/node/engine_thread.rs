@@ -15,6 +15,7 @@ use super::clock::{Clock, wall};
 use super::housekeeper::Notices;
 use super::inbox::{Inbox, Lanes, Taken};
 use super::outbox::{Action, Outbox};
+use super::probe;
 use super::surroundings;
 use super::writer::Writer;
 use crate::chain::ChainStore;
@@ -152,9 +153,9 @@ impl<S: ChainStore> Runner<S> {
     fn tell(&mut self, mut input: Input) {
         match &mut input {
             Input::Command {
+                id,
                 command: Command::Doctor(surroundings),
-                ..
-            } => **surroundings = surroundings::look(self.wiring.discovery),
+            } if !surroundings.looked => return self.look_around(*id),
             Input::Store(StoreFact::Committed { id }) => {
                 let ready = self.outbox.committed(*id);
                 ready.into_iter().for_each(|output| self.carry_out_one(output));
@@ -175,6 +176,26 @@ impl<S: ChainStore> Runner<S> {
         }
         self.engine.handle(self.wiring.clock.now(), input);
         self.carry_out();
+    }
+
+    /// Has `doctor`'s questions asked elsewhere: they take half a second. The command comes back with what was seen.
+    fn look_around(&self, id: u64) {
+        let inbox = Arc::clone(&self.wiring.inbox);
+        let discovery = self.wiring.discovery;
+        let asks = discovery && self.engine.may_send();
+        let look = move || {
+            let mut surroundings = surroundings::look(discovery);
+            if asks {
+                probe::ask(&mut surroundings);
+            }
+            let command = Command::Doctor(Box::new(surroundings));
+            inbox.push(Input::Command { id, command });
+        };
+        if let Err(error) = std::thread::Builder::new().name("doctor".into()).spawn(look) {
+            tracing::debug!(%error, "no thread for the doctor");
+            let command = Command::Doctor(Box::new(surroundings::look(discovery)));
+            self.wiring.inbox.push(Input::Command { id, command });
+        }
     }
 
     /// The node's own addresses are of interest to the other nodes of the machine.

@@ -5,7 +5,6 @@
 //! Elsewhere: queues and their limits (`console::output`), words (`console::render`).
 //! Spec: `proto-notes/events.md`.
 
-use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -18,7 +17,7 @@ use super::hangup;
 use super::session::Message;
 use super::telling::{SetLevel, Switches};
 use crate::cli::{Args, Color};
-use crate::console::complete::{NAMES_MAX, Names};
+use crate::console::complete::Names;
 use crate::console::help;
 use crate::console::look::{COLUMNS_DEFAULT, Look};
 use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
@@ -27,7 +26,6 @@ use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
 use crate::console::watch::{Telling, telling_text};
 use crate::engine::reply::Status;
 use crate::engine::{CommandError, Event, Reply, Source};
-use crate::types::account::NAME_MAX_BYTES;
 
 /// What stands before the line that is typed.
 const PROMPT: &str = "> ";
@@ -62,8 +60,7 @@ pub struct Screen {
     narrator: Arc<Mutex<Narrator>>,
     /// Once it has the terminal, all goes through it.
     prompt: Arc<RwLock<Option<Prompt>>>,
-    /// Names seen so far, and as the prompt completes them.
-    seen: Arc<Mutex<BTreeSet<String>>>,
+    /// What the prompt completes.
     names: Names,
     /// The reply to come says what own events would say.
     replying: Arc<AtomicBool>,
@@ -80,7 +77,9 @@ impl Screen {
             (false, true) => Reader::Prompt,
             (false, false) => Reader::Pipes,
         };
-        if reader != Reader::Prompt {
+        if reader == Reader::Prompt {
+            prompt::reserve_suspension();
+        } else {
             hangup::watch(messages.clone());
         }
         let on_closed = move || messages.send(Message::Stop).unwrap_or_default();
@@ -96,11 +95,7 @@ impl Screen {
             Reader::Prompt => out.clone(),
             Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost(), std::io::stderr(), || {})?,
         };
-        let coloured = match args.color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb(),
-        };
+        let coloured = may_colour(args.color);
         let columns = columns_told().unwrap_or(COLUMNS_DEFAULT);
         Ok(Self {
             reader,
@@ -112,7 +107,6 @@ impl Screen {
             log,
             narrator: Arc::new(Mutex::new(Narrator::new(columns))),
             prompt: Arc::default(),
-            seen: Arc::default(),
             names: Names::default(),
             replying: Arc::default(),
         })
@@ -163,28 +157,39 @@ impl Screen {
         }
     }
 
-    /// Adds names that can be completed.
-    pub fn know(&self, names: impl IntoIterator<Item = String>) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = seen.len();
-        for name in names {
-            if seen.len() < NAMES_MAX {
-                seen.insert(name);
-            }
-        }
-        if seen.len() > before {
-            self.names.set(seen.iter().cloned());
-        }
+    /// What the prompt completes.
+    #[must_use]
+    pub const fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// What is told, and how to change it.
+    #[must_use]
+    pub const fn switches(&self) -> &Switches {
+        &self.switches
     }
 
     fn know_from(&self, event: &Event) {
         match event {
-            Event::Started(status) => self.know(status.name.iter().map(ToString::to_string)),
-            Event::PeerConnected { name, .. } => self.know(name.iter().map(ToString::to_string)),
-            Event::TransactionAccepted { from, to, .. } => {
-                let to = to.as_ref().map(ToString::to_string);
-                let names = [Some(from.clone()), to].into_iter().flatten();
-                self.know(names.filter(|name| name.len() <= NAME_MAX_BYTES));
+            Event::Started(status) => {
+                self.names.see_account(&status.peer_id);
+                status
+                    .name
+                    .iter()
+                    .for_each(|name| self.names.see_account(name.as_str()));
+                self.names.see_block(&status.tip.to_string());
+            }
+            Event::PeerConnected { peer_id, name, .. } => {
+                self.names.see_account(peer_id);
+                name.iter().for_each(|name| self.names.see_account(name.as_str()));
+            }
+            Event::TransactionAccepted { txid, from, to, .. } => {
+                self.names.see_account(from);
+                to.iter().for_each(|to| self.names.see_account(&to.to_string()));
+                self.names.see_transaction(&txid.to_string());
+            }
+            Event::BlockConnected { hash, .. } | Event::BlockStored { hash, .. } => {
+                self.names.see_block(&hash.to_string());
             }
             _ => {}
         }
@@ -222,7 +227,8 @@ impl Screen {
         Look {
             colour: self.coloured && self.is_prompt(),
             unicode: self.unicode,
-            columns: self.columns.load(Ordering::Relaxed),
+            // The window may have changed since the prompt last looked.
+            columns: columns_told().unwrap_or_else(|| self.columns.load(Ordering::Relaxed)),
         }
     }
 
@@ -270,14 +276,19 @@ impl Screen {
         if self.is_prompt() {
             self.know_from(event);
         }
+        let mut narrator = self.narrator.lock().unwrap_or_else(PoisonError::into_inner);
         let words = match event {
             Event::Stopped { .. } => None,
             Event::Mined { .. }
             | Event::TransactionAccepted {
                 source: Source::Local, ..
-            } if self.replying.load(Ordering::SeqCst) => None,
-            other => self.narrator.lock().unwrap_or_else(PoisonError::into_inner).tell(other),
+            } if self.replying.load(Ordering::SeqCst) => {
+                narrator.note(event);
+                None
+            }
+            other => narrator.tell(other),
         };
+        drop(narrator);
         if let Some(words) = words {
             self.tell(event, words);
         }
@@ -323,7 +334,8 @@ impl Screen {
             }
             (_, Err(error)) => {
                 let number = (!self.is_prompt()).then_some(line);
-                self.log_sink().must(render::human_error(number, error), Some(done));
+                let text = self.fitted(render::human_error(number, error));
+                self.log_sink().must(text, Some(done));
             }
         }
         self.answered();
@@ -331,7 +343,11 @@ impl Screen {
 
     /// Shows the help.
     pub fn help(&self, line: u64, word: Option<&str>, about: Option<&str>, done: Done) {
-        let text = about.and_then(help::of_command).unwrap_or_else(help::overview);
+        let overview = || match self.reader {
+            Reader::Prompt => help::overview_in(self.look().columns),
+            Reader::Program | Reader::Pipes => help::overview(),
+        };
+        let text = about.and_then(help::of_command).unwrap_or_else(overview);
         let text = match self.reader {
             Reader::Program => render::json_reply(line, word, &Ok(HelpReply { text })),
             Reader::Pipes | Reader::Prompt => self.fitted(render::human_help(&text)),
@@ -372,6 +388,15 @@ impl Screen {
     }
 }
 
+/// Whether colour is wanted.
+pub(super) fn may_colour(color: Color) -> bool {
+    match color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb(),
+    }
+}
+
 fn is_set(variable: &str) -> bool {
     std::env::var_os(variable).is_some_and(|value| !value.is_empty())
 }
@@ -382,7 +407,7 @@ fn is_dumb() -> bool {
 }
 
 /// The width of the terminal, or what the environment tells.
-fn columns_told() -> Option<usize> {
+pub(super) fn columns_told() -> Option<usize> {
     #[cfg(unix)]
     if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
         && size.ws_col > 0

@@ -1,17 +1,19 @@
 //! The machine as `doctor` needs it: its interfaces, and where multicast DNS is listened to.
 //!
 //! Promises: reads what the system holds in memory and waits for nobody. Elsewhere: what follows from it
-//! (`engine::doctor`).
+//! (`engine::doctor`), what is sent and heard (`node::probe`).
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::engine::doctor::{Interface, Surroundings};
+use crate::engine::doctor::{Interface, Probe, Surroundings};
 
 /// Interfaces that are listed: a machine full of containers has hundreds.
 const INTERFACES_MAX: usize = 64;
 /// Where Linux lists interfaces without an address too.
 const CLASS: &str = "/sys/class/net";
+/// States in which an interface leads nowhere. `unknown` is no such one: loopback and tunnels are always in it.
+const DISCONNECTED: [&str; 3] = ["down", "lowerlayerdown", "notpresent"];
 /// Bits of an interface's flags, as Linux has them.
 const UP: u32 = 0x1;
 const LOOPBACK: u32 = 0x8;
@@ -38,11 +40,13 @@ pub fn look(discovery: bool) -> Surroundings {
         let interface = found.entry(entry.name.clone()).or_insert_with(|| Interface {
             name: entry.name.clone(),
             addresses: Vec::new(),
-            up: entry.is_oper_up(),
+            up: true,
+            connected: entry.is_oper_up(),
             loopback: entry.is_loopback(),
             multicast: !entry.is_loopback(),
             point_to_point: entry.is_p2p(),
             joined: None,
+            probe: Probe::Untried,
         });
         if entry.ip().is_ipv4() {
             interface.addresses.push(entry.ip());
@@ -55,6 +59,8 @@ pub fn look(discovery: bool) -> Surroundings {
         interfaces: found.into_values().collect(),
         failure,
         discovery,
+        others_heard: None,
+        looked: true,
     }
 }
 
@@ -72,14 +78,17 @@ fn from_class(class: &Path) -> BTreeMap<String, Interface> {
             continue;
         };
         let name = entry.file_name().to_string_lossy().into_owned();
+        let state = std::fs::read_to_string(entry.path().join("operstate")).unwrap_or_default();
         let interface = Interface {
             name: name.clone(),
             addresses: Vec::new(),
             up: flags & UP != 0,
+            connected: !DISCONNECTED.contains(&state.trim()),
             loopback: flags & LOOPBACK != 0,
             multicast: flags & MULTICAST != 0,
             point_to_point: flags & POINT_TO_POINT != 0,
             joined: None,
+            probe: Probe::Untried,
         };
         found.insert(name, interface);
     }
@@ -155,16 +164,18 @@ mod tests {
         ] {
             std::fs::create_dir(class.path().join(name)).unwrap();
             std::fs::write(class.path().join(name).join("flags"), flags).unwrap();
+            let state = if name == "off" { "down\n" } else { "unknown\n" };
+            std::fs::write(class.path().join(name).join("operstate"), state).unwrap();
         }
         let found = from_class(class.path());
         let seen: Vec<_> = found
             .values()
-            .map(|i| (i.name.as_str(), i.up, i.multicast, i.point_to_point))
+            .map(|i| (i.name.as_str(), (i.up, i.connected), i.multicast, i.point_to_point))
             .collect();
         let wanted = [
-            ("eth0", true, true, false),
-            ("off", false, true, false),
-            ("tun0", true, true, true),
+            ("eth0", (true, true), true, false),
+            ("off", (false, false), true, false),
+            ("tun0", (true, true), true, true),
         ];
         assert_eq!(seen, wanted);
     }

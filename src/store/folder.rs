@@ -17,7 +17,7 @@ use super::addresses::{self, FOLDERS_MAX};
 use super::files::{self, Durable};
 use super::opening::{check_file, create, named};
 use super::redb_store::RedbStore;
-use super::{FORMAT, FolderError, OpenError, key};
+use super::{FORMAT, FolderError, OpenError, key, stale};
 use crate::chain::NetworkParams;
 use crate::types::{AccountName, Address, PeerId, SecretKey};
 
@@ -108,6 +108,7 @@ impl Folder {
 
     fn open_temp(network: &NetworkParams) -> Result<Self, FolderError> {
         let parent = std::env::temp_dir();
+        stale::remove(&parent);
         let mut random = [0; 8];
         getrandom::fill(&mut random).map_err(|error| OpenError::Io {
             path: parent.clone(),
@@ -120,6 +121,8 @@ impl Folder {
         match taken {
             Ok(mut folder) => {
                 folder.is_temp = true;
+                // From here on another node may remove it, once its lock is free. Without the mark nobody does.
+                let _ = fs::write(path.join(stale::MARK_FILE), b"");
                 Ok(folder)
             }
             Err(error) => {

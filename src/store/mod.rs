@@ -15,6 +15,7 @@ mod opening;
 pub mod places;
 pub(crate) mod records;
 pub mod redb_store;
+mod stale;
 mod tables;
 #[cfg(test)]
 mod tests;

@@ -2,8 +2,10 @@
 //!
 //! Spec: `proto-notes/control.md`.
 
-use crate::harness::{Node, run};
-use crate::terminal::{CTRL_C, CTRL_D, Terminal};
+use std::time::{Duration, Instant};
+
+use crate::harness::{Node, PATIENCE, QUIET, run};
+use crate::pty::{CTRL_C, CTRL_D, Terminal};
 
 /// A node, and a terminal attached to it.
 fn attached() -> (Node, Terminal) {
@@ -55,6 +57,74 @@ fn ctrl_c_cancels_the_nodes_command_and_ctrl_d_leaves_the_node_running() {
 }
 
 #[test]
+fn tabulator_completes_what_the_node_has_seen() {
+    let (mut node, mut terminal) = attached();
+    node.ok("tx alice robert 5");
+    let hash = node.ok("mine")["blocks"][0]["hash"]
+        .as_str()
+        .expect("a hash")
+        .to_owned();
+    // The client asks the node when something happens: until it knows, the key offers nothing.
+    for (typed, whole) in [
+        ("balance rob".to_owned(), "balance robert".to_owned()),
+        (format!("block {}", &hash[..8]), format!("block {}", &hash[..12])),
+    ] {
+        terminal.type_text(&typed);
+        let deadline = Instant::now() + PATIENCE;
+        let is_completed = |rows: &[String]| rows.last().is_some_and(|row| *row == format!("attached> {whole}"));
+        while !is_completed(&terminal.rows()) {
+            assert!(Instant::now() < deadline, "{whole}: {:?}", terminal.rows());
+            terminal.type_text("\t");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        terminal.type_text("\r");
+        terminal.wait_for("attached> ");
+    }
+    terminal.wait_for("alice pays robert 5 coins");
+    assert!(node.stop().success());
+}
+
+#[test]
+fn watch_chooses_what_this_terminal_is_told_and_no_other() {
+    let (mut node, mut terminal) = attached();
+    terminal.ask("watch peers", "told: peers");
+    node.ok("mine");
+    // What is told comes in order: the block would stand before this answer.
+    terminal.ask("balance zed", "zed owns 0 coins");
+    assert!(!terminal.whole().contains("New Block Forged"), "{}", terminal.whole());
+    assert_eq!(
+        node.ok("watch")["watching"].as_array().map(Vec::len),
+        Some(3),
+        "the node's own are as before"
+    );
+    terminal.ask("watch all", "told: gossip, blocks, peers");
+    node.ok("mine");
+    terminal.wait_for("New Block Forged: index 2");
+    // There is one log.
+    terminal.ask("log debug", "log: debug (its lines go to where the node was started)");
+    assert_eq!(node.ok("watch")["log"], "debug");
+    // A storm is folded here as at the node's own prompt.
+    let mut other = Node::alone();
+    other.ok("mine 60");
+    node.ok(&format!("dial {}", other.loopback_address()));
+    terminal.wait_for(" more: blocks");
+    assert!(node.stop().success());
+}
+
+#[test]
+fn client_without_a_terminal_switches_the_node_s_own_console() {
+    let mut node = Node::alone();
+    let folder = node.wait_event("started", |_| true)["data_dir"]
+        .as_str()
+        .expect("text")
+        .to_owned();
+    let told = run(["ctl", "--data-dir", &folder, "--json", "watch", "blocks"], "");
+    assert!(told.status.success(), "{told:?}");
+    assert_eq!(node.ok("watch")["watching"], serde_json::json!(["blocks"]));
+    assert!(node.stop().success());
+}
+
+#[test]
 fn quit_stops_the_node_and_the_terminal_is_given_back() {
     let (mut node, mut terminal) = attached();
     terminal.type_text("quit\r");
@@ -66,15 +136,7 @@ fn quit_stops_the_node_and_the_terminal_is_given_back() {
 fn node_s_own_prompt_shows_what_others_had_it_do() {
     let home = tempfile::tempdir().expect("a folder");
     let path = home.path().to_str().expect("text");
-    let flags = [
-        "--no-mdns",
-        "--network",
-        "dev",
-        "--listen",
-        "127.0.0.1:0",
-        "--data-dir",
-        path,
-    ];
+    let flags = [&QUIET[..], &["--data-dir", path]].concat();
     let mut terminal = Terminal::start(&flags);
     terminal.wait_for("all commands: help");
     terminal.ask("tx alice bob 5", "Transaction will be added to Block 1");

@@ -398,16 +398,7 @@ fn pulled_cable_leaves_everything_else_at_work_and_is_back_after_a_restart() {
 fn notice_is_for_unclaimed_recipients_and_lonely_nodes_alone() {
     let mut node = Node::alone();
     let address = node.loopback_address();
-    let mut other = Node::start([
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer",
-        &address,
-        "--name",
-        "ben",
-    ]);
+    let mut other = Node::alone_with(&["--peer", &address, "--name", "ben"]);
     other.ok("mine");
     node.ok("wait peers 1");
     node.ok("wait height 1");

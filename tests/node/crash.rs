@@ -1,8 +1,9 @@
 //! Stops of every kind: what was acknowledged is there afterwards.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::harness::Node;
+use crate::harness::{Node, QUIET_JSON, binary};
 
 #[test]
 fn ancestor_fault_restart_keeps_key_chain_and_pool() {
@@ -59,4 +60,30 @@ fn temporary_folder_is_gone_after_the_stop() {
     assert!(std::path::Path::new(&folder).is_dir(), "{folder}");
     assert_eq!(node.stop().code(), Some(0));
     assert!(!std::path::Path::new(&folder).exists(), "{folder}");
+}
+
+#[cfg(unix)]
+#[test]
+fn temporary_folder_that_a_kill_left_goes_at_the_next_start() {
+    let place = tempfile::tempdir().expect("a folder");
+    let start = || {
+        let mut command = binary();
+        command.args(QUIET_JSON);
+        command.env("TMPDIR", place.path());
+        let node = Node::spawn(command);
+        let folder = node.wait_event("started", |_| true)["data_dir"]
+            .as_str()
+            .expect("a path")
+            .to_owned();
+        (node, PathBuf::from(folder))
+    };
+    let (running, kept) = start();
+    let (killed, left) = start();
+    killed.kill();
+    assert!(left.join("lock").exists(), "a kill leaves it");
+    let (third, own) = start();
+    assert!(!left.exists(), "{left:?}");
+    assert!(kept.join("lock").exists() && own.join("lock").exists());
+    assert!(third.stop().success() && running.stop().success());
+    assert_eq!(std::fs::read_dir(place.path()).expect("a folder").count(), 0);
 }

@@ -7,14 +7,7 @@ use crate::harness::Node;
 #[test]
 fn fork_of_15_against_20_heals_and_the_losers_payment_is_mined_once() {
     let mut loser = Node::alone();
-    let mut winner = Node::start([
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer",
-        &loser.loopback_address(),
-    ]);
+    let mut winner = Node::alone_with(&["--peer", &loser.loopback_address()]);
     winner.ok("wait peers 1");
     loser.ok("mine");
     winner.ok("wait height 1");

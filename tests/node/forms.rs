@@ -47,7 +47,10 @@ const FORMS: &[(&str, &str)] = &[
         "count:int shortest_ms:int median_ms:int mean_ms:int longest_ms:int",
     ),
     ("MINER", "account:account blocks:int"),
-    ("INTERFACE", "name:text addresses:[text] used:bool reason:text?"),
+    (
+        "INTERFACE",
+        "name:text addresses:[text] used:bool reason:text? multicast:text?",
+    ),
     (
         "FAILURE",
         "peer_id:peer? address:text? reason:text other_network:bool ago_ms:int",
@@ -106,7 +109,7 @@ const REPLIES: &[(&str, &str)] = &[
     ("unban", "peer_id:peer name:name? banned_ms:int? message:text"),
     (
         "doctor",
-        "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? \
+        "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? others_heard:int? \
          failures:[FAILURE] same_key:bool clock_ahead_ms:signed? dial:text? advice:[text]",
     ),
     ("watch", "watching:[text] log:text"),

@@ -15,6 +15,19 @@ use serde_json::Value;
 /// Patience for anything that a healthy node does in a second: the machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A node that finds nobody by itself and listens on loopback alone, on the network of tests.
+pub(crate) const QUIET: [&str; 5] = ["--network", "dev", "--no-mdns", "--listen", "127.0.0.1:0"];
+/// The same on a folder that goes with it, for programs.
+pub(crate) const QUIET_JSON: [&str; 7] = [
+    "--json",
+    "--temp",
+    "--network",
+    "dev",
+    "--no-mdns",
+    "--listen",
+    "127.0.0.1:0",
+];
+
 /// What a node wrote so far.
 #[derive(Default)]
 struct Log {
@@ -83,13 +96,21 @@ pub(crate) fn replies(output: &Output) -> Vec<Value> {
 impl Node {
     /// Starts a node on a throw-away folder, with neither mDNS nor siblings.
     pub(crate) fn alone() -> Self {
-        Self::start(["--temp", "--no-mdns", "--listen", "127.0.0.1:0"])
+        Self::alone_with(&[])
+    }
+
+    /// The same with more arguments.
+    pub(crate) fn alone_with(more: &[&str]) -> Self {
+        let mut command = binary();
+        command.args(QUIET_JSON).args(more);
+        Self::spawn(command)
     }
 
     /// Starts a node on this folder, with neither mDNS nor siblings.
     pub(crate) fn in_folder(folder: &Path) -> Self {
-        let args = ["--no-mdns", "--listen", "127.0.0.1:0", "--data-dir"].map(OsStr::new);
-        Self::start(args.into_iter().chain([folder.as_os_str()]))
+        let mut command = binary();
+        command.arg("--json").args(QUIET).arg("--data-dir").arg(folder);
+        Self::spawn(command)
     }
 
     /// Starts a node with `--json`, `--network dev` and these arguments.

@@ -10,14 +10,26 @@ mod control;
 mod crash;
 mod discovery;
 mod disk;
+#[cfg(target_os = "linux")]
+mod doctor;
 mod fork;
 mod forms;
 mod harness;
 mod json_schema;
 mod namespace;
+#[cfg(target_os = "linux")]
+mod pty;
 mod schema;
 mod start;
 mod stops;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tools;
+#[cfg(target_os = "linux")]
+mod transcript;
+#[cfg(target_os = "linux")]
+mod transcripts;
+#[cfg(target_os = "linux")]
+mod vt;
+#[cfg(target_os = "linux")]
+mod window;

@@ -24,12 +24,12 @@ pub(crate) fn within(test: &str, interfaces: Interfaces, body: impl FnOnce()) {
         return body();
     }
     if !available() {
-        eprintln!("SKIPPED {test}: this system gives no network namespace (try: unshare -Urn true)");
+        eprintln!("SKIPPED {test}: this system gives no network namespace (try: unshare -Urnm true)");
         return;
     }
     let itself = std::env::current_exe().expect("a test knows its binary");
     let status = Command::new("unshare")
-        .args(["-Urn", "--fork", "--kill-child"])
+        .args(["-Urnm", "--fork", "--kill-child"])
         .arg(itself)
         .args([test, "--exact", "--nocapture", "--test-threads=1"])
         .env(MARKER, test)
@@ -43,15 +43,22 @@ fn available() -> bool {
         let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     };
-    quiet(Command::new("unshare").args(["-Urn", "true"])) && quiet(Command::new("ip").arg("-V"))
+    quiet(Command::new("unshare").args(["-Urnm", "true"])) && quiet(Command::new("ip").arg("-V"))
 }
 
-fn ip(words: &str) {
+/// Runs `ip` with these words.
+pub(crate) fn ip(words: &str) {
     let status = Command::new("ip").args(words.split_whitespace()).status();
     assert!(status.is_ok_and(|status| status.success()), "ip {words}");
 }
 
 fn set_up(interfaces: Interfaces) {
+    // The list of interfaces is this namespace's then. Where it may not be mounted, what a node sees there is less.
+    let mount = Command::new("mount")
+        .args(["-t", "sysfs", "sysfs", "/sys"])
+        .stderr(Stdio::null())
+        .status();
+    mount.ok();
     ip("link set lo up");
     if interfaces == Interfaces::Lan {
         ip("link add lan0 type veth peer name lan1");

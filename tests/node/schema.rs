@@ -19,7 +19,7 @@ fn check(schema: &mut Schema, line: &Value) {
 
 /// Pays, mines, shows; a fork that heals; refusals. Every command is there.
 fn two_nodes() -> Vec<Value> {
-    let node = |name| Node::start(["--temp", "--no-mdns", "--listen", "127.0.0.1:0", "--name", name]);
+    let node = |name| Node::alone_with(&["--name", name]);
     let (mut anna, mut ben) = (node("anna"), node("ben"));
     let address = anna.loopback_address();
     ben.ok(&format!("dial {address}"));

@@ -8,24 +8,12 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Node, binary, json_lines, replies, run};
+use crate::harness::{Node, QUIET, QUIET_JSON, binary, json_lines, replies, run};
 
 /// Starts a node on a folder; it ends with the input, which is empty.
 fn visit(folder: &Path) -> Output {
     let folder = folder.to_str().expect("UTF-8");
-    run(
-        [
-            "--json",
-            "--network",
-            "dev",
-            "--no-mdns",
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-            folder,
-        ],
-        "",
-    )
+    run([&["--json", "--data-dir", folder], &QUIET[..]].concat(), "")
 }
 
 /// The start failed with this status, and only standard error says why.
@@ -124,15 +112,7 @@ fn variables_stand_for_flags_and_flags_win() {
 
 #[test]
 fn name_and_mine_take_effect_at_the_start() {
-    let mut node = Node::start([
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-        "--name",
-        "anna",
-        "--mine",
-    ]);
+    let mut node = Node::alone_with(&["--name", "anna", "--mine"]);
     let started = node.wait_event("started", |_| true);
     assert_eq!(started["name"], "anna");
     assert_eq!(started["mining"], true);
@@ -152,20 +132,10 @@ fn name_and_mine_take_effect_at_the_start() {
 
 #[test]
 fn name_of_another_key_brings_a_warning() {
-    let mut owner = Node::start(["--temp", "--no-mdns", "--listen", "127.0.0.1:0", "--name", "anna"]);
+    let mut owner = Node::alone_with(&["--name", "anna"]);
     owner.ok("mine");
     let peer = owner.loopback_address();
-    let args = [
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-        "--name",
-        "anna",
-        "--peer",
-        &peer,
-    ];
-    let mut other = Node::start(args);
+    let mut other = Node::alone_with(&["--name", "anna", "--peer", &peer]);
     other.ok("wait height 1");
     let warning = other.wait_event("warning", |event| event["code"] == "name_taken");
     let owner_id = owner.ok("status")["peer_id"].clone();
@@ -182,9 +152,7 @@ fn name_of_another_key_brings_a_warning() {
 fn in_slot(home: &Path, more: &[&str]) -> Command {
     let mut command = binary();
     command.env("XDG_DATA_HOME", home).env("HOME", home);
-    command
-        .args(["--json", "--network", "dev", "--no-mdns", "--listen", "127.0.0.1:0"])
-        .args(more);
+    command.arg("--json").args(QUIET).args(more);
     command
 }
 
@@ -210,16 +178,13 @@ fn nodes_without_flags_take_the_first_free_folder() {
 #[test]
 fn exec_replaces_standard_input_and_counts_its_commands() {
     let args = [
-        "--json",
-        "--network",
-        "dev",
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-        "--exec",
-        "tx alice bob 5;; # nothing ;\n BALANCE Bob ;nonsense; status ",
-    ];
+        &QUIET_JSON[..],
+        &[
+            "--exec",
+            "tx alice bob 5;; # nothing ;\n BALANCE Bob ;nonsense; status ",
+        ],
+    ]
+    .concat();
     let output = run(args, "mine\nmine\n");
     let replies = replies(&output);
     let seen: Vec<_> = replies
@@ -246,18 +211,7 @@ fn line_of_4096_bytes_is_read_and_of_4097_is_not() {
         line(4_097),
         line(4_095)
     );
-    let output = run(
-        [
-            "--json",
-            "--network",
-            "dev",
-            "--temp",
-            "--no-mdns",
-            "--listen",
-            "127.0.0.1:0",
-        ],
-        &input,
-    );
+    let output = run(QUIET_JSON, &input);
     let seen: Vec<_> = replies(&output)
         .iter()
         .map(|reply| {

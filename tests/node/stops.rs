@@ -7,20 +7,12 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Node, PATIENCE, binary, run, signal};
+use crate::harness::{Node, PATIENCE, QUIET, QUIET_JSON, binary, run, signal};
 
 /// A node whose standard output the test reads itself, after its first line.
 fn unread() -> (Child, BufReader<ChildStdout>) {
     let mut command = binary();
-    command.args([
-        "--json",
-        "--network",
-        "dev",
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-    ]);
+    command.args(QUIET_JSON);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -111,17 +103,7 @@ fn sigterm_before_the_start_is_no_kill() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("data");
     let mut command = binary();
-    command
-        .args([
-            "--json",
-            "--network",
-            "dev",
-            "--no-mdns",
-            "--listen",
-            "127.0.0.1:0",
-            "--data-dir",
-        ])
-        .arg(&place);
+    command.arg("--json").args(QUIET).arg("--data-dir").arg(&place);
     let mut node = Node::launch(command);
     let deadline = Instant::now() + PATIENCE;
     while !place.join("lock").exists() {
@@ -161,16 +143,7 @@ fn closed_output_stops_a_node_that_works() {
 #[test]
 fn daemon_without_input_stays_and_costs_nothing() {
     let mut command = binary();
-    command.args([
-        "--json",
-        "--network",
-        "dev",
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-        "--daemon",
-    ]);
+    command.args([&QUIET_JSON[..], &["--daemon"]].concat());
     let mut node = Node::spawn(command);
     node.ok("mine");
     node.close_input();
@@ -193,34 +166,14 @@ fn ticks(pid: u32) -> Option<u64> {
 
 #[test]
 fn mining_ends_with_the_input() {
-    let output = run(
-        [
-            "--json",
-            "--network",
-            "dev",
-            "--temp",
-            "--no-mdns",
-            "--listen",
-            "127.0.0.1:0",
-        ],
-        "mine on\nwait height 2\n",
-    );
+    let output = run(QUIET_JSON, "mine on\nwait height 2\n");
     assert_eq!(output.status.code(), Some(0), "{output:?}");
 }
 
 #[test]
 fn of_two_failures_the_first_decides() {
     let of = |commands: &str| {
-        let args = [
-            "--network",
-            "dev",
-            "--temp",
-            "--no-mdns",
-            "--listen",
-            "127.0.0.1:0",
-            "--exec",
-            commands,
-        ];
+        let args = [&QUIET[..], &["--temp", "--exec", commands]].concat();
         run(args, "").status.code()
     };
     assert_eq!(of("wait peers 1 0; nonsense"), Some(5));

@@ -333,6 +333,8 @@ fn a_forged_signature_is_rejected_and_a_policy_difference_ignored() {
         gossip(&mut world, 0, 1, Topic::Transactions, list(forged)),
         Verdict::Reject
     );
+    let cost = |event: &Event| matches!(event, Event::Warning { code: "peer_fault", message } if message.contains("loses 10 of its 50 points: "));
+    assert_eq!(count(&world, 0, cost), 1, "what it cost the peer is told");
     let good = make(&network, 0);
     assert_eq!(
         gossip(&mut world, 0, 1, Topic::Transactions, list(good.clone())),

@@ -2,7 +2,7 @@
 
 use super::world::{World, address};
 use crate::chain::merkle;
-use crate::engine::doctor::{Diagnosis, Interface, Surroundings};
+use crate::engine::doctor::{Diagnosis, Interface, Probe, Surroundings};
 use crate::engine::explain::{self, BlockExplained, Part, TxExplained};
 use crate::engine::reply::{TipView, TxStatus};
 use crate::engine::sandbox::Tampered;
@@ -397,16 +397,48 @@ fn lan() -> Surroundings {
         name: name.into(),
         addresses: vec![ip.parse().unwrap()],
         up: true,
+        connected: true,
         loopback: false,
         multicast: true,
         point_to_point: false,
         joined: Some(true),
+        probe: Probe::Untried,
     };
     Surroundings {
         interfaces: vec![interface("eth0", "10.0.0.1"), interface("docker0", "172.17.0.1")],
         failure: None,
         discovery: true,
+        others_heard: None,
+        looked: true,
     }
+}
+
+#[test]
+fn the_doctor_tells_what_became_of_its_question() {
+    let mut world = World::new(1);
+    world.run(100);
+    let mut told = |probe: Probe, others: u64| {
+        let mut seen = lan();
+        seen.interfaces[0].probe = probe;
+        seen.others_heard = Some(others);
+        let told = doctor(&mut world, seen);
+        (told.interfaces[0].multicast, told.advice[0].clone())
+    };
+    let (returned, lost) = (Probe::Sent { returned: true }, Probe::Sent { returned: false });
+    let (word, advice) = told(returned.clone(), 0);
+    assert!(
+        word == Some("returned") && advice.contains("nobody answers"),
+        "{advice}"
+    );
+    let (_, advice) = told(returned, 3);
+    assert!(advice.contains("no node is among them"), "{advice}");
+    let (word, advice) = told(lost, 0);
+    assert!(word == Some("lost") && advice.contains("firewall"), "{advice}");
+    let (word, advice) = told(Probe::Refused("no".into()), 0);
+    assert!(
+        word == Some("refused") && advice.contains("sends no multicast"),
+        "{advice}"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Promises: facts about one peer come in the order `Connected`, everything else, `Disconnected`; what the engine has no
 //! room for is answered here.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use libp2p::core::ConnectedPoint;
@@ -390,9 +391,37 @@ fn read_address(address: &Multiaddr) -> Option<Address> {
 /// Of the addresses that an inbound peer says it listens on, the one on the host that it called from.
 fn listen_address(remote: Option<&Address>, listens: &[Multiaddr]) -> Option<Address> {
     let host = remote?.ip()?;
-    listens
-        .iter()
-        .take(64)
-        .filter_map(read_address)
-        .find(|address| address.ip() == Some(host))
+    let listens: Vec<Address> = listens.iter().take(64).filter_map(read_address).collect();
+    let here = listens.iter().find(|address| address.ip() == Some(host)).cloned();
+    // It may not know how it is seen from here: its port answers more likely than the one that it called from.
+    here.or_else(|| listens.iter().find_map(|address| seen_at(host, address)))
+}
+
+/// A TCP address with another host.
+fn seen_at(host: IpAddr, address: &Address) -> Option<Address> {
+    let version = if host.is_ipv4() { "ip4" } else { "ip6" };
+    let (_, port) = address.as_str().split_once("/tcp/")?;
+    Address::parse(&format!("/{version}/{host}/tcp/{port}"))
+        .ok()
+        .map(|(address, _)| address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_calls_is_known_by_where_it_listens() {
+        let address = |text: &str| Address::parse(text).expect("an address").0;
+        let listens =
+            ["/ip4/127.0.0.1/tcp/4001", "/ip4/10.0.0.7/tcp/4002"].map(|text| text.parse().expect("a multiaddr"));
+        let from = |remote: &str| listen_address(Some(&address(remote)), &listens);
+        assert_eq!(from("/ip4/10.0.0.7/tcp/50000"), Some(address("/ip4/10.0.0.7/tcp/4002")));
+        assert_eq!(
+            from("/ip4/172.17.0.1/tcp/50000"),
+            Some(address("/ip4/172.17.0.1/tcp/4001"))
+        );
+        assert_eq!(from("/ip6/fd00::1/tcp/50000"), Some(address("/ip6/fd00::1/tcp/4001")));
+        assert_eq!(listen_address(Some(&address("/ip4/10.0.0.7/tcp/50000")), &[]), None);
+    }
 }

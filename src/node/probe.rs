@@ -1,0 +1,170 @@
+//! Asks for nodes by multicast DNS on every interface and listens to what comes back: does multicast work here?
+//!
+//! Promises: one datagram an interface, then half a second of listening; runs on a thread that nothing waits for but the
+//! reply of `doctor`; never with `--no-mdns` or `net off`.
+//! Elsewhere: finding nodes (`net::discovery`), what follows (`engine::doctor`).
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::time::{Duration, Instant};
+
+use crate::engine::doctor::{Interface, Probe, Surroundings};
+
+/// How long is listened: a LAN answers within milliseconds, a Wi-Fi that saves power within three of its beacons.
+const LISTEN: Duration = Duration::from_millis(500);
+/// Interfaces that are asked on: Linux lets a socket join 20 groups.
+const INTERFACES_MAX: usize = 16;
+/// Other machines that are counted.
+const OTHERS_MAX: usize = 1_000;
+/// The group and the port of multicast DNS.
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
+const PORT: u16 = 5353;
+/// The longest datagram of multicast DNS.
+const DATAGRAM_MAX_BYTES: usize = 9_000;
+
+/// Sends, listens, and notes what happened.
+pub fn ask(surroundings: &mut Surroundings) {
+    let own: BTreeSet<IpAddr> = surroundings
+        .interfaces
+        .iter()
+        .flat_map(|interface| interface.addresses.iter().copied())
+        .collect();
+    let usable = |interface: &&mut Interface| {
+        let is_open = interface.up && interface.connected && !interface.addresses.is_empty();
+        is_open && interface.multicast && !interface.loopback
+    };
+    let asked: Vec<&mut Interface> = surroundings
+        .interfaces
+        .iter_mut()
+        .filter(usable)
+        .take(INTERFACES_MAX)
+        .collect();
+    if asked.is_empty() {
+        return;
+    }
+    surroundings.others_heard = Some(match open() {
+        Ok(socket) => exchange(&socket, asked, &own),
+        Err(error) => {
+            for interface in asked {
+                interface.probe = Probe::Refused(error.to_string());
+            }
+            0
+        }
+    });
+}
+
+/// A socket beside those of other programs that listen to multicast DNS.
+#[cfg(unix)]
+fn open() -> std::io::Result<UdpSocket> {
+    use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
+    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    sockopt::set_socket_reuseport(&socket, true)?;
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT))?;
+    Ok(UdpSocket::from(socket))
+}
+
+/// Elsewhere a port has one owner: the node's own discovery has this one.
+#[cfg(not(unix))]
+fn open() -> std::io::Result<UdpSocket> {
+    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+}
+
+/// Asks on every interface; gives the number of other machines that spoke.
+fn exchange(socket: &UdpSocket, asked: Vec<&mut Interface>, own: &BTreeSet<IpAddr>) -> u64 {
+    let first = random();
+    let mut waiting = Vec::new();
+    for (interface, index) in asked.into_iter().zip(0_u16..) {
+        let question = question(first.wrapping_add(index));
+        interface.probe = match send(socket, interface, &question) {
+            Ok(()) => Probe::Sent { returned: false },
+            Err(error) => Probe::Refused(error.to_string()),
+        };
+        waiting.push((question, interface));
+    }
+    let deadline = Instant::now() + LISTEN;
+    let mut others = BTreeSet::new();
+    let mut datagram = [0; DATAGRAM_MAX_BYTES];
+    while let Some(left) = deadline
+        .checked_duration_since(Instant::now())
+        .filter(|left| !left.is_zero())
+    {
+        if socket.set_read_timeout(Some(left)).is_err() {
+            break;
+        }
+        let Ok((size, SocketAddr::V4(from))) = socket.recv_from(&mut datagram) else {
+            continue;
+        };
+        let from = IpAddr::V4(*from.ip());
+        if !own.contains(&from) {
+            if others.len() < OTHERS_MAX {
+                others.insert(from);
+            }
+            continue;
+        }
+        let is_own = |(question, _): &&mut (Vec<u8>, &mut Interface)| *question == datagram[..size];
+        if let Some((_, interface)) = waiting.iter_mut().find(is_own) {
+            interface.probe = Probe::Sent { returned: true };
+        }
+    }
+    u64::try_from(others.len()).unwrap_or(u64::MAX)
+}
+
+#[cfg(unix)]
+fn send(socket: &UdpSocket, interface: &Interface, question: &[u8]) -> std::io::Result<()> {
+    let own = interface.addresses.iter().find_map(|ip| match ip {
+        IpAddr::V4(ip) => Some(*ip),
+        IpAddr::V6(_) => None,
+    });
+    let own = own.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    socket.join_multicast_v4(&GROUP, &own)?;
+    rustix::net::sockopt::set_ip_multicast_if(socket, &own)?;
+    socket.send_to(question, (GROUP, PORT))?;
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn send(_: &UdpSocket, _: &Interface, _: &[u8]) -> std::io::Result<()> {
+    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+}
+
+/// Numbers by which own questions are known again; without chance two nodes of a machine could take each other's.
+fn random() -> u16 {
+    let mut bytes = [0; 2];
+    getrandom::fill(&mut bytes).unwrap_or_default();
+    u16::from_be_bytes(bytes)
+}
+
+/// "Who is `_p2p._udp.local`?", as every libp2p program asks; all of them answer.
+fn question(number: u16) -> Vec<u8> {
+    let mut bytes = number.to_be_bytes().to_vec();
+    // No flags; one question, nothing else.
+    bytes.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
+    for label in ["_p2p", "_udp", "local"] {
+        bytes.push(u8::try_from(label.len()).expect("labels are short"));
+        bytes.extend(label.as_bytes());
+    }
+    // The end of the name, PTR, IN.
+    bytes.extend([0, 0, 12, 0, 1]);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_question_is_one_of_dns() {
+        let bytes = question(0x1234);
+        assert_eq!(bytes[..2], [0x12, 0x34]);
+        assert_eq!(bytes[12..], *b"\x04_p2p\x04_udp\x05local\0\0\x0c\0\x01");
+        assert_eq!(bytes.len(), 33);
+    }
+
+    #[test]
+    fn without_an_interface_nothing_is_sent() {
+        let mut seen = Surroundings::default();
+        ask(&mut seen);
+        assert_eq!(seen, Surroundings::default());
+    }
+}
