@@ -149,7 +149,14 @@ impl Task {
         loop {
             tokio::select! {
                 order = self.orders.recv() => match order {
-                    Some(order) => self.carry_out(order),
+                    Some(order) => {
+                        let goes_out = matches!(order, NetOrder::Publish { .. } | NetOrder::Verdict { .. });
+                        self.carry_out(order);
+                        if goes_out {
+                            // The connections take it now, so that a burst does not fill their few places.
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),

@@ -17,9 +17,11 @@ use crate::engine::{Direction, NetFact, NetOrder, Verdict};
 use crate::types::{Address, NetworkId, SecretKey};
 use crate::wire::{Request, Response, Topic};
 
+mod bare;
 mod crowd;
 mod discovery;
 mod foreign;
+mod frames;
 mod gossip;
 mod raw;
 mod streams;

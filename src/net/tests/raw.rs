@@ -4,6 +4,7 @@
 use std::future::{Pending, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox};
 use libp2p::core::transport::{DialOpts, ListenerId, PortUse, Transport, TransportError, TransportEvent};
 use libp2p::core::{Endpoint, upgrade};
 use libp2p::{Multiaddr, PeerId, identity, noise, tcp, yamux};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::super::behaviour::protocol_version;
 use super::{Address, NETWORK};
@@ -30,6 +31,8 @@ pub(super) struct Manner {
     pub(super) gossip: Option<&'static str>,
     /// What it answers to requests; none: it does not speak the sync protocol.
     pub(super) answer: Option<Vec<u8>>,
+    /// Until this is told it reads no gossip.
+    pub(super) reads_when: Option<Arc<Notify>>,
 }
 
 impl Default for Manner {
@@ -39,12 +42,13 @@ impl Default for Manner {
             version: Some(protocol_version(&NETWORK)),
             gossip: Some("/meshsub/1.1.0"),
             answer: None,
+            reads_when: None,
         }
     }
 }
 
 /// TCP from an address of choice.
-struct FromHost(Option<IpAddr>);
+pub(super) struct FromHost(pub(super) Option<IpAddr>);
 
 impl Transport for FromHost {
     type Output = tcp::tokio::TcpStream;
@@ -254,6 +258,10 @@ async fn serve_one(
                 return Some(());
             }
             _ => loop {
+                if let Some(told) = &manner.reads_when {
+                    told.notified().await;
+                    told.notify_one();
+                }
                 let length = read_varint(&mut stream).await?;
                 let mut frame = vec![0; length];
                 stream.read_exact(&mut frame).await.ok()?;
@@ -283,7 +291,7 @@ async fn read_line(stream: &mut SubstreamBox) -> Option<String> {
     Some(String::from_utf8(bytes).unwrap().trim_end().to_owned())
 }
 
-fn line(text: &str) -> Vec<u8> {
+pub(super) fn line(text: &str) -> Vec<u8> {
     framed(format!("{text}\n").as_bytes())
 }
 
