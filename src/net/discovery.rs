@@ -76,9 +76,12 @@ impl Discovery {
     pub(super) fn start(local: PeerId, found: mpsc::Sender<(PeerId, Address)>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("mdns".into())
-            .spawn(move || watch(&of_thread, local, &found))?;
+        std::thread::Builder::new().name("mdns".into()).spawn(move || {
+            let mut records = Records::new(Rng::new(seed(&local)));
+            watch(&of_thread, BACK_OFF, || {
+                session(&of_thread, local, &found, &mut records)
+            });
+        })?;
         Ok(Self { shared })
     }
 
@@ -94,21 +97,23 @@ impl Drop for Discovery {
     }
 }
 
-/// One session after the other, until stopped.
-fn watch(shared: &Shared, local: PeerId, found: &mpsc::Sender<(PeerId, Address)>) {
-    let seed = local.to_bytes().iter().fold(1_u64, |seed, byte| {
+/// Another for each node, so that no two throw the same records out.
+fn seed(local: &PeerId) -> u64 {
+    local.to_bytes().iter().fold(1_u64, |seed, byte| {
         seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte)
-    });
-    let mut records = Records::new(Rng::new(seed));
+    })
+}
+
+/// One session after the other, until stopped; however one ends, the next comes after the back-off.
+fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut() -> std::io::Result<()>) {
     while !shared.is_stopped() {
         let began = Instant::now();
-        let ended = catch_unwind(AssertUnwindSafe(|| session(shared, local, found, &mut records)));
-        match ended {
+        match catch_unwind(AssertUnwindSafe(&mut session)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(target: "net", %error, "discovery cannot start, trying again"),
             Err(_) => tracing::warn!(target: "net", "discovery failed, starting again"),
         }
-        while !shared.is_stopped() && began.elapsed() < BACK_OFF {
+        while !shared.is_stopped() && began.elapsed() < back_off {
             std::thread::sleep(PAUSE);
         }
     }
@@ -293,6 +298,28 @@ mod tests {
 
     fn address(text: &str) -> Address {
         Address::parse(text).unwrap().0
+    }
+
+    #[test]
+    fn adv_d02_a_session_that_dies_is_followed_by_another_after_the_back_off() {
+        const TINY: Duration = Duration::from_millis(120);
+        let shared = Shared::default();
+        let mut began = Vec::new();
+        watch(&shared, TINY, || {
+            began.push(Instant::now());
+            match began.len() {
+                1 => panic!("as a library may"),
+                2 => Err(std::io::Error::other("no socket")),
+                3 => Ok(()),
+                _ => {
+                    shared.stop.store(true, Ordering::Relaxed);
+                    Ok(())
+                }
+            }
+        });
+        assert_eq!(began.len(), 4);
+        assert!(began.windows(2).all(|pair| pair[1] - pair[0] >= TINY));
+        assert_eq!(BACK_OFF, Duration::from_secs(10), "at most one restart in ten seconds");
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod discovery;
 mod foreign;
 mod frames;
 mod gossip;
+mod lan;
 mod raw;
 mod streams;
 mod vectors;

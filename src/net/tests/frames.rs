@@ -36,8 +36,14 @@ fn breaches() -> Vec<(&'static str, Vec<((u8, u16), u32, Vec<u8>)>)> {
     let data = |flags, length| ((DATA, flags), length, body(length));
     let credit = |flags, credit| ((WINDOW_UPDATE, flags), credit, Vec::new());
     vec![
-        ("a first frame above the first window", vec![data(SYN, FIRST_WINDOW + 1)]),
-        ("a frame above all limits", vec![((DATA, SYN), 64 * 1024 * KIB, Vec::new())]),
+        (
+            "a first frame above the first window",
+            vec![data(SYN, FIRST_WINDOW + 1)],
+        ),
+        (
+            "a frame above all limits",
+            vec![((DATA, SYN), 64 * 1024 * KIB, Vec::new())],
+        ),
         ("a first credit beyond what can be counted", vec![credit(SYN, u32::MAX)]),
         ("a later credit beyond it", vec![credit(SYN, 0), credit(0, u32::MAX)]),
         ("a stream that is opened twice", vec![credit(SYN, 0), credit(SYN, 0)]),
@@ -106,7 +112,9 @@ async fn widest_window(bare: &mut Bare, bytes: usize) -> u32 {
 async fn adv_w21_a_peer_that_feigns_a_long_way_gets_no_wide_window() {
     let a = node(1, NETWORK).await;
     let mut far = Bare::connect(1, &a.address).await;
-    let widest = timeout(PATIENCE, widest_window(&mut far, 6 * 1024 * 1024)).await.unwrap();
+    let widest = timeout(PATIENCE, widest_window(&mut far, 6 * 1024 * 1024))
+        .await
+        .unwrap();
     // Unbounded, six megabytes make a window of eight.
     let most = u32::try_from(super::super::streams::WINDOW_GROWTH_BYTES).unwrap() + FIRST_WINDOW;
     assert!(widest <= most, "{} KiB", widest / KIB);
@@ -174,7 +182,10 @@ async fn a_burst_of_gossip_reaches_a_peer_that_reads_to_the_last_message() {
     // Subscriptions arrive a moment after the connection.
     loop {
         a.order(publish(255)).await;
-        if timeout(Duration::from_millis(300), b.expect("gossip", first)).await.is_ok() {
+        if timeout(Duration::from_millis(300), b.expect("gossip", first))
+            .await
+            .is_ok()
+        {
             break;
         }
     }

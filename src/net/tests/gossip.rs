@@ -148,6 +148,44 @@ async fn adv_g26_w24_topics_prunes_and_grafts_of_no_sense_change_nothing() {
 }
 
 #[tokio::test]
+async fn adv_g26_of_a_peers_subscriptions_our_two_topics_are_kept() {
+    let mut swarm = super::super::swarm::build(&config(1, NETWORK)).unwrap();
+    swarm.listen_on("/ip4/127.0.0.1/tcp/0".parse().unwrap()).unwrap();
+    let address = loop {
+        if let SwarmEvent::NewListenAddr { address, .. } = swarm.select_next_some().await {
+            break Address::parse(&address.to_string()).unwrap().0;
+        }
+    };
+    let flood = tokio::spawn(async move {
+        let peer = Foreign::connect(1, &address, None, Manner::default()).await.unwrap();
+        let mut stream = peer.speak("/meshsub/1.1.0").await.unwrap();
+        for call in 0..50 {
+            let topics = (0..200).map(|n| subscription(&format!("{call}-{n}")));
+            let both = [subscribe(Topic::Blocks), subscribe(Topic::Transactions)];
+            let all: Vec<_> = both.into_iter().chain(topics).collect();
+            send(&mut stream, &all.concat()).await;
+        }
+        // When this is heard, all before it was.
+        send(&mut stream, &message(Topic::Blocks, b"last", &[])).await;
+        (peer, stream)
+    });
+    let heard = async {
+        use super::super::behaviour::NodeEvent;
+        loop {
+            let event = swarm.select_next_some().await;
+            if let SwarmEvent::Behaviour(NodeEvent::Gossip(libp2p::gossipsub::Event::Message { .. })) = event {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, heard).await.unwrap();
+    let (peer, _stream) = flood.await.unwrap();
+    let gossip = &swarm.behaviour().gossip;
+    let (_, topics) = gossip.all_peers().find(|(id, _)| **id == peer.peer).unwrap();
+    assert_eq!(topics.len(), 2, "of 10002");
+}
+
+#[tokio::test]
 async fn adv_g29_forty_nodes_behind_one_address_are_one_mesh() {
     let mut nodes = Vec::new();
     for seed in 1..=40 {

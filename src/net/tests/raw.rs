@@ -27,6 +27,8 @@ pub(super) const PING: &str = "/ipfs/ping/1.0.0";
 pub(super) struct Manner {
     /// The protocol version that it tells; none: it does not speak identify.
     pub(super) version: Option<String>,
+    /// The program that it says it is.
+    pub(super) agent: String,
     /// The gossip protocol that it speaks, if any.
     pub(super) gossip: Option<&'static str>,
     /// What it answers to requests; none: it does not speak the sync protocol.
@@ -40,6 +42,7 @@ impl Default for Manner {
     fn default() -> Self {
         Self {
             version: Some(protocol_version(&NETWORK)),
+            agent: "another/1.0".into(),
             gossip: Some("/meshsub/1.1.0"),
             answer: None,
             reads_when: None,
@@ -240,7 +243,7 @@ async fn serve_one(
         }
         match wanted.as_str() {
             IDENTIFY => {
-                let message = identify(&key, manner.version.as_deref().unwrap());
+                let message = identify(&key, manner.version.as_deref().unwrap(), &manner.agent);
                 stream.write_all(&framed(&message)).await.ok()?;
                 stream.close().await.ok()?;
                 return Some(());
@@ -323,12 +326,12 @@ pub(super) fn number(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3], varint(value)].concat()
 }
 
-fn identify(key: &identity::PublicKey, version: &str) -> Vec<u8> {
+fn identify(key: &identity::PublicKey, version: &str, agent: &str) -> Vec<u8> {
     [
         field(1, &key.encode_protobuf()),
         field(3, PING.as_bytes()),
         field(5, version.as_bytes()),
-        field(6, b"another/1.0"),
+        field(6, agent.as_bytes()),
     ]
     .concat()
 }
