@@ -32,6 +32,9 @@ use crate::types::{Address, PeerId};
 const RECORDS_MAX: usize = 256;
 /// Records that name one IP address: many nodes on one machine, and no more.
 const RECORDS_PER_ADDRESS_MAX: usize = 32;
+/// Records that may come new in one session: a flood of those that expire at once never fills the library's list, but
+/// leaves it deaf to others.
+const NEW_MAX: usize = 4 * RECORDS_MAX;
 /// How long others may keep our record.
 const TTL: Duration = Duration::from_secs(120);
 /// How often we ask. Everybody's answers to everybody's questions keep the records fresh.
@@ -135,19 +138,20 @@ fn session(
     };
     let mut library = mdns::tokio::Behaviour::new(config, local)?;
     let listener = ListenerId::next();
-    let mut told = Vec::new();
+    let (mut told, mut new) = (Vec::new(), 0);
     let (began, mut repeated, mut forgot) = (Instant::now(), Instant::now(), false);
     while !shared.is_stopped() && began.elapsed() < RENEW {
         let addresses = shared.addresses();
         tell_addresses(&mut library, listener, &mut told, &addresses);
         for (peer, address) in runtime.block_on(slice(&mut library, records)) {
+            new += 1;
             if is_neighbour(&address, &addresses) {
                 records.insert(Instant::now(), peer, address.clone());
                 // A full queue loses nothing: the record is told again.
                 let _ = found.try_send((peer, address));
             }
         }
-        if library.discovered_nodes().len() > RECORDS_MAX {
+        if library.discovered_nodes().len() > RECORDS_MAX || new > NEW_MAX {
             tracing::debug!(target: "net", "discovery is flooded, starting again");
             break;
         }

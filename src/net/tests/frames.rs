@@ -30,8 +30,11 @@ async fn is_served(bare: &mut Bare) -> bool {
     timeout(PATIENCE, answered).await.unwrap_or(false)
 }
 
-/// What breaks the rules of flow control: frames in their order, each with its length field and its body.
-fn breaches() -> Vec<(&'static str, Vec<((u8, u16), u32, Vec<u8>)>)> {
+/// A frame: its kind and flags, its length field, its body.
+type Parts = ((u8, u16), u32, Vec<u8>);
+
+/// What breaks the rules of flow control: frames in their order.
+fn breaches() -> Vec<(&'static str, Vec<Parts>)> {
     let body = |length: u32| vec![0; usize::try_from(length).unwrap()];
     let data = |flags, length| ((DATA, flags), length, body(length));
     let credit = |flags, credit| ((WINDOW_UPDATE, flags), credit, Vec::new());
