@@ -2,6 +2,7 @@
 
 mod commands;
 mod network;
+mod silence;
 mod sync;
 mod twins;
 mod visible;
