@@ -15,7 +15,7 @@ use tracing_subscriber::EnvFilter;
 const STATUS_FAILED: u8 = 1;
 
 /// What libraries log is of interest to few; `--log libp2p=debug` shows it all the same.
-const QUIETER: &str = "libp2p=warn,multistream_select=warn,yamux=warn,netlink=warn";
+const QUIETER: &str = "libp2p=warn,libp2p_gossipsub=error,multistream_select=warn,yamux=warn,netlink=warn";
 
 fn main() -> ExitCode {
     let args = Args::from_process().unwrap_or_else(|error| error.exit());

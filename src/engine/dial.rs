@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_of_another_network_is_left_alone_for_an_hour() {
+    fn adv_d07_w17_a_peer_of_another_network_is_left_alone_for_an_hour() {
         let (small, large) = peers();
         let mut dialer = Dialer::new(small, 1, at(0));
         dialer.found(at(0), large, address(1), FoundBy::Mdns);
@@ -413,6 +413,31 @@ mod tests {
         assert!(dialer.due(at(2_000), 0).len() <= 4);
         assert!(dialer.due(at(4_000), 0).len() <= 4);
         assert!(dialer.due(at(6_000), 0).is_empty(), "eight are under way");
+    }
+
+    #[test]
+    fn adv_d08_of_a_hundred_neighbours_found_at_once_sixteen_are_dialled_and_the_others_kept() {
+        let (small, _) = peers();
+        let mut dialer = Dialer::new(small, 1, at(0));
+        for n in 0..100_u8 {
+            let peer = SecretKey::from_seed([n; 32]).public().peer_id();
+            dialer.found(at(0), peer, address(u16::from(n) + 1), FoundBy::Mdns);
+        }
+        let mut outbound = Vec::new();
+        for second in 0..120 {
+            for dial in dialer.due(at(second * 1_000), outbound.len()) {
+                let peer = dial.peer.unwrap();
+                dialer.connected(at(second * 1_000), peer, &dial.addresses[0]);
+                outbound.push(peer);
+            }
+        }
+        assert_eq!(outbound.len(), OUTBOUND_MAX);
+        // One of them leaves: one of the others takes its place.
+        let left = outbound.swap_remove(0);
+        dialer.disconnected(at(121_000), &left);
+        let next = dialer.due(at(123_000), outbound.len());
+        assert_eq!(next.len(), 1);
+        assert!(!outbound.contains(&next[0].peer.unwrap()));
     }
 
     #[test]

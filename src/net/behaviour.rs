@@ -47,6 +47,9 @@ const STREAMS_MAX: usize = 16;
 const DUPLICATE_CACHE: Duration = Duration::from_secs(600);
 /// Heartbeats for which a message waits for its verdict.
 pub(super) const VERDICT_HEARTBEATS: u8 = 12;
+/// Messages that wait for a peer to read its gossip; what finds no place is brought by sync. One of a megabyte waits for
+/// each reader in its own copy, whether it reads or not.
+pub(super) const GOSSIP_WAITING_MAX: usize = 4;
 /// Room for the topic and the field headers around a message's bytes.
 const FRAME_ROOM_BYTES: usize = 1024;
 
@@ -135,6 +138,7 @@ fn gossip(
         .flood_publish(false)
         .history_length(usize::from(VERDICT_HEARTBEATS))
         .duplicate_cache_time(DUPLICATE_CACHE)
+        .connection_handler_queue_len(GOSSIP_WAITING_MAX)
         .heartbeat_interval(Duration::from_secs(1))
         .heartbeat_initial_delay(Duration::from_millis(100))
         .max_transmit_size(GOSSIP_BLOCK_MAX_BYTES)

@@ -32,6 +32,9 @@ use crate::types::{Address, PeerId};
 const RECORDS_MAX: usize = 256;
 /// Records that name one IP address: many nodes on one machine, and no more.
 const RECORDS_PER_ADDRESS_MAX: usize = 32;
+/// Records that may come new in one session: a flood of those that expire at once never fills the library's list, but
+/// leaves it deaf to others.
+const NEW_MAX: usize = 4 * RECORDS_MAX;
 /// How long others may keep our record.
 const TTL: Duration = Duration::from_secs(120);
 /// How often we ask. Everybody's answers to everybody's questions keep the records fresh.
@@ -76,9 +79,12 @@ impl Discovery {
     pub(super) fn start(local: PeerId, found: mpsc::Sender<(PeerId, Address)>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
-        std::thread::Builder::new()
-            .name("mdns".into())
-            .spawn(move || watch(&of_thread, local, &found))?;
+        std::thread::Builder::new().name("mdns".into()).spawn(move || {
+            let mut records = Records::new(Rng::new(seed(&local)));
+            watch(&of_thread, BACK_OFF, || {
+                session(&of_thread, local, &found, &mut records)
+            });
+        })?;
         Ok(Self { shared })
     }
 
@@ -94,21 +100,23 @@ impl Drop for Discovery {
     }
 }
 
-/// One session after the other, until stopped.
-fn watch(shared: &Shared, local: PeerId, found: &mpsc::Sender<(PeerId, Address)>) {
-    let seed = local.to_bytes().iter().fold(1_u64, |seed, byte| {
+/// Another for each node, so that no two throw the same records out.
+fn seed(local: &PeerId) -> u64 {
+    local.to_bytes().iter().fold(1_u64, |seed, byte| {
         seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte)
-    });
-    let mut records = Records::new(Rng::new(seed));
+    })
+}
+
+/// One session after the other, until stopped; however one ends, the next comes after the back-off.
+fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut() -> std::io::Result<()>) {
     while !shared.is_stopped() {
         let began = Instant::now();
-        let ended = catch_unwind(AssertUnwindSafe(|| session(shared, local, found, &mut records)));
-        match ended {
+        match catch_unwind(AssertUnwindSafe(&mut session)) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::warn!(target: "net", %error, "discovery cannot start, trying again"),
             Err(_) => tracing::warn!(target: "net", "discovery failed, starting again"),
         }
-        while !shared.is_stopped() && began.elapsed() < BACK_OFF {
+        while !shared.is_stopped() && began.elapsed() < back_off {
             std::thread::sleep(PAUSE);
         }
     }
@@ -130,19 +138,20 @@ fn session(
     };
     let mut library = mdns::tokio::Behaviour::new(config, local)?;
     let listener = ListenerId::next();
-    let mut told = Vec::new();
+    let (mut told, mut new) = (Vec::new(), 0);
     let (began, mut repeated, mut forgot) = (Instant::now(), Instant::now(), false);
     while !shared.is_stopped() && began.elapsed() < RENEW {
         let addresses = shared.addresses();
         tell_addresses(&mut library, listener, &mut told, &addresses);
         for (peer, address) in runtime.block_on(slice(&mut library, records)) {
+            new += 1;
             if is_neighbour(&address, &addresses) {
                 records.insert(Instant::now(), peer, address.clone());
                 // A full queue loses nothing: the record is told again.
                 let _ = found.try_send((peer, address));
             }
         }
-        if library.discovered_nodes().len() > RECORDS_MAX {
+        if library.discovered_nodes().len() > RECORDS_MAX || new > NEW_MAX {
             tracing::debug!(target: "net", "discovery is flooded, starting again");
             break;
         }
@@ -293,6 +302,28 @@ mod tests {
 
     fn address(text: &str) -> Address {
         Address::parse(text).unwrap().0
+    }
+
+    #[test]
+    fn adv_d02_a_session_that_dies_is_followed_by_another_after_the_back_off() {
+        const TINY: Duration = Duration::from_millis(120);
+        let shared = Shared::default();
+        let mut began = Vec::new();
+        watch(&shared, TINY, || {
+            began.push(Instant::now());
+            match began.len() {
+                1 => panic!("as a library may"),
+                2 => Err(std::io::Error::other("no socket")),
+                3 => Ok(()),
+                _ => {
+                    shared.stop.store(true, Ordering::Relaxed);
+                    Ok(())
+                }
+            }
+        });
+        assert_eq!(began.len(), 4);
+        assert!(began.windows(2).all(|pair| pair[1] - pair[0] >= TINY));
+        assert_eq!(BACK_OFF, Duration::from_secs(10), "at most one restart in ten seconds");
     }
 
     #[test]

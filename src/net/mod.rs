@@ -6,6 +6,7 @@
 //! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`, `proto-notes/sync.md`.
 
 mod behaviour;
+mod breach;
 mod codec;
 mod discovery;
 mod exchange;

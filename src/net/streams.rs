@@ -19,10 +19,16 @@ use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade};
 use libp2p::yamux;
 
+use super::breach::Ending;
+
 /// Streams that a peer may have open. Honest ones use eight: four requests, gossip, ping, identify twice.
 pub(super) const STREAMS_IN_MAX: usize = 32;
-/// Those of both sides, counted by yamux: so many that ours are always left.
-const STREAMS_MAX: usize = 64;
+/// What the windows of a connection's streams may grow by, together: two megabytes in time over a second of delay. A peer
+/// can feign any delay by answering late, and then leave unread, or fill, whatever it was given.
+pub(super) const WINDOW_GROWTH_BYTES: usize = 1024 * 1024;
+/// Yamux lets windows grow up to a gigabyte less a first window for each stream that may be open, and libp2p lets a
+/// program choose that number alone. So it is the one that leaves the growth above; streams are counted here.
+const STREAMS_MAX: usize = (1024 * 1024 * 1024 - WINDOW_GROWTH_BYTES) / (256 * 1024);
 /// What the end of such a connection is called.
 pub(super) const STREAM_FLOOD: &str = "the peer opened too many streams";
 
@@ -48,23 +54,23 @@ impl UpgradeInfo for Upgrade {
 }
 
 impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> InboundConnectionUpgrade<C> for Upgrade {
-    type Output = Counting<yamux::Muxer<C>>;
+    type Output = Counting<yamux::Muxer<Ending<C>>>;
     type Error = io::Error;
     type Future = BoxFuture<'static, io::Result<Self::Output>>;
 
     fn upgrade_inbound(self, socket: C, info: Self::Info) -> Self::Future {
-        let made = self.0.upgrade_inbound(socket, info);
+        let made = self.0.upgrade_inbound(Ending::new(socket), info);
         Box::pin(async { made.await.map(Counting::new).map_err(io::Error::other) })
     }
 }
 
 impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgrade<C> for Upgrade {
-    type Output = Counting<yamux::Muxer<C>>;
+    type Output = Counting<yamux::Muxer<Ending<C>>>;
     type Error = io::Error;
     type Future = BoxFuture<'static, io::Result<Self::Output>>;
 
     fn upgrade_outbound(self, socket: C, info: Self::Info) -> Self::Future {
-        let made = self.0.upgrade_outbound(socket, info);
+        let made = self.0.upgrade_outbound(Ending::new(socket), info);
         Box::pin(async { made.await.map(Counting::new).map_err(io::Error::other) })
     }
 }

@@ -44,6 +44,9 @@ const BANNED_MAX: usize = 4096;
 const FLUSH: Duration = Duration::from_millis(300);
 const CLOSE: Duration = Duration::from_millis(700);
 
+/// Why a dial of an own address fails.
+const IT_IS_US: &str = "that is this node itself";
+
 /// A dial under way.
 #[derive(Debug)]
 struct Dial {
@@ -71,7 +74,8 @@ pub(super) struct Task {
     finder: mpsc::Sender<(PeerId, Address)>,
 }
 
-fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
+/// What a node's task drives.
+pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
     let setup = |error: &dyn core::fmt::Display| NetError::Setup(error.to_string());
     let mut seed = config.key.seed();
     let key = identity::Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| setup(&error))?;
@@ -149,7 +153,14 @@ impl Task {
         loop {
             tokio::select! {
                 order = self.orders.recv() => match order {
-                    Some(order) => self.carry_out(order),
+                    Some(order) => {
+                        let goes_out = matches!(order, NetOrder::Publish { .. } | NetOrder::Verdict { .. });
+                        self.carry_out(order);
+                        if goes_out {
+                            // The connections take it now, so that a burst does not fill their few places.
+                            tokio::task::yield_now().await;
+                        }
+                    }
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
@@ -273,6 +284,10 @@ impl Task {
             }
             // An earlier dial of the same peer is under way: its outcome is this one's, too.
             Err(DialError::DialPeerConditionFalse(_)) => {}
+            // libp2p leaves out what this node listens on itself; the engine forgets such an address.
+            Err(DialError::NoAddresses) if peer.is_none() && !addresses.is_empty() => {
+                self.dial_failed(Some(self.peer_id()), addresses, IT_IS_US.into(), false);
+            }
             Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), false),
         }
     }
@@ -386,7 +401,7 @@ impl Task {
 /// Why a dial failed, in a few words.
 fn dial_reason(error: &DialError) -> String {
     match error {
-        DialError::LocalPeerId { .. } => "that is this node itself".into(),
+        DialError::LocalPeerId { .. } => IT_IS_US.into(),
         DialError::NoAddresses => "no address is known".into(),
         DialError::WrongPeerId { obtained, .. } => format!("another node is there: {obtained}"),
         DialError::Denied { cause } => format!("refused by this node: {cause}"),

@@ -17,10 +17,13 @@ use crate::engine::{Direction, NetFact, NetOrder, Verdict};
 use crate::types::{Address, NetworkId, SecretKey};
 use crate::wire::{Request, Response, Topic};
 
+mod bare;
 mod crowd;
 mod discovery;
 mod foreign;
+mod frames;
 mod gossip;
+mod lan;
 mod raw;
 mod streams;
 mod vectors;

@@ -152,11 +152,7 @@ impl Task {
                 info,
             } if self.is_of_this_network(&info) => self.confirm(peer_id, connection_id, &info.listen_addrs),
             identify::Event::Received { peer_id, info, .. } => {
-                let told: String = info.protocol_version.chars().take(32).collect();
-                self.foreign(
-                    peer_id,
-                    format!("of another network or version ({})", told.escape_debug()),
-                );
+                self.foreign(peer_id, self.difference(&info.protocol_version));
             }
             identify::Event::Error { peer_id, error, .. } => {
                 if matches!(error, StreamUpgradeError::NegotiationFailed) {
@@ -164,6 +160,20 @@ impl Task {
                 }
             }
             identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
+        }
+    }
+
+    /// What sets a peer apart that told this version, in a stranger's words, cut and escaped.
+    fn difference(&self, told: &str) -> String {
+        let of_our_network = |told| {
+            let (network, ours) = self.version.rsplit_once('/')?;
+            let theirs = str::strip_prefix(told, network)?.strip_prefix('/')?;
+            Some((theirs, ours))
+        };
+        let shown = |words: &str| words.chars().take(32).collect::<String>().escape_debug().to_string();
+        match of_our_network(told) {
+            Some((theirs, ours)) => format!("it speaks protocol {}, we speak {ours}", shown(theirs)),
+            None => format!("of another network or version ({})", shown(told)),
         }
     }
 

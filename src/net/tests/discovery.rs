@@ -8,7 +8,7 @@ use libp2p::PeerId;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::{NETWORK, NetConfig, NetFact, NetHandle, NetOrder, PATIENCE, config, launch};
+use super::{Address, NETWORK, NetConfig, NetFact, NetHandle, NetOrder, PATIENCE, Request, config, launch};
 
 const INSIDE: &str = "LANCHAIN_TEST_INSIDE_NAMESPACE";
 const DONE: &str = "inside the namespace: ";
@@ -16,7 +16,7 @@ const SCRIPT: &str = "ip link set lo up && ip link add v0 type veth peer name v1
                       && ip link set v0 up && ip link set v1 up && ip route add default dev v0 && exec \"$@\"";
 
 /// Runs the body in a fresh network namespace: the test's program starts itself again there. The body tells what it saw.
-fn in_namespace(name: &str, body: impl FnOnce() -> String) {
+pub(super) fn in_namespace(module: &str, name: &str, body: impl FnOnce() -> String) {
     if std::env::var_os(INSIDE).is_some() {
         return println!("{DONE}{}", body());
     }
@@ -31,10 +31,7 @@ fn in_namespace(name: &str, body: impl FnOnce() -> String) {
     }
     let program = std::env::current_exe().unwrap();
     let output = unshare(program.to_str().unwrap())
-        .args([
-            "--exact",
-            &format!("{}::{name}", module_path!().split_once("::").unwrap().1),
-        ])
+        .args(["--exact", &format!("{}::{name}", module.split_once("::").unwrap().1)])
         .arg("--nocapture")
         .env(INSIDE, "1")
         .output()
@@ -60,21 +57,27 @@ fn node(seed: u8) -> Node {
     .unwrap()
 }
 
-/// Waits until a node was told of all these peers.
-async fn finds(node: &mut Node, mut missing: Vec<PeerId>) {
+/// Waits until a node was told of all these peers; gives the address of the last.
+async fn finds(node: &mut Node, mut missing: Vec<PeerId>) -> Option<Address> {
     missing.retain(|peer| *peer != node.0.peer_id);
+    let mut last = None;
     while !missing.is_empty() {
         let fact = timeout(PATIENCE, node.2.recv()).await.expect("found in time").unwrap();
         if let NetFact::Found { peer, address, .. } = fact {
             assert!(!address.is_loopback(), "{address}");
-            missing.retain(|other| *other != peer);
+            if missing.contains(&peer) {
+                missing.retain(|other| *other != peer);
+                last = Some(address);
+            }
         }
     }
+    last
 }
 
 #[test]
 fn three_nodes_find_each_other_and_one_whose_cable_is_out_is_not_found() {
     in_namespace(
+        module_path!(),
         "three_nodes_find_each_other_and_one_whose_cable_is_out_is_not_found",
         || {
             tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -103,8 +106,16 @@ fn three_nodes_find_each_other_and_one_whose_cable_is_out_is_not_found() {
     );
 }
 
-/// An answer that names an invented node and holds for 136 years.
-fn spoofed(number: u32) -> Vec<u8> {
+/// What a spoofed record is known by: of its address only the port is kept, the host is where it came from.
+fn marked_port(number: u32) -> u32 {
+    1024 + number % 60_000
+}
+
+/// For 136 years.
+const FOR_EVER: u32 = u32::MAX;
+
+/// An answer that names an invented node and holds for so many seconds.
+fn spoofed(number: u32, seconds: u32) -> Vec<u8> {
     let name = |labels: &[&str]| {
         let mut bytes: Vec<u8> = Vec::new();
         for label in labels {
@@ -116,10 +127,11 @@ fn spoofed(number: u32) -> Vec<u8> {
     };
     let record = |owner: &[u8], kind: u8, data: &[u8]| {
         let length = u16::try_from(data.len()).unwrap().to_be_bytes();
-        [owner, &[0, kind, 0, 1], &[0xff; 4], &length, data].concat()
+        [owner, &[0, kind, 0, 1], &seconds.to_be_bytes(), &length, data].concat()
     };
     let [_, b, c, d] = number.to_be_bytes();
-    let text = format!("dnsaddr=/ip4/10.{b}.{c}.{d}/tcp/4001/p2p/{}", PeerId::random());
+    let port = marked_port(number);
+    let text = format!("dnsaddr=/ip4/10.{b}.{c}.{d}/tcp/{port}/p2p/{}", PeerId::random());
     let label = format!("spoofed{number}");
     let (service, peer) = (
         name(&["_p2p", "_udp", "local"]),
@@ -146,6 +158,7 @@ fn discovery_ticks() -> u64 {
 #[test]
 fn adv_d01_a_flood_of_spoofed_answers_takes_little_and_ends_without_a_trace() {
     in_namespace(
+        module_path!(),
         "adv_d01_a_flood_of_spoofed_answers_takes_little_and_ends_without_a_trace",
         || {
             tokio::runtime::Runtime::new().unwrap().block_on(async {
@@ -156,7 +169,7 @@ fn adv_d01_a_flood_of_spoofed_answers_takes_little_and_ends_without_a_trace() {
                     let mut sent = 0;
                     while began.elapsed() < Duration::from_secs(5) {
                         for _ in 0..50 {
-                            sent += u32::from(socket.send_to(&spoofed(sent), "224.0.0.251:5353").is_ok());
+                            sent += u32::from(socket.send_to(&spoofed(sent, FOR_EVER), "224.0.0.251:5353").is_ok());
                         }
                         std::thread::sleep(Duration::from_millis(10));
                     }
@@ -177,6 +190,136 @@ fn adv_d01_a_flood_of_spoofed_answers_takes_little_and_ends_without_a_trace() {
                 finds(&mut early, vec![two]).await;
                 finds(&mut late, vec![one]).await;
                 format!("{sent} spoofed records, {found} handed on, {share} % of a core")
+            })
+        },
+    );
+}
+
+/// Shouts into the group.
+fn shout(socket: &UdpSocket, packet: &[u8]) {
+    socket.send_to(packet, "224.0.0.251:5353").unwrap();
+}
+
+/// Waits until a node tells of a record of this socket: so it hears what is shouted.
+async fn hears(node: &mut Node, socket: &UdpSocket, number: u32) {
+    let mark = format!("/tcp/{}", marked_port(number));
+    let heard = async {
+        loop {
+            shout(socket, &spoofed(number, 120));
+            let fact = timeout(Duration::from_millis(200), node.2.recv()).await;
+            if matches!(fact, Ok(Some(NetFact::Found { address, .. })) if address.as_str().ends_with(&mark)) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, heard).await.expect("discovery is deaf");
+}
+
+/// Packets that are no DNS, or DNS that lies about itself.
+fn malformed() -> Vec<Vec<u8>> {
+    let head = |counts: [u16; 4]| {
+        let counts = counts.iter().flat_map(|count| count.to_be_bytes());
+        [vec![0, 0, 0x84, 0], counts.collect()].concat()
+    };
+    let answer = |name: &[u8], length: u16, data: &[u8]| {
+        let fixed = [0, 12, 0, 1, 0, 0, 0, 120];
+        [&head([0, 1, 0, 0])[..], name, &fixed, &length.to_be_bytes(), data].concat()
+    };
+    let service = b"\x04_p2p\x04_udp\x05local\0";
+    vec![
+        Vec::new(),
+        vec![0],
+        vec![0xff; 11],
+        vec![0xff; 9_000],
+        // Names: one that points at itself, two at each other, one ahead, one past the end, labels of 64 and of 191.
+        answer(&[0xc0, 12], 2, &[0xc0, 12]),
+        answer(&[0xc0, 24], 2, &[0xc0, 12]),
+        answer(&[0xc0, 40], 2, &[0xc0, 30]),
+        answer(&[0xff, 0xff], 2, &[0xff, 0xff]),
+        answer(&[&[64][..], &[b'a'; 64], &[0]].concat(), 2, &[0xc0, 12]),
+        answer(&[&[191][..], &[b'a'; 191], &[0]].concat(), 2, &[0xc0, 12]),
+        answer(&[1, b'a'].repeat(200), 2, &[0xc0, 12]),
+        // Counts of 65,535, with nothing behind them or with one record.
+        head([u16::MAX; 4]),
+        [
+            &head([0, u16::MAX, u16::MAX, u16::MAX])[..],
+            &answer(service, 2, &[0xc0, 12])[12..],
+        ]
+        .concat(),
+        // Data that ends before its length, is empty, or holds a name of another length.
+        answer(service, 500, &[1; 20]),
+        answer(service, 0, &[]),
+        answer(service, 1, &[0xc0]),
+        // The right service, answered with text that has no end.
+        spoofed(1, 120)[..60].to_vec(),
+        [&spoofed(1, 120)[..], &[0xff; 300]].concat(),
+    ]
+}
+
+#[test]
+fn adv_d05_malformed_packets_leave_discovery_alive() {
+    in_namespace(
+        module_path!(),
+        "adv_d05_malformed_packets_leave_discovery_alive",
+        || {
+            tokio::runtime::Runtime::new().unwrap().block_on(async {
+                let socket = UdpSocket::bind("10.77.0.1:0").unwrap();
+                let mut early = node(1);
+                hears(&mut early, &socket, 50_001).await;
+                let packets = malformed();
+                for packet in packets.iter().cycle().take(50 * packets.len()) {
+                    shout(&socket, packet);
+                    std::thread::sleep(Duration::from_micros(500));
+                }
+                hears(&mut early, &socket, 50_002).await;
+                let mut late = node(2);
+                let (one, two) = (early.0.peer_id, late.0.peer_id);
+                finds(&mut early, vec![two]).await;
+                finds(&mut late, vec![one]).await;
+                format!("{} kinds of malformed packets", packets.len())
+            })
+        },
+    );
+}
+
+#[test]
+fn adv_d02_records_that_expire_at_once_neither_end_discovery_nor_a_connection() {
+    in_namespace(
+        module_path!(),
+        "adv_d02_records_that_expire_at_once_neither_end_discovery_nor_a_connection",
+        || {
+            tokio::runtime::Runtime::new().unwrap().block_on(async {
+                let socket = UdpSocket::bind("10.77.0.1:0").unwrap();
+                let (mut a, mut b) = (node(1), node(2));
+                let (one, two) = (a.0.peer_id, b.0.peer_id);
+                let addresses = vec![finds(&mut a, vec![two]).await.unwrap()];
+                let peer = Some(two);
+                a.1.send(NetOrder::Dial { peer, addresses }).await.unwrap();
+                let began = Instant::now();
+                let mut sent = 0;
+                while began.elapsed() < Duration::from_secs(4) {
+                    for _ in 0..20 {
+                        shout(&socket, &spoofed(sent, sent % 2));
+                        sent += 1;
+                    }
+                    let fact = timeout(Duration::from_millis(10), a.2.recv()).await;
+                    assert!(!matches!(fact, Ok(Some(NetFact::Disconnected { .. }))), "{fact:?}");
+                }
+                hears(&mut a, &socket, 50_003).await;
+                let mut late = node(3);
+                let three = late.0.peer_id;
+                finds(&mut late, vec![one, two]).await;
+                finds(&mut b, vec![three]).await;
+                let request = Request::GetPending { after: [0; 32] };
+                let order = NetOrder::Request {
+                    id: 1,
+                    peer: two,
+                    request,
+                };
+                a.1.send(order).await.unwrap();
+                let asked = async { while !matches!(b.2.recv().await, Some(NetFact::Request { .. })) {} };
+                timeout(PATIENCE, asked).await.expect("the connection stands");
+                format!("{sent} records that expire at once")
             })
         },
     );

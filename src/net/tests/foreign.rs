@@ -24,6 +24,85 @@ async fn a_foreign_peer_of_another_protocol_version_is_let_go_and_never_a_peer()
     timeout(PATIENCE, peer.closed()).await.unwrap();
 }
 
+/// The reason for which a peer with such a version is refused.
+async fn refusal(seed: u8, version: String) -> String {
+    let mut a = node(1, NETWORK).await;
+    let manner = Manner {
+        version: Some(version),
+        ..Manner::default()
+    };
+    let peer = Foreign::connect(seed, &a.address, None, manner).await.unwrap();
+    let reason = a
+        .expect("refusal", |fact| match fact {
+            NetFact::DialFailed {
+                other_network: true,
+                reason,
+                ..
+            } => Some(reason),
+            NetFact::Connected { .. } => panic!("it speaks another version"),
+            _ => None,
+        })
+        .await;
+    timeout(PATIENCE, peer.closed()).await.unwrap();
+    reason
+}
+
+#[tokio::test]
+async fn adv_w17_a_peer_of_another_major_version_is_let_go_and_both_versions_are_named() {
+    let reason = refusal(1, format!("/lanchain/{NETWORK}/2")).await;
+    assert_eq!(reason, "it speaks protocol 2, we speak 1");
+}
+
+#[tokio::test]
+async fn adv_w27_a_version_with_escapes_is_shown_cut_and_escaped() {
+    let evil = format!("\u{1b}[2J\r\n\u{202e}{}", "x".repeat(1_000));
+    for version in [evil.clone(), format!("/lanchain/{NETWORK}/{evil}")] {
+        let reason = refusal(1, version).await;
+        assert!(reason.chars().all(|letter| (' '..='~').contains(&letter)), "{reason:?}");
+        assert!(reason.len() < 120 && reason.contains("[2J"), "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn adv_w27_an_agent_with_escapes_is_a_peer_like_any_other_and_told_to_nobody() {
+    let mut a = node(1, NETWORK).await;
+    let manner = Manner {
+        agent: "\u{1b}[2J\u{1b}]0;mark\u{7}\r\n".into(),
+        ..Manner::default()
+    };
+    let peer = Foreign::connect(1, &a.address, None, manner).await.unwrap();
+    let mut told = Vec::new();
+    a.expect("connection, then a ping", |fact| {
+        let is_ping = matches!(fact, NetFact::Latency { .. });
+        told.push(format!("{fact:?}"));
+        is_ping.then_some(())
+    })
+    .await;
+    assert!(told.iter().any(|fact| fact.starts_with("Connected")), "{told:?}");
+    assert!(!told.iter().any(|fact| fact.contains("mark")), "{told:?}");
+    assert!(peer.is_connected().await);
+}
+
+#[tokio::test]
+async fn adv_w27_an_agent_of_a_megabyte_is_not_read_and_its_peer_let_go() {
+    let (mut a, b) = (node(1, NETWORK).await, node(2, NETWORK).await);
+    let manner = Manner {
+        agent: "x".repeat(1_000_000),
+        ..Manner::default()
+    };
+    let peer = Foreign::connect(1, &a.address, None, manner).await.unwrap();
+    timeout(PATIENCE, peer.closed()).await.unwrap();
+    b.dial(&a).await;
+    a.expect("connection", |fact| match fact {
+        NetFact::Connected { peer: other, .. } => {
+            assert_ne!(other, peer.peer, "it never told its network");
+            (other == b.id()).then_some(())
+        }
+        _ => None,
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_peer_without_identify_is_let_go_as_of_another_network() {
     let mut a = node(1, NETWORK).await;

@@ -4,6 +4,7 @@
 use std::future::{Pending, poll_fn};
 use std::net::IpAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use libp2p::core::muxing::{StreamMuxerBox, StreamMuxerExt, SubstreamBox};
 use libp2p::core::transport::{DialOpts, ListenerId, PortUse, Transport, TransportError, TransportEvent};
 use libp2p::core::{Endpoint, upgrade};
 use libp2p::{Multiaddr, PeerId, identity, noise, tcp, yamux};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::super::behaviour::protocol_version;
 use super::{Address, NETWORK};
@@ -26,10 +27,14 @@ pub(super) const PING: &str = "/ipfs/ping/1.0.0";
 pub(super) struct Manner {
     /// The protocol version that it tells; none: it does not speak identify.
     pub(super) version: Option<String>,
+    /// The program that it says it is.
+    pub(super) agent: String,
     /// The gossip protocol that it speaks, if any.
     pub(super) gossip: Option<&'static str>,
     /// What it answers to requests; none: it does not speak the sync protocol.
     pub(super) answer: Option<Vec<u8>>,
+    /// Until this is told it reads no gossip.
+    pub(super) reads_when: Option<Arc<Notify>>,
 }
 
 impl Default for Manner {
@@ -37,14 +42,16 @@ impl Default for Manner {
     fn default() -> Self {
         Self {
             version: Some(protocol_version(&NETWORK)),
+            agent: "another/1.0".into(),
             gossip: Some("/meshsub/1.1.0"),
             answer: None,
+            reads_when: None,
         }
     }
 }
 
 /// TCP from an address of choice.
-struct FromHost(Option<IpAddr>);
+pub(super) struct FromHost(pub(super) Option<IpAddr>);
 
 impl Transport for FromHost {
     type Output = tcp::tokio::TcpStream;
@@ -236,7 +243,7 @@ async fn serve_one(
         }
         match wanted.as_str() {
             IDENTIFY => {
-                let message = identify(&key, manner.version.as_deref().unwrap());
+                let message = identify(&key, manner.version.as_deref().unwrap(), &manner.agent);
                 stream.write_all(&framed(&message)).await.ok()?;
                 stream.close().await.ok()?;
                 return Some(());
@@ -254,6 +261,10 @@ async fn serve_one(
                 return Some(());
             }
             _ => loop {
+                if let Some(told) = &manner.reads_when {
+                    told.notified().await;
+                    told.notify_one();
+                }
                 let length = read_varint(&mut stream).await?;
                 let mut frame = vec![0; length];
                 stream.read_exact(&mut frame).await.ok()?;
@@ -283,7 +294,7 @@ async fn read_line(stream: &mut SubstreamBox) -> Option<String> {
     Some(String::from_utf8(bytes).unwrap().trim_end().to_owned())
 }
 
-fn line(text: &str) -> Vec<u8> {
+pub(super) fn line(text: &str) -> Vec<u8> {
     framed(format!("{text}\n").as_bytes())
 }
 
@@ -315,12 +326,12 @@ pub(super) fn number(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3], varint(value)].concat()
 }
 
-fn identify(key: &identity::PublicKey, version: &str) -> Vec<u8> {
+fn identify(key: &identity::PublicKey, version: &str, agent: &str) -> Vec<u8> {
     [
         field(1, &key.encode_protobuf()),
         field(3, PING.as_bytes()),
         field(5, version.as_bytes()),
-        field(6, b"another/1.0"),
+        field(6, agent.as_bytes()),
     ]
     .concat()
 }
