@@ -69,7 +69,8 @@ impl<S: ChainStore> Engine<S> {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if self.chain.is_invalid(&hash) {
-            return Verdict::Reject;
+            // Nobody forwards what its own ledger has not accepted.
+            return self.blame(peer, "a block that is known to be invalid");
         }
         if !matches!(self.chain.block(&hash), Ok(None)) {
             return Verdict::Ignore;
@@ -106,20 +107,20 @@ impl<S: ChainStore> Engine<S> {
             // Kept aside: no ledger has seen it. Who stands on its parent would refuse it, and blame whoever sent it.
             Offer::Taken => Verdict::Ignore,
             Offer::Known | Offer::NotNow(_) => Verdict::Ignore,
-            Offer::WrongBody(reason) | Offer::Invalid(reason) => {
-                self.punish(peer, Fault::Fatal, &reason);
-                Verdict::Reject
-            }
-            Offer::Ledger(reason) if on_tip => {
-                self.punish(peer, Fault::Fatal, &reason);
-                Verdict::Reject
-            }
+            Offer::WrongBody(reason) | Offer::Invalid(reason) => self.blame(peer, &reason),
+            Offer::Ledger(reason) if on_tip => self.blame(peer, &reason),
             // On another branch an honest neighbour may hold it aside without having run the ledger.
             Offer::Ledger(reason) => {
                 self.punish(peer, Fault::Limit, &reason);
                 Verdict::Ignore
             }
         }
+    }
+
+    /// The sender must have seen it itself.
+    fn blame(&mut self, peer: PeerId, reason: &str) -> Verdict {
+        self.punish(peer, Fault::Fatal, reason);
+        Verdict::Reject
     }
 
     fn reject_gossip(
