@@ -4,6 +4,7 @@ mod adversary;
 mod adversary_sync;
 mod commands;
 mod network;
+mod silence;
 mod sync;
 mod twins;
 mod visible;

@@ -14,6 +14,8 @@ use crate::wire::{Request, Response, Topic};
 
 /// One way through the wire.
 const LATENCY_MS: u64 = 2;
+/// When the network ends a request that is not answered.
+const WITHHELD_MS: u64 = 15_000;
 /// How long a search takes in this world.
 const SEARCH_MS: u64 = 40;
 
@@ -36,6 +38,8 @@ pub(super) struct Node {
     seen: BTreeSet<[u8; 32]>,
     /// Requests to this node are swallowed.
     pub(super) mute: bool,
+    /// Requests to this node for blocks end without an answer.
+    pub(super) withholds: bool,
     /// Answers nothing at all, and is not missed by the network.
     pub(super) dead: bool,
     /// Answers requests to this node in its place, where it gives an answer.
@@ -139,6 +143,7 @@ impl World {
             tokens: BTreeMap::new(),
             seen: BTreeSet::new(),
             mute: false,
+            withholds: false,
             dead: false,
             script: None,
             disk_held: false,
@@ -417,6 +422,15 @@ impl World {
         }
         if self.nodes[other].mute && !matches!(request, Request::Status(_)) {
             return;
+        }
+        if self.nodes[other].withholds && matches!(request, Request::GetBlocks { .. }) {
+            // The network ends every request.
+            let fact = NetFact::Response {
+                id,
+                peer: *peer,
+                response: None,
+            };
+            return self.later(WITHHELD_MS, node, Input::Net(fact));
         }
         self.sequence += 1;
         self.asked.insert(self.sequence, (node, id));
