@@ -371,7 +371,7 @@ mod tests {
         assert!(read(&["key", "import", &seed]).is_ok(), "a file of this name");
         let hidden =
             |arg: &clap::Arg| arg.get_id().as_str().contains("key") || arg.get_id().as_str().contains("secret");
-        let command = <Args as clap::CommandFactory>::command();
+        let command = Flags::command();
         assert!(!command.get_arguments().any(hidden));
     }
 

@@ -120,6 +120,9 @@ fn adv_l15_a_claim_that_runs_ahead_of_the_first_payment_takes_the_name_and_nothi
     wanted.sort_unstable();
     assert_eq!(dropped, wanted, "the gift does not go to the thief");
     assert_eq!(chain.account(&name("bob")).unwrap().balance, 0);
+    // Nor does a block that pays him.
+    let paid = mine(&params, &block.header, 3, vec![gift]);
+    assert_eq!(chain.accept(paid, CLOCK).unwrap_err().code(), "owner_changed");
     // A claimed name is safe from then on.
     let late = mine(&params, &block.header, 2, vec![claim(&params, 2, "bob")]);
     assert_eq!(chain.accept(late, CLOCK).unwrap_err().code(), "already_claimed");

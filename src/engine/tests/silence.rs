@@ -63,6 +63,10 @@ fn a_liar_that_names_another_tip_each_time_and_answers_nothing_is_asked_ever_mor
         told |= world.nodes[0].engine.status().syncing;
     }
     let asked = asked.borrow();
-    assert!((4..=12).contains(&asked.len()), "{} questions in ten minutes: {asked:?}", asked.len());
+    assert!(
+        (4..=12).contains(&asked.len()),
+        "{} questions in ten minutes: {asked:?}",
+        asked.len()
+    );
     assert!(!told, "a claim alone is no sync");
 }
