@@ -303,6 +303,31 @@ fn locked_dependencies_are_not_older_than_their_last_known_hole() {
     assert_none(&complaints);
 }
 
+/// Names of what a package depends on, by a lock file.
+fn locked_dependencies(lock: &str, package: &str) -> Vec<String> {
+    let entry = lock.split(&format!("name = \"{package}\"\n")).nth(1).unwrap_or("");
+    let entry = entry.split("[[package]]").next().unwrap_or("");
+    let names = entry.lines().filter_map(|line| line.trim().strip_prefix('"'));
+    names
+        .map(|rest| rest.split(['"', ' ']).next().unwrap_or("").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_fuzz_crates_lock_file_knows_every_dependency_of_the_node() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("a lock file");
+    let (own, fuzz) = (read("Cargo.lock"), read("fuzz/Cargo.lock"));
+    let theirs = locked_dependencies(&fuzz, "lanchain");
+    assert!(theirs.len() > 20, "{theirs:?}");
+    let for_tests = ["proptest", "tempfile"];
+    let missing: Vec<String> = locked_dependencies(&own, "lanchain")
+        .into_iter()
+        .filter(|name| !theirs.contains(name) && !for_tests.contains(&name.as_str()))
+        .map(|name| format!("fuzz/Cargo.lock lacks {name}: run cargo metadata --offline in fuzz"))
+        .collect();
+    assert_none(&missing);
+}
+
 /// The fuzz crate is built with other flags: the node's lock file, tests and lints must not know it.
 #[test]
 fn the_fuzz_crate_stands_beside_the_node_and_keeps_its_corpus_small() {

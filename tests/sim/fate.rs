@@ -200,6 +200,9 @@ fn account(world: &mut World) -> AccountRef {
 }
 
 fn invent(world: &mut World, node: usize) -> Command {
+    if world.plan.busy && world.dice.chance(950) {
+        return payment(world, node);
+    }
     let tip = world.nodes[node].store.tip().map_or(0, |(height, _)| height.get());
     match world.dice.below(24) {
         0..=11 => Command::Tx {
@@ -239,5 +242,19 @@ fn invent(world: &mut World, node: usize) -> Command {
             }
         }
         _ => Command::Accounts,
+    }
+}
+
+/// From one of a node's many accounts to one of anybody's.
+fn payment(world: &mut World, node: usize) -> Command {
+    let other = world.dice.index(0, world.nodes.len());
+    let mut account = |who: usize| {
+        let text = format!("u{who}-{}", world.dice.below(40));
+        AccountRef::Account(Account::Name(name(&text)))
+    };
+    Command::Tx {
+        from: account(node),
+        to: account(other),
+        amount: Amount::new(1 + world.dice.below(3)).expect("small"),
     }
 }

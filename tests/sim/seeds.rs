@@ -3,6 +3,8 @@
 use std::panic::catch_unwind;
 use std::time::Instant;
 
+use crate::history::HISTORY;
+use crate::plan::BUSY;
 use crate::run::{Outcome, run};
 use crate::trace::Depth;
 
@@ -119,6 +121,16 @@ fn small_worlds_hold() {
 #[test]
 fn a_world_of_a_hundred_nodes_holds() {
     run_many([sized(100, 1)].into_iter());
+}
+
+#[test]
+fn worlds_with_a_long_past_hold() {
+    run_many((0..8).map(|seed| HISTORY | seed));
+}
+
+#[test]
+fn worlds_whose_pools_are_full_hold() {
+    run_many((0..4).map(|seed| BUSY | seed));
 }
 
 // Seeds that found a bug and find it again when it is put back.
