@@ -8,14 +8,14 @@ use crate::engine::{
     Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
     Reply, StoreFact, Verdict,
 };
-use crate::types::hash::sha256;
+use crate::types::hash::{HashMany, sha256};
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
 use crate::wire::{Request, Response, Topic};
 
 /// One way through the wire.
 const LATENCY_MS: u64 = 2;
 /// When the network ends a request that is not answered.
-const WITHHELD_MS: u64 = 15_000;
+const UNANSWERED_MS: u64 = 15_000;
 /// How long a search takes in this world.
 const SEARCH_MS: u64 = 40;
 
@@ -36,7 +36,7 @@ pub(super) struct Node {
     pub(super) job: Option<(u64, Header, Target)>,
     tokens: BTreeMap<u64, (usize, Topic, Vec<u8>)>,
     seen: BTreeSet<[u8; 32]>,
-    /// Requests to this node are swallowed.
+    /// Requests to this node, but for its status, end without an answer.
     pub(super) mute: bool,
     /// Requests to this node for blocks end without an answer.
     pub(super) withholds: bool,
@@ -122,6 +122,7 @@ impl World {
             name: None,
             seed: u64::try_from(index).unwrap() + 77,
             secret: [9; 32],
+            hash_many: HashMany::default(),
             instance: u64::try_from(index).unwrap(),
             data_dir: "/dev/null".into(),
             peer_clock: false,
@@ -420,17 +421,16 @@ impl World {
             let response = Response::Status(lie.clone());
             return self.respond(node, id, other, response);
         }
-        if self.nodes[other].mute && !matches!(request, Request::Status(_)) {
-            return;
-        }
-        if self.nodes[other].withholds && matches!(request, Request::GetBlocks { .. }) {
+        let mute = self.nodes[other].mute && !matches!(request, Request::Status(_));
+        let withheld = self.nodes[other].withholds && matches!(request, Request::GetBlocks { .. });
+        if mute || withheld {
             // The network ends every request.
             let fact = NetFact::Response {
                 id,
                 peer: *peer,
                 response: None,
             };
-            return self.later(WITHHELD_MS, node, Input::Net(fact));
+            return self.later(UNANSWERED_MS, node, Input::Net(fact));
         }
         self.sequence += 1;
         self.asked.insert(self.sequence, (node, id));
