@@ -72,8 +72,9 @@ pub(crate) fn load(store: &SimStore, params: &NetworkParams, blocks: &[Block]) {
     for block in blocks {
         chain.accept(block.clone(), late).expect("the past is valid");
         let batch = chain.take_batch().expect("something changed");
-        store.commit(&[batch.clone()]).expect("the disk has room");
-        chain.committed(batch.id);
+        let id = batch.id;
+        store.commit(&[batch]).expect("the disk has room");
+        chain.committed(id);
     }
 }
 

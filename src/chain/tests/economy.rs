@@ -17,7 +17,7 @@ fn uniform(rng: &mut Rng) -> f64 {
 
 /// The chance that so many attempts a millisecond meet the bits within a step.
 fn chance(params: &NetworkParams, rate: f64, header: &Header) -> f64 {
-    let expected = (f64::from(header.bits.0) / f64::from(u32::try_from(params.halflife_ms).unwrap())).exp2();
+    let expected = (f64::from(header.bits.0) / f64::from(params.halflife_ms)).exp2();
     let step = f64::from(u32::try_from(STEP_MS).unwrap());
     1.0 - (-rate * step / expected).exp()
 }
@@ -99,9 +99,10 @@ fn share(part: usize, whole: usize) -> f64 {
 #[test]
 fn adv_l22_a_miner_who_stamps_wrongly_neither_speeds_the_chain_up_nor_gains_four_points() {
     const BLOCKS: usize = 6_000;
-    for (number, stamp) in [honest as Stamp, parents, ahead].into_iter().enumerate() {
+    let ways: [Stamp; 3] = [honest, parents, ahead];
+    for (number, stamp) in ways.into_iter().enumerate() {
         let mut line = Line::new(40 + u64::try_from(number).unwrap());
-        let miners = [(700.0, honest as Stamp), (300.0, stamp)];
+        let miners: [(f64, Stamp); 2] = [(700.0, honest), (300.0, stamp)];
         line.run(200, &miners);
         let begun = line.now;
         let found = (0..BLOCKS).filter(|_| line.next(&miners) == 1).count();

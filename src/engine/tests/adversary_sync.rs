@@ -4,12 +4,12 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::adversary::{bans, block, count, name, tip};
+use super::adversary::{bans, block, count, tip};
 use super::world::{World, key};
 use crate::chain::{Header, NetworkParams};
 use crate::engine::quota::Kind;
 use crate::engine::reply::TxStatus;
-use crate::engine::{AccountRef, Command, Event, Input, MineCommand, NetFact, Reply};
+use crate::engine::{Command, Event, Input, MineCommand, NetFact, Reply};
 use crate::types::{BlockHash, Time, Txid};
 use crate::wire::{Request, Response, Status};
 
@@ -124,7 +124,7 @@ fn adv_s13_a_locator_of_unknown_hashes_is_answered_from_genesis() {
     let all = Response::Headers(all.iter().map(Header::to_bytes).collect());
     let locator = (1..=32).map(|n| [n; 32]).collect();
     let answers = ask(&mut world, [Request::GetHeaders { locator }]);
-    assert_eq!(answers, [all.clone()]);
+    assert_eq!(answers, std::slice::from_ref(&all));
     let answers = ask(&mut world, [Request::GetHeaders { locator: Vec::new() }]);
     assert_eq!(answers, [all]);
     assert_eq!((bans(&world, 0), world.nodes[0].engine.status().peers), (0, 1));
@@ -336,11 +336,11 @@ fn adv_p04_eight_hours_of_sleep_in_the_middle_of_a_sync_harm_nobody() {
     world.until(5_000, |world| world.nodes[0].engine.status().syncing);
     let before: Vec<usize> = world.nodes.iter().map(|node| node.events.len()).collect();
     world.now = Time::from_ms(world.now.ms() + 8 * 3_600_000);
-    for node in 0..3 {
+    for (node, before) in before.into_iter().enumerate() {
         let clock = world.now;
         world.tell(node, Input::Clock(clock));
         world.tell(node, Input::Tick);
-        let said = world.nodes[node].events.len() - before[node];
+        let said = world.nodes[node].events.len() - before;
         assert!(said < 10, "node {node} says {said} things at once");
     }
     world.until(30_000, |world| world.tip(0) == tip);
@@ -427,10 +427,8 @@ fn adv_k11_the_second_payment_of_two_nodes_with_one_key_is_refused_with_its_reas
     let second = txid(&world.pay(2, "me", "carol", 6).unwrap());
     world.until(3_000, |world| world.nodes[1].engine.status().pending == 1);
     world.mine(1, 1);
-    let confirmed = world.nodes[1].store.copy();
     let mine = world.tip(1);
     world.until(3_000, |world| world.tip(0) == mine);
-    drop(confirmed);
     assert!(matches!(status(&mut world, 0, first), TxStatus::Confirmed));
     // The twin learns of the block by itself.
     let body = world.nodes[1].store.copy();
@@ -451,8 +449,4 @@ fn adv_k11_the_second_payment_of_two_nodes_with_one_key_is_refused_with_its_reas
         }
         other => panic!("{other:?}"),
     }
-    assert!(matches!(
-        world.ask(2, Command::Balance(Some(AccountRef::Account(name("bob"))))),
-        Ok(_)
-    ));
 }

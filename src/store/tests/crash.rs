@@ -25,10 +25,12 @@ pub(super) enum Change {
 
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    bytes: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     pub(super) changes: Vec<Change>,
     /// So many changes succeed yet; none: all of them.
     room: Option<usize>,
+    /// Bytes that were read.
+    pub(super) read: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -86,7 +88,8 @@ impl StorageBackend for Recorder {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.disk();
+        let mut disk = self.disk();
+        disk.read += out.len();
         let end = place(offset) + out.len();
         let bytes = disk.bytes.get(place(offset)..end);
         out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
