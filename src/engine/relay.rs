@@ -328,8 +328,8 @@ impl<S: ChainStore> Engine<S> {
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => self.take_status(peer, status),
             (Question::Status, None | Some(Response::Busy)) => {}
-            (Question::Headers, Some(Response::Headers(list))) => self.on_headers(peer, &list),
-            (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(peer),
+            (Question::Headers, Some(Response::Headers(list))) => self.on_headers(id, peer, &list),
+            (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
             (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, &hashes, blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
                 self.no_blocks(peer, &hashes);
@@ -341,7 +341,7 @@ impl<S: ChainStore> Engine<S> {
                 self.punish(peer, Fault::Fatal, "an answer to another question");
                 match what {
                     Question::Status => {}
-                    Question::Headers => self.no_headers(peer),
+                    Question::Headers => self.no_headers(id, peer),
                     Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
                     Question::Pending(_) => self.end_pool_run(peer),
                 }
@@ -368,7 +368,7 @@ impl<S: ChainStore> Engine<S> {
             }
             match what {
                 Question::Status => {}
-                Question::Headers => self.no_headers(peer),
+                Question::Headers => self.no_headers(id, peer),
                 Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
                 Question::Pending(_) => self.end_pool_run(peer),
             }

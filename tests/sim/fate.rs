@@ -68,6 +68,10 @@ pub(crate) fn strike(world: &mut World, fault: Fault) {
             world.later(*ms, Happening::Mend(Box::new(fault.clone())));
         }
         Fault::Pause { node, ms } => {
+            // What waits for the end of a pause stays in its order: one pause is never longer or shorter than it was.
+            if world.nodes[*node].paused_until > world.now {
+                return;
+            }
             world.nodes[*node].paused_until = world.now + ms;
             for other in world.net.neighbours(*node) {
                 world.expect_silence(*node, other);
@@ -125,7 +129,6 @@ pub(crate) fn calm(world: &mut World) {
     world.plan.delay_ms = world.plan.delay_ms.min(20);
     let honest: Vec<usize> = world.plan.honest().collect();
     for node in 0..world.nodes.len() {
-        world.nodes[node].paused_until = world.nodes[node].paused_until.min(world.now + 1);
         world.nodes[node].store.set_room(None);
         world.nodes[node].crash_in = None;
         world.nodes[node].clock_ahead_ms = world.nodes[node].clock_ahead_ms.clamp(-20_000, 20_000);

@@ -102,27 +102,3 @@ fn adv_s19_a_power_cut_at_any_write_of_a_reorganisation_leaves_the_old_tip_or_th
     }
     assert!(kept > 10 && switched > 0, "{kept} kept, {switched} switched");
 }
-
-/// How many bytes a start reads when a chain of this length was cut off by a kill.
-fn read_at_start(length: u64) -> usize {
-    let params = NetworkParams::dev();
-    let recorder = Recorder::on(&new_file(&params));
-    let store = recorder.open(&params).unwrap();
-    for blocks in chain(&params, length).chunks(500) {
-        let batches: Vec<Batch> = blocks.iter().map(connect).collect();
-        store.commit(&batches).unwrap();
-    }
-    let left = recorder.disk().bytes.clone();
-    let again = Recorder::on(&left);
-    let chain = Chain::open(params.clone(), again.open(&params).unwrap(), [7; 32]).unwrap();
-    assert_eq!(chain.tip().header.height, Height::new(length));
-    let read = again.disk().read;
-    assert!(left.len() > read / 2, "{read} of {}", left.len());
-    read
-}
-
-#[test]
-fn adv_t16_a_start_reads_the_end_of_a_chain_and_not_all_of_it() {
-    let (short, long) = (read_at_start(500), read_at_start(16_000));
-    assert!(long < short * 4, "{short} bytes of 500 blocks, {long} of 16,000");
-}

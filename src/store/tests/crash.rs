@@ -25,12 +25,10 @@ pub(super) enum Change {
 
 #[derive(Debug, Default)]
 pub(super) struct Disk {
-    pub(super) bytes: Vec<u8>,
+    bytes: Vec<u8>,
     pub(super) changes: Vec<Change>,
     /// So many changes succeed yet; none: all of them.
     room: Option<usize>,
-    /// Bytes that were read.
-    pub(super) read: usize,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -88,8 +86,7 @@ impl StorageBackend for Recorder {
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let mut disk = self.disk();
-        disk.read += out.len();
+        let disk = self.disk();
         let end = place(offset) + out.len();
         let bytes = disk.bytes.get(place(offset)..end);
         out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
