@@ -362,6 +362,20 @@ mod tests {
     }
 
     #[test]
+    fn adv_k07_no_flag_takes_a_key() {
+        // Whoever may list processes reads the flags of each.
+        let seed = "01".repeat(32);
+        for flag in ["--key", "--seed", "--secret", "--secret-key", "--private-key"] {
+            assert!(read(&[flag, &seed]).is_err(), "{flag}");
+        }
+        assert!(read(&["key", "import", &seed]).is_ok(), "a file of this name");
+        let hidden =
+            |arg: &clap::Arg| arg.get_id().as_str().contains("key") || arg.get_id().as_str().contains("secret");
+        let command = Flags::command();
+        assert!(!command.get_arguments().any(hidden));
+    }
+
+    #[test]
     fn bench_is_a_task_that_takes_json_and_threads_before_or_behind_it() {
         assert_eq!(read(&[]).expect("nothing is wrong").task, None);
         for line in [

@@ -303,6 +303,31 @@ fn locked_dependencies_are_not_older_than_their_last_known_hole() {
     assert_none(&complaints);
 }
 
+/// Names of what a package depends on, by a lock file.
+fn locked_dependencies(lock: &str, package: &str) -> Vec<String> {
+    let entry = lock.split(&format!("name = \"{package}\"\n")).nth(1).unwrap_or("");
+    let entry = entry.split("[[package]]").next().unwrap_or("");
+    let names = entry.lines().filter_map(|line| line.trim().strip_prefix('"'));
+    names
+        .map(|rest| rest.split(['"', ' ']).next().unwrap_or("").to_owned())
+        .collect()
+}
+
+#[test]
+fn the_fuzz_crates_lock_file_knows_every_dependency_of_the_node() {
+    let read = |path: &str| fs::read_to_string(root().join(path)).expect("a lock file");
+    let (own, fuzz) = (read("Cargo.lock"), read("fuzz/Cargo.lock"));
+    let theirs = locked_dependencies(&fuzz, "lanchain");
+    assert!(theirs.len() > 20, "{theirs:?}");
+    let for_tests = ["proptest", "tempfile"];
+    let missing: Vec<String> = locked_dependencies(&own, "lanchain")
+        .into_iter()
+        .filter(|name| !theirs.contains(name) && !for_tests.contains(&name.as_str()))
+        .map(|name| format!("fuzz/Cargo.lock lacks {name}: run cargo metadata --offline in fuzz"))
+        .collect();
+    assert_none(&missing);
+}
+
 /// The fuzz crate is built with other flags: the node's lock file, tests and lints must not know it.
 #[test]
 fn the_fuzz_crate_stands_beside_the_node_and_keeps_its_corpus_small() {
@@ -332,6 +357,121 @@ fn the_fuzz_crate_stands_beside_the_node_and_keeps_its_corpus_small() {
                 path.display(),
                 sizes.len()
             ));
+        }
+    }
+    assert_none(&complaints);
+}
+
+/// The rows of the catalogue of hostile and faulty events: every one has its tests or the reason why not.
+const ROWS: &str = "W01 W02 W04 W05 W06 W07 W08 W09 W10 W11 W12 W14 W16 W17 W18 W19 W20 W21 W23 W24 W25 W27 W28 \
+    D01 D02 D04 D05 D07 D08 D09 D12 \
+    G01 G02 G04 G05 G06 G07 G08 G10 G11 G12 G14 G16 G17 G18 G19 G20 G21 G23 G25 G26 G28 G29 G30 G31 \
+    S01 S02 S03 S04 S06 S07 S09 S10 S11 S13 S14 S15 S16 S17 S19 S21 S22 S23 S24 S25 S27 \
+    L01 L02 L03 L04 L05 L06 L08 L09 L10 L11 L12 L15 L16 L17 L18 L20 L21 L22 L23 L24 L27 L29 L30 \
+    T01 T02 T03 T05 T07 T08 T09 T10 T12 T13 T15 T16 T17 T18 T19 T21 \
+    C01 C02 C03 C04 C06 C08 C09 C10 C12 C14 C16 C17 C18 C20 \
+    P02 P03 P04 P05 P06 P08 P09 P10 P11 P13 P15 P16 P17 K01 K03 K05 K07 K08 K09 K10 K11";
+
+/// A row of the catalogue: its id, and the tests that it names.
+struct Row {
+    id: String,
+    tests: Vec<String>,
+    says: String,
+}
+
+fn is_row_id(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    bytes.len() == 3 && bytes[0].is_ascii_uppercase() && bytes[1..].iter().all(u8::is_ascii_digit)
+}
+
+fn catalogue() -> Vec<Row> {
+    let text = fs::read_to_string(root().join("proto-notes/threats.md")).expect("the catalogue is there");
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").map(str::trim).collect();
+        if let [id, _, says] = cells.as_slice()
+            && is_row_id(id)
+        {
+            let words = says.split('`').skip(1).step_by(2);
+            rows.push(Row {
+                id: (*id).to_owned(),
+                tests: words
+                    .filter(|word| word.matches('_').count() > 2)
+                    .map(str::to_owned)
+                    .collect(),
+                says: (*says).to_owned(),
+            });
+        }
+    }
+    rows
+}
+
+/// Names of functions in the code, `fn` before each.
+fn functions() -> Vec<String> {
+    let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let all = sources(&["src", "tests"]);
+    let lines = all.iter().flat_map(|source| source.text.lines());
+    let named = lines.filter_map(|line| {
+        line.trim_start()
+            .strip_prefix("fn ")
+            .or(line.trim_start().strip_prefix("async fn "))
+    });
+    named
+        .map(|rest| rest.chars().take_while(|&c| is_word(c)).collect())
+        .collect()
+}
+
+/// The rows that a test says it was written for: `adv_l09_l10_forged_…` is for L09 and L10.
+fn rows_of(test: &str) -> Vec<String> {
+    let words = test.split('_').skip(1).map(str::to_uppercase);
+    words.take_while(|word| is_row_id(word)).collect()
+}
+
+#[test]
+fn every_row_of_the_catalogue_has_its_tests_or_its_reason() {
+    let (rows, functions) = (catalogue(), functions());
+    let mut complaints = Vec::new();
+    for id in ROWS.split_whitespace() {
+        let found = rows.iter().filter(|row| row.id == id).count();
+        if found != 1 {
+            complaints.push(format!("{id} stands in threats.md {found} times"));
+        }
+    }
+    for row in &rows {
+        if !ROWS.split_whitespace().any(|id| id == row.id) {
+            complaints.push(format!("{} is no row", row.id));
+        }
+        for test in row.tests.iter().filter(|test| !functions.contains(test)) {
+            complaints.push(format!("{} names {test}, which does not exist", row.id));
+        }
+        let excused = ["not covered: ", "does not apply: "]
+            .iter()
+            .any(|word| row.says.starts_with(word));
+        if row.tests.is_empty() && !excused {
+            complaints.push(format!("{} has neither a test nor a reason", row.id));
+        }
+    }
+    assert_none(&complaints);
+}
+
+#[test]
+fn every_test_that_was_written_for_a_row_stands_in_it() {
+    let rows = catalogue();
+    let mut complaints = Vec::new();
+    let written: Vec<String> = functions()
+        .into_iter()
+        .filter(|name| name.starts_with("adv_"))
+        .collect();
+    assert!(written.len() > 60, "{}", written.len());
+    for test in written {
+        let of = rows_of(&test);
+        if of.is_empty() {
+            complaints.push(format!("{test} names no row"));
+        }
+        for id in of {
+            if !rows.iter().any(|row| row.id == id && row.tests.contains(&test)) {
+                complaints.push(format!("{test} does not stand in row {id}"));
+            }
         }
     }
     assert_none(&complaints);

@@ -394,6 +394,11 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// How many headers of a candidate are kept in memory at most. For worlds whose chains are shorter than real ones.
+    pub const fn keep_headers(&mut self, most: usize) {
+        self.headers_kept_max = most;
+    }
+
     /// The next order, in the order in which they must be carried out.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.pop_front()

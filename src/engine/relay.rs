@@ -72,7 +72,8 @@ impl<S: ChainStore> Engine<S> {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if self.chain.is_invalid(&hash) {
-            return Verdict::Reject;
+            // Nobody forwards what its own ledger has not accepted.
+            return self.blame(peer, "a block that is known to be invalid");
         }
         if !matches!(self.chain.block(&hash), Ok(None)) {
             return Verdict::Ignore;
@@ -109,20 +110,20 @@ impl<S: ChainStore> Engine<S> {
             // Kept aside: no ledger has seen it. Who stands on its parent would refuse it, and blame whoever sent it.
             Offer::Taken => Verdict::Ignore,
             Offer::Known | Offer::NotNow(_) => Verdict::Ignore,
-            Offer::WrongBody(reason) | Offer::Invalid(reason) => {
-                self.punish(peer, Fault::Fatal, &reason);
-                Verdict::Reject
-            }
-            Offer::Ledger(reason) if on_tip => {
-                self.punish(peer, Fault::Fatal, &reason);
-                Verdict::Reject
-            }
+            Offer::WrongBody(reason) | Offer::Invalid(reason) => self.blame(peer, &reason),
+            Offer::Ledger(reason) if on_tip => self.blame(peer, &reason),
             // On another branch an honest neighbour may hold it aside without having run the ledger.
             Offer::Ledger(reason) => {
                 self.punish(peer, Fault::Limit, &reason);
                 Verdict::Ignore
             }
         }
+    }
+
+    /// The sender must have seen it itself.
+    fn blame(&mut self, peer: PeerId, reason: &str) -> Verdict {
+        self.punish(peer, Fault::Fatal, reason);
+        Verdict::Reject
     }
 
     fn reject_gossip(
@@ -327,8 +328,8 @@ impl<S: ChainStore> Engine<S> {
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => self.take_status(peer, status),
             (Question::Status, None | Some(Response::Busy)) => {}
-            (Question::Headers, Some(Response::Headers(list))) => self.on_headers(peer, &list),
-            (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(peer),
+            (Question::Headers, Some(Response::Headers(list))) => self.on_headers(id, peer, &list),
+            (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
             (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, &hashes, blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
                 self.no_blocks(peer, &hashes);
@@ -340,7 +341,7 @@ impl<S: ChainStore> Engine<S> {
                 self.punish(peer, Fault::Fatal, "an answer to another question");
                 match what {
                     Question::Status => {}
-                    Question::Headers => self.no_headers(peer),
+                    Question::Headers => self.no_headers(id, peer),
                     Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
                     Question::Pending(_) => self.end_pool_run(peer),
                 }
@@ -367,7 +368,7 @@ impl<S: ChainStore> Engine<S> {
             }
             match what {
                 Question::Status => {}
-                Question::Headers => self.no_headers(peer),
+                Question::Headers => self.no_headers(id, peer),
                 Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
                 Question::Pending(_) => self.end_pool_run(peer),
             }

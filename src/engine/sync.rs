@@ -67,6 +67,8 @@ enum Pass {
 #[derive(Clone, Debug)]
 pub(super) struct Sync {
     source: PeerId,
+    /// The open question for headers: an answer to an earlier one was meant for another state of things.
+    question: Option<u64>,
     phase: Phase,
     pass: Pass,
     /// The source was asked because of a block with an unknown parent, not because of its claim.
@@ -101,6 +103,7 @@ impl Sync {
     fn new(source: PeerId, target: Height, began: Time) -> Self {
         Self {
             source,
+            question: None,
             phase: Phase::Headers,
             pass: Pass::Keep,
             hinted: false,
@@ -222,8 +225,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether an answer for this candidate is waited for.
     fn is_asked(&self, sync: &Sync) -> bool {
-        self.requests.values().any(|asked| match &asked.what {
-            Question::Headers => asked.peer == sync.source,
+        self.requests.iter().any(|(id, asked)| match &asked.what {
+            Question::Headers => sync.question == Some(*id),
             Question::Blocks(hashes) => hashes.iter().any(|hash| sync.index.contains_key(hash)),
             Question::Status | Question::Pending(_) => false,
         })
@@ -326,12 +329,15 @@ impl<S: ChainStore> Engine<S> {
         }
         let locator = locator.iter().map(|hash| *hash.as_bytes()).collect();
         let patience = self.peers.get(&source).map_or(STALL_MIN_MS, |peer| peer.stall_ms);
-        self.ask(
+        let id = self.ask(
             source,
             Question::Headers,
             Request::GetHeaders { locator },
             Some(patience),
         );
+        if let Some(sync) = self.sync_of(source) {
+            sync.question = Some(id);
+        }
     }
 
     /// Whether this peer's headers are waited for.
@@ -361,9 +367,15 @@ impl<S: ChainStore> Engine<S> {
         self.void_claim(id, SLOW_MS);
     }
 
+    /// Whether a candidate waits for the answer to this question; it does so no longer.
+    fn take_question(&mut self, id: u64) -> bool {
+        let waiting = self.syncs.iter_mut().find(|sync| sync.question == Some(id));
+        waiting.map(|sync| sync.question = None).is_some()
+    }
+
     /// The page did not come: the next peer is asked.
-    pub(super) fn no_headers(&mut self, peer: PeerId) {
-        if self.awaits_headers(peer) {
+    pub(super) fn no_headers(&mut self, id: u64, peer: PeerId) {
+        if self.take_question(id) {
             if !self.hand_over(peer) {
                 self.end_sync(peer);
             }
@@ -396,6 +408,7 @@ impl<S: ChainStore> Engine<S> {
             return false;
         };
         sync.source = next;
+        sync.question = None;
         self.ask_headers(next);
         true
     }

@@ -13,7 +13,7 @@ use super::event::{Event, Source};
 use super::io::{MinerOrder, NetOrder};
 use super::machine::Engine;
 use super::reply::Reply;
-use crate::chain::{Block, ChainStore, Header, Reward, Transaction, merkle};
+use crate::chain::{Block, ChainStore, Header, HeaderError, Reward, Transaction, merkle};
 use crate::types::{BlockHash, Height, Time};
 use crate::wire::Topic;
 
@@ -48,6 +48,8 @@ pub(super) struct Mining {
     jobs: VecDeque<Job>,
     next_job: u64,
     active: bool,
+    /// The tip lies so far ahead of the clock that this node would refuse a block on it.
+    held: bool,
     refresh_at: Time,
     pause_until: Time,
     /// The tip for which the pause was drawn.
@@ -62,6 +64,7 @@ impl Mining {
             jobs: VecDeque::new(),
             next_job: 1,
             active: false,
+            held: false,
             refresh_at: now,
             pause_until: now,
             paced: BlockHash::ZERO,
@@ -73,7 +76,7 @@ impl Mining {
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Time> {
-        self.active.then_some(self.refresh_at)
+        (self.active || self.held).then_some(self.refresh_at)
     }
 
     /// Own transactions enter the template in this turn already.
@@ -99,11 +102,8 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn pump_mining(&mut self) {
         let counted = self.mine_runs();
         if !(self.mining.on && self.started || counted) || self.read_only || self.stopping {
-            if self.mining.active {
-                self.mining.active = false;
-                self.mining.jobs.clear();
-                self.order_miner(MinerOrder::Stop);
-            }
+            self.mining.held = false;
+            self.stop_search();
             return;
         }
         let tip = self.chain.tip().hash;
@@ -118,6 +118,36 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    fn stop_search(&mut self) {
+        if core::mem::take(&mut self.mining.active) {
+            self.mining.jobs.clear();
+            self.order_miner(MinerOrder::Stop);
+        }
+    }
+
+    /// A block is never older than its parent: on a tip that is too far ahead of the clock each find would be refused
+    /// as one of the future, by this node first. Happens when a clock was ahead while it mined and was set right later.
+    fn is_held(&mut self) -> bool {
+        let ahead_ms = match self.chain.tip().header.check_clock(self.clock()) {
+            Err(HeaderError::TimeTooNew { ahead_ms }) => ahead_ms,
+            Err(_) | Ok(()) => {
+                self.mining.held = false;
+                return false;
+            }
+        };
+        self.stop_search();
+        if !core::mem::replace(&mut self.mining.held, true) {
+            self.warn(
+                "clock_behind_tip",
+                format!(
+                    "the newest block's time is {} s ahead of this clock: nothing can be mined on it before the clock comes near; set the clock, or start with --peer-clock",
+                    ahead_ms / 1_000
+                ),
+            );
+        }
+        true
+    }
+
     /// Makes the next command's search begin at once, without the rest of a pause.
     pub(super) const fn hurry_mining(&mut self) {
         self.mining.refresh_at = Time::from_ms(0);
@@ -125,6 +155,9 @@ impl<S: ChainStore> Engine<S> {
 
     fn give_job(&mut self, counted: bool) {
         self.mining.refresh_at = self.after(REFRESH_MS);
+        if self.is_held() {
+            return;
+        }
         let Some(job) = self.template() else { return };
         let Some(target) = job.header.bits.target(self.chain.params().halflife_ms) else {
             return;

@@ -79,9 +79,16 @@ impl Script {
             // Who claims a name first shuts out what others queued behind a gap.
             let (account, sequence) = transaction.sequence().unwrap();
             let signer = transaction.signer();
+            let before = self.waiting.len();
             self.waiting
                 .retain(|other| sequence != 0 || other.sequence().unwrap().0 != account || other.signer() == signer);
+            let rivals = before - self.waiting.len();
             self.waiting.push(transaction);
+            if rivals > 0 {
+                // Whoever counted on what they paid loses as much; nothing else may leave, and nothing changes places.
+                let left: BTreeSet<Txid> = self.pool.all().map(Transaction::txid).collect();
+                self.waiting.retain(|other| left.contains(&other.txid()));
+            }
         }
         assert!(self.waiting.iter().eq(self.pool.all()));
     }

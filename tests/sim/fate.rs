@@ -68,6 +68,10 @@ pub(crate) fn strike(world: &mut World, fault: Fault) {
             world.later(*ms, Happening::Mend(Box::new(fault.clone())));
         }
         Fault::Pause { node, ms } => {
+            // What waits for the end of a pause stays in its order: one pause is never longer or shorter than it was.
+            if world.nodes[*node].paused_until > world.now {
+                return;
+            }
             world.nodes[*node].paused_until = world.now + ms;
             for other in world.net.neighbours(*node) {
                 world.expect_silence(*node, other);
@@ -125,7 +129,6 @@ pub(crate) fn calm(world: &mut World) {
     world.plan.delay_ms = world.plan.delay_ms.min(20);
     let honest: Vec<usize> = world.plan.honest().collect();
     for node in 0..world.nodes.len() {
-        world.nodes[node].paused_until = world.nodes[node].paused_until.min(world.now + 1);
         world.nodes[node].store.set_room(None);
         world.nodes[node].crash_in = None;
         world.nodes[node].clock_ahead_ms = world.nodes[node].clock_ahead_ms.clamp(-20_000, 20_000);
@@ -200,6 +203,9 @@ fn account(world: &mut World) -> AccountRef {
 }
 
 fn invent(world: &mut World, node: usize) -> Command {
+    if world.plan.busy && world.dice.chance(950) {
+        return payment(world, node);
+    }
     let tip = world.nodes[node].store.tip().map_or(0, |(height, _)| height.get());
     match world.dice.below(24) {
         0..=11 => Command::Tx {
@@ -239,5 +245,19 @@ fn invent(world: &mut World, node: usize) -> Command {
             }
         }
         _ => Command::Accounts,
+    }
+}
+
+/// From one of a node's many accounts to one of anybody's.
+fn payment(world: &mut World, node: usize) -> Command {
+    let other = world.dice.index(0, world.nodes.len());
+    let mut account = |who: usize| {
+        let text = format!("u{who}-{}", world.dice.below(40));
+        AccountRef::Account(Account::Name(name(&text)))
+    };
+    Command::Tx {
+        from: account(node),
+        to: account(other),
+        amount: Amount::new(1 + world.dice.below(3)).expect("small"),
     }
 }

@@ -13,6 +13,8 @@ mod disk;
 #[cfg(test)]
 mod fate;
 #[cfg(test)]
+mod history;
+#[cfg(test)]
 mod net;
 #[cfg(test)]
 mod node;

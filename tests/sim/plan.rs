@@ -1,16 +1,22 @@
 //! What a seed decides before anything happens: the size of the world, its network, who is who, and what goes wrong when.
 //!
-//! The upper 16 bits of a seed, if not zero, are the number of nodes; else the seed chooses 3 to 20.
+//! The upper 16 bits of a seed, if not zero, are the number of nodes; else the seed chooses 3 to 20. The two bits below
+//! them make a world with a past ([`HISTORY`]) and a busy one ([`BUSY`]), of 3 to 6 nodes.
 
 use lanchain::chain::NetworkParams;
 use lanchain::types::rng::Rng;
 
 use crate::dice::Dice;
+use crate::history::{self, HISTORY, Past};
 use crate::roles::Role;
 use crate::store::Kind;
 
 /// How long faults last.
 pub(crate) const FAULTS_MS: u64 = 70_000;
+/// Seeds with this bit are worlds whose users pay without a pause, so that pools are full of what waits.
+pub(crate) const BUSY: u64 = 1 << 46;
+/// The mean pause between two of their commands.
+const BUSY_EVERY_MS: u64 = 60;
 /// All miners together find a block in this time at the floor.
 const BLOCK_MS: u64 = 5_000;
 
@@ -30,6 +36,10 @@ pub(crate) struct Plan {
     pub(crate) delay_ms: u64,
     /// Of commands: the mean pause between two in the whole world.
     pub(crate) command_every_ms: u64,
+    /// Users hardly do anything but pay, from many accounts.
+    pub(crate) busy: bool,
+    /// Nodes keep fewer headers of a candidate than its past is long.
+    pub(crate) history: bool,
     pub(crate) faults_ms: u64,
 }
 
@@ -43,6 +53,7 @@ pub(crate) struct NodePlan {
     pub(crate) named: bool,
     pub(crate) peer_clock: bool,
     pub(crate) disk_ms: u64,
+    pub(crate) past: Past,
 }
 
 /// Something that goes wrong.
@@ -89,7 +100,9 @@ impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(Rng::new(seed ^ 0x51b).next_u64());
         let asked = usize::try_from(seed >> 48).unwrap_or(0);
-        let count = if asked == 0 { dice.index(3, 21) } else { asked };
+        let (history, busy) = (seed & HISTORY != 0, seed & BUSY != 0);
+        let most = if history || busy { 7 } else { 21 };
+        let count = if asked == 0 { dice.index(3, most) } else { asked };
         let flavour = *dice.pick(&FLAVOURS);
         let params = match dice.below(8) {
             0 => NetworkParams::coin(),
@@ -102,7 +115,10 @@ impl Plan {
             },
             _ => NetworkParams::lan(),
         };
-        let nodes = nodes(&mut dice, count, flavour);
+        let mut nodes = nodes(&mut dice, count, flavour);
+        if history {
+            history::deal(&mut dice, &mut nodes);
+        }
         let faults = faults(&mut dice, count, flavour);
         let rough = flavour != Flavour::Calm || dice.chance(500);
         Self {
@@ -114,7 +130,13 @@ impl Plan {
             duplication: dice.below(50),
             failure: if rough { dice.below(60) } else { 0 },
             delay_ms: *dice.pick(&[3, 20, 20, 200, 1_500]),
-            command_every_ms: *dice.pick(&[500, 1_500, 4_000]),
+            command_every_ms: if busy {
+                BUSY_EVERY_MS
+            } else {
+                *dice.pick(&[500, 1_500, 4_000])
+            },
+            busy,
+            history,
             faults_ms: FAULTS_MS,
         }
     }
@@ -151,6 +173,7 @@ fn nodes(dice: &mut Dice, count: usize, flavour: Flavour) -> Vec<NodePlan> {
             named: dice.chance(300),
             peer_clock: dice.chance(100),
             disk_ms: *dice.pick(&[0, 2, 2, 15, 400]),
+            past: Past::Nothing,
         })
         .collect();
     for _ in 0..hostile {

@@ -3,6 +3,8 @@
 use std::panic::catch_unwind;
 use std::time::Instant;
 
+use crate::history::HISTORY;
+use crate::plan::BUSY;
 use crate::run::{Outcome, run};
 use crate::trace::Depth;
 
@@ -121,11 +123,38 @@ fn a_world_of_a_hundred_nodes_holds() {
     run_many([sized(100, 1)].into_iter());
 }
 
+#[test]
+fn worlds_with_a_long_past_hold() {
+    run_many((0..8).map(|seed| HISTORY | seed));
+}
+
+#[test]
+fn worlds_whose_pools_are_full_hold() {
+    run_many((0..4).map(|seed| BUSY | seed));
+}
+
 // Seeds that found a bug and find it again when it is put back.
 
 #[test]
 fn events_that_waited_for_the_start_lead_on_from_the_tip_that_started_tells() {
     run(sized(20, 25), Depth::Light);
+}
+
+/// A page of headers that was asked for before a disk failed, or by a candidate that ended, came while another candidate
+/// of the same peer waited for its own page: it was taken for that one, and the peer banned for it.
+#[test]
+fn answers_to_questions_of_an_ended_candidate_blame_nobody() {
+    for seed in [30_003_777, 30_007_758, HISTORY | 165, HISTORY | 227] {
+        run(seed, Depth::Light);
+    }
+}
+
+/// Facts that a paused process had not read yet changed places when its pause was made longer or shorter.
+#[test]
+fn a_paused_process_reads_what_waited_in_its_order() {
+    for seed in [30_003_820, 30_010_581, 30_015_970] {
+        run(seed, Depth::Light);
+    }
 }
 
 #[test]

@@ -14,6 +14,7 @@ use lanchain::wire::Topic;
 
 use crate::checkers::Watch;
 use crate::dice::Dice;
+use crate::history::{self, HEADERS_KEPT};
 use crate::net::Net;
 use crate::node::{Node, Writer};
 use crate::plan::{Fault, Plan};
@@ -147,6 +148,12 @@ impl World {
     pub(crate) fn new(seed: u64, depth: Depth) -> Self {
         let plan = Plan::of(seed);
         let nodes: Vec<Node> = (0..plan.nodes.len()).map(|index| Node::new(&plan, index)).collect();
+        let mut watch = Watch::new(&plan);
+        for node in &nodes {
+            let blocks = history::blocks(node.plan.past, &plan.params);
+            history::load(&node.store, &plan.params, &blocks);
+            blocks.iter().for_each(|block| watch.add_block(&block.to_bytes()));
+        }
         let index = nodes
             .iter()
             .enumerate()
@@ -156,7 +163,7 @@ impl World {
             seed,
             now: 0,
             dice: Dice::new(seed),
-            watch: Watch::new(&plan),
+            watch,
             index,
             nodes,
             net: Net::default(),
@@ -304,7 +311,12 @@ impl World {
         let config = self.nodes[node].config(&self.plan, node, seed, mines);
         let store: SimStore = self.nodes[node].store.clone();
         let engine = match Engine::new(config, store, self.time(), self.wall(node)) {
-            Ok(engine) => engine,
+            Ok(mut engine) => {
+                if self.plan.history {
+                    engine.keep_headers(HEADERS_KEPT);
+                }
+                engine
+            }
             Err(error) => self.fail(&format!("node {node}: its chain does not open: {error}")),
         };
         self.nodes[node].engine = Some(engine);

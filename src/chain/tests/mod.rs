@@ -8,8 +8,10 @@ mod kit;
 mod layouts;
 pub(crate) mod vectors;
 
+mod adversary;
 mod ancestor;
 mod branch;
+mod economy;
 mod ledger;
 mod pool;
 mod properties;

@@ -31,8 +31,8 @@ enum Course {
 }
 
 impl<S: ChainStore> Engine<S> {
-    pub(in crate::engine) fn on_headers(&mut self, peer: PeerId, list: &[[u8; 96]]) {
-        if !self.awaits_headers(peer) {
+    pub(in crate::engine) fn on_headers(&mut self, id: u64, peer: PeerId, list: &[[u8; 96]]) {
+        if !self.take_question(id) {
             return;
         }
         let Some(at) = self.syncs.iter().position(|sync| sync.source == peer) else {

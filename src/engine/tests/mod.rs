@@ -1,5 +1,7 @@
 //! The engine among others of its kind: each test is a course of events in a small world.
 
+mod adversary;
+mod adversary_sync;
 mod commands;
 mod network;
 mod silence;

@@ -50,6 +50,12 @@ pub(super) struct Node {
     last_batch: u64,
     /// Answers `Status` with this instead of its own.
     pub(super) lie: Option<crate::wire::Status>,
+    /// Its engine's own questions are swallowed: only what it answers and gossips is heard of it.
+    pub(super) shy: bool,
+    /// Gossip does not reach it.
+    pub(super) deaf: bool,
+    /// Its answers to requests that a test made up, by their tokens.
+    pub(super) answers: Vec<(u64, Response)>,
     next_command: u64,
 }
 
@@ -64,6 +70,11 @@ pub(super) struct World {
     /// Request token -> who asked, and its id.
     asked: BTreeMap<u64, (usize, u64)>,
     pub(super) params: NetworkParams,
+    /// One way through the wire.
+    pub(super) latency_ms: u64,
+    /// Each request of this number ends without an answer; 0: none.
+    pub(super) lost_every: u64,
+    requests: u64,
 }
 
 pub(super) fn address(node: usize) -> Address {
@@ -93,6 +104,9 @@ impl World {
             cut: BTreeSet::new(),
             asked: BTreeMap::new(),
             params,
+            latency_ms: LATENCY_MS,
+            lost_every: 0,
+            requests: 0,
         };
         for index in 0..count {
             let store = MemoryStore::new(&world.params);
@@ -136,6 +150,9 @@ impl World {
             disk_held: false,
             last_batch: 0,
             lie: None,
+            shy: false,
+            deaf: false,
+            answers: Vec::new(),
             next_command: 1,
         };
         if index < self.nodes.len() {
@@ -228,8 +245,8 @@ impl World {
                 address: address(dialler),
                 direction: Direction::In,
             };
-            self.later(LATENCY_MS, dialler, Input::Net(out));
-            self.later(LATENCY_MS, other, Input::Net(back));
+            self.later(self.latency_ms, dialler, Input::Net(out));
+            self.later(self.latency_ms, other, Input::Net(back));
         }
         true
     }
@@ -316,7 +333,7 @@ impl World {
                         reason: "no route".into(),
                         other_network: false,
                     };
-                    self.later(LATENCY_MS, node, Input::Net(fact));
+                    self.later(self.latency_ms, node, Input::Net(fact));
                 }
             }
             NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
@@ -349,17 +366,17 @@ impl World {
                 }
             }
             NetOrder::Request { id, peer, request } => self.request(node, id, &peer, request),
-            NetOrder::Answer { token, response } => {
-                if let Some((asker, id)) = self.asked.remove(&token) {
-                    self.respond(asker, id, node, response);
-                }
-            }
+            NetOrder::Answer { token, response } => match self.asked.remove(&token) {
+                Some((asker, id)) => self.respond(asker, id, node, response),
+                None => self.nodes[node].answers.push((token, response)),
+            },
         }
     }
 
     fn spread(&mut self, node: usize, from: Option<usize>, topic: Topic, bytes: &[u8]) {
         for other in 0..self.nodes.len() {
-            if Some(other) == from || !self.linked(node, other) || !self.nodes[other].seen.insert(sha256(&[bytes])) {
+            let reached = self.linked(node, other) && !self.nodes[other].deaf;
+            if Some(other) == from || !reached || !self.nodes[other].seen.insert(sha256(&[bytes])) {
                 continue;
             }
             self.sequence += 1;
@@ -371,7 +388,7 @@ impl World {
                 topic,
                 bytes: bytes.to_vec(),
             };
-            self.later(LATENCY_MS, other, Input::Net(fact));
+            self.later(self.latency_ms, other, Input::Net(fact));
         }
     }
 
@@ -383,10 +400,19 @@ impl World {
                 peer: *peer,
                 response: None,
             };
-            return self.later(LATENCY_MS, node, Input::Net(fact));
+            return self.later(self.latency_ms, node, Input::Net(fact));
         }
-        if self.nodes[other].dead {
+        if self.nodes[other].dead || self.nodes[node].shy {
             return;
+        }
+        self.requests += 1;
+        if self.lost_every > 0 && self.requests.is_multiple_of(self.lost_every) {
+            let fact = NetFact::Response {
+                id,
+                peer: *peer,
+                response: None,
+            };
+            return self.later(self.latency_ms, node, Input::Net(fact));
         }
         if let Some(response) = self.nodes[other].script.as_mut().and_then(|script| script(&request)) {
             return self.respond(node, id, other, response);
@@ -413,7 +439,7 @@ impl World {
             peer: self.nodes[node].peer,
             request,
         };
-        self.later(LATENCY_MS, other, Input::Net(fact));
+        self.later(self.latency_ms, other, Input::Net(fact));
     }
 
     fn respond(&mut self, asker: usize, id: u64, node: usize, response: Response) {
@@ -424,7 +450,7 @@ impl World {
             peer: self.nodes[node].peer,
             response: Some(response),
         };
-        self.later(LATENCY_MS, asker, Input::Net(fact));
+        self.later(self.latency_ms, asker, Input::Net(fact));
     }
 
     /// One step: the next fact or wake-up.

@@ -17,35 +17,35 @@ const SECTOR: usize = 512;
 const COMMITS: u64 = 6;
 
 #[derive(Clone, Debug)]
-enum Change {
+pub(super) enum Change {
     Len(usize),
     Write(usize, Vec<u8>),
     Sync,
 }
 
 #[derive(Debug, Default)]
-struct Disk {
+pub(super) struct Disk {
     bytes: Vec<u8>,
-    changes: Vec<Change>,
+    pub(super) changes: Vec<Change>,
     /// So many changes succeed yet; none: all of them.
     room: Option<usize>,
 }
 
 #[derive(Clone, Debug, Default)]
-struct Recorder(Arc<Mutex<Disk>>);
+pub(super) struct Recorder(Arc<Mutex<Disk>>);
 
 impl Recorder {
-    fn on(bytes: &[u8]) -> Self {
+    pub(super) fn on(bytes: &[u8]) -> Self {
         let recorder = Self::default();
         recorder.disk().bytes = bytes.to_vec();
         recorder
     }
 
-    fn disk(&self) -> MutexGuard<'_, Disk> {
+    pub(super) fn disk(&self) -> MutexGuard<'_, Disk> {
         self.0.lock().unwrap()
     }
 
-    fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
+    pub(super) fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
         RedbStore::on_storage(Box::new(self.clone()), params)
     }
 
@@ -107,7 +107,7 @@ impl StorageBackend for Recorder {
 }
 
 /// What a power cut after these changes may leave.
-fn after_power_cut(start: &[u8], changes: &[Change], rng: &mut Rng) -> Vec<u8> {
+pub(super) fn after_power_cut(start: &[u8], changes: &[Change], rng: &mut Rng) -> Vec<u8> {
     let synced = changes.iter().rposition(|change| matches!(change, Change::Sync));
     let (safe, unsafe_) = changes.split_at(synced.unwrap_or(0));
     let mut bytes = start.to_vec();
@@ -144,7 +144,7 @@ fn check(store: &RedbStore, blocks: &[Block]) -> u64 {
 }
 
 /// A new chain file's bytes.
-fn new_file(params: &NetworkParams) -> Vec<u8> {
+pub(super) fn new_file(params: &NetworkParams) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("chain.redb");
     drop(RedbStore::open(&path, params).unwrap());

@@ -1,5 +1,6 @@
 //! Tests of the store as its users see it; the crash tests see its storage too.
 
+mod adversary;
 mod agree;
 mod crash;
 mod folders;

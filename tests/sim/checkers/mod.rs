@@ -79,7 +79,7 @@ impl Watch {
         }
     }
 
-    fn add_block(&mut self, bytes: &[u8]) {
+    pub(crate) fn add_block(&mut self, bytes: &[u8]) {
         let Some(header) = bytes.first_chunk::<96>() else {
             return;
         };
