@@ -1,5 +1,7 @@
 //! The engine among others of its kind: each test is a course of events in a small world.
 
+mod bodies;
+mod claims;
 mod commands;
 mod network;
 mod sync;

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Header, NetworkParams};
+use crate::chain::{Block, Chain, Header, NetworkParams};
 use crate::engine::{
     Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
     Reply, StoreFact, Verdict,
 };
+use crate::fuzzing::world::solve;
 use crate::types::hash::sha256;
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
 use crate::wire::{Request, Response, Topic};
@@ -44,7 +45,7 @@ pub(super) struct Node {
     pub(super) disk_held: bool,
     /// The last batch that was handed over.
     last_batch: u64,
-    /// Answers `Status` with this instead of its own.
+    /// Tells this of itself wherever it speaks, instead of its own status.
     pub(super) lie: Option<crate::wire::Status>,
     next_command: u64,
 }
@@ -149,6 +150,19 @@ impl World {
         self.queue.retain(|_, (node, _)| *node != index);
         let store = self.nodes[index].store.copy();
         self.add(index, store, &|_| {});
+    }
+
+    /// Puts blocks into a node's store and starts the node on it.
+    pub(super) fn give(&mut self, index: usize, blocks: &[Block]) {
+        let store = self.nodes[index].store.clone();
+        let mut chain = Chain::open(self.params.clone(), store.clone(), [1; 32]).unwrap();
+        for block in blocks {
+            chain.accept(block.clone(), self.now).unwrap();
+        }
+        if let Some(batch) = chain.take_batch() {
+            store.commit(&batch);
+        }
+        self.restart(index);
     }
 
     /// The disk writes again.
@@ -382,6 +396,10 @@ impl World {
         if self.nodes[other].dead {
             return;
         }
+        let request = match (&self.nodes[node].lie, request) {
+            (Some(lie), Request::Status(_)) => Request::Status(lie.clone()),
+            (_, request) => request,
+        };
         if let Some(response) = self.nodes[other].script.as_mut().and_then(|script| script(&request)) {
             return self.respond(node, id, other, response);
         }
@@ -481,6 +499,16 @@ impl World {
         }
     }
 
+    /// How many events of a node are of this kind.
+    pub(super) fn count(&self, node: usize, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.nodes[node].events.iter().filter(|event| wanted(event)).count()
+    }
+
+    /// How many peers a node shows.
+    pub(super) fn peers(&self, node: usize) -> u64 {
+        self.nodes[node].engine.status().peers
+    }
+
     pub(super) fn tip(&self, node: usize) -> crate::types::BlockHash {
         self.nodes[node].engine.status().tip
     }
@@ -499,12 +527,4 @@ impl World {
         }
         out
     }
-}
-
-pub(super) fn solve(header: &Header, target: &Target) -> u64 {
-    let mut header = header.clone();
-    while !target.is_met_by(header.hash().as_bytes()) {
-        header.nonce += 1;
-    }
-    header.nonce
 }
