@@ -377,6 +377,7 @@ impl<S: ChainStore> Engine<S> {
         for peer in peers {
             if let Some(known) = self.peers.get_mut(&peer) {
                 known.void = None;
+                known.is_trusted_again(self.now);
             }
             self.send_status(peer);
             let open = self

@@ -417,6 +417,11 @@ impl<S: ChainStore> Engine<S> {
                 .iter()
                 .map(|(_, peer)| peer.void.map(|(_, until)| until).filter(|until| *until > self.now)),
         );
+        times.extend(
+            self.peers
+                .iter()
+                .map(|(_, peer)| Some(peer.silent_until()).filter(|until| *until > self.now)),
+        );
         times.into_iter().flatten().min().map(|time| time.max(self.now))
     }
 
@@ -522,7 +527,7 @@ impl<S: ChainStore> Engine<S> {
             data_dir: self.config.data_dir.clone(),
             mining: self.mining.on,
             hash_rate: if self.mining.is_active() { self.mining.rate } else { 0 },
-            syncing: !self.syncs.is_empty(),
+            syncing: self.is_syncing(),
             net: self.net,
         }
     }

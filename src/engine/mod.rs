@@ -16,6 +16,7 @@ pub mod io;
 pub mod machine;
 mod peering;
 pub mod peers;
+pub mod quota;
 mod relay;
 pub mod reply;
 pub mod sandbox;

@@ -1,12 +1,14 @@
 //! The peer table: what each connected peer said of itself, what may be asked of whom, and what misdeeds cost.
 //!
 //! Promises: a peer's claims order the work and are never believed; scores outlive connections and fade; tables are
-//! bounded. Policy differences (full pool, early block, orphan, busy) cost nothing.
+//! bounded. Policy differences (full pool, early block, orphan, busy) cost nothing, nor does silence.
+//! Elsewhere: how often a peer may ask (`quota`).
 //! Spec: `proto-notes/sync.md`, "Peers"; `proto-notes/limits.md`.
 
 use std::collections::BTreeMap;
 
 use super::event::{Direction, FoundBy};
+use super::quota::{Bucket, Kind};
 use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Work};
 use crate::wire;
 
@@ -26,6 +28,10 @@ pub const BANS_MS: [u64; 3] = [3_600_000, 6 * 3_600_000, 24 * 3_600_000];
 pub const STALL_MIN_MS: u64 = 2_000;
 /// The patience after many stalls: a slow link is no misdeed.
 pub const STALL_MAX_MS: u64 = 64_000;
+/// How long a peer that stayed silent is not followed, and how often this doubles while it stays so: a bad link gets its
+/// chance again within two minutes, and one that promises and never serves is asked ever more rarely.
+pub const SILENT_MS: u64 = 10_000;
+const SILENT_DOUBLINGS_MAX: u32 = 3;
 /// Requests under way to one peer; its own limit is eight for everybody.
 pub const IN_FLIGHT_MAX: u32 = 4;
 
@@ -51,76 +57,6 @@ pub enum Consequence {
     Disconnect,
     /// Close, and refuse until the ban ends.
     Ban,
-}
-
-/// What a peer may do so often.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// `Status` requests.
-    Status,
-    /// `GetHeaders` requests.
-    Headers,
-    /// `GetBlocks` requests.
-    Blocks,
-    /// `GetPending` requests.
-    Pending,
-    /// Gossiped blocks.
-    GossipBlock,
-    /// Gossiped transactions.
-    GossipTx,
-}
-
-impl Kind {
-    const COUNT: usize = 6;
-
-    /// A second's refill and the burst.
-    const fn rate(self) -> (u64, u64) {
-        match self {
-            // One a second on change, one every ten seconds: four times as much is a flood.
-            Self::Status => (4, 40),
-            // A window of 8,192 headers is 16 requests.
-            Self::Headers => (20, 100),
-            // Sixteen blocks each.
-            Self::Blocks => (50, 512),
-            // A full pool is ten pages.
-            Self::Pending => (20, 100),
-            // A network at the floor finds tens of blocks a second for a moment.
-            Self::GossipBlock => (20, 200),
-            // Transactions, not messages.
-            Self::GossipTx => (500, 10_000),
-        }
-    }
-
-    const fn index(self) -> usize {
-        match self {
-            Self::Status => 0,
-            Self::Headers => 1,
-            Self::Blocks => 2,
-            Self::Pending => 3,
-            Self::GossipBlock => 4,
-            Self::GossipTx => 5,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    /// Thousandths that were taken and not yet refilled.
-    used: u64,
-    at: Time,
-}
-
-impl Bucket {
-    fn take(&mut self, now: Time, count: u64, (per_second, burst): (u64, u64)) -> bool {
-        self.used = self.used.saturating_sub(now.since(self.at).saturating_mul(per_second));
-        self.at = now;
-        let wanted = self.used.saturating_add(count.saturating_mul(1_000));
-        if wanted > burst * 1_000 {
-            return false;
-        }
-        self.used = wanted;
-        true
-    }
 }
 
 /// A connected peer.
@@ -160,6 +96,10 @@ pub struct Peer {
     pub hint: bool,
     /// Such a block is not followed before: an earlier one led nowhere.
     pub hint_from: Time,
+    /// Candidates in a row that ended because it did not answer.
+    silences: u32,
+    /// Nothing is fetched from it before for that reason.
+    silent_until: Time,
     /// Empty pages of headers in a row.
     pub empty_pages: u32,
     /// Not asked before: it said that it is busy.
@@ -195,18 +135,25 @@ impl Peer {
             void: None,
             hint: false,
             hint_from: now,
+            silences: 0,
+            silent_until: now,
             empty_pages: 0,
             busy_until: now,
             pool_settled: None,
             pool_run: false,
             pool_differs: None,
-            buckets: [Bucket { used: 0, at: now }; Kind::COUNT],
+            buckets: [Bucket::full(now); Kind::COUNT],
         }
     }
 
     /// Whether the peer may do this now; takes from its bucket if so.
     pub fn allows(&mut self, now: Time, kind: Kind, count: u64) -> bool {
         self.buckets[kind.index()].take(now, count, kind.rate())
+    }
+
+    /// Takes for what an answer turned out to cost, also what is not there: the next questions wait for it.
+    pub fn charge(&mut self, now: Time, kind: Kind, count: u64) {
+        self.buckets[kind.index()].charge(now, count, kind.rate());
     }
 
     /// Whether this instance number reveals, for the first time, two nodes with this peer's key: a restart changes the
@@ -250,6 +197,25 @@ impl Peer {
     pub const fn delivered(&mut self) {
         let less = self.stall_ms / 4 * 3;
         self.stall_ms = if less < STALL_MIN_MS { STALL_MIN_MS } else { less };
+    }
+
+    /// A candidate ended because it did not answer.
+    pub fn fell_silent(&mut self, now: Time) {
+        let wait_ms = SILENT_MS << self.silences.min(SILENT_DOUBLINGS_MAX);
+        self.silences = self.silences.saturating_add(1);
+        self.silent_until = Time::from_ms(now.ms().saturating_add(wait_ms));
+    }
+
+    /// It served what it promised, or the user wants it asked.
+    pub const fn is_trusted_again(&mut self, now: Time) {
+        self.silences = 0;
+        self.silent_until = now;
+    }
+
+    /// Until when nothing is fetched from it.
+    #[must_use]
+    pub const fn silent_until(&self) -> Time {
+        self.silent_until
     }
 
     /// It did not answer in time: patience doubles.
@@ -513,14 +479,17 @@ mod tests {
     }
 
     #[test]
-    fn buckets_empty_and_fill_again() {
+    fn a_silent_peer_is_left_alone_ever_longer_until_it_serves() {
         let mut peer = peer();
-        let now = Time::from_ms(5);
-        let taken = (0..100).filter(|_| peer.allows(now, Kind::Status, 1)).count();
-        assert_eq!(taken, 40);
-        assert!(peer.allows(Time::from_ms(1_005), Kind::Status, 4));
-        assert!(!peer.allows(Time::from_ms(1_005), Kind::Status, 1));
-        assert!(peer.allows(now, Kind::Headers, 1), "each kind has its own");
+        let now = Time::from_ms(1_000);
+        for wait_ms in [10_000, 20_000, 40_000, 80_000, 80_000] {
+            peer.fell_silent(now);
+            assert_eq!(peer.silent_until(), Time::from_ms(1_000 + wait_ms));
+        }
+        peer.is_trusted_again(now);
+        assert_eq!(peer.silent_until(), now);
+        peer.fell_silent(now);
+        assert_eq!(peer.silent_until(), Time::from_ms(11_000));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::advance::Offer;
 use super::event::Event;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
-use super::peers::{Fault, IN_FLIGHT_MAX, Kind, Peer};
+use super::peers::{Fault, IN_FLIGHT_MAX, Peer};
+use super::quota::Kind;
 use crate::chain::mempool::{Origin, PoolError};
 use crate::chain::{Block, ChainStore, HeaderError, Transaction};
 use crate::types::{BlockHash, PeerId, Time, Txid};
@@ -25,6 +26,8 @@ const STALE_DEPTH: u64 = 144;
 const PAGE_MAX: usize = 1_024;
 /// Room for the envelope around blocks in an answer.
 const ENVELOPE_BYTES: usize = 4 * 1024;
+/// So many bytes of blocks cost as much as a question for them.
+const COSTLY_BYTES: usize = 128 * 1024;
 /// Pools must differ this long before they are compared: gossip is faster than that.
 const POOL_PATIENCE_MS: u64 = 1_000;
 /// A page of the pool that does not come in this time is given up.
@@ -270,7 +273,13 @@ impl<S: ChainStore> Engine<S> {
                     Err(_) => Response::Busy,
                 }
             }
-            Request::GetBlocks { hashes } => self.answer_blocks(&hashes),
+            Request::GetBlocks { hashes } => {
+                let (response, size) = self.answer_blocks(&hashes);
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.charge(self.now, Kind::Blocks, super::machine::count(size / COSTLY_BYTES));
+                }
+                response
+            }
             Request::GetPending { after } => Response::Pending(
                 self.pool
                     .after(&Txid::new(after))
@@ -281,8 +290,8 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
-    /// The longest prefix that is at hand and fits; at least one block, if the first is at hand.
-    fn answer_blocks(&self, hashes: &[[u8; 32]]) -> Response {
+    /// The longest prefix that is at hand and fits, and its size; at least one block, if the first is at hand.
+    fn answer_blocks(&self, hashes: &[[u8; 32]]) -> (Response, usize) {
         let mut blocks: Vec<Vec<u8>> = Vec::new();
         let mut size = ENVELOPE_BYTES;
         for hash in hashes.iter().take(BLOCKS_MAX) {
@@ -292,10 +301,10 @@ impl<S: ChainStore> Engine<S> {
                     blocks.push(bytes);
                 }
                 Ok(_) => break,
-                Err(_) => return Response::Busy,
+                Err(_) => return (Response::Busy, size),
             }
         }
-        Response::Blocks(blocks)
+        (Response::Blocks(blocks), size)
     }
 
     pub(super) fn on_response(&mut self, id: u64, peer: PeerId, response: Option<Response>) {

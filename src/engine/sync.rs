@@ -183,6 +183,11 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// Whether anything came of a question for headers: a claim alone is not worth telling.
+    pub(super) fn is_syncing(&self) -> bool {
+        self.syncs.iter().any(|sync| sync.last.is_some())
+    }
+
     /// How many headers of one candidate are in memory at most.
     #[cfg(test)]
     pub(super) fn headers_in_memory(&self) -> usize {
@@ -260,7 +265,8 @@ impl<S: ChainStore> Engine<S> {
         for (id, peer) in self.peers.iter() {
             let claims = self.claims_better(peer);
             let hints = peer.hint && peer.hint_from <= self.now;
-            if peer.is_free(self.now) && (claims || hints) && !self.is_covered(*id, peer) {
+            let silent = self.now < peer.silent_until();
+            if peer.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id, peer) {
                 candidates.push((peer.stall_ms, *id, !claims));
             }
         }
@@ -346,13 +352,22 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// Silence is no misdeed: the link may be bad. But nothing more is fetched from there for a while.
+    fn leave_silent(&mut self, id: PeerId) {
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.fell_silent(now);
+        }
+        self.void_claim(id, SLOW_MS);
+    }
+
     /// The page did not come: the next peer is asked.
     pub(super) fn no_headers(&mut self, peer: PeerId) {
         if self.awaits_headers(peer) {
             if !self.hand_over(peer) {
                 self.end_sync(peer);
             }
-            self.void_claim(peer, SLOW_MS);
+            self.leave_silent(peer);
         }
     }
 

@@ -2,14 +2,15 @@
 
 use super::bytes::Bytes;
 use super::world::key;
-use crate::engine::peers::{Consequence, Fault, Kind, Peer, Peers};
+use crate::engine::peers::{Consequence, Fault, Peer, Peers};
+use crate::engine::quota::Kind;
 use crate::engine::{Direction, FoundBy};
 use crate::types::{Address, PeerId, Time};
 
 const KINDS: [(Kind, u128, u128); 6] = [
     (Kind::Status, 4, 40),
     (Kind::Headers, 20, 100),
-    (Kind::Blocks, 50, 512),
+    (Kind::Blocks, 200, 1_024),
     (Kind::Pending, 20, 100),
     (Kind::GossipBlock, 20, 200),
     (Kind::GossipTx, 500, 10_000),

@@ -247,10 +247,13 @@ pub(super) fn network_folder(data_dir: &Path, network: &NetworkParams) -> PathBu
 
 /// A folder that only this user may enter.
 fn new_folder(path: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
     #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(path)
+    {
+        let mut builder = DirBuilder::new();
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700).create(path)
+    }
+    #[cfg(not(unix))]
+    DirBuilder::new().create(path)
 }
 
 /// Makes the folder and those above it. Returns the new ones, the lowest first.

@@ -73,7 +73,10 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         database.close().map_err(failed)
     });
     let placed = match made {
-        Ok(()) => File::open(&beside)
+        // Windows syncs only what may be written.
+        Ok(()) => OpenOptions::new()
+            .write(true)
+            .open(&beside)
             .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&beside, path))
             .and_then(|()| files::sync_folder_of(path))

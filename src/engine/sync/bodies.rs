@@ -85,9 +85,14 @@ impl<S: ChainStore> Engine<S> {
         let idle = !self.is_asked(sync) && !sync.bodies.contains_key(&sync.next);
         if idle && peers.is_empty() {
             // Nobody has the bodies: stay on the own tip.
+            let silent = sync.stalls.contains_key(&source);
             self.end_sync(source);
-            self.void_claim(source, VOID_MS);
-            self.punish(source, Fault::Mid, "headers without bodies");
+            if silent {
+                self.leave_silent(source);
+            } else {
+                self.void_claim(source, VOID_MS);
+                self.punish(source, Fault::Mid, "headers without bodies");
+            }
             return false;
         }
         if self.blocks_under_way() * RESPONSE_MAX_BYTES + self.buffered() >= WINDOW_BYTES {
@@ -267,6 +272,10 @@ impl<S: ChainStore> Engine<S> {
         let now = self.now;
         let Some(sync) = self.sync_of(source) else { return };
         sync.began = now;
+        if let Some(peer) = self.peers.get_mut(&source) {
+            peer.is_trusted_again(now);
+        }
+        let Some(sync) = self.sync_of(source) else { return };
         let goes_on = match &sync.pass {
             Pass::Again(_) => {
                 sync.next_window();

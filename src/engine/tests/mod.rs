@@ -4,6 +4,7 @@ mod bodies;
 mod claims;
 mod commands;
 mod network;
+mod silence;
 mod sync;
 mod twins;
 mod visible;

@@ -15,6 +15,8 @@ use crate::wire::{Request, Response, Topic};
 
 /// One way through the wire.
 const LATENCY_MS: u64 = 2;
+/// When the network ends a request that is not answered.
+const UNANSWERED_MS: u64 = 15_000;
 /// How long a search takes in this world.
 const SEARCH_MS: u64 = 40;
 
@@ -35,8 +37,10 @@ pub(super) struct Node {
     pub(super) job: Option<(u64, Header, Target)>,
     tokens: BTreeMap<u64, (usize, Topic, Vec<u8>)>,
     seen: BTreeSet<[u8; 32]>,
-    /// Requests to this node are swallowed.
+    /// Requests to this node, but for its status, end without an answer.
     pub(super) mute: bool,
+    /// Requests to this node for blocks end without an answer.
+    pub(super) withholds: bool,
     /// Answers nothing at all, and is not missed by the network.
     pub(super) dead: bool,
     /// Answers requests to this node in its place, where it gives an answer.
@@ -126,6 +130,7 @@ impl World {
             tokens: BTreeMap::new(),
             seen: BTreeSet::new(),
             mute: false,
+            withholds: false,
             dead: false,
             script: None,
             disk_held: false,
@@ -407,8 +412,16 @@ impl World {
             let response = Response::Status(lie.clone());
             return self.respond(node, id, other, response);
         }
-        if self.nodes[other].mute && !matches!(request, Request::Status(_)) {
-            return;
+        let mute = self.nodes[other].mute && !matches!(request, Request::Status(_));
+        let withheld = self.nodes[other].withholds && matches!(request, Request::GetBlocks { .. });
+        if mute || withheld {
+            // The network ends every request.
+            let fact = NetFact::Response {
+                id,
+                peer: *peer,
+                response: None,
+            };
+            return self.later(UNANSWERED_MS, node, Input::Net(fact));
         }
         self.sequence += 1;
         self.asked.insert(self.sequence, (node, id));

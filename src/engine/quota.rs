@@ -1,0 +1,123 @@
+//! Token buckets: what a peer may do so often.
+//!
+//! Promises: over any time no more is granted than the burst and what the rate gives, but for one answer whose size was
+//! not known before; that is owed.
+//! Elsewhere: what asking too much costs (`peers`).
+//! Spec: `proto-notes/limits.md`, "Rates".
+
+use crate::types::Time;
+
+/// What a peer may do so often.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `Status` requests.
+    Status,
+    /// `GetHeaders` requests.
+    Headers,
+    /// `GetBlocks` requests.
+    Blocks,
+    /// `GetPending` requests.
+    Pending,
+    /// Gossiped blocks.
+    GossipBlock,
+    /// Gossiped transactions.
+    GossipTx,
+}
+
+impl Kind {
+    pub(super) const COUNT: usize = 6;
+
+    /// A second's refill and the burst.
+    pub(super) const fn rate(self) -> (u64, u64) {
+        match self {
+            // One a second on change, one every ten seconds: four times as much is a flood.
+            Self::Status => (4, 40),
+            // A window of 8,192 headers is 16 requests.
+            Self::Headers => (20, 100),
+            // A question, or 128 KiB of its answer: 16,000 small blocks at once, then 3,200 a second, or 25 MiB a second
+            // of large ones, which is more than a node can check.
+            Self::Blocks => (200, 1_024),
+            // A full pool is ten pages.
+            Self::Pending => (20, 100),
+            // A network at the floor finds tens of blocks a second for a moment.
+            Self::GossipBlock => (20, 200),
+            // Transactions, not messages.
+            Self::GossipTx => (500, 10_000),
+        }
+    }
+
+    pub(super) const fn index(self) -> usize {
+        match self {
+            Self::Status => 0,
+            Self::Headers => 1,
+            Self::Blocks => 2,
+            Self::Pending => 3,
+            Self::GossipBlock => 4,
+            Self::GossipTx => 5,
+        }
+    }
+}
+
+/// What was taken of one kind.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bucket {
+    /// Thousandths that were taken and not yet refilled.
+    used: u64,
+    at: Time,
+}
+
+impl Bucket {
+    /// Nothing is taken yet.
+    pub(super) const fn full(now: Time) -> Self {
+        Self { used: 0, at: now }
+    }
+
+    fn refill(&mut self, now: Time, per_second: u64) {
+        self.used = self.used.saturating_sub(now.since(self.at).saturating_mul(per_second));
+        self.at = now;
+    }
+
+    /// Takes so many if they are there.
+    pub(super) fn take(&mut self, now: Time, count: u64, (per_second, burst): (u64, u64)) -> bool {
+        self.refill(now, per_second);
+        let wanted = self.used.saturating_add(count.saturating_mul(1_000));
+        if wanted > burst * 1_000 {
+            return false;
+        }
+        self.used = wanted;
+        true
+    }
+
+    /// Takes so many even if they are not there.
+    pub(super) fn charge(&mut self, now: Time, count: u64, (per_second, _): (u64, u64)) {
+        self.refill(now, per_second);
+        self.used = self.used.saturating_add(count.saturating_mul(1_000));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_empty_and_fill_again() {
+        let now = Time::from_ms(5);
+        let mut bucket = Bucket::full(now);
+        let rate = Kind::Status.rate();
+        let taken = (0..100).filter(|_| bucket.take(now, 1, rate)).count();
+        assert_eq!(taken, 40);
+        assert!(bucket.take(Time::from_ms(1_005), 4, rate));
+        assert!(!bucket.take(Time::from_ms(1_005), 1, rate));
+    }
+
+    #[test]
+    fn what_an_answer_cost_beyond_its_question_is_owed() {
+        let now = Time::from_ms(5);
+        let mut bucket = Bucket::full(now);
+        let rate = Kind::Blocks.rate();
+        assert!(bucket.take(now, 1_024, rate));
+        bucket.charge(now, 16, rate);
+        assert!(!bucket.take(Time::from_ms(5 + 80), 1, rate), "80 ms pay the debt");
+        assert!(bucket.take(Time::from_ms(5 + 85), 1, rate));
+    }
+}
