@@ -4,6 +4,8 @@ mod bodies;
 mod claims;
 mod commands;
 mod network;
+mod records;
+mod relay;
 mod silence;
 mod sync;
 mod twins;

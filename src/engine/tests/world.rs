@@ -32,6 +32,8 @@ pub(super) struct Node {
     /// Events and replies in order, as text.
     pub(super) log: Vec<String>,
     pub(super) verdicts: Vec<Verdict>,
+    /// Answers to requests that no node of this world made.
+    pub(super) answers: Vec<Response>,
     /// Kinds of outputs in order.
     pub(super) kinds: Vec<&'static str>,
     pub(super) job: Option<(u64, Header, Target)>,
@@ -125,6 +127,7 @@ impl World {
             replies: BTreeMap::new(),
             log: Vec::new(),
             verdicts: Vec::new(),
+            answers: Vec::new(),
             kinds: Vec::new(),
             job: None,
             tokens: BTreeMap::new(),
@@ -362,11 +365,10 @@ impl World {
                 }
             }
             NetOrder::Request { id, peer, request } => self.request(node, id, &peer, request),
-            NetOrder::Answer { token, response } => {
-                if let Some((asker, id)) = self.asked.remove(&token) {
-                    self.respond(asker, id, node, response);
-                }
-            }
+            NetOrder::Answer { token, response } => match self.asked.remove(&token) {
+                Some((asker, id)) => self.respond(asker, id, node, response),
+                None => self.nodes[node].answers.push(response),
+            },
         }
     }
 
