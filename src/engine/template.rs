@@ -50,6 +50,8 @@ pub(super) struct Mining {
     active: bool,
     refresh_at: Time,
     pause_until: Time,
+    /// The clock is too far behind the tip for a block on it; that was said.
+    clock_behind: bool,
     /// The tip for which the pause was drawn.
     paced: BlockHash,
 }
@@ -64,6 +66,7 @@ impl Mining {
             active: false,
             refresh_at: now,
             pause_until: now,
+            clock_behind: false,
             paced: BlockHash::ZERO,
         }
     }
@@ -73,7 +76,7 @@ impl Mining {
     }
 
     pub(super) fn next_wakeup(&self) -> Option<Time> {
-        self.active.then_some(self.refresh_at)
+        (self.active || self.clock_behind).then_some(self.refresh_at)
     }
 
     /// Own transactions enter the template in this turn already.
@@ -99,11 +102,8 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn pump_mining(&mut self) {
         let counted = self.mine_runs();
         if !(self.mining.on && self.started || counted) || self.read_only || self.stopping {
-            if self.mining.active {
-                self.mining.active = false;
-                self.mining.jobs.clear();
-                self.order_miner(MinerOrder::Stop);
-            }
+            self.mining.clock_behind = false;
+            self.stop_search();
             return;
         }
         let tip = self.chain.tip().hash;
@@ -123,8 +123,32 @@ impl<S: ChainStore> Engine<S> {
         self.mining.refresh_at = Time::from_ms(0);
     }
 
+    fn stop_search(&mut self) {
+        if self.mining.active {
+            self.mining.active = false;
+            self.mining.jobs.clear();
+            self.order_miner(MinerOrder::Stop);
+        }
+    }
+
+    /// Whether a block on the tip, which may not be older than it, would be too far ahead of the clock.
+    fn is_clock_behind(&self) -> bool {
+        self.chain.tip().header.check_clock(self.clock()).is_err()
+    }
+
     fn give_job(&mut self, counted: bool) {
         self.mining.refresh_at = self.after(REFRESH_MS);
+        let behind = self.is_clock_behind();
+        let told = core::mem::replace(&mut self.mining.clock_behind, behind);
+        if behind {
+            self.stop_search();
+            if !told {
+                let message =
+                    "this clock is more than two minutes behind the newest block: nothing is mined until it is set";
+                self.warn("clock", message.to_owned());
+            }
+            return;
+        }
         let Some(job) = self.template() else { return };
         let Some(target) = job.header.bits.target(self.chain.params().halflife_ms) else {
             return;

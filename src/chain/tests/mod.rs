@@ -11,5 +11,6 @@ pub(crate) mod vectors;
 mod ancestor;
 mod branch;
 mod ledger;
+mod limits;
 mod pool;
 mod properties;

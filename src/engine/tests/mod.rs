@@ -3,6 +3,9 @@
 mod bodies;
 mod claims;
 mod commands;
+mod dialling;
+mod mining;
+mod neighbours;
 mod network;
 mod records;
 mod relay;

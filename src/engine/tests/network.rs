@@ -1,9 +1,8 @@
 //! What nodes do together: converge, heal, relay, and live with bad neighbours.
 
-use super::world::{World, address, key};
+use super::world::{World, address, key, solve};
 use crate::chain::{Block, NetworkParams, Transaction};
 use crate::engine::{Command, Event, Input, MinerFact, NetFact, Reply, Source, Verdict};
-use crate::fuzzing::world::solve;
 use crate::types::{BlockHash, Txid, Work};
 use crate::wire::Topic;
 

@@ -8,7 +8,7 @@ use crate::engine::{
     Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
     Reply, StoreFact, Verdict,
 };
-use crate::fuzzing::world::solve;
+pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::sha256;
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
 use crate::wire::{Request, Response, Topic};
@@ -37,6 +37,10 @@ pub(super) struct Node {
     /// Kinds of outputs in order.
     pub(super) kinds: Vec<&'static str>,
     pub(super) job: Option<(u64, Header, Target)>,
+    /// The pauses before its searches.
+    pub(super) delays: Vec<u64>,
+    /// Its searches end.
+    pub(super) searches: bool,
     tokens: BTreeMap<u64, (usize, Topic, Vec<u8>)>,
     seen: BTreeSet<[u8; 32]>,
     /// Requests to this node, but for its status, end without an answer.
@@ -130,6 +134,8 @@ impl World {
             answers: Vec::new(),
             kinds: Vec::new(),
             job: None,
+            delays: Vec::new(),
+            searches: true,
             tokens: BTreeMap::new(),
             seen: BTreeSet::new(),
             mute: false,
@@ -306,7 +312,11 @@ impl World {
                     target,
                     delay_ms,
                 }) => {
+                    self.nodes[node].delays.push(delay_ms);
                     self.nodes[node].job = Some((job, header, target));
+                    if !self.nodes[node].searches {
+                        continue;
+                    }
                     // The nonce is looked for only when its time comes, and only if the job still stands.
                     self.later(
                         delay_ms + SEARCH_MS,
@@ -322,6 +332,7 @@ impl World {
     fn on_order(&mut self, node: usize, order: NetOrder) {
         match order {
             NetOrder::Dial { peer, addresses } => {
+                self.nodes[node].kinds.push("dial");
                 let target = addresses
                     .iter()
                     .find_map(|wanted| (0..self.nodes.len()).find(|index| address(*index) == *wanted));
@@ -340,7 +351,8 @@ impl World {
                     self.unlink(node, other);
                 }
             }
-            NetOrder::Ban { banned: false, .. } | NetOrder::Protect { .. } => {}
+            NetOrder::Ban { banned: false, .. } => self.nodes[node].kinds.push("pardon"),
+            NetOrder::Protect { .. } => {}
             NetOrder::Enable(on) => {
                 for other in 0..self.nodes.len() {
                     if on {
@@ -446,8 +458,8 @@ impl World {
         self.later(LATENCY_MS, asker, Input::Net(fact));
     }
 
-    /// One step: the next fact or wake-up.
-    fn step(&mut self) {
+    /// When the next fact comes, and which node wants to be woken when.
+    fn next(&self) -> (Option<Time>, Option<(Time, usize)>) {
         let fact = self.queue.keys().next().map(|(at, _)| *at);
         let wake = self
             .nodes
@@ -455,7 +467,12 @@ impl World {
             .enumerate()
             .filter_map(|(index, node)| node.engine.next_wakeup().map(|at| (at, index)))
             .min();
-        match (fact, wake) {
+        (fact, wake)
+    }
+
+    /// One step: the next fact or wake-up.
+    fn step(&mut self) {
+        match self.next() {
             (Some(at), Some((wake, index))) if wake < at => self.wake(wake, index),
             (None, Some((wake, index))) => self.wake(wake, index),
             (Some(_), _) => self.deliver(),
@@ -504,14 +521,21 @@ impl World {
         }
     }
 
+    /// Runs for exactly this time.
     pub(super) fn run(&mut self, ms: u64) {
         let end = Time::from_ms(self.now.ms() + ms);
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= end);
         let mut steps = 0_u32;
-        while self.now < end {
+        loop {
+            let (fact, wake) = self.next();
+            if !due(fact) && !due(wake.map(|(at, _)| at)) {
+                break;
+            }
             steps += 1;
             assert!(steps < 2_000_000, "time stands still: {}", self.describe());
             self.step();
         }
+        self.now = end;
     }
 
     /// How many events of a node are of this kind.
