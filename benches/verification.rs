@@ -9,6 +9,8 @@ use lanchain::chain::ledger::{Accounts, Ledger};
 use lanchain::chain::{AccountState, Block, Header, NetworkParams, Reward, StoreError, Transaction, merkle};
 use lanchain::miner::Work;
 use lanchain::miner::bench::{Contender, compare};
+use lanchain::miner::kernel::Kernel;
+use lanchain::miner::many::hash_many;
 use lanchain::miner::search::{Outcome, search};
 use lanchain::types::key::{SecretKey, verify_batch};
 use lanchain::types::{Account, AccountName, Amount, MerkleRoot, PublicKey, Signature};
@@ -69,6 +71,40 @@ fn headers(params: &NetworkParams, time: (usize, Duration)) {
         ("Header::check_after (two hashes)", Box::new(check)),
     ];
     show("headers", &contenders, time);
+    many("headers of 96 bytes, a page of 512 at a time", &bytes, time);
+    many(
+        "nodes of the merkle tree, a layer of 2,048 at a time",
+        &[[1_u8; 65]; 2_048],
+        time,
+    );
+}
+
+/// Every kernel of this processor on many messages, against `sha2` on one after the other.
+fn many<const N: usize>(what: &str, messages: &[[u8; N]], time: (usize, Duration)) {
+    let name = |kernel: Kernel| {
+        if kernel == Kernel::Portable {
+            "sha2, one after the other"
+        } else {
+            kernel.name()
+        }
+    };
+    let in_lanes = |kernel: &Kernel| !matches!(kernel, Kernel::ShaNi | Kernel::Aarch64);
+    let contenders: Vec<Contender<'_>> = Kernel::available()
+        .filter(in_lanes)
+        .map(|kernel| {
+            let act: Box<dyn Fn(u64)> = Box::new(move |count| {
+                let mut left = usize::try_from(count).expect("a small count");
+                while left > 0 {
+                    let part = left.min(messages.len());
+                    black_box(hash_many(kernel, black_box(&messages[..part])));
+                    left -= part;
+                }
+            });
+            (name(kernel), act)
+        })
+        .collect();
+    show(what, &contenders, time);
+    println!("  chosen: {}", name(lanchain::miner::many::kernel()));
 }
 
 fn transactions(params: &NetworkParams, block: &Block, turns: usize) {
@@ -92,7 +128,8 @@ fn transactions(params: &NetworkParams, block: &Block, turns: usize) {
             black_box(Sha256::digest(black_box(&[1_u8; 65])));
         }
     };
-    let parts: [Part<'_>; 7] = [
+    let fastest = lanchain::miner::many::chosen();
+    let parts: [Part<'_>; 8] = [
         ("signatures, one after the other", &one_by_one),
         ("signatures, one batch", &|| assert!(verify_batch(&secret, &items))),
         ("Block::check: ids, tree, signatures", &|| {
@@ -104,6 +141,9 @@ fn transactions(params: &NetworkParams, block: &Block, turns: usize) {
         ("ledger", &ledger),
         ("merkle::root", &|| {
             black_box(merkle::root(black_box(&leaves)));
+        }),
+        ("merkle::root_with the chosen kernel", &|| {
+            black_box(merkle::root_with(black_box(&leaves), &fastest));
         }),
         ("sha2 on 65 bytes, 4,095 times", &nodes),
     ];

@@ -245,6 +245,7 @@ fn engine_config(args: &Args, folder: &Folder) -> Result<Config, StartError> {
         name: args.name.clone(),
         seed: u64::from_ne_bytes(random()?),
         secret: random()?,
+        hash_many: crate::miner::many::chosen(),
         instance: u64::from_ne_bytes(random()?),
         data_dir: folder.path().display().to_string(),
         peer_clock: args.peer_clock,

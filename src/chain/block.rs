@@ -8,6 +8,7 @@ use super::header::{HEADER_BYTES, Header};
 use super::merkle;
 use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
 use super::transaction::{Transaction, TransactionError};
+use crate::types::hash::HashMany;
 use crate::types::key::verify_batch;
 use crate::types::layout::{LayoutError, Reader};
 use crate::types::{BlockHash, Height, MerkleRoot, NetworkId, Txid};
@@ -117,7 +118,15 @@ impl Block {
     /// # Errors
     /// The first broken rule.
     pub fn check(&self, network: &NetworkId, secret: &[u8; 32]) -> Result<(), BlockError> {
-        let expected = merkle::root(&self.txids());
+        self.check_with(network, secret, &HashMany::default())
+    }
+
+    /// The same with a faster way to hash the tree.
+    ///
+    /// # Errors
+    /// As [`Block::check`].
+    pub fn check_with(&self, network: &NetworkId, secret: &[u8; 32], many: &HashMany) -> Result<(), BlockError> {
+        let expected = merkle::root_with(&self.txids(), many);
         if self.header.merkle_root != expected {
             return Err(BlockError::BadMerkleRoot {
                 expected,

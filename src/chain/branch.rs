@@ -54,7 +54,9 @@ impl<S: ChainStore> Chain<S> {
         }
         let parent = self.overlay.block(&previous)?;
         let parent = parent.ok_or(AcceptError::UnknownParent { parent: previous })?;
-        block.header.check_after(&parent.header, &self.params)?;
+        block
+            .header
+            .check_linked(hash, (&parent.header, previous), &self.params)?;
         block.header.check_clock(clock)?;
         let bytes = self.check_body(&block, hash)?;
         let candidate = Candidate {
@@ -89,7 +91,7 @@ impl<S: ChainStore> Chain<S> {
             })
             .into());
         }
-        match block.check(&self.network_id, &self.secret) {
+        match block.check_with(&self.network_id, &self.secret, &self.hash_many) {
             Ok(()) => Ok(bytes),
             Err(error) => {
                 match error {

@@ -136,7 +136,14 @@ impl Header {
     /// # Errors
     /// [`HeaderError::BadTarget`] for bits outside the range, [`HeaderError::BadProofOfWork`] for a hash above the limit.
     pub fn check_proof_of_work(&self, params: &NetworkParams) -> Result<(), HeaderError> {
-        let hash = self.hash();
+        self.check_hash(self.hash(), params)
+    }
+
+    /// The same for whoever has the hash of this header at hand.
+    ///
+    /// # Errors
+    /// As [`Header::check_proof_of_work`].
+    pub fn check_hash(&self, hash: BlockHash, params: &NetworkParams) -> Result<(), HeaderError> {
         match self.bits.target(params.halflife_ms) {
             None => Err(HeaderError::BadTarget {
                 expected: Bits::floor(params.halflife_ms),
@@ -164,7 +171,19 @@ impl Header {
     /// # Errors
     /// The first broken rule.
     pub fn check_after(&self, parent: &Self, params: &NetworkParams) -> Result<(), HeaderError> {
-        let expected = parent.hash();
+        self.check_linked(self.hash(), (parent, parent.hash()), params)
+    }
+
+    /// The same for whoever has the hashes of this header and its parent at hand.
+    ///
+    /// # Errors
+    /// As [`Header::check_after`].
+    pub fn check_linked(
+        &self,
+        hash: BlockHash,
+        (parent, expected): (&Self, BlockHash),
+        params: &NetworkParams,
+    ) -> Result<(), HeaderError> {
         if self.version != HEADER_VERSION {
             return Err(HeaderError::BadVersion(self.version));
         }
@@ -193,7 +212,7 @@ impl Header {
                 got: self.bits,
             });
         }
-        self.check_proof_of_work(params)
+        self.check_hash(hash, params)
     }
 
     /// Whether the local clock has come near enough to the header's time.

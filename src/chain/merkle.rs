@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use crate::types::hash::sha256;
+use crate::types::hash::{HashMany, sha256};
 use crate::types::{MerkleRoot, Txid};
 
 /// On which side of the path a sibling stands.
@@ -27,10 +27,20 @@ pub struct ProofStep {
     pub hash: MerkleRoot,
 }
 
+/// What is hashed for a node: 0x01 ‖ left ‖ right.
+const NODE_BYTES: usize = 65;
+
+fn node_bytes(left: &[u8; 32], right: &[u8; 32]) -> [u8; NODE_BYTES] {
+    let mut bytes = [1; NODE_BYTES];
+    bytes[1..33].copy_from_slice(left);
+    bytes[33..].copy_from_slice(right);
+    bytes
+}
+
 /// The hash above two: SHA-256(0x01 ‖ left ‖ right).
 #[must_use]
 pub fn node(left: &MerkleRoot, right: &MerkleRoot) -> MerkleRoot {
-    MerkleRoot::new(sha256(&[&[1], left.as_bytes(), right.as_bytes()]))
+    MerkleRoot::new(sha256(&[&node_bytes(left.as_bytes(), right.as_bytes())]))
 }
 
 /// Where a list of two or more leaves is split: the largest power of two below its length.
@@ -41,14 +51,22 @@ const fn split(count: usize) -> usize {
 /// The root over the leaves; zero for none.
 #[must_use]
 pub fn root(leaves: &[Txid]) -> MerkleRoot {
-    match leaves {
-        [] => MerkleRoot::ZERO,
-        [leaf] => MerkleRoot::new(*leaf.as_bytes()),
-        _ => {
-            let (left, right) = leaves.split_at(split(leaves.len()));
-            node(&root(left), &root(right))
-        }
+    root_with(leaves, &HashMany::default())
+}
+
+/// The same root, a layer at a time. A last hash without a sibling goes up as it is: so the left part of every split
+/// holds the largest power of two below the count.
+#[must_use]
+pub fn root_with(leaves: &[Txid], many: &HashMany) -> MerkleRoot {
+    let mut layer: Vec<[u8; 32]> = leaves.iter().map(|leaf| *leaf.as_bytes()).collect();
+    while layer.len() > 1 {
+        let (pairs, alone) = layer.as_chunks::<2>();
+        let messages: Vec<[u8; NODE_BYTES]> = pairs.iter().map(|[left, right]| node_bytes(left, right)).collect();
+        let mut above = (many.nodes)(&messages);
+        above.extend_from_slice(alone);
+        layer = above;
     }
+    layer.first().map_or(MerkleRoot::ZERO, |root| MerkleRoot::new(*root))
 }
 
 /// The siblings from a leaf to the root; none if there is no such leaf.

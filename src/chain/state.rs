@@ -18,6 +18,7 @@ use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxP
 use super::switch::Switch;
 use super::transaction::Transaction;
 use super::tree::{InvalidSet, SideBlock, SideTree};
+use crate::types::hash::HashMany;
 use crate::types::{Account, AccountName, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
 
 /// The most hashes of a locator: dense near the tip, then doubling, enough for any height that a chain reaches.
@@ -103,6 +104,7 @@ pub struct Chain<S> {
     pub(super) network_id: NetworkId,
     pub(super) secret: [u8; 32],
     pub(super) own_key: Option<PublicKey>,
+    pub(super) hash_many: HashMany,
     pub(super) overlay: Overlay<S>,
     pub(super) tip: Tip,
     pub(super) tree: SideTree,
@@ -122,6 +124,7 @@ impl<S: ChainStore> Chain<S> {
             network_id: params.network_id(),
             secret,
             own_key: None,
+            hash_many: HashMany::default(),
             overlay: Overlay::new(store),
             tip: Tip {
                 hash: genesis.hash(),
@@ -140,6 +143,16 @@ impl<S: ChainStore> Chain<S> {
     /// Tells whose transactions are this node's own: they return to the table of own ones when a block is undone.
     pub const fn set_own_key(&mut self, key: PublicKey) {
         self.own_key = Some(key);
+    }
+
+    /// Gives it a faster way to hash.
+    pub const fn set_hash_many(&mut self, many: HashMany) {
+        self.hash_many = many;
+    }
+
+    /// The way to hash many messages.
+    pub const fn hash_many(&self) -> HashMany {
+        self.hash_many
     }
 
     /// Forgets what the disk does not have, and reads the tip anew.

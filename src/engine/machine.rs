@@ -18,6 +18,7 @@ use super::template::Mining;
 use crate::chain::mempool::Mempool;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
+use crate::types::hash::HashMany;
 use crate::types::rng::Rng;
 use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work};
 use crate::wire::Request;
@@ -44,6 +45,8 @@ pub struct Config {
     pub seed: u64,
     /// Feeds the batch check of signatures; nobody else may know it.
     pub secret: [u8; 32],
+    /// The fastest way to hash many messages on this machine.
+    pub hash_many: HashMany,
     /// Random at each start: reveals two nodes with one key.
     pub instance: u64,
     /// The data folder, as `status` shows it.
@@ -153,6 +156,7 @@ impl<S: ChainStore> Engine<S> {
         let mut rng = Rng::new(config.seed);
         let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
         chain.set_own_key(me);
+        chain.set_hash_many(config.hash_many);
         let opened = chain.tip().clone();
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
         for (address, peer) in &config.manual_peers {

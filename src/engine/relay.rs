@@ -66,7 +66,7 @@ impl<S: ChainStore> Engine<S> {
         let place = (Some(hash), Some(height));
         let params = self.chain.params();
         let alone = header.check_length(params);
-        if let Err(error) = alone.and_then(|()| header.check_proof_of_work(params)) {
+        if let Err(error) = alone.and_then(|()| header.check_hash(hash, params)) {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if self.chain.is_invalid(&hash) {
@@ -84,7 +84,7 @@ impl<S: ChainStore> Engine<S> {
             }
             return Verdict::Ignore;
         };
-        if let Err(error) = header.check_after(&parent.header, self.chain.params()) {
+        if let Err(error) = header.check_linked(hash, (&parent.header, header.previous), params) {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if let Err(HeaderError::TimeTooNew { ahead_ms }) = header.check_clock(self.clock()) {

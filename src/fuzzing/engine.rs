@@ -13,6 +13,7 @@ use crate::engine::peers::Fault;
 use crate::engine::{
     Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact,
 };
+use crate::types::hash::HashMany;
 use crate::types::{AccountName, Address, BlockHash, PeerId, Time};
 use crate::wire::message::encode_transactions;
 use crate::wire::{Request, Response, Status, Topic};
@@ -82,6 +83,7 @@ pub(super) fn engine(input: &[u8]) {
         name: (bytes.one_in(2)).then(|| AccountName::new("alice").unwrap()),
         seed: bytes.u8().into(),
         secret: [3; 32],
+        hash_many: HashMany::default(),
         instance: 1,
         data_dir: "folder".into(),
         peer_clock: bytes.one_in(4),

@@ -11,11 +11,13 @@
 //! pool     threads, jobs, hash rate        one job at a time, each thread takes every nth range
 //!  └ search   one range of nonces          batches, cancellation, the full check of a candidate
 //!     └ kernel   one batch                 AVX-512, AVX2, SHA-NI, ARMv8 SHA-2 or portable
+//! many     headers and merkle nodes        the same lanes, to check what others send
 //! ```
 
 pub mod bench;
 pub mod fuzz;
 pub mod kernel;
+pub mod many;
 pub mod pool;
 mod priority;
 mod rate;

@@ -281,8 +281,15 @@ impl Control {
     #[must_use]
     pub fn open(folder: &Path, hub: &Arc<Hub>, inbox: &Arc<Inbox>, to_node: &Sender<session::Message>) -> Self {
         let opened = super::control_socket::open(folder, hub, inbox, to_node);
-        if let Err(error) = &opened {
-            tracing::warn!(%error, "no control socket: `lanchain ctl` and `attach` cannot reach this node");
+        match &opened {
+            // Where there is no such thing nothing is amiss.
+            Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
+                tracing::debug!(%error, "no control socket")
+            }
+            Err(error) => {
+                tracing::warn!(%error, "no control socket: `lanchain ctl` and `attach` cannot reach this node");
+            }
+            Ok(_) => {}
         }
         Self {
             hub: Arc::clone(hub),

@@ -15,6 +15,27 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
+/// A way to hash many messages of one length, each on its own: digests in the order of the messages.
+///
+/// The fastest one depends on the processor, so the shell hands one in. All give the same digests.
+#[derive(Clone, Copy, Debug)]
+pub struct HashMany {
+    /// Messages of the size of a header.
+    pub headers: fn(&[[u8; 96]]) -> Vec<[u8; 32]>,
+    /// Messages of the size of a node of the merkle tree.
+    pub nodes: fn(&[[u8; 65]]) -> Vec<[u8; 32]>,
+}
+
+impl Default for HashMany {
+    /// One after the other.
+    fn default() -> Self {
+        Self {
+            headers: |messages| messages.iter().map(|message| sha256(&[message])).collect(),
+            nodes: |messages| messages.iter().map(|message| sha256(&[message])).collect(),
+        }
+    }
+}
+
 macro_rules! hash_type {
     ($(#[$doc:meta])* $name:ident) => {
         $(#[$doc])*

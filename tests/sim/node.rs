@@ -9,6 +9,7 @@ use std::rc::Rc;
 use lanchain::chain::{Batch, Header};
 use lanchain::engine::{Command, Config, Engine, Input};
 use lanchain::node::outbox::Outbox;
+use lanchain::types::hash::HashMany;
 use lanchain::types::{AccountName, Address, PeerId, SecretKey, Target, Time};
 use lanchain::wire::Topic;
 
@@ -136,6 +137,7 @@ impl Node {
             name: self.plan.named.then(|| own_name(index)),
             seed,
             secret: [9; 32],
+            hash_many: HashMany::default(),
             instance: seed ^ 0xabcd,
             data_dir: "simulated".into(),
             peer_clock: self.plan.peer_clock,

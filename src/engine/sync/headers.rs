@@ -17,6 +17,9 @@ use crate::wire::message::HEADERS_MAX;
 /// Empty pages in a row from a peer that claims more work. One can be a race of its status with its answer.
 const EMPTY_PAGES_MAX: u32 = 3;
 
+/// The last header of a page.
+type Tail = Option<(BlockHash, Height)>;
+
 /// What a candidate's next step is.
 enum Course {
     Ask,
@@ -40,22 +43,19 @@ impl<S: ChainStore> Engine<S> {
         }
         let mut sync = self.syncs.remove(at);
         let checked = self.check_headers(&mut sync, list);
-        let tail = list
-            .last()
-            .map(Header::from_bytes)
-            .map(|last| (last.hash(), last.height));
+        let tail = checked.as_ref().map_or(None, |tail| *tail);
         // Pages must lead upwards, else they would never end.
         let rises = tail.is_some_and(|(_, height)| sync.tail.is_none_or(|(_, before)| before < height));
         sync.more = list.len() >= HEADERS_MAX && !sync.not_yet && rises;
         sync.tail = tail;
         self.syncs.insert(at, sync);
         match checked {
-            Ok(()) if list.is_empty() && self.too_many_empty_pages(peer) => {
+            Ok(_) if list.is_empty() && self.too_many_empty_pages(peer) => {
                 self.end_sync(peer);
                 self.void_claim(peer, VOID_MS);
                 self.punish(peer, Fault::Low, "empty pages of headers, again and again");
             }
-            Ok(()) => self.judge(peer),
+            Ok(_) => self.judge(peer),
             Err((fault, reason)) => {
                 self.end_sync(peer);
                 self.void_claim(peer, VOID_MS);
@@ -73,8 +73,9 @@ impl<S: ChainStore> Engine<S> {
         known.empty_pages >= EMPTY_PAGES_MAX
     }
 
-    /// Every rule that headers can be held against; nothing is kept behind the first broken one.
-    fn check_headers(&mut self, sync: &mut Sync, list: &[[u8; 96]]) -> Result<(), (Fault, String)> {
+    /// Every rule that headers can be held against; nothing is kept behind the first broken one. Returns the last one's
+    /// hash and height.
+    fn check_headers(&mut self, sync: &mut Sync, list: &[[u8; 96]]) -> Result<Tail, (Fault, String)> {
         let clock = self.clock();
         // On sight: a branch that time leaves no room for is refused by its last header, before a hash is computed.
         if let Some(last) = list.last().map(Header::from_bytes) {
@@ -84,8 +85,11 @@ impl<S: ChainStore> Engine<S> {
                 known.empty_pages = 0;
             }
         }
-        for (place, bytes) in list.iter().enumerate() {
-            let header = Header::from_bytes(bytes);
+        let hashes = (self.chain.hash_many().headers)(list);
+        let last = list.last().map(|bytes| Header::from_bytes(bytes).height);
+        let tail = hashes.last().map(|hash| BlockHash::new(*hash)).zip(last);
+        for (place, (bytes, hash)) in list.iter().zip(hashes).enumerate() {
+            let (header, hash) = (Header::from_bytes(bytes), BlockHash::new(hash));
             if sync.last.as_ref().is_none_or(|last| last.hash != header.previous) {
                 if place > 0 {
                     return Err((Fault::Fatal, "headers that do not follow each other".into()));
@@ -95,8 +99,7 @@ impl<S: ChainStore> Engine<S> {
             let Some(above) = sync.last.clone() else {
                 return Err((Fault::Fatal, "headers without a parent".into()));
             };
-            let hash = header.hash();
-            if let Err(error) = header.check_after(&above.header, self.chain.params()) {
+            if let Err(error) = header.check_linked(hash, (&above.header, above.hash), self.chain.params()) {
                 let (code, source) = (error.code(), from_peer(sync.source));
                 self.reject_block(Some(hash), Some(header.height), code, error.to_string(), source);
                 return Err((Fault::Fatal, error.to_string()));
@@ -113,7 +116,7 @@ impl<S: ChainStore> Engine<S> {
             sync.last = Some(step.clone());
             self.keep(sync, step)?;
         }
-        Ok(())
+        Ok(tail)
     }
 
     /// A page that does not follow the one before: the source has another branch by now, or this is its first page.

@@ -9,7 +9,7 @@ use crate::engine::{
     Reply, StoreFact, Verdict,
 };
 pub(super) use crate::fuzzing::world::solve;
-use crate::types::hash::sha256;
+use crate::types::hash::{HashMany, sha256};
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
 use crate::wire::{Request, Response, Topic};
 
@@ -115,6 +115,7 @@ impl World {
             name: None,
             seed: u64::try_from(index).unwrap() + 77,
             secret: [9; 32],
+            hash_many: HashMany::default(),
             instance: u64::try_from(index).unwrap(),
             data_dir: "/dev/null".into(),
             peer_clock: false,

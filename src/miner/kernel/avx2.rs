@@ -9,7 +9,7 @@
 )]
 
 use super::lanes::{lane_kernel, unroll};
-use super::prepared::{K, Prepared};
+use super::prepared::{INITIAL, K, Prepared};
 use core::arch::x86_64::*;
 
 /// Can this processor run it?
@@ -24,7 +24,30 @@ pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     unsafe { scan_lanes(prepared, first, last) }
 }
 
+/// See [`super::many`].
+pub(super) fn hash(words: &[[u32; 8]; 32]) -> [[u32; 8]; 8] {
+    assert!(is_available(), "AVX2 is missing");
+    // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
+    unsafe { hash_lanes(words) }
+}
+
 lane_kernel!("avx2", __m256i, 8);
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn load(words: &[u32; 8]) -> __m256i {
+    // SAFETY: the array has the size of the vector, and this load asks for no alignment.
+    unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx2")]
+#[inline]
+fn store(vector: __m256i) -> [u32; 8] {
+    let mut words = [0; 8];
+    // SAFETY: the array has the size of the vector, and this store asks for no alignment.
+    unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) };
+    words
+}
 
 #[target_feature(enable = "avx2")]
 #[inline]

@@ -10,7 +10,7 @@
 )]
 
 use super::lanes::{lane_kernel, unroll};
-use super::prepared::{K, Prepared};
+use super::prepared::{INITIAL, K, Prepared};
 use core::arch::x86_64::*;
 
 /// Can this processor run it?
@@ -25,7 +25,30 @@ pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     unsafe { scan_lanes(prepared, first, last) }
 }
 
+/// See [`super::many`].
+pub(super) fn hash(words: &[[u32; 16]; 32]) -> [[u32; 16]; 8] {
+    assert!(is_available(), "AVX-512 is missing");
+    // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
+    unsafe { hash_lanes(words) }
+}
+
 lane_kernel!("avx512f", __m512i, 16);
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn load(words: &[u32; 16]) -> __m512i {
+    // SAFETY: the array has the size of the vector, and this load asks for no alignment.
+    unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+pub(super) fn store(vector: __m512i) -> [u32; 16] {
+    let mut words = [0; 16];
+    // SAFETY: the array has the size of the vector, and this store asks for no alignment.
+    unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) };
+    words
+}
 
 #[target_feature(enable = "avx512f")]
 #[inline]

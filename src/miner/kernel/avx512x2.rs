@@ -11,7 +11,7 @@
 
 use super::avx512 as one;
 use super::lanes::{lane_kernel, unroll};
-use super::prepared::{K, Prepared};
+use super::prepared::{INITIAL, K, Prepared};
 use core::arch::x86_64::__m512i;
 
 /// See [`super::Kernel::scan`].
@@ -21,11 +21,34 @@ pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     unsafe { scan_lanes(prepared, first, last) }
 }
 
+/// See [`super::many`].
+pub(super) fn hash(words: &[[u32; 32]; 32]) -> [[u32; 32]; 8] {
+    assert!(one::is_available(), "AVX-512 is missing");
+    // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
+    unsafe { hash_lanes(words) }
+}
+
 /// 32 lanes.
 #[derive(Clone, Copy)]
 struct Pair(__m512i, __m512i);
 
 lane_kernel!("avx512f", Pair, 32);
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn load(words: &[u32; 32]) -> Pair {
+    let (groups, _) = words.as_chunks::<16>();
+    Pair(one::load(&groups[0]), one::load(&groups[1]))
+}
+
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn store(vector: Pair) -> [u32; 32] {
+    let mut words = [0; 32];
+    words[..16].copy_from_slice(&one::store(vector.0));
+    words[16..].copy_from_slice(&one::store(vector.1));
+    words
+}
 
 #[target_feature(enable = "avx512f")]
 #[inline]

@@ -2,13 +2,15 @@
 //!
 //! A kernel file names its vector type and defines, for the features it was given:
 //! `splat`, `add`, `big_0`, `big_1`, `small_0`, `small_1`, `choice`, `majority`, `first_lanes`
-//! (0, 1, 2, … in the lanes) and `not_above` (a bit for each lane that is at most the limit).
+//! (0, 1, 2, … in the lanes), `not_above` (a bit for each lane that is at most the limit), `load` and `store`.
 //!
 //! Promises: `scan_lanes` returns the lowest candidate of `first..=last` and none outside of it, though whole
 //! vectors are computed at the end.
 //!
 //! What an attempt saves against a plain compression: rounds 0 to 6 and message words 16 to 21 are
 //! constants, 15 more words have a constant part, the last round computes only the digest's first word.
+//!
+//! `hash_lanes` is SHA-256 by the book for messages of two chunks, with the same rounds.
 
 #[cfg(target_arch = "x86_64")]
 /// Writes `scan_lanes` and its parts for the vector operations in scope.
@@ -83,6 +85,28 @@ macro_rules! lane_kernel {
             });
             let [first, ..] = round(s, add(next_word(&w, 15), splat(p.last_sum)));
             first
+        }
+
+        /// The digests of as many messages as there are lanes. The message words come padded and in two chunks, each word
+        /// of all messages together.
+        #[target_feature(enable = $features)]
+        fn hash_lanes(words: &[[u32; $lanes]; 32]) -> [[u32; $lanes]; 8] {
+            let mut state = INITIAL.map(|word| splat(word));
+            for chunk in words.as_chunks::<16>().0 {
+                let mut w: [$vector; 16] = core::array::from_fn(|i| load(&chunk[i]));
+                let mut s = state;
+                unroll!(i in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] {
+                    s = round(s, add(w[i], splat(K[i])));
+                });
+                for k in K[16..].as_chunks::<16>().0 {
+                    unroll!(i in [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] {
+                        w[i] = next_word(&w, i);
+                        s = round(s, add(w[i], splat(k[i])));
+                    });
+                }
+                state = core::array::from_fn(|i| add(state[i], s[i]));
+            }
+            state.map(|vector| store(vector))
         }
 
         /// Message words 22 to 37, at their number modulo 16: a constant and what depends on word 7.

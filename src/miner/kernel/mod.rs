@@ -15,6 +15,7 @@ mod avx512;
 mod avx512x2;
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 mod lanes;
+mod many;
 mod portable;
 mod prepared;
 #[cfg(target_arch = "x86_64")]

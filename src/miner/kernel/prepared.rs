@@ -25,7 +25,7 @@ pub(super) const K: [u32; 64] = [
 ];
 
 /// The initial state of SHA-256 (FIPS 180-4, 5.3.3).
-const INITIAL: [u32; 8] = [
+pub(super) const INITIAL: [u32; 8] = [
     0x6a09_e667,
     0xbb67_ae85,
     0x3c6e_f372,
