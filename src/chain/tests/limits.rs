@@ -2,7 +2,7 @@
 
 use super::kit::*;
 use crate::chain::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
-use crate::chain::tree::{INVALID_MAX, InvalidSet, SIDE_MAX_BLOCKS, SideBlock};
+use crate::chain::tree::{INVALID_MAX, InvalidSet, SIDE_MAX_BLOCKS, SIDE_MAX_BYTES, SideBlock, SideTree};
 use crate::chain::{
     AcceptError, Accepted, Block, BlockError, Chain, ChainStore, NetworkParams, StoreError, Transaction,
 };
@@ -210,4 +210,38 @@ fn adv_s15_a_shorter_branch_of_more_work_leaves_nothing_of_the_longer_one_behind
     let undo = |block: &Block| store.undo(&block.hash()).unwrap().is_some();
     assert!(short.iter().all(undo) && !long.iter().any(undo));
     check(&Chain::open(params, store.clone(), [7; 32]).unwrap());
+}
+
+#[test]
+fn a_side_branch_has_one_end_and_its_bytes_count_once() {
+    let mut tree = SideTree::default();
+    let block = |number: usize, previous: usize| SideBlock {
+        hash: hash(number),
+        previous: hash(previous),
+        height: Height::new(1),
+        work: work(u64::try_from(number).unwrap()),
+        size_bytes: SIDE_MAX_BYTES / 2,
+    };
+    let ends = |tree: &SideTree| -> Vec<BlockHash> { tree.tips().map(|end| end.hash).collect() };
+    for (number, previous) in [(1, 0), (2, 1), (2, 1)] {
+        tree.insert(block(number, previous));
+    }
+    assert_eq!(ends(&tree), [hash(2)]);
+    assert_eq!(tree.evict(), []);
+    tree.remove(&hash(2));
+    assert_eq!(ends(&tree), [hash(1)]);
+}
+
+#[test]
+fn headers_begin_at_the_fork_for_who_stands_on_a_side_block() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let active = branch(&params, &params.genesis(), 1, 2);
+    active.iter().for_each(|block| drop(advance(&mut chain, block)));
+    let side = mine(&params, &params.genesis(), 2, Vec::new());
+    chain.accept(side.clone(), CLOCK).unwrap();
+    let headers = chain
+        .headers_after(&[side.hash(), params.genesis().hash()], 10)
+        .unwrap();
+    assert_eq!(headers, [active[0].header.clone(), active[1].header.clone()]);
 }

@@ -13,4 +13,5 @@ mod branch;
 mod ledger;
 mod limits;
 mod pool;
+mod pool_limits;
 mod properties;

@@ -94,6 +94,7 @@ fn adv_s03_a_forged_body_is_fetched_from_another_peer_and_its_sender_banned() {
         list[0] = forged.to_bytes();
         Some(Response::Blocks(list))
     });
+    world.run(100);
     world.link(0, forger);
     world.link(0, honest);
     world.until(5_000, |world| world.height(0) == 3);
