@@ -8,7 +8,7 @@ use super::world::{World, address, key};
 use crate::chain::ChainStore;
 use crate::engine::peers::{BANS_MS, Fault};
 use crate::engine::{Command, Condition, Direction, Event, FoundBy, Input, NetFact, Reply, StoreFact};
-use crate::types::{AccountName, SecretKey, Time};
+use crate::types::{AccountName, SecretKey};
 use crate::wire::{Request, Status};
 
 /// A neighbour that has the same as this node.
@@ -340,13 +340,4 @@ fn reorganisations_from_depth_six_on_bring_a_warning() {
         world.until(10_000, |world| world.height(0) == u64::from(depth) + 1);
         assert_eq!(warnings(&world, "deep_reorganization").len(), told, "depth {depth}");
     }
-}
-
-#[test]
-fn time_never_runs_back() {
-    let mut world = World::new(1);
-    world.run(10_000);
-    let before = world.nodes[0].engine.next_wakeup();
-    world.nodes[0].engine.handle(Time::from_ms(0), Input::Tick);
-    assert_eq!(world.nodes[0].engine.next_wakeup(), before);
 }
