@@ -23,7 +23,7 @@ mod numbers;
 mod overlay;
 mod records;
 mod texts;
-mod world;
+pub(crate) mod world;
 
 #[cfg(test)]
 mod tests;

@@ -1,13 +1,14 @@
 //! How explanations, the sandbox, numbers and the doctor look.
 
 use super::*;
-use crate::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
+use crate::chain::{Block, Header, NetworkParams, Reward, Transaction};
 use crate::engine::doctor::{FailureView, InterfaceView};
 use crate::engine::explain;
 use crate::engine::reply::{AccountView, TxStatus};
 use crate::engine::sandbox::Sandbox;
 use crate::engine::stats::{Intervals, MinerView};
-use crate::types::{Account, AccountName, Amount, Height, SecretKey, Time, Work};
+use crate::fuzzing::world::seal;
+use crate::types::{Account, AccountName, Amount, Height, SecretKey, Work};
 
 fn name(text: &str) -> Account {
     Account::Name(AccountName::new(text).expect("a name"))
@@ -35,21 +36,8 @@ fn sample() -> (NetworkParams, Header, Block) {
         height: Height::new(1),
     });
     let transactions = vec![reward, payment(&params)];
-    let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(parent.time.ms() + 10_000);
-    let mut header = Header {
-        previous: parent.hash(),
-        merkle_root: merkle::root(&ids),
-        version: 1,
-        bits: params.required_bits(&parent, time),
-        height: Height::new(1),
-        time,
-        nonce: 0,
-    };
-    while header.check_proof_of_work(&params).is_err() {
-        header.nonce += 1;
-    }
-    (params, parent, Block { header, transactions })
+    let block = seal(&params, &parent, 10_000, transactions);
+    (params, parent, block)
 }
 
 fn look(columns: usize) -> Look {

@@ -241,7 +241,7 @@ impl<S: ChainStore> Engine<S> {
             .map_err(|error| pool_refused(&error))?;
         self.chain.keep_own(&transaction);
         self.own_made = true;
-        self.publish_transactions(core::slice::from_ref(&transaction));
+        self.publish_transaction(&transaction);
         self.event(super::view::accepted_event(&transaction, Source::Local));
         self.status_changed();
         self.mining.refresh_soon(self.now);

@@ -13,9 +13,7 @@ use super::quota::Kind;
 use crate::chain::mempool::{Origin, PoolError};
 use crate::chain::{Block, ChainStore, HeaderError, Transaction};
 use crate::types::{BlockHash, PeerId, Time, Txid};
-use crate::wire::message::{
-    BLOCKS_MAX, GOSSIP_TX_MAX_BYTES, GOSSIP_TX_MAX_COUNT, HEADERS_MAX, decode_transactions, encode_transactions,
-};
+use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX, decode_transactions, encode_transactions};
 use crate::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic};
 
 /// Blocks held until the clock reaches them.
@@ -221,29 +219,12 @@ impl<S: ChainStore> Engine<S> {
         });
     }
 
-    /// Publishes transactions, as many messages as it takes.
-    pub(super) fn publish_transactions(&mut self, list: &[Transaction]) {
-        let mut page: Vec<Vec<u8>> = Vec::new();
-        let mut size = 0;
-        for transaction in list {
-            let bytes = transaction.to_bytes();
-            if page.len() >= GOSSIP_TX_MAX_COUNT || size + bytes.len() + 16 > GOSSIP_TX_MAX_BYTES - 16 {
-                self.publish_page(&core::mem::take(&mut page));
-                size = 0;
-            }
-            size += bytes.len() + 16;
-            page.push(bytes);
-        }
-        self.publish_page(&page);
-    }
-
-    fn publish_page(&mut self, page: &[Vec<u8>]) {
-        if !page.is_empty() {
-            self.announce(NetOrder::Publish {
-                topic: Topic::Transactions,
-                bytes: encode_transactions(page),
-            });
-        }
+    /// Publishes an own transaction. Others come by gossip itself, or by the comparison of pools.
+    pub(super) fn publish_transaction(&mut self, transaction: &Transaction) {
+        self.announce(NetOrder::Publish {
+            topic: Topic::Transactions,
+            bytes: encode_transactions(&[transaction.to_bytes()]),
+        });
     }
 
     pub(super) fn on_request(&mut self, token: u64, peer: PeerId, request: Request) {

@@ -10,10 +10,10 @@ use crate::chain::header::HEADER_BYTES;
 use crate::chain::{AccountState, Block, Header, NetworkParams, Recipients, Reward, Transaction, merkle};
 use crate::miner::Work;
 use crate::miner::search::{Outcome, search};
-use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Time};
+use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Target, Time};
 
 /// A clock that no block of a script is ahead of.
-pub(super) const CLOCK: Time = Time::from_ms(9_000_000_000_000);
+pub(crate) const CLOCK: Time = Time::from_ms(9_000_000_000_000);
 /// Users of a script.
 pub(super) const KEYS: usize = 4;
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
@@ -207,8 +207,25 @@ pub(super) fn cook(bytes: &mut Bytes<'_>, params: &NetworkParams, model: &Model)
     Transaction::transfer(&network, key(signer), (from, to, to_owner), amount, sequence).ok()
 }
 
-/// Finds a nonce for a header whose bits have a target.
-pub(super) fn prove(params: &NetworkParams, mut header: Header) -> Header {
+/// The first nonce from the header's own on with which it meets the target.
+pub(crate) fn solve(header: &Header, target: &Target) -> u64 {
+    let work = Work {
+        header: header.to_bytes(),
+        limit: *target.as_bytes(),
+    };
+    match search(
+        &work,
+        header.nonce..=u64::MAX,
+        &AtomicBool::new(false),
+        &AtomicU64::new(0),
+    ) {
+        Outcome::Found(nonce) => nonce,
+        Outcome::Exhausted | Outcome::Cancelled => panic!("no nonce of 2^64"),
+    }
+}
+
+/// The header with the first nonce that fits, if its bits have a target.
+pub(crate) fn prove(params: &NetworkParams, mut header: Header) -> Header {
     thread_local! {
         static NONCES: RefCell<BTreeMap<Vec<u8>, u64>> = const { RefCell::new(BTreeMap::new()) };
     }
@@ -216,28 +233,18 @@ pub(super) fn prove(params: &NetworkParams, mut header: Header) -> Header {
         return header;
     };
     header.nonce = 0;
-    let bytes = header.to_bytes();
-    let known = bytes[..HEADER_BYTES - 8].to_vec();
+    let known = header.to_bytes()[..HEADER_BYTES - 8].to_vec();
     header.nonce = NONCES.with_borrow_mut(|nonces| {
         if nonces.len() > NONCES_MAX {
             nonces.clear();
         }
-        *nonces.entry(known).or_insert_with(|| {
-            let work = Work {
-                header: bytes,
-                limit: *target.as_bytes(),
-            };
-            match search(&work, 0..=u64::MAX, &AtomicBool::new(false), &AtomicU64::new(0)) {
-                Outcome::Found(nonce) => nonce,
-                Outcome::Exhausted | Outcome::Cancelled => panic!("no nonce of 2^64"),
-            }
-        })
+        *nonces.entry(known).or_insert_with(|| solve(&header, &target))
     });
     header
 }
 
 /// A block with these transactions and its reward before them, so many milliseconds after its parent.
-pub(super) fn mine(
+pub(crate) fn mine(
     params: &NetworkParams,
     parent: &Header,
     later: u64,
@@ -253,7 +260,7 @@ pub(super) fn mine(
 }
 
 /// A block with exactly these transactions.
-pub(super) fn seal(params: &NetworkParams, parent: &Header, later: u64, transactions: Vec<Transaction>) -> Block {
+pub(crate) fn seal(params: &NetworkParams, parent: &Header, later: u64, transactions: Vec<Transaction>) -> Block {
     let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
     let time = Time::from_ms(parent.time.ms().saturating_add(later));
     let header = Header {

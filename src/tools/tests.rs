@@ -1,7 +1,8 @@
 //! Tools on stores in memory; whole folders and processes are tested in `tests/node/tools.rs`.
 
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{AccountState, Batch, Block, Chain, ChainStore, Header, NetworkParams, Reward, Transaction, merkle};
+use crate::chain::{AccountState, Batch, Block, Chain, ChainStore, Header, NetworkParams, Reward, Transaction};
+use crate::fuzzing::world::seal;
 use crate::types::{Account, Amount, Height, SecretKey, Time, Work};
 
 use super::{export, verify};
@@ -14,21 +15,7 @@ fn mine(params: &NetworkParams, parent: &Header, key: &SecretKey, later_ms: u64,
     let to = Account::Key(key.public());
     let mut transactions = vec![Transaction::Reward(Reward { to, height })];
     transactions.extend_from_slice(content);
-    let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(parent.time.ms() + later_ms);
-    let mut header = Header {
-        previous: parent.hash(),
-        merkle_root: merkle::root(&ids),
-        version: 1,
-        bits: params.required_bits(parent, time),
-        height,
-        time,
-        nonce: 0,
-    };
-    while header.check_proof_of_work(params).is_err() {
-        header.nonce += 1;
-    }
-    Block { header, transactions }
+    seal(params, parent, later_ms, transactions)
 }
 
 /// Three active blocks, a payment and a claim in the second, and one block aside.

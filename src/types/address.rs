@@ -170,6 +170,56 @@ mod tests {
         assert!(Address::parse("/dns/xn--4ca.example/tcp/1").is_ok());
     }
 
+    #[test]
+    fn neighbours_have_private_shared_local_or_loopback_addresses() {
+        let is_private = |host: &str| {
+            Address::parse(&format!("{host}/tcp/1"))
+                .expect("an address")
+                .0
+                .is_private()
+        };
+        for host in [
+            "/ip4/10.0.0.1",
+            "/ip4/172.31.255.255",
+            "/ip4/192.168.0.1",
+            "/ip4/127.0.0.1",
+            "/ip4/169.254.0.1",
+            "/ip4/100.64.0.0",
+            "/ip4/100.127.255.255",
+            "/ip6/::1",
+            "/ip6/fd00::1",
+            "/ip6/fe80::1",
+        ] {
+            assert!(is_private(host), "{host}");
+        }
+        for host in [
+            "/ip4/8.8.8.8",
+            "/ip4/172.32.0.0",
+            "/ip4/100.63.255.255",
+            "/ip4/100.128.0.0",
+            "/ip4/101.64.0.0",
+            "/ip6/2001:db8::1",
+            "/dns4/example.org",
+        ] {
+            assert!(!is_private(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_dialled_address_has_a_port_and_nothing_behind_it() {
+        for text in [
+            "/ip4/10.0.0.1/tcp/0",
+            "10.0.0.1:0",
+            "/ip4/10.0.0.1/tcp/1/ws",
+            "/ip4/10.0.0.1/udp/1",
+            "/tcp/1",
+        ] {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
+        assert!(Address::parse("/ip4/10.0.0.1/udp/1/quic-v1").is_ok());
+        assert!(Address::parse_listen("/ip4/10.0.0.1/tcp/0").is_ok());
+    }
+
     /// Fuzzing found addresses that were read alone and not with the peer behind them.
     #[test]
     fn the_longest_address_is_read_with_its_peer_too() {

@@ -246,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn a_hash_that_equals_the_limit_does_not_meet_it() {
+        let target = Bits(16 * H).target(H).expect("floor");
+        assert!(!target.is_met_by(target.as_bytes()));
+        let mut below = [0xff; 32];
+        below[..2].copy_from_slice(&[0, 0]);
+        assert!(target.is_met_by(&below));
+    }
+
+    #[test]
     fn targets_never_rise_with_the_bits() {
         let mut last = Bits(16 * H).target(H).expect("floor");
         for bits in 16 * H..18 * H {

@@ -118,6 +118,32 @@ fn lists_above_their_limit_are_refused() {
 }
 
 #[test]
+fn elements_at_their_limit_pass_and_above_it_they_are_refused() {
+    let too_many = |result: Result<(), WireError>| matches!(result, Err(WireError::TooMany { .. }));
+    let gossip =
+        |count: usize, size: usize| decode_transactions(&encode_transactions(&vec![vec![1; size]; count])).map(drop);
+    let page = |size: usize| Response::decode(&Response::Pending(vec![vec![1; size]]).encode()).map(drop);
+    let blocks = |size: usize| Response::decode(&Response::Blocks(vec![vec![1; size]]).encode()).map(drop);
+    assert_eq!((gossip(GOSSIP_TX_MAX_COUNT, 1), gossip(1, 512)), (Ok(()), Ok(())));
+    assert_eq!((page(512), blocks(1024 * 1024)), (Ok(()), Ok(())));
+    assert!(too_many(gossip(1, 513)) && too_many(page(513)) && too_many(blocks(1024 * 1024 + 1)));
+    let status = |length: usize| Status {
+        tip: [1; 32],
+        height: 1,
+        work: [1; 32],
+        name: "a".repeat(length),
+        clock_ms: 1,
+        instance: 1,
+        pool_count: 1,
+        pool_digest: 1,
+    };
+    let request = |length| Request::decode(&Request::Status(status(length)).encode()).map(drop);
+    let response = |length| Response::decode(&Response::Status(status(length)).encode()).map(drop);
+    assert_eq!((request(32), response(32)), (Ok(()), Ok(())));
+    assert!(too_many(request(33)) && too_many(response(33)));
+}
+
+#[test]
 fn a_full_answer_of_each_kind_fits() {
     let headers = Response::Headers(vec![[1; 96]; HEADERS_MAX]);
     assert_eq!(Response::decode(&headers.encode()), Ok(headers));
@@ -147,6 +173,8 @@ fn too_many_bytes_are_refused_unread() {
 fn a_newer_kind_is_named_and_not_malformed() {
     let bytes = 9_u32.to_le_bytes();
     assert_eq!(Request::decode(&bytes), Err(WireError::UnknownKind(9)));
+    assert_eq!(Request::decode(&4_u32.to_le_bytes()), Err(WireError::UnknownKind(4)));
+    assert_eq!(Response::decode(&6_u32.to_le_bytes()), Err(WireError::UnknownKind(6)));
 }
 
 #[test]

@@ -3,9 +3,8 @@
 use proptest::prelude::*;
 
 use crate::chain::params::TRANSACTION_MAX_BYTES;
-use crate::chain::{
-    Block, BlockError, Header, HeaderError, NetworkParams, Reward, Transaction, TransactionError, merkle,
-};
+use crate::chain::{Block, BlockError, Header, HeaderError, NetworkParams, Reward, Transaction, TransactionError};
+use crate::fuzzing::world::seal;
 use crate::types::layout::LayoutError;
 use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, SecretKey, Time};
 
@@ -23,21 +22,7 @@ fn transfer() -> Transaction {
 }
 
 fn mined(params: &NetworkParams, parent: &Header, transactions: Vec<Transaction>) -> Block {
-    let txids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(parent.time.ms() + 1);
-    let mut header = Header {
-        previous: parent.hash(),
-        merkle_root: merkle::root(&txids),
-        version: 1,
-        bits: params.required_bits(parent, time),
-        height: parent.height.next(),
-        time,
-        nonce: 0,
-    };
-    while header.check_proof_of_work(params).is_err() {
-        header.nonce += 1;
-    }
-    Block { header, transactions }
+    seal(params, parent, 1, transactions)
 }
 
 fn reward(height: u64) -> Transaction {

@@ -1,13 +1,10 @@
 //! Keys, names and mined blocks for tests.
 
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{
-    Accepted, Block, Chain, ChainStore, Header, Mempool, NetworkParams, Reward, Switch, Transaction, merkle,
-};
-use crate::types::{Account, AccountName, Amount, MerkleRoot, PublicKey, SecretKey, Time};
-
-/// A clock that no block of a test is ahead of.
-pub(super) const CLOCK: Time = Time::from_ms(9_000_000_000_000);
+use crate::chain::{Accepted, Block, Chain, ChainStore, Header, Mempool, NetworkParams, Reward, Switch, Transaction};
+use crate::fuzzing::world::solve;
+pub(super) use crate::fuzzing::world::{CLOCK, seal};
+use crate::types::{Account, AccountName, Amount, MerkleRoot, PublicKey, SecretKey};
 
 pub(super) fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed([seed; 32])
@@ -58,14 +55,6 @@ pub(super) fn claim(params: &NetworkParams, signer: u8, text: &str) -> Transacti
     Transaction::claim(&params.network_id(), &key(signer), word(text))
 }
 
-/// Finds a nonce.
-pub(super) fn prove(params: &NetworkParams, mut header: Header) -> Header {
-    while header.check_proof_of_work(params).is_err() {
-        header.nonce += 1;
-    }
-    header
-}
-
 /// A block on a parent, `later` milliseconds after it, whose reward goes to the wallet of `miner`.
 pub(super) fn mine_after(
     params: &NetworkParams,
@@ -85,22 +74,12 @@ pub(super) fn mine_after(
     seal(params, parent, later, content)
 }
 
-/// A block with exactly these transactions.
-pub(super) fn seal(params: &NetworkParams, parent: &Header, later: u64, transactions: Vec<Transaction>) -> Block {
-    let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(parent.time.ms() + later);
-    let header = Header {
-        previous: parent.hash(),
-        merkle_root: merkle::root(&ids),
-        version: 1,
-        bits: params.required_bits(parent, time),
-        height: parent.height.next(),
-        time,
-        nonce: 0,
-    };
-    Block {
-        header: prove(params, header),
-        transactions,
+/// The header with the first nonce from its own on that fits its bits.
+pub(super) fn prove(params: &NetworkParams, header: Header) -> Header {
+    let target = header.bits.target(params.halflife_ms).unwrap();
+    Header {
+        nonce: solve(&header, &target),
+        ..header
     }
 }
 

@@ -4,7 +4,7 @@ use super::kit::*;
 use crate::chain::ledger::Ledger;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::overlay::Overlay;
-use crate::chain::{ApplyError, LedgerError, NetworkParams, Reward, Transaction, Transfer};
+use crate::chain::{AccountState, ApplyError, Batch, LedgerError, NetworkParams, Reward, Transaction, Transfer};
 use crate::types::{Account, Amount, AmountError, Height, NameError};
 
 fn refused(error: ApplyError) -> LedgerError {
@@ -184,6 +184,27 @@ fn ancestor_fault_negative_amounts_and_sender_zero_cannot_be_said() {
     forged[3] = b'0';
     assert!(Transaction::from_bytes(&forged).is_err());
     assert!(Transaction::from_bytes(&bytes).is_ok());
+}
+
+/// No course of payments leads there; a balance that wrapped would be a debt.
+#[test]
+fn adv_l05_a_balance_at_the_end_of_its_range_takes_no_more() {
+    let params = NetworkParams::lan();
+    let store = MemoryStore::new(&params);
+    let rich = AccountState {
+        balance: i64::MAX,
+        ..AccountState::default()
+    };
+    store.commit(&Batch {
+        accounts: [(name("bob"), Some(rich))].into(),
+        ..Batch::default()
+    });
+    let store = Overlay::new(store);
+    let mut ledger = Ledger::new(&params, &store);
+    let error = ledger
+        .apply(&pay(&params, 1, ("alice", "bob"), None, 1, 0))
+        .unwrap_err();
+    assert_eq!(refused(error), LedgerError::Overflow(name("bob")));
 }
 
 #[test]

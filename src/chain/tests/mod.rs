@@ -13,5 +13,7 @@ mod ancestor;
 mod branch;
 mod economy;
 mod ledger;
+mod limits;
 mod pool;
+mod pool_limits;
 mod properties;

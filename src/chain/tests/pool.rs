@@ -413,3 +413,33 @@ fn who_counted_on_a_rivals_payment_loses_what_it_paid_of_it() {
     assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), [taken.txid()]);
     assert!(pool.dropped_reason(&spent.txid()).is_some());
 }
+
+#[test]
+fn own_payment_that_could_not_be_paid_for_a_while_returns_when_its_payer_is_paid() {
+    let (mut chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let limit = params.credit_limit;
+    let gift = pay(&params, 2, ("alice", "bob"), None, 5, 0);
+    let first = mine(&params, &params.genesis(), 3, vec![gift.clone()]);
+    advance(&mut chain, &first);
+    let own = pay(&params, 1, ("bob", "carol"), None, limit + 5, 0);
+    pool.add(&chain, own.clone(), Origin::Own).unwrap();
+    chain.keep_own(&own);
+    // Without the gift bob cannot pay.
+    let rival = branch(&params, &params.genesis(), 4, 2);
+    let settle = |chain: &mut Chain<_>, pool: &mut Mempool, block: &crate::chain::Block| {
+        if let crate::chain::Accepted::Switched(switch) = chain.accept(block.clone(), CLOCK).unwrap() {
+            pool.on_switch(chain, &switch, std::slice::from_ref(&own));
+        }
+    };
+    rival.iter().for_each(|block| settle(&mut chain, &mut pool, block));
+    // It came back with the lost block, so that both wait; then somebody takes the giver's name.
+    let taken = mine(&params, &rival[1].header, 4, vec![claim(&params, 5, "alice")]);
+    settle(&mut chain, &mut pool, &taken);
+    assert!(!pool.contains(&own.txid()));
+    let other = pay(&params, 6, ("dave", "bob"), None, 5, 0);
+    let paid = mine(&params, &taken.header, 4, vec![other]);
+    settle(&mut chain, &mut pool, &paid);
+    assert!(pool.contains(&own.txid()));
+}

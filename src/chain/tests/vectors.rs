@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
-use crate::types::{Account, AccountName, Amount, Bits, Height, PublicKey, SecretKey, Signature, Time, Txid};
+use crate::chain::{Block, NetworkParams, Reward, Transaction, merkle};
+use crate::fuzzing::world::seal;
+use crate::types::{Account, AccountName, Amount, Bits, Height, PublicKey, SecretKey, Signature, Txid};
 
 fn key(byte: u8) -> SecretKey {
     SecretKey::from_seed([byte; 32])
@@ -204,21 +205,7 @@ fn block_vectors_hold() {
     let mut transactions: Vec<_> = transactions(&params).into_iter().map(|(_, tx)| tx).collect();
     transactions.swap(0, 4);
     transactions.truncate(2);
-    let txids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(genesis.time.ms() + 5_000);
-    let mut header = Header {
-        previous: genesis.hash(),
-        merkle_root: merkle::root(&txids),
-        version: 1,
-        bits: params.required_bits(&genesis, time),
-        height: Height::new(1),
-        time,
-        nonce: 0,
-    };
-    while header.check_proof_of_work(&params).is_err() {
-        header.nonce += 1;
-    }
-    let block = Block { header, transactions };
+    let block = seal(&params, &genesis, 5_000, transactions);
     assert_eq!(block.header.check_after(&genesis, &params), Ok(()));
     assert_eq!(block.check(&params.network_id(), &[7; 32]), Ok(()));
     assert_eq!(Block::from_bytes(&block.to_bytes()), Ok(block.clone()));

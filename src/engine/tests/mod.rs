@@ -2,8 +2,15 @@
 
 mod adversary;
 mod adversary_sync;
+mod bodies;
+mod claims;
 mod commands;
+mod dialling;
+mod mining;
+mod neighbours;
 mod network;
+mod records;
+mod relay;
 mod silence;
 mod sync;
 mod twins;

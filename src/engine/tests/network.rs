@@ -4,7 +4,7 @@ use super::world::{World, address, key, solve};
 use crate::chain::{Block, NetworkParams, Transaction};
 use crate::engine::{Command, Event, Input, MinerFact, NetFact, Reply, Source, Verdict};
 use crate::types::{BlockHash, Txid, Work};
-use crate::wire::{Status, Topic};
+use crate::wire::Topic;
 
 fn txid(reply: &Reply) -> Txid {
     match reply {
@@ -95,16 +95,6 @@ fn a_deep_fork_heals_and_the_losers_transaction_is_returned_and_mined_once() {
         assert_eq!(found, 1);
         assert_eq!(world.nodes[node].engine.status().pending, 0);
     }
-}
-
-#[test]
-fn a_fork_longer_than_a_page_of_headers_heals() {
-    let mut world = World::new(2);
-    world.mine(0, 530);
-    world.mine(1, 540);
-    world.link(0, 1);
-    let tip = world.tip(1);
-    world.until(60_000, |world| world.tip(0) == tip);
 }
 
 #[test]
@@ -211,29 +201,6 @@ fn ancestor_fault_a_late_find_for_an_old_tip_is_no_second_block() {
     assert_eq!(count(&world, 0, |event| matches!(event, Event::BlockStored { .. })), 0);
     let at_one = |event: &Event| matches!(event, Event::Mined { height, .. } if height.get() == 1);
     assert_eq!(count(&world, 0, at_one), 1);
-}
-
-#[test]
-fn ancestor_fault_claimed_work_is_not_believed() {
-    let mut world = World::new(3);
-    world.mine(0, 2);
-    world.nodes[1].lie = Some(Status {
-        tip: [7; 32],
-        height: 1_000_000,
-        work: [0xff; 32],
-        name: "liar".into(),
-        clock_ms: world.now.ms(),
-        instance: 5,
-        pool_count: 0,
-        pool_digest: 0,
-    });
-    world.link(0, 1);
-    world.run(5_000);
-    assert_eq!(world.height(0), 2);
-    assert!(!world.nodes[0].engine.status().syncing);
-    world.mine(2, 4);
-    world.link(0, 2);
-    world.until(10_000, |world| world.height(0) == 4);
 }
 
 #[test]

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Header, NetworkParams};
+use crate::chain::{Block, Chain, Header, NetworkParams};
 use crate::engine::{
     Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
     Reply, StoreFact, Verdict,
 };
+pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::{HashMany, sha256};
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
 use crate::wire::{Request, Response, Topic};
@@ -34,6 +35,10 @@ pub(super) struct Node {
     /// Kinds of outputs in order.
     pub(super) kinds: Vec<&'static str>,
     pub(super) job: Option<(u64, Header, Target)>,
+    /// The pauses before its searches.
+    pub(super) delays: Vec<u64>,
+    /// Its searches end.
+    pub(super) searches: bool,
     tokens: BTreeMap<u64, (usize, Topic, Vec<u8>)>,
     seen: BTreeSet<[u8; 32]>,
     /// Requests to this node, but for its status, end without an answer.
@@ -48,7 +53,7 @@ pub(super) struct Node {
     pub(super) disk_held: bool,
     /// The last batch that was handed over.
     last_batch: u64,
-    /// Answers `Status` with this instead of its own.
+    /// Tells this of itself wherever it speaks, instead of its own status.
     pub(super) lie: Option<crate::wire::Status>,
     /// Its engine's own questions are swallowed: only what it answers and gossips is heard of it.
     pub(super) shy: bool,
@@ -141,6 +146,8 @@ impl World {
             verdicts: Vec::new(),
             kinds: Vec::new(),
             job: None,
+            delays: Vec::new(),
+            searches: true,
             tokens: BTreeMap::new(),
             seen: BTreeSet::new(),
             mute: false,
@@ -172,6 +179,19 @@ impl World {
         self.queue.retain(|_, (node, _)| *node != index);
         let store = self.nodes[index].store.copy();
         self.add(index, store, &|_| {});
+    }
+
+    /// Puts blocks into a node's store and starts the node on it.
+    pub(super) fn give(&mut self, index: usize, blocks: &[Block]) {
+        let store = self.nodes[index].store.clone();
+        let mut chain = Chain::open(self.params.clone(), store.clone(), [1; 32]).unwrap();
+        for block in blocks {
+            chain.accept(block.clone(), self.now).unwrap();
+        }
+        if let Some(batch) = chain.take_batch() {
+            store.commit(&batch);
+        }
+        self.restart(index);
     }
 
     /// The disk writes again.
@@ -307,7 +327,11 @@ impl World {
                     target,
                     delay_ms,
                 }) => {
+                    self.nodes[node].delays.push(delay_ms);
                     self.nodes[node].job = Some((job, header, target));
+                    if !self.nodes[node].searches {
+                        continue;
+                    }
                     // The nonce is looked for only when its time comes, and only if the job still stands.
                     self.later(
                         delay_ms + SEARCH_MS,
@@ -323,6 +347,7 @@ impl World {
     fn on_order(&mut self, node: usize, order: NetOrder) {
         match order {
             NetOrder::Dial { peer, addresses } => {
+                self.nodes[node].kinds.push("dial");
                 let target = addresses
                     .iter()
                     .find_map(|wanted| (0..self.nodes.len()).find(|index| address(*index) == *wanted));
@@ -341,7 +366,8 @@ impl World {
                     self.unlink(node, other);
                 }
             }
-            NetOrder::Ban { banned: false, .. } | NetOrder::Protect { .. } => {}
+            NetOrder::Ban { banned: false, .. } => self.nodes[node].kinds.push("pardon"),
+            NetOrder::Protect { .. } => {}
             NetOrder::Enable(on) => {
                 for other in 0..self.nodes.len() {
                     if on {
@@ -414,6 +440,10 @@ impl World {
             };
             return self.later(self.latency_ms, node, Input::Net(fact));
         }
+        let request = match (&self.nodes[node].lie, request) {
+            (Some(lie), Request::Status(_)) => Request::Status(lie.clone()),
+            (_, request) => request,
+        };
         if let Some(response) = self.nodes[other].script.as_mut().and_then(|script| script(&request)) {
             return self.respond(node, id, other, response);
         }
@@ -453,8 +483,8 @@ impl World {
         self.later(self.latency_ms, asker, Input::Net(fact));
     }
 
-    /// One step: the next fact or wake-up.
-    fn step(&mut self) {
+    /// When the next fact comes, and which node wants to be woken when.
+    fn next(&self) -> (Option<Time>, Option<(Time, usize)>) {
         let fact = self.queue.keys().next().map(|(at, _)| *at);
         let wake = self
             .nodes
@@ -462,7 +492,12 @@ impl World {
             .enumerate()
             .filter_map(|(index, node)| node.engine.next_wakeup().map(|at| (at, index)))
             .min();
-        match (fact, wake) {
+        (fact, wake)
+    }
+
+    /// One step: the next fact or wake-up.
+    fn step(&mut self) {
+        match self.next() {
             (Some(at), Some((wake, index))) if wake < at => self.wake(wake, index),
             (None, Some((wake, index))) => self.wake(wake, index),
             (Some(_), _) => self.deliver(),
@@ -511,14 +546,31 @@ impl World {
         }
     }
 
+    /// Runs for exactly this time.
     pub(super) fn run(&mut self, ms: u64) {
         let end = Time::from_ms(self.now.ms() + ms);
+        let due = |at: Option<Time>| at.is_some_and(|at| at <= end);
         let mut steps = 0_u32;
-        while self.now < end {
+        loop {
+            let (fact, wake) = self.next();
+            if !due(fact) && !due(wake.map(|(at, _)| at)) {
+                break;
+            }
             steps += 1;
             assert!(steps < 2_000_000, "time stands still: {}", self.describe());
             self.step();
         }
+        self.now = end;
+    }
+
+    /// How many events of a node are of this kind.
+    pub(super) fn count(&self, node: usize, wanted: impl Fn(&Event) -> bool) -> usize {
+        self.nodes[node].events.iter().filter(|event| wanted(event)).count()
+    }
+
+    /// How many peers a node shows.
+    pub(super) fn peers(&self, node: usize) -> u64 {
+        self.nodes[node].engine.status().peers
     }
 
     pub(super) fn tip(&self, node: usize) -> crate::types::BlockHash {
@@ -539,12 +591,4 @@ impl World {
         }
         out
     }
-}
-
-pub(super) fn solve(header: &Header, target: &Target) -> u64 {
-    let mut header = header.clone();
-    while !target.is_met_by(header.hash().as_bytes()) {
-        header.nonce += 1;
-    }
-    header.nonce
 }

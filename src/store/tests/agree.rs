@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Accepted, Chain, ChainStore, Reward, Transaction, merkle};
+use crate::chain::{Accepted, Chain, ChainStore, Reward, Transaction};
+use crate::fuzzing::world::seal;
 use crate::store::RedbStore;
 use crate::types::rng::Rng;
 use crate::types::{Address, PublicKey};
@@ -109,19 +110,12 @@ fn mine(params: &NetworkParams, parent: &Header, later: u64, content: &[Transact
         to: name("miner"),
         height: parent.height.next(),
     };
-    let transactions = [&[Transaction::Reward(reward)], content].concat();
-    let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let mut header = Header {
-        previous: parent.hash(),
-        merkle_root: merkle::root(&ids),
-        height: parent.height.next(),
-        time: Time::from_ms(parent.time.ms() + later),
-        ..parent.clone()
-    };
-    while header.check_proof_of_work(params).is_err() {
-        header.nonce += 1;
-    }
-    Block { header, transactions }
+    seal(
+        params,
+        parent,
+        later,
+        [&[Transaction::Reward(reward)], content].concat(),
+    )
 }
 
 #[test]
