@@ -161,6 +161,9 @@ impl<S: ChainStore> Engine<S> {
         if peer == Some(self.peer_id) {
             return self.on_self_dialled(addresses);
         }
+        if let Some(id) = peer.filter(|id| self.peers.get(id).is_some() && !other_network) {
+            return self.on_known_dialled(id, addresses);
+        }
         self.dialer.failed(self.now, peer, addresses, other_network);
         self.seen
             .failed(self.now, peer, addresses.first(), (reason, other_network));
@@ -176,6 +179,20 @@ impl<S: ChainStore> Engine<S> {
             {
                 *failure = Some(reason.to_owned());
                 *final_failure = other_network;
+            }
+        }
+    }
+
+    /// Who answered there is connected already: as good as a new connection for whoever asked for the address.
+    fn on_known_dialled(&mut self, id: PeerId, addresses: &[Address]) {
+        for address in addresses {
+            self.dialer.connected(self.now, id, address);
+        }
+        for running in self.running.values_mut() {
+            if let Running::Dial { address, peer, .. } = running
+                && addresses.contains(address)
+            {
+                *peer = Some(id);
             }
         }
     }

@@ -376,7 +376,10 @@ impl<S: ChainStore> Engine<S> {
                 .pool
                 .add(&self.chain, transaction, crate::chain::mempool::Origin::Own);
         }
-        for transaction in others {
+        // An own payment that is not in the store was refused when the disk failed: its user may type it again.
+        let mut strangers = others;
+        strangers.retain(|transaction| transaction.signer() != Some(self.me));
+        for transaction in strangers {
             let _ = self
                 .pool
                 .add(&self.chain, transaction, crate::chain::mempool::Origin::Returned);

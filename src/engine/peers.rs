@@ -32,6 +32,10 @@ pub const STALL_MAX_MS: u64 = 64_000;
 /// chance again within two minutes, and one that promises and never serves is asked ever more rarely.
 pub const SILENT_MS: u64 = 10_000;
 const SILENT_DOUBLINGS_MAX: u32 = 3;
+/// How long a peer that is busy is left alone.
+pub const BUSY_MS: u64 = 500;
+/// So many times busy without an answer between count like silence: ten seconds and more, in which every bucket refills.
+pub const BUSY_MAX: u32 = 24;
 /// Requests under way to one peer; its own limit is eight for everybody.
 pub const IN_FLIGHT_MAX: u32 = 4;
 
@@ -117,6 +121,8 @@ pub struct Peer {
     pub empty_pages: u32,
     /// Not asked before: it said that it is busy.
     pub busy_until: Time,
+    /// How often it said so since it last served something.
+    busy: u32,
     /// The pools' digests (its, ours) after the last run that brought nothing.
     pub pool_settled: Option<(u64, u64)>,
     /// Its pool is being read.
@@ -152,6 +158,7 @@ impl Peer {
             silent_until: now,
             empty_pages: 0,
             busy_until: now,
+            busy: 0,
             pool_settled: None,
             pool_run: false,
             pool_differs: None,
@@ -206,8 +213,21 @@ impl Peer {
         self.in_flight < IN_FLIGHT_MAX && self.busy_until <= now
     }
 
+    /// It is busy: it is left alone for a moment.
+    pub fn is_busy(&mut self, now: Time) {
+        self.busy = self.busy.saturating_add(1);
+        self.busy_until = Time::from_ms(now.ms().saturating_add(BUSY_MS));
+    }
+
+    /// Whether it was busy so often that this counts like silence.
+    #[must_use]
+    pub const fn is_always_busy(&self) -> bool {
+        self.busy >= BUSY_MAX
+    }
+
     /// Its answer was useful: patience goes back.
     pub const fn delivered(&mut self) {
+        self.busy = 0;
         let less = self.stall_ms / 4 * 3;
         self.stall_ms = if less < STALL_MIN_MS { STALL_MIN_MS } else { less };
     }

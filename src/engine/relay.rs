@@ -90,8 +90,11 @@ impl<S: ChainStore> Engine<S> {
         }
         if let Err(HeaderError::TimeTooNew { ahead_ms }) = header.check_clock(self.clock()) {
             let due = self.after(ahead_ms.saturating_sub(crate::chain::params::FUTURE_MAX_MS));
-            if self.early.len() < EARLY_MAX {
-                self.early.push((due, peer, bytes.to_vec()));
+            self.early.push((due, peer, bytes.to_vec()));
+            if self.early.len() > EARLY_MAX {
+                // Nearest first: blocks of the far future must not hold the places.
+                self.early.sort_by_key(|(due, ..)| *due);
+                self.early.truncate(EARLY_MAX);
             }
             return Verdict::Ignore;
         }
@@ -186,11 +189,16 @@ impl<S: ChainStore> Engine<S> {
                 return Verdict::Reject;
             }
         };
+        if matches!(transaction, Transaction::Reward(_)) {
+            let error = PoolError::NoReward;
+            return self.blame_transaction(peer, None, error.code(), &error.to_string());
+        }
         let txid = transaction.txid();
         if self.read_only || self.pool.contains(&txid) || !matches!(self.chain.place(&txid), Ok(None)) {
             return Verdict::Ignore;
         }
         let accepted = super::view::accepted_event(&transaction, from_peer(peer));
+        let signed = transaction.clone();
         match self.pool.add(&self.chain, transaction, Origin::Peer(peer)) {
             Ok(_) => {
                 self.event(accepted);
@@ -198,16 +206,25 @@ impl<S: ChainStore> Engine<S> {
                 Verdict::Accept
             }
             Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Verdict::Ignore,
-            Err(error) => {
-                self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
-                if is_fault(&error) {
-                    self.punish(peer, Fault::Mid, &error.to_string());
-                    Verdict::Reject
-                } else {
+            Err(error) if is_fault(&error) => {
+                self.blame_transaction(peer, Some(txid), error.code(), &error.to_string())
+            }
+            // The pool may refuse before it looks at the signature. Another pool would not, and blame who forwarded it.
+            Err(error) => match signed.check_signature(&self.chain.network_id()) {
+                Ok(()) => {
+                    self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
                     Verdict::Ignore
                 }
-            }
+                Err(error) => self.blame_transaction(peer, Some(txid), error.code(), &error.to_string()),
+            },
         }
+    }
+
+    /// Whoever sent this could have known better.
+    fn blame_transaction(&mut self, peer: PeerId, txid: Option<Txid>, code: &'static str, reason: &str) -> Verdict {
+        self.reject_transaction(peer, txid, code, reason.to_owned());
+        self.punish(peer, Fault::Mid, reason);
+        Verdict::Reject
     }
 
     fn reject_transaction(&mut self, peer: PeerId, txid: Option<Txid>, code: &'static str, message: String) {
@@ -262,6 +279,8 @@ impl<S: ChainStore> Engine<S> {
                 }
                 response
             }
+            // What waits may be what a failed write has taken back.
+            Request::GetPending { .. } if self.read_only => Response::Busy,
             Request::GetPending { after } => Response::Pending(
                 self.pool
                     .after(&Txid::new(after))
@@ -303,13 +322,15 @@ impl<S: ChainStore> Engine<S> {
                 known.in_flight = known.in_flight.saturating_sub(1);
             }
             if response == Some(Response::Busy) {
-                known.busy_until = Time::from_ms(now.ms().saturating_add(500));
+                known.is_busy(now);
             }
         }
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => self.take_status(peer, status),
             (Question::Status, None | Some(Response::Busy)) => {}
             (Question::Headers, Some(Response::Headers(list))) => self.on_headers(id, peer, &list),
+            // What was fetched of a long candidate is not lost: the page is asked for again.
+            (Question::Headers, Some(Response::Busy)) if !self.is_always_busy(&peer) => {}
             (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
             (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, &hashes, blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
@@ -405,6 +426,17 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn on_pool_page(&mut self, peer: PeerId, after: [u8; 32], list: &[Vec<u8>]) {
+        if !self.peers.get(&peer).is_some_and(|known| known.pool_run) {
+            // Late: that run has ended.
+            return;
+        }
+        if list.len() > PAGE_MAX {
+            self.punish(peer, Fault::Mid, "a page of the pool that is too long");
+            return self.end_pool_run(peer);
+        }
+        if !self.allowed(peer, Kind::GossipTx, super::machine::count(list.len())) {
+            return self.end_pool_run(peer);
+        }
         let mut last = after;
         for bytes in list {
             let Ok(txid) = Transaction::from_bytes(bytes).map(|tx| *tx.txid().as_bytes()) else {

@@ -71,8 +71,6 @@ pub(super) struct Sync {
     question: Option<u64>,
     phase: Phase,
     pass: Pass,
-    /// The source was asked because of a block with an unknown parent, not because of its claim.
-    hinted: bool,
     began: Time,
     /// The tip that the source claimed when it was chosen.
     top: Option<BlockHash>,
@@ -106,7 +104,6 @@ impl Sync {
             question: None,
             phase: Phase::Headers,
             pass: Pass::Keep,
-            hinted: false,
             began,
             top: None,
             not_yet: false,
@@ -244,7 +241,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn choose_syncs(&mut self) {
         while self.syncs.len() < CANDIDATES_MAX {
-            let Some((id, hinted)) = self.choose_source() else {
+            let Some(id) = self.choose_source() else {
                 return;
             };
             let Some(peer) = self.peers.get_mut(&id) else { return };
@@ -254,30 +251,32 @@ impl<S: ChainStore> Engine<S> {
                 .as_ref()
                 .map_or(Height::GENESIS, |status| Height::new(status.height));
             let mut sync = Sync::new(id, target, self.now);
-            sync.hinted = hinted;
             sync.top = self.claimed_tip(id);
             self.syncs.push(sync);
             self.ask_headers(id);
+            if self.sync_of(id).is_none() {
+                // Nothing can be asked: it would be chosen again and again.
+                return;
+            }
         }
     }
 
-    /// The next peer to be followed, and whether only a hint speaks for it: at random among the most reliable, for the
+    /// The next peer to be followed: at random among the most reliable, for the
     /// loudest claim must not always be served first, nor a silent peer again and again.
-    fn choose_source(&mut self) -> Option<(PeerId, bool)> {
-        let mut candidates: Vec<(u64, PeerId, bool)> = Vec::new();
+    fn choose_source(&mut self) -> Option<PeerId> {
+        let mut candidates: Vec<(u64, PeerId)> = Vec::new();
         for (id, peer) in self.peers.iter() {
             let claims = self.claims_better(peer);
             let hints = peer.hint && peer.hint_from <= self.now;
             let silent = self.now < peer.silent_until();
             if peer.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id, peer) {
-                candidates.push((peer.stall_ms, *id, !claims));
+                candidates.push((peer.stall_ms, *id));
             }
         }
         let patience = candidates.iter().map(|(stall_ms, ..)| *stall_ms).min()?;
         candidates.retain(|(stall_ms, ..)| *stall_ms == patience);
         let choice = self.rng.below(super::machine::count(candidates.len()));
-        let (_, id, hinted) = candidates.get(usize::try_from(choice).ok()?)?;
-        Some((*id, *hinted))
+        candidates.get(usize::try_from(choice).ok()?).map(|(_, id)| *id)
     }
 
     /// Whether what a peer has is being fetched already.
@@ -308,9 +307,9 @@ impl<S: ChainStore> Engine<S> {
             Some(peer) if !peer.is_free(self.now) => return,
             Some(_) | None => {}
         }
-        let Ok(mut locator) = self.chain.locator() else {
-            self.end_sync(source);
-            return;
+        let mut locator = match self.chain.locator() {
+            Ok(locator) => locator,
+            Err(error) => return self.fail_store(&error.to_string()),
         };
         let first = self
             .sync_of(source)
@@ -371,6 +370,11 @@ impl<S: ChainStore> Engine<S> {
     fn take_question(&mut self, id: u64) -> bool {
         let waiting = self.syncs.iter_mut().find(|sync| sync.question == Some(id));
         waiting.map(|sync| sync.question = None).is_some()
+    }
+
+    /// Whether a peer says that it is busy, and nothing else.
+    pub(super) fn is_always_busy(&self, peer: &PeerId) -> bool {
+        self.peers.get(peer).is_some_and(Peer::is_always_busy)
     }
 
     /// The page did not come: the next peer is asked.

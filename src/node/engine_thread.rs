@@ -112,7 +112,7 @@ impl<S: ChainStore> Runner<S> {
             } else {
                 Lanes::All
             };
-            if let Taken::Input(input) = self.wiring.inbox.take(lanes, self.patience()) {
+            if let Taken::Input(input) = self.wiring.inbox.take(lanes, self.patience(lanes)) {
                 self.tell(input);
             }
             self.keep_time(lanes);
@@ -120,13 +120,13 @@ impl<S: ChainStore> Runner<S> {
         self.wiring.miner.stop();
     }
 
-    /// How long nothing needs to be done.
-    fn patience(&self) -> Duration {
-        let wakeup = self
-            .engine
-            .next_wakeup()
-            .unwrap_or(self.next_second)
-            .min(self.next_second);
+    /// How long nothing needs to be done. While only the disk is listened to, no wake-up is served either.
+    fn patience(&self, lanes: Lanes) -> Duration {
+        let wakeup = match lanes {
+            Lanes::All => self.engine.next_wakeup().unwrap_or(self.next_second),
+            Lanes::DiskOnly => self.next_second,
+        };
+        let wakeup = wakeup.min(self.next_second);
         let patience = self.wiring.clock.until(wakeup);
         match self.stopping {
             Some(_) => patience.min(STOP_QUIET / 8),

@@ -9,7 +9,7 @@ use crate::chain::{Block, ChainStore};
 use crate::engine::advance::Offer;
 use crate::engine::event::Event;
 use crate::engine::machine::{Engine, Question, from_peer};
-use crate::engine::peers::{Fault, STALL_MIN_MS};
+use crate::engine::peers::{Fault, Peer, STALL_MIN_MS};
 use crate::types::{BlockHash, PeerId};
 use crate::wire::message::BLOCKS_MAX;
 use crate::wire::{RESPONSE_MAX_BYTES, Request};
@@ -26,26 +26,32 @@ const STALLS_MAX: u32 = 3;
 const PROGRESS_MS: u64 = 1_000;
 
 impl<S: ChainStore> Engine<S> {
-    /// Peers that can have the candidate's bodies and may be asked now, the least loaded first.
+    /// Peers that have the candidate's bodies and may be asked, the least loaded first. When all of these were silent,
+    /// also who claims more work: it may stand above this branch, and if not, its answer is empty.
     fn body_peers(&self, sync: &Sync) -> Vec<(u32, u32, PeerId)> {
         let source_tip = self.peers.get(&sync.source).and_then(|peer| peer.claim(self.now));
-        let mut list: Vec<(u32, u32, PeerId)> = self
-            .peers
-            .iter()
-            .filter(|(id, peer)| {
-                let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
-                let has = tip.is_some_and(|tip| {
-                    sync.index.contains_key(&tip) || source_tip.is_some_and(|(source, ..)| source == tip)
-                });
-                !sync.lacking.contains(id) && (has || **id == sync.source)
-            })
-            .map(|(id, peer)| {
-                let stalls = sync.stalls.get(id).copied().unwrap_or(0);
-                (stalls, peer.in_flight, *id)
-            })
-            .collect();
+        let holds = |id: &PeerId, peer: &Peer| {
+            let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
+            let has = tip.is_some_and(|tip| {
+                sync.index.contains_key(&tip) || source_tip.is_some_and(|(source, ..)| source == tip)
+            });
+            has || *id == sync.source
+        };
+        let mut list = self.askable(sync, holds);
+        if list.iter().all(|(stalls, ..)| *stalls > 0) {
+            let proven = sync.last.as_ref().map(|last| last.work);
+            let above = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| Some(work) > proven);
+            list.extend(self.askable(sync, |id, peer| !holds(id, peer) && above(peer)));
+        }
         list.sort_unstable();
         list
+    }
+
+    fn askable(&self, sync: &Sync, wanted: impl Fn(&PeerId, &Peer) -> bool) -> Vec<(u32, u32, PeerId)> {
+        let fine = self.peers.iter().filter(|(id, _)| !sync.lacking.contains(id));
+        fine.filter(|(id, peer)| wanted(id, peer))
+            .map(|(id, peer)| (sync.stalls.get(id).copied().unwrap_or(0), peer.in_flight, *id))
+            .collect()
     }
 
     fn blocks_under_way(&self) -> usize {
@@ -85,7 +91,7 @@ impl<S: ChainStore> Engine<S> {
         let idle = !self.is_asked(sync) && !sync.bodies.contains_key(&sync.next);
         if idle && peers.is_empty() {
             // Nobody has the bodies: stay on the own tip.
-            let silent = sync.stalls.contains_key(&source);
+            let silent = sync.stalls.contains_key(&source) || self.peers.get(&source).is_none();
             self.end_sync(source);
             if silent {
                 self.leave_silent(source);
@@ -183,7 +189,8 @@ impl<S: ChainStore> Engine<S> {
 
     pub(in crate::engine) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash]) {
         self.want_again(hashes);
-        if self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now) {
+        let busy = self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now);
+        if busy && !self.is_always_busy(&peer) {
             return;
         }
         for sync in self.askers(hashes) {

@@ -1,5 +1,6 @@
 //! The engine among others of its kind: each test is a course of events in a small world.
 
+mod abuse;
 mod adversary;
 mod adversary_sync;
 mod bodies;
