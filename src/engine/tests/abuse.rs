@@ -48,16 +48,19 @@ fn two_peers_that_are_busy_for_ever_do_not_keep_the_honest_branch_out() {
 }
 
 #[test]
-fn a_branch_that_a_peer_withholds_comes_from_who_stands_above_it() {
-    let mut world = World::new(3);
+fn branches_that_two_peers_withhold_come_from_who_stands_above_them() {
+    let mut world = World::new(4);
     let blocks = branch(&world.params.genesis(), 1, 30);
     world.give(1, &blocks[..20]);
-    world.give(2, &blocks);
-    world.nodes[1].withholds = true;
-    world.link(0, 1);
+    world.give(2, &blocks[..21]);
+    world.give(3, &blocks);
+    for node in [1, 2] {
+        world.nodes[node].withholds = true;
+        world.link(0, node);
+    }
     world.run(300);
-    world.link(0, 2);
-    world.until(4_000, |world| world.height(0) == 30);
+    world.link(0, 3);
+    world.until(5_000, |world| world.height(0) == 30);
 }
 
 #[test]
