@@ -2,7 +2,7 @@
 //!
 //! Promises: after a switch the pool holds nothing that the tip refuses; what a lost branch held comes back, oldest
 //! first; own transactions are first in the next block, accounts take turns when not all fits.
-//! Spec: `proto-notes/mempool.md`, "Order".
+//! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 

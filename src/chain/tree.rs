@@ -1,7 +1,7 @@
 //! The stored blocks that are not active, as a tree; which of them leave when there are too many.
 //!
 //! Promises: never more than the caps, except for protected blocks; the leaf with the lowest work leaves first.
-//! Spec: `proto-notes/limits.md`, "Side branches".
+//! Spec: `proto-notes/limits.md`.
 
 use core::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

@@ -1,6 +1,6 @@
 //! Connections: who is there, the status exchange, warnings that hang on peers, and the dial manager's orders.
 //!
-//! Spec: `proto-notes/sync.md`, "Status".
+//! Spec: `proto-notes/sync.md`, "Messages"; `proto-notes/discovery.md`.
 
 use super::commands::Running;
 use super::event::{Direction, Event, FoundBy};

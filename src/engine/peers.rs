@@ -3,7 +3,7 @@
 //! Promises: a peer's claims order the work and are never believed; scores outlive connections and fade; tables are
 //! bounded. Policy differences (full pool, early block, orphan, busy) cost nothing, nor does silence.
 //! Elsewhere: how often a peer may ask (`quota`).
-//! Spec: `proto-notes/sync.md`, "Peers"; `proto-notes/limits.md`.
+//! Spec: `proto-notes/limits.md`, "What a misdeed costs".
 
 use std::collections::BTreeMap;
 
