@@ -66,8 +66,9 @@ use writer::{Disk, Writer};
 const NET_ORDERS_MAX: usize = 1_024;
 /// Threads of the network: one for the swarm, one for discovery and signals.
 const NET_THREADS: usize = 2;
-/// How long the last words wait for a reader.
-const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+/// How long the last words wait for a reader that reads nothing. A pause is forgiven; twice this, for both outputs, and the
+/// stop itself stay below the 10 s after which supervisors kill.
+const LAST_WORDS_MAX: Duration = Duration::from_secs(4);
 
 /// Why a node cannot start.
 #[derive(Debug)]
@@ -116,14 +117,14 @@ pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Mes
             return error.status();
         }
     };
-    let status = node.converse(args, screen, channel);
+    let status = screen.status(node.converse(args, screen, channel));
     let (runtime, control) = node.stop();
     screen.event(&Event::Stopped { exit_status: status });
     control.end(status);
     screen.finish(LAST_WORDS_MAX);
     // Signals were heard until here: a second SIGINT ends the wait for the last words.
     runtime.shutdown_background();
-    status
+    screen.status(status)
 }
 
 /// All that runs besides the session.

@@ -3,7 +3,7 @@
 //! Promises: what was written in one step becomes visible and leaves in one batch, or vanishes whole.
 //! Layers, newest first: the draft of the running step, the open batch, the batches on their way to the disk, the store.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ledger::Accounts;
 use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
@@ -85,6 +85,13 @@ impl<S: ChainStore> Overlay<S> {
             self.taken.pop_front();
             self.unwritten_bytes -= self.unwritten.pop_front().unwrap_or(0);
         }
+    }
+
+    /// The own unconfirmed transactions that the disk does not have.
+    pub fn unwritten_own(&self) -> BTreeSet<Txid> {
+        let changes = self.changes(|batch| &batch.own);
+        let added = changes.into_iter().filter(|(_, kept)| kept.is_some());
+        added.map(|(txid, _)| *txid).collect()
     }
 
     /// Forgets every change that the disk does not have.

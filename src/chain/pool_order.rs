@@ -21,6 +21,11 @@ const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
 const ROUNDS_MAX: usize = 64;
 
 impl Mempool {
+    /// Takes out a transaction that was never told to anybody.
+    pub fn forget(&mut self, txid: &Txid) {
+        self.remove(txid);
+    }
+
     /// Follows a change of the active branch. `own` are the own transactions that are to be offered again if valid,
     /// oldest first. Where two exclude each other, own ones win, then those of the lost branch.
     pub fn on_switch<S: ChainStore>(&mut self, chain: &Chain<S>, switch: &Switch, own: &[Transaction]) -> PoolChange {

@@ -5,7 +5,7 @@
 //! Elsewhere: how a block is accepted (`chain::branch`), the layers of changes (`chain::overlay`).
 //! Spec: `proto-notes/consensus.md`, "Branch choice".
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 
 use thiserror::Error;
 
@@ -111,6 +111,10 @@ pub struct Chain<S> {
     pub(super) invalid: InvalidSet,
     /// The running numbers of own transactions in use: first, and one past the last.
     pub(super) own_numbers: (u64, u64),
+    /// The tip that the disk has.
+    written: Tip,
+    /// The tip that each batch on its way to the disk leads to.
+    handed: VecDeque<(u64, Tip)>,
 }
 
 impl<S: ChainStore> Chain<S> {
@@ -120,17 +124,20 @@ impl<S: ChainStore> Chain<S> {
     /// [`StoreError`] if the store fails, or holds another network's chain.
     pub fn open(params: NetworkParams, store: S, secret: [u8; 32]) -> Result<Self, StoreError> {
         let genesis = params.genesis();
+        let tip = Tip {
+            hash: genesis.hash(),
+            header: genesis,
+            work: Work::ZERO,
+        };
         let mut chain = Self {
             network_id: params.network_id(),
             secret,
             own_key: None,
             hash_many: HashMany::default(),
             overlay: Overlay::new(store),
-            tip: Tip {
-                hash: genesis.hash(),
-                header: genesis,
-                work: Work::ZERO,
-            },
+            written: tip.clone(),
+            handed: VecDeque::new(),
+            tip,
             params,
             tree: SideTree::default(),
             invalid: InvalidSet::default(),
@@ -164,6 +171,17 @@ impl<S: ChainStore> Chain<S> {
         self.load()
     }
 
+    /// After a failed write: what the disk does not have is gone at once, also while the store cannot be read. Gives the
+    /// own transactions among it. [`Chain::reload`] comes before the next block.
+    pub fn forget_unwritten(&mut self) -> BTreeSet<Txid> {
+        let lost = self.overlay.unwritten_own();
+        self.tip = self.written.clone();
+        self.handed.clear();
+        // The tip is known; all else may have to wait until the store is open again.
+        let _ = self.reload();
+        lost
+    }
+
     fn load(&mut self) -> Result<(), StoreError> {
         let genesis = BlockHash::new(*self.network_id.as_bytes());
         if self.overlay.active(Height::GENESIS)? != Some(genesis) {
@@ -187,6 +205,8 @@ impl<S: ChainStore> Chain<S> {
             header: stored.header,
             work: stored.work,
         };
+        self.written = self.tip.clone();
+        self.handed.clear();
         Ok(())
     }
 
@@ -410,12 +430,20 @@ impl<S: ChainStore> Chain<S> {
 
     /// What changed since the last call, for the disk.
     pub fn take_batch(&mut self) -> Option<Batch> {
-        self.overlay.take_batch()
+        let batch = self.overlay.take_batch()?;
+        self.handed.push_back((batch.id, self.tip.clone()));
+        Some(batch)
     }
 
     /// The disk has this batch and all before it.
     pub fn committed(&mut self, id: u64) {
         self.overlay.committed(id);
+        while self.handed.front().is_some_and(|(batch, _)| *batch <= id) {
+            self.written = self
+                .handed
+                .pop_front()
+                .map_or_else(|| self.written.clone(), |(_, tip)| tip);
+        }
     }
 
     /// A block that must be stored.

@@ -116,8 +116,8 @@ pub const COMMANDS: [CommandHelp; 27] = [
         usage: "block HEIGHT|HASH",
         group: CHAIN,
         summary: "one block",
-        details: "Only digits are a height of the active chain; a hash, or at least its first 4 digits, also finds \
-                  blocks of side branches.",
+        details: "Only digits are a height of the active chain, unless four or more of them begin with a 0; a hash, or at \
+                  least its first 4 digits, also finds blocks of side branches.",
         examples: &["block 0"],
     },
     CommandHelp {
@@ -314,6 +314,9 @@ pub fn find(word: &str) -> Option<&'static CommandHelp> {
         .find(|command| command.word == word || command.aliases.contains(&word))
 }
 
+/// Words up to this length are taken for another only at one slip.
+const SHORT_WORD: usize = 3;
+
 /// The command that an unknown word in lower case was perhaps meant to be.
 #[must_use]
 pub fn did_you_mean(word: &str) -> Option<&'static str> {
@@ -321,7 +324,8 @@ pub fn did_you_mean(word: &str) -> Option<&'static str> {
         return Some(meant);
     }
     // Longer words are no slips of the finger; the cap also bounds the work on hostile input.
-    if word.chars().count() > 16 {
+    let letters = word.chars().count();
+    if letters > 16 {
         return None;
     }
     let words = COMMANDS
@@ -331,6 +335,8 @@ pub fn did_you_mean(word: &str) -> Option<&'static str> {
         .map(|known| (distance(word, known), known))
         .filter(|(distance, known)| *distance <= known.len() / 3 + usize::from(known.len() < 5))
         .filter(|(distance, known)| *distance < known.len())
+        // Of three letters two slips leave one: that is a guess, no slip.
+        .filter(|(distance, _)| *distance <= 1 || letters > SHORT_WORD)
         // Letters are left out more often than typed too many: of two words at the same distance the longer one.
         .min_by_key(|(distance, known)| (*distance, core::cmp::Reverse(known.len()), *known))
         .map(|(_, known)| known)

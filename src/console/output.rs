@@ -189,6 +189,8 @@ struct State {
     closed: bool,
     /// A text is being written.
     writing: bool,
+    /// Texts taken to be written so far.
+    taken: u64,
     /// Nothing more will come.
     finished: bool,
 }
@@ -218,7 +220,7 @@ pub struct Sink {
 impl Sink {
     /// Starts a thread that hands each text to `write`, in order, without a line's end.
     ///
-    /// `on_closed` is called once, from the thread, when `write` fails: the reader is gone.
+    /// `on_closed` is called once, from the thread, with the first error of `write`: nothing is written any more.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -226,13 +228,14 @@ impl Sink {
         limits: Limits,
         gap: Gap,
         mut write: impl FnMut(&str) -> io::Result<()> + Send + 'static,
-        on_closed: impl FnOnce() + Send + 'static,
+        on_closed: impl FnOnce(&io::Error) + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 queue: Queue::new(limits),
                 closed: false,
                 writing: false,
+                taken: 0,
                 finished: false,
             }),
             changed: Condvar::new(),
@@ -243,14 +246,15 @@ impl Sink {
             let mut on_closed = Some(on_closed);
             while let Some(item) = next(&shared) {
                 let written = write(&item.text);
+                // First of all: whoever waits for the text or for the end finds what the failure means.
+                if let (Err(error), Some(on_closed)) = (&written, on_closed.take_if(|_| written.is_err())) {
+                    on_closed(error);
+                }
                 if let Some(done) = item.done {
                     done();
                 }
                 if written.is_err() {
                     close(&shared);
-                    if let Some(on_closed) = on_closed.take() {
-                        on_closed();
-                    }
                 }
             }
         })?;
@@ -265,7 +269,7 @@ impl Sink {
         limits: Limits,
         gap: Gap,
         mut out: impl Write + Send + 'static,
-        on_closed: impl FnOnce() + Send + 'static,
+        on_closed: impl FnOnce(&io::Error) + Send + 'static,
     ) -> io::Result<Self> {
         let write = move |text: &str| {
             let mut line = String::with_capacity(text.len() + 1);
@@ -301,12 +305,18 @@ impl Sink {
         }
     }
 
-    /// Waits until everything said so far is written, the output is closed, or the patience ends; true if written.
+    /// Waits until everything said so far is written, the output is closed, or nothing more was read for as long as the
+    /// patience; true if written.
     #[must_use]
     pub fn flush(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+        let mut deadline = Instant::now() + patience;
         let mut state = self.shared.lock();
+        let mut taken = state.taken;
         loop {
+            if taken != state.taken {
+                taken = state.taken;
+                deadline = Instant::now() + patience;
+            }
             if state.closed {
                 return false;
             }
@@ -364,6 +374,7 @@ fn next(shared: &Shared) -> Option<Item> {
         }
         if let Some(item) = state.queue.pop(&gap) {
             state.writing = true;
+            state.taken = state.taken.wrapping_add(1);
             return Some(item);
         }
         drop(gap);

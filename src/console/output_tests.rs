@@ -94,7 +94,7 @@ impl Write for Pipe {
 #[test]
 fn a_slow_reader_loses_events_and_no_reply() {
     let (out, reader) = mpsc::sync_channel(0);
-    let sink = Sink::lines(limits(3, Overflow::DropNewest), gap(), Pipe { out }, || {}).expect("a thread");
+    let sink = Sink::lines(limits(3, Overflow::DropNewest), gap(), Pipe { out }, |_| {}).expect("a thread");
     for number in 0..100 {
         sink.may(format!("event {number}"));
     }
@@ -119,7 +119,7 @@ fn a_slow_reader_loses_events_and_no_reply() {
 fn a_closed_reader_is_reported_once_and_nobody_waits() {
     let (out, reader) = mpsc::sync_channel(0);
     let (closed, told) = mpsc::channel();
-    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, move || {
+    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, move |_| {
         closed.send(()).expect("the test waits");
     })
     .expect("a thread");
@@ -143,16 +143,60 @@ fn a_closed_reader_is_reported_once_and_nobody_waits() {
 #[test]
 fn a_blocked_reader_does_not_hold_the_stop_up() {
     let (out, reader) = mpsc::sync_channel(0);
-    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, || {}).expect("a thread");
+    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, |_| {}).expect("a thread");
     sink.must("reply".into(), None);
     assert!(!sink.finish(Duration::from_millis(1)));
     drop(reader);
 }
 
 #[test]
+fn a_reader_that_goes_on_gets_everything_however_long_that_takes() {
+    let patience = Duration::from_millis(400);
+    let (out, reader) = mpsc::sync_channel(0);
+    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, |_| {}).expect("a thread");
+    for number in 0..30 {
+        sink.must(format!("reply {number}"), None);
+    }
+    let slow = thread::spawn(move || {
+        let lines = reader.iter().inspect(|_| thread::sleep(patience / 10));
+        lines.count()
+    });
+    assert!(sink.finish(patience), "three patiences, but never one without a line");
+    drop(sink);
+    assert_eq!(slow.join().expect("it only reads"), 30);
+}
+
+#[test]
+fn what_a_failure_means_is_known_before_anybody_goes_on() {
+    struct Full;
+    impl Write for Full {
+        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+            Err(io::ErrorKind::StorageFull.into())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let (told, order) = mpsc::channel();
+    let told_too = told.clone();
+    let sink = Sink::lines(Limits::EVENTS, gap(), Full, move |error| {
+        told.send(error.kind() == io::ErrorKind::StorageFull)
+            .expect("the test waits");
+    })
+    .expect("a thread");
+    sink.must(
+        "reply".into(),
+        Some(Box::new(move || told_too.send(false).expect("the test waits"))),
+    );
+    let seen: Vec<bool> = (0..2).map(|_| order.recv_timeout(PATIENCE).expect("told")).collect();
+    assert_eq!(seen, [true, false]);
+}
+
+#[test]
 fn what_was_said_is_written_before_the_end() {
     let (out, reader) = mpsc::sync_channel(1_000);
-    let sink = Sink::lines(Limits::LOG, gap(), Pipe { out }, || {}).expect("a thread");
+    let sink = Sink::lines(Limits::LOG, gap(), Pipe { out }, |_| {}).expect("a thread");
     let mut log = LogWriter(sink.clone());
     for number in 0..500 {
         log.write_all(format!("line {number}\n").as_bytes()).expect("a queue");

@@ -321,12 +321,14 @@ impl<'a> Reader<'a> {
         if let Some(hash) = BlockHash::from_hex(word) {
             return Ok(BlockRef::Hash(hash));
         }
-        if word.bytes().all(|byte| byte.is_ascii_digit()) {
+        let is_prefix = (PREFIX_MIN..64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
+        // No height begins with a zero, but hashes do, and some are shown without a letter.
+        let is_height = word.bytes().all(|byte| byte.is_ascii_digit()) && !(is_prefix && word.starts_with('0'));
+        if is_height {
             return self
                 .number("the height", word, 0, u64::MAX)
                 .map(|height| BlockRef::Height(Height::new(height)));
         }
-        let is_prefix = (PREFIX_MIN..64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
         if is_prefix {
             return Ok(BlockRef::Prefix(word.to_ascii_lowercase()));
         }

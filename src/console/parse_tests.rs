@@ -83,6 +83,9 @@ fn every_command_has_its_form() {
         ("tree 3", Command::Tree(3)),
         ("block 0", Command::Block(BlockRef::Height(Height::GENESIS))),
         ("block 00aB", Command::Block(BlockRef::Prefix("00ab".into()))),
+        ("block 000080859", Command::Block(BlockRef::Prefix("000080859".into()))),
+        ("block 0000", Command::Block(BlockRef::Prefix("0000".into()))),
+        ("block 8085", Command::Block(BlockRef::Height(Height::new(8_085)))),
         ("pending", Command::Pending),
         ("accounts", Command::Accounts),
         ("peers", Command::Peers),
@@ -126,6 +129,10 @@ fn what_makes_the_chain_visible_has_its_form() {
         (
             "explain block 7",
             Command::ExplainBlock(BlockRef::Height(Height::new(7))),
+        ),
+        (
+            "explain block 0007",
+            Command::ExplainBlock(BlockRef::Prefix("0007".into())),
         ),
         (
             "EXPLAIN Block 0c0c",
@@ -350,6 +357,8 @@ fn a_mistyped_word_is_put_right_in_the_hint() {
     assert_eq!(hint("tz alice bob 5"), "tx alice bob 5");
     assert_eq!(hint("tz alice"), "help tx");
     assert_eq!(hint("xyzzy"), "help");
+    assert_eq!(hint("foo"), "help");
+    assert_eq!(hint("lgo"), "help log");
     let error = parse_line("minee").expect_err("unknown");
     assert_eq!(error.message, "unknown command \"minee\"; did you mean mine?");
 }

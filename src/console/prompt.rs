@@ -149,7 +149,7 @@ impl Prompt {
             out.flush()
         };
         let running = Arc::new(Running::default());
-        let sink = Sink::start(Limits::PROMPT, Box::new(lines_dropped), print, || {})?;
+        let sink = Sink::start(Limits::PROMPT, Box::new(lines_dropped), print, |_| {})?;
         let session = Session {
             editor,
             config,

@@ -14,7 +14,7 @@ pub enum AccountRef {
 /// A block as typed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockRef {
-    /// Only digits: a height of the active chain.
+    /// Only digits, the first no 0 but in 0 itself: a height of the active chain.
     Height(Height),
     /// A whole hash.
     Hash(BlockHash),

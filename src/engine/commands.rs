@@ -173,11 +173,11 @@ impl<S: ChainStore> Engine<S> {
         }
         let owner = self.owner_now(&from)?;
         if let Some(owner) = owner.filter(|owner| *owner != self.me) {
-            return Err(refusal(
-                "not_owner",
-                format!("{from} belongs to another key, {}", owner.peer_id()),
-                "accounts",
-            ));
+            let message = match &from {
+                Account::Name(_) => format!("{from} belongs to another key, {}", owner.peer_id()),
+                Account::Key(_) => format!("{from} is another node's own account: only that node can pay from it"),
+            };
+            return Err(refusal("not_owner", message, "accounts"));
         }
         let to_owner = self.owner_now(&to)?;
         let sequence = self.pool.next_sequence(&self.chain, &from).map_err(internal)?;
@@ -480,6 +480,13 @@ impl<S: ChainStore> Engine<S> {
             return None;
         }
         let why = failure.clone().unwrap_or_else(|| "no answer".to_owned());
+        if *final_failure {
+            let message = format!(
+                "{address} answered, but it is no node of {}: {why}; start both with the same --network",
+                self.config.params.name
+            );
+            return Some(Err(refusal("dial_failed", message, "help dial")));
+        }
         Some(Err(refusal(
             "dial_failed",
             format!(

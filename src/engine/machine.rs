@@ -339,7 +339,10 @@ impl<S: ChainStore> Engine<S> {
                     self.status_changed();
                 }
             }
-            StoreFact::Failed { reason } => self.fail_store(&reason),
+            StoreFact::Failed { reason } => {
+                self.forget_unwritten();
+                self.fail_store(&reason);
+            }
             StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
                 Ok(()) => {
                     self.read_only = false;
@@ -366,11 +369,20 @@ impl<S: ChainStore> Engine<S> {
         self.fail_mining_runs();
     }
 
+    /// What was not written was refused: neither the tip nor the pool counts it from now on.
+    fn forget_unwritten(&mut self) {
+        let lost = self.chain.forget_unwritten();
+        lost.iter().for_each(|txid| self.pool.forget(txid));
+        self.own_unsaved = None;
+        self.shown = self.present();
+    }
+
     /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
     fn restore_own(&mut self) -> Result<(), StoreError> {
+        let own = self.chain.own()?;
         let others: Vec<_> = self.pool.all().cloned().collect();
         self.pool = Mempool::new();
-        for (_, transaction) in self.chain.own()? {
+        for (_, transaction) in own {
             // What does not fit now may fit after a sync: it stays in the store.
             let _ = self
                 .pool

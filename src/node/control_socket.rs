@@ -125,7 +125,7 @@ mod unix {
             let (more, asked) = sync_channel(AHEAD_MAX);
             let closed = to_self.clone();
             let lost = Box::new(|count| render::events_dropped(count, wall().ms()));
-            let on_closed = move || closed.send(Message::Closed).unwrap_or_default();
+            let on_closed = move |_: &io::Error| closed.send(Message::Closed).unwrap_or_default();
             let sink = Sink::lines(CLIENT, lost, stream.try_clone()?, on_closed)?;
             let (ending, watched, input) = (stream.try_clone()?, stream.try_clone()?, stream.try_clone()?);
             let hang_up = move || ending.shutdown(Shutdown::Both).unwrap_or_default();

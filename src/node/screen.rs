@@ -32,6 +32,9 @@ const PROMPT: &str = "> ";
 /// How long the first words take to reach the terminal at most before the prompt has it.
 const FIRST_WORDS_MAX: Duration = Duration::from_millis(500);
 
+/// Answers could not be written.
+const STATUS_UNWRITTEN: u8 = 1;
+
 /// Who reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
@@ -64,6 +67,8 @@ pub struct Screen {
     names: Names,
     /// The reply to come says what own events would say.
     replying: Arc<AtomicBool>,
+    /// Standard output refused what was written, though its reader is not gone.
+    failed: Arc<AtomicBool>,
 }
 
 impl Screen {
@@ -82,7 +87,16 @@ impl Screen {
         } else {
             hangup::watch(messages.clone());
         }
-        let on_closed = move || messages.send(Message::Stop).unwrap_or_default();
+        let failed = Arc::new(AtomicBool::new(false));
+        let told = Arc::clone(&failed);
+        let on_closed = move |error: &std::io::Error| {
+            if is_failure(error) {
+                told.store(true, Ordering::SeqCst);
+                let message = format!("standard output cannot be written: {error}");
+                say(&message, "make room where it goes to, or send it elsewhere");
+            }
+            messages.send(Message::Stop).unwrap_or_default();
+        };
         let lost = || Box::new(lines_dropped);
         let out = match reader {
             Reader::Program => {
@@ -93,7 +107,7 @@ impl Screen {
         };
         let log = match reader {
             Reader::Prompt => out.clone(),
-            Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost(), std::io::stderr(), || {})?,
+            Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost(), std::io::stderr(), |_| {})?,
         };
         let coloured = may_colour(args.color);
         let columns = columns_told().unwrap_or(COLUMNS_DEFAULT);
@@ -109,6 +123,7 @@ impl Screen {
             prompt: Arc::default(),
             names: Names::default(),
             replying: Arc::default(),
+            failed,
         })
     }
 
@@ -372,8 +387,16 @@ impl Screen {
     pub fn complain(&self, message: &str, hint: &str) {
         self.finish(Duration::from_secs(1));
         // Also at a prompt, whose log goes to the terminal: what fails before the start is for standard error.
-        let text = format!("error: {}\nhint: {}\n", escape(message), escape(hint));
-        std::io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+        say(message, hint);
+    }
+
+    /// The exit status, given that of the session: answers that could not be written are a failure too.
+    #[must_use]
+    pub fn status(&self, of_session: u8) -> u8 {
+        match of_session {
+            0 if self.failed.load(Ordering::SeqCst) => STATUS_UNWRITTEN,
+            other => other,
+        }
     }
 
     /// Writes what waits; nothing is shown afterwards.
@@ -382,10 +405,26 @@ impl Screen {
         if let Some(prompt) = prompt {
             prompt.finish(patience);
         }
-        // A reader that does not read in time loses the last words; there is nobody left to tell.
+        // A reader that does not read at all loses the last words; there is nobody left to tell.
         let _ = self.out.finish(patience);
         let _ = self.log.finish(patience);
     }
+}
+
+/// An error to standard error, past all queues.
+fn say(message: &str, hint: &str) {
+    let text = format!("error: {}\nhint: {}\n", escape(message), escape(hint));
+    std::io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+}
+
+/// Whether an output was refused. A reader that is gone refuses nothing: a closed pipe, a lost terminal.
+fn is_failure(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
+    let gone = matches!(
+        error.kind(),
+        BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
+    );
+    !gone && !std::io::stdout().is_terminal()
 }
 
 /// Whether colour is wanted.

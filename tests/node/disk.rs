@@ -54,10 +54,11 @@ fn full_disk_makes_the_node_read_only_until_there_is_room() {
             // Stops at the first byte that does not fit.
             std::fs::write(&filler, vec![1; 8 * 1024 * 1024]).expect_err("the disk is full");
 
-            let refused = fill(&mut node);
+            let (refused, mined) = fill(&mut node);
             assert_eq!(refused["error"]["code"], "read_only", "{refused}");
             node.wait_event("warning", |event| event["code"] == "read_only");
             let acknowledged = node.ok("status")["height"].as_u64().expect("a height");
+            assert_eq!(acknowledged, 3 + mined, "a refused block counts nowhere");
 
             std::fs::remove_file(&filler).expect("it is there");
             let deadline = Instant::now() + PATIENCE;
@@ -73,13 +74,14 @@ fn full_disk_makes_the_node_read_only_until_there_is_room() {
     );
 }
 
-/// Works until the disk refuses; gives the refusal. Payments and blocks are refused alike.
-fn fill(node: &mut Node) -> serde_json::Value {
-    for _ in 0..3_000 {
+/// Works until the disk refuses; gives the refusal and how many blocks came before. Payments and blocks are refused
+/// alike.
+fn fill(node: &mut Node) -> (serde_json::Value, u64) {
+    for mined in 0..3_000 {
         for command in ["tx alice bob 1", "mine"] {
             let reply = node.send(command);
             if reply["ok"] == false {
-                return reply;
+                return (reply, mined);
             }
         }
     }

@@ -3,7 +3,7 @@
 //! Spec: `proto-notes/events.md`, "Stopping".
 #![cfg(unix)]
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::{Duration, Instant};
 
@@ -138,6 +138,51 @@ fn closed_output_stops_a_node_that_works() {
     stdin.write_all(b"mine 10000\n").expect("it reads");
     drop(stdout);
     assert_eq!(status(&mut child), Some(0));
+}
+
+#[test]
+fn output_on_a_full_disk_is_a_failure_that_is_told() {
+    for form in [&["--json"][..], &[]] {
+        let mut command = binary();
+        command
+            .args(form)
+            .args(QUIET)
+            .args(["--temp", "--exec", "status; status"]);
+        let full = std::fs::File::create("/dev/full").expect("Linux has one");
+        let output = command.stdin(Stdio::null()).stdout(full).output().expect("it runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{told}");
+        assert_eq!(told.matches("standard output cannot be written").count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn stop_waits_for_a_reader_that_had_paused() {
+    let (mut child, mut stdout) = unread();
+    let mut stdin = child.stdin.take().expect("piped");
+    stdin.write_all(b"mine 10000\nstatus\n").expect("it reads");
+    // The pipe is full when nothing comes for a second.
+    let deadline = Instant::now() + PATIENCE;
+    let (mut filled, mut since) = (0, Instant::now());
+    while filled < 16 * 1024 || since.elapsed() < Duration::from_secs(1) {
+        let now = rustix::io::ioctl_fionread(stdout.get_ref()).expect("a pipe");
+        if now > filled {
+            (filled, since) = (now, Instant::now());
+        }
+        assert!(Instant::now() < deadline, "{filled} bytes");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal(child.id(), "TERM");
+    // Longer than the stop itself takes, shorter than it waits for the reader.
+    std::thread::sleep(Duration::from_millis(2_500));
+    let mut text = String::new();
+    stdout.read_to_string(&mut text).expect("UTF-8");
+    assert_eq!(status(&mut child), Some(0));
+    let lines: Vec<&str> = text.lines().collect();
+    let replies: Vec<_> = lines.iter().filter(|line| line.contains(r#""type":"reply""#)).collect();
+    assert_eq!(replies.len(), 1, "{replies:?}");
+    assert!(replies[0].contains(r#""code":"interrupted""#), "{replies:?}");
+    assert!(lines.last().is_some_and(|line| line.contains(r#""event":"stopped""#)));
 }
 
 #[test]

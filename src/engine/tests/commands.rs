@@ -1,8 +1,8 @@
 //! Commands: replies, refusals, and what stands before them.
 
-use super::world::{World, address};
+use super::world::{World, address, key};
 use crate::engine::{AccountRef, BlockRef, Command, Condition, Event, Input, MineCommand, NetFact, Reply, StoreFact};
-use crate::types::{Account, AccountName, Address, Height};
+use crate::types::{Account, AccountName, Address, Amount, Height};
 
 fn name(text: &str) -> AccountName {
     AccountName::new(text).unwrap()
@@ -94,6 +94,14 @@ fn refusals_name_their_code_and_a_way_out() {
     world.pay(0, "alice", "bob", 5).unwrap();
     world.until(3_000, |world| world.nodes[1].engine.status().pending == 1);
     assert_eq!(code(world.pay(1, "alice", "bob", 5)), "not_owner");
+    let id = world.nodes[0].peer.to_string();
+    let from_key = Command::Tx {
+        from: AccountRef::Account(Account::Key(key(0).public())),
+        to: AccountRef::Account(Account::Name(name("bob"))),
+        amount: Amount::new(1).unwrap(),
+    };
+    let theirs = world.ask(1, from_key).unwrap_err();
+    assert_eq!((theirs.code, theirs.message.matches(&id).count()), ("not_owner", 1));
     assert_eq!(code(world.pay(0, "alice", "alice", 5)), "self_transfer");
     assert_eq!(code(world.pay(0, "alice", "bob", 5_000)), "overdraft");
     assert_eq!(code(world.ask(1, Command::Claim(name("alice")))), "already_claimed");
@@ -199,6 +207,39 @@ fn a_failing_disk_makes_the_node_read_only_until_it_was_reopened() {
     world.tell(0, Input::Store(StoreFact::Reopened));
     world.mine(0, 1);
     assert_eq!(world.height(0), 2);
+}
+
+#[test]
+fn what_a_full_disk_refused_is_in_no_answer() {
+    let mut world = World::new(1);
+    world.mine(0, 3);
+    let before = world.ask(0, Command::Status).unwrap();
+    world.nodes[0].disk_full = true;
+    world.pay(0, "alice", "bob", 5).unwrap();
+    world.mine(0, 1);
+    world.pay(0, "alice", "bob", 6).unwrap();
+    let failed = StoreFact::Failed {
+        reason: "no space".into(),
+    };
+    world.tell(0, Input::Store(failed));
+    let told = |world: &mut World| match (world.ask(0, Command::Status).unwrap(), &before) {
+        (Reply::Status(now), Reply::Status(before)) => {
+            assert_eq!(
+                (now.height, now.tip, now.work),
+                (before.height, before.tip, before.work)
+            );
+            now.pending
+        }
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(told(&mut world), 0);
+    assert_eq!(balance(&mut world, 0, "alice").1, 0);
+    world.nodes[0].disk_full = false;
+    world.tell(0, Input::Store(StoreFact::Reopened));
+    assert_eq!(told(&mut world), 0);
+    world.pay(0, "alice", "bob", 7).unwrap();
+    world.mine(0, 1);
+    assert_eq!((world.height(0), balance(&mut world, 0, "bob").0), (4, 7));
 }
 
 #[test]

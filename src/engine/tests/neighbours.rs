@@ -262,6 +262,36 @@ fn dial_fails_at_a_peer_that_never_says_where_it_stands_and_at_the_own_id() {
 }
 
 #[test]
+fn dial_to_another_network_names_the_flag_and_promises_nothing() {
+    let mut world = World::new(1);
+    world.run(100);
+    let fails = |world: &mut World, node: usize, other_network| {
+        let dial = Command::Dial {
+            address: address(node),
+            peer: None,
+        };
+        let id = world.command(0, dial);
+        let failed = NetFact::DialFailed {
+            peer: None,
+            addresses: vec![address(node)],
+            reason: "of another network".into(),
+            other_network,
+        };
+        world.tell(0, Input::Net(failed));
+        world.run(11_000);
+        world.nodes[0].replies[&id].clone().unwrap_err()
+    };
+    let foreign = fails(&mut world, 40, true);
+    assert!(
+        foreign.message.contains("--network") && !foreign.message.contains("again"),
+        "{foreign:?}"
+    );
+    assert_eq!(foreign.hint, "help dial");
+    let silent = fails(&mut world, 41, false);
+    assert!(silent.message.contains("tried again by itself"), "{silent:?}");
+}
+
+#[test]
 fn conditions_do_not_hold_too_early() {
     let mut world = World::new(2);
     let wait = |world: &mut World, condition, seconds| world.ask(0, Command::Wait { condition, seconds }).is_ok();

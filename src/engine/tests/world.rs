@@ -51,6 +51,7 @@ pub(super) struct Node {
     pub(super) script: Option<Script>,
     /// The disk writes nothing: no commit is reported.
     pub(super) disk_held: bool,
+    pub(super) disk_full: bool,
     /// The last batch that was handed over.
     last_batch: u64,
     /// Tells this of itself wherever it speaks, instead of its own status.
@@ -155,6 +156,7 @@ impl World {
             dead: false,
             script: None,
             disk_held: false,
+            disk_full: false,
             last_batch: 0,
             lie: None,
             shy: false,
@@ -303,6 +305,9 @@ impl World {
             match output {
                 Output::Commit(batch) => {
                     self.nodes[node].kinds.push("commit");
+                    if self.nodes[node].disk_full {
+                        continue;
+                    }
                     self.nodes[node].store.commit(&batch);
                     self.nodes[node].last_batch = batch.id;
                     if !self.nodes[node].disk_held {
