@@ -252,7 +252,9 @@ fn human_answers_go_to_standard_output_and_errors_to_standard_error() {
 #[test]
 fn sigterm_during_a_command_interrupts_it_and_ends_with_0() {
     let mut node = Node::alone();
-    let line = node.write("wait peers 3 600");
+    let line = node.write("mine 10000");
+    // It runs: a signal that is faster than the line leaves no command to interrupt.
+    node.wait_event("mined", |_| true);
     let pid = node.pid().to_string();
     assert!(
         std::process::Command::new("kill")

@@ -117,7 +117,7 @@ fn a_page_of_the_pool_that_is_too_long_is_not_read() {
     }));
     world.link(0, 1);
     world.run(500);
-    let taken = |event: &Event| matches!(event, Event::TransactionAccepted { from, .. } if from.to_string() == "anna");
+    let taken = |event: &Event| matches!(event, Event::TransactionAccepted { from, .. } if from.as_str() == "anna");
     assert_eq!(world.count(0, taken), 0);
 }
 
