@@ -37,13 +37,18 @@ pub(super) fn line(input: &[u8]) {
             assert!(word.bytes().all(|byte| byte.is_ascii_lowercase()));
             let for_engine = matches!(line, Line::Engine(_) | Line::Telling(_));
             assert_eq!(word == "help" || word == "quit", !for_engine);
-            // No number has a second form; the first digits of a transaction's id are no number.
+            // No number has a second form; the first digits of an id or a hash are no number.
             let mut numbers = text
                 .split_whitespace()
                 .filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
                 .filter(|word| word.len() < 64);
-            let names_id = text.to_ascii_lowercase().contains("transaction");
-            assert!(names_id || numbers.all(|word| word == "0" || !word.starts_with('0')));
+            let lower = text.to_ascii_lowercase();
+            let shortest = match (lower.contains("transaction"), lower.contains("block")) {
+                (true, _) => 1,
+                (false, true) => 4,
+                (false, false) => 64,
+            };
+            assert!(numbers.all(|word| word == "0" || word.len() >= shortest || !word.starts_with('0')));
         }
         Err(error) => {
             assert!(CODES.contains(&error.code) || error.code == "bad_address", "{error:?}");
