@@ -1,8 +1,9 @@
 //! The prompt of a terminal: a thread that reads lines, with history and completion, while replies, events and the
 //! log are printed above the line that is being typed.
 //!
-//! Promises: whoever prints never waits for the terminal; what is printed keeps its order; the terminal is given back
-//! as it was. Ctrl-C clears typed text, else cancels the running command, else stops the node; Ctrl-D stops it.
+//! Promises: whoever prints never waits for the terminal; what is printed keeps its order, but for the one text that is
+//! on its way when a line is entered; the terminal is given back as it was. Ctrl-C clears typed text, else cancels the
+//! running command, else stops the node; Ctrl-D stops it.
 //! Elsewhere: what lines mean (`console::parse`), who answers them (`node`).
 //! Spec: `proto-notes/events.md`, "Stopping".
 
@@ -31,6 +32,8 @@ use super::parse::{self, Line};
 
 /// The most lines of the history file: a few lessons.
 const HISTORY_MAX: usize = 1_000;
+/// The most lines that wait for their replies: a large paste, 16 MiB at most.
+const LINES_WAITING_MAX: usize = 4_096;
 /// How long the next prompt waits for the reply: most commands answer within, so that a session reads like a
 /// transcript; a long command does not keep anybody from typing.
 const REPLY_PATIENCE: Duration = Duration::from_millis(250);
@@ -99,8 +102,12 @@ impl Running {
         self.changed.notify_all();
     }
 
+    fn count(&self) -> usize {
+        *self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn is_idle(&self) -> bool {
-        *self.lines.lock().unwrap_or_else(PoisonError::into_inner) == 0
+        self.count() == 0
     }
 
     fn wait_until_idle(&self, patience: Duration) {
@@ -127,8 +134,9 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Starts the prompt's threads. `deliver` gets every fact in order and answers false when nobody listens any more;
-    /// it may block.
+    /// Starts the prompt's threads. `deliver` gets every fact in order and answers false when nobody listens any more. It
+    /// must not wait for anything that is printed: the editor takes texts only while it reads, two at most wait for it,
+    /// and whoever prints the third would never come back.
     ///
     /// # Errors
     /// When the line editor finds no terminal, or the system gives no thread.
@@ -191,8 +199,13 @@ impl Prompt {
         self.terminal.clone()
     }
 
-    /// Prints what waits, at most for so long, and gives the terminal back.
+    /// Prints what waits, at most for so long, and gives the terminal back. Lines that have no reply are told.
     pub fn finish(self, patience: Duration) {
+        match self.running.count() {
+            0 => {}
+            1 => self.sink.must("1 line that waited has no reply".to_owned(), None),
+            count => self.sink.must(format!("{count} lines that waited have no reply"), None),
+        }
         if self.sink.finish(patience) {
             thread::sleep(LAST_TEXT);
         }
@@ -273,30 +286,44 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
 
     /// Hands over the lines of a text: a paste can bring several at once.
     fn submit(&mut self, text: &str) -> bool {
+        let mut left_out = 0;
         for line in text.lines() {
-            self.number += 1;
             self.keep(line);
-            let content = if line.len() > LINE_MAX_BYTES {
-                Content::TooLong(parse::canonical_word(line))
-            } else {
-                Content::Text(line.to_owned())
-            };
-            let number = self.number;
-            let Some(input) = InputLine::read(RawLine { number, content }) else {
+            let Some(input) = self.read(line) else { continue };
+            let waiting = self.running.count();
+            if waiting >= LINES_WAITING_MAX {
+                left_out += 1;
                 continue;
-            };
+            }
             let is_quit = input.line == Ok(Line::Quit);
             self.running.change(|lines| lines + 1);
             if !(self.deliver)(PromptFact::Line(input)) || is_quit {
                 return false;
             }
-            self.running.wait_until_idle(REPLY_PATIENCE);
+            // Behind a long command nobody waits for what comes later.
+            if waiting == 0 {
+                self.running.wait_until_idle(REPLY_PATIENCE);
+            }
+        }
+        if left_out > 0 {
+            self.sink.must(lines_left_out(left_out), None);
         }
         if self.running.is_idle() {
             // The reply is on its way to the screen; the next prompt belongs below it.
             let _ = self.sink.flush(REPLY_PATIENCE);
         }
         true
+    }
+
+    fn read(&mut self, line: &str) -> Option<InputLine> {
+        self.number += 1;
+        let content = if line.len() > LINE_MAX_BYTES {
+            Content::TooLong(parse::canonical_word(line))
+        } else {
+            Content::Text(line.to_owned())
+        };
+        let number = self.number;
+        InputLine::read(RawLine { number, content })
     }
 
     fn keep(&mut self, line: &str) {
@@ -319,6 +346,12 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
             helper.has_text.store(has_text, Ordering::Relaxed);
         }
     }
+}
+
+/// What is said of lines beyond the maximum.
+fn lines_left_out(count: usize) -> String {
+    let (lines, were) = if count == 1 { ("line", "was") } else { ("lines", "were") };
+    format!("error: {count} {lines} {were} not taken: {LINES_WAITING_MAX} wait already\nhint: enter them again later")
 }
 
 /// Completes, and watches whether any text is typed: the editor does not tell that with Ctrl-C.

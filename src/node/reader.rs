@@ -4,8 +4,7 @@
 //! Elsewhere: how lines are cut and read (`console::input`), the prompt (`console::prompt`).
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 
 use super::screen::Screen;
 use super::session::Message;
@@ -27,17 +26,12 @@ pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Messa
         if asked.recv().is_err() {
             return;
         }
-        if screen.is_prompt() {
-            // Should there be no prompt, this takes the lines: the turn comes back with it.
-            let turns = Arc::new(Mutex::new(asked));
-            let facts = prompt_facts(messages.clone(), Arc::clone(&turns));
-            if !screen.start_prompt(history, facts) {
-                let asked = turns.lock().unwrap_or_else(PoisonError::into_inner);
-                input::read_all(std::io::stdin().lock(), |line| hand_over(line, &messages, &asked));
-            }
+        let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
+        let (lines, typed) = channel();
+        if screen.is_prompt() && screen.start_prompt(history, prompt_facts(messages.clone(), lines)) {
+            typed.into_iter().map(Some).all(deliver);
             return;
         }
-        let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
         match exec {
             Some(text) => read_exec(&text, deliver),
             None => input::read_all(std::io::stdin().lock(), deliver),
@@ -61,22 +55,13 @@ fn read_exec(text: &str, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
     deliver(None);
 }
 
-/// What the prompt tells: a line waits for its turn, Ctrl-C does not. The first line's turn has come.
-fn prompt_facts(messages: Sender<Message>, asked: Arc<Mutex<Receiver<()>>>) -> impl FnMut(PromptFact) -> bool + Send {
-    let mut is_first = true;
-    move |fact| {
-        let message = match fact {
-            PromptFact::Cancel => Message::Cancel,
-            PromptFact::Stop => Message::Stop,
-            PromptFact::Line(line) => {
-                let asked = asked.lock().unwrap_or_else(PoisonError::into_inner);
-                if !std::mem::take(&mut is_first) && asked.recv().is_err() {
-                    return false;
-                }
-                Message::Line(Box::new(line))
-            }
-        };
-        messages.send(message).is_ok()
+/// Where the prompt's facts go: lines wait here for their turns, Ctrl-C does not. The prompt's thread never waits: only
+/// while it reads does what is printed reach the screen.
+fn prompt_facts(messages: Sender<Message>, lines: Sender<InputLine>) -> impl FnMut(PromptFact) -> bool + Send {
+    move |fact| match fact {
+        PromptFact::Cancel => messages.send(Message::Cancel).is_ok(),
+        PromptFact::Stop => messages.send(Message::Stop).is_ok(),
+        PromptFact::Line(line) => lines.send(line).is_ok(),
     }
 }
 

@@ -6,27 +6,73 @@
 use std::fs::File;
 use std::io::Read;
 use std::process::Command;
-use std::time::Duration;
 
 use crate::harness::{QUIET, binary};
 use crate::pty::{CTRL_C, CTRL_D, Terminal, UP, pseudo_terminal};
 
+/// Starts a search that tells of hundreds of blocks a second, and waits until the prompt is back. What is typed before, the
+/// terminal itself keeps, and forgets at Ctrl-C.
+fn start_a_storm(terminal: &mut Terminal) {
+    terminal.type_text("mine 10000\r");
+    terminal.wait_for("New Block Forged: index ");
+    terminal.wait_for("> ");
+}
+
 #[test]
 fn typed_line_stays_whole_while_the_log_storms() {
     let mut terminal = Terminal::open();
-    terminal.type_text("mine 10000\r");
-    terminal.wait_for("New Block Forged: index 20,");
+    start_a_storm(&mut terminal);
     for key in "balance zed".chars() {
         terminal.type_text(&key.to_string());
         terminal.wait_for("New Block Forged: index ");
     }
     terminal.wait_for("balance zed");
-    terminal.type_text("\r");
     // The line waits for its turn, so Ctrl-C means the search.
-    std::thread::sleep(Duration::from_millis(300));
+    terminal.type_text("\r");
     terminal.type_text(CTRL_C);
     terminal.wait_for("the command was interrupted");
     terminal.wait_for("zed owns 0 coins");
+}
+
+#[test]
+fn lines_typed_while_a_search_storms_wait_and_the_storm_goes_on() {
+    let mut terminal = Terminal::open();
+    start_a_storm(&mut terminal);
+    for number in 0..20 {
+        terminal.type_text(&format!("balance n{number}\r"));
+        terminal.wait_for(&format!("balance n{number}"));
+        for _ in 0..3 {
+            terminal.wait_for("New Block Forged: index ");
+        }
+    }
+    terminal.type_text(CTRL_C);
+    terminal.wait_for("the command was interrupted");
+    for number in 0..20 {
+        terminal.wait_for(&format!("n{number} owns 0 coins"));
+    }
+    start_a_storm(&mut terminal);
+    terminal.type_text("balance late\r");
+    terminal.wait_for("balance late");
+    terminal.wait_for("> ");
+    terminal.type_text(CTRL_D);
+    terminal.wait_for("1 line that waited has no reply");
+    assert_eq!(terminal.status(), Some(0));
+}
+
+#[test]
+fn paste_in_one_piece_during_a_search_waits_for_its_turn() {
+    let mut terminal = Terminal::open();
+    start_a_storm(&mut terminal);
+    let lines: Vec<String> = (0..6_000).map(|number| format!("balance n{number}")).collect();
+    terminal.type_text(&format!("\x1b[200~{}\x1b[201~", lines.join("\r")));
+    terminal.wait_for("balance n5999");
+    terminal.type_text("\r");
+    terminal.wait_for("error: 1905 lines were not taken: 4096 wait already");
+    terminal.wait_for("New Block Forged: index ");
+    terminal.type_text(CTRL_C);
+    terminal.wait_for("the command was interrupted");
+    terminal.wait_for("n4094 owns 0 coins");
+    assert_eq!(terminal.whole().matches(" owns 0 coins").count(), 4_095);
 }
 
 #[test]
