@@ -288,7 +288,6 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
     fn submit(&mut self, text: &str) -> bool {
         let mut left_out = 0;
         for line in text.lines() {
-            self.keep(line);
             let Some(input) = self.read(line) else { continue };
             let waiting = self.running.count();
             if waiting >= LINES_WAITING_MAX {
@@ -296,8 +295,11 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
                 continue;
             }
             let is_quit = input.line == Ok(Line::Quit);
+            // At once: Ctrl-C is a signal now, and means this line.
             self.running.change(|lines| lines + 1);
-            if !(self.deliver)(PromptFact::Line(input)) || is_quit {
+            let goes_on = (self.deliver)(PromptFact::Line(input));
+            self.keep(line);
+            if !goes_on || is_quit {
                 return false;
             }
             // Behind a long command nobody waits for what comes later.

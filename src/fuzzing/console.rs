@@ -37,13 +37,14 @@ pub(super) fn line(input: &[u8]) {
             assert!(word.bytes().all(|byte| byte.is_ascii_lowercase()));
             let for_engine = matches!(line, Line::Engine(_) | Line::Telling(_));
             assert_eq!(word == "help" || word == "quit", !for_engine);
-            // No number has a second form; the first digits of an id or a hash are no number.
+            // No number has a second form; a peer's name and the first digits of an id or a hash are no number.
             let mut numbers = text
                 .split_whitespace()
                 .filter(|word| word.bytes().all(|byte| byte.is_ascii_digit()))
                 .filter(|word| word.len() < 64);
             let lower = text.to_ascii_lowercase();
-            let shortest = match (lower.contains("transaction"), lower.contains("block")) {
+            let names_a_peer = ["ban", "unban", "drop"].contains(&word.as_str());
+            let shortest = match (names_a_peer || lower.contains("transaction"), lower.contains("block")) {
                 (true, _) => 1,
                 (false, true) => 4,
                 (false, false) => 64,

@@ -1,10 +1,11 @@
-//! Where lines come from: `--exec`, standard input, or a prompt. Each waits until it is asked.
+//! Where lines come from: `--exec`, standard input, or a prompt. All but the prompt wait until they are asked.
 //!
-//! Promises: no line is taken before the reply to the line before it was written; the thread never holds the stop up.
+//! Promises: no line is read before the reply to the line before it was written, but at a prompt; the thread never holds
+//! the stop up.
 //! Elsewhere: how lines are cut and read (`console::input`), the prompt (`console::prompt`).
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 
 use super::screen::Screen;
 use super::session::Message;
@@ -27,9 +28,7 @@ pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Messa
             return;
         }
         let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
-        let (lines, typed) = channel();
-        if screen.is_prompt() && screen.start_prompt(history, prompt_facts(messages.clone(), lines)) {
-            typed.into_iter().map(Some).all(deliver);
+        if screen.is_prompt() && screen.start_prompt(history, prompt_facts(messages.clone())) {
             return;
         }
         match exec {
@@ -55,13 +54,16 @@ fn read_exec(text: &str, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
     deliver(None);
 }
 
-/// Where the prompt's facts go: lines wait here for their turns, Ctrl-C does not. The prompt's thread never waits: only
-/// while it reads does what is printed reach the screen.
-fn prompt_facts(messages: Sender<Message>, lines: Sender<InputLine>) -> impl FnMut(PromptFact) -> bool + Send {
-    move |fact| match fact {
-        PromptFact::Cancel => messages.send(Message::Cancel).is_ok(),
-        PromptFact::Stop => messages.send(Message::Stop).is_ok(),
-        PromptFact::Line(line) => lines.send(line).is_ok(),
+/// Where the prompt's facts go: its lines wait in the session. The prompt's thread never does: only while it reads is
+/// anything shown.
+fn prompt_facts(messages: Sender<Message>) -> impl FnMut(PromptFact) -> bool + Send {
+    move |fact| {
+        let message = match fact {
+            PromptFact::Cancel => Message::Cancel,
+            PromptFact::Stop => Message::Stop,
+            PromptFact::Line(line) => Message::Line(Box::new(line)),
+        };
+        messages.send(message).is_ok()
     }
 }
 

@@ -5,6 +5,7 @@
 //! Elsewhere: what lines mean and how answers look (`console`), what commands do (`engine`).
 //! Spec: `proto-notes/events.md`.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
@@ -76,6 +77,8 @@ enum Next {
 /// The session's state.
 pub struct Session {
     messages: Receiver<Message>,
+    /// Lines entered at a prompt while another one is carried out; the prompt limits them.
+    waiting: VecDeque<InputLine>,
     to_self: Sender<Message>,
     /// Lets the reader take the next line. None when there is no input.
     more: Option<SyncSender<()>>,
@@ -99,6 +102,7 @@ impl Session {
     ) -> Self {
         Self {
             messages,
+            waiting: VecDeque::new(),
             to_self,
             more,
             inbox,
@@ -136,6 +140,10 @@ impl Session {
 
     /// Waits for one message while no command runs.
     fn step(&mut self) -> Next {
+        // Before any message: a Ctrl-C among them means this line.
+        if let Some(line) = self.waiting.pop_front() {
+            return self.take(line);
+        }
         match self.messages.recv() {
             Ok(Message::Line(line)) => self.take(*line),
             Ok(Message::InputEnded) if self.rules.daemon => Next::GoOn,
@@ -258,8 +266,9 @@ impl Session {
                     return Err(gone());
                 }
                 Err(RecvTimeoutError::Timeout) if self.stopping => return Err(interrupted()),
-                // The reader waits until it is asked, so no line and no end comes here.
-                Ok(Message::Written | Message::Started | Message::Line(_) | Message::InputEnded | Message::Cancel)
+                Ok(Message::Line(line)) => self.waiting.push_back(*line),
+                // The reader waits until it is asked, so no end comes here.
+                Ok(Message::Written | Message::Started | Message::InputEnded | Message::Cancel)
                 | Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -274,9 +283,8 @@ impl Session {
                     self.stopping = true;
                     return;
                 }
-                Ok(
-                    Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Started | Message::Cancel,
-                ) => {}
+                Ok(Message::Line(line)) => self.waiting.push_back(*line),
+                Ok(Message::InputEnded | Message::Reply { .. } | Message::Started | Message::Cancel) => {}
             }
         }
     }
