@@ -85,7 +85,7 @@ pub struct Mempool {
     next_arrival: u64,
     dropped: BTreeMap<Txid, (Transaction, String)>,
     dropped_order: VecDeque<Txid>,
-    /// Who no longer gets what was to come: looked at before the operation ends.
+    /// Who has less than when what waits was checked: looked at before the operation ends.
     pub(super) shortened: Vec<Account>,
 }
 
@@ -136,7 +136,7 @@ impl Mempool {
         Ok(Added { evicted })
     }
 
-    /// Drops what those pay too much who no longer get what was to come, and so on.
+    /// Drops what those pay too much who have less by now, and so on.
     fn settle<S: ChainStore>(&mut self, chain: &Chain<S>) -> Result<Vec<Txid>, StoreError> {
         let mut gone = Vec::new();
         while let Some(account) = self.shortened.pop() {
@@ -294,16 +294,14 @@ impl Mempool {
         while self.entries.len() >= POOL_MAX_TRANSACTIONS || self.bytes.saturating_add(size) > POOL_MAX_BYTES {
             let strangers = self.holdings.iter().filter(|(holder, _)| **holder != Origin::Own);
             let most = strangers.max_by_key(|(_, held)| held.len());
-            let newest = most.and_then(|(holder, held)| Some((*holder, held.len(), *held.last_key_value()?.1)));
+            let newest = most.and_then(|(_, held)| Some((held.len(), *held.last_key_value()?.1)));
             let held = self.holdings.get(&origin).map_or(0, BTreeMap::len);
             match newest {
                 None if origin == Origin::Own => break,
                 None => return Err(PoolError::PoolFull),
                 // At most one fits the loop for a stranger who holds as much as anybody: its own newest would leave.
-                Some((holder, most, _)) if origin != Origin::Own && (holder == origin || held + 1 >= most) => {
-                    return Err(PoolError::PoolFull);
-                }
-                Some((_, _, txid)) => evicted.extend(self.push_out(&txid)),
+                Some((most, _)) if origin != Origin::Own && held + 1 >= most => return Err(PoolError::PoolFull),
+                Some((_, txid)) => evicted.extend(self.push_out(&txid)),
             }
         }
         Ok(evicted)
@@ -315,14 +313,9 @@ impl Mempool {
             return Vec::new();
         };
         let (account, sequence) = (entry.account.clone(), entry.sequence);
-        let behind: Vec<Txid> = match self.queues.get(&account) {
-            Some(queue) => queue
-                .by_sequence
-                .range(sequence..)
-                .map(|(_, (txid, ..))| *txid)
-                .collect(),
-            None => Vec::new(),
-        };
+        let queue = self.queues.get(&account).into_iter();
+        let behind = queue.flat_map(|queue| queue.by_sequence.range(sequence..));
+        let behind: Vec<Txid> = behind.map(|(_, (txid, ..))| *txid).collect();
         let mut gone = Vec::new();
         for txid in behind {
             let own = self.entries.get(&txid).is_none_or(|entry| entry.origin == Origin::Own);
@@ -348,6 +341,10 @@ impl Mempool {
         let queue = self.queues.entry(entry.account.clone()).or_default();
         queue.by_sequence.insert(entry.sequence, (txid, amount, signer));
         queue.total += amount;
+        if queue.by_sequence.range(entry.sequence..).nth(1).is_some() {
+            // It fills a gap: what waits behind it was checked without it.
+            self.shortened.push(entry.account.clone());
+        }
         self.arrivals.insert(entry.arrival, txid);
         self.holdings
             .entry(entry.origin)

@@ -83,9 +83,11 @@ impl Script {
             self.waiting
                 .retain(|other| sequence != 0 || other.sequence().unwrap().0 != account || other.signer() == signer);
             let rivals = before - self.waiting.len();
+            let fills_gap = self.queue(&account).iter().any(|(place, _)| *place > sequence);
             self.waiting.push(transaction);
-            if rivals > 0 {
-                // Whoever counted on what they paid loses as much; nothing else may leave, and nothing changes places.
+            if rivals > 0 || fills_gap {
+                // Whoever counted on what they paid loses as much, and who stands behind a gap that was filled has less;
+                // nothing else may leave, and nothing changes places.
                 let left: BTreeSet<Txid> = self.pool.all().map(Transaction::txid).collect();
                 self.waiting.retain(|other| left.contains(&other.txid()));
             }

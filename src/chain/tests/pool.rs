@@ -379,6 +379,33 @@ fn what_stood_on_a_dropped_payment_falls_with_it() {
 }
 
 #[test]
+fn a_payment_that_fills_a_gap_pushes_out_what_can_no_longer_be_paid_behind_it() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let mut pool = Mempool::new();
+    let limit = params.credit_limit;
+    let late = [(500, 1), (450, 2)].map(|(amount, place)| pay(&params, 1, ("alice", "bob"), None, amount, place));
+    let spent = pay(&params, 2, ("bob", "carol"), None, limit + 950, 0);
+    for transaction in late.iter().chain([&spent]) {
+        pool.add(&chain, transaction.clone(), peer(9)).unwrap();
+    }
+    // Neither of the two can be paid after this one; and bob counted on both.
+    let filler = pay(&params, 1, ("alice", "bob"), None, 900, 0);
+    let added = pool.add(&chain, filler.clone(), peer(9)).unwrap();
+    assert_eq!(added.evicted, [late[0].txid(), late[1].txid(), spent.txid()]);
+    assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), [filler.txid()]);
+    let (_, reason) = pool.dropped_reason(&late[0].txid()).unwrap();
+    assert_eq!(reason, "alice has -900, paying 500 leaves less than the limit of -1000");
+    // What fits both ways stays.
+    let small = pay(&params, 1, ("alice", "bob"), None, 1, 2);
+    let between = pay(&params, 1, ("alice", "bob"), None, limit - 901, 1);
+    for transaction in [&small, &between] {
+        assert_eq!(pool.add(&chain, transaction.clone(), peer(9)).unwrap().evicted, []);
+    }
+    assert_eq!(pool.len(), 3);
+}
+
+#[test]
 fn a_block_on_the_tip_does_not_change_the_order_of_what_waits() {
     let (mut chain, _) = dev();
     let params = NetworkParams::dev();

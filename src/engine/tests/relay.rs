@@ -7,7 +7,7 @@ use super::claims::{bans, overdraft};
 use super::sync::{branch, branches, claim};
 use super::world::{World, key};
 use crate::chain::{Block, Header, NetworkParams, Transaction};
-use crate::engine::{Event, Input, NetFact, Verdict};
+use crate::engine::{Event, Input, NetFact, StoreFact, Verdict};
 use crate::fuzzing::world::{mine, seal};
 use crate::types::{Account, AccountName, Amount, NetworkId, Time};
 use crate::wire::message::encode_transactions;
@@ -205,6 +205,23 @@ fn adv_g05_gossiped_transactions_above_the_rate_are_not_looked_at() {
     assert_eq!(fresh(&mut world, 2), Verdict::Ignore, "the 10,001st");
     world.run(100);
     assert_eq!(fresh(&mut world, 2), Verdict::Accept);
+}
+
+#[test]
+fn while_the_disk_fails_nobodys_payment_is_taken_or_forwarded() {
+    let mut world = pair();
+    let bytes = encode_transactions(&[payment(&world.params.network_id(), 0).to_bytes()]);
+    let reason = "no space".to_owned();
+    let (failed, reopened) = (StoreFact::Failed { reason }, StoreFact::Reopened);
+    for (fact, verdict, pending) in [(failed, Verdict::Ignore, 0), (reopened, Verdict::Accept, 1)] {
+        world.tell(0, Input::Store(fact));
+        assert_eq!(
+            gossip(&mut world, 1, Topic::Transactions, bytes.clone()),
+            verdict,
+            "{pending} wait"
+        );
+        assert_eq!(world.nodes[0].engine.status().pending, pending);
+    }
 }
 
 #[test]

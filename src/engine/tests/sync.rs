@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
+use super::claims::stranger;
 use super::world::World;
 use crate::chain::{Block, Header, NetworkParams};
 use crate::engine::{Event, Input, MinerFact, NetFact, Verdict};
@@ -147,37 +148,53 @@ fn adv_s07_a_long_branch_with_less_work_is_measured_and_none_of_it_is_stored() {
     assert_eq!(count(&world, 1, |event| matches!(event, Event::BlockStored { .. })), 0);
 }
 
-#[test]
-fn adv_s07_a_peer_that_shows_other_headers_the_second_time_is_left() {
-    let mut world = deep_fork(512, (530, 1_100));
-    // The short branch is real too, and leads elsewhere.
-    let other = world.nodes[0].store.copy();
-    let chain = crate::chain::Chain::open(world.params.clone(), other, [1; 32]).unwrap();
-    let pages = Rc::new(Cell::new(0));
-    let served = Rc::clone(&pages);
-    let honest = world.nodes[1].store.copy();
-    let honest = crate::chain::Chain::open(world.params.clone(), honest, [1; 32]).unwrap();
-    world.nodes[1].script = Some(Box::new(move |request| match request {
-        Request::GetHeaders { locator } => {
-            served.set(served.get() + 1);
-            let locator: Vec<BlockHash> = locator.iter().copied().map(BlockHash::new).collect();
-            let from = if served.get() <= 3 { &honest } else { &chain };
-            let list = from.headers_after(&locator[locator.len() - 1..], 2_000).unwrap();
-            let at = locator.iter().find_map(|hash| {
-                let known = list.iter().position(|header| header.hash() == *hash);
-                known.map(|at| at + 1)
-            });
-            let page = list.iter().skip(at.unwrap_or(0)).take(512);
-            Some(Response::Headers(page.map(Header::to_bytes).collect()))
-        }
-        Request::Status(_) | Request::GetBlocks { .. } | Request::GetPending { .. } => None,
-    }));
-    let tip = world.tip(0);
+/// A node holds the short branch; its peer shows a longer one until it is measured, and then what is given. How often it
+/// was asked for headers and bodies, and what it was blamed for.
+fn second_time(shown: &[Block]) -> (u32, u32, Vec<String>) {
+    let [shared, left, right] = branches();
+    let mut world = deep_fork(512, (530, 540));
+    let list = |blocks: &[Block]| -> Vec<Header> {
+        let all = shared.iter().chain(blocks);
+        all.map(|block| block.header.clone()).collect()
+    };
+    let (first, second) = (list(&right[..540]), list(shown));
+    let asked = stranger(&mut world, 1, None, move |page, locator| {
+        // Two pages measure it.
+        let from = if page <= 2 { &first } else { &second };
+        let place = |hash: &[u8; 32]| from.iter().position(|header| header.hash().as_bytes() == hash);
+        let at = locator.iter().find_map(place).map_or(0, |at| at + 1);
+        Some(from[at..].iter().take(512).map(Header::to_bytes).collect())
+    });
     world.link(0, 1);
     world.run(5_000);
-    assert_eq!(world.tip(0), tip);
-    assert!(pages.get() >= 4, "{} pages", pages.get());
+    assert_eq!(world.tip(0), left[529].hash());
     assert_eq!(count(&world, 0, |event| matches!(event, Event::BlockStored { .. })), 0);
+    let faults = world.nodes[0].events.iter().filter_map(|event| match event {
+        Event::Warning {
+            code: "peer_fault",
+            message,
+        } => message.split(": ").nth(1).map(str::to_owned),
+        _ => None,
+    });
+    let faults = faults.collect();
+    (asked.headers.get(), asked.blocks.get(), faults)
+}
+
+#[test]
+fn adv_s07_a_peer_that_shows_other_headers_the_second_time_is_left() {
+    let right = &branches()[2];
+    // As long as what was measured, and another from below the first mark on.
+    let other = branch(&right[299].header, 3, 250);
+    let (pages, bodies, faults) = second_time(&[&right[..300], &other].concat());
+    assert_eq!((pages, bodies), (3, 0));
+    assert_eq!(faults, ["it showed other headers the second time"]);
+}
+
+#[test]
+fn adv_s07_a_peer_that_shows_fewer_headers_the_second_time_is_left() {
+    let (pages, bodies, faults) = second_time(&branches()[2][..300]);
+    assert_eq!((pages, bodies), (3, 0));
+    assert_eq!(faults, ["it showed fewer headers the second time"]);
 }
 
 #[test]
