@@ -14,8 +14,9 @@ use tracing_subscriber::EnvFilter;
 /// The system gave no thread.
 const STATUS_FAILED: u8 = 1;
 
-/// What libraries log is of interest to few; `--log libp2p=debug` shows it all the same.
-const QUIETER: &str = "libp2p=warn,libp2p_gossipsub=error,multistream_select=warn,yamux=warn,netlink=warn";
+/// What libraries log is of interest to few, and what multicast DNS cannot send is `doctor`'s to tell, not an error a second; `--log libp2p=debug` shows it all the same.
+const QUIETER: &str = "libp2p=warn,libp2p_gossipsub=error,multistream_select=warn,yamux=warn,netlink=warn,\
+    libp2p_mdns=off";
 
 fn main() -> ExitCode {
     let args = Args::from_process().unwrap_or_else(|error| error.exit());

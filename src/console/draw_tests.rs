@@ -139,6 +139,7 @@ fn ill() -> Diagnosis {
             ago_ms: 4_000,
         }],
         same_key: false,
+        same_key_at: None,
         clock_ahead_ms: Some(-2_000),
         dial: None,
         advice: vec!["connect to a network; nodes of this machine are found all the same".into()],

@@ -132,9 +132,30 @@ fn wrap_line(line: &str, width: usize) -> String {
     lines.join("\n")
 }
 
+/// A line without its colours: for readers that have none.
+#[must_use]
+pub fn without_colour(line: &str) -> String {
+    let mut parts = line.split("\x1b[");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |plain, part| {
+        plain + part.split_once('m').map_or(part, |(_, rest)| rest)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_loses_its_colours_and_nothing_else() {
+        let look = Look {
+            colour: true,
+            ..Look::default()
+        };
+        let line = format!("{} some {}", look.grey("a minute"), look.grey("m"));
+        assert_eq!(without_colour(&line), "a minute some m");
+        assert_eq!(without_colour("mmm"), "mmm");
+    }
 
     #[test]
     fn words_are_folded_at_the_width_and_none_is_lost() {

@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use super::event::FoundBy;
-use super::machine::{Engine, count};
+use super::io::OTHER_PROGRAM;
+use super::machine::Engine;
 use super::reply::Reply;
 use crate::chain::ChainStore;
 use crate::types::{Address, PeerId, Time};
@@ -69,6 +70,8 @@ pub struct Surroundings {
     pub discovery: bool,
     /// Other machines that spoke when a question was sent; none if none was.
     pub others_heard: Option<u64>,
+    /// Where another machine says that it is this very node.
+    pub twin: Option<Address>,
     /// The shell has looked: a command comes without.
     pub looked: bool,
 }
@@ -169,6 +172,8 @@ pub struct Diagnosis {
     pub others_heard: Option<u64>,
     pub failures: Vec<FailureView>,
     pub same_key: bool,
+    /// Where, if multicast DNS told.
+    pub same_key_at: Option<String>,
     /// How far the peers' clocks are ahead of this one, in the middle.
     pub clock_ahead_ms: Option<i64>,
     /// The line to type at another node.
@@ -185,10 +190,10 @@ const VIRTUAL: [(&str, &str); 11] = [
     ("virbr", "a bridge of virtual machines"),
     ("vmnet", "a network of virtual machines"),
     ("vboxnet", "a network of virtual machines"),
-    ("tailscale", "a VPN: it carries no multicast"),
-    ("wg", "a VPN: it carries no multicast"),
-    ("tun", "a VPN: it carries no multicast"),
-    ("utun", "a VPN: it carries no multicast"),
+    ("tailscale", "a VPN: multicast rarely passes it"),
+    ("wg", "a VPN: multicast rarely passes it"),
+    ("tun", "a VPN: multicast rarely passes it"),
+    ("utun", "a VPN: multicast rarely passes it"),
     ("zt", "a VPN"),
 ];
 
@@ -222,7 +227,7 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
         return (true, Some(what.to_owned()));
     }
     if interface.point_to_point {
-        return (true, Some("a tunnel: it carries no multicast".to_owned()));
+        return (true, Some("a tunnel: multicast rarely passes it".to_owned()));
     }
     if !interface.multicast {
         return (true, Some("it carries no multicast: join by hand".to_owned()));
@@ -236,7 +241,10 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
         Probe::Untried | Probe::Sent { returned: true } => {}
     }
     if interface.joined == Some(false) {
-        return (true, Some("nobody here listens to multicast DNS on it".to_owned()));
+        return (
+            true,
+            Some("the node does not listen to multicast DNS there yet: ask again in some seconds".to_owned()),
+        );
     }
     (true, None)
 }
@@ -253,6 +261,12 @@ const fn told(interface: &Interface) -> Option<&'static str> {
 }
 
 impl<S: ChainStore> Engine<S> {
+    /// The node's own id.
+    #[must_use]
+    pub const fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
     /// Whether the node may send anything to anybody: not after `net off`.
     #[must_use]
     pub const fn may_send(&self) -> bool {
@@ -291,7 +305,8 @@ impl<S: ChainStore> Engine<S> {
             multicast_ago_ms: self.seen.multicast.map(|(at, _)| self.now.since(at)),
             others_heard: surroundings.others_heard,
             failures: failures.collect(),
-            same_key: self.key_warned,
+            same_key: self.key_warned || surroundings.twin.is_some(),
+            same_key_at: surroundings.twin.as_ref().map(|address| address.as_str().to_owned()),
             clock_ahead_ms: self.peers.median_clock_ahead_ms(),
             dial: self.best_dial_line(surroundings),
             advice: Vec::new(),
@@ -334,26 +349,29 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
         say("the net is off: type `net on`".to_owned());
     }
     if diagnosis.same_key {
-        say(
-            "another node uses this node's key, so neither can talk to the other: give each its own data folder"
-                .to_owned(),
-        );
+        let place = diagnosis.same_key_at.as_ref().map(|place| format!(" at {place}"));
+        say(format!(
+            "another node uses this node's key{}, and neither sees the other: stop one of them, and start it in an empty \
+             folder with --data-dir DIR",
+            place.unwrap_or_default()
+        ));
     }
     if let Some(ahead) = diagnosis.clock_ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS) {
         let side = if ahead > 0 { "behind" } else { "ahead of" };
         let seconds = ahead.unsigned_abs() / 1_000;
         say(format!(
-            "this clock is {seconds} s {side} the peers' clocks: set it, or start with --peer-clock"
+            "this clock is {seconds} s {side} the peers' clocks: set whichever is wrong, or start here with --peer-clock"
         ));
     }
     let is_used = |view: &&InterfaceView| view.used;
     if let Some(reason) = failure {
         say(format!("the interfaces could not be listed: {reason}"));
     } else if !diagnosis.interfaces.iter().any(|view| is_used(&view)) {
-        say(
-            "no interface leads to other machines: connect to a network; nodes of this machine are found all the same"
-                .to_owned(),
-        );
+        let siblings = "; nodes of this machine are found all the same";
+        let siblings = if diagnosis.discovery { siblings } else { "" };
+        say(format!(
+            "no interface leads to other machines: connect to a network{siblings}"
+        ));
     }
     if diagnosis.peers > 0 {
         say(format!(
@@ -362,26 +380,16 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
         ));
         return advice;
     }
-    let foreign = count(
-        diagnosis
-            .failures
-            .iter()
-            .filter(|failure| failure.other_network)
-            .count(),
-    );
-    let unreached = diagnosis.failures.iter().any(|failure| !failure.other_network);
-    if foreign > 0 {
-        say(
-            "nodes of another network answer: start every node with the same --network and the same version".to_owned(),
-        );
-    }
-    if unreached {
-        say("nodes were found and could not be reached: a firewall there may refuse TCP; try to dial this node from there".to_owned());
+    for text in strangers(&diagnosis.failures) {
+        say(text.to_owned());
     }
     if !diagnosis.discovery {
-        say("this node does not look for others (--no-mdns)".to_owned());
-    } else if diagnosis.multicast_heard == 0 && diagnosis.interfaces.iter().any(|view| view.used) {
-        say(silence(diagnosis));
+        say("this node does not look for others: start it without --no-mdns".to_owned());
+    } else if let Some(blocked) = blocked(diagnosis) {
+        say(blocked.to_owned());
+    } else if diagnosis.multicast_heard == 0 && !diagnosis.same_key && diagnosis.interfaces.iter().any(|view| view.used)
+    {
+        say(silence(diagnosis).to_owned());
     }
     if let Some(dial) = &diagnosis.dial {
         say(format!("join by hand, type at another node: {dial}"));
@@ -389,30 +397,75 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
     advice
 }
 
+/// What those mean that answered and are no peers, and those that did not answer.
+fn strangers(failures: &[FailureView]) -> impl Iterator<Item = &'static str> {
+    let is_program = |failure: &FailureView| failure.reason.starts_with(OTHER_PROGRAM);
+    let any = |is: &dyn Fn(&FailureView) -> bool| failures.iter().any(is);
+    let elsewhere = any(&|failure| failure.other_network && !is_program(failure));
+    let programs = any(&|failure| failure.other_network && is_program(failure));
+    let unreached = any(&|failure| !failure.other_network);
+    [
+        (
+            elsewhere,
+            "nodes of another network answer: start every node with the same --network and the same version",
+        ),
+        (
+            programs && !elsewhere && !unreached,
+            "other libp2p programs answer, and no lanchain node is among them: start one there with the same --network",
+        ),
+        (
+            unreached,
+            "nodes were found and could not be reached: let their TCP port in through the firewall there (it stands \
+             behind /tcp/: sudo ufw allow PORT/tcp), or have them dial this node",
+        ),
+    ]
+    .into_iter()
+    .filter_map(|(is, text)| is.then_some(text))
+}
+
+/// Whether multicast came to this fate on an interface in use. Bridges of containers and tunnels count only where there is no
+/// other: what comes back there says nothing of the LAN.
+fn is_any(diagnosis: &Diagnosis, what: &str) -> bool {
+    let used = || diagnosis.interfaces.iter().filter(|view| view.used);
+    let is_plain = |view: &&InterfaceView| special(&view.name).is_none();
+    let has_plain = used().any(|view| is_plain(&view));
+    used().any(|view| view.multicast == Some(what) && (!has_plain || is_plain(&view)))
+}
+
+/// What keeps this machine's own multicast back, whatever it hears of others.
+fn blocked(diagnosis: &Diagnosis) -> Option<&'static str> {
+    if is_any(diagnosis, "returned") {
+        None
+    } else if is_any(diagnosis, "lost") {
+        Some(
+            "multicast that this machine sends does not come back: let UDP port 5353 in through the firewall here (sudo ufw \
+             allow 5353/udp, or sudo firewall-cmd --add-service=mdns)",
+        )
+    } else if is_any(diagnosis, "refused") {
+        Some(
+            "this machine sends no multicast: let UDP port 5353 out through the firewall here (sudo ufw allow out 5353/udp), \
+             or use another interface",
+        )
+    } else {
+        None
+    }
+}
+
 /// Why multicast DNS named nobody.
-fn silence(diagnosis: &Diagnosis) -> String {
-    let is_any = |what: &str| {
-        let mut used = diagnosis.interfaces.iter().filter(|view| view.used);
-        used.any(|view| view.multicast == Some(what))
-    };
+fn silence(diagnosis: &Diagnosis) -> &'static str {
     let others = diagnosis.others_heard.unwrap_or(0);
     let carries = |view: &InterfaceView| view.used && view.multicast != Some("none");
-    let text = if !diagnosis.interfaces.iter().any(carries) {
-        "no interface here carries multicast, so nodes on other machines are not found by themselves"
-    } else if is_any("returned") && others > 0 {
+    if !diagnosis.interfaces.iter().any(carries) {
+        "no interface here carries multicast, so nodes on other machines are not found by themselves: join by hand"
+    } else if is_any(diagnosis, "returned") && others > 0 {
         "multicast works, and other machines speak, but no node is among them: start one there with the same --network"
-    } else if is_any("returned") {
-        "multicast leaves this machine and nobody answers: nobody else runs here, or the Wi-Fi or a switch drops it \
-         (guest networks do)"
-    } else if is_any("lost") {
-        "multicast that this machine sends does not come back: a firewall here may drop UDP port 5353"
-    } else if is_any("refused") {
-        "this machine sends no multicast: a firewall here may forbid it (UDP port 5353), or the interface cannot"
+    } else if is_any(diagnosis, "returned") {
+        "multicast leaves this machine and nobody answers: start a node on another machine; if one runs there, the Wi-Fi or \
+         a switch drops multicast (guest networks do): use a cable or another Wi-Fi, or join by hand"
     } else {
-        "no multicast was heard: nobody else runs here, or the Wi-Fi or a firewall drops it (guest networks do; UDP port \
-         5353)"
-    };
-    text.to_owned()
+        "no multicast was heard: start a node on another machine; if one runs there, the Wi-Fi or a firewall drops it (guest \
+         networks do; UDP port 5353): let it through, or join by hand"
+    }
 }
 
 #[cfg(test)]
@@ -456,7 +509,7 @@ mod tests {
         assert!(verdict(&|i| i.name = "docker0".into()).1.contains("containers"));
         assert!(verdict(&|i| i.point_to_point = true).1.contains("tunnel"));
         assert!(verdict(&|i| i.multicast = false).1.contains("by hand"));
-        assert!(verdict(&|i| i.joined = Some(false)).1.contains("nobody here listens"));
+        assert!(verdict(&|i| i.joined = Some(false)).1.contains("ask again"));
         let probed = |probe: Probe| verdict(&|i| i.probe = probe.clone()).1;
         assert!(probed(Probe::Refused("not permitted".into())).ends_with("not permitted"));
         assert!(probed(Probe::Sent { returned: false }).contains("firewall"));

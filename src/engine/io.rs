@@ -37,6 +37,9 @@ pub enum Input {
     Stop,
 }
 
+/// How the reason begins for which a node of no lanchain network at all was let go.
+pub const OTHER_PROGRAM: &str = "another libp2p program";
+
 /// What the network reports.
 #[derive(Clone, Debug)]
 pub enum NetFact {

@@ -7,11 +7,13 @@
 
 use serde::Serialize;
 
-use crate::chain::{AcceptError, Block, Header, NetworkParams, Transaction, merkle};
+use crate::chain::{AcceptError, Block, Header, HeaderError, NetworkParams, Transaction, merkle};
 use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, NetworkId, Time};
 
 /// Nonces that the sandbox tries: at the floor a miss is one in three thousand, and it takes a tenth of a second.
 pub const TRIES_MAX: u64 = 1 << 19;
+/// The copy whose work was done again, of all copies.
+const MINED_AGAIN: usize = 2;
 /// Who is paid in the changed copies.
 const THIEF: &str = "mallory";
 
@@ -58,6 +60,7 @@ pub struct Sandbox<'a> {
 impl Sandbox<'_> {
     /// The rules in the order in which every node runs them.
     fn refusal(&self, copy: &Block) -> Result<(), AcceptError> {
+        copy.header.check_proof_of_work(self.params)?;
         copy.header.check_after(self.parent, self.params)?;
         copy.check(&self.network, &self.secret)?;
         Ok(())
@@ -67,37 +70,48 @@ impl Sandbox<'_> {
         told(change, copy.hash(), self.refusal(copy))
     }
 
+    /// The changed copies, and what was changed.
+    #[must_use]
+    pub fn copies(&self) -> Vec<(String, Block)> {
+        let (what, mut copy) = steal(self.block);
+        let mut copies = vec![(format!("{what}; the header stays"), copy.clone())];
+        copy.header.merkle_root = merkle::root(&copy.txids());
+        copies.push((format!("{what}; the header gets the new merkle root"), copy.clone()));
+        let tried = self.mine_again(&mut copy);
+        copies.push((format!("{what}; new root, mined again ({tried} attempts)"), copy));
+        // Where the work cannot be done again in time it is what refuses these, too.
+        let is_easy = tried < TRIES_MAX;
+        let changed = |(what, header): (&str, Header)| {
+            let transactions = self.block.transactions.clone();
+            let mut copy = Block { header, transactions };
+            let is_mined = is_easy && {
+                self.mine_again(&mut copy);
+                copy.header.check_proof_of_work(self.params).is_ok()
+            };
+            let how = if is_mined { "; mined again" } else { "" };
+            (format!("{what}{how}"), copy)
+        };
+        copies.extend(self.headers().into_iter().map(changed));
+        copies
+    }
+
     /// All changes, one after the other.
     #[must_use]
     pub fn run(&self) -> Tampered {
-        let (what, changed) = steal(self.block);
-        let mut changes = vec![self.judge(format!("{what}; the header stays"), &changed)];
-        let mut copy = changed;
-        copy.header.merkle_root = merkle::root(&copy.txids());
-        changes.push(self.judge(format!("{what}; the header gets the new merkle root"), &copy));
-        let tried = self.mine_again(&mut copy);
-        changes.push(self.judge(format!("{what}; new root, mined again ({tried} attempts)"), &copy));
-        if let Some(child) = self.child {
-            let verdict = child.check_after(&copy.header, self.params).map_err(AcceptError::from);
-            changes.push(told(
-                format!("block {} put on top of that copy as it is", child.height),
-                child.hash(),
-                verdict,
-            ));
-        }
-        for (what, header) in self.headers() {
-            let copy = Block {
-                header,
-                transactions: self.block.transactions.clone(),
-            };
-            changes.push(self.judge(what.to_owned(), &copy));
+        let copies = self.copies();
+        let judge = |(change, copy): &(String, Block)| self.judge(change.clone(), copy);
+        let mut changes: Vec<Change> = copies.iter().map(judge).collect();
+        if let (Some(child), Some((_, mined))) = (self.child, copies.get(MINED_AGAIN)) {
+            let verdict = child.check_after(&mined.header, self.params).map_err(AcceptError::from);
+            let what = format!("block {} put on top of that copy as it is", child.height);
+            changes.insert(MINED_AGAIN + 1, told(what, child.hash(), verdict));
         }
         Tampered {
             height: self.block.header.height,
             hash: self.block.hash(),
             changes,
-            message: "these copies lived in a sandbox: nothing was kept and nothing was sent; every node holds each \
-                      block that it receives against the same rules, so its neighbours would judge them alike"
+            message: "these copies lived in a sandbox: nothing was kept, and nothing was sent, since nodes refuse a neighbour \
+                      that sends such a block; they run the same rules, so the same bytes have the same verdict there"
                 .to_owned(),
         }
     }
@@ -106,8 +120,10 @@ impl Sandbox<'_> {
     fn mine_again(&self, copy: &mut Block) -> u64 {
         for tried in 1..=TRIES_MAX {
             copy.header.nonce = copy.header.nonce.wrapping_add(1);
-            if copy.header.check_proof_of_work(self.params).is_ok() {
-                return tried;
+            match copy.header.check_proof_of_work(self.params) {
+                // There is no target that a nonce could meet.
+                Ok(()) | Err(HeaderError::BadTarget { .. }) => return tried,
+                Err(_) => {}
             }
         }
         TRIES_MAX
@@ -140,7 +156,7 @@ impl Sandbox<'_> {
                 },
             ),
             (
-                "its previous hash names another block",
+                "its previous hash names a block that nobody has (others look for it in vain)",
                 Header {
                     previous: BlockHash::ZERO,
                     ..real.clone()

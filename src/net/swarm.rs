@@ -420,5 +420,9 @@ fn innermost(error: &dyn std::error::Error) -> String {
     while let Some(source) = innermost.source() {
         innermost = source;
     }
-    innermost.to_string()
+    match innermost.to_string() {
+        // The library's words for a dial that nobody answers.
+        text if text == "Timeout has been reached" => "no answer came".into(),
+        text => text,
+    }
 }

@@ -46,6 +46,8 @@ pub(super) const ATTACH: u64 = 0;
 
 /// The event that tells the size of a storm, for sessions in words.
 const FOLDED: &str = "folded";
+/// The event that holds a line of the log, for sessions in words that read it along.
+const LOG: &str = "log";
 
 /// What a client may let wait.
 pub(super) const CLIENT: Limits = Limits {
@@ -152,29 +154,41 @@ impl Hub {
     }
 
     /// Carries out `watch` or `log`. A session with events in words chooses its own topics, any other those of the node's
-    /// console; there is one log.
+    /// console; there is one log, and the former reads it along from its `log` on.
     pub(super) fn switch(&self, number: u64, telling: &Telling) -> TellingReply {
         let own = {
             let state = self.state();
             let entry = state.sessions.get(&number);
             let is_told = |entry: &&Entry| entry.joined && entry.form == Form::Words;
-            entry.filter(is_told).map(|entry| entry.switches.clone())
+            entry
+                .filter(is_told)
+                .map(|entry| (entry.switches.clone(), entry.sink.clone()))
         };
         match (own, telling) {
-            (Some(own), Telling::Ask | Telling::Watch(_)) => TellingReply {
+            (Some((own, _)), Telling::Ask | Telling::Watch(_)) => TellingReply {
                 watching: own.switch(telling).watching,
                 ..self.node.switch(&Telling::Ask)
             },
-            (Some(own), Telling::Log(_)) => TellingReply {
-                watching: own.switch(&Telling::Ask).watching,
-                ..self.node.switch(telling)
-            },
+            (Some((own, sink)), Telling::Log(_)) => {
+                let follow = move |line: &str| sink.may(in_words(LOG, wall().ms(), line));
+                self.node.follow_log(number, Box::new(follow));
+                TellingReply {
+                    watching: own.switch(&Telling::Ask).watching,
+                    ..self.node.switch(telling)
+                }
+            }
             (None, _) => self.node.switch(telling),
         }
     }
 
+    /// Whether a session reads the log along.
+    pub(super) fn follows_log(&self, number: u64) -> bool {
+        self.node.follows_log(number)
+    }
+
     /// Lets a session go.
     pub(super) fn leave(&self, number: u64) {
+        self.node.leave_log(number);
         self.state().sessions.remove(&number);
         self.changed.notify_all();
     }
@@ -283,6 +297,7 @@ impl Hub {
     fn end(&self, exit_status: u8) {
         self.event(&Event::Stopped { exit_status });
         let sessions = std::mem::take(&mut self.state().sessions);
+        sessions.keys().for_each(|number| self.node.leave_log(*number));
         let deadline = Instant::now() + LAST_WORDS_MAX;
         for entry in sessions.into_values() {
             // A client that does not read in time loses the last words.

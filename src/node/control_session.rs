@@ -37,6 +37,7 @@ pub(super) const DETACH: &str = "detach";
 
 /// Where lines of the log are to be read.
 const LOG_PLACE: &str = " (its lines go to where the node was started)";
+const LOG_HERE: &str = " (its lines come here, too)";
 
 /// How a client reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -366,7 +367,11 @@ impl Session {
         let reply = self.hub.switch(self.number, telling);
         match self.state.hello.form {
             Form::Json => render::json_reply(line, word, &Ok(reply)),
-            Form::Words => in_words(line, word, &format!("{}{LOG_PLACE}", telling_text(&reply))),
+            Form::Words => {
+                let follows = self.hub.follows_log(self.number);
+                let place = if follows { LOG_HERE } else { LOG_PLACE };
+                in_words(line, word, &format!("{}{place}", telling_text(&reply)))
+            }
         }
     }
 

@@ -183,10 +183,11 @@ impl<S: ChainStore> Runner<S> {
         let inbox = Arc::clone(&self.wiring.inbox);
         let discovery = self.wiring.discovery;
         let asks = discovery && self.engine.may_send();
+        let local = self.engine.peer_id();
         let look = move || {
             let mut surroundings = surroundings::look(discovery);
             if asks {
-                probe::ask(&mut surroundings);
+                probe::ask(&mut surroundings, &local);
             }
             let command = Command::Doctor(Box::new(surroundings));
             inbox.push(Input::Command { id, command });

@@ -9,6 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::engine::doctor::{Interface, Probe, Surroundings};
+use crate::types::{Address, PeerId};
 
 /// How long is listened: a LAN answers within milliseconds, a Wi-Fi that saves power within three of its beacons.
 const LISTEN: Duration = Duration::from_millis(500);
@@ -19,11 +20,13 @@ const OTHERS_MAX: usize = 1_000;
 /// The group and the port of multicast DNS.
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const PORT: u16 = 5353;
+/// What stands before an address in an answer.
+const ANSWER: &[u8] = b"dnsaddr=";
 /// The longest datagram of multicast DNS.
 const DATAGRAM_MAX_BYTES: usize = 9_000;
 
 /// Sends, listens, and notes what happened.
-pub fn ask(surroundings: &mut Surroundings) {
+pub fn ask(surroundings: &mut Surroundings, local: &PeerId) {
     let own: BTreeSet<IpAddr> = surroundings
         .interfaces
         .iter()
@@ -42,8 +45,12 @@ pub fn ask(surroundings: &mut Surroundings) {
     if asked.is_empty() {
         return;
     }
+    let mut twin = None;
     surroundings.others_heard = Some(match open() {
-        Ok(socket) => exchange(&socket, asked, &own),
+        Ok(socket) => {
+            let heard = |text: &[u8]| twin = twin.take().or_else(|| address_of(text, local, &own));
+            exchange(&socket, asked, &own, heard)
+        }
         Err(error) => {
             for interface in asked {
                 interface.probe = Probe::Refused(error.to_string());
@@ -51,6 +58,7 @@ pub fn ask(surroundings: &mut Surroundings) {
             0
         }
     });
+    surroundings.twin = twin;
 }
 
 /// A socket beside those of other programs that listen to multicast DNS.
@@ -70,8 +78,13 @@ fn open() -> std::io::Result<UdpSocket> {
     Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
 }
 
-/// Asks on every interface; gives the number of other machines that spoke.
-fn exchange(socket: &UdpSocket, asked: Vec<&mut Interface>, own: &BTreeSet<IpAddr>) -> u64 {
+/// Asks on every interface; gives the number of other machines that spoke, and what they said to `heard`.
+fn exchange(
+    socket: &UdpSocket,
+    asked: Vec<&mut Interface>,
+    own: &BTreeSet<IpAddr>,
+    mut heard: impl FnMut(&[u8]),
+) -> u64 {
     let first = random();
     let mut waiting = Vec::new();
     for (interface, index) in asked.into_iter().zip(0_u16..) {
@@ -97,6 +110,7 @@ fn exchange(socket: &UdpSocket, asked: Vec<&mut Interface>, own: &BTreeSet<IpAdd
         };
         let from = IpAddr::V4(*from.ip());
         if !own.contains(&from) {
+            heard(&datagram[..size]);
             if others.len() < OTHERS_MAX {
                 others.insert(from);
             }
@@ -128,6 +142,18 @@ fn send(_: &UdpSocket, _: &Interface, _: &[u8]) -> std::io::Result<()> {
     Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
 }
 
+/// The address under which another machine's answer names this node's own PeerId: a copy of its key runs there. The library
+/// that finds nodes passes such answers over. An address of this machine is an own answer that somebody repeated.
+fn address_of(answer: &[u8], local: &PeerId, own: &BTreeSet<IpAddr>) -> Option<Address> {
+    let end = format!("/p2p/{local}");
+    let name = answer.windows(end.len()).position(|window| window == end.as_bytes())?;
+    let before = &answer[..name];
+    let start = before.windows(ANSWER.len()).rposition(|window| window == ANSWER)? + ANSWER.len();
+    let (address, _) = Address::parse(std::str::from_utf8(&before[start..]).ok()?).ok()?;
+    let ip = address.ip()?;
+    (!own.contains(&ip) && !ip.is_loopback()).then_some(address)
+}
+
 /// Numbers by which own questions are known again; without chance two nodes of a machine could take each other's.
 fn random() -> u16 {
     let mut bytes = [0; 2];
@@ -152,6 +178,36 @@ fn question(number: u16) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::SecretKey;
+
+    fn peer(seed: u8) -> PeerId {
+        SecretKey::from_seed([seed; 32]).public().peer_id()
+    }
+
+    #[test]
+    fn an_answer_with_the_own_name_betrays_a_copy_of_the_key_unless_it_is_an_echo() {
+        let own = BTreeSet::from([IpAddr::from([10, 0, 0, 1])]);
+        let answer = |ip: &str, seed| {
+            let record = |ip: &str, seed| format!("dnsaddr=/ip4/{ip}/tcp/4001/p2p/{}", peer(seed));
+            let text = [record("10.0.0.9", 9), record(ip, seed)].map(|text| {
+                let length = u8::try_from(text.len()).unwrap();
+                [vec![0xff, length], text.into_bytes()].concat()
+            });
+            text.concat()
+        };
+        let found = |bytes: &[u8]| address_of(bytes, &peer(1), &own).map(|address| address.as_str().to_owned());
+        assert_eq!(found(&answer("10.0.0.2", 1)).as_deref(), Some("/ip4/10.0.0.2/tcp/4001"));
+        assert_eq!(found(&answer("10.0.0.2", 2)), None);
+        assert_eq!(
+            found(&answer("10.0.0.1", 1)),
+            None,
+            "a router repeats what this node said"
+        );
+        assert_eq!(found(&answer("127.0.0.1", 1)), None);
+        assert_eq!(found(format!("/p2p/{}", peer(1)).as_bytes()), None);
+        assert_eq!(found(format!("dnsaddr=\u{1b}/p2p/{}", peer(1)).as_bytes()), None);
+        assert_eq!(found(b""), None);
+    }
 
     #[test]
     fn the_question_is_one_of_dns() {
@@ -164,7 +220,7 @@ mod tests {
     #[test]
     fn without_an_interface_nothing_is_sent() {
         let mut seen = Surroundings::default();
-        ask(&mut seen);
+        ask(&mut seen, &peer(1));
         assert_eq!(seen, Surroundings::default());
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 use super::clock::wall;
 use super::hangup;
 use super::session::Message;
-use super::telling::{SetLevel, Switches};
+use super::telling::{LogLines, SetLevel, Switches};
 use crate::cli::{Args, Color};
 use crate::console::complete::Names;
 use crate::console::help;
@@ -275,8 +275,11 @@ impl Screen {
 
     /// Takes the lines of the log.
     #[must_use]
-    pub fn log(&self) -> LogWriter {
-        LogWriter(self.log_sink())
+    pub fn log(&self) -> LogLines {
+        LogLines {
+            own: LogWriter(self.log_sink()),
+            switches: self.switches.clone(),
+        }
     }
 
     /// Shows an event.

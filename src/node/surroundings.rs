@@ -60,6 +60,7 @@ pub fn look(discovery: bool) -> Surroundings {
         failure,
         discovery,
         others_heard: None,
+        twin: None,
         looked: true,
     }
 }

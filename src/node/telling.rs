@@ -1,13 +1,17 @@
-//! What the screen tells while the node runs: topics, folded rows, the level of the log.
+//! What the screen tells while the node runs: topics, folded rows, the level of the log and who reads it along.
 //!
 //! Promises: a row that was folded is told at most a pause and a half after it ended.
 //! Elsewhere: which events belong to a row (`console::watch`).
 
+use std::collections::BTreeMap;
+use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::clock::wall;
+use crate::console::look;
+use crate::console::output::LogWriter;
 use crate::console::watch::{FOLD_PAUSE_MS, Telling, TellingReply, Verdict, Watch};
 use crate::engine::Event;
 
@@ -16,6 +20,9 @@ const ASK_EVERY: Duration = Duration::from_millis(FOLD_PAUSE_MS / 2);
 
 /// Changes the level of the log; false if it could not.
 pub type SetLevel = Box<dyn Fn(&str) -> bool + Send>;
+
+/// Takes a line of the log. It must not log.
+pub type Follow = Box<dyn Fn(&str) + Send>;
 
 /// The level of the log and the way to change it.
 #[derive(Default)]
@@ -29,6 +36,8 @@ struct Log {
 pub struct Switches {
     watch: Arc<Mutex<Watch>>,
     log: Arc<Mutex<Log>>,
+    /// Sessions elsewhere that read the log along.
+    followers: Arc<Mutex<BTreeMap<u64, Follow>>>,
     /// A thread waits for the end of a storm.
     waits: Arc<AtomicBool>,
 }
@@ -48,6 +57,26 @@ impl Switches {
             level: level.to_owned(),
             set: Some(set),
         };
+    }
+
+    fn followers(&self) -> MutexGuard<'_, BTreeMap<u64, Follow>> {
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on a session gets the lines of the log, too.
+    pub fn follow_log(&self, session: u64, follow: Follow) {
+        self.followers().insert(session, follow);
+    }
+
+    /// Whether it does.
+    #[must_use]
+    pub fn follows_log(&self, session: u64) -> bool {
+        self.followers().contains_key(&session)
+    }
+
+    /// No more.
+    pub fn leave_log(&self, session: u64) {
+        self.followers().remove(&session);
     }
 
     /// Carries out `watch` or `log`.
@@ -99,6 +128,31 @@ impl Switches {
                 return;
             }
         }
+    }
+}
+
+/// Takes the lines of the log: for the node's own reader, and for sessions that read it along.
+pub struct LogLines {
+    /// The node's own reader.
+    pub own: LogWriter,
+    /// Who else.
+    pub switches: Switches,
+}
+
+impl Write for LogLines {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let followers = self.switches.followers();
+        if !followers.is_empty() {
+            // Colours are those of the node's terminal.
+            let line = look::without_colour(String::from_utf8_lossy(bytes).trim_end_matches('\n'));
+            followers.values().for_each(|follow| follow(&line));
+        }
+        drop(followers);
+        self.own.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.own.flush()
     }
 }
 

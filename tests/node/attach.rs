@@ -101,7 +101,7 @@ fn watch_chooses_what_this_terminal_is_told_and_no_other() {
     node.ok("mine");
     terminal.wait_for("New Block Forged: index 2");
     // There is one log.
-    terminal.ask("log debug", "log: debug (its lines go to where the node was started)");
+    terminal.ask("log debug", "log: debug (its lines come here, too)");
     assert_eq!(node.ok("watch")["log"], "debug");
     // A storm is folded here as at the node's own prompt.
     let mut other = Node::alone();
@@ -109,6 +109,25 @@ fn watch_chooses_what_this_terminal_is_told_and_no_other() {
     node.ok(&format!("dial {}", other.loopback_address()));
     terminal.wait_for(" more: blocks");
     assert!(node.stop().success());
+}
+
+#[test]
+fn lines_of_the_log_come_to_the_terminal_that_asked_for_them() {
+    let (mut node, mut terminal) = attached();
+    let other = Node::alone();
+    let line = format!("dial {}", other.loopback_address());
+    node.ok(&line);
+    terminal.ask("balance zed", "zed owns 0 coins");
+    // The network's own account of a connection; nobody asked for it so far.
+    assert!(!terminal.whole().contains("TRACE"), "{}", terminal.whole());
+    terminal.ask("log trace", "log: trace (its lines come here, too)");
+    node.ok("net off");
+    node.ok("net on");
+    node.ok(&line);
+    terminal.wait_for("TRACE net: swarm");
+    terminal.ask("log info", "log: info (its lines come here, too)");
+    assert!(node.stop().success());
+    assert!(other.stop().success());
 }
 
 #[test]

@@ -139,6 +139,57 @@ fn interfaces_of_containers_and_those_without_multicast_are_told_apart() {
 }
 
 #[test]
+fn copy_of_the_key_on_another_machine_is_told_and_where() {
+    within(
+        "doctor::copy_of_the_key_on_another_machine_is_told_and_where",
+        Interfaces::Loopback,
+        || {
+            let bridge = Bridge::with_hosts(2);
+            let homes = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+            let on = |folder: &Path| {
+                let mut command = seeker(folder);
+                command.arg("--data-dir").arg(folder);
+                command
+            };
+            let mut original = Node::spawn(bridge.on(0, &on(homes[0].path())));
+            original.ok("status");
+            // Whoever copies a folder to a second machine copies the key.
+            std::fs::copy(homes[0].path().join("key"), homes[1].path().join("key")).expect("a key");
+            let copy = Node::spawn(bridge.on(1, &on(homes[1].path())));
+            copy.wait_event("started", |_| true);
+            // Each question is answered by the copy, but a datagram may be lost.
+            let told = (0..20)
+                .map(|_| original.ok("doctor"))
+                .find(|told| told["same_key"] == true);
+            let told = told.expect("the copy answers");
+            let place = told["same_key_at"].as_str().expect("an address");
+            assert!(place.starts_with("/ip4/10.77.0.2/tcp/"), "{told}");
+            assert!(advice(&told).contains("--data-dir"), "{told}");
+            assert!(!advice(&told).contains("no node is among them"), "{told}");
+        },
+    );
+}
+
+#[test]
+fn firewall_that_drops_multicast_is_told() {
+    within("doctor::firewall_that_drops_multicast_is_told", Interfaces::Lan, || {
+        let rule = "add table inet f; add chain inet f i { type filter hook input priority 0; }; \
+                        add rule inet f i udp dport 5353 drop";
+        let dropped = Command::new("nft").arg(rule).status();
+        if !dropped.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED the firewall's advice: this system has no nft that may be used");
+            return;
+        }
+        let home = tempfile::tempdir().expect("a folder");
+        let mut node = Node::spawn(seeker(home.path()));
+        let told = node.ok("doctor");
+        assert_eq!(interface(&told, "lan0")["multicast"], "lost", "{told}");
+        assert!(advice(&told).contains("let UDP port 5353 in"), "{told}");
+        assert!(advice(&told).contains("dial /ip4/10.77.0.1/tcp/"), "{told}");
+    });
+}
+
+#[test]
 fn node_of_another_network_is_told_as_such() {
     within(
         "doctor::node_of_another_network_is_told_as_such",

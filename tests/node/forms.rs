@@ -110,7 +110,7 @@ const REPLIES: &[(&str, &str)] = &[
     (
         "doctor",
         "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? others_heard:int? \
-         failures:[FAILURE] same_key:bool clock_ahead_ms:signed? dial:text? advice:[text]",
+         failures:[FAILURE] same_key:bool same_key_at:text? clock_ahead_ms:signed? dial:text? advice:[text]",
     ),
     ("watch", "watching:[text] log:text"),
     ("log", "watching:[text] log:text"),

@@ -7,6 +7,7 @@ mod bodies;
 mod claims;
 mod commands;
 mod dialling;
+mod doctor;
 mod mining;
 mod neighbours;
 mod network;

@@ -1,15 +1,15 @@
-//! The chain made visible: explanations, drawings, the sandbox, numbers, splits by hand, the doctor.
+//! The chain made visible: explanations, drawings, the sandbox, numbers, splits by hand.
 
-use super::world::{World, address};
-use crate::chain::merkle;
-use crate::engine::doctor::{Diagnosis, Interface, Probe, Surroundings};
+use super::world::World;
+use crate::chain::{Block, merkle};
 use crate::engine::explain::{self, BlockExplained, Part, TxExplained};
 use crate::engine::reply::{TipView, TxStatus};
-use crate::engine::sandbox::Tampered;
+use crate::engine::sandbox::{Sandbox, Tampered};
 use crate::engine::shape::TreeBlock;
 use crate::engine::stats::Stats;
-use crate::engine::{BlockRef, Command, CommandError, Event, FoundBy, Input, NetFact, PeerAct, PeerRef, Reply, TxRef};
+use crate::engine::{BlockRef, Command, CommandError, Event, Input, NetFact, PeerAct, PeerRef, Reply, TxRef};
 use crate::types::{Height, PeerId, SecretKey, Time, Txid};
+use crate::wire::Topic;
 
 fn at(height: u64) -> BlockRef {
     BlockRef::Height(Height::new(height))
@@ -39,13 +39,6 @@ fn tamper(world: &mut World, height: u64) -> Tampered {
 fn tree(world: &mut World) -> (Vec<TipView>, Vec<TreeBlock>) {
     match world.ask(0, Command::Tree(10)) {
         Ok(Reply::Tree { tips, blocks }) => (tips, blocks),
-        other => panic!("{other:?}"),
-    }
-}
-
-fn doctor(world: &mut World, surroundings: Surroundings) -> Diagnosis {
-    match world.ask(0, Command::Doctor(Box::new(surroundings))) {
-        Ok(Reply::Diagnosis(told)) => *told,
         other => panic!("{other:?}"),
     }
 }
@@ -279,6 +272,60 @@ fn every_change_of_a_payment_is_refused_by_the_rule_that_it_breaks() {
     }
 }
 
+/// What another node says of a block that is not in its chain.
+fn verdict_elsewhere(block: &Block) -> Option<(&'static str, String)> {
+    let mut world = World::new(2);
+    world.link(0, 1);
+    world.run(500);
+    let fact = NetFact::Gossip {
+        token: u64::MAX,
+        peer: world.nodes[0].peer,
+        topic: Topic::Blocks,
+        bytes: block.to_bytes(),
+    };
+    world.tell(1, Input::Net(fact));
+    let rejected = |event: &Event| match event {
+        Event::BlockRejected { code, message, .. } => Some((*code, message.clone())),
+        _ => None,
+    };
+    let told = world.nodes[1].events.iter().find_map(rejected);
+    let takes = told.is_none() && block.header.previous == world.params.genesis().hash();
+    assert_eq!(world.tip(1) == block.hash(), takes, "it takes what it does not refuse");
+    told
+}
+
+#[test]
+fn another_node_refuses_the_same_copies_by_the_same_rules() {
+    let mut world = World::new(1);
+    world.pay(0, "alice", "bob", 5).unwrap();
+    world.mine(0, 1);
+    let told = tamper(&mut world, 1);
+    let (params, genesis) = (world.params.clone(), world.params.genesis());
+    let hash = world.tip(0);
+    let block = world.nodes[0]
+        .engine
+        .body_of(&hash)
+        .unwrap()
+        .expect("it was just found");
+    let sandbox = Sandbox {
+        params: &params,
+        network: params.network_id(),
+        secret: [7; 32],
+        parent: &genesis,
+        block: &block,
+        child: None,
+    };
+    let copies = sandbox.copies();
+    assert_eq!(copies.len(), told.changes.len());
+    for ((what, copy), here) in copies.iter().zip(&told.changes) {
+        assert_eq!((what, copy.hash()), (&here.change, here.hash));
+        // A node does not know that there is no such parent: it asks for it, and does not take the block.
+        let here = here.code.filter(|code| *code != "not_linked").zip(here.message.clone());
+        assert_eq!(verdict_elsewhere(copy), here, "{what}");
+    }
+    assert_eq!(verdict_elsewhere(&block), None, "the block itself is taken");
+}
+
 #[test]
 fn a_stolen_reward_makes_a_valid_rival_on_which_nothing_builds() {
     let mut world = World::new(1);
@@ -390,122 +437,4 @@ fn whom_words_mean_is_told_and_never_guessed() {
         act: PeerAct::Ban { minutes: 5 },
     };
     world.ask(0, ban).unwrap();
-}
-
-fn lan() -> Surroundings {
-    let interface = |name: &str, ip: &str| Interface {
-        name: name.into(),
-        addresses: vec![ip.parse().unwrap()],
-        up: true,
-        connected: true,
-        loopback: false,
-        multicast: true,
-        point_to_point: false,
-        joined: Some(true),
-        probe: Probe::Untried,
-    };
-    Surroundings {
-        interfaces: vec![interface("eth0", "10.0.0.1"), interface("docker0", "172.17.0.1")],
-        failure: None,
-        discovery: true,
-        others_heard: None,
-        looked: true,
-    }
-}
-
-#[test]
-fn the_doctor_tells_what_became_of_its_question() {
-    let mut world = World::new(1);
-    world.run(100);
-    let mut told = |probe: Probe, others: u64| {
-        let mut seen = lan();
-        seen.interfaces[0].probe = probe;
-        seen.others_heard = Some(others);
-        let told = doctor(&mut world, seen);
-        (told.interfaces[0].multicast, told.advice[0].clone())
-    };
-    let (returned, lost) = (Probe::Sent { returned: true }, Probe::Sent { returned: false });
-    let (word, advice) = told(returned.clone(), 0);
-    assert!(
-        word == Some("returned") && advice.contains("nobody answers"),
-        "{advice}"
-    );
-    let (_, advice) = told(returned, 3);
-    assert!(advice.contains("no node is among them"), "{advice}");
-    let (word, advice) = told(lost, 0);
-    assert!(word == Some("lost") && advice.contains("firewall"), "{advice}");
-    let (word, advice) = told(Probe::Refused("no".into()), 0);
-    assert!(
-        word == Some("refused") && advice.contains("sends no multicast"),
-        "{advice}"
-    );
-}
-
-#[test]
-fn the_doctor_tells_a_lonely_node_what_to_type_elsewhere() {
-    let mut world = World::new(1);
-    world.run(100);
-    let told = doctor(&mut world, lan());
-    let used: Vec<_> = told
-        .interfaces
-        .iter()
-        .map(|view| (view.name.as_str(), view.used))
-        .collect();
-    assert_eq!(used, [("eth0", true), ("docker0", false)]);
-    let dial = format!("dial {}", address(0).as_str());
-    assert_eq!(told.dial.as_deref(), Some(dial.as_str()));
-    assert!(
-        told.advice
-            .iter()
-            .any(|advice| advice.contains("no multicast was heard")),
-        "{:?}",
-        told.advice
-    );
-    assert!(told.advice.last().unwrap().ends_with(&dial));
-    let alone =
-        |event: &Event| matches!(event, Event::Warning { code: "alone", message } if message.contains("doctor"));
-    world.run(11_000);
-    assert_eq!(world.nodes[0].events.iter().filter(|event| alone(event)).count(), 1);
-    world.run(60_000);
-    assert_eq!(world.nodes[0].events.iter().filter(|event| alone(event)).count(), 1);
-}
-
-#[test]
-fn the_doctor_tells_foreign_networks_from_firewalls() {
-    let mut world = World::new(1);
-    world.run(100);
-    let [foreign, silent]: [PeerId; 2] = [71, 72].map(|seed| SecretKey::from_seed([seed; 32]).public().peer_id());
-    for (peer, other_network) in [(foreign, true), (silent, false)] {
-        let found = NetFact::Found {
-            peer,
-            address: address(5),
-            by: FoundBy::Mdns,
-        };
-        world.tell(0, Input::Net(found));
-        let failed = NetFact::DialFailed {
-            peer: Some(peer),
-            addresses: vec![address(5)],
-            reason: "because".into(),
-            other_network,
-        };
-        world.tell(0, Input::Net(failed));
-    }
-    let told = doctor(&mut world, lan());
-    assert_eq!((told.multicast_heard, told.failures.len()), (2, 2));
-    assert_eq!(told.failures.iter().filter(|failure| failure.other_network).count(), 1);
-    let says = |word: &str| told.advice.iter().any(|advice| advice.contains(word));
-    assert!(says("--network") && says("firewall"), "{:?}", told.advice);
-    world.ask(0, Command::Net(false)).unwrap();
-    assert!(doctor(&mut world, lan()).advice[0].contains("net on"));
-}
-
-#[test]
-fn the_doctor_is_content_with_peers_and_right_clocks() {
-    let mut world = World::new(2);
-    world.link(0, 1);
-    world.run(500);
-    let told = doctor(&mut world, lan());
-    assert_eq!(told.advice, ["1 peer is connected: type `peers`"]);
-    assert!(told.clock_ahead_ms.unwrap().unsigned_abs() < 1_000);
-    assert!(!told.same_key);
 }

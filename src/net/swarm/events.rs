@@ -17,6 +17,7 @@ use super::super::exchange::{Answered, Arrival, read_answer};
 use super::super::peers::{Link, Standing};
 use super::super::streams::STREAM_FLOOD;
 use super::{Task, dial_reason};
+use crate::engine::io::OTHER_PROGRAM;
 use crate::engine::peers::Fault;
 use crate::engine::{Direction, NetFact, Verdict};
 use crate::types::Address;
@@ -173,7 +174,8 @@ impl Task {
         let shown = |words: &str| words.chars().take(32).collect::<String>().escape_debug().to_string();
         match of_our_network(told) {
             Some((theirs, ours)) => format!("it speaks protocol {}, we speak {ours}", shown(theirs)),
-            None => format!("of another network or version ({})", shown(told)),
+            None if told.starts_with("/lanchain/") => format!("a node of another network ({})", shown(told)),
+            None => format!("{OTHER_PROGRAM} ({})", shown(told)),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::raw::{Foreign, Manner};
 use super::*;
+use crate::engine::io::OTHER_PROGRAM;
 
 #[tokio::test]
 async fn a_foreign_peer_of_another_protocol_version_is_let_go_and_never_a_peer() {
@@ -51,6 +52,14 @@ async fn refusal(seed: u8, version: String) -> String {
 async fn adv_w17_a_peer_of_another_major_version_is_let_go_and_both_versions_are_named() {
     let reason = refusal(1, format!("/lanchain/{NETWORK}/2")).await;
     assert_eq!(reason, "it speaks protocol 2, we speak 1");
+}
+
+#[tokio::test]
+async fn another_program_is_told_from_a_node_of_another_network() {
+    let reason = refusal(2, "ipfs/0.1.0".into()).await;
+    assert_eq!(reason, format!("{OTHER_PROGRAM} (ipfs/0.1.0)"));
+    let reason = refusal(3, "/lanchain/0123/1".into()).await;
+    assert_eq!(reason, "a node of another network (/lanchain/0123/1)");
 }
 
 #[tokio::test]
