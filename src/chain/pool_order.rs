@@ -92,20 +92,28 @@ impl Mempool {
         change
     }
 
-    /// Adds in order what can be added, again and again until nothing more can; says what could not, and why.
+    /// Adds in order what can be added, again and again until nothing more can; says what could not, and why. What is
+    /// pushed out by what comes later is tried again, too.
     fn admit_all<S: ChainStore>(
         &mut self,
         chain: &Chain<S>,
         mut waiting: Vec<(Txid, Transaction, Origin)>,
     ) -> Vec<(Txid, Transaction, PoolError)> {
+        let origins: BTreeMap<Txid, Origin> = waiting.iter().map(|(txid, _, origin)| (*txid, *origin)).collect();
         let mut refused = Vec::new();
         for _ in 0..ROUNDS_MAX {
-            let count = waiting.len();
             refused.clear();
             let mut again = Vec::new();
+            let mut added_one = false;
             for (txid, transaction, origin) in waiting {
                 match self.add_checked(chain, transaction.clone(), origin) {
-                    Ok(_) => {}
+                    Ok(added) => {
+                        added_one = true;
+                        again.extend(added.evicted.iter().filter_map(|txid| {
+                            let (transaction, _) = self.dropped_reason(txid)?;
+                            Some((*txid, transaction.clone(), *origins.get(txid)?))
+                        }));
+                    }
                     Err(error) => {
                         refused.push((txid, transaction.clone(), error));
                         again.push((txid, transaction, origin));
@@ -113,7 +121,7 @@ impl Mempool {
                 }
             }
             waiting = again;
-            if waiting.is_empty() || waiting.len() == count {
+            if waiting.is_empty() || !added_one {
                 break;
             }
         }
