@@ -5,6 +5,7 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use crate::harness::{Node, QUIET, binary};
 use crate::pty::{CTRL_C, CTRL_D, CTRL_Z, Terminal};
@@ -103,7 +104,17 @@ fn closed_terminal_of_a_client_leaves_the_node_running() {
     terminal.wait_for("New Block Forged");
     terminal.hang_up();
     terminal.status();
-    // Its command is over: the node's own search is served.
+    // Its command is over, long before its end: blocks came a thousand a second.
+    let mut height = || node.ok("status")["height"].as_u64().expect("a number");
+    let mut last = height();
+    loop {
+        std::thread::sleep(Duration::from_millis(200));
+        match height() {
+            now if now == last => break,
+            now => last = now,
+        }
+    }
+    assert!(last < 10_000, "the search of a client that is gone went on");
     assert_eq!(node.ok("mine")["count"], 1);
     assert!(node.stop().success());
 }
