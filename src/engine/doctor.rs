@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 use super::event::FoundBy;
-use super::io::OTHER_PROGRAM;
+use super::io::Stranger;
 use super::machine::Engine;
 use super::reply::Reply;
 use crate::chain::ChainStore;
@@ -89,7 +89,7 @@ struct Failure {
     peer: Option<PeerId>,
     address: Option<Address>,
     reason: String,
-    other_network: bool,
+    stranger: Option<Stranger>,
     at: Time,
 }
 
@@ -107,7 +107,7 @@ impl Seen {
         at: Time,
         peer: Option<PeerId>,
         address: Option<&Address>,
-        (reason, other_network): (&str, bool),
+        (reason, stranger): (&str, Option<Stranger>),
     ) {
         self.failures
             .retain(|known| (known.peer, known.address.as_ref()) != (peer, address));
@@ -118,7 +118,7 @@ impl Seen {
             peer,
             address: address.cloned(),
             reason: reason.to_owned(),
-            other_network,
+            stranger,
             at,
         });
     }
@@ -293,7 +293,7 @@ impl<S: ChainStore> Engine<S> {
             peer_id: failure.peer.map(|peer| peer.to_string()),
             address: failure.address.as_ref().map(|address| address.as_str().to_owned()),
             reason: failure.reason.clone(),
-            other_network: failure.other_network,
+            other_network: failure.stranger.is_some(),
             ago_ms: self.now.since(failure.at),
         });
         let mut diagnosis = Diagnosis {
@@ -311,7 +311,7 @@ impl<S: ChainStore> Engine<S> {
             dial: self.best_dial_line(surroundings),
             advice: Vec::new(),
         };
-        diagnosis.advice = advice(&diagnosis, surroundings.failure.as_deref());
+        diagnosis.advice = advice(&diagnosis, &self.seen, surroundings.failure.as_deref());
         Reply::Diagnosis(Box::new(diagnosis))
     }
 
@@ -342,7 +342,7 @@ impl<S: ChainStore> Engine<S> {
 }
 
 /// What follows from the facts, the most helpful first.
-fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
+fn advice(diagnosis: &Diagnosis, seen: &Seen, failure: Option<&str>) -> Vec<String> {
     let mut advice = Vec::new();
     let mut say = |text: String| advice.push(text);
     if !diagnosis.net {
@@ -380,7 +380,7 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
         ));
         return advice;
     }
-    for text in strangers(&diagnosis.failures) {
+    for text in strangers(&seen.failures) {
         say(text.to_owned());
     }
     if !diagnosis.discovery {
@@ -398,12 +398,9 @@ fn advice(diagnosis: &Diagnosis, failure: Option<&str>) -> Vec<String> {
 }
 
 /// What those mean that answered and are no peers, and those that did not answer.
-fn strangers(failures: &[FailureView]) -> impl Iterator<Item = &'static str> {
-    let is_program = |failure: &FailureView| failure.reason.starts_with(OTHER_PROGRAM);
-    let any = |is: &dyn Fn(&FailureView) -> bool| failures.iter().any(is);
-    let elsewhere = any(&|failure| failure.other_network && !is_program(failure));
-    let programs = any(&|failure| failure.other_network && is_program(failure));
-    let unreached = any(&|failure| !failure.other_network);
+fn strangers(failures: &VecDeque<Failure>) -> impl Iterator<Item = &'static str> {
+    let any = |stranger: Option<Stranger>| failures.iter().any(|failure| failure.stranger == stranger);
+    let (elsewhere, programs, unreached) = (any(Some(Stranger::Network)), any(Some(Stranger::Program)), any(None));
     [
         (
             elsewhere,
@@ -472,23 +469,26 @@ fn silence(diagnosis: &Diagnosis) -> &'static str {
 mod tests {
     use super::*;
 
-    fn interface(name: &str, ip: [u8; 4]) -> Interface {
-        Interface {
-            name: name.into(),
-            addresses: vec![IpAddr::from(ip)],
-            up: true,
-            connected: true,
-            loopback: false,
-            multicast: true,
-            point_to_point: false,
-            joined: Some(true),
-            probe: Probe::Untried,
+    impl Interface {
+        /// One of a LAN, nothing special about it.
+        pub(crate) fn plain(name: &str, ip: [u8; 4]) -> Self {
+            Self {
+                name: name.into(),
+                addresses: vec![IpAddr::from(ip)],
+                up: true,
+                connected: true,
+                loopback: false,
+                multicast: true,
+                point_to_point: false,
+                joined: Some(true),
+                probe: Probe::Untried,
+            }
         }
     }
 
     #[test]
     fn every_interface_has_its_verdict_and_its_reason() {
-        let lan = interface("eth0", [10, 0, 0, 1]);
+        let lan = Interface::plain("eth0", [10, 0, 0, 1]);
         let listening = [IpAddr::from([10, 0, 0, 1])];
         let verdict = |change: &dyn Fn(&mut Interface)| {
             let mut changed = lan.clone();
@@ -506,7 +506,15 @@ mod tests {
         );
         assert!(!verdict(&|i| i.loopback = true).0);
         assert!(!verdict(&|i| i.addresses = vec![IpAddr::from([10, 9, 9, 9])]).0);
-        assert!(verdict(&|i| i.name = "docker0".into()).1.contains("containers"));
+        for (name, word) in [
+            ("docker0", "containers"),
+            ("br-1a2b", "containers"),
+            ("tun0", "a VPN"),
+            ("wg0", "a VPN"),
+        ] {
+            let (used, reason) = verdict(&|i| i.name = name.into());
+            assert!(used && reason.contains(word), "{name}: {reason}");
+        }
         assert!(verdict(&|i| i.point_to_point = true).1.contains("tunnel"));
         assert!(verdict(&|i| i.multicast = false).1.contains("by hand"));
         assert!(verdict(&|i| i.joined = Some(false)).1.contains("ask again"));
@@ -521,8 +529,8 @@ mod tests {
         let mut seen = Seen::default();
         for port in 1..=40 {
             let (address, _) = Address::parse(&format!("/ip4/10.0.0.1/tcp/{port}")).unwrap();
-            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", false));
-            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", false));
+            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", None));
+            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", None));
         }
         assert_eq!(seen.failures.len(), FAILURES_MAX);
         let (last, _) = Address::parse("/ip4/10.0.0.1/tcp/40").unwrap();

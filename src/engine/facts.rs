@@ -4,7 +4,7 @@
 
 use super::commands::Running;
 use super::event::{Direction, Event, FoundBy};
-use super::io::NetOrder;
+use super::io::{NetOrder, Stranger};
 use super::machine::{Engine, Question, Shown, count};
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use crate::chain::ChainStore;
@@ -156,17 +156,16 @@ impl<S: ChainStore> Engine<S> {
         peer: Option<PeerId>,
         addresses: &[Address],
         reason: &str,
-        other_network: bool,
+        stranger: Option<Stranger>,
     ) {
         if peer == Some(self.peer_id) {
             return self.on_self_dialled(addresses);
         }
-        if let Some(id) = peer.filter(|id| self.peers.get(id).is_some() && !other_network) {
+        if let Some(id) = peer.filter(|id| self.peers.get(id).is_some() && stranger.is_none()) {
             return self.on_known_dialled(id, addresses);
         }
-        self.dialer.failed(self.now, peer, addresses, other_network);
-        self.seen
-            .failed(self.now, peer, addresses.first(), (reason, other_network));
+        self.dialer.failed(self.now, peer, addresses, stranger.is_some());
+        self.seen.failed(self.now, peer, addresses.first(), (reason, stranger));
         for running in self.running.values_mut() {
             if let Running::Dial {
                 address,
@@ -178,7 +177,7 @@ impl<S: ChainStore> Engine<S> {
                 && (addresses.contains(address) || (peer.is_some() && *who == peer))
             {
                 *failure = Some(reason.to_owned());
-                *final_failure = other_network;
+                *final_failure = stranger.is_some();
             }
         }
     }

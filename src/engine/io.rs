@@ -37,8 +37,14 @@ pub enum Input {
     Stop,
 }
 
-/// How the reason begins for which a node of no lanchain network at all was let go.
-pub const OTHER_PROGRAM: &str = "another libp2p program";
+/// Who answered a dial, speaks libp2p, and is no node of this network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// A lanchain node of another network or version, or one that does not tell.
+    Network,
+    /// Another program.
+    Program,
+}
 
 /// What the network reports.
 #[derive(Clone, Debug)]
@@ -80,8 +86,8 @@ pub enum NetFact {
         addresses: Vec<Address>,
         /// Why, for people.
         reason: String,
-        /// It speaks libp2p, but another network or version: not to be dialled again for an hour.
-        other_network: bool,
+        /// It answered as one of these: not to be dialled again for an hour.
+        stranger: Option<Stranger>,
     },
     /// A gossip message that waits for its verdict.
     Gossip {

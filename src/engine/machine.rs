@@ -254,8 +254,8 @@ impl<S: ChainStore> Engine<S> {
                 peer,
                 addresses,
                 reason,
-                other_network,
-            } => self.on_dial_failed(peer, &addresses, &reason, other_network),
+                stranger,
+            } => self.on_dial_failed(peer, &addresses, &reason, stranger),
             NetFact::Gossip {
                 token,
                 peer,

@@ -29,7 +29,7 @@ mod visible;
 
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use event::{Direction, Event, FoundBy, Source};
-pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
+pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Stranger, Verdict};
 pub use machine::{Config, Engine};
 pub use reply::{CommandError, Reply};
 pub use view::block_view;

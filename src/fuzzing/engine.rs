@@ -12,6 +12,7 @@ use crate::console::parse::parse_line;
 use crate::engine::peers::Fault;
 use crate::engine::{
     Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact,
+    Stranger,
 };
 use crate::types::hash::HashMany;
 use crate::types::{AccountName, Address, BlockHash, PeerId, Time};
@@ -446,12 +447,12 @@ impl Script {
             }
             3 => {
                 let (addresses, reason) = (vec![address(number)], "refused".to_owned());
-                let other_network = number.is_multiple_of(4);
+                let stranger = number.is_multiple_of(4).then_some(Stranger::Network);
                 self.tell(Input::Net(NetFact::DialFailed {
                     peer: Some(peer),
                     addresses,
                     reason,
-                    other_network,
+                    stranger,
                 }));
             }
             4 => {

@@ -12,7 +12,7 @@ use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 
 use super::gate::Source;
-use crate::engine::Direction;
+use crate::engine::{Direction, Stranger};
 use crate::types::PeerId;
 
 /// How long a second connection to a peer may stand: both ends see both by then.
@@ -44,6 +44,8 @@ pub(super) enum Standing {
     Foreign {
         /// When that was seen.
         since: Instant,
+        /// What it is instead.
+        stranger: Stranger,
     },
 }
 
@@ -214,7 +216,7 @@ impl Peers {
                 let oldest = peer.links.values().map(|link| link.since).min()?;
                 (now >= oldest + IDENTIFY_PATIENCE).then_some(Due::Silent(id))
             }
-            Standing::Foreign { since } => (now >= since + FOREIGN_PATIENCE).then_some(Due::Foreign(id)),
+            Standing::Foreign { since, .. } => (now >= since + FOREIGN_PATIENCE).then_some(Due::Foreign(id)),
             Standing::Confirmed => {
                 let quiet = peer.links.iter().find(|(_, link)| now >= link.heard + QUIET_PATIENCE);
                 if let Some((connection, _)) = quiet {

@@ -26,7 +26,7 @@ use super::peers::{Due, Peers, Standing};
 use super::streams::{STREAMS_IN_MAX, Upgrade};
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
-use crate::engine::{FoundBy, NetFact, NetOrder, Verdict};
+use crate::engine::{FoundBy, NetFact, NetOrder, Stranger, Verdict};
 use crate::types::{Address, NetworkId};
 use crate::wire::{Request, Response, Topic};
 
@@ -46,6 +46,8 @@ const CLOSE: Duration = Duration::from_millis(700);
 
 /// Why a dial of an own address fails.
 const IT_IS_US: &str = "that is this node itself";
+/// What answers and is no node of any network.
+const OTHER_PROGRAM: &str = "another libp2p program";
 
 /// A dial under way.
 #[derive(Debug)]
@@ -251,7 +253,7 @@ impl Task {
             .filter_map(|known| known.as_str().parse().ok())
             .collect();
         if !self.enabled {
-            return self.dial_failed(peer, addresses, "the network is off".into(), false);
+            return self.dial_failed(peer, addresses, "the network is off".into(), None);
         }
         let Some(peer) = peer else {
             for (address, known) in multiaddrs.into_iter().zip(addresses) {
@@ -264,8 +266,8 @@ impl Task {
             match connected.standing {
                 // Its outcome comes when identify has spoken.
                 Standing::Unconfirmed => connected.wanted = true,
-                Standing::Confirmed => self.dial_failed(Some(peer), addresses, "already connected".into(), false),
-                Standing::Foreign { .. } => self.dial_failed(Some(peer), addresses, "of another network".into(), true),
+                Standing::Confirmed => self.dial_failed(Some(peer), addresses, "already connected".into(), None),
+                Standing::Foreign { stranger, .. } => self.met_stranger(peer, addresses, stranger),
             }
             return;
         }
@@ -286,19 +288,34 @@ impl Task {
             Err(DialError::DialPeerConditionFalse(_)) => {}
             // libp2p leaves out what this node listens on itself; the engine forgets such an address.
             Err(DialError::NoAddresses) if peer.is_none() && !addresses.is_empty() => {
-                self.dial_failed(Some(self.peer_id()), addresses, IT_IS_US.into(), false);
+                self.dial_failed(Some(self.peer_id()), addresses, IT_IS_US.into(), None);
             }
-            Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), false),
+            Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), None),
         }
     }
 
-    fn dial_failed(&mut self, peer: Option<PeerId>, addresses: Vec<Address>, reason: String, other_network: bool) {
+    fn dial_failed(
+        &mut self,
+        peer: Option<PeerId>,
+        addresses: Vec<Address>,
+        reason: String,
+        stranger: Option<Stranger>,
+    ) {
         self.outbox.keep(NetFact::DialFailed {
             peer,
             addresses,
             reason,
-            other_network,
+            stranger,
         });
+    }
+
+    /// Somebody is dialled again who is known as a stranger and still connected.
+    fn met_stranger(&mut self, peer: PeerId, addresses: Vec<Address>, stranger: Stranger) {
+        let reason = match stranger {
+            Stranger::Network => "of another network",
+            Stranger::Program => OTHER_PROGRAM,
+        };
+        self.dial_failed(Some(peer), addresses, reason.into(), Some(stranger));
     }
 
     fn disconnect(&mut self, peer: PeerId, reason: &'static str) {

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::codec::{Codec, Raw};
 use super::{NetConfig, NetError, NetHandle, start};
 use crate::engine::peers::Fault;
-use crate::engine::{Direction, NetFact, NetOrder, Verdict};
+use crate::engine::{Direction, NetFact, NetOrder, Stranger, Verdict};
 use crate::types::{Address, NetworkId, SecretKey};
 use crate::wire::{Request, Response, Topic};
 
@@ -162,13 +162,13 @@ async fn a_dead_address_ends_in_dial_failed() {
             NetFact::DialFailed {
                 peer,
                 addresses,
-                other_network,
+                stranger,
                 ..
-            } => Some((peer, addresses, other_network)),
+            } => Some((peer, addresses, stranger)),
             _ => None,
         })
         .await;
-    assert_eq!(failed, (peer, addresses, false));
+    assert_eq!(failed, (peer, addresses, None));
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn a_request_comes_back_with_its_answer_and_a_request_to_nobody_with_none(
 }
 
 #[derive(NetworkBehaviour)]
-struct Stranger {
+struct OtherProgram {
     identify: identify::Behaviour,
     ping: ping::Behaviour,
     sync: request_response::Behaviour<Codec>,
@@ -267,7 +267,7 @@ async fn raw_requests(to: Multiaddr, peer: PeerId, requests: Vec<Raw>) -> Vec<Op
         .with_tokio()
         .with_tcp(tcp::Config::default(), noise::Config::new, yamux::Config::default)
         .unwrap()
-        .with_behaviour(|key| Stranger {
+        .with_behaviour(|key| OtherProgram {
             identify: identify::Behaviour::new(identify::Config::new("ipfs/0.1.0".to_owned(), key.public())),
             ping: ping::Behaviour::default(),
             sync: request_response::Behaviour::with_codec(
@@ -286,11 +286,11 @@ async fn raw_requests(to: Multiaddr, peer: PeerId, requests: Vec<Raw>) -> Vec<Op
     let mut answers = Vec::new();
     while answers.len() < count {
         match swarm.select_next_some().await {
-            SwarmEvent::Behaviour(StrangerEvent::Sync(request_response::Event::Message {
+            SwarmEvent::Behaviour(OtherProgramEvent::Sync(request_response::Event::Message {
                 message: request_response::Message::Response { response, .. },
                 ..
             })) => answers.push(Some(response)),
-            SwarmEvent::Behaviour(StrangerEvent::Sync(request_response::Event::OutboundFailure { .. })) => {
+            SwarmEvent::Behaviour(OtherProgramEvent::Sync(request_response::Event::OutboundFailure { .. })) => {
                 answers.push(None);
             }
             _ => {}
@@ -361,14 +361,18 @@ async fn adv_w18_a_node_of_another_network_is_refused_politely_by_both() {
     let (mut a, mut b) = (node(1, NETWORK).await, node(2, OTHER).await);
     a.dial(&b).await;
     let refused = |fact| match fact {
-        NetFact::DialFailed {
-            peer, other_network, ..
-        } => Some((peer, other_network)),
+        NetFact::DialFailed { peer, stranger, .. } => Some((peer, stranger)),
         NetFact::Connected { .. } => panic!("another network is no peer"),
         _ => None,
     };
-    assert_eq!(a.expect("refusal", refused).await, (Some(b.id()), true));
-    assert_eq!(b.expect("refusal", refused).await, (Some(a.id()), true));
+    assert_eq!(
+        a.expect("refusal", refused).await,
+        (Some(b.id()), Some(Stranger::Network))
+    );
+    assert_eq!(
+        b.expect("refusal", refused).await,
+        (Some(a.id()), Some(Stranger::Network))
+    );
 }
 
 #[tokio::test]

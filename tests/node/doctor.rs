@@ -170,14 +170,28 @@ fn copy_of_the_key_on_another_machine_is_told_and_where() {
     );
 }
 
+/// Whether this rule stands now: not everybody may set one, nor has the program.
+fn has_firewall(on: impl Fn(&Command) -> Command, rule: &str) -> bool {
+    let mut nft = Command::new("nft");
+    nft.arg(format!(
+        "add table inet f; add chain inet f i {{ type filter hook input priority 0; }}; add rule inet f i {rule}"
+    ));
+    let stands = on(&nft).status().is_ok_and(|status| status.success());
+    if !stands {
+        eprintln!("SKIPPED the firewall's advice: this system has no nft that may be used");
+    }
+    stands
+}
+
 #[test]
 fn firewall_that_drops_multicast_is_told() {
     within("doctor::firewall_that_drops_multicast_is_told", Interfaces::Lan, || {
-        let rule = "add table inet f; add chain inet f i { type filter hook input priority 0; }; \
-                        add rule inet f i udp dport 5353 drop";
-        let dropped = Command::new("nft").arg(rule).status();
-        if !dropped.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED the firewall's advice: this system has no nft that may be used");
+        let here = |nft: &Command| {
+            let mut command = Command::new(nft.get_program());
+            command.args(nft.get_args());
+            command
+        };
+        if !has_firewall(here, "udp dport 5353 drop") {
             return;
         }
         let home = tempfile::tempdir().expect("a folder");
@@ -187,6 +201,32 @@ fn firewall_that_drops_multicast_is_told() {
         assert!(advice(&told).contains("let UDP port 5353 in"), "{told}");
         assert!(advice(&told).contains("dial /ip4/10.77.0.1/tcp/"), "{told}");
     });
+}
+
+#[test]
+fn firewall_that_refuses_connections_is_told() {
+    within(
+        "doctor::firewall_that_refuses_connections_is_told",
+        Interfaces::Loopback,
+        || {
+            let bridge = Bridge::with_hosts(2);
+            let rule = "tcp flags & (syn | ack) == syn reject with tcp reset";
+            if !(0..2).all(|host| has_firewall(|nft| bridge.on(host, nft), rule)) {
+                return;
+            }
+            let homes = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+            let mut node = Node::spawn(bridge.on(0, &seeker(homes[0].path())));
+            let other = Node::spawn(bridge.on(1, &seeker(homes[1].path())));
+            let id = other.wait_event("started", |_| true)["peer_id"].clone();
+            let told = (0..60).map(|_| node.ok("doctor")).find(|told| {
+                let failures = told["failures"].as_array().expect("a list");
+                failures.iter().any(|failure| failure["peer_id"] == id)
+            });
+            let told = told.expect("it is found and not reached");
+            assert!(advice(&told).contains("let their TCP port in"), "{told}");
+            assert!(!advice(&told).contains("multicast"), "{told}");
+        },
+    );
 }
 
 #[test]

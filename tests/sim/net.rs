@@ -140,7 +140,7 @@ impl World {
                     peer,
                     addresses,
                     reason: refusal.unwrap_or("nobody is there").to_owned(),
-                    other_network: false,
+                    stranger: None,
                 };
                 let delay = self.delay();
                 self.tell_later(delay, node, Input::Net(fact));

@@ -169,7 +169,7 @@ fn an_address_whose_peer_is_connected_already_counts_as_reached() {
         peer: Some(world.nodes[1].peer),
         addresses: vec![elsewhere],
         reason: "already connected".into(),
-        other_network: false,
+        stranger: None,
     };
     world.tell(0, Input::Net(failed));
     match world.nodes[0].replies.get(&id) {

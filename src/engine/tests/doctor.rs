@@ -1,9 +1,9 @@
 //! What the doctor says, and what to type.
 
+use super::neighbours::tells_its_clock;
 use super::world::{World, address};
 use crate::engine::doctor::{Diagnosis, Interface, Probe, Surroundings};
-use crate::engine::io::OTHER_PROGRAM;
-use crate::engine::{Command, Event, FoundBy, Input, NetFact, Reply};
+use crate::engine::{Command, Event, FoundBy, Input, NetFact, Reply, Stranger};
 use crate::types::{PeerId, SecretKey};
 
 fn doctor(world: &mut World, surroundings: Surroundings) -> Diagnosis {
@@ -14,19 +14,11 @@ fn doctor(world: &mut World, surroundings: Surroundings) -> Diagnosis {
 }
 
 fn lan() -> Surroundings {
-    let interface = |name: &str, ip: &str| Interface {
-        name: name.into(),
-        addresses: vec![ip.parse().unwrap()],
-        up: true,
-        connected: true,
-        loopback: false,
-        multicast: true,
-        point_to_point: false,
-        joined: Some(true),
-        probe: Probe::Untried,
-    };
     Surroundings {
-        interfaces: vec![interface("eth0", "10.0.0.1"), interface("docker0", "172.17.0.1")],
+        interfaces: vec![
+            Interface::plain("eth0", [10, 0, 0, 1]),
+            Interface::plain("docker0", [172, 17, 0, 1]),
+        ],
         failure: None,
         discovery: true,
         others_heard: None,
@@ -135,7 +127,7 @@ fn the_doctor_tells_foreign_networks_from_firewalls() {
     let mut world = World::new(1);
     world.run(100);
     let [foreign, silent]: [PeerId; 2] = [71, 72].map(|seed| SecretKey::from_seed([seed; 32]).public().peer_id());
-    for (peer, other_network) in [(foreign, true), (silent, false)] {
+    for (peer, stranger) in [(foreign, Some(Stranger::Network)), (silent, None)] {
         let found = NetFact::Found {
             peer,
             address: address(5),
@@ -146,7 +138,7 @@ fn the_doctor_tells_foreign_networks_from_firewalls() {
             peer: Some(peer),
             addresses: vec![address(5)],
             reason: "because".into(),
-            other_network,
+            stranger,
         };
         world.tell(0, Input::Net(failed));
     }
@@ -163,22 +155,22 @@ fn the_doctor_tells_foreign_networks_from_firewalls() {
 fn the_doctor_tells_other_programs_from_other_networks() {
     let mut world = World::new(1);
     world.run(100);
-    let mut failed = |seed: u8, reason: &str| {
+    let mut failed = |seed: u8, stranger: Stranger| {
         let fact = NetFact::DialFailed {
             peer: Some(SecretKey::from_seed([seed; 32]).public().peer_id()),
             addresses: vec![address(5)],
-            reason: reason.into(),
-            other_network: true,
+            reason: "because".into(),
+            stranger: Some(stranger),
         };
         world.tell(0, Input::Net(fact));
         doctor(&mut world, lan()).advice.join("\n")
     };
-    let advice = failed(71, &format!("{OTHER_PROGRAM} (ipfs/0.1.0)"));
+    let advice = failed(71, Stranger::Program);
     assert!(
         advice.contains("no lanchain node is among them") && !advice.contains("another network"),
         "{advice}"
     );
-    let advice = failed(72, "a node of another network (/lanchain/0/1)");
+    let advice = failed(72, Stranger::Network);
     assert!(advice.contains("nodes of another network answer"), "{advice}");
 }
 
@@ -191,4 +183,46 @@ fn the_doctor_is_content_with_peers_and_right_clocks() {
     assert_eq!(told.advice, ["1 peer is connected: type `peers`"]);
     assert!(told.clock_ahead_ms.unwrap().unsigned_abs() < 1_000);
     assert!(!told.same_key);
+}
+
+#[test]
+fn the_doctor_tells_whose_clock_is_wrong_and_the_flag_that_helps() {
+    for (ahead_ms, word) in [
+        (3_600_000, " s behind the peers"),
+        (-3_600_000, " s ahead of the peers"),
+    ] {
+        let mut world = World::new(2);
+        world.link(0, 1);
+        tells_its_clock(&mut world, ahead_ms);
+        world.run(500);
+        let told = doctor(&mut world, lan());
+        let advice = &told.advice[0];
+        assert!(advice.contains(word) && advice.contains("--peer-clock"), "{advice}");
+    }
+}
+
+#[test]
+fn the_doctor_tells_what_hinders_a_node_that_does_not_look_for_others() {
+    let mut world = World::new(1);
+    world.run(100);
+    let mut seen = lan();
+    seen.discovery = false;
+    let told = doctor(&mut world, seen);
+    assert!(told.advice[0].contains("without --no-mdns"), "{:?}", told.advice);
+    assert!(!told.advice.iter().any(|advice| advice.contains("multicast")));
+}
+
+#[test]
+fn the_doctor_knows_that_a_tunnel_alone_finds_nobody_by_itself() {
+    let mut world = World::new(1);
+    world.run(100);
+    let mut seen = lan();
+    seen.interfaces[0].multicast = false;
+    let told = doctor(&mut world, seen);
+    assert_eq!(told.interfaces[0].multicast, Some("none"));
+    assert!(
+        told.advice[0].contains("no interface here carries multicast"),
+        "{:?}",
+        told.advice
+    );
 }

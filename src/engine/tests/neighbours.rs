@@ -7,7 +7,7 @@ use super::sync::claim;
 use super::world::{World, address, key};
 use crate::chain::ChainStore;
 use crate::engine::peers::{BANS_MS, Fault};
-use crate::engine::{Command, Condition, Direction, Event, FoundBy, Input, NetFact, Reply, StoreFact};
+use crate::engine::{Command, Condition, Direction, Event, FoundBy, Input, NetFact, Reply, StoreFact, Stranger};
 use crate::types::{AccountName, SecretKey};
 use crate::wire::{Request, Status};
 
@@ -121,19 +121,24 @@ fn sixty_four_peers_are_remembered() {
     assert_eq!(world.nodes[0].store.peers().unwrap().len(), 64);
 }
 
+/// The second node says that its clock is ahead by so much.
+pub(super) fn tells_its_clock(world: &mut World, ahead_ms: i64) {
+    let mut status = peaceful(world);
+    status.clock_ms = status.clock_ms.saturating_add_signed(ahead_ms);
+    world.nodes[1].lie = Some(status.clone());
+    let peer = world.nodes[1].peer;
+    let request = Request::Status(status);
+    let token = u64::MAX;
+    world.tell(0, Input::Net(NetFact::Request { token, peer, request }));
+}
+
 /// The warnings of a node whose one neighbour's clock is ahead by so much at these times.
 fn clock_warnings(course: &[(u64, i64)]) -> Vec<String> {
     let mut world = World::new(2);
     world.nodes[1].lie = Some(peaceful(&world));
     world.link(0, 1);
     for (ms, ahead_ms) in course {
-        let mut status = peaceful(&world);
-        status.clock_ms = status.clock_ms.saturating_add_signed(*ahead_ms);
-        world.nodes[1].lie = Some(status.clone());
-        let peer = world.nodes[1].peer;
-        let request = Request::Status(status);
-        let token = u64::MAX;
-        world.tell(0, Input::Net(NetFact::Request { token, peer, request }));
+        tells_its_clock(&mut world, *ahead_ms);
         world.run(*ms);
         world.tell(0, Input::Tick);
     }
@@ -265,7 +270,7 @@ fn dial_fails_at_a_peer_that_never_says_where_it_stands_and_at_the_own_id() {
 fn dial_to_another_network_names_the_flag_and_promises_nothing() {
     let mut world = World::new(1);
     world.run(100);
-    let fails = |world: &mut World, node: usize, other_network| {
+    let fails = |world: &mut World, node: usize, stranger| {
         let dial = Command::Dial {
             address: address(node),
             peer: None,
@@ -275,19 +280,19 @@ fn dial_to_another_network_names_the_flag_and_promises_nothing() {
             peer: None,
             addresses: vec![address(node)],
             reason: "of another network".into(),
-            other_network,
+            stranger,
         };
         world.tell(0, Input::Net(failed));
         world.run(11_000);
         world.nodes[0].replies[&id].clone().unwrap_err()
     };
-    let foreign = fails(&mut world, 40, true);
+    let foreign = fails(&mut world, 40, Some(Stranger::Network));
     assert!(
         foreign.message.contains("--network") && !foreign.message.contains("again"),
         "{foreign:?}"
     );
     assert_eq!(foreign.hint, "help dial");
-    let silent = fails(&mut world, 41, false);
+    let silent = fails(&mut world, 41, None);
     assert!(silent.message.contains("tried again by itself"), "{silent:?}");
 }
 

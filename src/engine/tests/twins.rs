@@ -80,7 +80,7 @@ fn adv_w07_a_dialled_address_that_is_our_own_is_told_from_a_clones() {
         peer: Some(key(0).public().peer_id()),
         addresses: vec![elsewhere],
         reason: "that is this node itself".into(),
-        other_network: false,
+        stranger: None,
     };
     world.tell(0, Input::Net(failed));
     let clone = world.nodes[0].replies[&id].clone().unwrap_err();

@@ -361,7 +361,7 @@ impl World {
                         peer,
                         addresses,
                         reason: "no route".into(),
-                        other_network: false,
+                        stranger: None,
                     };
                     self.later(self.latency_ms, node, Input::Net(fact));
                 }

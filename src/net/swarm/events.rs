@@ -16,10 +16,9 @@ use super::super::codec::Raw;
 use super::super::exchange::{Answered, Arrival, read_answer};
 use super::super::peers::{Link, Standing};
 use super::super::streams::STREAM_FLOOD;
-use super::{Task, dial_reason};
-use crate::engine::io::OTHER_PROGRAM;
+use super::{OTHER_PROGRAM, Task, dial_reason};
 use crate::engine::peers::Fault;
-use crate::engine::{Direction, NetFact, Verdict};
+use crate::engine::{Direction, NetFact, Stranger, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
 
@@ -49,7 +48,7 @@ impl Task {
                     // Whoever answered there has our own key: the engine knows which addresses are ours.
                     let is_us = matches!(error, DialError::LocalPeerId { .. });
                     let peer = if is_us { Some(self.peer_id()) } else { dial.peer };
-                    self.dial_failed(peer, dial.addresses, dial_reason(&error), false);
+                    self.dial_failed(peer, dial.addresses, dial_reason(&error), None);
                 }
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
@@ -104,11 +103,9 @@ impl Task {
             match known.standing {
                 Standing::Unconfirmed => known.wanted = true,
                 Standing::Confirmed => {
-                    self.dial_failed(Some(peer), dial.addresses, "already connected".into(), false);
+                    self.dial_failed(Some(peer), dial.addresses, "already connected".into(), None);
                 }
-                Standing::Foreign { .. } => {
-                    self.dial_failed(Some(peer), dial.addresses, "of another network".into(), true);
-                }
+                Standing::Foreign { stranger, .. } => self.met_stranger(peer, dial.addresses, stranger),
             }
         }
         if !self.enabled {
@@ -139,7 +136,7 @@ impl Task {
             Standing::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
             Standing::Unconfirmed if gone.wanted => {
                 let addresses = link.and_then(|link| read_address(&link.address)).into_iter().collect();
-                self.dial_failed(Some(peer), addresses, reason, false);
+                self.dial_failed(Some(peer), addresses, reason, None);
             }
             Standing::Unconfirmed | Standing::Foreign { .. } => {}
         }
@@ -153,11 +150,12 @@ impl Task {
                 info,
             } if self.is_of_this_network(&info) => self.confirm(peer_id, connection_id, &info.listen_addrs),
             identify::Event::Received { peer_id, info, .. } => {
-                self.foreign(peer_id, self.difference(&info.protocol_version));
+                let (stranger, reason) = self.difference(&info.protocol_version);
+                self.foreign(peer_id, stranger, reason);
             }
             identify::Event::Error { peer_id, error, .. } => {
                 if matches!(error, StreamUpgradeError::NegotiationFailed) {
-                    self.foreign(peer_id, "it does not tell its network".into());
+                    self.foreign(peer_id, Stranger::Network, "it does not tell its network".into());
                 }
             }
             identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
@@ -165,7 +163,7 @@ impl Task {
     }
 
     /// What sets a peer apart that told this version, in a stranger's words, cut and escaped.
-    fn difference(&self, told: &str) -> String {
+    fn difference(&self, told: &str) -> (Stranger, String) {
         let of_our_network = |told| {
             let (network, ours) = self.version.rsplit_once('/')?;
             let theirs = str::strip_prefix(told, network)?.strip_prefix('/')?;
@@ -173,9 +171,15 @@ impl Task {
         };
         let shown = |words: &str| words.chars().take(32).collect::<String>().escape_debug().to_string();
         match of_our_network(told) {
-            Some((theirs, ours)) => format!("it speaks protocol {}, we speak {ours}", shown(theirs)),
-            None if told.starts_with("/lanchain/") => format!("a node of another network ({})", shown(told)),
-            None => format!("{OTHER_PROGRAM} ({})", shown(told)),
+            Some((theirs, ours)) => {
+                let reason = format!("it speaks protocol {}, we speak {ours}", shown(theirs));
+                (Stranger::Network, reason)
+            }
+            None if told.starts_with("/lanchain/") => {
+                let reason = format!("a node of another network ({})", shown(told));
+                (Stranger::Network, reason)
+            }
+            None => (Stranger::Program, format!("{OTHER_PROGRAM} ({})", shown(told))),
         }
     }
 
@@ -212,16 +216,17 @@ impl Task {
         }
     }
 
-    fn foreign(&mut self, peer: PeerId, reason: String) {
+    fn foreign(&mut self, peer: PeerId, stranger: Stranger, reason: String) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         match known.standing {
             Standing::Foreign { .. } => {}
             Standing::Confirmed => self.disconnect(peer, "it changed its network"),
             Standing::Unconfirmed => {
-                known.standing = Standing::Foreign { since: Instant::now() };
+                let since = Instant::now();
+                known.standing = Standing::Foreign { since, stranger };
                 let addresses = known.links.values().filter_map(|link| read_address(&link.address));
                 let addresses = addresses.collect();
-                self.dial_failed(Some(peer), addresses, reason, true);
+                self.dial_failed(Some(peer), addresses, reason, Some(stranger));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use super::raw::{Foreign, Manner};
 use super::*;
-use crate::engine::io::OTHER_PROGRAM;
+use crate::engine::Stranger;
 
 #[tokio::test]
 async fn a_foreign_peer_of_another_protocol_version_is_let_go_and_never_a_peer() {
@@ -14,59 +14,60 @@ async fn a_foreign_peer_of_another_protocol_version_is_let_go_and_never_a_peer()
     let peer = Foreign::connect(1, &a.address, None, manner).await.unwrap();
     let (failed, other) = a
         .expect("refusal", |fact| match fact {
-            NetFact::DialFailed {
-                peer, other_network, ..
-            } => Some((peer, other_network)),
+            NetFact::DialFailed { peer, stranger, .. } => Some((peer, stranger)),
             NetFact::Connected { .. } => panic!("it is of another network"),
             _ => None,
         })
         .await;
-    assert_eq!((failed, other), (Some(peer.peer), true));
+    assert_eq!((failed, other), (Some(peer.peer), Some(Stranger::Program)));
     timeout(PATIENCE, peer.closed()).await.unwrap();
 }
 
 /// The reason for which a peer with such a version is refused.
-async fn refusal(seed: u8, version: String) -> String {
+async fn refusal(seed: u8, version: String) -> (Stranger, String) {
     let mut a = node(1, NETWORK).await;
     let manner = Manner {
         version: Some(version),
         ..Manner::default()
     };
     let peer = Foreign::connect(seed, &a.address, None, manner).await.unwrap();
-    let reason = a
+    let told = a
         .expect("refusal", |fact| match fact {
             NetFact::DialFailed {
-                other_network: true,
+                stranger: Some(stranger),
                 reason,
                 ..
-            } => Some(reason),
+            } => Some((stranger, reason)),
             NetFact::Connected { .. } => panic!("it speaks another version"),
             _ => None,
         })
         .await;
     timeout(PATIENCE, peer.closed()).await.unwrap();
-    reason
+    told
 }
 
 #[tokio::test]
 async fn adv_w17_a_peer_of_another_major_version_is_let_go_and_both_versions_are_named() {
-    let reason = refusal(1, format!("/lanchain/{NETWORK}/2")).await;
-    assert_eq!(reason, "it speaks protocol 2, we speak 1");
+    let told = refusal(1, format!("/lanchain/{NETWORK}/2")).await;
+    let expected = "it speaks protocol 2, we speak 1".to_owned();
+    assert_eq!(told, (Stranger::Network, expected));
 }
 
 #[tokio::test]
 async fn another_program_is_told_from_a_node_of_another_network() {
-    let reason = refusal(2, "ipfs/0.1.0".into()).await;
-    assert_eq!(reason, format!("{OTHER_PROGRAM} (ipfs/0.1.0)"));
-    let reason = refusal(3, "/lanchain/0123/1".into()).await;
-    assert_eq!(reason, "a node of another network (/lanchain/0123/1)");
+    let told = refusal(2, "ipfs/0.1.0".into()).await;
+    let expected = "another libp2p program (ipfs/0.1.0)".to_owned();
+    assert_eq!(told, (Stranger::Program, expected));
+    let told = refusal(3, "/lanchain/0123/1".into()).await;
+    let expected = "a node of another network (/lanchain/0123/1)".to_owned();
+    assert_eq!(told, (Stranger::Network, expected));
 }
 
 #[tokio::test]
 async fn adv_w27_a_version_with_escapes_is_shown_cut_and_escaped() {
     let evil = format!("\u{1b}[2J\r\n\u{202e}{}", "x".repeat(1_000));
     for version in [evil.clone(), format!("/lanchain/{NETWORK}/{evil}")] {
-        let reason = refusal(1, version).await;
+        let (_, reason) = refusal(1, version).await;
         assert!(reason.chars().all(|letter| (' '..='~').contains(&letter)), "{reason:?}");
         assert!(reason.len() < 120 && reason.contains("[2J"), "{reason:?}");
     }
@@ -122,7 +123,7 @@ async fn a_peer_without_identify_is_let_go_as_of_another_network() {
     let peer = Foreign::connect(1, &a.address, None, manner).await.unwrap();
     a.expect("refusal", |fact| match fact {
         NetFact::DialFailed {
-            other_network: true,
+            stranger: Some(Stranger::Network),
             reason,
             ..
         } => Some(reason),

@@ -46,9 +46,7 @@ async fn find_and_dial(net: &mut Net, other: PeerId) {
 /// Waits for the refusal of a peer that is of another network.
 async fn refused(net: &mut Net, other: PeerId) {
     net.expect("refusal", |fact| match fact {
-        NetFact::DialFailed {
-            peer, other_network, ..
-        } => (peer == Some(other) && other_network).then_some(()),
+        NetFact::DialFailed { peer, stranger, .. } => (peer == Some(other) && stranger.is_some()).then_some(()),
         NetFact::Connected { peer, .. } => {
             assert_ne!(peer, other, "it is of another network");
             None
