@@ -12,8 +12,6 @@ use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, Networ
 
 /// Nonces that the sandbox tries: at the floor a miss is one in three thousand, and it takes a tenth of a second.
 pub const TRIES_MAX: u64 = 1 << 19;
-/// The copy whose work was done again, of all copies.
-const MINED_AGAIN: usize = 2;
 /// Who is paid in the changed copies.
 const THIEF: &str = "mallory";
 
@@ -29,6 +27,17 @@ pub struct Change {
     pub code: Option<&'static str>,
     pub message: Option<String>,
     pub lesson: String,
+}
+
+/// A changed block, as others would get it.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// What was changed.
+    pub what: String,
+    /// The block.
+    pub block: Block,
+    /// Whether the block above is tried on it: its work was done again, so it could take the real one's place.
+    pub bears: bool,
 }
 
 /// What `tamper` answers.
@@ -66,30 +75,36 @@ impl Sandbox<'_> {
         Ok(())
     }
 
-    fn judge(&self, change: String, copy: &Block) -> Change {
-        told(change, copy.hash(), self.refusal(copy))
-    }
-
-    /// The changed copies, and what was changed.
+    /// The changed copies.
     #[must_use]
-    pub fn copies(&self) -> Vec<(String, Block)> {
-        let (what, mut copy) = steal(self.block);
-        let mut copies = vec![(format!("{what}; the header stays"), copy.clone())];
-        copy.header.merkle_root = merkle::root(&copy.txids());
-        copies.push((format!("{what}; the header gets the new merkle root"), copy.clone()));
-        let tried = self.mine_again(&mut copy);
-        copies.push((format!("{what}; new root, mined again ({tried} attempts)"), copy));
+    pub fn copies(&self) -> Vec<Copy> {
+        let copy = |what: String, block: &Block| Copy {
+            what,
+            block: block.clone(),
+            bears: false,
+        };
+        let (what, mut block) = steal(self.block);
+        let stays = copy(format!("{what}; the header stays"), &block);
+        block.header.merkle_root = merkle::root(&block.txids());
+        let rooted = copy(format!("{what}; the header gets the new merkle root"), &block);
+        let tried = self.mine_again(&mut block);
+        let mined = Copy {
+            what: format!("{what}; new root, mined again ({tried} attempts)"),
+            block,
+            bears: true,
+        };
+        let mut copies = vec![stays, rooted, mined];
         // Where the work cannot be done again in time it is what refuses these, too.
         let is_easy = tried < TRIES_MAX;
         let changed = |(what, header): (&str, Header)| {
             let transactions = self.block.transactions.clone();
-            let mut copy = Block { header, transactions };
+            let mut block = Block { header, transactions };
             let is_mined = is_easy && {
-                self.mine_again(&mut copy);
-                copy.header.check_proof_of_work(self.params).is_ok()
+                self.mine_again(&mut block);
+                block.header.check_proof_of_work(self.params).is_ok()
             };
             let how = if is_mined { "; mined again" } else { "" };
-            (format!("{what}{how}"), copy)
+            copy(format!("{what}{how}"), &block)
         };
         copies.extend(self.headers().into_iter().map(changed));
         copies
@@ -98,13 +113,14 @@ impl Sandbox<'_> {
     /// All changes, one after the other.
     #[must_use]
     pub fn run(&self) -> Tampered {
-        let copies = self.copies();
-        let judge = |(change, copy): &(String, Block)| self.judge(change.clone(), copy);
-        let mut changes: Vec<Change> = copies.iter().map(judge).collect();
-        if let (Some(child), Some((_, mined))) = (self.child, copies.get(MINED_AGAIN)) {
-            let verdict = child.check_after(&mined.header, self.params).map_err(AcceptError::from);
-            let what = format!("block {} put on top of that copy as it is", child.height);
-            changes.insert(MINED_AGAIN + 1, told(what, child.hash(), verdict));
+        let mut changes = Vec::new();
+        for Copy { what, block, bears } in self.copies() {
+            changes.push(told(what, block.hash(), self.refusal(&block)));
+            if let Some(child) = self.child.filter(|_| bears) {
+                let verdict = child.check_after(&block.header, self.params).map_err(AcceptError::from);
+                let what = format!("block {} put on top of that copy as it is", child.height);
+                changes.push(told(what, child.hash(), verdict));
+            }
         }
         Tampered {
             height: self.block.header.height,

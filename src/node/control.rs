@@ -383,3 +383,72 @@ impl Control {
         self.hub.end(exit_status);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{self, Write};
+    use std::sync::mpsc::{SyncSender, channel, sync_channel};
+
+    use super::*;
+    use crate::console::output::LogWriter;
+    use crate::node::telling::LogLines;
+
+    /// A reader that takes a write when it is asked for one, and not before.
+    struct Reader(SyncSender<String>);
+
+    impl Write for Reader {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let text = String::from_utf8_lossy(bytes).into_owned();
+            self.0.send(text).map_err(|_| io::ErrorKind::BrokenPipe)?;
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn sink(to: SyncSender<String>) -> Sink {
+        let lost = Box::new(|count| render::events_dropped(count, 0));
+        Sink::lines(CLIENT, lost, Reader(to), |_| {}).expect("a thread")
+    }
+
+    #[test]
+    fn lines_of_the_log_that_a_client_does_not_read_take_a_mebibyte_and_leave_a_gap() {
+        let switches = Switches::default();
+        switches.control_log("info", Box::new(|_| true));
+        let hub = Hub::new(switches.clone());
+        let (to, _messages) = channel();
+        let (out, reader) = sync_channel(0);
+        let client = sink(out);
+        let number = hub.enter(to, client.clone(), Box::new(|| {})).expect("there is room");
+        hub.set_form(number, Form::Words);
+        if let Some(entry) = hub.state().sessions.get_mut(&number) {
+            entry.joined = true;
+        }
+        assert_eq!(hub.switch(number, &Telling::Log("trace")).log, "trace");
+        let (nowhere, _unread) = sync_channel(0);
+        let mut log = LogLines {
+            own: LogWriter(sink(nowhere)),
+            switches,
+        };
+        // 1,024 bytes of text each, and some around them: fewer than 1,024 of them wait.
+        let line = format!("{}\n", "x".repeat(1_024));
+        for _ in 0..3_000 {
+            log.write_all(line.as_bytes()).expect("it takes all");
+        }
+        client.must("the reply".into(), None);
+        let told: Vec<String> = (0..3_000)
+            .map_while(|_| reader.recv().ok())
+            .take_while(|text| text != "the reply\n")
+            .collect();
+        let gap = told.last().expect("a gap");
+        let kept = told.len() - 1;
+        assert!((900..1_024).contains(&kept), "{kept}");
+        assert!(
+            gap.contains("events_dropped") && gap.contains(&(3_000 - kept).to_string()),
+            "{gap}"
+        );
+        assert!(told[..kept].iter().all(|text| text.contains("xxx")));
+    }
+}

@@ -1,7 +1,6 @@
 //! Stops of every kind: what was acknowledged is there afterwards.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use crate::harness::{Node, QUIET_JSON, binary};
 
@@ -43,9 +42,12 @@ fn kill_loses_no_acknowledged_block_or_transaction() {
         node.ok("mine 2");
         payments.push(node.ok("tx alice carol 1")["txid"].as_str().expect("a txid").to_owned());
         acknowledged_height = node.ok("status")["height"].as_u64().expect("a height");
-        // In the middle of whatever comes next.
+        // In the middle of whatever comes then: at once, or so many blocks later.
         node.write("mine 1000");
-        std::thread::sleep(Duration::from_millis(50 * round));
+        let later = acknowledged_height + 40 * round;
+        if round > 0 {
+            node.wait_event("mined", |event| event["height"].as_u64() >= Some(later));
+        }
         node.kill();
     }
 }

@@ -5,6 +5,8 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdout, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::harness::{Node, PATIENCE, QUIET, QUIET_JSON, binary, run, signal};
@@ -86,14 +88,27 @@ fn second_sigint_ends_at_once_with_130() {
     let (mut child, _unread) = unread();
     // Replies that nobody reads fill the pipe: the stop then waits a second or two for its last words.
     let mut stdin = child.stdin.take().expect("piped");
-    std::thread::spawn(move || while stdin.write_all(b"help\n").is_ok() {});
-    let full = Instant::now() + Duration::from_secs(3);
-    while Instant::now() < full {
-        std::thread::sleep(Duration::from_millis(100));
+    let taken = Arc::new(AtomicUsize::new(0));
+    let lines = Arc::clone(&taken);
+    std::thread::spawn(move || {
+        while stdin.write_all(b"help\n").is_ok() {
+            lines.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    // Full when no more lines are taken: then a reply waits for its reader.
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = 0;
+    while last == 0 || taken.load(Ordering::SeqCst) != last {
+        assert!(Instant::now() < deadline, "the node reads without bound");
+        last = taken.load(Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(500));
     }
-    signal(child.id(), "INT");
-    std::thread::sleep(Duration::from_millis(300));
-    signal(child.id(), "INT");
+    // Signals of one kind that come before the first is looked at are one: whoever wants an end says it again.
+    while child.try_wait().expect("a child of this process").is_none() {
+        assert!(Instant::now() < deadline, "the node does not stop");
+        signal(child.id(), "INT");
+        std::thread::sleep(Duration::from_millis(300));
+    }
     assert_eq!(status(&mut child), Some(130));
 }
 

@@ -4,7 +4,7 @@ use super::world::World;
 use crate::chain::{Block, merkle};
 use crate::engine::explain::{self, BlockExplained, Part, TxExplained};
 use crate::engine::reply::{TipView, TxStatus};
-use crate::engine::sandbox::{Sandbox, Tampered};
+use crate::engine::sandbox::{Copy, Sandbox, Tampered};
 use crate::engine::shape::TreeBlock;
 use crate::engine::stats::Stats;
 use crate::engine::{BlockRef, Command, CommandError, Event, Input, NetFact, PeerAct, PeerRef, Reply, TxRef};
@@ -317,11 +317,11 @@ fn another_node_refuses_the_same_copies_by_the_same_rules() {
     };
     let copies = sandbox.copies();
     assert_eq!(copies.len(), told.changes.len());
-    for ((what, copy), here) in copies.iter().zip(&told.changes) {
-        assert_eq!((what, copy.hash()), (&here.change, here.hash));
+    for (Copy { what, block, .. }, here) in copies.iter().zip(&told.changes) {
+        assert_eq!((what, block.hash()), (&here.change, here.hash));
         // A node does not know that there is no such parent: it asks for it, and does not take the block.
         let here = here.code.filter(|code| *code != "not_linked").zip(here.message.clone());
-        assert_eq!(verdict_elsewhere(copy), here, "{what}");
+        assert_eq!(verdict_elsewhere(block), here, "{what}");
     }
     assert_eq!(verdict_elsewhere(&block), None, "the block itself is taken");
 }
