@@ -343,11 +343,12 @@ impl<S: ChainStore> Engine<S> {
 
 /// What follows from the facts, the most helpful first.
 fn advice(diagnosis: &Diagnosis, seen: &Seen, failure: Option<&str>) -> Vec<String> {
+    if !diagnosis.net {
+        // What else is seen follows from that.
+        return vec!["the net is off: type `net on`".to_owned()];
+    }
     let mut advice = Vec::new();
     let mut say = |text: String| advice.push(text);
-    if !diagnosis.net {
-        say("the net is off: type `net on`".to_owned());
-    }
     if diagnosis.same_key {
         let place = diagnosis.same_key_at.as_ref().map(|place| format!(" at {place}"));
         say(format!(
