@@ -21,6 +21,7 @@ mod messages;
 mod naive;
 mod numbers;
 mod overlay;
+pub(crate) mod recorder;
 mod records;
 mod texts;
 pub(crate) mod world;

@@ -1,12 +1,10 @@
 //! The store on a disk that is full at some write or loses power, against the store in memory: after every failure it
 //! holds a whole number of commits, all that were acknowledged among them.
 
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
-
-use redb::StorageBackend;
+use std::sync::OnceLock;
 
 use super::bytes::Bytes;
+use super::recorder::Recorder;
 use super::world::{KEYS, account, key};
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, StoredBlock, TxPlace};
@@ -17,137 +15,21 @@ use crate::types::{Account, Address, Height, Time, Txid, Work};
 
 /// Commits of one input: each costs some milliseconds.
 const STEPS_MAX: usize = 8;
-const SECTOR: usize = 512;
-
-#[derive(Clone, Debug)]
-enum Change {
-    Len(usize),
-    Write(usize, Vec<u8>),
-}
-
-#[derive(Debug, Default)]
-struct State {
-    bytes: Vec<u8>,
-    /// What is safe from a power cut, and what came after it.
-    synced: Vec<u8>,
-    unsynced: Vec<Change>,
-    /// So many changes succeed yet; none: all of them.
-    room: Option<usize>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Disk(Arc<Mutex<State>>);
-
-fn apply(bytes: &mut Vec<u8>, change: &Change) {
-    match change {
-        Change::Len(len) => bytes.resize(*len, 0),
-        Change::Write(offset, data) => {
-            let end = offset + data.len();
-            if bytes.len() < end {
-                bytes.resize(end, 0);
-            }
-            bytes[*offset..end].copy_from_slice(data);
-        }
-    }
-}
-
-impl Disk {
-    fn new(bytes: Vec<u8>) -> Self {
-        let disk = Self::default();
-        disk.state().synced.clone_from(&bytes);
-        disk.state().bytes = bytes;
-        disk
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
-    }
-
-    fn takes(state: &mut State) -> io::Result<()> {
-        match &mut state.room {
-            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
-            Some(room) => *room -= 1,
-            None => {}
-        }
-        Ok(())
-    }
-
-    fn change(&self, change: Change) -> io::Result<()> {
-        let mut state = self.state();
-        Self::takes(&mut state)?;
-        apply(&mut state.bytes, &change);
-        state.unsynced.push(change);
-        Ok(())
-    }
-
-    /// What a power cut leaves: all that was synced, and any sectors of the rest.
-    fn after_power_cut(&self, rng: &mut Rng) -> Vec<u8> {
-        let state = self.state();
-        let mut bytes = state.synced.clone();
-        for change in &state.unsynced {
-            match change {
-                Change::Write(offset, data) => {
-                    for (number, sector) in data.chunks(SECTOR).enumerate() {
-                        if rng.below(2) == 0 {
-                            apply(&mut bytes, &Change::Write(offset + number * SECTOR, sector.to_vec()));
-                        }
-                    }
-                }
-                Change::Len(_) if rng.below(2) == 0 => apply(&mut bytes, change),
-                Change::Len(_) => {}
-            }
-        }
-        bytes
-    }
-}
-
-fn place(offset: u64) -> usize {
-    usize::try_from(offset).unwrap()
-}
-
-impl StorageBackend for Disk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(u64::try_from(self.state().bytes.len()).unwrap())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let state = self.state();
-        let bytes = state.bytes.get(place(offset)..place(offset) + out.len());
-        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.change(Change::Len(place(len)))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        let mut state = self.state();
-        Self::takes(&mut state)?;
-        let changes = core::mem::take(&mut state.unsynced);
-        changes.iter().for_each(|change| apply(&mut state.synced, change));
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.change(Change::Write(place(offset), data.to_vec()))
-    }
-}
 
 /// The bytes of a new chain file.
 fn new_file(params: &NetworkParams) -> Vec<u8> {
     static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
     let make = || {
-        let disk = Disk::default();
+        let disk = Recorder::default();
         testing::create_on(disk.clone(), params).unwrap();
-        core::mem::take(&mut disk.state().bytes)
+        core::mem::take(&mut disk.disk().bytes)
     };
     BYTES.get_or_init(make).clone()
 }
 
 struct Script {
     params: NetworkParams,
-    disk: Disk,
+    disk: Recorder,
     store: RedbStore,
     memory: MemoryStore,
     next_id: u64,
@@ -156,9 +38,9 @@ struct Script {
 pub(super) fn store(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let params = NetworkParams::dev();
-    let disk = Disk::new(new_file(&params));
+    let disk = Recorder::on(&new_file(&params));
     let mut script = Script {
-        store: RedbStore::on_storage(Box::new(disk.clone()), &params).unwrap(),
+        store: disk.open(&params).unwrap(),
         memory: MemoryStore::new(&params),
         disk,
         params,
@@ -176,8 +58,8 @@ pub(super) fn store(input: &[u8]) {
                 script.commit(&mut bytes, Some(room));
             }
             _ => {
-                let left = script.disk.after_power_cut(&mut rng);
-                script.open(Disk::new(left));
+                let left = script.disk.cut(&mut rng);
+                script.open(Recorder::on(&left));
                 script.check(&script.memory);
             }
         }
@@ -186,8 +68,8 @@ pub(super) fn store(input: &[u8]) {
 }
 
 impl Script {
-    fn open(&mut self, disk: Disk) {
-        self.store = RedbStore::on_storage(Box::new(disk.clone()), &self.params).unwrap();
+    fn open(&mut self, disk: Recorder) {
+        self.store = disk.open(&self.params).unwrap();
         self.disk = disk;
     }
 
@@ -199,14 +81,14 @@ impl Script {
             after.commit(&batch);
             batches.push(batch);
         }
-        self.disk.state().room = room;
+        self.disk.disk().room = room;
         let done = self.store.commit(&batches);
-        self.disk.state().room = None;
+        self.disk.disk().room = None;
         match done {
             Ok(()) => self.memory = after,
             Err(error) => {
                 assert!(room.is_some(), "{error}");
-                let disk = Disk::new(self.disk.state().bytes.clone());
+                let disk = Recorder::on(&self.disk.disk().bytes.clone());
                 self.open(disk);
                 // Whole or not at all: the failure may have been in the last write of all.
                 if self.store.tip() == after.tip() && self.store.accounts(99) == after.accounts(99) && self.same(&after)

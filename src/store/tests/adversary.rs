@@ -1,9 +1,10 @@
 //! Rows of the catalogue (`proto-notes/threats.md`) about the disk that need a whole chain above it.
 
-use super::crash::{Recorder, after_power_cut, new_file};
+use super::crash::new_file;
 use super::*;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Accepted, Chain, ChainStore, Reward, Transaction, merkle};
+use crate::fuzzing::recorder::Recorder;
 use crate::store::RedbStore;
 use crate::types::rng::Rng;
 
@@ -74,13 +75,13 @@ fn adv_s19_a_power_cut_at_any_write_of_a_reorganisation_leaves_the_old_tip_or_th
         last += 1;
     }
     let new = shown(&chain);
-    let changes = recorder.disk().changes.clone();
+    let changes = recorder.disk().changes.len();
     drop((chain, disk));
     let mut rng = Rng::new(3);
     let (mut kept, mut switched) = (0, 0);
-    for cut in before..=changes.len() {
+    for cut in before..=changes {
         for _ in 0..3 {
-            let left = after_power_cut(&start, &changes[..cut], &mut rng);
+            let left = recorder.cut_after(cut, &mut rng);
             let disk = Recorder::on(&left)
                 .open(&params)
                 .unwrap_or_else(|error| panic!("cut at {cut}: {error}"));

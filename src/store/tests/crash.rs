@@ -1,132 +1,14 @@
 //! Crashes at every write, a disk that is full at every write, and pages that rot.
 //!
-//! The storage keeps what was done to it in order. A power cut at any point leaves everything before the last sync, and
-//! of what came after any part in any order, torn at 512 bytes.
-
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard};
-
-use redb::StorageBackend;
+//! What a power cut leaves: `fuzzing::recorder`.
 
 use super::*;
 use crate::chain::ChainStore;
-use crate::store::{OpenError, RedbStore};
+use crate::fuzzing::recorder::Recorder;
+use crate::store::RedbStore;
 use crate::types::rng::Rng;
 
-const SECTOR: usize = 512;
 const COMMITS: u64 = 6;
-
-#[derive(Clone, Debug)]
-pub(super) enum Change {
-    Len(usize),
-    Write(usize, Vec<u8>),
-    Sync,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Disk {
-    bytes: Vec<u8>,
-    pub(super) changes: Vec<Change>,
-    /// So many changes succeed yet; none: all of them.
-    room: Option<usize>,
-}
-
-#[derive(Clone, Debug, Default)]
-pub(super) struct Recorder(Arc<Mutex<Disk>>);
-
-impl Recorder {
-    pub(super) fn on(bytes: &[u8]) -> Self {
-        let recorder = Self::default();
-        recorder.disk().bytes = bytes.to_vec();
-        recorder
-    }
-
-    pub(super) fn disk(&self) -> MutexGuard<'_, Disk> {
-        self.0.lock().unwrap()
-    }
-
-    pub(super) fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
-        RedbStore::on_storage(Box::new(self.clone()), params)
-    }
-
-    fn change(&self, change: Change) -> io::Result<()> {
-        let mut disk = self.disk();
-        match &mut disk.room {
-            Some(0) => return Err(io::ErrorKind::StorageFull.into()),
-            Some(room) => *room -= 1,
-            None => {}
-        }
-        apply(&mut disk.bytes, &change);
-        disk.changes.push(change);
-        Ok(())
-    }
-}
-
-fn apply(bytes: &mut Vec<u8>, change: &Change) {
-    match change {
-        Change::Len(len) => bytes.resize(*len, 0),
-        Change::Write(offset, data) => {
-            let end = offset + data.len();
-            if bytes.len() < end {
-                bytes.resize(end, 0);
-            }
-            bytes[*offset..end].copy_from_slice(data);
-        }
-        Change::Sync => {}
-    }
-}
-
-fn place(offset: u64) -> usize {
-    usize::try_from(offset).unwrap()
-}
-
-impl StorageBackend for Recorder {
-    fn len(&self) -> io::Result<u64> {
-        Ok(u64::try_from(self.disk().bytes.len()).unwrap())
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let disk = self.disk();
-        let end = place(offset) + out.len();
-        let bytes = disk.bytes.get(place(offset)..end);
-        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
-        Ok(())
-    }
-
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.change(Change::Len(place(len)))
-    }
-
-    fn sync_data(&self) -> io::Result<()> {
-        self.change(Change::Sync)
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.change(Change::Write(place(offset), data.to_vec()))
-    }
-}
-
-/// What a power cut after these changes may leave.
-pub(super) fn after_power_cut(start: &[u8], changes: &[Change], rng: &mut Rng) -> Vec<u8> {
-    let synced = changes.iter().rposition(|change| matches!(change, Change::Sync));
-    let (safe, unsafe_) = changes.split_at(synced.unwrap_or(0));
-    let mut bytes = start.to_vec();
-    safe.iter().for_each(|change| apply(&mut bytes, change));
-    for change in unsafe_ {
-        match change {
-            Change::Write(offset, data) => {
-                for (number, sector) in data.chunks(SECTOR).enumerate() {
-                    if rng.below(2) == 0 {
-                        apply(&mut bytes, &Change::Write(offset + number * SECTOR, sector.to_vec()));
-                    }
-                }
-            }
-            Change::Len(_) if rng.below(2) == 0 => apply(&mut bytes, change),
-            Change::Len(_) | Change::Sync => {}
-        }
-    }
-    bytes
-}
 
 /// The content is that of a chain of some length; the length.
 fn check(store: &RedbStore, blocks: &[Block]) -> u64 {
@@ -164,14 +46,14 @@ fn a_power_cut_at_any_write_loses_nothing_that_was_acknowledged() {
         acknowledged.push(recorder.disk().changes.len());
     }
     drop(store);
-    let changes = recorder.disk().changes.clone();
-    assert!(changes.len() > 60, "{}", changes.len());
+    let changes = recorder.disk().changes.len();
+    assert!(changes > 60, "{changes}");
 
     let mut rng = Rng::new(1);
-    for cut in 0..=changes.len() {
+    for cut in 0..=changes {
         let safe = u64::try_from(acknowledged.iter().filter(|at| **at <= cut).count()).unwrap();
         for _ in 0..3 {
-            let left = after_power_cut(&start, &changes[..cut], &mut rng);
+            let left = recorder.cut_after(cut, &mut rng);
             let second = Recorder::on(&left);
             let store = second
                 .open(&params)
@@ -184,9 +66,9 @@ fn a_power_cut_at_any_write_loses_nothing_that_was_acknowledged() {
             drop(store);
 
             // The power fails again while it recovers.
-            let recovery = second.disk().changes.clone();
-            let again = usize::try_from(rng.below(u64::try_from(recovery.len() + 1).unwrap())).unwrap();
-            let left = after_power_cut(&left, &recovery[..again], &mut rng);
+            let recovery = second.disk().changes.len();
+            let again = usize::try_from(rng.below(u64::try_from(recovery + 1).unwrap())).unwrap();
+            let left = second.cut_after(again, &mut rng);
             let store = Recorder::on(&left).open(&params);
             let store = store.unwrap_or_else(|error| panic!("cut at {cut}, then at {again}: {error}"));
             assert_eq!(check(&store, &blocks), height, "cut at {cut}, then at {again}");
