@@ -6,11 +6,12 @@ use std::rc::Rc;
 
 use super::adversary::{bans, block, count, tip};
 use super::world::{World, key};
-use crate::chain::{Header, NetworkParams};
+use crate::chain::{Header, NetworkParams, Transaction};
 use crate::engine::quota::Kind;
 use crate::engine::reply::TxStatus;
 use crate::engine::{Command, Event, Input, MineCommand, NetFact, Reply};
-use crate::types::{BlockHash, Time, Txid};
+use crate::fuzzing::world::mine;
+use crate::types::{Account, AccountName, Amount, BlockHash, SecretKey, Time, Txid};
 use crate::wire::{Request, Response, Status};
 
 fn txid(reply: &Reply) -> Txid {
@@ -148,6 +149,33 @@ fn adv_s14_a_body_asked_for_again_and_again_is_answered_with_busy_until_there_wa
     let answers = ask(&mut world, (0..50).map(|_| request()));
     assert_eq!(busy(&answers), 0);
     assert_eq!((bans(&world, 0), world.nodes[0].engine.status().peers), (0, 1));
+}
+
+#[test]
+fn a_large_body_counts_for_each_128_kib_of_it() {
+    let mut world = World::new(2);
+    let params = world.params.clone();
+    let owner = SecretKey::from_seed([50; 32]);
+    let pay = |sequence: u64| {
+        let name = |text| Account::Name(AccountName::new(text).unwrap());
+        let parties = (name("eve"), name("bob"), None);
+        Transaction::transfer(&params.network_id(), &owner, parties, Amount::new(1).unwrap(), sequence).unwrap()
+    };
+    let large = mine(&params, &params.genesis(), 10, 1, (0..950).map(pay).collect());
+    let cost = 1 + large.to_bytes().len() / (128 * 1024);
+    assert_eq!(cost, 2);
+    let hash = *large.hash().as_bytes();
+    world.give(0, &[large]);
+    world.link(0, 1);
+    world.run(100);
+    let (_, burst) = Kind::Blocks.rate();
+    let burst = usize::try_from(burst).unwrap();
+    let answers = ask(
+        &mut world,
+        (0..burst).map(|_| Request::GetBlocks { hashes: vec![hash] }),
+    );
+    let served = answers.iter().filter(|answer| **answer != Response::Busy).count();
+    assert_eq!(served, burst / cost, "the answer is served first, and owed then");
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod claims;
 mod commands;
 mod dialling;
 mod doctor;
+mod doubles;
 mod mining;
 mod neighbours;
 mod network;
