@@ -16,6 +16,8 @@ mod fork;
 mod forms;
 mod harness;
 mod json_schema;
+#[cfg(target_os = "linux")]
+mod mdns_port;
 mod namespace;
 #[cfg(target_os = "linux")]
 mod pty;
