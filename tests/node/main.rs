@@ -18,6 +18,8 @@ mod harness;
 mod json_schema;
 #[cfg(target_os = "linux")]
 mod mdns_port;
+#[cfg(target_os = "linux")]
+mod mtu;
 mod namespace;
 #[cfg(target_os = "linux")]
 mod pty;
