@@ -17,6 +17,8 @@ mod forms;
 mod harness;
 mod json_schema;
 #[cfg(target_os = "linux")]
+mod locks;
+#[cfg(target_os = "linux")]
 mod mdns_port;
 #[cfg(target_os = "linux")]
 mod mtu;
