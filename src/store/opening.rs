@@ -23,7 +23,7 @@ const META_LABEL: &[u8] = b"label";
 
 /// A file up to this size is verified page by page at each start, which costs some 2 ms for each MiB. In a larger one
 /// redb trusts what it closed cleanly, and the last blocks alone are checked.
-const VERIFIED_MAX_BYTES: u64 = 128 * 1024 * 1024;
+pub(super) const VERIFIED_MAX_BYTES: u64 = 128 * 1024 * 1024;
 /// The first bytes of every redb file.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 /// The smallest file that holds a header: one page.

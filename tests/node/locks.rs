@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
@@ -45,16 +46,19 @@ fn quiet_on(folder: &Path) -> impl Iterator<Item = &OsStr> {
     QUIET.iter().map(OsStr::new).chain(folder)
 }
 
-/// Every file below a folder, with its content.
-fn content(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+/// Every file below a folder, with its size and a hash of its content.
+fn content(folder: &Path) -> BTreeMap<PathBuf, (usize, u64)> {
     let mut found = BTreeMap::new();
     let entries = std::fs::read_dir(folder).expect("a folder");
     for path in entries.map(|entry| entry.expect("an entry").path()) {
         if path.is_dir() {
             found.extend(content(&path));
-            found.insert(path, Vec::new());
+            found.insert(path, (0, 0));
         } else {
-            found.insert(path.clone(), std::fs::read(path).expect("a file"));
+            let bytes = std::fs::read(&path).expect("a file");
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&bytes);
+            found.insert(path, (bytes.len(), hasher.finish()));
         }
     }
     found

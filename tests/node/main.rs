@@ -19,6 +19,8 @@ mod json_schema;
 #[cfg(target_os = "linux")]
 mod locks;
 #[cfg(target_os = "linux")]
+mod long_chain;
+#[cfg(target_os = "linux")]
 mod mdns_port;
 #[cfg(target_os = "linux")]
 mod mtu;
