@@ -23,6 +23,8 @@ mod long_chain;
 #[cfg(target_os = "linux")]
 mod mdns_port;
 #[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
 mod mtu;
 mod namespace;
 #[cfg(target_os = "linux")]
