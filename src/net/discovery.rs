@@ -108,23 +108,21 @@ fn seed(local: &PeerId) -> u64 {
     })
 }
 
-/// What keeps discovery from starting, if anything does: it is said once when it begins, and once when it is over.
+/// What keeps discovery from starting, if anything does: told when it begins and when it is over, not at each try.
 #[derive(Debug, Default)]
 struct Trouble(Option<String>);
 
 impl Trouble {
-    fn is_there(&mut self, error: &std::io::Error) {
-        let text = error.to_string();
-        if self.0.as_ref() != Some(&text) {
-            tracing::warn!(target: "net", %error, "discovery cannot start: use --peer or dial, it is tried again");
-            self.0 = Some(text);
-        }
+    /// Whether that is news.
+    fn begins(&mut self, reason: String) -> bool {
+        let is_new = self.0.as_ref() != Some(&reason);
+        self.0 = Some(reason);
+        is_new
     }
 
-    fn is_over(&mut self) {
-        if self.0.take().is_some() {
-            tracing::info!(target: "net", "discovery works again");
-        }
+    /// Whether there was any.
+    fn ends(&mut self) -> bool {
+        self.0.take().is_some()
     }
 }
 
@@ -135,7 +133,10 @@ fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut(&mut Troub
         let began = Instant::now();
         match catch_unwind(AssertUnwindSafe(|| session(&mut trouble))) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => trouble.is_there(&error),
+            Ok(Err(error)) if trouble.begins(error.to_string()) => {
+                tracing::warn!(target: "net", %error, "discovery cannot start: use --peer or dial, it is tried again");
+            }
+            Ok(Err(_)) => {}
             Err(_) => tracing::warn!(target: "net", "discovery failed, starting again"),
         }
         while !shared.is_stopped() && began.elapsed() < back_off {
@@ -164,7 +165,9 @@ fn session(
         enable_ipv6: false,
     };
     let mut library = mdns::tokio::Behaviour::new(config, local)?;
-    trouble.is_over();
+    if trouble.ends() {
+        tracing::info!(target: "net", "discovery works again");
+    }
     let listener = ListenerId::next();
     let (mut told, mut new) = (Vec::new(), 0);
     let (began, mut repeated, mut forgot) = (Instant::now(), Instant::now(), false);
@@ -352,6 +355,15 @@ mod tests {
         assert_eq!(began.len(), 4);
         assert!(began.windows(2).all(|pair| pair[1] - pair[0] >= TINY));
         assert_eq!(BACK_OFF, Duration::from_secs(10), "at most one restart in ten seconds");
+    }
+
+    #[test]
+    fn trouble_is_news_when_it_begins_when_it_changes_and_when_it_ends() {
+        let mut trouble = Trouble::default();
+        assert!(!trouble.ends());
+        let news = ["port", "port", "memory", "port"].map(|reason| trouble.begins(reason.into()));
+        assert_eq!(news, [true, false, true, true]);
+        assert!(trouble.ends() && !trouble.ends());
     }
 
     #[test]

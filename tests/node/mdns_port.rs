@@ -128,7 +128,7 @@ fn adv_p15_a_program_that_keeps_mdns_port_costs_discovery_until_it_ends_and_noth
             let mut third = start(2);
             third.ok("wait peers 2");
             first.wait_log("discovery works again");
-            assert_eq!(first.log_count(TAKEN), 1, "it is said once");
+            assert_eq!(first.log_count(TAKEN), 1);
         },
     );
 }
