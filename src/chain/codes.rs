@@ -70,7 +70,7 @@ impl StoreError {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Io(_) => "read_only",
+            Self::Full | Self::Io(_) => "read_only",
             Self::Damaged(_) => "internal",
         }
     }

@@ -47,6 +47,9 @@ pub struct TxPlace {
 /// Why a store cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreError {
+    /// The disk has no room.
+    #[error("the store failed: the disk is full")]
+    Full,
     /// The disk refused.
     #[error("the store failed: {0}")]
     Io(String),

@@ -435,6 +435,7 @@ fn multicast(told: &Diagnosis) -> Vec<String> {
         ("returned", "sent and heard again on"),
         ("lost", "sent and not heard again on"),
         ("refused", "could not be sent on"),
+        ("taken", "another program has the port on"),
     ]
     .into_iter()
     .map(|(what, words)| (words, on(what)))

@@ -52,6 +52,8 @@ pub enum Probe {
     Untried,
     /// The system did not take it, for this reason.
     Refused(String),
+    /// Another program has the port of multicast DNS and does not share it: nothing was sent, and nothing is heard.
+    Taken,
     /// It was sent. What is sent to a group comes back to its sender too, unless somebody drops it.
     Sent {
         /// Whether it came back.
@@ -140,8 +142,8 @@ pub struct InterfaceView {
     pub used: bool,
     /// Why not, or what is special.
     pub reason: Option<String>,
-    /// `none` if it carries none; else what became of a question sent there: `returned`, `lost` or `refused`; null if none
-    /// was sent.
+    /// `none` if it carries none; else what became of a question sent there: `returned`, `lost` or `refused`; `taken` if
+    /// another program has the port for itself; null if none was to be sent.
     pub multicast: Option<&'static str>,
 }
 
@@ -197,6 +199,9 @@ const VIRTUAL: [(&str, &str); 11] = [
     ("zt", "a VPN"),
 ];
 
+/// Why nothing can be sent or heard by multicast DNS at all.
+const TAKEN: &str = "another program has UDP port 5353 for itself";
+
 /// What a name says of an interface.
 fn special(name: &str) -> Option<&'static str> {
     VIRTUAL
@@ -234,6 +239,7 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
     }
     match &interface.probe {
         Probe::Refused(reason) => return (true, Some(format!("multicast could not be sent: {reason}"))),
+        Probe::Taken => return (true, Some(format!("{TAKEN}: join by hand"))),
         Probe::Sent { returned: false } => {
             let why = "what is sent by multicast does not come back: a firewall here may drop it";
             return (true, Some(why.to_owned()));
@@ -255,6 +261,7 @@ const fn told(interface: &Interface) -> Option<&'static str> {
         _ if !interface.multicast && !interface.loopback => Some("none"),
         Probe::Untried => None,
         Probe::Refused(_) => Some("refused"),
+        Probe::Taken => Some("taken"),
         Probe::Sent { returned: true } => Some("returned"),
         Probe::Sent { returned: false } => Some("lost"),
     }
@@ -434,6 +441,11 @@ fn is_any(diagnosis: &Diagnosis, what: &str) -> bool {
 fn blocked(diagnosis: &Diagnosis) -> Option<&'static str> {
     if is_any(diagnosis, "returned") {
         None
+    } else if is_any(diagnosis, "taken") {
+        Some(
+            "another program has UDP port 5353 for itself, so nodes on other machines are not found by themselves: end it \
+             (sudo ss -ulpn names it), or let it share the port (avahi: disallow-other-stacks=no), or join by hand",
+        )
     } else if is_any(diagnosis, "lost") {
         Some(
             "multicast that this machine sends does not come back: let UDP port 5353 in through the firewall here (sudo ufw \
@@ -521,6 +533,7 @@ mod tests {
         assert!(verdict(&|i| i.joined = Some(false)).1.contains("ask again"));
         let probed = |probe: Probe| verdict(&|i| i.probe = probe.clone()).1;
         assert!(probed(Probe::Refused("not permitted".into())).ends_with("not permitted"));
+        assert!(probed(Probe::Taken).starts_with(TAKEN));
         assert!(probed(Probe::Sent { returned: false }).contains("firewall"));
         assert_eq!(probed(Probe::Sent { returned: true }), "");
     }

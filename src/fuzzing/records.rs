@@ -14,7 +14,7 @@ fn damaged<T>(read: Result<T, StoreError>) -> Option<T> {
             assert!(!reason.is_empty());
             None
         }
-        Err(StoreError::Io(reason)) => panic!("no disk is near: {reason}"),
+        Err(error @ (StoreError::Full | StoreError::Io(_))) => panic!("no disk is near: {error}"),
     }
 }
 

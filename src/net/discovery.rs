@@ -25,6 +25,7 @@ use libp2p::swarm::{NetworkBehaviour, ToSwarm};
 use libp2p::{Multiaddr, mdns};
 use tokio::sync::mpsc;
 
+use super::multicast;
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId};
 
@@ -81,8 +82,8 @@ impl Discovery {
         let of_thread = Arc::clone(&shared);
         std::thread::Builder::new().name("mdns".into()).spawn(move || {
             let mut records = Records::new(Rng::new(seed(&local)));
-            watch(&of_thread, BACK_OFF, || {
-                session(&of_thread, local, &found, &mut records)
+            watch(&of_thread, BACK_OFF, |trouble| {
+                session(&of_thread, local, &found, &mut records, trouble)
             });
         })?;
         Ok(Self { shared })
@@ -107,13 +108,35 @@ fn seed(local: &PeerId) -> u64 {
     })
 }
 
+/// What keeps discovery from starting, if anything does: told when it begins and when it is over, not at each try.
+#[derive(Debug, Default)]
+struct Trouble(Option<String>);
+
+impl Trouble {
+    /// Whether that is news.
+    fn begins(&mut self, reason: String) -> bool {
+        let is_new = self.0.as_ref() != Some(&reason);
+        self.0 = Some(reason);
+        is_new
+    }
+
+    /// Whether there was any.
+    fn ends(&mut self) -> bool {
+        self.0.take().is_some()
+    }
+}
+
 /// One session after the other, until stopped; however one ends, the next comes after the back-off.
-fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut() -> std::io::Result<()>) {
+fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut(&mut Trouble) -> std::io::Result<()>) {
+    let mut trouble = Trouble::default();
     while !shared.is_stopped() {
         let began = Instant::now();
-        match catch_unwind(AssertUnwindSafe(&mut session)) {
+        match catch_unwind(AssertUnwindSafe(|| session(&mut trouble))) {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(target: "net", %error, "discovery cannot start, trying again"),
+            Ok(Err(error)) if trouble.begins(error.to_string()) => {
+                tracing::warn!(target: "net", %error, "discovery cannot start: use --peer or dial, it is tried again");
+            }
+            Ok(Err(_)) => {}
             Err(_) => tracing::warn!(target: "net", "discovery failed, starting again"),
         }
         while !shared.is_stopped() && began.elapsed() < back_off {
@@ -128,7 +151,12 @@ fn session(
     local: PeerId,
     found: &mpsc::Sender<(PeerId, Address)>,
     records: &mut Records,
+    trouble: &mut Trouble,
 ) -> std::io::Result<()> {
+    if multicast::is_taken() {
+        let why = "another program has UDP port 5353 for itself";
+        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, why));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let inside = runtime.enter();
     let config = mdns::Config {
@@ -137,6 +165,9 @@ fn session(
         enable_ipv6: false,
     };
     let mut library = mdns::tokio::Behaviour::new(config, local)?;
+    if trouble.ends() {
+        tracing::info!(target: "net", "discovery works again");
+    }
     let listener = ListenerId::next();
     let (mut told, mut new) = (Vec::new(), 0);
     let (began, mut repeated, mut forgot) = (Instant::now(), Instant::now(), false);
@@ -309,7 +340,7 @@ mod tests {
         const TINY: Duration = Duration::from_millis(120);
         let shared = Shared::default();
         let mut began = Vec::new();
-        watch(&shared, TINY, || {
+        watch(&shared, TINY, |_| {
             began.push(Instant::now());
             match began.len() {
                 1 => panic!("as a library may"),
@@ -324,6 +355,15 @@ mod tests {
         assert_eq!(began.len(), 4);
         assert!(began.windows(2).all(|pair| pair[1] - pair[0] >= TINY));
         assert_eq!(BACK_OFF, Duration::from_secs(10), "at most one restart in ten seconds");
+    }
+
+    #[test]
+    fn trouble_is_news_when_it_begins_when_it_changes_and_when_it_ends() {
+        let mut trouble = Trouble::default();
+        assert!(!trouble.ends());
+        let news = ["port", "port", "memory", "port"].map(|reason| trouble.begins(reason.into()));
+        assert_eq!(news, [true, false, true, true]);
+        assert!(trouble.ends() && !trouble.ends());
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod discovery;
 mod exchange;
 mod gate;
 mod listen;
+pub mod multicast;
 mod outbox;
 mod peers;
 mod streams;

@@ -5,10 +5,12 @@
 //! Elsewhere: finding nodes (`net::discovery`), what follows (`engine::doctor`).
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use crate::engine::doctor::{Interface, Probe, Surroundings};
+use crate::net::multicast;
 use crate::types::{Address, PeerId};
 
 /// How long is listened: a LAN answers within milliseconds, a Wi-Fi that saves power within three of its beacons.
@@ -17,9 +19,8 @@ const LISTEN: Duration = Duration::from_millis(500);
 const INTERFACES_MAX: usize = 16;
 /// Other machines that are counted.
 const OTHERS_MAX: usize = 1_000;
-/// The group and the port of multicast DNS.
+/// The group of multicast DNS.
 const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
-const PORT: u16 = 5353;
 /// What stands before an address in an answer.
 const ANSWER: &[u8] = b"dnsaddr=";
 /// The longest datagram of multicast DNS.
@@ -46,36 +47,21 @@ pub fn ask(surroundings: &mut Surroundings, local: &PeerId) {
         return;
     }
     let mut twin = None;
-    surroundings.others_heard = Some(match open() {
+    match multicast::open() {
         Ok(socket) => {
             let heard = |text: &[u8]| twin = twin.take().or_else(|| address_of(text, local, &own));
-            exchange(&socket, asked, &own, heard)
+            surroundings.others_heard = Some(exchange(&socket, asked, &own, heard));
         }
         Err(error) => {
             for interface in asked {
-                interface.probe = Probe::Refused(error.to_string());
+                interface.probe = match error.kind() {
+                    ErrorKind::AddrInUse => Probe::Taken,
+                    _ => Probe::Refused(error.to_string()),
+                };
             }
-            0
         }
-    });
+    }
     surroundings.twin = twin;
-}
-
-/// A socket beside those of other programs that listen to multicast DNS.
-#[cfg(unix)]
-fn open() -> std::io::Result<UdpSocket> {
-    use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
-    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
-    bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, PORT))?;
-    Ok(UdpSocket::from(socket))
-}
-
-/// Elsewhere a port has one owner: the node's own discovery has this one.
-#[cfg(not(unix))]
-fn open() -> std::io::Result<UdpSocket> {
-    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
 }
 
 /// Asks on every interface; gives the number of other machines that spoke, and what they said to `heard`.
@@ -130,16 +116,16 @@ fn send(socket: &UdpSocket, interface: &Interface, question: &[u8]) -> std::io::
         IpAddr::V4(ip) => Some(*ip),
         IpAddr::V6(_) => None,
     });
-    let own = own.ok_or(std::io::ErrorKind::AddrNotAvailable)?;
+    let own = own.ok_or(ErrorKind::AddrNotAvailable)?;
     socket.join_multicast_v4(&GROUP, &own)?;
     rustix::net::sockopt::set_ip_multicast_if(socket, &own)?;
-    socket.send_to(question, (GROUP, PORT))?;
+    socket.send_to(question, (GROUP, multicast::MDNS_PORT))?;
     Ok(())
 }
 
 #[cfg(not(unix))]
 fn send(_: &UdpSocket, _: &Interface, _: &[u8]) -> std::io::Result<()> {
-    Err(std::io::Error::from(std::io::ErrorKind::Unsupported))
+    Err(std::io::Error::from(ErrorKind::Unsupported))
 }
 
 /// The address under which another machine's answer names this node's own PeerId: a copy of its key runs there. The library

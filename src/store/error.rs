@@ -80,6 +80,20 @@ pub enum OpenError {
     /// The user has no home directory.
     #[error("no data directory is known: this user has no home directory")]
     NoHome,
+    /// The disk, or this user's share of it, has no room.
+    #[error("{}: the disk is full", path.display())]
+    Full {
+        /// The folder or file.
+        path: PathBuf,
+    },
+    /// The system locks no files there, as some network disks.
+    #[error("{}: there are no file locks on this disk: {reason}", path.display())]
+    NoLocks {
+        /// The lock file.
+        path: PathBuf,
+        /// The system's words.
+        reason: String,
+    },
     /// The system failed in another way.
     #[error("{}: {reason}", path.display())]
     Io {
@@ -108,6 +122,8 @@ impl OpenError {
             Self::BadName(_) => "bad_name",
             Self::NoFreeSlot { .. } => "no_free_slot",
             Self::NoHome => "no_home",
+            Self::Full { .. } => "disk_full",
+            Self::NoLocks { .. } => "no_locks",
             Self::Io { .. } => "io",
         }
     }
@@ -143,6 +159,12 @@ impl OpenError {
             Self::BadName(_) => "a name starts with a letter a-z and goes on with a-z, 0-9, _ or -".into(),
             Self::NoFreeSlot { .. } => "stop a node, or choose a folder with --data-dir DIR".into(),
             Self::NoHome => "choose a folder with --data-dir DIR, or use --temp".into(),
+            Self::Full { .. } => "make room on that disk, or choose another folder with --data-dir DIR".into(),
+            Self::NoLocks { .. } => {
+                "without locks two nodes could write one folder at once and destroy it: choose a folder on a local disk with \
+                --data-dir DIR, or use --temp"
+                    .into()
+            }
             Self::Io { .. } => "choose another folder with --data-dir DIR, or use --temp".into(),
         }
     }
@@ -154,6 +176,7 @@ impl OpenError {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
                 Self::Denied { path, reason }
             }
+            kind if is_full(kind) => Self::Full { path },
             _ => Self::Io { path, reason },
         }
     }
@@ -164,6 +187,11 @@ impl OpenError {
             reason: reason.into(),
         }
     }
+}
+
+/// Whether the system means that there is no room.
+pub(super) fn is_full(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 fn by_process(pid: Option<u32>) -> String {

@@ -151,7 +151,8 @@ impl Folder {
             error
         };
         let secret_key = complete(&path, network).map_err(fail)?;
-        write_process(&lock).map_err(|error| OpenError::from_io(&path, &error))?;
+        // For the words of a refusal alone: on a full disk the node does without.
+        let _ = write_process(&lock);
         // A crash may have left it; what it says is no longer so.
         let _ = fs::remove_file(path.join(ADDRESS_FILE));
         Ok(Self {
@@ -310,10 +311,11 @@ pub(super) fn take_lock(folder: &Path) -> Result<(File, bool), OpenError> {
             Err(TryLockError::WouldBlock) if attempt < LOCK_TRIES => thread::sleep(LOCK_PAUSE),
             Err(TryLockError::WouldBlock) => break,
             Err(TryLockError::Error(error)) => {
-                return Err(OpenError::Io {
-                    path,
-                    reason: format!("this file system does not lock: {error}"),
-                });
+                if is_new {
+                    let _ = fs::remove_file(&path);
+                }
+                let reason = error.to_string();
+                return Err(OpenError::NoLocks { path, reason });
             }
         }
     }
@@ -377,6 +379,18 @@ pub(crate) fn check_network_file(folder: &Path, bytes: &[u8], network: &NetworkP
 
 /// Makes what is missing in a new folder; in one that was complete everything must be there.
 fn complete(folder: &Path, network: &NetworkParams) -> Result<SecretKey, OpenError> {
+    let mut made = Vec::new();
+    let completed = make_missing(folder, network, &mut made);
+    if completed.is_err() {
+        for file in made {
+            let _ = fs::remove_file(file);
+        }
+    }
+    completed
+}
+
+/// As [`complete`]; tells which files are new, also when it fails.
+fn make_missing(folder: &Path, network: &NetworkParams, made: &mut Vec<PathBuf>) -> Result<SecretKey, OpenError> {
     let (chain_file, key_file) = (folder.join(CHAIN_FILE), folder.join(KEY_FILE));
     if check_network(folder, network)? {
         check_file(&chain_file)?;
@@ -391,12 +405,19 @@ fn complete(folder: &Path, network: &NetworkParams) -> Result<SecretKey, OpenErr
     match chain_file.try_exists() {
         // Left by a start that was interrupted: it must be of this network.
         Ok(true) => drop(RedbStore::open(&chain_file, network)?),
-        Ok(false) => create(&chain_file, network)?,
+        Ok(false) => {
+            create(&chain_file, network)?;
+            made.push(chain_file);
+        }
         Err(error) => return Err(OpenError::from_io(&chain_file, &error)),
     }
     let secret_key = match old_key {
         Some(secret_key) => secret_key,
-        None => key::create(&key_file)?,
+        None => {
+            let new_key = key::create(&key_file)?;
+            made.push(key_file);
+            new_key
+        }
     };
     let path = folder.join(NETWORK_FILE);
     let text = format!("{PROGRAM} {FORMAT}\n{}\n{}\n", network.label(), network.network_id());

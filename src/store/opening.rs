@@ -23,7 +23,7 @@ const META_LABEL: &[u8] = b"label";
 
 /// A file up to this size is verified page by page at each start, which costs some 2 ms for each MiB. In a larger one
 /// redb trusts what it closed cleanly, and the last blocks alone are checked.
-const VERIFIED_MAX_BYTES: u64 = 128 * 1024 * 1024;
+pub(super) const VERIFIED_MAX_BYTES: u64 = 128 * 1024 * 1024;
 /// The first bytes of every redb file.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 /// The smallest file that holds a header: one page.
@@ -81,10 +81,7 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
             .and_then(|()| fs::rename(&beside, path))
             .and_then(|()| files::sync_folder_of(path))
             .map_err(io_error),
-        Err(error) => Err(OpenError::Io {
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        }),
+        Err(error) => Err(refused(path, error)),
     };
     if placed.is_err() {
         let _ = fs::remove_file(&beside);
@@ -173,19 +170,23 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
     Ok(Open { database, identity })
 }
 
+/// Why a file of this path is not opened.
+fn refused(path: &Path, error: StoreError) -> OpenError {
+    let path = path.to_path_buf();
+    match error {
+        StoreError::Damaged(reason) => OpenError::Damaged { path, reason },
+        StoreError::Full => OpenError::Full { path },
+        StoreError::Io(reason) => OpenError::Io { path, reason },
+    }
+}
+
 /// Opens a storage on probation, checks what it holds, and only then lets anything be written.
 pub(super) fn open_storage(
     storage: Box<dyn StorageBackend>,
     path: &Path,
     params: &NetworkParams,
 ) -> Result<Database, OpenError> {
-    let refused = |error: StoreError| match error {
-        StoreError::Damaged(reason) => OpenError::damaged(path, reason),
-        StoreError::Io(reason) => OpenError::Io {
-            path: path.to_path_buf(),
-            reason,
-        },
-    };
+    let refused = |error: StoreError| refused(path, error);
     let probation = Probation::new(storage).map_err(|error| OpenError::from_io(path, &error))?;
     let storage = probation.clone();
     let verified = storage.len().is_ok_and(|len| len <= VERIFIED_MAX_BYTES);

@@ -9,6 +9,7 @@ use redb::{
     Database, Durability, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
 
+use super::error::is_full;
 use super::records;
 use crate::chain::{Batch, StoreError};
 use crate::types::{BlockHash, Height};
@@ -48,6 +49,7 @@ pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
         redb::Error::Io(error) if matches!(error.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData) => {
             StoreError::Damaged(text)
         }
+        redb::Error::Io(error) if is_full(error.kind()) => StoreError::Full,
         redb::Error::TableTypeMismatch { .. }
         | redb::Error::TableIsMultimap(_)
         | redb::Error::TableIsNotMultimap(_)

@@ -29,7 +29,7 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let status = match &error {
             StoreError::Damaged(_) => STATUS_FOLDER,
-            StoreError::Io(_) => STATUS_FAILED,
+            StoreError::Full | StoreError::Io(_) => STATUS_FAILED,
         };
         Self::new(status, error.code(), error.to_string(), "lanchain verify")
     }

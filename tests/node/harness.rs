@@ -244,6 +244,20 @@ impl Node {
         }
     }
 
+    /// Waits until the node's log, its standard error, holds these words.
+    pub(crate) fn wait_log(&self, words: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.stderr.lock().expect("no reader panics").contains(words) {
+            assert!(Instant::now() < deadline, "waited in vain for the log to say {words:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// How often the log says these words so far.
+    pub(crate) fn log_count(&self, words: &str) -> usize {
+        self.stderr.lock().expect("no reader panics").matches(words).count()
+    }
+
     /// The multiaddr on loopback, with the PeerId.
     pub(crate) fn loopback_address(&self) -> String {
         let started = self.wait_event("started", |_| true);

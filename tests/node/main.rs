@@ -16,6 +16,16 @@ mod fork;
 mod forms;
 mod harness;
 mod json_schema;
+#[cfg(target_os = "linux")]
+mod locks;
+#[cfg(target_os = "linux")]
+mod long_chain;
+#[cfg(target_os = "linux")]
+mod mdns_port;
+#[cfg(target_os = "linux")]
+mod memory;
+#[cfg(target_os = "linux")]
+mod mtu;
 mod namespace;
 #[cfg(target_os = "linux")]
 mod pty;

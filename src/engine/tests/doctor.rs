@@ -53,6 +53,11 @@ fn the_doctor_tells_what_became_of_its_question() {
         word == Some("refused") && advice.contains("sends no multicast"),
         "{advice}"
     );
+    let (word, advice) = told(Probe::Taken, 0);
+    assert!(
+        word == Some("taken") && advice.contains("another program has UDP port 5353"),
+        "{advice}"
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod adversary;
 mod agree;
 mod crash;
 mod folders;
+mod long;
 mod tables;
 mod vectors;
 
