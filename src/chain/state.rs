@@ -423,6 +423,12 @@ impl<S: ChainStore> Chain<S> {
         self.tree.protect(hashes.unwrap_or_default());
     }
 
+    /// Fewer blocks on side branches than ever are allowed: mining thousands takes a test too long.
+    #[cfg(test)]
+    pub(crate) const fn set_side_max(&mut self, blocks: usize) {
+        self.tree.max_blocks = blocks;
+    }
+
     /// How many bytes of blocks the disk does not have yet.
     pub const fn unwritten_bytes(&self) -> usize {
         self.overlay.unwritten_bytes()

@@ -26,7 +26,7 @@ pub(super) struct SideBlock {
 }
 
 /// All stored blocks that are not active.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct SideTree {
     blocks: BTreeMap<BlockHash, SideBlock>,
     /// Side children of any block, active ones too.
@@ -35,6 +35,21 @@ pub(super) struct SideTree {
     leaves: BTreeSet<(Work, Reverse<BlockHash>)>,
     bytes: u64,
     protected: BTreeSet<BlockHash>,
+    /// [`SIDE_MAX_BLOCKS`]; fewer in a test.
+    pub(super) max_blocks: usize,
+}
+
+impl Default for SideTree {
+    fn default() -> Self {
+        Self {
+            blocks: BTreeMap::new(),
+            children: BTreeMap::new(),
+            leaves: BTreeSet::new(),
+            bytes: 0,
+            protected: BTreeSet::new(),
+            max_blocks: SIDE_MAX_BLOCKS,
+        }
+    }
 }
 
 impl SideTree {
@@ -97,7 +112,7 @@ impl SideTree {
     /// Takes out what is above the caps, and says what that was.
     pub(super) fn evict(&mut self) -> Vec<SideBlock> {
         let mut gone = Vec::new();
-        while self.blocks.len() > SIDE_MAX_BLOCKS || self.bytes > SIDE_MAX_BYTES {
+        while self.blocks.len() > self.max_blocks || self.bytes > SIDE_MAX_BYTES {
             let free = |(_, Reverse(hash)): &&(Work, Reverse<BlockHash>)| !self.protected.contains(hash);
             let Some((_, Reverse(lowest))) = self.leaves.iter().find(free).copied() else {
                 break;

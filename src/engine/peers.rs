@@ -540,6 +540,31 @@ mod tests {
     }
 
     #[test]
+    fn a_known_peers_next_misdeed_pushes_nobody_out() {
+        let mut peers = Peers::new();
+        let now = Time::from_ms(1);
+        for n in 0..RECORDS_MAX {
+            let seed: Vec<u8> = (0..32)
+                .map(|at| u8::try_from((n >> (8 * (at % 2))) % 256).unwrap())
+                .collect();
+            let bytes = [&[0, 0x24, 8, 1, 0x12, 0x20][..], &seed].concat();
+            peers.punish(now, PeerId::from_bytes(&bytes).unwrap(), Fault::Limit);
+        }
+        let known = *peers.records.keys().next().unwrap();
+        peers.punish(Time::from_ms(2), known, Fault::Limit);
+        assert_eq!(peers.records.len(), RECORDS_MAX);
+    }
+
+    #[test]
+    fn whoever_was_banned_begins_anew() {
+        let mut peers = Peers::new();
+        peers.punish(Time::from_ms(1), id(1), Fault::Fatal);
+        let after = Time::from_ms(3_600_002);
+        assert!(!peers.is_banned(after, &id(1)));
+        assert_eq!(peers.punish(after, id(1), Fault::Mid), Consequence::Keep);
+    }
+
+    #[test]
     fn patience_grows_with_stalls_and_shrinks_with_answers() {
         let mut peer = peer();
         (0..10).for_each(|_| peer.stalled());

@@ -6,10 +6,10 @@ use std::rc::Rc;
 use super::claims::{bans, overdraft};
 use super::sync::{branch, branches, claim};
 use super::world::World;
-use crate::chain::{Block, NetworkParams};
+use crate::chain::{Block, Header, NetworkParams};
 use crate::engine::Event;
 use crate::fuzzing::world::{mine, seal};
-use crate::types::BlockHash;
+use crate::types::{BlockHash, Work};
 use crate::wire::{Request, Response};
 
 /// How often a node was asked for bodies, and for which.
@@ -165,6 +165,64 @@ fn the_rest_of_a_short_answer_is_asked_for_again() {
     world.until(5_000, |world| world.height(0) == 20);
     assert!(asked.borrow().iter().all(|hashes| hashes.len() <= 16));
     assert_eq!(world.peers(0), 1, "a short answer is no fault");
+}
+
+#[test]
+fn bodies_of_a_long_branch_come_from_every_peer_of_its_tip() {
+    let blocks = long(1_110);
+    let mut world = World::new(3);
+    world.nodes[0].engine.headers_kept_max = 512;
+    let asked = [1, 2].map(|node| {
+        let all = blocks.clone();
+        serve(&mut world, node, &blocks, move |hashes| {
+            Some(Response::Blocks(bodies(&all, hashes)))
+        })
+    });
+    world.link(0, 1);
+    world.link(0, 2);
+    world.until(20_000, |world| world.height(0) == 1_110);
+    // The tip that both claim is not among the first headers that are kept.
+    let first: Vec<BlockHash> = blocks[..400].iter().map(Block::hash).collect();
+    for asked in asked {
+        let shared = asked
+            .borrow()
+            .iter()
+            .flatten()
+            .filter(|hash| first.contains(hash))
+            .count();
+        assert!(shared > 100, "{shared} of 400");
+    }
+}
+
+#[test]
+fn who_shows_a_branch_ahead_of_the_clock_is_not_blamed_and_believed_when_its_time_comes() {
+    let params = NetworkParams::dev();
+    let genesis = params.genesis();
+    // Ten minutes ahead of this world's first moment.
+    let blocks = vec![mine(&params, &genesis, 1_600_000, 1, Vec::new())];
+    let mut world = World::new(2);
+    let all = blocks.clone();
+    serve(&mut world, 1, &blocks, move |hashes| {
+        Some(Response::Blocks(bodies(&all, hashes)))
+    });
+    if let Some(claim) = &mut world.nodes[1].lie {
+        claim.height = 1;
+        claim.work = Work::ZERO.plus(Header::weight(&genesis, &params)).to_be_bytes();
+    }
+    world.link(0, 1);
+    world.run(400_000);
+    let blames = |event: &Event| {
+        matches!(
+            event,
+            Event::Warning {
+                code: "peer_fault" | "peer_banned",
+                ..
+            }
+        )
+    };
+    assert_eq!((world.height(0), world.peers(0), world.count(0, blames)), (0, 1, 0));
+    world.until(120_000, |world| world.height(0) == 1);
+    assert_eq!(world.count(0, blames), 0);
 }
 
 /// The branch of 1,110 blocks, whole or cut.

@@ -136,6 +136,20 @@ fn a_claim_that_proved_empty_is_asked_about_again_after_a_minute() {
 }
 
 #[test]
+fn a_new_claim_is_followed_at_once_though_the_last_one_led_nowhere() {
+    let mut world = World::new(2);
+    let lie = claim(&world, 7);
+    let asked = stranger(&mut world, 1, Some(lie), |_, _| Some(Vec::new()));
+    world.nodes[0].deaf = true;
+    world.link(0, 1);
+    world.run(1_000);
+    assert_eq!((asked.headers.get(), world.peers(0)), (1, 1));
+    (world.nodes[1].lie, world.nodes[1].script) = (None, None);
+    world.mine(1, 3);
+    world.until(10_000, |world| world.height(0) == 3);
+}
+
+#[test]
 fn adv_s11_three_empty_pages_in_a_row_end_the_connection_whatever_is_claimed_meanwhile() {
     let mut world = World::new(2);
     world.mine(0, 2);

@@ -98,6 +98,13 @@ fn a_fork_deeper_than_the_headers_kept_heals_by_itself() {
 }
 
 #[test]
+fn a_fork_deeper_than_side_branches_may_be_heals_for_what_is_fetched_is_protected() {
+    let mut world = deep_fork(512, (530, 1_100));
+    world.nodes[0].engine.chain.set_side_max(600);
+    heals(world, 512, 530);
+}
+
+#[test]
 #[ignore = "a minute and more of proof of work: run it in a release build"]
 fn a_fork_of_ten_thousand_blocks_heals_with_the_real_limits() {
     let kept = super::super::sync::HEADERS_KEPT_MAX;
