@@ -8,7 +8,7 @@ use super::io::{NetOrder, Stranger};
 use super::machine::{Engine, Question, Shown, count};
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use crate::chain::ChainStore;
-use crate::types::{Address, BlockHash, PeerId, Time, Work};
+use crate::types::{Address, PeerId, Time, Work};
 use crate::wire::{self, Request};
 
 /// Status goes out this often, and up to a second later.
@@ -322,9 +322,6 @@ impl<S: ChainStore> Engine<S> {
         let first = peer.status.is_none();
         let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
-        if peer.void.is_some_and(|(void, _)| void != BlockHash::new(status.tip)) {
-            peer.void = None;
-        }
         peer.status = Some(status);
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {

@@ -550,18 +550,17 @@ mod tests {
             let bytes = [&[0, 0x24, 8, 1, 0x12, 0x20][..], &seed].concat();
             peers.punish(now, PeerId::from_bytes(&bytes).unwrap(), Fault::Limit);
         }
-        let known = *peers.records.keys().next().unwrap();
+        let known = *peers.records.keys().next_back().unwrap();
         peers.punish(Time::from_ms(2), known, Fault::Limit);
         assert_eq!(peers.records.len(), RECORDS_MAX);
     }
 
     #[test]
-    fn whoever_was_banned_begins_anew() {
+    fn whoever_is_let_in_again_begins_anew() {
         let mut peers = Peers::new();
-        peers.punish(Time::from_ms(1), id(1), Fault::Fatal);
-        let after = Time::from_ms(3_600_002);
-        assert!(!peers.is_banned(after, &id(1)));
-        assert_eq!(peers.punish(after, id(1), Fault::Mid), Consequence::Keep);
+        assert_eq!(peers.punish(Time::from_ms(1), id(1), Fault::Fatal), Consequence::Ban);
+        peers.unban(&id(1));
+        assert_eq!(peers.punish(Time::from_ms(2), id(1), Fault::Mid), Consequence::Keep);
     }
 
     #[test]

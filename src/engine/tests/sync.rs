@@ -100,7 +100,7 @@ fn a_fork_deeper_than_the_headers_kept_heals_by_itself() {
 #[test]
 fn a_fork_deeper_than_side_branches_may_be_heals_for_what_is_fetched_is_protected() {
     let mut world = deep_fork(512, (530, 1_100));
-    world.nodes[0].engine.chain.set_side_max(600);
+    world.nodes[0].engine.chain.set_side_max(400);
     heals(world, 512, 530);
 }
 
