@@ -105,7 +105,7 @@ fn watch_chooses_what_this_terminal_is_told_and_no_other() {
     assert_eq!(node.ok("watch")["log"], "debug");
     // A storm is folded here as at the node's own prompt.
     let mut other = Node::alone();
-    other.ok("mine 60");
+    other.mine(60);
     node.ok(&format!("dial {}", other.loopback_address()));
     terminal.wait_for(" more: blocks");
     assert!(node.stop().success());

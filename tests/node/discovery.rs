@@ -108,7 +108,7 @@ fn transaction_made_before_the_first_peer_reaches_a_late_node() {
 #[test]
 fn block_made_before_the_first_peer_reaches_a_late_node() {
     let mut early = Node::alone();
-    early.ok("mine 700");
+    early.mine(700);
     let mut late = Node::start([
         "--temp",
         "--no-mdns",

@@ -191,6 +191,14 @@ impl Node {
         reply["data"].clone()
     }
 
+    /// Mines many blocks, some at a time: mining gives way to all other load of the machine, and has patience for each.
+    pub(crate) fn mine(&mut self, blocks: usize) {
+        const AT_ONCE: usize = 50;
+        for first in (0..blocks).step_by(AT_ONCE) {
+            self.ok(&format!("mine {}", AT_ONCE.min(blocks - first)));
+        }
+    }
+
     /// Writes a command that must fail and gives its code.
     pub(crate) fn refused(&mut self, command: &str) -> String {
         let reply = self.send(command);

@@ -45,7 +45,7 @@ fn peak_bytes(node: &Node) -> u64 {
 #[test]
 fn adv_p08_a_node_with_256_mib_fetches_a_chain_takes_payments_and_serves_peers() {
     let mut first = Node::alone();
-    first.ok(&format!("mine {BLOCKS}"));
+    first.mine(BLOCKS);
     let Some(mut small) = within_memory(MEMORY_BYTES, &first.loopback_address()) else {
         return eprintln!("SKIPPED: this system has no prlimit, a node with little memory was NOT tested");
     };
