@@ -191,6 +191,18 @@ impl Node {
         reply["data"].clone()
     }
 
+    /// A figure of the system about this process's memory, in KiB: `VmHWM` is the most at once, `VmRSS` what it has now.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn memory_kib(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("Linux");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .expect("a field");
+        let word = line.trim_start_matches(':').split_whitespace().next();
+        word.expect("a figure").parse().expect("a number")
+    }
+
     /// Mines many blocks, some at a time: mining gives way to all other load of the machine, and has patience for each.
     pub(crate) fn mine(&mut self, blocks: usize) {
         const AT_ONCE: usize = 50;

@@ -93,20 +93,6 @@ fn extend(folder: &Path, blocks: u64) {
     }
 }
 
-/// The most memory that a process had at once, and what it has now.
-fn resident_kib(node: &Node) -> (u64, u64) {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).expect("Linux");
-    let field = |name: &str| {
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix(name))
-            .expect("a field");
-        let word = line.split_whitespace().next().expect("a number");
-        word.parse().expect("a number")
-    };
-    (field("VmHWM:"), field("VmRSS:"))
-}
-
 #[test]
 #[ignore = "a million blocks: a minute and some gigabytes, and figures of a release build only"]
 fn adv_t16_a_node_with_a_million_blocks_starts_and_answers_within_its_memory() {
@@ -124,16 +110,16 @@ fn adv_t16_a_node_with_a_million_blocks_starts_and_answers_within_its_memory() {
         let mut node = Node::in_folder(folder.path());
         let started = began.elapsed();
         assert!(node.ok("status")["height"].as_u64() >= Some(blocks));
-        let at_start = resident_kib(&node);
+        let at_start = node.memory_kib("VmHWM");
         node.ok("chain 1000");
         node.ok("accounts");
         node.ok("stats");
         node.ok("tree");
         node.ok("mine");
-        let (peak, now) = resident_kib(&node);
+        let (peak, now) = (node.memory_kib("VmHWM"), node.memory_kib("VmRSS"));
         println!(
             "{start}: started in {started:?}, peak {} MiB then, {} MiB after work, {} MiB now",
-            at_start.0 >> 10,
+            at_start >> 10,
             peak >> 10,
             now >> 10
         );

@@ -34,14 +34,6 @@ fn within_memory(bytes: u64, peer: &str) -> Option<Node> {
     Some(Node::spawn(command))
 }
 
-/// The most memory that a process had at once.
-fn peak_bytes(node: &Node) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", node.pid())).expect("Linux");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let word = line.and_then(|line| line.split_whitespace().next()).expect("a number");
-    word.parse::<u64>().expect("a number") * 1024
-}
-
 #[test]
 fn adv_p08_a_node_with_256_mib_fetches_a_chain_takes_payments_and_serves_peers() {
     let mut first = Node::alone();
@@ -68,7 +60,7 @@ fn adv_p08_a_node_with_256_mib_fetches_a_chain_takes_payments_and_serves_peers()
     }
     let status = small.ok("status");
     assert_eq!(status["peers"], PEERS + 1, "{status}");
-    let peak = peak_bytes(&small);
+    let peak = small.memory_kib("VmHWM") * 1_024;
     println!("at most {} MiB", peak >> 20);
     assert!(peak < MEMORY_BYTES, "{peak} bytes");
 }
