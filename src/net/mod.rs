@@ -11,10 +11,12 @@ mod codec;
 mod discovery;
 mod exchange;
 mod gate;
+mod links;
 mod listen;
 pub mod multicast;
 mod outbox;
 mod peers;
+mod repairs;
 mod streams;
 mod swarm;
 #[cfg(test)]

@@ -10,8 +10,11 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use libp2p::core::transport::PortUse;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::swarm::behaviour::ConnectionEstablished;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::swarm::{ConnectionId, DialError, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
 use tokio::sync::mpsc;
 use tokio::time::MissedTickBehavior;
@@ -23,6 +26,7 @@ use super::exchange::Exchange;
 use super::listen::Listeners;
 use super::outbox::Outbox;
 use super::peers::{Due, Peers, Standing};
+use super::repairs::Repairs;
 use super::streams::{STREAMS_IN_MAX, Upgrade};
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
@@ -67,6 +71,7 @@ pub(super) struct Task {
     enabled: bool,
     listeners: Listeners,
     peers: Peers,
+    repairs: Repairs,
     dials: BTreeMap<ConnectionId, Dial>,
     verdicts: Verdicts,
     exchange: Exchange,
@@ -123,6 +128,7 @@ impl Task {
         let (finder, found) = mpsc::channel(FOUND_MAX);
         let mut task = Self {
             peers: Peers::new(*swarm.local_peer_id()),
+            repairs: Repairs::default(),
             swarm,
             orders,
             outbox: Outbox::new(facts),
@@ -201,19 +207,7 @@ impl Task {
             self.report(&message.id, &message.source, Verdict::Ignore);
         }
         for due in self.peers.due(now) {
-            match due {
-                Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
-                Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
-                Due::Spare(connection) => {
-                    self.swarm.close_connection(connection);
-                }
-                Due::Quiet(peer, connection) => {
-                    if let Some(known) = self.peers.get_mut(&peer) {
-                        known.reason = Some("it was silent");
-                    }
-                    self.swarm.close_connection(connection);
-                }
-            }
+            self.is_due(due, now);
         }
         if self.enabled && self.listeners.is_incomplete() {
             // The port may still be held by the listener that is just being closed; the next tick tries again.
@@ -221,6 +215,55 @@ impl Task {
                 tracing::debug!(target: "net", %error, "cannot listen again yet");
             }
         }
+    }
+
+    fn is_due(&mut self, due: Due, now: Instant) {
+        match due {
+            Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
+            Due::Declined(peer) => self.foreign(peer, Stranger::Network, "it does not tell its network".into()),
+            Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
+            Due::Spare(peer, connection) => {
+                tracing::debug!(target: "net", %peer, %connection, "one of two connections is closed");
+                self.swarm.close_connection(connection);
+            }
+            Due::Quiet(peer, connection) => self.close_silent(peer, connection),
+            Due::Topics(peer) => {
+                let mut known = self.swarm.behaviour().gossip.all_peers();
+                let is_deaf = known.any(|(id, topics)| *id == peer && topics.is_empty());
+                drop(known);
+                if is_deaf && self.repairs.grant(peer, now) {
+                    tracing::debug!(target: "net", %peer, "it announced no topic, it is connected again");
+                    self.disconnect(peer, "it announced no topic");
+                }
+            }
+        }
+    }
+
+    fn close_silent(&mut self, peer: PeerId, connection: ConnectionId) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.reason = Some("it was silent");
+        }
+        self.swarm.close_connection(connection);
+    }
+
+    /// Tells a peer this node's topics once more. Gossip does it on the first connection to a peer alone, so that it may
+    /// have been said on one that was dead already; it hears of the one that is left as of a first one. Nothing else
+    /// changes by that, and who knows the topics loses nothing.
+    fn announce(&mut self, peer: PeerId, connection: ConnectionId, address: Multiaddr) {
+        let endpoint = ConnectedPoint::Dialer {
+            address,
+            role_override: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
+        let made = ConnectionEstablished {
+            peer_id: peer,
+            connection_id: connection,
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.on_swarm_event(FromSwarm::ConnectionEstablished(made));
     }
 
     // ---- orders ----

@@ -29,6 +29,8 @@ mod mtu;
 mod namespace;
 #[cfg(target_os = "linux")]
 mod pty;
+#[cfg(target_os = "linux")]
+mod roaming;
 mod schema;
 mod start;
 mod stops;
