@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::command::{AccountRef, BlockRef, Command, Condition, MineCommand};
-use super::event::Source;
+use super::event::{Direction, FoundBy, Source};
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
 use super::reply::{CommandError, Reply};
@@ -411,9 +411,19 @@ impl<S: ChainStore> Engine<S> {
             self.order(NetOrder::Enable(on));
             if !on {
                 self.addresses.clear();
+                self.keep_callers();
             }
         }
         Reply::Net { net: on }
+    }
+
+    /// Those who called in are closed now and cannot know when this node is back: it calls them then.
+    fn keep_callers(&mut self) {
+        for (id, peer) in self.peers.iter().filter(|(_, peer)| peer.direction == Direction::In) {
+            let by = FoundBy::Remembered;
+            self.dialer.found(self.now, *id, peer.address.clone(), by);
+            self.dialer.connected(self.now, *id, &peer.address);
+        }
     }
 
     fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {

@@ -111,7 +111,7 @@ pub(super) enum Closed {
 }
 
 /// All peers with connections.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peers {
     local: PeerId,
     peers: BTreeMap<PeerId, Peer>,
@@ -381,6 +381,56 @@ mod tests {
         peers.heard(&large, id, later);
         assert_eq!(peers.due(later), []);
         assert_eq!(peers.due(later + QUIET_PATIENCE), [Due::Quiet(large, id)]);
+    }
+
+    #[test]
+    fn a_peer_without_ping_lives_by_its_answers_and_is_due_after_45_seconds_without_one() {
+        let (small, large) = pair();
+        let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
+        let mut peers = Peers::new(small);
+        peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+        // Where pings are answered nothing else counts.
+        peers.replied(&large, id, now + QUIET_PATIENCE);
+        assert_eq!(peers.clone().due(now + QUIET_PATIENCE), [Due::Quiet(large, id)]);
+        peers.is_mute(&large, id, now);
+        peers.replied(&large, id, now + QUIET_PATIENCE);
+        assert_eq!(peers.due(now + MUTE_PATIENCE), []);
+        let quiet = now + QUIET_PATIENCE + MUTE_PATIENCE;
+        assert_eq!(peers.due(quiet), [Due::Quiet(large, id)]);
+        assert_eq!(peers.due(quiet), [], "it is being closed");
+    }
+
+    #[test]
+    fn who_declined_identify_is_due_after_a_second_unless_it_told_its_network() {
+        let (small, large) = pair();
+        let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
+        let mut peers = Peers::new(small);
+        peers.connected(large, id, link(Direction::In, now));
+        peers.declined(&large, now);
+        assert_eq!(peers.due(now), []);
+        assert_eq!(peers.due(now + DECLINED_PATIENCE), [Due::Declined(large)]);
+        peers.confirmed(&large, false, now);
+        peers.declined(&large, now);
+        assert_eq!(peers.due(now + DECLINED_PATIENCE), []);
+    }
+
+    #[test]
+    fn whether_a_peer_has_topics_is_looked_at_once_and_again_when_one_of_two_connections_was_closed() {
+        let (small, large) = pair();
+        let now = Instant::now();
+        let [first, second] = [1, 2].map(ConnectionId::new_unchecked);
+        let mut peers = Peers::new(small);
+        peers.connected(large, first, link(Direction::In, now));
+        peers.confirmed(&large, true, now);
+        let later = now + TOPICS_PATIENCE;
+        assert_eq!(peers.due(later), [Due::Topics(large)]);
+        assert_eq!(peers.due(later), []);
+        peers.connected(large, second, link(Direction::In, later));
+        assert_eq!(peers.due_of(&large, later), Some(Due::Spare(large, first)));
+        assert!(matches!(peers.closed(&large, first, later), Closed::OneLeft(left, _) if left == second));
+        assert_eq!(peers.due(later), []);
+        assert_eq!(peers.due(later + TOPICS_PATIENCE), [Due::Topics(large)]);
+        assert!(matches!(peers.closed(&large, second, later), Closed::Last(_)));
     }
 
     /// A confirmed guest from a host, of an age in seconds.

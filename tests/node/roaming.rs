@@ -80,7 +80,9 @@ impl World {
         let machine = &mut self.machines[host];
         let mut command = binary();
         command.args(["--json", "--network", "dev"]);
-        command.env("HOME", machine.home.path()).env("XDG_DATA_HOME", machine.home.path());
+        command
+            .env("HOME", machine.home.path())
+            .env("XDG_DATA_HOME", machine.home.path());
         let node = Node::spawn(self.bridge.on(machine.host, &command));
         machine.node = Some(node);
         machine.has_net = true;
@@ -217,7 +219,9 @@ fn a_neighbour_that_is_gone_is_told_as_gone_however_much_was_sent_to_it() {
             world.cable(1, "down");
             let stays = world.node(0);
             // Twelve names, since 64 payments of one may wait.
-            let lines: Vec<u64> = (0..720).map(|n| stays.write(&format!("tx payer{} bob 1", n % 12))).collect();
+            let lines: Vec<u64> = (0..720)
+                .map(|n| stays.write(&format!("tx payer{} bob 1", n % 12)))
+                .collect();
             lines.iter().for_each(|line| assert_eq!(stays.reply(*line)["ok"], true));
             stays.ok("wait peers 0 60");
             world.kill(1);
@@ -235,7 +239,9 @@ fn a_neighbour_that_is_gone_is_told_as_gone_however_much_was_sent_to_it() {
 
 /// A seed of choice, or the time of day.
 fn seed() -> u64 {
-    let given = std::env::var("LANCHAIN_ROAM_SEED").ok().and_then(|seed| seed.parse().ok());
+    let given = std::env::var("LANCHAIN_ROAM_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     given.unwrap_or_else(|| now.map_or(1, |now| u64::from(now.subsec_nanos())))
 }
@@ -245,7 +251,10 @@ struct Dice(u64);
 
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 }
@@ -298,7 +307,9 @@ fn what_was_acknowledged_on_a_random_walk_of_four_machines_is_known_to_all_after
         || {
             let seed = seed();
             println!("LANCHAIN_ROAM_SEED={seed}");
-            let steps = std::env::var("LANCHAIN_ROAM_STEPS").ok().and_then(|steps| steps.parse().ok());
+            let steps = std::env::var("LANCHAIN_ROAM_STEPS")
+                .ok()
+                .and_then(|steps| steps.parse().ok());
             let mut dice = Dice(seed);
             let mut world = World::with(4);
             for number in 0..steps.unwrap_or(STEPS) {
@@ -319,7 +330,10 @@ fn what_was_acknowledged_on_a_random_walk_of_four_machines_is_known_to_all_after
             let quiet = Instant::now();
             let acknowledged = std::mem::take(&mut world.acknowledged);
             let longest = acknowledged.iter().map(|id| world.known_to_all(id, quiet)).max();
-            println!("{} payments at all nodes, the last one after {longest:?}", acknowledged.len());
+            println!(
+                "{} payments at all nodes, the last one after {longest:?}",
+                acknowledged.len()
+            );
         },
     );
 }

@@ -307,7 +307,10 @@ fn adv_w28_a_thousand_mutual_dials_in_every_order_end_with_one_living_connection
     for seed in 0..1_000 {
         let mut model = Model::new(seed);
         model.run(30_000);
-        let left = model.ends.each_ref().map(|end| end.links.keys().copied().collect::<Vec<_>>());
+        let left = model
+            .ends
+            .each_ref()
+            .map(|end| end.links.keys().copied().collect::<Vec<_>>());
         assert_eq!(left[0], left[1], "seed {seed}");
         assert_eq!(left[0].len(), 1, "seed {seed}: {left:?}");
         let dead = model.dead.map(id);
