@@ -377,7 +377,7 @@ mod tests {
         let mut peers = Peers::new(small);
         peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
         let later = now + QUIET_PATIENCE;
-        assert_eq!(peers.due(later), [Due::Quiet(large, id)]);
+        assert_eq!(peers.clone().due(later), [Due::Quiet(large, id)]);
         peers.heard(&large, id, later);
         assert_eq!(peers.due(later), []);
         assert_eq!(peers.due(later + QUIET_PATIENCE), [Due::Quiet(large, id)]);

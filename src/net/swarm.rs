@@ -7,6 +7,7 @@
 mod events;
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -38,6 +39,12 @@ use crate::wire::{Request, Response, Topic};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// TCP and handshake together, on a network with a second of delay each way.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Addresses of a peer that are tried at once: all that the engine keeps.
+const DIALLED_AT_ONCE: NonZeroU8 = NonZeroU8::new(8).expect("not zero");
+/// What waits between a connection and the task, each way: the library's own number for the way to the connection.
+const HANDLER_EVENTS: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
+/// Connections that the system has made and nobody has taken yet.
+const LISTEN_BACKLOG: u32 = 1024;
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// Records from discovery that wait for the task.
@@ -90,7 +97,7 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
     let builder = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
         .with_tcp(
-            tcp::Config::default().nodelay(true),
+            tcp::Config::default().nodelay(true).listen_backlog(LISTEN_BACKLOG),
             noise::Config::new,
             Upgrade::default,
         )
@@ -109,7 +116,10 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
             // Above the limit on open streams, so that a flood is seen there and not left unread.
             let swarm = swarm
                 .with_idle_connection_timeout(IDLE_TIMEOUT)
-                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX);
+                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX)
+                .with_notify_handler_buffer_size(HANDLER_EVENTS)
+                .with_per_connection_event_buffer_size(HANDLER_EVENTS.get())
+                .with_dial_concurrency_factor(DIALLED_AT_ONCE);
             // Of the addresses of a peer the better one first, not all at once.
             #[cfg(feature = "quic")]
             let swarm = swarm.with_smart_dial();
@@ -240,7 +250,8 @@ impl Task {
     }
 
     fn close_silent(&mut self, peer: PeerId, connection: ConnectionId) {
-        if let Some(known) = self.peers.get_mut(&peer) {
+        // Of two connections the other one stays, and so does the peer.
+        if let Some(known) = self.peers.get_mut(&peer).filter(|known| known.links.len() == 1) {
             known.reason = Some("it was silent");
         }
         self.swarm.close_connection(connection);
