@@ -9,7 +9,7 @@ use super::event::Event;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
 use super::peers::{Fault, IN_FLIGHT_MAX, Peer};
-use super::quota::Kind;
+use super::quota::{Kind, QUESTION_BYTES};
 use crate::chain::mempool::{Origin, PoolError};
 use crate::chain::{Block, ChainStore, HeaderError, Transaction};
 use crate::types::{BlockHash, PeerId, Time, Txid};
@@ -24,8 +24,6 @@ const STALE_DEPTH: u64 = 144;
 const PAGE_MAX: usize = 1_024;
 /// Room for the envelope around blocks in an answer.
 const ENVELOPE_BYTES: usize = 4 * 1024;
-/// So many bytes of blocks cost as much as a question for them.
-const COSTLY_BYTES: usize = 128 * 1024;
 /// Pools must differ this long before they are compared: gossip is faster than that.
 const POOL_PATIENCE_MS: u64 = 1_000;
 /// A page of the pool that does not come in this time is given up.
@@ -105,6 +103,7 @@ impl<S: ChainStore> Engine<S> {
             Ok(block) => block,
             Err(error) => return self.reject_gossip(peer, place, error.code(), error.to_string()),
         };
+        self.effort.block(block.transactions.len(), bytes.len());
         let on_tip = header.previous == self.chain.tip().hash;
         match self.offer(block, source) {
             Offer::Taken if self.chain.tip().hash == hash => Verdict::Accept,
@@ -168,6 +167,7 @@ impl<S: ChainStore> Engine<S> {
         if !self.allowed(peer, Kind::GossipTx, super::machine::count(list.len())) {
             return Verdict::Ignore;
         }
+        self.effort.transactions(list.len(), bytes.len());
         let mut verdict = Verdict::Ignore;
         for bytes in &list {
             match self.take_transaction(peer, bytes) {
@@ -251,7 +251,11 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { .. } => Kind::Blocks,
             Request::GetPending { .. } => Kind::Pending,
         };
-        let response = if self.allowed(peer, kind, 1) {
+        let tokens = match kind {
+            Kind::Blocks => QUESTION_BYTES,
+            Kind::Status | Kind::Headers | Kind::Pending | Kind::GossipBlock | Kind::GossipTx => 1,
+        };
+        let response = if self.allowed(peer, kind, tokens) {
             self.answer(peer, request)
         } else {
             Response::Busy
@@ -275,7 +279,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { hashes } => {
                 let (response, size) = self.answer_blocks(&hashes);
                 if let Some(known) = self.peers.get_mut(&peer) {
-                    known.charge(self.now, Kind::Blocks, super::machine::count(size / COSTLY_BYTES));
+                    known.charge(self.now, Kind::Blocks, super::machine::count(size - ENVELOPE_BYTES));
                 }
                 response
             }
@@ -309,11 +313,9 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_response(&mut self, id: u64, peer: PeerId, response: Option<Response>) {
-        let Some(asked) = self.requests.remove(&id) else { return };
-        if asked.peer != peer {
-            self.requests.insert(id, asked);
+        let Some(asked) = self.requests.end(id, peer) else {
             return;
-        }
+        };
         let now = self.now;
         if let Some(known) = self.peers.get_mut(&peer) {
             if asked.what == Question::Status {
@@ -325,16 +327,23 @@ impl<S: ChainStore> Engine<S> {
                 known.is_busy(now);
             }
         }
+        let late = asked.has_lapsed();
+        let at = asked.at;
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => self.take_status(peer, status),
             (Question::Status, None | Some(Response::Busy)) => {}
-            (Question::Headers, Some(Response::Headers(list))) => self.on_headers(id, peer, &list),
+            (Question::Headers, Some(Response::Headers(list))) => {
+                if late && !list.is_empty() {
+                    self.answered_late(peer);
+                }
+                self.on_headers(id, peer, &list);
+            }
             // What was fetched of a long candidate is not lost: the page is asked for again.
             (Question::Headers, Some(Response::Busy)) if !self.is_always_busy(&peer) => {}
             (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
-            (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, &hashes, blocks),
+            (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, (at, &hashes), blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
-                self.no_blocks(peer, &hashes);
+                self.no_blocks(peer, &hashes, late);
             }
             (Question::Pending(after), Some(Response::Pending(list))) => self.on_pool_page(peer, after, &list),
             (Question::Pending(_), None | Some(Response::Busy | Response::Unsupported)) => self.end_pool_run(peer),
@@ -344,36 +353,29 @@ impl<S: ChainStore> Engine<S> {
                 match what {
                     Question::Status => {}
                     Question::Headers => self.no_headers(id, peer),
-                    Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
+                    Question::Blocks(hashes) => self.no_blocks(peer, &hashes, late),
                     Question::Pending(_) => self.end_pool_run(peer),
                 }
             }
         }
     }
 
-    /// Own requests whose patience ended. The network still ends each of them; until then they count as under way.
-    pub(super) fn check_deadlines(&mut self) {
-        let late: Vec<u64> = self
-            .requests
-            .iter()
-            .filter(|(_, asked)| asked.deadline.is_some_and(|at| at <= self.now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
-            let Some(asked) = self.requests.get_mut(&id) else {
-                continue;
-            };
-            asked.deadline = None;
-            let (peer, what) = (asked.peer, asked.what.clone());
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.stalled();
-            }
-            match what {
-                Question::Status => {}
-                Question::Headers => self.no_headers(id, peer),
-                Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
-                Question::Pending(_) => self.end_pool_run(peer),
-            }
+    /// The next own request whose patience has ended, one a turn. An answer is taken until the network ends the request.
+    pub(super) fn check_deadline(&mut self) {
+        let Some((id, asked)) = self.requests.lapse() else {
+            return;
+        };
+        let peer = asked.peer;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.pace.stalled();
+            let until = Time::from_ms(self.now.ms().saturating_add(known.pace.patience_ms()));
+            self.requests.grant(&peer, until);
+        }
+        match asked.what {
+            Question::Status => {}
+            Question::Headers => self.no_headers(id, peer),
+            Question::Blocks(hashes) => self.late_blocks(peer, &hashes),
+            Question::Pending(_) => self.end_pool_run(peer),
         }
     }
 

@@ -112,7 +112,11 @@ impl<S: ChainStore> Runner<S> {
             } else {
                 Lanes::All
             };
-            if let Taken::Input(input) = self.wiring.inbox.take(lanes, self.patience(lanes)) {
+            let (taken, heard) = self.wiring.inbox.next(lanes, self.patience(lanes));
+            if let Some(heard) = heard {
+                self.tell(Input::Heard(self.wiring.clock.at(heard)));
+            }
+            if let Taken::Input(input) = taken {
                 self.tell(input);
             }
             self.keep_time(lanes);
@@ -145,7 +149,9 @@ impl<S: ChainStore> Runner<S> {
                 self.tell(Input::Miner(MinerFact::Rate(rate)));
             }
         }
-        if lanes == Lanes::All && self.engine.next_wakeup().is_some_and(|wakeup| wakeup <= now) {
+        // While answers wait, each of them brings a turn of its own, and no deadline may pass before they are heard.
+        let all_heard = lanes == Lanes::All && self.wiring.inbox.is_heard();
+        if all_heard && self.engine.next_wakeup().is_some_and(|wakeup| wakeup <= now) {
             self.tell(Input::Tick);
         }
     }
@@ -172,6 +178,7 @@ impl<S: ChainStore> Runner<S> {
             | Input::Cancel { .. }
             | Input::Miner(_)
             | Input::Clock(_)
+            | Input::Heard(_)
             | Input::Tick => {}
         }
         self.engine.handle(self.wiring.clock.now(), input);
