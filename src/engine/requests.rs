@@ -212,7 +212,9 @@ mod tests {
     #[test]
     fn four_requests_to_one_peer_lapse_once_for_each_patience() {
         let mut requests = Requests::new(at(0));
-        (0..4).for_each(|_| drop(requests.ask(at(0), peer(1), blocks(), Some(2_000))));
+        for _ in 0..4 {
+            requests.ask(at(0), peer(1), blocks(), Some(2_000));
+        }
         let mut lapses = Vec::new();
         let mut patience = 2_000;
         for now in (0..20_000).step_by(100) {

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::clock::{Clock, wall};
 use super::housekeeper::Notices;
-use super::inbox::{Inbox, Lanes, Taken};
+use super::inbox::{Heard, Inbox, Lanes, Taken};
 use super::outbox::{Action, Outbox};
 use super::probe;
 use super::surroundings;
@@ -113,8 +113,10 @@ impl<S: ChainStore> Runner<S> {
                 Lanes::All
             };
             let (taken, heard) = self.wiring.inbox.next(lanes, self.patience(lanes));
-            if let Some(heard) = heard {
-                self.tell(Input::Heard(self.wiring.clock.at(heard)));
+            match heard {
+                Heard::All => self.tell(Input::Heard(self.wiring.clock.now())),
+                Heard::Before(read) => self.tell(Input::Heard(self.wiring.clock.at(read))),
+                Heard::NotAll => {}
             }
             if let Taken::Input(input) = taken {
                 self.tell(input);
