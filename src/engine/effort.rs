@@ -45,6 +45,13 @@ impl Effort {
         self.turns
     }
 
+    /// What a block of so many bytes costs at most, before it was read.
+    pub(super) fn price(bytes: usize) -> u64 {
+        // A payment has at least about 128 bytes.
+        let payments = u64::try_from(bytes / BYTES).unwrap_or(u64::MAX);
+        BLOCK.saturating_add(payments.saturating_mul(SIGNATURE + RECORD))
+    }
+
     /// A block was checked and taken, or refused.
     pub(super) fn block(&mut self, transactions: usize, bytes: usize) {
         self.spend(BLOCK);

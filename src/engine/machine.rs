@@ -16,6 +16,8 @@ use super::peers::Peers;
 use super::reply::{CommandError, Reply, Status};
 pub(super) use super::requests::Question;
 use super::requests::Requests;
+use super::side_work::SideWork;
+use super::signatures::Signatures;
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
 use crate::chain::mempool::Mempool;
@@ -89,6 +91,8 @@ pub struct Engine<S> {
     pub(super) running: BTreeMap<u64, Running>,
     pub(super) requests: Requests,
     pub(super) effort: Effort,
+    pub(super) signatures: Signatures,
+    pub(super) side_work: SideWork,
     pub(super) remembered: Vec<PeerId>,
     /// Blocks of the near future: when they are due, who sent them, their bytes.
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
@@ -170,6 +174,8 @@ impl<S: ChainStore> Engine<S> {
             running: BTreeMap::new(),
             requests: Requests::new(now),
             effort: Effort::new(),
+            signatures: Signatures::default(),
+            side_work: SideWork::default(),
             remembered: remembered.into_iter().map(|(peer, _)| peer).collect(),
             early: Vec::new(),
             rng,

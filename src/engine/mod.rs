@@ -24,6 +24,8 @@ pub mod reply;
 mod requests;
 pub mod sandbox;
 pub mod shape;
+mod side_work;
+mod signatures;
 pub mod stats;
 mod sync;
 mod template;

@@ -5,13 +5,14 @@
 //! Spec: `proto-notes/gossip.md`, `proto-notes/sync.md`.
 
 use super::advance::Offer;
+use super::effort::Effort;
 use super::event::Event;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
 use super::peers::{Fault, IN_FLIGHT_MAX, Peer};
 use super::quota::{Kind, QUESTION_BYTES};
 use crate::chain::mempool::{Origin, PoolError};
-use crate::chain::{Block, ChainStore, HeaderError, Transaction};
+use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
 use crate::types::{BlockHash, PeerId, Time, Txid};
 use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX, decode_transactions, encode_transactions};
 use crate::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic};
@@ -99,6 +100,11 @@ impl<S: ChainStore> Engine<S> {
         if height.get().saturating_add(STALE_DEPTH) < self.chain.tip().header.height.get() {
             return Verdict::Ignore;
         }
+        let work = parent.work.plus(crate::chain::Header::weight(&parent.header, params));
+        if !self.chain.is_better(work, &hash) && !self.may_cost(peer, bytes.len()) {
+            // Should its branch win, sync brings it.
+            return Verdict::Ignore;
+        }
         let block = match Block::from_bytes(bytes) {
             Ok(block) => block,
             Err(error) => return self.reject_gossip(peer, place, error.code(), error.to_string()),
@@ -118,6 +124,15 @@ impl<S: ChainStore> Engine<S> {
                 Verdict::Ignore
             }
         }
+    }
+
+    /// Whether a block that helps nobody now may be checked for this peer's address.
+    fn may_cost(&mut self, peer: PeerId, bytes: usize) -> bool {
+        let Some(known) = self.peers.get(&peer) else {
+            return false;
+        };
+        let who = (peer, &known.address);
+        self.side_work.allows(self.now, who, Effort::price(bytes))
     }
 
     /// The sender must have seen it itself.
@@ -164,7 +179,10 @@ impl<S: ChainStore> Engine<S> {
                 return Verdict::Reject;
             }
         };
-        if !self.allowed(peer, Kind::GossipTx, super::machine::count(list.len())) {
+        let (now, count) = (self.now, super::machine::count(list.len()));
+        let fine = |known: &mut Peer| known.allows(now, Kind::GossipTx, count);
+        if !self.peers.get_mut(&peer).is_none_or(fine) {
+            // No points: an honest neighbour passes on what others flood.
             return Verdict::Ignore;
         }
         self.effort.transactions(list.len(), bytes.len());
@@ -199,25 +217,43 @@ impl<S: ChainStore> Engine<S> {
         }
         let accepted = super::view::accepted_event(&transaction, from_peer(peer));
         let signed = transaction.clone();
-        match self.pool.add(&self.chain, transaction, Origin::Peer(peer)) {
+        let verdict = self.signatures.verdict(&txid);
+        let added = match verdict {
+            Some(true) => self.pool.add_checked(&self.chain, transaction, Origin::Peer(peer)),
+            Some(false) => Err(PoolError::Transaction(TransactionError::BadSignature)),
+            None => self.pool.add(&self.chain, transaction, Origin::Peer(peer)),
+        };
+        match added {
             Ok(_) => {
+                self.signatures.note(txid, true);
                 self.event(accepted);
                 self.status_changed();
                 Verdict::Accept
             }
             Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Verdict::Ignore,
             Err(error) if is_fault(&error) => {
+                if error == PoolError::Transaction(TransactionError::BadSignature) {
+                    self.signatures.note(txid, false);
+                }
                 self.blame_transaction(peer, Some(txid), error.code(), &error.to_string())
             }
             // The pool may refuse before it looks at the signature. Another pool would not, and blame who forwarded it.
-            Err(error) => match signed.check_signature(&self.chain.network_id()) {
-                Ok(()) => {
-                    self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
-                    Verdict::Ignore
-                }
-                Err(error) => self.blame_transaction(peer, Some(txid), error.code(), &error.to_string()),
-            },
+            Err(error) if verdict == Some(true) || self.has_good_signature(&signed) => {
+                self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
+                Verdict::Ignore
+            }
+            Err(_) => {
+                let error = TransactionError::BadSignature;
+                self.blame_transaction(peer, Some(txid), error.code(), &error.to_string())
+            }
         }
+    }
+
+    /// Checks a signature, and remembers what came of it.
+    fn has_good_signature(&mut self, transaction: &Transaction) -> bool {
+        let is_good = transaction.check_signature(&self.chain.network_id()).is_ok();
+        self.signatures.note(transaction.txid(), is_good);
+        is_good
     }
 
     /// Whoever sent this could have known better.

@@ -32,7 +32,6 @@ pub(super) struct Node {
     /// Events and replies in order, as text.
     pub(super) log: Vec<String>,
     pub(super) verdicts: Vec<Verdict>,
-    /// Kinds of outputs in order.
     pub(super) kinds: Vec<&'static str>,
     pub(super) job: Option<(u64, Header, Target)>,
     /// The pauses before its searches.
