@@ -105,6 +105,7 @@ impl World {
             Output::Event(Event::BlockConnected { transactions, .. }) => *transactions,
             _ => 0,
         };
+        let transactions = u64::try_from(transactions).unwrap_or(0);
         self.nodes[node].worked_us += payment_us * transactions;
     }
 
