@@ -281,7 +281,7 @@ fn start_net(
         };
         let facts = Arc::clone(inbox);
         #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
-        let sink: crate::net::FactSink = Box::new(move |fact| facts.push_net(fact));
+        let sink: crate::net::FactSink = Box::new(move |read, fact| facts.push_read(read, fact));
         let handle = crate::net::start(&config, queue, sink)?;
         Ok((handle, orders))
     };

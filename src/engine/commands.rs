@@ -380,10 +380,7 @@ impl<S: ChainStore> Engine<S> {
                 known.is_trusted_again(self.now);
             }
             self.send_status(peer);
-            let open = self
-                .requests
-                .iter()
-                .find(|(_, open)| open.peer == peer && open.what == Question::Status);
+            let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
             asked.extend(open.map(|(request, _)| *request));
         }
         let deadline = self.after(PATIENCE_MS);
@@ -507,7 +504,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
-        let open = asked.iter().any(|id| self.requests.contains_key(id));
+        let open = asked.iter().any(|id| self.requests.contains(*id));
         let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
         if (open || better || !self.syncs.is_empty()) && deadline > self.now {
             return None;

@@ -132,12 +132,7 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn on_disconnected(&mut self, id: PeerId, reason: String) {
         self.dialer.disconnected(self.now, &id);
         let Some(peer) = self.peers.remove(&id) else { return };
-        let gone: Vec<u64> = self
-            .requests
-            .iter()
-            .filter(|(_, asked)| asked.peer == id)
-            .map(|(request, _)| *request)
-            .collect();
+        let gone: Vec<u64> = self.requests.to(&id).map(|(request, _)| *request).collect();
         for request in gone {
             self.on_response(request, id, None);
         }
@@ -420,7 +415,7 @@ impl<S: ChainStore> Engine<S> {
         self.check_stale();
         self.check_clock();
         self.retry_early();
-        self.check_deadlines();
+        self.check_deadline();
     }
 
     fn check_alone(&mut self) {

@@ -31,7 +31,10 @@ pub enum Input {
     Store(StoreFact),
     /// The wall clock, told at the start, every few seconds, and when it jumps.
     Clock(Time),
-    /// Time has come to what `next_wakeup` said.
+    /// Everything that the network read before this time and that ends a request was handed over: no answer of before
+    /// lies unread on our side. Changes nothing else, so that it may come before every fact.
+    Heard(Time),
+    /// Time has come to what `next_wakeup` said, and nothing that the network read waits to be handed over.
     Tick,
     /// The node is about to stop: hand fresh announcements over, stop mining.
     Stop,

@@ -9,10 +9,15 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::commands::Running;
 use super::dial::Dialer;
+use super::effort::Effort;
 use super::event::{Event, Source};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
 use super::peers::Peers;
 use super::reply::{CommandError, Reply, Status};
+pub(super) use super::requests::Question;
+use super::requests::Requests;
+use super::side_work::SideWork;
+use super::signatures::Signatures;
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
 use crate::chain::mempool::Mempool;
@@ -59,15 +64,6 @@ pub struct Config {
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
 
-/// An own request under way.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) peer: PeerId,
-    pub(super) what: Question,
-    /// None: the network ends it.
-    pub(super) deadline: Option<Time>,
-}
-
 /// What a status says of the chain and the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shown {
@@ -76,15 +72,6 @@ pub(super) struct Shown {
     pub(super) work: Work,
     pub(super) pool_count: u32,
     pub(super) pool_digest: u64,
-}
-
-/// What was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Question {
-    Status,
-    Headers,
-    Blocks(Vec<BlockHash>),
-    Pending([u8; 32]),
 }
 
 /// A node's decisions: told facts, gives orders.
@@ -102,8 +89,10 @@ pub struct Engine<S> {
     pub(super) headers_kept_max: usize,
     pub(super) mining: Mining,
     pub(super) running: BTreeMap<u64, Running>,
-    pub(super) requests: BTreeMap<u64, Asked>,
-    pub(super) next_request: u64,
+    pub(super) requests: Requests,
+    pub(super) effort: Effort,
+    pub(super) signatures: Signatures,
+    pub(super) side_work: SideWork,
     pub(super) remembered: Vec<PeerId>,
     /// Blocks of the near future: when they are due, who sent them, their bytes.
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
@@ -183,8 +172,10 @@ impl<S: ChainStore> Engine<S> {
             headers_kept_max: HEADERS_KEPT_MAX,
             mining,
             running: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            next_request: 1,
+            requests: Requests::new(now),
+            effort: Effort::new(),
+            signatures: Signatures::default(),
+            side_work: SideWork::default(),
             remembered: remembered.into_iter().map(|(peer, _)| peer).collect(),
             early: Vec::new(),
             rng,
@@ -221,7 +212,9 @@ impl<S: ChainStore> Engine<S> {
     /// Takes a fact.
     pub fn handle(&mut self, now: Time, input: Input) {
         self.now = self.now.max(now);
+        self.effort.begin();
         match input {
+            Input::Heard(before) => return self.requests.hear(before),
             Input::Command { id, command } => self.on_command(id, command),
             Input::Cancel { id } => self.on_cancel(id),
             Input::Net(fact) => self.on_net(fact),
@@ -230,7 +223,7 @@ impl<S: ChainStore> Engine<S> {
             Input::Miner(MinerFact::Rate(rate)) => self.mining.rate = rate,
             Input::Store(fact) => self.on_store(fact),
             Input::Clock(clock) => self.wall_ahead_ms = offset(clock, self.now),
-            Input::Tick => {}
+            Input::Tick => self.requests.hear(self.after(1)),
             Input::Stop => self.on_stop(),
         }
         self.turn();
@@ -428,7 +421,7 @@ impl<S: ChainStore> Engine<S> {
             self.dialer.next_wakeup(self.now),
             self.peers.next_pardon(),
             self.early.iter().map(|(due, ..)| *due).min(),
-            self.requests.values().filter_map(|asked| asked.deadline).min(),
+            self.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.sync_wakeup(),
             Some(self.stale_at),
@@ -503,15 +496,12 @@ impl<S: ChainStore> Engine<S> {
 
     /// Asks a peer; the answer comes back with the question.
     pub(super) fn ask(&mut self, peer: PeerId, what: Question, request: Request, patience_ms: Option<u64>) -> u64 {
-        let id = self.next_request;
-        self.next_request += 1;
         if what != Question::Status
             && let Some(known) = self.peers.get_mut(&peer)
         {
             known.in_flight += 1;
         }
-        let deadline = patience_ms.map(|ms| self.after(ms));
-        self.requests.insert(id, Asked { peer, what, deadline });
+        let id = self.requests.ask(self.now, peer, what, patience_ms);
         self.order(NetOrder::Request { id, peer, request });
         id
     }

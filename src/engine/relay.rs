@@ -5,13 +5,14 @@
 //! Spec: `proto-notes/gossip.md`, `proto-notes/sync.md`.
 
 use super::advance::Offer;
+use super::effort::Effort;
 use super::event::Event;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
 use super::peers::{Fault, IN_FLIGHT_MAX, Peer};
-use super::quota::Kind;
+use super::quota::{Kind, QUESTION_BYTES};
 use crate::chain::mempool::{Origin, PoolError};
-use crate::chain::{Block, ChainStore, HeaderError, Transaction};
+use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
 use crate::types::{BlockHash, PeerId, Time, Txid};
 use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX, decode_transactions, encode_transactions};
 use crate::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic};
@@ -24,8 +25,6 @@ const STALE_DEPTH: u64 = 144;
 const PAGE_MAX: usize = 1_024;
 /// Room for the envelope around blocks in an answer.
 const ENVELOPE_BYTES: usize = 4 * 1024;
-/// So many bytes of blocks cost as much as a question for them.
-const COSTLY_BYTES: usize = 128 * 1024;
 /// Pools must differ this long before they are compared: gossip is faster than that.
 const POOL_PATIENCE_MS: u64 = 1_000;
 /// A page of the pool that does not come in this time is given up.
@@ -101,10 +100,16 @@ impl<S: ChainStore> Engine<S> {
         if height.get().saturating_add(STALE_DEPTH) < self.chain.tip().header.height.get() {
             return Verdict::Ignore;
         }
+        let work = parent.work.plus(crate::chain::Header::weight(&parent.header, params));
+        if !self.chain.is_better(work, &hash) && !self.may_cost(peer, bytes.len()) {
+            // Should its branch win, sync brings it.
+            return Verdict::Ignore;
+        }
         let block = match Block::from_bytes(bytes) {
             Ok(block) => block,
             Err(error) => return self.reject_gossip(peer, place, error.code(), error.to_string()),
         };
+        self.effort.block(block.transactions.len(), bytes.len());
         let on_tip = header.previous == self.chain.tip().hash;
         match self.offer(block, source) {
             Offer::Taken if self.chain.tip().hash == hash => Verdict::Accept,
@@ -119,6 +124,15 @@ impl<S: ChainStore> Engine<S> {
                 Verdict::Ignore
             }
         }
+    }
+
+    /// Whether a block that helps nobody now may be checked for this peer's address.
+    fn may_cost(&mut self, peer: PeerId, bytes: usize) -> bool {
+        let Some(known) = self.peers.get(&peer) else {
+            return false;
+        };
+        let who = (peer, &known.address);
+        self.side_work.allows(self.now, who, Effort::price(bytes))
     }
 
     /// The sender must have seen it itself.
@@ -165,9 +179,13 @@ impl<S: ChainStore> Engine<S> {
                 return Verdict::Reject;
             }
         };
-        if !self.allowed(peer, Kind::GossipTx, super::machine::count(list.len())) {
+        let (now, count) = (self.now, super::machine::count(list.len()));
+        let fine = |known: &mut Peer| known.allows(now, Kind::GossipTx, count);
+        if !self.peers.get_mut(&peer).is_none_or(fine) {
+            // No points: an honest neighbour passes on what others flood.
             return Verdict::Ignore;
         }
+        self.effort.transactions(list.len(), bytes.len());
         let mut verdict = Verdict::Ignore;
         for bytes in &list {
             match self.take_transaction(peer, bytes) {
@@ -199,25 +217,43 @@ impl<S: ChainStore> Engine<S> {
         }
         let accepted = super::view::accepted_event(&transaction, from_peer(peer));
         let signed = transaction.clone();
-        match self.pool.add(&self.chain, transaction, Origin::Peer(peer)) {
+        let verdict = self.signatures.verdict(&txid);
+        let added = match verdict {
+            Some(true) => self.pool.add_checked(&self.chain, transaction, Origin::Peer(peer)),
+            Some(false) => Err(PoolError::Transaction(TransactionError::BadSignature)),
+            None => self.pool.add(&self.chain, transaction, Origin::Peer(peer)),
+        };
+        match added {
             Ok(_) => {
+                self.signatures.note(txid, true);
                 self.event(accepted);
                 self.status_changed();
                 Verdict::Accept
             }
             Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Verdict::Ignore,
             Err(error) if is_fault(&error) => {
+                if error == PoolError::Transaction(TransactionError::BadSignature) {
+                    self.signatures.note(txid, false);
+                }
                 self.blame_transaction(peer, Some(txid), error.code(), &error.to_string())
             }
             // The pool may refuse before it looks at the signature. Another pool would not, and blame who forwarded it.
-            Err(error) => match signed.check_signature(&self.chain.network_id()) {
-                Ok(()) => {
-                    self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
-                    Verdict::Ignore
-                }
-                Err(error) => self.blame_transaction(peer, Some(txid), error.code(), &error.to_string()),
-            },
+            Err(error) if verdict == Some(true) || self.has_good_signature(&signed) => {
+                self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
+                Verdict::Ignore
+            }
+            Err(_) => {
+                let error = TransactionError::BadSignature;
+                self.blame_transaction(peer, Some(txid), error.code(), &error.to_string())
+            }
         }
+    }
+
+    /// Checks a signature, and remembers what came of it.
+    fn has_good_signature(&mut self, transaction: &Transaction) -> bool {
+        let is_good = transaction.check_signature(&self.chain.network_id()).is_ok();
+        self.signatures.note(transaction.txid(), is_good);
+        is_good
     }
 
     /// Whoever sent this could have known better.
@@ -251,7 +287,11 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { .. } => Kind::Blocks,
             Request::GetPending { .. } => Kind::Pending,
         };
-        let response = if self.allowed(peer, kind, 1) {
+        let tokens = match kind {
+            Kind::Blocks => QUESTION_BYTES,
+            Kind::Status | Kind::Headers | Kind::Pending | Kind::GossipBlock | Kind::GossipTx => 1,
+        };
+        let response = if self.allowed(peer, kind, tokens) {
             self.answer(peer, request)
         } else {
             Response::Busy
@@ -275,7 +315,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { hashes } => {
                 let (response, size) = self.answer_blocks(&hashes);
                 if let Some(known) = self.peers.get_mut(&peer) {
-                    known.charge(self.now, Kind::Blocks, super::machine::count(size / COSTLY_BYTES));
+                    known.charge(self.now, Kind::Blocks, super::machine::count(size - ENVELOPE_BYTES));
                 }
                 response
             }
@@ -309,11 +349,9 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_response(&mut self, id: u64, peer: PeerId, response: Option<Response>) {
-        let Some(asked) = self.requests.remove(&id) else { return };
-        if asked.peer != peer {
-            self.requests.insert(id, asked);
+        let Some(asked) = self.requests.end(id, peer) else {
             return;
-        }
+        };
         let now = self.now;
         if let Some(known) = self.peers.get_mut(&peer) {
             if asked.what == Question::Status {
@@ -325,16 +363,23 @@ impl<S: ChainStore> Engine<S> {
                 known.is_busy(now);
             }
         }
+        let late = asked.has_lapsed();
+        let at = asked.at;
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => self.take_status(peer, status),
             (Question::Status, None | Some(Response::Busy)) => {}
-            (Question::Headers, Some(Response::Headers(list))) => self.on_headers(id, peer, &list),
+            (Question::Headers, Some(Response::Headers(list))) => {
+                if late && !list.is_empty() {
+                    self.answered_late(peer);
+                }
+                self.on_headers(id, peer, &list);
+            }
             // What was fetched of a long candidate is not lost: the page is asked for again.
             (Question::Headers, Some(Response::Busy)) if !self.is_always_busy(&peer) => {}
             (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
-            (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, &hashes, blocks),
+            (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, (at, &hashes), blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
-                self.no_blocks(peer, &hashes);
+                self.no_blocks(peer, &hashes, late);
             }
             (Question::Pending(after), Some(Response::Pending(list))) => self.on_pool_page(peer, after, &list),
             (Question::Pending(_), None | Some(Response::Busy | Response::Unsupported)) => self.end_pool_run(peer),
@@ -344,36 +389,29 @@ impl<S: ChainStore> Engine<S> {
                 match what {
                     Question::Status => {}
                     Question::Headers => self.no_headers(id, peer),
-                    Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
+                    Question::Blocks(hashes) => self.no_blocks(peer, &hashes, late),
                     Question::Pending(_) => self.end_pool_run(peer),
                 }
             }
         }
     }
 
-    /// Own requests whose patience ended. The network still ends each of them; until then they count as under way.
-    pub(super) fn check_deadlines(&mut self) {
-        let late: Vec<u64> = self
-            .requests
-            .iter()
-            .filter(|(_, asked)| asked.deadline.is_some_and(|at| at <= self.now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
-            let Some(asked) = self.requests.get_mut(&id) else {
-                continue;
-            };
-            asked.deadline = None;
-            let (peer, what) = (asked.peer, asked.what.clone());
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.stalled();
-            }
-            match what {
-                Question::Status => {}
-                Question::Headers => self.no_headers(id, peer),
-                Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
-                Question::Pending(_) => self.end_pool_run(peer),
-            }
+    /// The next own request whose patience has ended, one a turn. An answer is taken until the network ends the request.
+    pub(super) fn check_deadline(&mut self) {
+        let Some((id, asked)) = self.requests.lapse() else {
+            return;
+        };
+        let peer = asked.peer;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.pace.stalled();
+            let until = Time::from_ms(self.now.ms().saturating_add(known.pace.patience_ms()));
+            self.requests.grant(&peer, until);
+        }
+        match asked.what {
+            Question::Status => {}
+            Question::Headers => self.no_headers(id, peer),
+            Question::Blocks(hashes) => self.late_blocks(peer, &hashes),
+            Question::Pending(_) => self.end_pool_run(peer),
         }
     }
 

@@ -23,6 +23,8 @@ mod swarm;
 mod tests;
 mod verdicts;
 
+use std::time::Instant;
+
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
 use tokio::sync::mpsc;
@@ -32,7 +34,7 @@ use crate::engine::{NetFact, NetOrder};
 use crate::types::{NetworkId, SecretKey};
 
 /// Takes a fact at once, or gives it back because the engine's queue is full. It must not wait.
-pub type FactSink = Box<dyn FnMut(NetFact) -> Result<(), NetFact> + Send>;
+pub type FactSink = Box<dyn FnMut(Instant, NetFact) -> Result<(), NetFact> + Send>;
 
 /// What the network part must know at its start.
 #[derive(Clone, Debug)]

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::clock::{Clock, wall};
 use super::housekeeper::Notices;
-use super::inbox::{Inbox, Lanes, Taken};
+use super::inbox::{Heard, Inbox, Lanes, Taken};
 use super::outbox::{Action, Outbox};
 use super::probe;
 use super::surroundings;
@@ -112,7 +112,13 @@ impl<S: ChainStore> Runner<S> {
             } else {
                 Lanes::All
             };
-            if let Taken::Input(input) = self.wiring.inbox.take(lanes, self.patience(lanes)) {
+            let (taken, heard) = self.wiring.inbox.next(lanes, self.patience(lanes));
+            match heard {
+                Heard::All => self.tell(Input::Heard(self.wiring.clock.now())),
+                Heard::Before(read) => self.tell(Input::Heard(self.wiring.clock.at(read))),
+                Heard::NotAll => {}
+            }
+            if let Taken::Input(input) = taken {
                 self.tell(input);
             }
             self.keep_time(lanes);
@@ -145,7 +151,9 @@ impl<S: ChainStore> Runner<S> {
                 self.tell(Input::Miner(MinerFact::Rate(rate)));
             }
         }
-        if lanes == Lanes::All && self.engine.next_wakeup().is_some_and(|wakeup| wakeup <= now) {
+        // While answers wait, each of them brings a turn of its own, and no deadline may pass before they are heard.
+        let all_heard = lanes == Lanes::All && self.wiring.inbox.is_heard();
+        if all_heard && self.engine.next_wakeup().is_some_and(|wakeup| wakeup <= now) {
             self.tell(Input::Tick);
         }
     }
@@ -172,6 +180,7 @@ impl<S: ChainStore> Runner<S> {
             | Input::Cancel { .. }
             | Input::Miner(_)
             | Input::Clock(_)
+            | Input::Heard(_)
             | Input::Tick => {}
         }
         self.engine.handle(self.wiring.clock.now(), input);

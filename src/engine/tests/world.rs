@@ -32,7 +32,6 @@ pub(super) struct Node {
     /// Events and replies in order, as text.
     pub(super) log: Vec<String>,
     pub(super) verdicts: Vec<Verdict>,
-    /// Kinds of outputs in order.
     pub(super) kinds: Vec<&'static str>,
     pub(super) job: Option<(u64, Header, Target)>,
     /// The pauses before its searches.
@@ -49,10 +48,11 @@ pub(super) struct Node {
     pub(super) dead: bool,
     /// Answers requests to this node in its place, where it gives an answer.
     pub(super) script: Option<Script>,
+    /// How much longer than the wire its answers to requests for blocks take.
+    pub(super) answer_delay_ms: u64,
     /// The disk writes nothing: no commit is reported.
     pub(super) disk_held: bool,
     pub(super) disk_full: bool,
-    /// The last batch that was handed over.
     last_batch: u64,
     /// Tells this of itself wherever it speaks, instead of its own status.
     pub(super) lie: Option<crate::wire::Status>,
@@ -155,6 +155,7 @@ impl World {
             withholds: false,
             dead: false,
             script: None,
+            answer_delay_ms: 0,
             disk_held: false,
             disk_full: false,
             last_batch: 0,
@@ -190,9 +191,7 @@ impl World {
         for block in blocks {
             chain.accept(block.clone(), self.now).unwrap();
         }
-        if let Some(batch) = chain.take_batch() {
-            store.commit(&batch);
-        }
+        chain.take_batch().iter().for_each(|batch| store.commit(batch));
         self.restart(index);
     }
 
@@ -480,12 +479,14 @@ impl World {
     fn respond(&mut self, asker: usize, id: u64, node: usize, response: Response) {
         // What goes over the wire is what can be read there.
         let response = Response::decode(&response.encode()).unwrap();
+        let slow = matches!(response, Response::Blocks(_));
+        let delay = self.nodes[node].answer_delay_ms * u64::from(slow);
         let fact = NetFact::Response {
             id,
             peer: self.nodes[node].peer,
             response: Some(response),
         };
-        self.later(self.latency_ms, asker, Input::Net(fact));
+        self.later(self.latency_ms + delay, asker, Input::Net(fact));
     }
 
     /// When the next fact comes, and which node wants to be woken when.
