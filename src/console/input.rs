@@ -52,7 +52,9 @@ pub struct LineReader<R> {
     too_long: bool,
     /// How many bytes came that are no blanks.
     ink: usize,
-    /// What the first line said of the whole input.
+    /// The number of the text's first line.
+    first: u64,
+    /// What the first line said of the whole text.
     is_utf16: bool,
 }
 
@@ -67,6 +69,7 @@ impl<R: Read> LineReader<R> {
             line: Vec::new(),
             too_long: false,
             ink: 0,
+            first: 1,
             is_utf16: false,
         }
     }
@@ -92,6 +95,11 @@ impl<R: Read> LineReader<R> {
                 None => self.take(rest.len()),
             }
         }
+    }
+
+    /// What comes next is the beginning of somebody's text: a byte order mark may stand there.
+    pub(crate) const fn begin_text(&mut self) {
+        self.first = self.number + 1;
     }
 
     /// Reads the next chunk; false at the end.
@@ -127,7 +135,7 @@ impl<R: Read> LineReader<R> {
 
     fn finish(&mut self) -> RawLine {
         self.number += 1;
-        if self.number == 1 {
+        if self.number == self.first {
             self.is_utf16 = is_utf16(&self.line);
             let mark = self.line.len() - without_mark(&self.line).len();
             self.line.drain(..mark);
@@ -313,6 +321,11 @@ mod tests {
         assert_eq!(lines(b"\xef\xbb\xbf# no\n\xef\xbb\xbf", vec![])[0], Content::Silent);
         assert_eq!(lines(b"\xef\xbb\xbf", vec![]), [Content::Silent]);
         assert_eq!(lines(b"\xef\xbb\xbf \r\nmine", vec![]), [Content::Silent, text("mine")]);
+        let mut reader = LineReader::new(&b"hello\n\xef\xbb\xbfmine\n"[..]);
+        assert!(reader.next_line().is_ok());
+        reader.begin_text();
+        let line = reader.next_line().expect("no error").expect("a line");
+        assert_eq!((line.number, line.content), (2, text("mine")));
     }
 
     #[test]

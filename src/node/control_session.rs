@@ -181,6 +181,7 @@ pub(super) fn read(input: impl Read, to: &Sender<Message>, asked: &Receiver<()>)
                 return;
             }
             if is_hello {
+                lines.begin_text();
                 uncounted += 1;
                 continue;
             }

@@ -7,7 +7,7 @@ use std::thread;
 use super::*;
 use crate::chain::ChainStore;
 use crate::store::folder::check_network_file;
-use crate::store::{Folder, FolderChoice, OpenError, RedbStore, Trust};
+use crate::store::{Folder, FolderChoice, OpenError, Reading, RedbStore, Trust};
 
 fn dir(path: &Path) -> FolderChoice {
     FolderChoice::Dir(path.to_path_buf())
@@ -309,4 +309,82 @@ fn an_address_file_of_any_content_costs_little() {
         fs::write(ben.path().join("addresses"), content).unwrap();
         assert!(anna.siblings().is_empty());
     }
+}
+
+#[test]
+fn a_used_chain_without_key_and_network_is_damaged_and_gets_no_new_identity() {
+    let parent = tempfile::tempdir().unwrap();
+    let params = NetworkParams::dev();
+    let path = parent.path().join("node");
+    let folder = Folder::open(dir(&path), &params, Trust::Private).unwrap();
+    let store = RedbStore::open(&folder.chain_path(), &params).unwrap();
+    store.commit(&[connect(&chain(&params, 1)[0])]).unwrap();
+    drop((store, folder));
+    fs::remove_file(path.join("network")).unwrap();
+    fs::rename(path.join("key"), parent.path().join("copy")).unwrap();
+    let before = snapshot(parent.path());
+    let error = Folder::open(dir(&path), &params, Trust::Private).unwrap_err();
+    assert_eq!(error.code(), "damaged");
+    assert!(
+        error.to_string().contains("key") && error.hint().contains("key import"),
+        "{error}"
+    );
+    assert_eq!(snapshot(parent.path()), before);
+    fs::rename(parent.path().join("copy"), path.join("key")).unwrap();
+    Folder::open(dir(&path), &params, Trust::Private).unwrap();
+}
+
+#[test]
+fn a_file_called_lock_that_is_no_lock_is_not_overwritten() {
+    refused(&NetworkParams::dev(), "damaged", |path| {
+        fs::write(path.join("lock"), "dependencies of another program: 1, 2, 3\n").unwrap();
+    });
+}
+
+#[test]
+fn a_folder_is_read_while_no_node_holds_it_and_nothing_in_it_changes() {
+    let parent = tempfile::tempdir().unwrap();
+    let params = NetworkParams::dev();
+    let path = parent.path().join("node");
+    let folder = Folder::open(dir(&path), &params, Trust::Private).unwrap();
+    let store = RedbStore::open(&folder.chain_path(), &params).unwrap();
+    store.commit(&[connect(&chain(&params, 1)[0])]).unwrap();
+    assert_eq!(Reading::open(&path, &params).map(|_| ()).unwrap_err().code(), "in_use");
+    drop((store, folder));
+    let before = snapshot(parent.path());
+    let (store, reading) = Reading::open(&path, &params).unwrap();
+    assert_eq!(store.tip().unwrap().0, GENESIS.next());
+    let error = Folder::open(dir(&path), &params, Trust::Private).unwrap_err();
+    assert_eq!(error.code(), "in_use");
+    drop((store, reading));
+    assert_eq!(snapshot(parent.path()), before);
+    let error = Reading::open(&path, &NetworkParams::coin()).map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "other_network");
+    // A copy without the lock is read too.
+    fs::remove_file(path.join("lock")).unwrap();
+    drop(Reading::open(&path, &params).unwrap());
+    assert!(!path.join("lock").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_links_in_the_place_of_a_siblings_files_are_no_sibling_and_hang_nobody() {
+    let data = tempfile::tempdir().unwrap();
+    let params = NetworkParams::dev();
+    let open = |name| Folder::open_slot(data.path(), Some(name), &params, Trust::Private).unwrap();
+    let (anna, ben) = (open("anna"), open("ben"));
+    ben.set_address(Some(&["/ip4/127.0.0.1/tcp/1".into()])).unwrap();
+    assert_eq!(anna.siblings().len(), 1);
+    let file = ben.path().join("addresses");
+    let kept = ben.path().join("kept");
+    fs::rename(&file, &kept).unwrap();
+    std::os::unix::fs::symlink(&kept, &file).unwrap();
+    assert!(anna.siblings().is_empty());
+    fs::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.unwrap().success());
+    assert!(anna.siblings().is_empty());
+    // The stop removes it.
+    drop(ben);
+    assert!(!file.exists());
 }
