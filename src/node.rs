@@ -25,6 +25,7 @@ mod hangup;
 mod history;
 pub mod housekeeper;
 pub mod inbox;
+mod open_files;
 pub mod outbox;
 pub mod probe;
 pub mod reader;
@@ -148,6 +149,9 @@ struct Node {
 
 impl Node {
     fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        if let Some(warning) = open_files::raise_limit() {
+            tracing::warn!(target: "node", "{warning}");
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(NET_THREADS)
             .thread_name("net")

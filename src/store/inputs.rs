@@ -7,11 +7,13 @@
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
+#[cfg(unix)]
 use std::time::{Duration, Instant};
 
 use super::files::{self, Unfit};
 
 /// How long a named pipe waits for whoever writes into it: a program that was started beside this one has begun by then.
+#[cfg(unix)]
 const WRITER_PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked whether somebody writes.
 #[cfg(unix)]
