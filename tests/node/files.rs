@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use crate::harness::{Node, QUIET, binary};
+use crate::harness::{Node, QUIET, QUIET_JSON, binary};
 use crate::namespace::{Interfaces, within};
 
 /// Seconds after which a process counts as hung.
@@ -211,22 +211,48 @@ fn adv_t23_a_copy_on_a_read_only_disk_is_verified_exported_and_its_key_taken_alo
     );
 }
 
-#[test]
-fn adv_k13_a_node_leaves_no_core_dump() {
+/// Starts a node from a shell that has set its limits so.
+fn with_limits(shell: &str) -> Node {
     let program = binary();
     let mut command = Command::new("sh");
-    command.args(["-c", "ulimit -S -c $(ulimit -H -c); exec \"$@\"", "sh"]);
-    command.arg(program.get_program()).args(crate::harness::QUIET_JSON);
+    command.args(["-c", &format!("{shell}; exec \"$@\""), "sh"]);
+    command.arg(program.get_program()).args(QUIET_JSON);
     for (name, _) in program.get_envs() {
         command.env_remove(name);
     }
-    let node = Node::spawn(command);
+    Node::spawn(command)
+}
+
+/// The soft and the hard limit of a process.
+fn limits(node: &Node, name: &str) -> (String, String) {
     let limits = fs::read_to_string(format!("/proc/{}/limits", node.pid())).expect("Linux");
     let line = limits
         .lines()
-        .find(|line| line.starts_with("Max core file size"))
+        .find_map(|line| line.strip_prefix(name))
         .expect("a limit");
-    let figures: Vec<&str> = line.split_whitespace().skip(4).take(2).collect();
-    assert!(figures == ["1", "1"] || figures == ["0", "0"], "{line}");
+    let mut figures = line.split_whitespace().map(str::to_owned);
+    (figures.next().expect("a figure"), figures.next().expect("a figure"))
+}
+
+#[test]
+fn adv_k13_a_node_leaves_no_core_dump() {
+    let node = with_limits("ulimit -S -c $(ulimit -H -c)");
+    let (soft, hard) = limits(&node, "Max core file size");
+    assert!(soft == hard && (soft == "1" || soft == "0"), "{soft} {hard}");
+    assert!(node.stop().success());
+}
+
+#[test]
+fn adv_p18_the_limit_of_open_files_is_raised_and_too_little_is_told() {
+    let mut node = with_limits("ulimit -S -n 64");
+    let (soft, _) = limits(&node, "Max open files");
+    assert_eq!(soft, "512");
+    assert_eq!(node.log_count("ulimit -n 512"), 0);
+    node.ok("mine");
+    assert!(node.stop().success());
+
+    let mut node = with_limits("ulimit -n 64");
+    node.wait_log("this process may open 64 files and connections");
+    node.ok("mine");
     assert!(node.stop().success());
 }
