@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::files::Unfit;
+use super::files::{self, Unfit};
 
 /// The flag that accepts a folder which others can read or write.
 const ACCEPT: &str = "--allow-exposed-key";
@@ -98,6 +98,8 @@ pub enum OpenError {
         path: PathBuf,
         /// What it is.
         reason: String,
+        /// Whether it leads to a file's content, so that a copy can take its place.
+        has_content: bool,
     },
     /// The file that was to be made is there already.
     #[error("{} is there already", path.display())]
@@ -224,9 +226,16 @@ impl OpenError {
             Self::OtherOwner { .. } => format!(
                 "start as that user, or choose a folder of your own with --data-dir DIR; {ACCEPT} accepts it as it is"
             ),
+            Self::NotAFile {
+                path,
+                has_content: true,
+                ..
+            } => format!(
+                "put a copy in its place (cp {0} COPY; mv COPY {0}), or choose another folder with --data-dir DIR",
+                path.display()
+            ),
             Self::NotAFile { path, .. } => format!(
-                "replace {0} by an ordinary file of its own (cp {0} COPY; mv COPY {0}) or move it away, or choose another \
-                folder with --data-dir DIR",
+                "move {} away, or choose another folder with --data-dir DIR",
                 path.display()
             ),
             Self::FileExists { .. } => "choose a name that is free: no file is overwritten".into(),
@@ -253,7 +262,13 @@ impl OpenError {
         let (path, reason) = (path.to_path_buf(), error.to_string());
         match Unfit::of(error) {
             Some(Unfit::Owner(owner)) => return Self::OtherOwner { path, owner },
-            Some(Unfit::Kind(_) | Unfit::Linked(_)) => return Self::NotAFile { path, reason },
+            Some(unfit @ (Unfit::Kind(_) | Unfit::Linked(_))) => {
+                return Self::NotAFile {
+                    path,
+                    reason,
+                    has_content: matches!(unfit, Unfit::Kind(files::LINK) | Unfit::Linked(_)),
+                };
+            }
             None => {}
         }
         if is_too_many_files(error) {

@@ -39,6 +39,9 @@ pub(crate) enum Owner {
     Anybody,
 }
 
+/// What a symbolic link is called.
+pub(crate) const LINK: &str = "a symbolic link";
+
 /// Why what stands under a name is no file for a node. Travels inside an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Unfit {
@@ -158,7 +161,7 @@ pub(crate) fn kind(kind: FileType) -> &'static str {
         }
     }
     if kind.is_symlink() {
-        "a symbolic link"
+        LINK
     } else if kind.is_dir() {
         "a folder"
     } else {

@@ -121,12 +121,13 @@ fn ctrl_d_stops_and_failures_do_not_count() {
 /// whole, and nothing else ends.
 pub(crate) fn spoil_three_lines(terminal: &mut Terminal) {
     for keys in [&b"balance j\xe9r\xf4me"[..], b"balance \x1b[M\x20\xe9\x21"] {
-        let mut is_open = false;
+        let (mut is_open, mut spoiled) = (false, 0);
         for key in keys {
             terminal.type_bytes(&[*key]);
             // The byte behind it tells that no character begins there. What is read together with them is lost.
             if is_open && key.is_ascii() {
-                terminal.wait_for("> ");
+                spoiled += 1;
+                terminal.wait_for(&"\u{fffd}".repeat(spoiled));
             }
             is_open = !key.is_ascii();
         }
