@@ -111,8 +111,8 @@ struct Flags {
     #[arg(long, env = "LANCHAIN_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
     /// Use a folder and a key that others on this machine can read or change: where a disk keeps no permissions
-    #[arg(long, global = true, env = "LANCHAIN_ALLOW_EXPOSED_KEY", value_parser = FalseyValueParser::new())]
-    allow_exposed_key: bool,
+    #[arg(long, global = true, env = "LANCHAIN_ALLOW_EXPOSED_FOLDER", value_parser = FalseyValueParser::new())]
+    allow_exposed_folder: bool,
     /// Which network: lan, coin or dev, with a word to stay apart from others (lan:WORD), or a TOML file
     #[arg(long, global = true, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
     network: NetworkParams,
@@ -195,7 +195,7 @@ impl Args {
         Ok(Self {
             task: flags.task,
             folder,
-            trust: if flags.allow_exposed_key {
+            trust: if flags.allow_exposed_folder {
                 Trust::Shared
             } else {
                 Trust::Private

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::files::{self, Unfit};
 
 /// The flag that accepts a folder which others can read or write.
-const ACCEPT: &str = "--allow-exposed-key";
+const ACCEPT: &str = "--allow-exposed-folder";
 /// What helps when no more files can be opened.
 pub(crate) const TOO_MANY_FILES: &str = "raise the limit in this shell (ulimit -n 1024), or close other programs";
 

@@ -432,7 +432,7 @@ fn make_missing(
     };
     if is_there(&chain_file)? {
         // Left by a start that was interrupted: it must be of this network.
-        let store = RedbStore::open(&chain_file, network)?;
+        let store = RedbStore::open_to_read(&chain_file, network)?;
         if old_key.is_none()
             && has_been_used(&store).map_err(|error| OpenError::damaged(&chain_file, error.to_string()))?
         {
@@ -460,7 +460,7 @@ fn make_missing(
 }
 
 /// Whether a node has worked with a store: one whose making was interrupted holds the genesis block and nothing else.
-fn has_been_used(store: &RedbStore) -> Result<bool, StoreError> {
+fn has_been_used(store: &impl ChainStore) -> Result<bool, StoreError> {
     Ok(store.tip()?.0 != Height::GENESIS
         || !store.side()?.is_empty()
         || !store.own()?.is_empty()

@@ -107,7 +107,7 @@ fn adv_t22_every_file_of_a_folder_is_its_owners_alone() {
     assert!(text.contains("chmod go-w"), "{text}");
     succeeded(&run_on(
         folder.path(),
-        &[&QUIET[..], &["--allow-exposed-key"]].concat(),
+        &[&QUIET[..], &["--allow-exposed-folder"]].concat(),
         None,
     ));
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o775)).expect("its owner may");
@@ -150,10 +150,10 @@ fn adv_k12_a_disk_without_permissions_is_told_before_a_key_is_made_and_can_be_ac
     };
     let library = Some(&*library);
     let (folder, copy) = (scratch.path().join("node"), scratch.path().join("copy"));
-    let accepting = |words: &[&str]| run_on(&folder, &[words, &["--allow-exposed-key"]].concat(), library);
+    let accepting = |words: &[&str]| run_on(&folder, &[words, &["--allow-exposed-folder"]].concat(), library);
     let text = refused(&run_on(&folder, &QUIET, library), "keeps no permissions");
     assert!(
-        text.contains("chmod changes nothing") && text.contains("--allow-exposed-key"),
+        text.contains("chmod changes nothing") && text.contains("--allow-exposed-folder"),
         "{text}"
     );
     assert!(!folder.exists(), "no key was made, and nothing else");
@@ -172,7 +172,7 @@ fn adv_k12_a_disk_without_permissions_is_told_before_a_key_is_made_and_can_be_ac
     assert!(!other.exists());
     succeeded(&run_on(
         &other,
-        &[&import[..], &["--allow-exposed-key"]].concat(),
+        &[&import[..], &["--allow-exposed-folder"]].concat(),
         library,
     ));
     assert_eq!(
