@@ -22,8 +22,10 @@ mod control_session;
 mod control_socket;
 pub mod engine_thread;
 mod hangup;
+mod history;
 pub mod housekeeper;
 pub mod inbox;
+mod open_files;
 pub mod outbox;
 pub mod probe;
 pub mod reader;
@@ -51,6 +53,7 @@ use crate::console::complete::NAMES_MAX;
 use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Reply};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
+use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 use crate::types::{Address, PeerId};
 use clock::Clock;
@@ -94,6 +97,9 @@ impl StartError {
             Self::Folder(error) => (error.to_string(), error.hint()),
             Self::Store(error) => (error.to_string(), "choose another folder with --data-dir DIR".into()),
             Self::Net(error) => (error.to_string(), error.hint().into()),
+            Self::System(error) if is_too_many_files(error) => {
+                ("too many files are open".into(), TOO_MANY_FILES.into())
+            }
             Self::System(error) => (error.to_string(), "close other programs and start again".into()),
         }
     }
@@ -143,6 +149,9 @@ struct Node {
 
 impl Node {
     fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        if let Some(warning) = open_files::raise_limit() {
+            tracing::warn!(target: "node", "{warning}");
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(NET_THREADS)
             .thread_name("net")
@@ -151,7 +160,11 @@ impl Node {
         // First of all: a stop that comes while the chain is opened is no kill.
         let leaving = Arc::new(AtomicBool::new(false));
         signals::listen(&runtime, to_session, &leaving, screen);
-        let folder = Arc::new(Folder::open(folder_choice(args), &args.network).map_err(StartError::Folder)?);
+        let folder = Folder::open(folder_choice(args), &args.network, args.trust).map_err(StartError::Folder)?;
+        if let Some(warning) = folder.warning() {
+            tracing::warn!(target: "store", "{warning}");
+        }
+        let folder = Arc::new(folder);
         let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         if screen.is_prompt() {
             let (_, accounts) = store.accounts(NAMES_MAX).map_err(StartError::Store)?;

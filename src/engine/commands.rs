@@ -86,7 +86,7 @@ pub(super) fn no_block() -> CommandError {
 pub(super) fn read_only() -> CommandError {
     refusal(
         "read_only",
-        "the disk refused a write: the node is read-only until there is room on the disk of the data folder",
+        "the data folder takes no writes: it has no room, or was moved or deleted; nothing is accepted until it takes them again",
         "status",
     )
 }

@@ -68,6 +68,12 @@ pub enum NetError {
         /// Why not.
         reason: String,
     },
+    /// This process, or the machine, may open no more files and connections.
+    #[error("cannot listen on {address}: too many files and connections are open")]
+    TooManyFiles {
+        /// Where.
+        address: String,
+    },
     /// The protocols could not be set up.
     #[error("cannot set up the network: {0}")]
     Setup(String),
@@ -80,6 +86,7 @@ impl NetError {
         match self {
             Self::PortInUse { .. } => "use --port 0 to take any free port",
             Self::Listen { .. } => "use --listen with an address of this machine, such as /ip4/0.0.0.0/tcp/0",
+            Self::TooManyFiles { .. } => "raise the limit in this shell (ulimit -n 1024), or close other programs",
             Self::Setup(_) => "start the node again; if it fails again, report this message",
         }
     }

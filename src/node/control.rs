@@ -320,7 +320,9 @@ fn event_name(event: &Event) -> String {
 /// An event's line for a client that shows words.
 fn in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
     let name = name.as_ref();
-    serde_json::json!({ "v": 1, "type": "event", "event": name, "time_ms": time_ms, "text": text }).to_string()
+    render::plain(
+        serde_json::json!({ "v": 1, "type": "event", "event": name, "time_ms": time_ms, "text": text }).to_string(),
+    )
 }
 
 /// The first line of a session with events: where they start from.

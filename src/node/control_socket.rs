@@ -31,7 +31,7 @@ mod unix {
     use std::fs::{self, DirBuilder, File, Permissions};
     use std::net::Shutdown;
     use std::os::fd::{AsFd, AsRawFd};
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::sync::mpsc::{channel, sync_channel};
     use std::thread;
@@ -96,8 +96,12 @@ mod unix {
         Ok((made?, path))
     }
 
-    /// Connects to the node that holds a folder.
+    /// Connects to the node that holds a folder. A link in the socket's place leads nowhere.
     pub(in super::super) fn connect(folder: &Path) -> io::Result<UnixStream> {
+        let kind = fs::symlink_metadata(folder.join(SOCKET))?.file_type();
+        if !kind.is_socket() {
+            return Err(io::Error::other("what stands in its socket's place is none"));
+        }
         by_short_path(folder, |short| UnixStream::connect(short.join(SOCKET)))
     }
 
@@ -199,6 +203,15 @@ mod unix {
             assert_eq!(mode, 0o600);
             connect(folder.path()).unwrap();
             assert!(!folder.path().join(WORKSHOP).exists());
+        }
+
+        #[test]
+        fn a_link_in_the_sockets_place_leads_nowhere() {
+            let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let (_listener, path) = listen(other.path()).unwrap();
+            std::os::unix::fs::symlink(path, folder.path().join(SOCKET)).unwrap();
+            assert!(connect(folder.path()).is_err());
+            connect(other.path()).unwrap();
         }
 
         #[cfg(target_os = "linux")]

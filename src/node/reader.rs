@@ -7,6 +7,7 @@
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
 
+use super::history::HistoryFile;
 use super::screen::Screen;
 use super::session::Message;
 use crate::cli::Args;
@@ -14,21 +15,18 @@ use crate::console::InputLine;
 use crate::console::input;
 use crate::console::prompt::PromptFact;
 
-/// Lines typed at the prompt, in the data folder.
-pub(super) const HISTORY: &str = "history";
-
 /// Starts the source of lines. Sending on what comes back asks for the next one.
 pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Message>) -> Option<SyncSender<()>> {
     let (more, asked) = sync_channel(1);
     let exec = args.exec.clone();
     let screen = screen.clone();
-    let history = folder.join(HISTORY);
+    let history = HistoryFile::of(folder);
     let body = move || {
         if asked.recv().is_err() {
             return;
         }
         let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
-        if screen.is_prompt() && screen.start_prompt(history, prompt_facts(messages.clone())) {
+        if screen.is_prompt() && screen.start_prompt(Box::new(history), prompt_facts(messages.clone())) {
             return;
         }
         match exec {

@@ -6,7 +6,6 @@
 //! Spec: `proto-notes/events.md`.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -21,7 +20,7 @@ use crate::console::complete::Names;
 use crate::console::help;
 use crate::console::look::{COLUMNS_DEFAULT, Look};
 use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
-use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
+use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
 use crate::console::watch::{Telling, telling_text};
 use crate::engine::reply::Status;
@@ -128,12 +127,16 @@ impl Screen {
     }
 
     /// Gives the terminal to a prompt; false if there can be none.
-    pub fn start_prompt(&self, history: PathBuf, deliver: impl FnMut(PromptFact) -> bool + Send + 'static) -> bool {
+    pub fn start_prompt(
+        &self,
+        history: Box<dyn History>,
+        deliver: impl FnMut(PromptFact) -> bool + Send + 'static,
+    ) -> bool {
         // What was said before stands above the first prompt.
         let _ = self.out.flush(FIRST_WORDS_MAX);
         let config = PromptConfig {
             text: PROMPT.to_owned(),
-            history: Some(history),
+            history,
             names: self.names.clone(),
             color: self.coloured,
             columns: Arc::clone(&self.columns),

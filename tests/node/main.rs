@@ -12,6 +12,8 @@ mod discovery;
 mod disk;
 #[cfg(target_os = "linux")]
 mod doctor;
+#[cfg(target_os = "linux")]
+mod files;
 mod fork;
 mod forms;
 mod harness;
