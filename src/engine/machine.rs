@@ -2,19 +2,22 @@
 //!
 //! Promises: in each turn, what is immediate leaves first, then the commit, then announcements and answers, then
 //! events, then replies: nothing of ours is announced or told before it is handed to the disk.
-//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), sync (`sync`), mining (`template`),
-//! commands (`commands`), what changes the chain (`advance`).
+//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
+//! mining (`template`), commands (`commands`), what changes the chain (`advance`).
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::commands::Running;
 use super::dial::Dialer;
 use super::event::{Event, Source};
+use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
 use super::peers::Peers;
+use super::pools::Pools;
 use super::reply::{CommandError, Reply, Status};
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
+use super::unheard::Unheard;
 use crate::chain::mempool::Mempool;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
@@ -95,6 +98,9 @@ pub struct Engine<S> {
     pub(super) chain: Chain<S>,
     pub(super) pool: Mempool,
     pub(super) peers: Peers,
+    pub(super) pools: Pools,
+    pub(super) gather: Gather,
+    pub(super) unheard: Unheard,
     pub(super) dialer: Dialer,
     /// Candidate branches that are being fetched.
     pub(super) syncs: Vec<Sync>,
@@ -178,6 +184,9 @@ impl<S: ChainStore> Engine<S> {
             chain,
             pool: Mempool::new(),
             peers: Peers::new(),
+            pools: Pools::new(),
+            gather: Gather::new(now),
+            unheard: Unheard::new(),
             dialer,
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
@@ -310,6 +319,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_dials();
         self.pump_mining();
         self.check_running();
+        self.publish_gathered();
         self.flush();
     }
 
@@ -377,28 +387,6 @@ impl<S: ChainStore> Engine<S> {
         self.shown = self.present();
     }
 
-    /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
-    fn restore_own(&mut self) -> Result<(), StoreError> {
-        let own = self.chain.own()?;
-        let others: Vec<_> = self.pool.all().cloned().collect();
-        self.pool = Mempool::new();
-        for (_, transaction) in own {
-            // What does not fit now may fit after a sync: it stays in the store.
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Own);
-        }
-        // An own payment that is not in the store was refused when the disk failed: its user may type it again.
-        let mut strangers = others;
-        strangers.retain(|transaction| transaction.signer() != Some(self.me));
-        for transaction in strangers {
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Returned);
-        }
-        Ok(())
-    }
-
     fn on_stop(&mut self) {
         self.stopping = true;
         self.mining.on = false;
@@ -431,11 +419,13 @@ impl<S: ChainStore> Engine<S> {
             self.requests.values().filter_map(|asked| asked.deadline).min(),
             self.mining.next_wakeup(),
             self.sync_wakeup(),
+            self.pools_wakeup(),
+            self.gather.next_wakeup(),
+            self.unheard.next_wakeup(),
             Some(self.stale_at),
             self.running.values().filter_map(Running::deadline).min(),
         ];
         times.extend(self.peers.iter().map(|(_, peer)| Some(self.status_due(peer))));
-        times.extend(self.peers.iter().map(|(_, peer)| self.pool_due(peer)));
         times.extend(
             self.peers
                 .iter()

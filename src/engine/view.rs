@@ -163,6 +163,7 @@ impl<S: ChainStore> Engine<S> {
             block_hash: None,
             confirmations: None,
             proof: None,
+            known_to_neighbour: self.pool.is_own(txid).then(|| !self.unheard.is_unheard(txid)),
         })
     }
 
@@ -180,6 +181,7 @@ impl<S: ChainStore> Engine<S> {
             block_hash: Some(hash),
             confirmations: Some(tip.saturating_sub(height.get()).saturating_add(1)),
             proof: merkle::proof(&block.txids(), index),
+            known_to_neighbour: None,
         })
     }
 
