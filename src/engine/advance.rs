@@ -154,6 +154,8 @@ impl<S: ChainStore> Engine<S> {
         }
         self.tip_moved();
         self.tell_pools(Fact::Tip);
+        let pool = &self.pool;
+        self.unheard.prune(|txid| pool.contains(txid));
         self.status_changed();
         self.check_name();
     }

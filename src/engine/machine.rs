@@ -163,7 +163,6 @@ impl<S: ChainStore> Engine<S> {
         let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
         chain.set_own_key(me);
         chain.set_hash_many(config.hash_many);
-        let opened = chain.tip().clone();
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
         for (address, peer) in &config.manual_peers {
             match peer {
@@ -181,6 +180,7 @@ impl<S: ChainStore> Engine<S> {
             config,
             me,
             peer_id,
+            opened: chain.tip().clone(),
             chain,
             pool: Mempool::new(),
             peers: Peers::new(),
@@ -201,7 +201,6 @@ impl<S: ChainStore> Engine<S> {
             wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
             started: false,
-            opened,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
             clock_warned: false,

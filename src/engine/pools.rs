@@ -122,7 +122,7 @@ pub(super) struct Around<'a> {
 enum Standing {
     /// Nothing is to be fetched: equal, empty, or what the own pool was a moment ago.
     Level,
-    /// They differ by what gained nothing.
+    /// They differ by what gained nothing, or by what its pool did not hold when it was read.
     Settled,
     /// They differ since then.
     Differs(Time),
@@ -145,7 +145,9 @@ struct Side {
     told: (u32, u64),
     standing: Standing,
     settled: Option<Settled>,
-    /// Its pool was read before, or at least asked for.
+    /// A digest that it told and that was not its pool's, and until when it is not followed again.
+    doubted: Option<(u64, Time)>,
+    /// Its pool was level or asked for before.
     is_known: bool,
     /// Not read before.
     rest_until: Time,
@@ -213,7 +215,7 @@ impl Pools {
     pub(super) fn look_at(&mut self, now: Time, pool: &Mempool) {
         let changed = self.history.note(now, pool.digest());
         for side in self.sides.values_mut() {
-            if side.settled.is_some_and(|settled| settled.until <= now) {
+            if side.patience_ends().is_some_and(|at| at <= now) {
                 side.unsettle(now);
             }
             if changed && matches!(side.standing, Standing::Differs(_)) && side.is_met(self.history.digest()) {
@@ -245,7 +247,7 @@ impl Pools {
         let mut times: Vec<Time> = Vec::new();
         let room_at = self.room_at(now);
         for (peer, side) in &self.sides {
-            times.extend(side.settled.map(|settled| settled.until));
+            times.extend(side.patience_ends());
             let free_at = (around.free_at)(peer).filter(|_| around.is_open);
             match &side.run {
                 Some(run) => {
@@ -270,6 +272,8 @@ impl Pools {
             run.told_anew = true;
         }
         side.judge(now, &self.history, &mut self.out);
+        // Only what was there before the connection needs no patience.
+        side.is_known |= side.standing == Standing::Level;
     }
 
     fn on_page(&mut self, now: Time, pool: &Mempool, peer: PeerId, after: [u8; 32], list: &[Vec<u8>]) {
@@ -300,6 +304,9 @@ impl Pools {
             }
             if !run.told_anew {
                 // What came is newer than the last status.
+                if side.told.1 != run.digest {
+                    side.doubted = Some((side.told.1, now_and(now, SETTLED_MS)));
+                }
                 side.told = (u32::try_from(run.came).unwrap_or(u32::MAX), run.digest);
             }
             let difference = run.digest ^ self.history.digest();
@@ -385,6 +392,7 @@ impl Side {
             told: (0, 0),
             standing: Standing::Level,
             settled: None,
+            doubted: None,
             is_known: false,
             rest_until: now,
             futile: 0,
@@ -416,13 +424,22 @@ impl Side {
                 Standing::Settled
             }
             (None, _) if count == 0 => Standing::Level,
+            (None, _) if self.doubted.is_some_and(|(doubted, _)| doubted == digest) => Standing::Settled,
             (None, Standing::Differs(since)) => Standing::Differs(since),
             (None, Standing::Level | Standing::Settled) => Standing::Differs(now),
         };
     }
 
+    /// When what is settled or doubted is looked at again.
+    fn patience_ends(&self) -> Option<Time> {
+        let settled = self.settled.map(|settled| settled.until);
+        settled.into_iter().chain(self.doubted.map(|(_, until)| until)).min()
+    }
+
+    /// What was settled or doubted is to be looked at again.
     fn unsettle(&mut self, now: Time) {
         self.settled = None;
+        self.doubted = None;
         if self.standing == Standing::Settled {
             self.standing = Standing::Differs(now);
         }
@@ -432,7 +449,7 @@ impl Side {
     fn due(&self, now: Time) -> Option<Time> {
         match self.standing {
             Standing::Level | Standing::Settled => None,
-            // What was there before the connection needs no patience.
+            // Gossip cannot bring what was there before the connection.
             Standing::Differs(_) if !self.is_known => Some(now),
             Standing::Differs(since) => Some(self.rest_until.max(now_and(since, PATIENCE_MS))),
         }

@@ -5,7 +5,7 @@
 //! Promises: nothing is called unheard that a neighbour has shown; what stays unheard for long is said once.
 //! Elsewhere: the comparison of pools (`pools`).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use super::pools::Known;
 use crate::types::{Time, Txid};
@@ -27,7 +27,8 @@ struct Made {
 pub(super) struct Unheard {
     /// As they were made.
     order: VecDeque<Made>,
-    open: BTreeSet<Txid>,
+    /// Those of them that nobody has shown, and when they were made.
+    open: BTreeMap<Txid, Time>,
     /// Since when neighbours could have shown it.
     listening_since: Option<Time>,
     is_told: bool,
@@ -37,7 +38,7 @@ impl Unheard {
     pub(super) const fn new() -> Self {
         Self {
             order: VecDeque::new(),
-            open: BTreeSet::new(),
+            open: BTreeMap::new(),
             listening_since: None,
             is_told: false,
         }
@@ -45,7 +46,7 @@ impl Unheard {
 
     /// An own payment entered the pool.
     pub(super) fn made(&mut self, now: Time, txid: Txid, state: u64) {
-        if self.open.insert(txid) {
+        if self.open.insert(txid, now).is_none() {
             self.order.push_back(Made { txid, at: now, state });
         }
     }
@@ -78,9 +79,18 @@ impl Unheard {
         self.open.remove(txid);
     }
 
-    /// Whether no neighbour is known to have it.
-    pub(super) fn is_unheard(&self, txid: &Txid) -> bool {
-        self.open.contains(txid)
+    /// Whether a neighbour has an own payment that waits; none while it is too early to say.
+    pub(super) fn is_known(&self, now: Time, txid: &Txid) -> Option<bool> {
+        match self.open.get(txid) {
+            None => Some(true),
+            Some(at) => (now.since(*at) >= PATIENCE_MS).then_some(false),
+        }
+    }
+
+    /// Forgets what left the pool.
+    pub(super) fn prune(&mut self, waits: impl Fn(&Txid) -> bool) {
+        self.open.retain(|txid, _| waits(txid));
+        self.tidy();
     }
 
     /// Whether neighbours are there and nothing keeps their pools from being compared with the own one.
@@ -94,13 +104,12 @@ impl Unheard {
         if self.due().is_none_or(|at| at > now) {
             return None;
         }
-        self.open.retain(|txid| waits(txid));
-        self.tidy();
+        self.prune(waits);
         if self.due().is_none_or(|at| at > now) {
             return None;
         }
         self.is_told = true;
-        let late = |made: &&Made| self.open.contains(&made.txid) && now.since(made.at) >= PATIENCE_MS;
+        let late = |made: &&Made| self.open.contains_key(&made.txid) && now.since(made.at) >= PATIENCE_MS;
         Some(self.order.iter().filter(late).count())
     }
 
@@ -117,7 +126,11 @@ impl Unheard {
 
     /// Those in front that are heard of, and the end of what was told.
     fn tidy(&mut self) {
-        while self.order.front().is_some_and(|made| !self.open.contains(&made.txid)) {
+        while self
+            .order
+            .front()
+            .is_some_and(|made| !self.open.contains_key(&made.txid))
+        {
             self.order.pop_front();
         }
         self.is_told &= !self.order.is_empty();
@@ -146,7 +159,9 @@ mod tests {
     }
 
     fn open(unheard: &Unheard) -> Vec<u8> {
-        (1..=4).filter(|number| unheard.is_unheard(&txid(*number))).collect()
+        let late = Time::from_ms(1_000_000);
+        let is_open = |number: &u8| unheard.is_known(late, &txid(*number)) == Some(false);
+        (1..=4).filter(is_open).collect()
     }
 
     #[test]
@@ -188,6 +203,26 @@ mod tests {
         unheard.listen(at(90_000), true);
         assert_eq!(unheard.next_wakeup(), Some(at(95_000)));
         assert_eq!(unheard.overdue(at(95_000), |_| true), Some(1));
+    }
+
+    #[test]
+    fn it_is_too_early_to_say_for_five_seconds() {
+        let mut unheard = four();
+        let known = |unheard: &Unheard, ms| unheard.is_known(Time::from_ms(ms), &txid(2));
+        assert_eq!([known(&unheard, 6_999), known(&unheard, 7_000)], [None, Some(false)]);
+        unheard.heard_of(&txid(2));
+        assert_eq!(known(&unheard, 7_000), Some(true));
+    }
+
+    #[test]
+    fn what_was_told_and_then_confirmed_keeps_nothing_else_from_being_told() {
+        let at = Time::from_ms;
+        let mut unheard = four();
+        unheard.listen(at(1_000), true);
+        assert_eq!(unheard.overdue(at(60_000), |_| true), Some(4));
+        unheard.prune(|_| false);
+        unheard.made(at(70_000), txid(5), 9);
+        assert_eq!(unheard.overdue(at(75_000), |_| true), Some(1));
     }
 
     #[test]

@@ -163,7 +163,11 @@ impl<S: ChainStore> Engine<S> {
             block_hash: None,
             confirmations: None,
             proof: None,
-            known_to_neighbour: self.pool.is_own(txid).then(|| !self.unheard.is_unheard(txid)),
+            known_to_neighbour: self
+                .pool
+                .is_own(txid)
+                .then(|| self.unheard.is_known(self.now, txid))
+                .flatten(),
         })
     }
 

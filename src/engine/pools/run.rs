@@ -120,7 +120,7 @@ impl Run {
         match self.step {
             Step::Asked(at) => now_and(at, SLOW_MS),
             Step::Due(at) if at > now => now,
-            Step::Due(_) => now_and(now, SLOW_MS),
+            Step::Due(at) => now_and(at, SLOW_MS),
             Step::Whole | Step::Broken => now_and(now, SLOW_MS),
         }
     }

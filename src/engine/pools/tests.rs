@@ -213,6 +213,7 @@ fn a_neighbour_that_shows_what_the_own_pool_was_a_moment_ago_is_not_asked() {
     // It still says so when it should know more: it may hold what was here once and left.
     bench.now = at(9_000);
     bench.status(1, 1, before);
+    bench.wait_until(9_500);
     assert_eq!(bench.asked(), 1);
 }
 

@@ -130,7 +130,7 @@ fn a_peer_that_was_busy_is_asked_for_its_pool_again() {
         _ => Response::Pending(Vec::new()),
     });
     world.until(EQUAL_MS, |world| pending(world, 0) == 1);
-    assert_eq!(asked.get(), 3);
+    assert!((3..=4).contains(&asked.get()), "{}", asked.get());
 }
 
 #[test]
@@ -142,7 +142,7 @@ fn a_peer_whose_pool_is_not_what_it_says_is_read_ever_more_rarely() {
     world.run(290_000);
     let all = asked.get();
     assert!(
-        (1..=3).contains(&first) && all <= 30,
+        (1..=2).contains(&first) && (3..=8).contains(&all),
         "{first}, then {all} in five minutes"
     );
 }
@@ -154,8 +154,8 @@ fn a_pool_that_was_busy_forty_times_leaves_its_peer_a_source_of_blocks() {
         1 => Response::Busy,
         _ => Response::Pending(Vec::new()),
     });
-    world.run(400_000);
-    assert!(asked.get() > 60, "{}", asked.get());
+    world.run(1_800_000);
+    assert!(asked.get() > 50, "{}", asked.get());
     let peer = world.nodes[1].peer;
     assert!(!world.nodes[0].engine.is_always_busy(&peer));
 }
@@ -196,7 +196,7 @@ fn a_payment_that_no_neighbour_has_is_told_after_five_seconds_and_the_next_that_
         Request::Status(_) | Request::GetHeaders { .. } | Request::GetBlocks { .. } => None,
     }));
     let lost = world.pay(0, "alice", "bob", 1).unwrap();
-    assert_eq!(known(&mut world, &lost), Some(false));
+    assert_eq!(known(&mut world, &lost), None);
     world.run(4_900);
     assert_eq!(warnings(&world), 0);
     world.run(5_000);
