@@ -403,6 +403,10 @@ impl<S: ChainStore> Engine<S> {
 
     fn set_net(&mut self, on: bool) -> Reply {
         if self.net != on {
+            if !on {
+                // What is gathered leaves while there is somebody to hear it.
+                self.publish_before_silence();
+            }
             self.net = on;
             self.dialer.enable(self.now, on);
             self.order(NetOrder::Enable(on));

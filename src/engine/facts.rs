@@ -7,6 +7,7 @@ use super::event::{Direction, Event, FoundBy};
 use super::io::{NetOrder, Stranger};
 use super::machine::{Engine, Question, Shown, count};
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
+use super::pools::Fact;
 use crate::chain::ChainStore;
 use crate::types::{Address, PeerId, Time, Work};
 use crate::wire::{self, Request};
@@ -137,6 +138,7 @@ impl<S: ChainStore> Engine<S> {
             self.on_response(request, id, None);
         }
         self.sync_lost(id);
+        self.tell_pools(Fact::Gone { peer: id });
         if peer.status.is_some() {
             self.event(Event::PeerDisconnected {
                 peer_id: id.to_string(),
@@ -317,6 +319,7 @@ impl<S: ChainStore> Engine<S> {
         let first = peer.status.is_none();
         let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
+        let (count, digest) = (status.pool_count, status.pool_digest);
         peer.status = Some(status);
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {
@@ -333,6 +336,11 @@ impl<S: ChainStore> Engine<S> {
             );
             self.warn("same_key", message);
         }
+        self.tell_pools(Fact::Status {
+            peer: id,
+            count,
+            digest,
+        });
         let Some(event) = event else { return };
         self.event(event);
         self.remember(id, address);
@@ -414,6 +422,7 @@ impl<S: ChainStore> Engine<S> {
         self.check_alone();
         self.check_stale();
         self.check_clock();
+        self.check_unheard();
         self.retry_early();
         self.check_deadline();
     }

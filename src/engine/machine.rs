@@ -2,8 +2,8 @@
 //!
 //! Promises: in each turn, what is immediate leaves first, then the commit, then announcements and answers, then
 //! events, then replies: nothing of ours is announced or told before it is handed to the disk.
-//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), sync (`sync`), mining (`template`),
-//! commands (`commands`), what changes the chain (`advance`).
+//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
+//! mining (`template`), commands (`commands`), what changes the chain (`advance`).
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -11,8 +11,10 @@ use super::commands::Running;
 use super::dial::Dialer;
 use super::effort::Effort;
 use super::event::{Event, Source};
+use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
 use super::peers::Peers;
+use super::pools::Pools;
 use super::reply::{CommandError, Reply, Status};
 pub(super) use super::requests::Question;
 use super::requests::Requests;
@@ -20,6 +22,7 @@ use super::side_work::SideWork;
 use super::signatures::Signatures;
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
+use super::unheard::Unheard;
 use crate::chain::mempool::Mempool;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
@@ -82,6 +85,9 @@ pub struct Engine<S> {
     pub(super) chain: Chain<S>,
     pub(super) pool: Mempool,
     pub(super) peers: Peers,
+    pub(super) pools: Pools,
+    pub(super) gather: Gather,
+    pub(super) unheard: Unheard,
     pub(super) dialer: Dialer,
     /// Candidate branches that are being fetched.
     pub(super) syncs: Vec<Sync>,
@@ -146,7 +152,6 @@ impl<S: ChainStore> Engine<S> {
         let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
         chain.set_own_key(me);
         chain.set_hash_many(config.hash_many);
-        let opened = chain.tip().clone();
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
         for (address, peer) in &config.manual_peers {
             match peer {
@@ -164,9 +169,13 @@ impl<S: ChainStore> Engine<S> {
             config,
             me,
             peer_id,
+            opened: chain.tip().clone(),
             chain,
             pool: Mempool::new(),
             peers: Peers::new(),
+            pools: Pools::new(),
+            gather: Gather::new(now),
+            unheard: Unheard::new(),
             dialer,
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
@@ -183,7 +192,6 @@ impl<S: ChainStore> Engine<S> {
             wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
             started: false,
-            opened,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
             clock_warned: false,
@@ -303,6 +311,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_dials();
         self.pump_mining();
         self.check_running();
+        self.publish_gathered();
         self.flush();
     }
 
@@ -370,28 +379,6 @@ impl<S: ChainStore> Engine<S> {
         self.shown = self.present();
     }
 
-    /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
-    fn restore_own(&mut self) -> Result<(), StoreError> {
-        let own = self.chain.own()?;
-        let others: Vec<_> = self.pool.all().cloned().collect();
-        self.pool = Mempool::new();
-        for (_, transaction) in own {
-            // What does not fit now may fit after a sync: it stays in the store.
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Own);
-        }
-        // An own payment that is not in the store was refused when the disk failed: its user may type it again.
-        let mut strangers = others;
-        strangers.retain(|transaction| transaction.signer() != Some(self.me));
-        for transaction in strangers {
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Returned);
-        }
-        Ok(())
-    }
-
     fn on_stop(&mut self) {
         self.stopping = true;
         self.mining.on = false;
@@ -424,11 +411,13 @@ impl<S: ChainStore> Engine<S> {
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.sync_wakeup(),
+            self.pools_wakeup(),
+            self.gather.next_wakeup(),
+            self.unheard.next_wakeup(),
             Some(self.stale_at),
             self.running.values().filter_map(Running::deadline).min(),
         ];
         times.extend(self.peers.iter().map(|(_, peer)| Some(self.status_due(peer))));
-        times.extend(self.peers.iter().map(|(_, peer)| self.pool_due(peer)));
         times.extend(
             self.peers
                 .iter()

@@ -33,6 +33,10 @@ const SILENT_DOUBLINGS_MAX: u32 = 3;
 pub const BUSY_MS: u64 = 500;
 /// So many times busy without an answer between count like silence: ten seconds and more, in which every bucket refills.
 pub const BUSY_MAX: u32 = 24;
+/// How soon a status that did not arrive is sent again, and how often this doubles: a peer that declines the protocol is
+/// asked as rarely as any other.
+pub const STATUS_AGAIN_MS: u64 = 1_000;
+const STATUS_DOUBLINGS_MAX: u32 = 4;
 /// Requests under way to one peer; its own limit is eight for everybody.
 pub const IN_FLIGHT_MAX: u32 = 4;
 
@@ -100,6 +104,8 @@ pub struct Peer {
     pub last_status: Time,
     /// Something changed since.
     pub stale: bool,
+    /// Statuses in a row that did not reach it.
+    status_failures: u32,
     /// Requests of sync and pool under way.
     pub in_flight: u32,
     /// What its link has shown: patience, and how much is asked at once.
@@ -120,12 +126,6 @@ pub struct Peer {
     pub busy_until: Time,
     /// How often it said so since it last served something.
     busy: u32,
-    /// The pools' digests (its, ours) after the last run that brought nothing.
-    pub pool_settled: Option<(u64, u64)>,
-    /// Its pool is being read.
-    pub pool_run: bool,
-    /// Since when the pools differ; none before the first comparison.
-    pub pool_differs: Option<Time>,
     buckets: [Bucket; Kind::COUNT],
     /// What this node has fetched from it, counted as it counts there.
     fetched: Bucket,
@@ -148,6 +148,7 @@ impl Peer {
             next_status: now,
             last_status: Time::from_ms(0),
             stale: false,
+            status_failures: 0,
             in_flight: 0,
             pace: Pace::new(),
             void: None,
@@ -158,9 +159,6 @@ impl Peer {
             empty_pages: 0,
             busy_until: now,
             busy: 0,
-            pool_settled: None,
-            pool_run: false,
-            pool_differs: None,
             buckets: [Bucket::full(now); Kind::COUNT],
             fetched: Bucket::full(now),
         }
@@ -269,6 +267,18 @@ impl Peer {
     #[must_use]
     pub const fn silent_until(&self) -> Time {
         self.silent_until
+    }
+
+    /// The status did not reach it, or was not answered: it is told again, ever later up to the ordinary interval.
+    pub fn status_failed(&mut self, now: Time) {
+        let wait_ms = STATUS_AGAIN_MS << self.status_failures.min(STATUS_DOUBLINGS_MAX);
+        self.status_failures = self.status_failures.saturating_add(1);
+        self.next_status = self.next_status.min(Time::from_ms(now.ms().saturating_add(wait_ms)));
+    }
+
+    /// It answered a status.
+    pub const fn status_arrived(&mut self) {
+        self.status_failures = 0;
     }
 }
 

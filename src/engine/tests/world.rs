@@ -81,6 +81,9 @@ pub(super) struct World {
     /// Each request of this number ends without an answer; 0: none.
     pub(super) lost_every: u64,
     requests: u64,
+    /// Each gossip message of this number gets lost on its way to a neighbour; 0: none.
+    pub(super) gossip_lost_every: u64,
+    gossiped: u64,
 }
 
 pub(super) fn address(node: usize) -> Address {
@@ -113,6 +116,8 @@ impl World {
             latency_ms: LATENCY_MS,
             lost_every: 0,
             requests: 0,
+            gossip_lost_every: 0,
+            gossiped: 0,
         };
         for index in 0..count {
             let store = MemoryStore::new(&world.params);
@@ -405,8 +410,12 @@ impl World {
 
     fn spread(&mut self, node: usize, from: Option<usize>, topic: Topic, bytes: &[u8]) {
         for other in 0..self.nodes.len() {
-            let reached = self.linked(node, other) && !self.nodes[other].deaf;
-            if Some(other) == from || !reached || !self.nodes[other].seen.insert(sha256(&[bytes])) {
+            if Some(other) == from || !self.linked(node, other) || self.nodes[other].deaf {
+                continue;
+            }
+            self.gossiped += 1;
+            let lost = self.gossip_lost_every > 0 && self.gossiped.is_multiple_of(self.gossip_lost_every);
+            if lost || !self.nodes[other].seen.insert(sha256(&[bytes])) {
                 continue;
             }
             self.sequence += 1;
@@ -424,25 +433,13 @@ impl World {
 
     fn request(&mut self, node: usize, id: u64, peer: &PeerId, request: Request) {
         let Some(other) = self.index_of(peer) else { return };
-        if !self.linked(node, other) {
-            let fact = NetFact::Response {
-                id,
-                peer: *peer,
-                response: None,
-            };
-            return self.later(self.latency_ms, node, Input::Net(fact));
-        }
-        if self.nodes[other].dead || self.nodes[node].shy {
+        if self.linked(node, other) && (self.nodes[other].dead || self.nodes[node].shy) {
             return;
         }
-        self.requests += 1;
-        if self.lost_every > 0 && self.requests.is_multiple_of(self.lost_every) {
-            let fact = NetFact::Response {
-                id,
-                peer: *peer,
-                response: None,
-            };
-            return self.later(self.latency_ms, node, Input::Net(fact));
+        self.requests += u64::from(self.linked(node, other));
+        let lost = self.lost_every > 0 && self.requests.is_multiple_of(self.lost_every);
+        if lost || !self.linked(node, other) {
+            return self.end_request(self.latency_ms, node, id, peer);
         }
         let request = match (&self.nodes[node].lie, request) {
             (Some(lie), Request::Status(_)) => Request::Status(lie.clone()),
@@ -459,12 +456,7 @@ impl World {
         let withheld = self.nodes[other].withholds && matches!(request, Request::GetBlocks { .. });
         if mute || withheld {
             // The network ends every request.
-            let fact = NetFact::Response {
-                id,
-                peer: *peer,
-                response: None,
-            };
-            return self.later(UNANSWERED_MS, node, Input::Net(fact));
+            return self.end_request(UNANSWERED_MS, node, id, peer);
         }
         self.sequence += 1;
         self.asked.insert(self.sequence, (node, id));
@@ -474,6 +466,12 @@ impl World {
             request,
         };
         self.later(self.latency_ms, other, Input::Net(fact));
+    }
+
+    /// A request ends without an answer.
+    fn end_request(&mut self, delay: u64, node: usize, id: u64, peer: &PeerId) {
+        let (peer, response) = (*peer, None);
+        self.later(delay, node, Input::Net(NetFact::Response { id, peer, response }));
     }
 
     fn respond(&mut self, asker: usize, id: u64, node: usize, response: Response) {
