@@ -11,6 +11,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::threads::{self, panic_point};
+
 /// How much of `--json` events waits for a reader. A sync of 30,000 blocks; a reader that paused for a minute.
 pub const EVENTS_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How many log lines wait for a terminal: some twenty screens, more than anybody scrolls back.
@@ -220,7 +222,8 @@ pub struct Sink {
 impl Sink {
     /// Starts a thread that hands each text to `write`, in order, without a line's end.
     ///
-    /// `on_closed` is called once, from the thread, with the first error of `write`: nothing is written any more.
+    /// `on_closed` is called once, from the thread, with the first error of `write`, or when the thread fails: nothing is
+    /// written any more.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -242,13 +245,20 @@ impl Sink {
             gap: Mutex::new(gap),
         });
         let sink = Self { shared: shared.clone() };
-        thread::Builder::new().name("output".to_owned()).spawn(move || {
-            let mut on_closed = Some(on_closed);
+        let (on_closed, lost) = (Arc::new(Mutex::new(Some(on_closed))), shared.clone());
+        let tell_closed = move |error: &io::Error| {
+            if let Some(on_closed) = on_closed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                on_closed(error);
+            }
+        };
+        let tell_failed = tell_closed.clone();
+        let body = move || {
             while let Some(item) = next(&shared) {
+                panic_point("output");
                 let written = write(&item.text);
                 // First of all: whoever waits for the text or for the end finds what the failure means.
-                if let (Err(error), Some(on_closed)) = (&written, on_closed.take_if(|_| written.is_err())) {
-                    on_closed(error);
+                if let Err(error) = &written {
+                    tell_closed(error);
                 }
                 if let Some(done) = item.done {
                     done();
@@ -257,6 +267,10 @@ impl Sink {
                     close(&shared);
                 }
             }
+        };
+        threads::spawn("output", body, move |reason| {
+            tell_failed(&io::Error::other(format!("the writing thread failed: {reason}")));
+            close(&lost);
         })?;
         Ok(sink)
     }

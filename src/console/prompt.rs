@@ -29,6 +29,7 @@ use super::help;
 use super::input::{Content, LINE_MAX_BYTES, RawLine};
 use super::output::{Limits, Sink, lines_dropped};
 use super::parse::{self, Line};
+use crate::threads;
 
 /// The most lines of the history file: a few lessons.
 const HISTORY_MAX: usize = 1_000;
@@ -140,7 +141,11 @@ impl Prompt {
     ///
     /// # Errors
     /// When the line editor finds no terminal, or the system gives no thread.
-    pub fn start(config: PromptConfig, deliver: impl FnMut(PromptFact) -> bool + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        config: PromptConfig,
+        deliver: impl FnMut(PromptFact) -> bool + Send + 'static,
+        failed: impl FnOnce(&str) + Send + 'static,
+    ) -> io::Result<Self> {
         let terminal = Terminal::remember();
         let mut editor = editor(&config).map_err(io::Error::other)?;
         let mut printer = editor.create_external_printer().ok();
@@ -166,9 +171,15 @@ impl Prompt {
             number: 0,
             deliver,
         };
-        thread::Builder::new()
-            .name("prompt".to_owned())
-            .spawn(move || session.run())?;
+        let broken = terminal.clone();
+        threads::spawn(
+            "prompt",
+            move || session.run(),
+            move |reason| {
+                broken.restore();
+                failed(reason);
+            },
+        )?;
         Ok(Self {
             sink,
             running,

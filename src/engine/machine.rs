@@ -11,6 +11,7 @@ use super::commands::Running;
 use super::dial::Dialer;
 use super::event::{Event, Source};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
+use super::parts::Missing;
 use super::peers::Peers;
 use super::reply::{CommandError, Reply, Status};
 use super::sync::{HEADERS_KEPT_MAX, Sync};
@@ -135,6 +136,7 @@ pub struct Engine<S> {
     /// For `doctor`.
     pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
+    pub(super) missing: Missing,
     pub(super) read_only: bool,
     pub(super) stopping: bool,
     out: VecDeque<Output>,
@@ -206,6 +208,7 @@ impl<S: ChainStore> Engine<S> {
             stale_warned: false,
             seen: super::doctor::Seen::default(),
             net: true,
+            missing: Missing::default(),
             read_only: false,
             stopping: false,
             out: VecDeque::new(),
@@ -229,6 +232,7 @@ impl<S: ChainStore> Engine<S> {
             Input::Miner(MinerFact::Exhausted { job }) => self.on_exhausted(job),
             Input::Miner(MinerFact::Rate(rate)) => self.mining.rate = rate,
             Input::Store(fact) => self.on_store(fact),
+            Input::Part(fact) => self.on_part(fact),
             Input::Clock(clock) => self.wall_ahead_ms = offset(clock, self.now),
             Input::Tick => {}
             Input::Stop => self.on_stop(),
@@ -265,6 +269,7 @@ impl<S: ChainStore> Engine<S> {
             NetFact::Request { token, peer, request } => self.on_request(token, peer, request),
             NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
             NetFact::Malformed { peer, fault, reason } => self.punish(peer, fault, &reason),
+            NetFact::Part(fact) => self.on_part(fact),
             NetFact::Latency { peer, ms } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.latency_ms = Some(ms);
@@ -366,7 +371,7 @@ impl<S: ChainStore> Engine<S> {
             );
         }
         self.end_syncs();
-        self.fail_mining_runs();
+        self.fail_mining_runs(&super::commands::read_only());
     }
 
     /// What was not written was refused: neither the tip nor the pool counts it from now on.

@@ -14,6 +14,7 @@ pub mod explain;
 mod facts;
 pub mod io;
 pub mod machine;
+mod parts;
 mod peering;
 pub mod peers;
 pub mod quota;
@@ -29,7 +30,7 @@ mod visible;
 
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use event::{Direction, Event, FoundBy, Source};
-pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Stranger, Verdict};
+pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Stranger, Verdict};
 pub use machine::{Config, Engine};
 pub use reply::{CommandError, Reply};
 pub use view::block_view;

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::{Input, NetFact, StoreFact};
+use crate::engine::{Input, NetFact, Part, PartFact, StoreFact};
 
 /// Facts of the network that may wait: a second of a flood, a few MiB of blocks at the gossip layer's own limits.
 pub const NET_LANE_MAX: usize = 1_024;
@@ -73,6 +73,15 @@ impl Inbox {
     pub fn push(&self, input: Input) {
         self.lanes().urgent.push_back(input);
         self.wake.notify_one();
+    }
+
+    /// Tells that a part of the node has failed for good. Never refused.
+    pub fn failed(&self, part: Part, reason: &str) {
+        self.push(Input::Part(PartFact::Ended {
+            part,
+            reason: reason.to_owned(),
+            again_ms: None,
+        }));
     }
 
     /// Tells what the network saw.

@@ -127,8 +127,13 @@ impl Screen {
         })
     }
 
-    /// Gives the terminal to a prompt; false if there can be none.
-    pub fn start_prompt(&self, history: PathBuf, deliver: impl FnMut(PromptFact) -> bool + Send + 'static) -> bool {
+    /// Gives the terminal to a prompt; false if there can be none. `failed` hears of a panic that ends the prompt.
+    pub fn start_prompt(
+        &self,
+        history: PathBuf,
+        deliver: impl FnMut(PromptFact) -> bool + Send + 'static,
+        failed: impl FnOnce(&str) + Send + 'static,
+    ) -> bool {
         // What was said before stands above the first prompt.
         let _ = self.out.flush(FIRST_WORDS_MAX);
         let config = PromptConfig {
@@ -138,7 +143,7 @@ impl Screen {
             color: self.coloured,
             columns: Arc::clone(&self.columns),
         };
-        match Prompt::start(config, deliver) {
+        match Prompt::start(config, deliver, failed) {
             Ok(prompt) => {
                 *self.prompt.write().unwrap_or_else(PoisonError::into_inner) = Some(prompt);
                 true

@@ -27,6 +27,7 @@ mod memory;
 #[cfg(target_os = "linux")]
 mod mtu;
 mod namespace;
+mod parts;
 #[cfg(target_os = "linux")]
 mod pty;
 mod schema;
