@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::commands::Running;
+use super::complaints::Complaints;
 use super::dial::Dialer;
 use super::event::{Event, Source};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
@@ -137,6 +138,7 @@ pub struct Engine<S> {
     pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
     pub(super) missing: Missing,
+    pub(super) complaints: Complaints,
     pub(super) read_only: bool,
     pub(super) stopping: bool,
     out: VecDeque<Output>,
@@ -209,6 +211,7 @@ impl<S: ChainStore> Engine<S> {
             seen: super::doctor::Seen::default(),
             net: true,
             missing: Missing::default(),
+            complaints: Complaints::default(),
             read_only: false,
             stopping: false,
             out: VecDeque::new(),
@@ -435,6 +438,7 @@ impl<S: ChainStore> Engine<S> {
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.values().filter_map(|asked| asked.deadline).min(),
             self.mining.next_wakeup(),
+            self.complaints.next_wakeup(),
             self.sync_wakeup(),
             Some(self.stale_at),
             self.running.values().filter_map(Running::deadline).min(),

@@ -7,6 +7,7 @@
 mod advance;
 pub mod command;
 mod commands;
+mod complaints;
 pub mod dial;
 pub mod doctor;
 pub mod event;

@@ -35,7 +35,11 @@ mod tests {
         let pauses = [0, 5, 30].map(|seconds| restarts.next(after(seconds)));
         assert_eq!(pauses, PAUSES.map(Some));
         assert_eq!(restarts.next(after(3_599)), None);
-        assert_eq!(restarts.next(after(3_601)), Some(PAUSES[2]), "the first one is an hour ago");
+        assert_eq!(
+            restarts.next(after(3_601)),
+            Some(PAUSES[2]),
+            "the first one is an hour ago"
+        );
         assert_eq!(restarts.next(after(3_602)), None);
     }
 }

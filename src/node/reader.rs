@@ -40,7 +40,6 @@ pub fn start(
     };
     let prompt_fails = fail.clone();
     let body = move || {
-        panic_point("reader");
         if asked.recv().is_err() {
             return;
         }
@@ -86,6 +85,7 @@ fn prompt_facts(messages: Sender<Message>) -> impl FnMut(PromptFact) -> bool + S
 
 /// Sends a line and waits until the next one is wanted; false when none will be.
 fn hand_over(line: Option<InputLine>, messages: &Sender<Message>, asked: &Receiver<()>) -> bool {
+    panic_point("reader");
     let message = line.map_or(Message::InputEnded, |line| Message::Line(Box::new(line)));
     messages.send(message).is_ok() && asked.recv().is_ok()
 }

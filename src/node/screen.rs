@@ -20,7 +20,7 @@ use crate::cli::{Args, Color};
 use crate::console::complete::Names;
 use crate::console::help;
 use crate::console::look::{COLUMNS_DEFAULT, Look};
-use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
+use crate::console::output::{DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, Limits, LogWriter, Sink, lines_dropped};
 use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
 use crate::console::watch::{Telling, telling_text};
@@ -109,6 +109,7 @@ impl Screen {
             Reader::Prompt => out.clone(),
             Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost(), std::io::stderr(), |_| {})?,
         };
+        log.set_pace(pace_of(&args.log));
         let coloured = may_colour(args.color);
         let columns = columns_told().unwrap_or(COLUMNS_DEFAULT);
         Ok(Self {
@@ -270,6 +271,7 @@ impl Screen {
     /// Carries out `watch` or `log` and answers.
     pub fn switch(&self, line: u64, word: Option<&str>, telling: &Telling, done: Done) {
         let reply = self.switches.switch(telling);
+        self.log_sink().set_pace(pace_of(&reply.log));
         let text = match self.reader {
             Reader::Program => render::json_reply(line, word, &Ok(reply)),
             Reader::Pipes | Reader::Prompt => telling_text(&reply),
@@ -416,6 +418,16 @@ impl Screen {
         // A reader that does not read at all loses the last words; there is nobody left to tell.
         let _ = self.out.finish(patience);
         let _ = self.log.finish(patience);
+    }
+}
+
+/// Lines of the log a second in the long run: whoever asks for details gets them.
+fn pace_of(level: &str) -> u32 {
+    let is_detailed = ["debug", "trace"].iter().any(|word| level.contains(word));
+    if is_detailed {
+        DETAILED_LINES_A_SECOND
+    } else {
+        LINES_A_SECOND
     }
 }
 

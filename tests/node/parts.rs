@@ -57,7 +57,10 @@ fn a_failed_network_is_told_and_started_anew_and_what_was_paid_meanwhile_arrives
     let mut anna = Fragile::start(&["--peer", &ben.loopback_address()]);
     anna.node.ok("wait peers 1");
     anna.fail("network");
-    anna.warning("part_failed", "the network part of this node failed: a test asked for this");
+    anna.warning(
+        "part_failed",
+        "the network part of this node failed: a test asked for this",
+    );
     anna.node.wait_event("peer_disconnected", |_| true);
     let paid = anna.node.ok("tx me bob 5");
     anna.warning("part_restarted", "the network part of this node runs again");
@@ -77,9 +80,17 @@ fn a_network_that_was_switched_off_stays_off_when_it_was_started_anew() {
     anna.fail("network");
     anna.warning("part_restarted", "");
     let status = anna.node.ok("status");
-    assert_eq!((&status["net"], &status["addresses"]), (&Value::Bool(false), &Value::Array(Vec::new())));
+    assert_eq!(
+        (&status["net"], &status["addresses"]),
+        (&Value::Bool(false), &Value::Array(Vec::new()))
+    );
     anna.node.ok("net on");
-    let listens = || !anna.node.ok("status")["addresses"].as_array().expect("a list").is_empty();
+    let listens = || {
+        !anna.node.ok("status")["addresses"]
+            .as_array()
+            .expect("a list")
+            .is_empty()
+    };
     wait_until(listens);
 }
 
@@ -91,7 +102,10 @@ fn a_failed_writer_stops_the_node_and_what_it_acknowledged_is_there_at_the_next_
     assert_eq!(anna.node.send("tx me bob 6")["ok"], false);
     anna.warning("part_failed", "the writer of this node failed");
     let last = anna.node.wait_event("stopped", |_| true);
-    assert_eq!((last["exit_status"].as_i64(), anna.node.wait().code()), (Some(6), Some(BROKEN)));
+    assert_eq!(
+        (last["exit_status"].as_i64(), anna.node.wait().code()),
+        (Some(6), Some(BROKEN))
+    );
     let mut again = start_in(anna.folder.path(), &[]);
     let waiting = again.ok("pending");
     let waiting = waiting["transactions"].as_array().expect("a list");

@@ -32,16 +32,29 @@ fn with_the_network_every_connection_ends_and_nobody_is_dialled_until_it_is_back
     let (peer, by) = (world.nodes[1].peer, FoundBy::Mdns);
     world.tell(0, Input::Net(NetFact::Part(ended(Part::Network, Some(1_000)))));
     assert_eq!(world.peers(0), 0);
-    assert_eq!(world.count(0, |event| matches!(event, Event::PeerDisconnected { .. })), 1);
+    assert_eq!(
+        world.count(0, |event| matches!(event, Event::PeerDisconnected { .. })),
+        1
+    );
     let before = orders(&world, "dial");
-    world.tell(0, Input::Net(NetFact::Found { peer, address: address(1), by }));
+    world.tell(
+        0,
+        Input::Net(NetFact::Found {
+            peer,
+            address: address(1),
+            by,
+        }),
+    );
     world.run(5_000);
     assert_eq!(orders(&world, "dial"), before, "there is no network to dial with");
     world.tell(0, Input::Net(NetFact::Part(PartFact::Started { part: Part::Network })));
     world.run(5_000);
     assert!(orders(&world, "dial") > before);
     let told = failures(&world);
-    assert!(told[0].contains("the network part of this node failed: a wrong index"), "{told:?}");
+    assert!(
+        told[0].contains("the network part of this node failed: a wrong index"),
+        "{told:?}"
+    );
     assert!(told[0].ends_with("it is started again in 1 s"), "{told:?}");
     assert_eq!(told[1..], ["the network part of this node runs again"]);
 }
@@ -70,5 +83,8 @@ fn a_failed_mining_thread_ends_every_search_with_a_reply() {
         let error = world.ask(0, Command::Mine(command)).unwrap_err();
         assert_eq!((error.code, error.hint.as_str()), ("internal", "quit"));
     }
-    assert!(matches!(world.ask(0, Command::Mine(MineCommand::Off)), Ok(Reply::Mining { mining: false })));
+    assert!(matches!(
+        world.ask(0, Command::Mine(MineCommand::Off)),
+        Ok(Reply::Mining { mining: false })
+    ));
 }
