@@ -279,8 +279,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn mine(&mut self, id: u64, wanted: u32) {
-        if self.read_only {
-            return self.reply(id, Err(read_only()));
+        if let Some(error) = self.cannot_mine() {
+            return self.reply(id, Err(error));
         }
         let running = Running::Mine {
             wanted: wanted.max(1),
@@ -292,8 +292,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn set_mining(&mut self, on: bool) -> Result<Reply, CommandError> {
-        if on && self.read_only {
-            return Err(read_only());
+        if let Some(error) = self.cannot_mine().filter(|_| on) {
+            return Err(error);
         }
         self.mining.on = on;
         Ok(Reply::Mining { mining: on })
@@ -336,6 +336,10 @@ impl<S: ChainStore> Engine<S> {
     fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
         if !self.net {
             let error = refusal("dial_failed", "the network is off", "net on");
+            return self.reply(id, Err(error));
+        }
+        if self.missing.network {
+            let error = refusal("dial_failed", "the network part of this node has failed", "doctor");
             return self.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
@@ -408,7 +412,7 @@ impl<S: ChainStore> Engine<S> {
                 self.publish_before_silence();
             }
             self.net = on;
-            self.dialer.enable(self.now, on);
+            self.dialer.enable(self.now, on && !self.missing.network);
             self.order(NetOrder::Enable(on));
             if !on {
                 self.addresses.clear();

@@ -377,7 +377,7 @@ impl<S: ChainStore> Engine<S> {
             // Asking too much is slowed down and forgiven; told would be a storm.
             Consequence::Keep if fault == Fault::Limit => {}
             Consequence::Keep => {
-                self.warn(
+                self.complain(
                     "peer_fault",
                     format!("{id} loses {cost} of its {points} points: {reason}"),
                 );
@@ -385,16 +385,23 @@ impl<S: ChainStore> Engine<S> {
             Consequence::Disconnect => {
                 self.order(NetOrder::Disconnect { peer: id });
                 let text = format!("{id} loses {cost} of its {points} points and the connection: {reason}");
-                self.warn("peer_fault", text);
+                self.complain("peer_fault", text);
             }
             Consequence::Ban => {
                 self.dialer.forget(&id);
                 self.order(NetOrder::Ban { peer: id, banned: true });
-                self.warn(
+                self.complain(
                     "peer_banned",
                     format!("{id} loses all its points and is refused for a while: {reason}"),
                 );
             }
+        }
+    }
+
+    /// Tells a misdeed, or only counts it when too many are told already.
+    fn complain(&mut self, code: &'static str, text: String) {
+        if self.complaints.take(self.now) {
+            self.warn(code, text);
         }
     }
 
@@ -418,6 +425,9 @@ impl<S: ChainStore> Engine<S> {
         }
         for peer in self.peers.pardoned(self.now) {
             self.order(NetOrder::Ban { peer, banned: false });
+        }
+        if let Some(line) = self.complaints.poll(self.now) {
+            self.warn("peer_faults", line);
         }
         self.check_alone();
         self.check_stale();

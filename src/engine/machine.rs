@@ -8,11 +8,13 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::commands::Running;
+use super::complaints::Complaints;
 use super::dial::Dialer;
 use super::effort::Effort;
 use super::event::{Event, Source};
 use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
+use super::parts::Missing;
 use super::peers::Peers;
 use super::pools::Pools;
 use super::reply::{CommandError, Reply, Status};
@@ -130,6 +132,8 @@ pub struct Engine<S> {
     /// For `doctor`.
     pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
+    pub(super) missing: Missing,
+    pub(super) complaints: Complaints,
     pub(super) read_only: bool,
     pub(super) stopping: bool,
     out: VecDeque<Output>,
@@ -205,6 +209,8 @@ impl<S: ChainStore> Engine<S> {
             stale_warned: false,
             seen: super::doctor::Seen::default(),
             net: true,
+            missing: Missing::default(),
+            complaints: Complaints::default(),
             read_only: false,
             stopping: false,
             out: VecDeque::new(),
@@ -230,6 +236,7 @@ impl<S: ChainStore> Engine<S> {
             Input::Miner(MinerFact::Exhausted { job }) => self.on_exhausted(job),
             Input::Miner(MinerFact::Rate(rate)) => self.mining.rate = rate,
             Input::Store(fact) => self.on_store(fact),
+            Input::Part(fact) => self.on_part(fact),
             Input::Clock(clock) => self.wall_ahead_ms = offset(clock, self.now),
             Input::Tick => self.requests.hear(self.after(1)),
             Input::Stop => self.on_stop(),
@@ -266,6 +273,7 @@ impl<S: ChainStore> Engine<S> {
             NetFact::Request { token, peer, request } => self.on_request(token, peer, request),
             NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
             NetFact::Malformed { peer, fault, reason } => self.punish(peer, fault, &reason),
+            NetFact::Part(fact) => self.on_part(fact),
             NetFact::Latency { peer, ms } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.latency_ms = Some(ms);
@@ -368,7 +376,7 @@ impl<S: ChainStore> Engine<S> {
             );
         }
         self.end_syncs();
-        self.fail_mining_runs();
+        self.fail_mining_runs(&super::commands::read_only());
     }
 
     /// What was not written was refused: neither the tip nor the pool counts it from now on.
@@ -410,6 +418,7 @@ impl<S: ChainStore> Engine<S> {
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
+            self.complaints.next_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
             self.gather.next_wakeup(),

@@ -7,6 +7,7 @@
 mod advance;
 pub mod command;
 mod commands;
+mod complaints;
 pub mod dial;
 pub mod doctor;
 mod effort;
@@ -17,6 +18,7 @@ mod gather;
 pub mod io;
 pub mod machine;
 pub mod pace;
+mod parts;
 mod peering;
 pub mod peers;
 mod pooling;
@@ -38,7 +40,7 @@ mod visible;
 
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use event::{Direction, Event, FoundBy, Source};
-pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Stranger, Verdict};
+pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Stranger, Verdict};
 pub use machine::{Config, Engine};
 pub use reply::{CommandError, Reply};
 pub use view::block_view;

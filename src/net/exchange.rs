@@ -73,7 +73,7 @@ pub(super) enum Answered {
 }
 
 /// The tables of both directions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Exchange {
     next: u64,
     inbound: BTreeMap<u64, Inbound>,
@@ -83,6 +83,15 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// Nothing is under way; tokens begin with this one.
+    pub(super) const fn new(next: u64) -> Self {
+        Self {
+            next,
+            inbound: BTreeMap::new(),
+            outbound: BTreeMap::new(),
+        }
+    }
+
     /// A request came in.
     pub(super) fn arrived(
         &mut self,

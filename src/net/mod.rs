@@ -17,7 +17,9 @@ pub mod multicast;
 mod outbox;
 mod peers;
 mod repairs;
+mod restarts;
 mod streams;
+mod supervisor;
 mod swarm;
 #[cfg(test)]
 mod tests;
@@ -110,16 +112,16 @@ impl NetHandle {
     }
 }
 
-/// Starts listening, then the network's task. Must be called within a tokio runtime.
+/// Starts listening, then the network's task, which is started anew if it fails. Must be called within a tokio runtime.
 ///
 /// The task ends when `orders` is closed.
 ///
 /// # Errors
 /// [`NetError`] if a protocol cannot be set up or an address cannot be listened on; then nothing runs.
 pub fn start(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<NetHandle, NetError> {
-    let task = swarm::Task::new(config, orders, facts)?;
+    let (supervisor, first) = supervisor::Supervisor::new(config.clone(), orders, facts)?;
     Ok(NetHandle {
-        peer_id: task.peer_id(),
-        task: tokio::spawn(task.run()),
+        peer_id: first.peer_id(),
+        task: tokio::spawn(supervisor.run(first)),
     })
 }

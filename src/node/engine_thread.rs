@@ -19,11 +19,13 @@ use super::probe;
 use super::surroundings;
 use super::writer::Writer;
 use crate::chain::ChainStore;
+use crate::engine::doctor::Surroundings;
 use crate::engine::{
     Command, CommandError, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Reply, StoreFact,
 };
 use crate::miner::Work;
 use crate::miner::pool::Pool;
+use crate::threads::{self, panic_point};
 use crate::types::{Address, Time};
 
 /// How often the wall clock and the hash rate are told.
@@ -82,11 +84,16 @@ struct Runner<S> {
     last_sent: Time,
 }
 
-/// Starts the thread. It ends after [`Input::Stop`]; dropping what it owned writes all that is queued.
+/// Starts the thread. It ends after [`Input::Stop`]; dropping what it owned writes all that is queued. `failed` is called
+/// with the message of a panic that ends it.
 ///
 /// # Errors
 /// If the system gives no thread.
-pub fn start<S: ChainStore + Send + 'static>(engine: Engine<S>, wiring: Wiring) -> std::io::Result<JoinHandle<()>> {
+pub fn start<S: ChainStore + Send + 'static>(
+    engine: Engine<S>,
+    wiring: Wiring,
+    failed: impl FnOnce(&str) + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
     let now = wiring.clock.now();
     let runner = Runner {
         engine,
@@ -98,9 +105,7 @@ pub fn start<S: ChainStore + Send + 'static>(engine: Engine<S>, wiring: Wiring) 
         stopping: None,
         last_sent: Time::default(),
     };
-    std::thread::Builder::new()
-        .name("engine".into())
-        .spawn(move || runner.run())
+    threads::spawn("engine", move || runner.run(), failed)
 }
 
 impl<S: ChainStore> Runner<S> {
@@ -112,6 +117,7 @@ impl<S: ChainStore> Runner<S> {
             } else {
                 Lanes::All
             };
+            panic_point("engine");
             let (taken, heard) = self.wiring.inbox.next(lanes, self.patience(lanes));
             match heard {
                 Heard::All => self.tell(Input::Heard(self.wiring.clock.now())),
@@ -176,6 +182,7 @@ impl<S: ChainStore> Runner<S> {
             Input::Net(fact) => self.notice(fact),
             Input::Stop => self.stopping = Some(self.stopping.unwrap_or_else(|| self.wiring.clock.now())),
             Input::Store(StoreFact::Reopened)
+            | Input::Part(_)
             | Input::Command { .. }
             | Input::Cancel { .. }
             | Input::Miner(_)
@@ -193,7 +200,9 @@ impl<S: ChainStore> Runner<S> {
         let discovery = self.wiring.discovery;
         let asks = discovery && self.engine.may_send();
         let local = self.engine.peer_id();
+        let lost = Arc::clone(&self.wiring.inbox);
         let look = move || {
+            panic_point("doctor");
             let mut surroundings = surroundings::look(discovery);
             if asks {
                 probe::ask(&mut surroundings, &local);
@@ -201,7 +210,16 @@ impl<S: ChainStore> Runner<S> {
             let command = Command::Doctor(Box::new(surroundings));
             inbox.push(Input::Command { id, command });
         };
-        if let Err(error) = std::thread::Builder::new().name("doctor".into()).spawn(look) {
+        let unseen = move |reason: &str| {
+            let command = Command::Doctor(Box::new(Surroundings {
+                failure: Some(format!("looking failed: {reason}")),
+                discovery,
+                looked: true,
+                ..Surroundings::default()
+            }));
+            lost.push(Input::Command { id, command });
+        };
+        if let Err(error) = threads::spawn("doctor", look, unseen) {
             tracing::debug!(%error, "no thread for the doctor");
             let command = Command::Doctor(Box::new(surroundings::look(discovery)));
             self.wiring.inbox.push(Input::Command { id, command });

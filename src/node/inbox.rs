@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::{Input, NetFact, StoreFact};
+use crate::engine::{Input, NetFact, Part, PartFact, StoreFact};
 use crate::types::PeerId;
 use crate::wire::{Request, Topic};
 
@@ -174,6 +174,15 @@ impl Inbox {
     pub fn push(&self, input: Input) {
         self.lanes().urgent.push_back(input);
         self.wake.notify_one();
+    }
+
+    /// Tells that a part of the node has failed for good. Never refused.
+    pub fn failed(&self, part: Part, reason: &str) {
+        self.push(Input::Part(PartFact::Ended {
+            part,
+            reason: reason.to_owned(),
+            again_ms: None,
+        }));
     }
 
     /// Tells what was seen of the network outside its task.

@@ -29,6 +29,7 @@ mod memory;
 #[cfg(target_os = "linux")]
 mod mtu;
 mod namespace;
+mod parts;
 mod pools;
 #[cfg(target_os = "linux")]
 mod pty;

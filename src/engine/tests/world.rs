@@ -371,6 +371,9 @@ impl World {
                 }
             }
             NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
+                if matches!(order, NetOrder::Ban { .. }) {
+                    self.nodes[node].kinds.push("ban");
+                }
                 if let Some(other) = self.index_of(&peer) {
                     self.unlink(node, other);
                 }

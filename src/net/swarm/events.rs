@@ -108,7 +108,7 @@ impl Task {
                 Standing::Foreign { stranger, .. } => self.met_stranger(peer, dial.addresses, stranger),
             }
         }
-        if !self.enabled {
+        if !self.lasting.enabled {
             self.disconnect(peer, "the network is off");
         }
         // A peer that has come back waits for nothing: what goes to its older connection is lost.
