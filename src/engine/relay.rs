@@ -38,7 +38,6 @@ pub(super) enum Addition {
     Refused(Box<Transaction>, PoolError),
 }
 
-
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_gossip(&mut self, token: u64, peer: PeerId, topic: Topic, bytes: &[u8]) {
         let verdict = match topic {

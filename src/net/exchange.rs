@@ -88,6 +88,7 @@ impl Exchange {
         Self {
             next,
             inbound: BTreeMap::new(),
+            slow: BTreeSet::new(),
             outbound: BTreeMap::new(),
         }
     }

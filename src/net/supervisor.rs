@@ -64,13 +64,13 @@ struct Facts {
 
 impl Facts {
     #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
-    fn offer(&self, fact: NetFact) -> Result<(), NetFact> {
+    fn offer(&self, read: Instant, fact: NetFact) -> Result<(), NetFact> {
         if let NetFact::Listening(address) = &fact
             && let Some(port) = address.tcp_port()
         {
             self.port.store(port, Ordering::Relaxed);
         }
-        (self.sink.lock().unwrap_or_else(PoisonError::into_inner))(fact)
+        (self.sink.lock().unwrap_or_else(PoisonError::into_inner))(read, fact)
     }
 }
 
@@ -115,7 +115,7 @@ impl Supervisor {
 
     fn task(&self, lasting: OwnedMutexGuard<Lasting>) -> Result<Task, NetError> {
         let facts = Arc::clone(&self.facts);
-        Task::new(&self.config, lasting, Box::new(move |fact| facts.offer(fact)))
+        Task::new(&self.config, lasting, Box::new(move |read, fact| facts.offer(read, fact)))
     }
 
     /// Runs until the orders end.
@@ -170,12 +170,12 @@ impl Supervisor {
 
     /// Tells a fact that must arrive; drops orders while it waits for that. False: the orders ended meanwhile.
     async fn tell(&self, lasting: &mut Lasting, fact: PartFact) -> bool {
-        let mut fact = self.facts.offer(NetFact::Part(fact)).err();
+        let mut fact = self.facts.offer(Instant::now(), NetFact::Part(fact)).err();
         while let Some(refused) = fact.take() {
             if !lasting.ignore_orders(RETRY).await {
                 return false;
             }
-            fact = self.facts.offer(refused).err();
+            fact = self.facts.offer(Instant::now(), refused).err();
         }
         true
     }
