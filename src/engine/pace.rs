@@ -99,6 +99,9 @@ impl Pace {
         let took_ms = read.since(asked.max(self.answered)).max(1);
         if bytes >= TELLING_BYTES {
             self.bytes_per_second = Some(mean(self.bytes_per_second, bytes.saturating_mul(1_000) / took_ms));
+        } else {
+            let likely_ms = took_ms.saturating_mul(3) / 2;
+            self.patience_ms = self.patience_ms.max(likely_ms.min(PATIENCE_MAX_MS));
         }
         self.answered = self.answered.max(read);
     }
@@ -170,6 +173,16 @@ mod tests {
         let mut pace = Pace::new();
         pace.delivered(at(0), at(2), 16, 16 * 1_024);
         assert_eq!(pace.patience_for(64), PATIENCE_MIN_MS + 16);
+    }
+
+    #[test]
+    fn a_long_way_there_and_back_is_learned_from_one_answer() {
+        let mut pace = Pace::new();
+        pace.stalled();
+        pace.delivered(at(0), at(13_000), 1, 300);
+        assert_eq!(pace.patience_for(1), 19_500);
+        pace.delivered(at(13_000), at(13_010), 1, 300);
+        assert!(pace.patience_for(1) < 19_500);
     }
 
     #[test]

@@ -96,13 +96,7 @@ impl<S: ChainStore> Engine<S> {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if let Err(HeaderError::TimeTooNew { ahead_ms }) = header.check_clock(self.clock()) {
-            let due = self.after(ahead_ms.saturating_sub(crate::chain::params::FUTURE_MAX_MS));
-            self.early.push((due, peer, bytes.to_vec()));
-            if self.early.len() > EARLY_MAX {
-                // Nearest first: blocks of the far future must not hold the places.
-                self.early.sort_by_key(|(due, ..)| *due);
-                self.early.truncate(EARLY_MAX);
-            }
+            self.hold_early(peer, ahead_ms, bytes);
             return Verdict::Ignore;
         }
         if height.get().saturating_add(STALE_DEPTH) < self.chain.tip().header.height.get() {
@@ -131,6 +125,17 @@ impl<S: ChainStore> Engine<S> {
                 self.punish(peer, Fault::Limit, &reason);
                 Verdict::Ignore
             }
+        }
+    }
+
+    /// Keeps a block until the clock reaches it.
+    fn hold_early(&mut self, peer: PeerId, ahead_ms: u64, bytes: &[u8]) {
+        let due = self.after(ahead_ms.saturating_sub(crate::chain::params::FUTURE_MAX_MS));
+        self.early.push((due, peer, bytes.to_vec()));
+        if self.early.len() > EARLY_MAX {
+            // Nearest first: blocks of the far future must not hold the places.
+            self.early.sort_by_key(|(due, ..)| *due);
+            self.early.truncate(EARLY_MAX);
         }
     }
 

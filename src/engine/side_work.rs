@@ -5,8 +5,8 @@
 //! Elsewhere: what work counts (`effort`), which block helps (`relay`).
 //! Spec: `proto-notes/gossip.md`, "Verdicts".
 
+use core::net::{IpAddr, Ipv6Addr};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
 
 use super::quota::Bucket;
 use crate::types::{Address, PeerId, Time};

@@ -136,7 +136,7 @@ fn worlds_whose_pools_are_full_hold() {
 /// Turns take their time there: no honest node may lose a point at another for that.
 #[test]
 fn worlds_of_full_blocks_hold() {
-    run_many((0..6).map(|seed| FULL | seed));
+    run_many((0..4).map(|seed| FULL | seed));
 }
 
 // Seeds that found a bug and find it again when it is put back.

@@ -170,7 +170,7 @@ fn an_answer_that_comes_late_is_taken_and_costs_nothing() {
         world.latency_ms = 1;
         world.nodes[1].answer_delay_ms = late_ms;
         world.link(0, 1);
-        world.until(100_000, |world| world.height(0) == 100);
+        world.until(150_000, |world| world.height(0) == 100);
         assert_eq!(world.count(0, is_blame), 0, "{late_ms}");
         assert_eq!(world.peers(0), 1, "{late_ms}");
     }
