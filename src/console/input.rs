@@ -330,12 +330,8 @@ mod tests {
 
     #[test]
     fn utf_16_is_named_line_by_line_whichever_way_round() {
-        for (mark, to_bytes) in [
-            ("\u{feff}", u16::to_le_bytes as fn(u16) -> [u8; 2]),
-            ("\u{feff}", u16::to_be_bytes),
-            ("", u16::to_le_bytes),
-            ("", u16::to_be_bytes),
-        ] {
+        let (little, big): (fn(u16) -> [u8; 2], fn(u16) -> [u8; 2]) = (u16::to_le_bytes, u16::to_be_bytes);
+        for (mark, to_bytes) in [("\u{feff}", little), ("\u{feff}", big), ("", little), ("", big)] {
             let bytes: Vec<u8> = format!("{mark}mine\r\n\r\nchain\r\n")
                 .encode_utf16()
                 .flat_map(to_bytes)

@@ -409,7 +409,8 @@ impl Assistant {
 
     fn note(&self, line: &str) {
         // Of a longer line the beginning is enough: it will be refused.
-        let end = line.floor_char_boundary(LINE_MAX_BYTES + 1);
+        let most = line.len().min(LINE_MAX_BYTES + 1);
+        let end = (0..=most).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
         let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
         typed.clear();
         typed.push_str(&line[..end]);
