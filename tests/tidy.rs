@@ -18,14 +18,15 @@ const CORPUS_MAX_BYTES: u64 = 4_096;
 
 /// Which modules of the crate a layer may name besides itself. `node` and `main` may name all.
 const MAY_IMPORT: &[(&str, &[&str])] = &[
+    ("threads", &[]),
     ("types", &[]),
     ("chain", &["types"]),
     ("wire", &["types", "chain"]),
     ("engine", &["types", "chain", "wire"]),
     ("store", &["types", "chain"]),
-    ("miner", &["types", "chain", "engine"]),
-    ("net", &["types", "chain", "wire", "engine"]),
-    ("console", &["types", "chain", "wire", "engine"]),
+    ("miner", &["types", "chain", "engine", "threads"]),
+    ("net", &["types", "chain", "wire", "engine", "threads"]),
+    ("console", &["types", "chain", "wire", "engine", "threads"]),
     ("tools", &["types", "chain", "engine", "store", "console", "cli"]),
 ];
 

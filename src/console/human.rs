@@ -247,12 +247,16 @@ fn transaction_reply(reply: &Reply) -> String {
         block_hash,
         confirmations,
         proof,
+        known_to_neighbour,
     } = reply
     else {
         return String::new();
     };
     let mut text = format!("{}\n  transaction {}\n", deed(tx), tx.txid);
     match status {
+        TxStatus::Pending if *known_to_neighbour == Some(false) => {
+            text.push_str("  waits for a block; no neighbour has it yet\n");
+        }
         TxStatus::Pending => text.push_str("  waits for a block\n"),
         TxStatus::Dropped => {
             let reason = reason.as_deref().map(foreign).unwrap_or_default();

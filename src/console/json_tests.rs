@@ -166,10 +166,11 @@ fn transactions_and_blocks_lie_flat_in_their_replies() {
         block_hash: Some(hash(1)),
         confirmations: Some(1),
         proof: Some(vec![proof]),
+        known_to_neighbour: None,
     };
     let (block, sibling) = (hex(1), hex(4));
     let expected = format!(
-        r#"{{{tx},"status":"confirmed","reason":null,"height":3,"block_hash":"{block}","confirmations":1,"proof":[{{"side":"left","hash":"{sibling}"}}]}}"#
+        r#"{{{tx},"status":"confirmed","reason":null,"height":3,"block_hash":"{block}","confirmations":1,"proof":[{{"side":"left","hash":"{sibling}"}}],"known_to_neighbour":null}}"#
     );
     assert_eq!(data(reply), expected);
     let reply = Reply::Transaction {
@@ -180,8 +181,9 @@ fn transactions_and_blocks_lie_flat_in_their_replies() {
         block_hash: None,
         confirmations: None,
         proof: None,
+        known_to_neighbour: Some(false),
     };
-    let end = r#""status":"dropped","reason":"r","height":null,"block_hash":null,"confirmations":null,"proof":null}"#;
+    let end = r#""status":"dropped","reason":"r","height":null,"block_hash":null,"confirmations":null,"proof":null,"known_to_neighbour":false}"#;
     assert!(data(reply).ends_with(end));
 }
 

@@ -28,6 +28,7 @@ use super::help;
 use super::input::{Content, LINE_MAX_BYTES, RawLine};
 use super::output::{Limits, Sink, lines_dropped};
 use super::parse::{self, Line};
+use crate::threads;
 
 /// The most lines of the history: a few lessons.
 pub const HISTORY_MAX: usize = 1_000;
@@ -155,6 +156,7 @@ impl Prompt {
     pub fn start(
         mut config: PromptConfig,
         deliver: impl FnMut(PromptFact) -> bool + Send + 'static,
+        failed: impl FnOnce(&str) + Send + 'static,
     ) -> io::Result<Self> {
         let terminal = Terminal::remember();
         let mut editor = editor(&mut config).map_err(io::Error::other)?;
@@ -182,9 +184,15 @@ impl Prompt {
             kept: String::new(),
             deliver,
         };
-        thread::Builder::new()
-            .name("prompt".to_owned())
-            .spawn(move || session.run())?;
+        let broken = terminal.clone();
+        threads::spawn(
+            "prompt",
+            move || session.run(),
+            move |reason| {
+                broken.restore();
+                failed(reason);
+            },
+        )?;
         Ok(Self {
             sink,
             running,

@@ -11,15 +11,21 @@ mod codec;
 mod discovery;
 mod exchange;
 mod gate;
+mod links;
 mod listen;
 pub mod multicast;
 mod outbox;
 mod peers;
+mod repairs;
+mod restarts;
 mod streams;
+mod supervisor;
 mod swarm;
 #[cfg(test)]
 mod tests;
 mod verdicts;
+
+use std::time::Instant;
 
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
@@ -30,7 +36,7 @@ use crate::engine::{NetFact, NetOrder};
 use crate::types::{NetworkId, SecretKey};
 
 /// Takes a fact at once, or gives it back because the engine's queue is full. It must not wait.
-pub type FactSink = Box<dyn FnMut(NetFact) -> Result<(), NetFact> + Send>;
+pub type FactSink = Box<dyn FnMut(Instant, NetFact) -> Result<(), NetFact> + Send>;
 
 /// What the network part must know at its start.
 #[derive(Clone, Debug)]
@@ -106,16 +112,16 @@ impl NetHandle {
     }
 }
 
-/// Starts listening, then the network's task. Must be called within a tokio runtime.
+/// Starts listening, then the network's task, which is started anew if it fails. Must be called within a tokio runtime.
 ///
 /// The task ends when `orders` is closed.
 ///
 /// # Errors
 /// [`NetError`] if a protocol cannot be set up or an address cannot be listened on; then nothing runs.
 pub fn start(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<NetHandle, NetError> {
-    let task = swarm::Task::new(config, orders, facts)?;
+    let (supervisor, first) = supervisor::Supervisor::new(config.clone(), orders, facts)?;
     Ok(NetHandle {
-        peer_id: task.peer_id(),
-        task: tokio::spawn(task.run()),
+        peer_id: first.peer_id(),
+        task: tokio::spawn(supervisor.run(first)),
     })
 }

@@ -54,6 +54,7 @@ pub(super) const CLIENT: Limits = Limits {
     bytes: CLIENT_EVENTS_MAX_BYTES,
     texts: usize::MAX,
     overflow: Overflow::DropNewest,
+    a_second: None,
 };
 
 /// A session as the hub sees it.

@@ -366,7 +366,11 @@ mod client {
             };
             stream.write_all(format!("{line}\n").as_bytes()).is_ok()
         };
-        let prompt = Prompt::start(config, deliver).ok()?;
+        let failed = |reason: &str| {
+            eprintln!("error: the prompt failed: {reason}\nhint: type the same line again");
+            std::process::exit(STATUS_FAILED.into());
+        };
+        let prompt = Prompt::start(config, deliver, failed).ok()?;
         Some(Shown { prompt, columns })
     }
 
