@@ -265,6 +265,16 @@ fn network_replies_are_exact() {
         message: "m".into(),
     };
     assert_eq!(data(reply), r#"{"peer_id":"12D3","address":"/a","message":"m"}"#);
+    let reply = Reply::Invited {
+        ticket: "ab2".into(),
+        network: "lan".into(),
+        addresses: vec!["/a".into()],
+        message: "m".into(),
+    };
+    assert_eq!(
+        data(reply),
+        r#"{"ticket":"ab2","network":"lan","addresses":["/a"],"message":"m"}"#
+    );
     let reply = Reply::Resolved {
         replaced: false,
         message: "Our chain is authoritative".into(),

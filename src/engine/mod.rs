@@ -5,6 +5,7 @@
 //! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
 
 mod advance;
+mod advice;
 pub mod command;
 mod commands;
 pub mod dial;
@@ -17,6 +18,7 @@ pub mod machine;
 mod peering;
 pub mod peers;
 pub mod quota;
+pub mod reasons;
 mod relay;
 pub mod reply;
 pub mod sandbox;
@@ -24,6 +26,7 @@ pub mod shape;
 pub mod stats;
 mod sync;
 mod template;
+pub mod tickets;
 mod view;
 mod visible;
 

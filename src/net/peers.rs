@@ -13,7 +13,7 @@ use libp2p::swarm::ConnectionId;
 
 use super::gate::Source;
 use crate::engine::{Direction, Stranger};
-use crate::types::PeerId;
+use crate::types::{Address, PeerId};
 
 /// How long a second connection to a peer may stand: both ends see both by then.
 pub(super) const SPARE_AFTER: Duration = Duration::from_secs(5);
@@ -69,6 +69,8 @@ pub(super) struct Peer {
     pub(super) standing: Standing,
     /// The engine asked for it and waits for the outcome.
     pub(super) wanted: bool,
+    /// Names that a user typed and that led to it, until it is confirmed.
+    pub(super) named: Vec<Address>,
     /// Why this node closes the connections, if it does.
     pub(super) reason: Option<&'static str>,
     /// A user named it.
@@ -115,6 +117,7 @@ impl Peers {
         let entry = self.peers.entry(peer).or_insert_with(|| Peer {
             standing: Standing::Unconfirmed,
             wanted: false,
+            named: Vec::new(),
             reason: None,
             is_protected: false,
             blocks: 0,

@@ -18,15 +18,20 @@ use tokio::time::MissedTickBehavior;
 
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
 use super::codec::Raw;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Elsewhere};
 use super::exchange::Exchange;
+use super::interfaces;
 use super::listen::Listeners;
+use super::mdns::records::Sighting;
+use super::names::{self, Names};
 use super::outbox::Outbox;
 use super::peers::{Due, Peers, Standing};
 use super::streams::{STREAMS_IN_MAX, Upgrade};
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
+use crate::engine::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
 use crate::engine::{FoundBy, NetFact, NetOrder, Stranger, Verdict};
+use crate::types::prefix::{Bind, Prefix};
 use crate::types::{Address, NetworkId};
 use crate::wire::{Request, Response, Topic};
 
@@ -56,6 +61,15 @@ struct Dial {
     addresses: Vec<Address>,
 }
 
+/// A dial whose names are looked up.
+#[derive(Debug)]
+struct Asked {
+    peer: Option<PeerId>,
+    /// As the engine named them.
+    addresses: Vec<Address>,
+    until: Instant,
+}
+
 /// The task's state.
 pub(super) struct Task {
     swarm: Swarm<Node>,
@@ -68,12 +82,22 @@ pub(super) struct Task {
     listeners: Listeners,
     peers: Peers,
     dials: BTreeMap<ConnectionId, Dial>,
+    names: Names,
+    answers: mpsc::UnboundedReceiver<names::Answer>,
+    /// Dials that wait for their names, by the number of the look-up.
+    asked: BTreeMap<u64, Asked>,
+    next_asked: u64,
     verdicts: Verdicts,
     exchange: Exchange,
     mdns: bool,
+    bind: Vec<Bind>,
     discovery: Option<Discovery>,
-    found: mpsc::Receiver<(PeerId, Address)>,
-    finder: mpsc::Sender<(PeerId, Address)>,
+    found: mpsc::Receiver<Sighting>,
+    finder: mpsc::Sender<Sighting>,
+    /// What discovery passed over, as the engine was told.
+    elsewhere: Elsewhere,
+    /// The own networks, as the engine was told.
+    prefixes: Vec<Prefix>,
 }
 
 /// What a node's task drives.
@@ -121,6 +145,7 @@ impl Task {
         let mut listeners = Listeners::new(config);
         listeners.open(&mut swarm)?;
         let (finder, found) = mpsc::channel(FOUND_MAX);
+        let (names, answers) = Names::new();
         let mut task = Self {
             peers: Peers::new(*swarm.local_peer_id()),
             swarm,
@@ -132,12 +157,19 @@ impl Task {
             enabled: true,
             listeners,
             dials: BTreeMap::new(),
+            names,
+            answers,
+            asked: BTreeMap::new(),
+            next_asked: 0,
             verdicts: Verdicts::default(),
             exchange: Exchange::default(),
             mdns: config.mdns,
+            bind: config.bind.clone(),
             discovery: None,
             found,
             finder,
+            elsewhere: Elsewhere::default(),
+            prefixes: Vec::new(),
         };
         task.start_discovery();
         Ok(task)
@@ -166,7 +198,8 @@ impl Task {
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
-                Some((peer, address)) = self.found.recv(), if self.enabled => self.discovered(peer, address),
+                Some(answer) = self.answers.recv() => self.named(answer),
+                Some(sighting) = self.found.recv(), if self.enabled => self.discovered(sighting),
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
@@ -215,6 +248,11 @@ impl Task {
                 }
             }
         }
+        self.tell_elsewhere();
+        self.give_up_names(now);
+        if self.enabled {
+            self.listeners.look(&mut self.swarm);
+        }
         if self.enabled && self.listeners.is_incomplete() {
             // The port may still be held by the listener that is just being closed; the next tick tries again.
             if let Err(error) = self.listeners.open(&mut self.swarm) {
@@ -248,17 +286,24 @@ impl Task {
     }
 
     fn dial(&mut self, peer: Option<PeerId>, addresses: Vec<Address>) {
-        let multiaddrs: Vec<Multiaddr> = addresses
-            .iter()
-            .filter_map(|known| known.as_str().parse().ok())
-            .collect();
+        let names: Vec<Address> = addresses.iter().filter(|address| address.is_name()).cloned().collect();
         if !self.enabled {
-            return self.dial_failed(peer, addresses, "the network is off".into(), None);
+            self.dial_failed(peer, addresses, "the network is off".into(), None);
+        } else if names.is_empty() {
+            self.dial_at(peer, addresses.clone(), addresses);
+        } else {
+            self.look_up(peer, addresses, names);
         }
+    }
+
+    /// Dials numeric addresses for those that the engine named.
+    fn dial_at(&mut self, peer: Option<PeerId>, numeric: Vec<Address>, addresses: Vec<Address>) {
+        let multiaddrs = numeric.iter().filter_map(|known| known.as_str().parse().ok());
+        let multiaddrs: Vec<Multiaddr> = multiaddrs.collect();
         let Some(peer) = peer else {
-            for (address, known) in multiaddrs.into_iter().zip(addresses) {
+            for address in multiaddrs {
                 let opts = DialOpts::unknown_peer_id().address(address).allocate_new_port();
-                self.dial_with(opts.build(), None, vec![known]);
+                self.dial_with(opts.build(), None, addresses.clone());
             }
             return;
         };
@@ -276,6 +321,47 @@ impl Task {
             .addresses(multiaddrs)
             .allocate_new_port();
         self.dial_with(opts.build(), Some(peer), addresses);
+    }
+
+    fn look_up(&mut self, peer: Option<PeerId>, addresses: Vec<Address>, names: Vec<Address>) {
+        self.next_asked += 1;
+        if !self.names.look_up(self.next_asked, names) {
+            let reason = format!("{NO_NAME} yet: other names are still looked up");
+            return self.dial_failed(peer, addresses, reason, None);
+        }
+        let until = Instant::now() + names::PATIENCE;
+        let asked = Asked { peer, addresses, until };
+        self.asked.insert(self.next_asked, asked);
+    }
+
+    fn named(&mut self, answer: names::Answer) {
+        // Nobody waits for one that came too late.
+        let Some(Asked { peer, addresses, .. }) = self.asked.remove(&answer.id) else {
+            return;
+        };
+        let mut numeric = answer.addresses;
+        numeric.extend(addresses.iter().filter(|address| !address.is_name()).cloned());
+        if numeric.is_empty() {
+            self.dial_failed(peer, addresses, NO_NAME.into(), None);
+        } else if self.enabled {
+            self.dial_at(peer, numeric, addresses);
+        } else {
+            self.dial_failed(peer, addresses, "the network is off".into(), None);
+        }
+    }
+
+    fn give_up_names(&mut self, now: Instant) {
+        let late = |asked: &Asked| asked.until <= now;
+        let ids: Vec<u64> = self
+            .asked
+            .iter()
+            .filter(|(_, asked)| late(asked))
+            .map(|(id, _)| *id)
+            .collect();
+        for Asked { peer, addresses, .. } in ids.iter().filter_map(|id| self.asked.remove(id)).collect::<Vec<_>>() {
+            let reason = format!("{NO_NAME} within {} s", names::PATIENCE.as_secs());
+            self.dial_failed(peer, addresses, reason, None);
+        }
     }
 
     fn dial_with(&mut self, opts: DialOpts, peer: Option<PeerId>, addresses: Vec<Address>) {
@@ -395,7 +481,7 @@ impl Task {
         if !self.mdns {
             return;
         }
-        match Discovery::start(self.peer_id(), self.finder.clone()) {
+        match Discovery::start(self.peer_id(), self.bind.clone(), self.finder.clone()) {
             Ok(discovery) => self.discovery = Some(discovery),
             Err(error) => tracing::warn!(target: "net", %error, "no discovery on this machine, use --peer or dial"),
         }
@@ -404,11 +490,41 @@ impl Task {
 
     fn tell_discovery(&self) {
         if let Some(discovery) = &self.discovery {
-            discovery.set_addresses(self.swarm.listeners().cloned().collect());
+            discovery.set_addresses(self.swarm.listeners().filter_map(events::read_address).collect());
         }
     }
 
-    fn discovered(&mut self, peer: PeerId, address: Address) {
+    /// The interfaces may be others now.
+    fn tell_networks(&mut self) {
+        let prefixes = interfaces::prefixes();
+        if prefixes != self.prefixes {
+            self.prefixes.clone_from(&prefixes);
+            self.outbox.keep(NetFact::Networks(prefixes));
+        }
+    }
+
+    /// What discovery passed over is told when there is more of it.
+    fn tell_elsewhere(&mut self) {
+        let Some(elsewhere) = self.discovery.as_ref().map(Discovery::elsewhere) else {
+            return;
+        };
+        if elsewhere != self.elsewhere
+            && let Some(source) = elsewhere.source
+            && self.outbox.offer(NetFact::Elsewhere {
+                count: elsewhere.count,
+                source,
+            })
+        {
+            self.elsewhere = elsewhere;
+        }
+    }
+
+    fn discovered(&mut self, sighting: Sighting) {
+        let Sighting {
+            peer,
+            address,
+            source: _,
+        } = sighting;
         let by = FoundBy::Mdns;
         // It is told again in ten seconds.
         self.outbox.offer(NetFact::Found { peer, address, by });
@@ -420,11 +536,11 @@ fn dial_reason(error: &DialError) -> String {
     match error {
         DialError::LocalPeerId { .. } => IT_IS_US.into(),
         DialError::NoAddresses => "no address is known".into(),
-        DialError::WrongPeerId { obtained, .. } => format!("another node is there: {obtained}"),
+        DialError::WrongPeerId { obtained, .. } => format!("{OTHER_KEY}: {obtained}"),
         DialError::Denied { cause } => format!("refused by this node: {cause}"),
         DialError::Transport(errors) => errors
             .iter()
-            .map(|(_, error)| innermost(error))
+            .map(|(_, error)| transport_reason(error))
             .next()
             .unwrap_or_else(|| "no address could be tried".into()),
         DialError::DialPeerConditionFalse(_) => "a dial is under way".into(),
@@ -432,14 +548,28 @@ fn dial_reason(error: &DialError) -> String {
     }
 }
 
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
+fn transport_reason(error: &(dyn std::error::Error + 'static)) -> String {
+    use std::io::ErrorKind;
+    let (mut innermost, mut kind) = (error, None);
+    loop {
+        let io = innermost.downcast_ref::<std::io::Error>();
+        kind = io
+            .map(std::io::Error::kind)
+            .filter(|kind| *kind != ErrorKind::Other)
+            .or(kind);
+        match innermost.source() {
+            Some(source) => innermost = source,
+            None => break,
+        }
     }
-    match innermost.to_string() {
+    let text = innermost.to_string();
+    match kind {
+        Some(ErrorKind::ConnectionRefused) => REFUSED.into(),
+        Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => NO_ROUTE.into(),
+        Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => CLOSED.into(),
+        Some(ErrorKind::TimedOut) => SILENCE.into(),
         // The library's words for a dial that nobody answers.
-        text if text == "Timeout has been reached" => "no answer came".into(),
-        text => text,
+        _ if text == "Timeout has been reached" => SILENCE.into(),
+        _ => text,
     }
 }

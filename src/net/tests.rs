@@ -46,6 +46,7 @@ fn config(seed: u8, network_id: NetworkId) -> NetConfig {
         network_id,
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         port: 0,
+        bind: Vec::new(),
         mdns: false,
     }
 }

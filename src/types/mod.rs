@@ -10,9 +10,12 @@ pub mod amount;
 pub mod hash;
 pub mod key;
 pub mod layout;
+pub mod prefix;
 pub mod rng;
 pub mod target;
+pub mod ticket;
 pub mod time;
+pub mod typed;
 
 pub use account::{Account, AccountName, NameError};
 pub use address::Address;

@@ -55,9 +55,11 @@ impl Task {
                 self.listeners.told(listener_id, &address);
                 self.tell_discovery();
                 self.listens(&address, NetFact::Listening);
+                self.tell_networks();
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.tell_discovery();
+                self.tell_networks();
                 self.listens(&address, NetFact::NotListening);
             }
             SwarmEvent::ListenerClosed {
@@ -79,7 +81,9 @@ impl Task {
     }
 
     fn listens(&mut self, address: &Multiaddr, fact: impl FnOnce(Address) -> NetFact) {
-        if let Some(address) = read_address(address) {
+        // Nobody can dial a link-local address of IPv6: it has no zone here.
+        let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        if let Some(address) = read_address(address).filter(|address| !address.ip().is_some_and(is_link_local)) {
             self.outbox.keep(fact(address));
         }
     }
@@ -101,7 +105,10 @@ impl Task {
         let known = self.peers.connected(peer, connection, link);
         if let Some(dial) = self.dials.remove(&connection) {
             match known.standing {
-                Standing::Unconfirmed => known.wanted = true,
+                Standing::Unconfirmed => {
+                    known.wanted = true;
+                    known.named.extend(dial.addresses.into_iter().filter(Address::is_name));
+                }
                 Standing::Confirmed => {
                     self.dial_failed(Some(peer), dial.addresses, "already connected".into(), None);
                 }
@@ -135,7 +142,8 @@ impl Task {
         match gone.standing {
             Standing::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
             Standing::Unconfirmed if gone.wanted => {
-                let addresses = link.and_then(|link| read_address(&link.address)).into_iter().collect();
+                let remote = link.and_then(|link| read_address(&link.address));
+                let addresses = gone.named.into_iter().chain(remote).collect();
                 self.dial_failed(Some(peer), addresses, reason, None);
             }
             Standing::Unconfirmed | Standing::Foreign { .. } => {}
@@ -203,6 +211,7 @@ impl Task {
             Direction::In => listen_address(remote.as_ref(), listens).or(remote),
         };
         known.standing = Standing::Confirmed;
+        let named = core::mem::take(&mut known.named);
         let Some(address) = address else {
             return self.disconnect(peer, "its address cannot be named");
         };
@@ -211,6 +220,10 @@ impl Task {
             address,
             direction,
         });
+        if !named.is_empty() {
+            // As after a dial of somebody connected: what was typed leads to this peer.
+            self.dial_failed(Some(peer), named, "already connected".into(), None);
+        }
         for (token, request) in self.exchange.release(&peer) {
             self.ask_engine(token, peer, request);
         }
@@ -225,6 +238,9 @@ impl Task {
                 let since = Instant::now();
                 known.standing = Standing::Foreign { since, stranger };
                 let addresses = known.links.values().filter_map(|link| read_address(&link.address));
+                let addresses = core::mem::take(&mut known.named)
+                    .into_iter()
+                    .chain(addresses.collect::<Vec<_>>());
                 let addresses = addresses.collect();
                 self.dial_failed(Some(peer), addresses, reason, Some(stranger));
             }
@@ -400,9 +416,11 @@ impl Task {
     }
 }
 
-/// A multiaddr as an address, if it is one that a node can be dialled at.
-fn read_address(address: &Multiaddr) -> Option<Address> {
-    Address::parse(&address.to_string()).ok().map(|(address, _)| address)
+/// A multiaddr as an address, if it is one that a node can be dialled at. Names are for users to type, not for peers to
+/// tell.
+pub(super) fn read_address(address: &Multiaddr) -> Option<Address> {
+    let (address, _) = Address::parse(&address.to_string()).ok()?;
+    (!address.is_name()).then_some(address)
 }
 
 /// Of the addresses that an inbound peer says it listens on, the one on the host that it called from.
