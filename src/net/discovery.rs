@@ -34,6 +34,10 @@ const PAUSE: Duration = Duration::from_millis(50);
 const LOOK: Duration = Duration::from_secs(1);
 /// How often what is known is told again, for a dial manager that had no room for it.
 const REPEAT: Duration = Duration::from_secs(10);
+/// New records that are handed on at once, and how many more each second: a class room that starts together, and no flood.
+/// What is left out is told with the others.
+const FRESH_MAX: u32 = 256;
+const FRESH_A_SECOND: u32 = 25;
 /// A fresh start at most so often.
 const BACK_OFF: Duration = Duration::from_secs(10);
 
@@ -207,6 +211,8 @@ struct Seeker {
     label: Vec<u8>,
     /// By which own questions are known again.
     number: u16,
+    /// New records that may be handed on now.
+    fresh: u32,
     room: Box<[u8; PACKET_MAX_BYTES]>,
 }
 
@@ -224,6 +230,7 @@ impl Seeker {
             prefixes: Vec::new(),
             label: hex::encode(label).into_bytes(),
             number: u16::from_be_bytes(number),
+            fresh: FRESH_MAX,
             room: Box::new([0; PACKET_MAX_BYTES]),
         }
     }
@@ -247,6 +254,7 @@ impl Seeker {
             if looked.elapsed() >= LOOK {
                 looked = now;
                 self.records.expire(now);
+                self.fresh = (self.fresh + FRESH_A_SECOND).min(FRESH_MAX);
                 self.look()?;
             }
             if repeated.elapsed() >= REPEAT {
@@ -301,7 +309,10 @@ impl Seeker {
                 for named in said.named.iter().filter(|named| named.peer != self.local) {
                     match judge(&named.address, source, &post.link.prefixes) {
                         Judged::Believed(address) => {
-                            if let Some(new) = self.records.take(began, named, address, source) {
+                            if let Some(new) = self.records.take(began, named, address, source)
+                                && self.fresh > 0
+                            {
+                                self.fresh -= 1;
                                 // A full queue loses nothing: the record is told again.
                                 let _ = self.found.try_send(new);
                             }

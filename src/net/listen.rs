@@ -50,6 +50,8 @@ struct Listener {
 pub(super) struct Listeners {
     list: Vec<Listener>,
     bind: Vec<Bind>,
+    /// A user named every address.
+    is_explicit: bool,
     looked: Instant,
 }
 
@@ -81,6 +83,7 @@ impl Listeners {
             } else {
                 Vec::new()
             },
+            is_explicit: !config.listen.is_empty(),
             looked: Instant::now(),
         };
         listeners.follow();
@@ -88,6 +91,15 @@ impl Listeners {
             tracing::warn!(target: "net", "no chosen interface has an address yet, it is waited for");
         }
         listeners
+    }
+
+    /// Whether an address is worth telling: nobody can dial a link-local one of IPv6, which has no zone here, and the
+    /// loopback's of IPv4 is there too.
+    pub(super) fn is_worth_telling(&self, ip: IpAddr) -> bool {
+        match ip {
+            IpAddr::V4(_) => true,
+            IpAddr::V6(ip) => self.is_explicit || !(ip.is_unicast_link_local() || ip.is_loopback()),
+        }
     }
 
     /// The port of the first listener; none before it is known.

@@ -403,4 +403,24 @@ mod tests {
             assert_eq!(named, 0, "cut to {length}");
         }
     }
+
+    proptest::proptest! {
+        /// Whatever comes, reading ends, and names no more nodes than it may.
+        #[test]
+        fn any_bytes_are_read_to_an_end(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..600),
+            changes in proptest::collection::vec((0_usize..300, proptest::num::u8::ANY), 0..6),
+        ) {
+            let mut answer = answer(b"label", &peer(1), &[address("/ip4/10.0.0.1/tcp/1")], 1);
+            for (at, byte) in changes {
+                if let Some(changed) = answer.get_mut(at) {
+                    *changed = byte;
+                }
+            }
+            for bytes in [&bytes, &answer] {
+                let named = read(bytes).map_or(0, |packet| packet.named.len());
+                assert!(named <= ADDRESSES_MAX);
+            }
+        }
+    }
 }

@@ -81,9 +81,8 @@ impl Task {
     }
 
     fn listens(&mut self, address: &Multiaddr, fact: impl FnOnce(Address) -> NetFact) {
-        // Nobody can dial a link-local address of IPv6: it has no zone here.
-        let is_link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        if let Some(address) = read_address(address).filter(|address| !address.ip().is_some_and(is_link_local)) {
+        let is_told = |address: &Address| address.ip().is_some_and(|ip| self.listeners.is_worth_telling(ip));
+        if let Some(address) = read_address(address).filter(is_told) {
             self.outbox.keep(fact(address));
         }
     }
