@@ -200,7 +200,7 @@ pub const COMMANDS: [CommandHelp; 29] = [
         summary: "connect to the node whose ticket this is",
         details: "TICKET is what `invite` answered there, in upper or lower case. A node on another network is started \
                   with --join TICKET instead.",
-        examples: &["help join"],
+        examples: &["join aebwyylov6bfx3qxqsyuyi7lrfgqqyvokp6upms37fdo7imcluvo3xiykvcqcbgavaaqoebnlrmue3q"],
     },
     CommandHelp {
         word: "resolve",

@@ -184,7 +184,7 @@ fn unreached_because(cause: Cause, failure: &Failure) -> String {
              it is the same, let their TCP port in through the firewall there (sudo ufw allow PORT/tcp)"
         ),
         Cause::Closed => format!(
-            "a node at {place} hangs up at once: it has no room for more (32 others have called it), or it refuses this one \
+            "a node at {place} hangs up at once: it has no room for more (32 others have called it), or it has banned this one \
              (`peers` there shows whom); have it dial this node, or try another"
         ),
         Cause::NoRoute => format!(

@@ -21,6 +21,8 @@ use crate::types::prefix::Bind;
 
 /// How often what is missing is tried again, and chosen interfaces are looked at.
 const LOOK: Duration = Duration::from_secs(1);
+/// How often IPv6 is tried again on a machine that has none.
+const LOOK_FOR_IPV6: Duration = Duration::from_secs(60);
 /// How often and how long it is waited for another node that is just about to listen: it takes a millisecond.
 const TURNS: u32 = 5;
 const TURN: Duration = Duration::from_millis(10);
@@ -148,7 +150,8 @@ impl Listeners {
                 // A machine without IPv6, an address that is just leaving, a port that is taken there.
                 Err(error) => {
                     tracing::debug!(target: "net", %error, "not listened on");
-                    listener.next = Some(now + LOOK);
+                    let is_any = ip(&listener.wanted).is_some_and(|ip| ip.is_unspecified());
+                    listener.next = Some(now + if is_any { LOOK_FOR_IPV6 } else { LOOK });
                 }
             }
         }

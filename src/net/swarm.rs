@@ -252,7 +252,11 @@ impl Task {
         self.give_up_names(now);
         if self.enabled {
             self.listeners.look(&mut self.swarm);
+            self.open_listeners();
         }
+    }
+
+    fn open_listeners(&mut self) {
         if self.enabled && self.listeners.is_incomplete() {
             // The port may still be held by the listener that is just being closed; the next tick tries again.
             if let Err(error) = self.listeners.open(&mut self.swarm) {
@@ -550,20 +554,12 @@ fn dial_reason(error: &DialError) -> String {
 
 fn transport_reason(error: &(dyn std::error::Error + 'static)) -> String {
     use std::io::ErrorKind;
-    let (mut innermost, mut kind) = (error, None);
-    loop {
-        let io = innermost.downcast_ref::<std::io::Error>();
-        kind = io
-            .map(std::io::Error::kind)
-            .filter(|kind| *kind != ErrorKind::Other)
-            .or(kind);
-        match innermost.source() {
-            Some(source) => innermost = source,
-            None => break,
-        }
+    let mut innermost: &dyn std::error::Error = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
     }
     let text = innermost.to_string();
-    match kind {
+    match io_kind(error) {
         Some(ErrorKind::ConnectionRefused) => REFUSED.into(),
         Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => NO_ROUTE.into(),
         Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => CLOSED.into(),
@@ -572,4 +568,21 @@ fn transport_reason(error: &(dyn std::error::Error + 'static)) -> String {
         _ if text == "Timeout has been reached" => SILENCE.into(),
         _ => text,
     }
+}
+
+/// What the system said, however deep it is wrapped.
+fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            // Its source is that of what it wraps, which would be passed over.
+            let wrapped = io.get_ref().and_then(|inner| io_kind(inner));
+            let own = (io.kind() != std::io::ErrorKind::Other).then(|| io.kind());
+            if own.or(wrapped).is_some() {
+                return own.or(wrapped);
+            }
+        }
+        next = error.source();
+    }
+    None
 }

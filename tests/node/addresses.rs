@@ -175,30 +175,18 @@ fn node_that_was_set_up_anew_is_reached_under_the_address_of_the_old_one() {
 
 #[test]
 fn ticket_leads_to_its_network_and_its_node() {
-    let mut host = Node::start([
-        "--temp",
-        "--no-mdns",
-        "--listen",
-        "127.0.0.1:0",
-        "--network",
-        "dev:room-1",
-    ]);
+    let on_loopback = |more: [&str; 2]| {
+        let mut command = binary();
+        command
+            .args(["--json", "--temp", "--no-mdns", "--listen", "127.0.0.1:0"])
+            .args(more);
+        Node::spawn(command)
+    };
+    let mut host = on_loopback(["--network", "dev:room-1"]);
     let told = host.ok("invite");
     let ticket = told["ticket"].as_str().expect("a ticket").to_owned();
     assert!(ticket.len() < 110, "{ticket}");
-    let mut guest = Node::spawn({
-        let mut command = binary();
-        command.args([
-            "--json",
-            "--temp",
-            "--no-mdns",
-            "--listen",
-            "127.0.0.1:0",
-            "--join",
-            &ticket,
-        ]);
-        command
-    });
+    let mut guest = on_loopback(["--join", &ticket]);
     guest.ok("wait peers 1");
     assert_eq!(guest.ok("status")["network"], "dev:room-1");
     let mut stranger = Node::alone();

@@ -1,8 +1,8 @@
 //! When to ask and when to answer on one link.
 //!
 //! Promises: an own answer leaves at most once a second; questions leave after 0, 1, 3 and 7 s, then at an interval that
-//! grows with the nodes that are known, and seldom when others ask the same; without any question the own answer leaves
-//! once an interval all the same, for those who hear and are not heard.
+//! grows with the nodes that are known, and seldom when others ask the same; the own answer leaves with the first
+//! questions and then once an interval, asked for or not: for those who hear and are not heard.
 //! Elsewhere: the bytes (`net::mdns::packet`), the sockets (`net::mdns::socket`).
 //! Spec: `proto-notes/discovery.md`, "Multicast DNS".
 
@@ -91,6 +91,8 @@ impl Schedule {
                 .copied()
                 .unwrap_or_else(|| self.pause(records));
         self.own_question = now + INTERVAL_MAX;
+        // Who begins says where it is as often as it asks: a datagram may be lost, or come before the other one listens.
+        self.wanted |= self.asked <= FIRST_PAUSES.len();
         self.asked = (self.asked + 1).min(FIRST_PAUSES.len() + 1);
         Some(Due::Question)
     }
@@ -141,7 +143,10 @@ mod tests {
         let pauses: Vec<u64> = questions[3..].windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(pauses.iter().all(|ms| (8_000..=10_050).contains(ms)), "{pauses:?}");
         // Nobody asked: those whose port is closed for what comes in are found by these.
-        assert_eq!(answers, [0, 8_000, 16_000, 24_000, 32_000, 40_000, 48_000, 56_000]);
+        assert_eq!(
+            answers,
+            [0, 1_000, 3_000, 7_000, 15_000, 23_000, 31_000, 39_000, 47_000, 55_000]
+        );
     }
 
     #[test]
@@ -152,8 +157,8 @@ mod tests {
             [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000]
         );
         // Asked within the second: the answer waits for its end.
-        let (_, answers) = run(4_000, 0, |at| at == 300);
-        assert_eq!(answers, [0, 1_000]);
+        let (_, answers) = run(14_000, 0, |at| at == 7_300);
+        assert_eq!(answers, [0, 1_000, 3_000, 7_000, 8_000]);
     }
 
     #[test]

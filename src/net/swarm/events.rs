@@ -53,6 +53,7 @@ impl Task {
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
                 self.listeners.told(listener_id, &address);
+                self.open_listeners();
                 self.tell_discovery();
                 self.listens(&address, NetFact::Listening);
                 self.tell_networks();
