@@ -277,12 +277,15 @@ fn peer(text: &str) -> Result<(Address, Option<PeerId>), String> {
     Address::parse_typed(text).map_err(|error| format!("{error}; {example}"))
 }
 
+/// A node to connect to, and who it has to be, if that is known.
+type Named = (Address, Option<PeerId>);
+
 /// The network of a ticket, and the peers that it names.
 fn join(
     ticket: Option<Ticket>,
     network: NetworkParams,
     is_chosen: bool,
-) -> Result<(NetworkParams, Vec<(Address, Option<PeerId>)>), clap::Error> {
+) -> Result<(NetworkParams, Vec<Named>), clap::Error> {
     let Some(ticket) = ticket else {
         return Ok((network, Vec::new()));
     };

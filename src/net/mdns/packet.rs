@@ -342,7 +342,7 @@ mod tests {
         let data = text(&format!("dnsaddr=/ip4/10.0.0.9/tcp/1/p2p/{}", peer(9)));
         for text_in_answers in [true, false] {
             // With a name of the service's, or any that a PTR record points to.
-            for owner in [&[b"node1" as &[u8]][..], &[b"NODE1", b"_p2p", b"_udp", b"LOCAL"]] {
+            for owner in [&[&b"node1"[..]][..], &[b"NODE1", b"_p2p", b"_udp", b"LOCAL"]] {
                 let named = read(&packet(text_in_answers, owner, &data)).unwrap().named;
                 assert_eq!(named.len(), 1, "{text_in_answers} {owner:?}");
                 assert_eq!((named[0].peer, named[0].seconds), (peer(9), 60));
