@@ -552,37 +552,31 @@ fn dial_reason(error: &DialError) -> String {
     }
 }
 
-fn transport_reason(error: &(dyn std::error::Error + 'static)) -> String {
-    use std::io::ErrorKind;
-    let mut innermost: &dyn std::error::Error = error;
+/// What the system's words mean; on Windows, where they are in the user's language, its numbers.
+const WORDS: [(&str, &str); 13] = [
+    ("refused", REFUSED),
+    ("os error 10061", REFUSED),
+    ("No route to host", NO_ROUTE),
+    ("unreachable", NO_ROUTE),
+    ("os error 10051", NO_ROUTE),
+    ("os error 10065", NO_ROUTE),
+    ("reset by peer", CLOSED),
+    ("os error 10054", CLOSED),
+    ("end of file", CLOSED),
+    ("Broken pipe", CLOSED),
+    ("timed out", SILENCE),
+    ("os error 10060", SILENCE),
+    // The library's words for a dial that nobody answers.
+    ("Timeout has been reached", SILENCE),
+];
+
+/// The kinds of errors are lost on the way here, only their words come through.
+fn transport_reason(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;
     }
     let text = innermost.to_string();
-    match io_kind(error) {
-        Some(ErrorKind::ConnectionRefused) => REFUSED.into(),
-        Some(ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable) => NO_ROUTE.into(),
-        Some(ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => CLOSED.into(),
-        Some(ErrorKind::TimedOut) => SILENCE.into(),
-        // The library's words for a dial that nobody answers.
-        _ if text == "Timeout has been reached" => SILENCE.into(),
-        _ => text,
-    }
-}
-
-/// What the system said, however deep it is wrapped.
-fn io_kind(error: &(dyn std::error::Error + 'static)) -> Option<std::io::ErrorKind> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            // Its source is that of what it wraps, which would be passed over.
-            let wrapped = io.get_ref().and_then(|inner| io_kind(inner));
-            let own = (io.kind() != std::io::ErrorKind::Other).then(|| io.kind());
-            if own.or(wrapped).is_some() {
-                return own.or(wrapped);
-            }
-        }
-        next = error.source();
-    }
-    None
+    let known = WORDS.iter().find(|(words, _)| text.contains(words));
+    known.map_or(text.clone(), |(_, reason)| (*reason).to_owned())
 }
