@@ -21,6 +21,9 @@ use super::mdns::records::{Judged, Records, Sighting, judge};
 use super::mdns::schedule::{Due, Schedule};
 use super::mdns::socket::Ear;
 use super::multicast;
+use super::restarts::Restarts;
+use crate::engine::{Part, PartFact};
+use crate::threads::{message_of, panic_point};
 use crate::types::prefix::{Bind, Prefix};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId};
@@ -59,6 +62,8 @@ struct Told {
     /// Where the node listens: what we answer.
     addresses: Vec<Address>,
     elsewhere: Elsewhere,
+    /// What the network's task has not told yet.
+    failures: Vec<PartFact>,
 }
 
 /// What was named outside this network, and so is not dialled.
@@ -73,6 +78,10 @@ pub(super) struct Elsewhere {
 impl Shared {
     fn told(&self) -> MutexGuard<'_, Told> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn failed(&self, fact: PartFact) {
+        self.told().failures.push(fact);
     }
 
     fn is_stopped(&self) -> bool {
@@ -92,6 +101,11 @@ impl Discovery {
             watch(&of_thread, BACK_OFF, |trouble| seeker.run(&of_thread, trouble));
         })?;
         Ok(Self { shared })
+    }
+
+    /// Failures and starts since the last call, oldest first.
+    pub(super) fn failures(&self) -> Vec<PartFact> {
+        core::mem::take(&mut self.shared.told().failures)
     }
 
     /// Tells where the node listens now.
@@ -136,21 +150,37 @@ impl Trouble {
     }
 }
 
-/// One session after the other, until stopped; however one ends, the next comes after the back-off.
+/// One session after the other, until stopped: after an ordinary end the next comes after the back-off, after a panic as
+/// `Restarts` says.
 fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut(&mut Trouble) -> std::io::Result<()>) {
-    let mut trouble = Trouble::default();
+    let (mut trouble, mut restarts) = (Trouble::default(), Restarts::default());
     while !shared.is_stopped() {
-        let began = Instant::now();
+        let (began, mut pause) = (Instant::now(), back_off);
         match catch_unwind(AssertUnwindSafe(|| session(&mut trouble))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) if trouble.begins(error.to_string()) => {
                 tracing::warn!(target: "net", %error, "discovery cannot start: use --peer or dial, it is tried again");
             }
             Ok(Err(_)) => {}
-            Err(_) => tracing::warn!(target: "net", "discovery failed, starting again"),
+            Err(panic) => {
+                let next = restarts.next(Instant::now());
+                let part = Part::Discovery;
+                shared.failed(PartFact::Ended {
+                    part,
+                    reason: message_of(&*panic),
+                    again_ms: next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX)),
+                });
+                match next {
+                    Some(next) => pause = began.elapsed() + next,
+                    None => return,
+                }
+            }
         }
-        while !shared.is_stopped() && began.elapsed() < back_off {
+        while !shared.is_stopped() && began.elapsed() < pause {
             std::thread::sleep(PAUSE);
+        }
+        if pause != back_off {
+            shared.failed(PartFact::Started { part: Part::Discovery });
         }
     }
 }
@@ -248,6 +278,7 @@ impl Seeker {
         }
         let (mut looked, mut repeated) = (Instant::now(), Instant::now());
         while !shared.is_stopped() {
+            panic_point("discovery");
             let now = Instant::now();
             self.hear(shared, now);
             self.speak(&shared.told().addresses.clone(), now);

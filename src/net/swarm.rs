@@ -4,18 +4,23 @@
 //! `Disconnected` after its last connection; every dial ends in `Connected` or `DialFailed`.
 //! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`.
 
+mod dials;
 mod events;
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::core::transport::PortUse;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::swarm::behaviour::ConnectionEstablished;
+use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::time::MissedTickBehavior;
 
+use self::dials::Asked;
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
 use super::codec::Raw;
 use super::discovery::{Discovery, Elsewhere};
@@ -25,12 +30,14 @@ use super::listen::Listeners;
 use super::mdns::records::Sighting;
 use super::names::{self, Names};
 use super::outbox::Outbox;
-use super::peers::{Due, Peers, Standing};
+use super::peers::{Due, Peers};
+use super::repairs::Repairs;
 use super::streams::{STREAMS_IN_MAX, Upgrade};
+use super::supervisor::Lasting;
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
-use crate::engine::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
 use crate::engine::{FoundBy, NetFact, NetOrder, Stranger, Verdict};
+use crate::threads::panic_point;
 use crate::types::prefix::{Bind, Prefix};
 use crate::types::{Address, NetworkId};
 use crate::wire::{Request, Response, Topic};
@@ -39,6 +46,12 @@ use crate::wire::{Request, Response, Topic};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// TCP and handshake together, on a network with a second of delay each way.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Addresses of a peer that are tried at once: all that the engine keeps.
+const DIALLED_AT_ONCE: NonZeroU8 = NonZeroU8::new(8).expect("not zero");
+/// What waits between a connection and the task, each way: the library's own number for the way to the connection.
+const HANDLER_EVENTS: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
+/// Connections that the system has made and nobody has taken yet.
+const LISTEN_BACKLOG: u32 = 1024;
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// Records from discovery that wait for the task.
@@ -61,26 +74,17 @@ struct Dial {
     addresses: Vec<Address>,
 }
 
-/// A dial whose names are looked up.
-#[derive(Debug)]
-struct Asked {
-    peer: Option<PeerId>,
-    /// As the engine named them.
-    addresses: Vec<Address>,
-    until: Instant,
-}
-
 /// The task's state.
 pub(super) struct Task {
     swarm: Swarm<Node>,
-    orders: mpsc::Receiver<NetOrder>,
+    lasting: OwnedMutexGuard<Lasting>,
     outbox: Outbox,
     network: NetworkId,
     version: String,
     protocol: StreamProtocol,
-    enabled: bool,
     listeners: Listeners,
     peers: Peers,
+    repairs: Repairs,
     dials: BTreeMap<ConnectionId, Dial>,
     names: Names,
     answers: mpsc::UnboundedReceiver<names::Answer>,
@@ -109,7 +113,7 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
     let builder = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
         .with_tcp(
-            tcp::Config::default().nodelay(true),
+            tcp::Config::default().nodelay(true).listen_backlog(LISTEN_BACKLOG),
             noise::Config::new,
             Upgrade::default,
         )
@@ -128,7 +132,10 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
             // Above the limit on open streams, so that a flood is seen there and not left unread.
             let swarm = swarm
                 .with_idle_connection_timeout(IDLE_TIMEOUT)
-                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX);
+                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX)
+                .with_notify_handler_buffer_size(HANDLER_EVENTS)
+                .with_per_connection_event_buffer_size(HANDLER_EVENTS.get())
+                .with_dial_concurrency_factor(DIALLED_AT_ONCE);
             // Of the addresses of a peer the better one first, not all at once.
             #[cfg(feature = "quic")]
             let swarm = swarm.with_smart_dial();
@@ -140,29 +147,35 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
 
 impl Task {
     /// Sets the protocols up and listens.
-    pub(super) fn new(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<Self, NetError> {
+    pub(super) fn new(
+        config: &NetConfig,
+        lasting: OwnedMutexGuard<Lasting>,
+        facts: FactSink,
+    ) -> Result<Self, NetError> {
         let mut swarm = build(config)?;
         let mut listeners = Listeners::new(config);
-        listeners.open(&mut swarm)?;
+        if lasting.enabled {
+            listeners.open(&mut swarm)?;
+        }
         let (finder, found) = mpsc::channel(FOUND_MAX);
         let (names, answers) = Names::new();
         let mut task = Self {
             peers: Peers::new(*swarm.local_peer_id()),
+            repairs: Repairs::default(),
             swarm,
-            orders,
             outbox: Outbox::new(facts),
             network: config.network_id,
             version: protocol_version(&config.network_id),
             protocol: sync_protocol(&config.network_id)?,
-            enabled: true,
             listeners,
             dials: BTreeMap::new(),
             names,
             answers,
             asked: BTreeMap::new(),
             next_asked: 0,
-            verdicts: Verdicts::default(),
-            exchange: Exchange::default(),
+            verdicts: Verdicts::new(lasting.first_token()),
+            exchange: Exchange::new(lasting.first_token()),
+            lasting,
             mdns: config.mdns,
             bind: config.bind.clone(),
             discovery: None,
@@ -171,7 +184,9 @@ impl Task {
             elsewhere: Elsewhere::default(),
             prefixes: Vec::new(),
         };
-        task.start_discovery();
+        if task.lasting.enabled {
+            task.start_discovery();
+        }
         Ok(task)
     }
 
@@ -186,7 +201,7 @@ impl Task {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                order = self.orders.recv() => match order {
+                order = self.lasting.orders.recv() => match order {
                     Some(order) => {
                         let goes_out = matches!(order, NetOrder::Publish { .. } | NetOrder::Verdict { .. });
                         self.carry_out(order);
@@ -199,7 +214,7 @@ impl Task {
                 },
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
                 Some(answer) = self.answers.recv() => self.named(answer),
-                Some(sighting) = self.found.recv(), if self.enabled => self.discovered(sighting),
+                Some(sighting) = self.found.recv(), if self.lasting.enabled => self.discovered(sighting),
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
@@ -229,40 +244,84 @@ impl Task {
     }
 
     fn tick(&mut self, now: Instant) {
+        panic_point("network");
+        if let Some(discovery) = &self.discovery {
+            for fact in discovery.failures() {
+                self.outbox.keep(NetFact::Part(fact));
+            }
+        }
         self.outbox.flush();
         while let Some(message) = self.verdicts.lapsed(now) {
             self.report(&message.id, &message.source, Verdict::Ignore);
         }
         for due in self.peers.due(now) {
-            match due {
-                Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
-                Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
-                Due::Spare(connection) => {
-                    self.swarm.close_connection(connection);
-                }
-                Due::Quiet(peer, connection) => {
-                    if let Some(known) = self.peers.get_mut(&peer) {
-                        known.reason = Some("it was silent");
-                    }
-                    self.swarm.close_connection(connection);
-                }
-            }
+            self.is_due(due, now);
         }
         self.tell_elsewhere();
         self.give_up_names(now);
-        if self.enabled {
+        if self.lasting.enabled {
             self.listeners.look(&mut self.swarm);
             self.open_listeners();
         }
     }
 
     fn open_listeners(&mut self) {
-        if self.enabled && self.listeners.is_incomplete() {
+        if self.lasting.enabled && self.listeners.is_incomplete() {
             // The port may still be held by the listener that is just being closed; the next tick tries again.
             if let Err(error) = self.listeners.open(&mut self.swarm) {
                 tracing::debug!(target: "net", %error, "cannot listen again yet");
             }
         }
+    }
+
+    fn is_due(&mut self, due: Due, now: Instant) {
+        match due {
+            Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
+            Due::Declined(peer) => self.foreign(peer, Stranger::Network, "it does not tell its network".into()),
+            Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
+            Due::Spare(peer, connection) => {
+                tracing::debug!(target: "net", %peer, %connection, "one of two connections is closed");
+                self.swarm.close_connection(connection);
+            }
+            Due::Quiet(peer, connection) => self.close_silent(peer, connection),
+            Due::Topics(peer) => {
+                let mut known = self.swarm.behaviour().gossip.all_peers();
+                let is_deaf = known.any(|(id, topics)| *id == peer && topics.is_empty());
+                drop(known);
+                if is_deaf && self.repairs.grant(peer, now) {
+                    tracing::debug!(target: "net", %peer, "it announced no topic, it is connected again");
+                    self.disconnect(peer, "it announced no topic");
+                }
+            }
+        }
+    }
+
+    fn close_silent(&mut self, peer: PeerId, connection: ConnectionId) {
+        // Of two connections the other one stays, and so does the peer.
+        if let Some(known) = self.peers.get_mut(&peer).filter(|known| known.links.len() == 1) {
+            known.reason = Some("it was silent");
+        }
+        self.swarm.close_connection(connection);
+    }
+
+    /// Tells a peer this node's topics once more. Gossip does it on the first connection to a peer alone, so that it may
+    /// have been said on one that was dead already; it hears of the one that is left as of a first one. Nothing else
+    /// changes by that, and who knows the topics loses nothing.
+    fn announce(&mut self, peer: PeerId, connection: ConnectionId, address: Multiaddr) {
+        let endpoint = ConnectedPoint::Dialer {
+            address,
+            role_override: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
+        let made = ConnectionEstablished {
+            peer_id: peer,
+            connection_id: connection,
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.on_swarm_event(FromSwarm::ConnectionEstablished(made));
     }
 
     // ---- orders ----
@@ -287,125 +346,6 @@ impl Task {
             NetOrder::Enable(true) => self.enable(),
             NetOrder::Enable(false) => self.disable(),
         }
-    }
-
-    fn dial(&mut self, peer: Option<PeerId>, addresses: Vec<Address>) {
-        let names: Vec<Address> = addresses.iter().filter(|address| address.is_name()).cloned().collect();
-        if !self.enabled {
-            self.dial_failed(peer, addresses, "the network is off".into(), None);
-        } else if names.is_empty() {
-            self.dial_at(peer, addresses.clone(), addresses);
-        } else {
-            self.look_up(peer, addresses, names);
-        }
-    }
-
-    /// Dials numeric addresses for those that the engine named.
-    fn dial_at(&mut self, peer: Option<PeerId>, numeric: Vec<Address>, addresses: Vec<Address>) {
-        let multiaddrs = numeric.iter().filter_map(|known| known.as_str().parse().ok());
-        let multiaddrs: Vec<Multiaddr> = multiaddrs.collect();
-        let Some(peer) = peer else {
-            for address in multiaddrs {
-                let opts = DialOpts::unknown_peer_id().address(address).allocate_new_port();
-                self.dial_with(opts.build(), None, addresses.clone());
-            }
-            return;
-        };
-        if let Some(connected) = self.peers.get_mut(&peer) {
-            match connected.standing {
-                // Its outcome comes when identify has spoken.
-                Standing::Unconfirmed => connected.wanted = true,
-                Standing::Confirmed => self.dial_failed(Some(peer), addresses, "already connected".into(), None),
-                Standing::Foreign { stranger, .. } => self.met_stranger(peer, addresses, stranger),
-            }
-            return;
-        }
-        let opts = DialOpts::peer_id(peer)
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(multiaddrs)
-            .allocate_new_port();
-        self.dial_with(opts.build(), Some(peer), addresses);
-    }
-
-    fn look_up(&mut self, peer: Option<PeerId>, addresses: Vec<Address>, names: Vec<Address>) {
-        self.next_asked += 1;
-        if !self.names.look_up(self.next_asked, names) {
-            let reason = format!("{NO_NAME} yet: other names are still looked up");
-            return self.dial_failed(peer, addresses, reason, None);
-        }
-        let until = Instant::now() + names::PATIENCE;
-        let asked = Asked { peer, addresses, until };
-        self.asked.insert(self.next_asked, asked);
-    }
-
-    fn named(&mut self, answer: names::Answer) {
-        // Nobody waits for one that came too late.
-        let Some(Asked { peer, addresses, .. }) = self.asked.remove(&answer.id) else {
-            return;
-        };
-        let mut numeric = answer.addresses;
-        numeric.extend(addresses.iter().filter(|address| !address.is_name()).cloned());
-        if numeric.is_empty() {
-            self.dial_failed(peer, addresses, NO_NAME.into(), None);
-        } else if self.enabled {
-            self.dial_at(peer, numeric, addresses);
-        } else {
-            self.dial_failed(peer, addresses, "the network is off".into(), None);
-        }
-    }
-
-    fn give_up_names(&mut self, now: Instant) {
-        let late = |asked: &Asked| asked.until <= now;
-        let ids: Vec<u64> = self
-            .asked
-            .iter()
-            .filter(|(_, asked)| late(asked))
-            .map(|(id, _)| *id)
-            .collect();
-        for Asked { peer, addresses, .. } in ids.iter().filter_map(|id| self.asked.remove(id)).collect::<Vec<_>>() {
-            let reason = format!("{NO_NAME} within {} s", names::PATIENCE.as_secs());
-            self.dial_failed(peer, addresses, reason, None);
-        }
-    }
-
-    fn dial_with(&mut self, opts: DialOpts, peer: Option<PeerId>, addresses: Vec<Address>) {
-        let connection = opts.connection_id();
-        match self.swarm.dial(opts) {
-            Ok(()) => {
-                self.dials.insert(connection, Dial { peer, addresses });
-            }
-            // An earlier dial of the same peer is under way: its outcome is this one's, too.
-            Err(DialError::DialPeerConditionFalse(_)) => {}
-            // libp2p leaves out what this node listens on itself; the engine forgets such an address.
-            Err(DialError::NoAddresses) if peer.is_none() && !addresses.is_empty() => {
-                self.dial_failed(Some(self.peer_id()), addresses, IT_IS_US.into(), None);
-            }
-            Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), None),
-        }
-    }
-
-    fn dial_failed(
-        &mut self,
-        peer: Option<PeerId>,
-        addresses: Vec<Address>,
-        reason: String,
-        stranger: Option<Stranger>,
-    ) {
-        self.outbox.keep(NetFact::DialFailed {
-            peer,
-            addresses,
-            reason,
-            stranger,
-        });
-    }
-
-    /// Somebody is dialled again who is known as a stranger and still connected.
-    fn met_stranger(&mut self, peer: PeerId, addresses: Vec<Address>, stranger: Stranger) {
-        let reason = match stranger {
-            Stranger::Network => "of another network",
-            Stranger::Program => OTHER_PROGRAM,
-        };
-        self.dial_failed(Some(peer), addresses, reason.into(), Some(stranger));
     }
 
     fn disconnect(&mut self, peer: PeerId, reason: &'static str) {
@@ -463,16 +403,16 @@ impl Task {
     }
 
     fn enable(&mut self) {
-        if self.enabled {
+        if self.lasting.enabled {
             return;
         }
-        self.enabled = true;
+        self.lasting.enabled = true;
         self.start_discovery();
         self.tick(Instant::now());
     }
 
     fn disable(&mut self) {
-        self.enabled = false;
+        self.lasting.enabled = false;
         self.discovery = None;
         while self.found.try_recv().is_ok() {}
         self.listeners.close(&mut self.swarm);
@@ -533,50 +473,4 @@ impl Task {
         // It is told again in ten seconds.
         self.outbox.offer(NetFact::Found { peer, address, by });
     }
-}
-
-/// Why a dial failed, in a few words.
-fn dial_reason(error: &DialError) -> String {
-    match error {
-        DialError::LocalPeerId { .. } => IT_IS_US.into(),
-        DialError::NoAddresses => "no address is known".into(),
-        DialError::WrongPeerId { obtained, .. } => format!("{OTHER_KEY}: {obtained}"),
-        DialError::Denied { cause } => format!("refused by this node: {cause}"),
-        DialError::Transport(errors) => errors
-            .iter()
-            .map(|(_, error)| transport_reason(error))
-            .next()
-            .unwrap_or_else(|| "no address could be tried".into()),
-        DialError::DialPeerConditionFalse(_) => "a dial is under way".into(),
-        DialError::Aborted => "given up".into(),
-    }
-}
-
-/// What the system's words mean; on Windows, where they are in the user's language, its numbers.
-const WORDS: [(&str, &str); 13] = [
-    ("refused", REFUSED),
-    ("os error 10061", REFUSED),
-    ("No route to host", NO_ROUTE),
-    ("unreachable", NO_ROUTE),
-    ("os error 10051", NO_ROUTE),
-    ("os error 10065", NO_ROUTE),
-    ("reset by peer", CLOSED),
-    ("os error 10054", CLOSED),
-    ("end of file", CLOSED),
-    ("Broken pipe", CLOSED),
-    ("timed out", SILENCE),
-    ("os error 10060", SILENCE),
-    // The library's words for a dial that nobody answers.
-    ("Timeout has been reached", SILENCE),
-];
-
-/// The kinds of errors are lost on the way here, only their words come through.
-fn transport_reason(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let text = innermost.to_string();
-    let known = WORDS.iter().find(|(words, _)| text.contains(words));
-    known.map_or(text.clone(), |(_, reason)| (*reason).to_owned())
 }

@@ -13,6 +13,7 @@ pub mod layout;
 pub mod prefix;
 pub mod rng;
 pub mod target;
+pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod typed;

@@ -158,7 +158,7 @@ fn three_nodes_started_at_once_take_three_ports_and_one_of_them_the_usual_one() 
 
 #[test]
 fn node_that_was_set_up_anew_is_reached_under_the_address_of_the_old_one() {
-    let mut first = Node::alone();
+    let first = Node::alone();
     let whole = first.loopback_address();
     let (address, old) = whole.split_once("/p2p/").expect("a PeerId");
     let mut other = Node::start(["--temp", "--no-mdns", "--listen", "127.0.0.1:0", "--peer", address]);

@@ -76,7 +76,7 @@ impl Schedule {
     /// What is due; call until nothing is.
     pub(in crate::net) fn due(&mut self, now: Instant, records: usize) -> Option<Due> {
         // Who begins says where it is as often as it asks: a datagram may be lost, or come before the other one listens.
-        self.wanted |= self.question <= now && self.asked <= FIRST_PAUSES.len();
+        self.wanted |= self.question <= now && self.asked <= FIRST_PAUSES.len() && self.answered != Some(now);
         let rested = |since: Instant, pause: Duration| now.saturating_duration_since(since) >= pause;
         // Longer than the pause between questions, so that most own answers are those that somebody asked for.
         let unasked = interval(records) * 3 / 2;
