@@ -91,11 +91,13 @@ impl<S: ChainStore> Chain<S> {
             })
             .into());
         }
-        match block.check_with(&self.network_id, &self.secret, &self.hash_many) {
+        match block.check_with(&self.params, &self.network_id, &self.secret, &self.hash_many) {
             Ok(()) => Ok(bytes),
             Err(error) => {
                 match error {
-                    BlockError::Transaction { .. } | BlockError::BadReward(_) => self.invalid.insert(hash),
+                    BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
+                        self.invalid.insert(hash);
+                    }
                     BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
                 }
                 Err(error.into())

@@ -6,17 +6,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::header::HEADER_BYTES;
+use super::block::BLOCK_FRAME_BYTES;
 use super::mempool::{Entry, Mempool, Origin, PoolChange, PoolError};
-use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
+use super::params::BLOCK_MAX_TRANSACTIONS;
 use super::state::{Chain, Scratch};
 use super::store::ChainStore;
 use super::switch::{Done, Switch};
 use super::transaction::{Reward, Transaction};
 use crate::types::{Account, AccountName, Txid};
 
-/// Bytes of a block beside its transactions: header and count.
-const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
 /// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.
 const ROUNDS_MAX: usize = 64;
 
@@ -139,6 +137,7 @@ impl Mempool {
             scratch: chain.scratch(),
             bytes: BLOCK_FRAME_BYTES + reward.to_bytes().len(),
             room: BLOCK_MAX_TRANSACTIONS - 1,
+            bytes_max: chain.params().block_bytes_max(),
             payers: self.payers_of_free_names(),
             chosen: Vec::new(),
         };
@@ -146,19 +145,19 @@ impl Mempool {
             // The block cannot be made with this reward; the order is still worth showing.
             plan.scratch = chain.scratch();
         }
-        plan.fill(self.candidates());
+        plan.fill(self.candidates(plan.bytes_max));
         plan.chosen
     }
 
     /// All entries in the order in which they are tried.
-    fn candidates(&self) -> Vec<&Entry> {
+    fn candidates(&self, block_bytes_max: usize) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self
             .arrivals
             .values()
             .filter_map(|txid| self.entries.get(txid))
             .collect();
         let bytes: usize = entries.iter().map(|entry| entry.size).sum();
-        let crowded = entries.len() >= BLOCK_MAX_TRANSACTIONS || bytes > BLOCK_MAX_BYTES - BLOCK_FRAME_BYTES - 64;
+        let crowded = entries.len() >= BLOCK_MAX_TRANSACTIONS || bytes > block_bytes_max - BLOCK_FRAME_BYTES - 64;
         if crowded {
             let mut by_account: BTreeMap<&Account, Vec<&Entry>> = BTreeMap::new();
             for entry in &entries {
@@ -206,6 +205,7 @@ struct Plan<'a, S> {
     scratch: Scratch<'a, S>,
     bytes: usize,
     room: usize,
+    bytes_max: usize,
     payers: BTreeMap<AccountName, usize>,
     chosen: Vec<Transaction>,
 }
@@ -228,7 +228,7 @@ impl<S: ChainStore> Plan<'_, S> {
     }
 
     fn try_add(&mut self, entry: &Entry, patient: bool) -> bool {
-        if self.room == 0 || self.bytes + entry.size > BLOCK_MAX_BYTES {
+        if self.room == 0 || self.bytes + entry.size > self.bytes_max {
             return false;
         }
         let awaited = |name: &AccountName| self.payers.get(name).is_some_and(|count| *count > 0);

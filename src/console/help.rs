@@ -98,7 +98,7 @@ pub const COMMANDS: [CommandHelp; 27] = [
         group: MINING,
         summary: "forge N blocks (default 1), or mine on and on",
         details: "N is a whole number from 1 to 10000. The command ends when this node itself has found N blocks; \
-                  each pays a reward of 1.",
+                  each pays its miner the reward of the network (1 coin unless a network file says otherwise).",
         examples: &["mine", "mine 3", "mine on", "mine off"],
     },
     CommandHelp {

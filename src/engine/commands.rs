@@ -256,7 +256,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let block = self.chain.tip().header.height.next();
         Ok(Reply::Tx {
-            tx: super::view::tx_view(&transaction),
+            tx: super::view::tx_view(&transaction, self.chain.params().reward),
             block,
             message: format!("Transaction will be added to Block {block}"),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),

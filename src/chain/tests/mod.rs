@@ -17,3 +17,4 @@ mod limits;
 mod pool;
 mod pool_limits;
 mod properties;
+mod zip215;
