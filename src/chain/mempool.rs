@@ -12,7 +12,7 @@ pub use super::pool_error::PoolError;
 use super::state::Chain;
 use super::store::{AccountState, ChainStore, StoreError};
 use super::transaction::{Transaction, Transfer};
-use crate::types::{Account, AccountName, Balance, PeerId, PublicKey, Txid};
+use crate::types::{Account, AccountName, Balance, PublicKey, Txid, Voice};
 
 /// The most transactions. Two and a half full blocks: more would wait for minutes anyway.
 pub const POOL_MAX_TRANSACTIONS: usize = 10_000;
@@ -30,8 +30,8 @@ pub const DROPPED_MAX: usize = 4_096;
 pub enum Origin {
     /// This node's own: no cap applies.
     Own,
-    /// A neighbour.
-    Peer(PeerId),
+    /// A neighbour, or all neighbours behind one address.
+    Peer(Voice),
     /// A block that is not active any more: the cap of the account does not apply.
     Returned,
 }

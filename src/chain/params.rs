@@ -260,7 +260,27 @@ impl NetworkParams {
     /// All parameters as bytes; their hash is the genesis block's previous hash.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
-        let mut out = b"lanchain network 2\n".to_vec();
+        let mut out = self.bytes_after(b"lanchain network 2\n");
+        for number in [self.block_bytes_max, self.new_accounts_max, self.reward] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out
+    }
+
+    /// The id that the network had in the first version, which knew fewer parameters: to find what that version left.
+    #[must_use]
+    pub fn first_version_id(&self) -> NetworkId {
+        let previous = sha256(&[&self.bytes_after(b"lanchain network 1\n")]);
+        let genesis = Header {
+            previous: BlockHash::new(previous),
+            ..self.genesis()
+        };
+        NetworkId::new(*genesis.hash().as_bytes())
+    }
+
+    /// A first line, and the parameters that the first version knew.
+    fn bytes_after(&self, first_line: &[u8]) -> Vec<u8> {
+        let mut out = first_line.to_vec();
         for text in [&self.name, &self.salt] {
             out.push(u8::try_from(text.len()).expect("checked: at most 32 bytes"));
             out.extend_from_slice(text.as_bytes());
@@ -276,14 +296,7 @@ impl NetworkParams {
             Recipients::Anyone => 1,
             Recipients::Owned => 2,
         });
-        for number in [
-            self.genesis_time_ms,
-            self.block_bytes_max,
-            self.new_accounts_max,
-            self.reward,
-        ] {
-            out.extend_from_slice(&number.to_be_bytes());
-        }
+        out.extend_from_slice(&self.genesis_time_ms.to_be_bytes());
         out
     }
 

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::BLOCK_FRAME_BYTES;
+use super::fairness::in_turn;
 use super::mempool::{Entry, Mempool, Origin, PoolChange, PoolError};
 use super::params::BLOCK_MAX_TRANSACTIONS;
 use super::state::{Chain, Scratch};
@@ -15,6 +16,8 @@ use super::switch::{Done, Switch};
 use super::transaction::{Reward, Transaction};
 use crate::types::{Account, AccountName, Txid};
 
+/// The most bytes of a reward.
+const REWARD_BYTES: usize = 64;
 /// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.
 const ROUNDS_MAX: usize = 64;
 
@@ -145,33 +148,54 @@ impl Mempool {
             // The block cannot be made with this reward; the order is still worth showing.
             plan.scratch = chain.scratch();
         }
-        plan.fill(self.candidates(plan.bytes_max));
+        plan.fill(self.candidates(chain));
         plan.chosen
     }
 
+    /// This node's own transactions as they came.
+    pub fn own(&self) -> impl Iterator<Item = &Transaction> {
+        let entries = self.arrivals.values().filter_map(|txid| self.entries.get(txid));
+        let own = entries.filter(|entry| entry.origin == Origin::Own);
+        own.map(|entry| &entry.transaction)
+    }
+
+    /// Everything that waits: what the next block takes in its order, then the others in the order in which they are
+    /// tried.
+    pub fn in_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
+        let mut list = self.in_block_order(chain, reward_to);
+        let next: BTreeSet<Txid> = list.iter().map(Transaction::txid).collect();
+        let others = self.candidates(chain).into_iter().map(|entry| &entry.transaction);
+        list.extend(
+            others
+                .filter(|transaction| !next.contains(&transaction.txid()))
+                .cloned(),
+        );
+        list
+    }
+
     /// All entries in the order in which they are tried.
-    fn candidates(&self, block_bytes_max: usize) -> Vec<&Entry> {
+    fn candidates<S: ChainStore>(&self, chain: &Chain<S>) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self
             .arrivals
             .values()
             .filter_map(|txid| self.entries.get(txid))
             .collect();
-        let bytes: usize = entries.iter().map(|entry| entry.size).sum();
-        let crowded = entries.len() >= BLOCK_MAX_TRANSACTIONS || bytes > block_bytes_max - BLOCK_FRAME_BYTES - 64;
-        if crowded {
-            let mut by_account: BTreeMap<&Account, Vec<&Entry>> = BTreeMap::new();
-            for entry in &entries {
-                by_account.entry(&entry.account).or_default().push(entry);
-            }
-            let mut turn: BTreeMap<u64, usize> = BTreeMap::new();
-            for queue in by_account.values_mut() {
-                queue.sort_by_key(|entry| entry.sequence);
-                turn.extend(queue.iter().enumerate().map(|(turn, entry)| (entry.arrival, turn)));
-            }
-            entries.sort_by_key(|entry| (turn.get(&entry.arrival).copied(), entry.arrival));
+        if self.is_scarce(chain, &entries) {
+            return in_turn(chain, &entries);
         }
         entries.sort_by_key(|entry| entry.origin != Origin::Own);
         entries
+    }
+
+    /// Whether a block may have no room for all: transactions, bytes, or new accounts, of which each can need two.
+    fn is_scarce<S: ChainStore>(&self, chain: &Chain<S>, entries: &[&Entry]) -> bool {
+        let params = chain.params();
+        let bytes: usize = entries.iter().map(|entry| entry.size).sum();
+        let count = entries.len();
+        let new_accounts = u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(2);
+        count >= BLOCK_MAX_TRANSACTIONS
+            || bytes > params.block_bytes_max() - BLOCK_FRAME_BYTES - REWARD_BYTES
+            || new_accounts > params.new_accounts_max
     }
 
     /// How many transfers pay each name as one that belongs to nobody.

@@ -166,6 +166,7 @@ impl<'a> Reader<'a> {
             "peers" => self.plain(Command::Peers)?,
             "dial" => self.dial()?,
             "resolve" => self.plain(Command::Resolve)?,
+            "rewind" => self.plain(Command::Rewind)?,
             "net" => Command::Net(self.net()?),
             "status" => self.plain(Command::Status)?,
             "wait" => self.wait()?,

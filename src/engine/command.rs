@@ -125,6 +125,8 @@ pub enum Command {
     },
     /// `resolve`
     Resolve,
+    /// `rewind`
+    Rewind,
     /// `status`
     Status,
     /// `net on|off`

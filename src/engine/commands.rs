@@ -11,7 +11,7 @@ use super::io::NetOrder;
 use super::machine::{Engine, Question};
 use super::reply::{CommandError, Reply};
 use crate::chain::mempool::{Origin, PoolError};
-use crate::chain::{ChainStore, StoreError, Transaction, TransactionError};
+use crate::chain::{AccountState, ChainStore, StoreError, Transaction, TransactionError};
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Time};
 
 /// How long `dial` and `resolve` wait.
@@ -127,6 +127,7 @@ impl<S: ChainStore> Engine<S> {
             Command::Peers => Ok(self.show_peers()),
             Command::Dial { address, peer } => return self.dial(id, address, peer),
             Command::Resolve => return self.resolve(id),
+            Command::Rewind => self.rewind(),
             Command::Status => Ok(Reply::Status(Box::new(self.status()))),
             Command::Net(on) => Ok(self.set_net(on)),
             Command::Wait { condition, seconds } => return self.wait(id, condition, seconds),
@@ -254,7 +255,7 @@ impl<S: ChainStore> Engine<S> {
         if self.known_peers() == 0 {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
-        let block = self.chain.tip().header.height.next();
+        let block = self.expected_block(&transaction);
         Ok(Reply::Tx {
             tx: super::view::tx_view(&transaction, self.chain.params().reward),
             block,
@@ -262,6 +263,28 @@ impl<S: ChainStore> Engine<S> {
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
             lessons,
         })
+    }
+
+    /// In which block an own transaction that was just added is expected.
+    fn expected_block(&mut self, transaction: &Transaction) -> Height {
+        let Self {
+            chain, pool, forecast, ..
+        } = self;
+        let is_new = |account: &Account| {
+            chain
+                .account(account)
+                .is_ok_and(|state| state == AccountState::default())
+        };
+        let mut ahead = 0;
+        if forecast.begins_at(chain.tip().hash) {
+            for own in pool.own() {
+                ahead = forecast.add(chain.params(), own, is_new);
+            }
+        } else {
+            ahead = forecast.add(chain.params(), transaction, is_new);
+        }
+        let next = chain.tip().header.height.next();
+        Height::new(next.get().saturating_add(ahead))
     }
 
     /// The claim of `--name`, once, if the name is free as far as is known here.
@@ -281,6 +304,9 @@ impl<S: ChainStore> Engine<S> {
     fn mine(&mut self, id: u64, wanted: u32) {
         if self.read_only {
             return self.reply(id, Err(read_only()));
+        }
+        if let Some(refused) = self.ahead_refusal() {
+            return self.reply(id, Err(refused));
         }
         let running = Running::Mine {
             wanted: wanted.max(1),
@@ -434,7 +460,7 @@ impl<S: ChainStore> Engine<S> {
         let mut done: Vec<(u64, Result<Reply, CommandError>)> = Vec::new();
         for (id, running) in &self.running {
             let result = match running {
-                Running::Mine { .. } => None,
+                Running::Mine { .. } => self.ahead_refusal().map(Err),
                 Running::Dial { .. } => self.dial_result(running),
                 Running::Resolve {
                     asked,
@@ -511,6 +537,7 @@ impl<S: ChainStore> Engine<S> {
         Some(Ok(Reply::Resolved {
             replaced,
             message: message.to_owned(),
+            notice: self.ahead().map(|ahead| ahead.sentence()),
             height: tip.header.height,
             tip: tip.hash,
         }))
@@ -525,7 +552,10 @@ impl<S: ChainStore> Engine<S> {
             let (what, hint) = match condition {
                 Condition::Peers(_) => (format!("{} peers are connected", self.known_peers()), "peers"),
                 Condition::Height(_) => (format!("the height is {}", self.chain.tip().header.height), "mine"),
-                Condition::Synced => ("the node is not synced".to_owned(), "peers"),
+                Condition::Synced => match self.ahead() {
+                    Some(ahead) => (ahead.sentence(), "rewind"),
+                    None => ("the node is not synced".to_owned(), "peers"),
+                },
                 Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
             };
             Err(refusal("timeout", format!("the time is over: {what}"), hint))
@@ -543,7 +573,7 @@ impl<S: ChainStore> Engine<S> {
                     .peers
                     .iter()
                     .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.syncs.is_empty() && !behind
+                self.known_peers() > 0 && self.syncs.is_empty() && !behind && !self.is_ahead()
             }
             Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
         }

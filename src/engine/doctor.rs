@@ -14,12 +14,18 @@ use super::io::Stranger;
 use super::machine::Engine;
 use super::reply::Reply;
 use crate::chain::ChainStore;
-use crate::types::{Address, PeerId, Time};
+use crate::types::{Address, Height, PeerId, Time};
 
 /// Failed dials that are remembered: more than fit on a screen.
 const FAILURES_MAX: usize = 16;
 /// Clocks further apart are told as a problem; the warning has the same limit.
 const CLOCK_FAR_MS: u64 = 30_000;
+/// A chain that grows faster than this in an hour is told of.
+const GROWTH_FAST_BYTES: u64 = 20 * 1024 * 1024;
+/// A few small blocks at once say nothing about an hour.
+const GROWTH_MIN_BYTES: u64 = 1024 * 1024;
+/// Blocks over which that is measured: a quarter of an hour.
+const GROWTH_BLOCKS: u64 = 100;
 
 /// A network interface as the machine tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -303,6 +309,9 @@ impl<S: ChainStore> Engine<S> {
             other_network: failure.stranger.is_some(),
             ago_ms: self.now.since(failure.at),
         });
+        let middle = self.middle_clock();
+        let is_far = |middle: &super::clocks::Middle| middle.ahead_ms.unsigned_abs() > CLOCK_FAR_MS;
+        let clock = middle.filter(is_far).map(|middle| self.clock_advice(middle));
         let mut diagnosis = Diagnosis {
             peers: self.known_peers(),
             net: self.net,
@@ -314,12 +323,33 @@ impl<S: ChainStore> Engine<S> {
             failures: failures.collect(),
             same_key: self.key_warned || surroundings.twin.is_some(),
             same_key_at: surroundings.twin.as_ref().map(|address| address.as_str().to_owned()),
-            clock_ahead_ms: self.peers.median_clock_ahead_ms(),
+            clock_ahead_ms: middle.map(|middle| middle.ahead_ms),
             dial: self.best_dial_line(surroundings),
             advice: Vec::new(),
         };
-        diagnosis.advice = advice(&diagnosis, &self.seen, surroundings.failure.as_deref());
+        diagnosis.advice = advice(&diagnosis, &self.seen, surroundings.failure.as_deref(), clock);
+        diagnosis.advice.extend(self.ahead().map(|ahead| ahead.sentence()));
+        diagnosis.advice.extend(self.growth_told());
         Reply::Diagnosis(Box::new(diagnosis))
+    }
+
+    /// A chain that grows so fast that the disk is worth a thought, and who makes it grow.
+    fn growth_told(&self) -> Option<String> {
+        let tip = self.chain.tip().header.height.get();
+        let growth = self.growth(Height::new(tip.saturating_sub(GROWTH_BLOCKS))).ok()?;
+        let hourly = growth.bytes_per_hour.filter(|bytes| *bytes > GROWTH_FAST_BYTES)?;
+        if growth.bytes < GROWTH_MIN_BYTES {
+            return None;
+        }
+        let most = growth.fillers.first().map(|filler| {
+            let kib = filler.bytes / 1_024;
+            format!("; {} fills most of the newest blocks, {kib} KiB", filler.account)
+        });
+        let hourly = hourly / 1_048_576;
+        Some(format!(
+            "the chain grows by {hourly} MiB an hour{}: look at `stats` and at the disk",
+            most.unwrap_or_default()
+        ))
     }
 
     /// As [`Self::dial_line`], of an ordinary interface rather than of a container bridge or a tunnel.
@@ -349,7 +379,7 @@ impl<S: ChainStore> Engine<S> {
 }
 
 /// What follows from the facts, the most helpful first.
-fn advice(diagnosis: &Diagnosis, seen: &Seen, failure: Option<&str>) -> Vec<String> {
+fn advice(diagnosis: &Diagnosis, seen: &Seen, failure: Option<&str>, clock: Option<String>) -> Vec<String> {
     if !diagnosis.net {
         // What else is seen follows from that.
         return vec!["the net is off: type `net on`".to_owned()];
@@ -364,13 +394,7 @@ fn advice(diagnosis: &Diagnosis, seen: &Seen, failure: Option<&str>) -> Vec<Stri
             place.unwrap_or_default()
         ));
     }
-    if let Some(ahead) = diagnosis.clock_ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS) {
-        let side = if ahead > 0 { "behind" } else { "ahead of" };
-        let seconds = ahead.unsigned_abs() / 1_000;
-        say(format!(
-            "this clock is {seconds} s {side} the peers' clocks: set whichever is wrong, or start here with --peer-clock"
-        ));
-    }
+    clock.into_iter().for_each(&mut say);
     let is_used = |view: &&InterfaceView| view.used;
     if let Some(reason) = failure {
         say(format!("the interfaces could not be listed: {reason}"));

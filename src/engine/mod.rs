@@ -5,6 +5,8 @@
 //! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
 
 mod advance;
+mod ahead;
+pub mod clocks;
 pub mod command;
 mod commands;
 pub mod dial;
@@ -12,6 +14,7 @@ pub mod doctor;
 pub mod event;
 pub mod explain;
 mod facts;
+mod forecast;
 pub mod io;
 pub mod machine;
 mod peering;
@@ -26,7 +29,9 @@ mod sync;
 mod template;
 mod view;
 mod visible;
+mod wall;
 
+pub use clocks::PeerClock;
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Stranger, Verdict};

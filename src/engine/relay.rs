@@ -199,7 +199,10 @@ impl<S: ChainStore> Engine<S> {
         }
         let accepted = super::view::accepted_event(&transaction, from_peer(peer));
         let signed = transaction.clone();
-        match self.pool.add(&self.chain, transaction, Origin::Peer(peer)) {
+        match self
+            .pool
+            .add(&self.chain, transaction, Origin::Peer(self.voice_of(&peer)))
+        {
             Ok(_) => {
                 self.event(accepted);
                 self.status_changed();

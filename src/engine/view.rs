@@ -4,11 +4,13 @@ use super::commands::{internal, no_block};
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
 use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TxStatus, TxView};
-use crate::chain::{Block, ChainStore, StoreError, StoredBlock, Transaction, merkle};
+use crate::chain::{AccountState, Block, ChainStore, StoreError, StoredBlock, Transaction, merkle};
 use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
 
 /// Entries of `accounts`.
 const ACCOUNTS_MAX: usize = 1_000;
+/// Accounts that are looked through for the own and the richest ones: a ledger of more is read only in part.
+const ACCOUNTS_READ_MAX: usize = 100_000;
 
 /// A transaction's kind in the contract.
 pub(super) const fn kind(transaction: &Transaction) -> &'static str {
@@ -185,7 +187,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn show_pending(&self) -> Reply {
-        let list = self.pool.in_block_order(&self.chain, &self.reward_account());
+        let list = self.pool.in_order(&self.chain, &self.reward_account());
         let reward = self.chain.params().reward;
         Reply::Pending {
             transactions: list.iter().map(|tx| tx_view(tx, reward)).collect(),
@@ -208,19 +210,32 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn show_accounts(&self) -> Result<Reply, CommandError> {
-        let (total, list) = self.chain.accounts(ACCOUNTS_MAX).map_err(internal)?;
-        let accounts = list
-            .into_iter()
-            .map(|(account, state)| AccountView {
-                owner: match &account {
-                    Account::Key(key) => owner_text(Some(*key)),
-                    Account::Name(_) => owner_text(state.owner),
-                },
-                account,
-                balance: state.balance,
-            })
-            .collect();
-        Ok(Reply::Accounts { total, accounts })
+        let view = |(account, state): (Account, AccountState)| AccountView {
+            owner: match &account {
+                Account::Key(key) => owner_text(Some(*key)),
+                Account::Name(_) => owner_text(state.owner),
+            },
+            account,
+            balance: state.balance,
+        };
+        let (total, list) = self.chain.accounts(ACCOUNTS_READ_MAX).map_err(internal)?;
+        let is_own = |(account, state): &(Account, AccountState)| match account {
+            Account::Key(key) => *key == self.me,
+            Account::Name(_) => state.owner == Some(self.me),
+        };
+        let accounts = list.iter().take(ACCOUNTS_MAX).cloned().map(view).collect();
+        let (mut own, mut others): (Vec<_>, Vec<_>) = list.into_iter().partition(is_own);
+        others.sort_by_key(|(_, state)| core::cmp::Reverse(state.balance));
+        others.truncate(ACCOUNTS_MAX);
+        let by_name = own.iter().cloned().map(view).collect();
+        own.sort_by_key(|(_, state)| core::cmp::Reverse(state.balance));
+        let shown = own.into_iter().chain(others).take(ACCOUNTS_MAX).map(view).collect();
+        Ok(Reply::Accounts {
+            total,
+            own: by_name,
+            accounts,
+            shown,
+        })
     }
 
     pub(super) fn show_peers(&self) -> Reply {

@@ -11,6 +11,7 @@ pub mod error;
 mod files;
 pub mod folder;
 pub(crate) mod key;
+pub mod older;
 mod opening;
 pub mod places;
 pub(crate) mod records;

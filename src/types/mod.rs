@@ -13,6 +13,7 @@ pub mod layout;
 pub mod rng;
 pub mod target;
 pub mod time;
+pub mod voice;
 
 pub use account::{Account, AccountName, NameError};
 pub use address::Address;
@@ -21,3 +22,4 @@ pub use hash::{BlockHash, MerkleRoot, NetworkId, Txid};
 pub use key::{PeerId, PublicKey, SecretKey, Signature};
 pub use target::{Bits, Target, Work};
 pub use time::{Height, Time};
+pub use voice::Voice;

@@ -7,7 +7,7 @@ use crate::chain::{Accepted, Block, Claim, Mempool, NetworkParams, Origin, PoolE
 use crate::types::{AccountName, Txid};
 
 fn peer(seed: u8) -> Origin {
-    Origin::Peer(key(seed).public().peer_id())
+    Origin::Peer(key(seed).public().peer_id().into())
 }
 
 /// Claims of any number of names with one signature, which is not looked at.
