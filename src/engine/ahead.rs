@@ -89,7 +89,8 @@ impl<S: ChainStore> Engine<S> {
         if !self.started {
             return;
         }
-        let was_told = core::mem::replace(&mut self.ahead_told, self.is_ahead());
+        let is_ahead = self.is_ahead();
+        let was_told = core::mem::replace(&mut self.ahead_told, is_ahead);
         if was_told {
             return;
         }

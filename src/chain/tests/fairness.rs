@@ -187,3 +187,23 @@ fn while_there_is_room_everything_stands_as_it_came() {
     }
     assert_eq!(pool.in_block_order(&chain, &wallet(9)), payments);
 }
+
+#[test]
+fn strangers_who_make_accounts_have_1024_places_and_the_voice_that_holds_most_gives_way() {
+    let params = NetworkParams::lan();
+    let chain = grown(&params, 3);
+    let mut pool = Mempool::new();
+    flood_more(&mut pool, &chain, 0..1_100);
+    assert_eq!(pool.len(), 1_024);
+    let newcomer = paid(&params, &fresh(5_000), ("dora", "shop"), None, 0);
+    add(&mut pool, &chain, &newcomer, from(4));
+    assert_eq!(pool.len(), 1_024);
+    // Payments among accounts that are there, and one key that fills a pool of ten thousand, are not concerned.
+    let own = paid(&params, &fresh(6_000), ("mine", "yours"), None, 0);
+    add(&mut pool, &chain, &own, Origin::Own);
+    for sequence in 1..64 {
+        let more = paid(&params, &key(1), ("alice", "bob"), Some(key(2).public()), sequence);
+        add(&mut pool, &chain, &more, from(1));
+    }
+    assert_eq!(pool.len(), 1_024 + 1 + 63);
+}

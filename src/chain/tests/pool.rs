@@ -219,7 +219,7 @@ fn own_transactions_come_first_and_accounts_take_turns_when_not_all_fits() {
 
 #[test]
 fn adv_g08_full_pool_takes_from_the_neighbour_who_holds_most_and_never_from_us() {
-    let (chain, _) = dev();
+    let (chain, _) = roomy();
     let params = NetworkParams::dev();
     let mut pool = Mempool::new();
     let make = |n: usize| {

@@ -22,7 +22,7 @@ fn warnings(world: &World, node: usize, wanted: &str) -> Vec<String> {
 fn mined_tomorrow() -> World {
     let mut world = World::new(2);
     world.mine(0, 3);
-    let ahead = Time::from_ms(world.now.ms() + DAY_MS);
+    let ahead = Time::from_ms(world.now.ms() + DAY_MS + 600_000);
     set_clock(&mut world, 0, ahead);
     world.mine(0, 12);
     let right = world.now;

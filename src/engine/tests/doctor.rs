@@ -193,7 +193,7 @@ fn the_doctor_is_content_with_peers_and_right_clocks() {
 #[test]
 fn the_doctor_tells_that_a_clock_is_far_off_and_advises_nobody_to_follow_strangers() {
     for (ahead_ms, word) in [
-        (3_600_000, "1 h behind the other nodes"),
+        (3_690_000, "1 h 1 min behind the other nodes"),
         (-3_700_000, "1 h 1 min ahead of the other nodes"),
     ] {
         let mut world = World::new(2);
