@@ -14,7 +14,7 @@ use super::transaction::Transaction;
 use crate::types::{Account, BlockHash, Height, PublicKey, Voice};
 
 /// An account that is older than so many blocks is no stranger's new one.
-pub const OLD_BLOCKS: u64 = 100;
+const OLD_BLOCKS: u64 = 100;
 /// New accounts of the last blocks that are remembered: on networks with the most of them a few blocks' worth.
 const REMEMBERED_MAX: usize = 65_536;
 /// Bytes of blocks that are read at a start to find them: a start must not take seconds.

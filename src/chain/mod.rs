@@ -17,6 +17,7 @@ pub mod params;
 mod pool_error;
 mod pool_order;
 mod pool_room;
+mod pool_view;
 mod rewind;
 pub mod state;
 pub mod store;

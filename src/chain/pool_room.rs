@@ -15,7 +15,7 @@ use crate::types::Txid;
 
 /// The most transactions of strangers that make accounts, where a block makes few: a tenth of the pool, and sixteen
 /// blocks' worth on `lan`.
-pub const MAKERS_MAX: u64 = 1_024;
+const MAKERS_MAX: u64 = 1_024;
 
 impl Mempool {
     /// Pushes out what the neighbour who holds most brought last, until one more fits.

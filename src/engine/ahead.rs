@@ -15,7 +15,7 @@ use crate::types::time::span_words;
 use crate::types::{Height, PeerId, Time};
 
 /// The most blocks that `rewind` takes off: as many as a page of headers has. More is a chain, and no slip of a clock.
-pub const REWIND_MAX: u64 = 512;
+const REWIND_MAX: u64 = 512;
 
 /// How often a neighbour's branch from the future is told.
 const TOLD_EVERY_MS: u64 = 3_600_000;

@@ -5,9 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::machine::Engine;
 use crate::chain::params::BLOCK_MAX_TRANSACTIONS;
-use crate::chain::{NetworkParams, Transaction};
-use crate::types::{Account, BlockHash};
+use crate::chain::{AccountState, ChainStore, NetworkParams, Transaction};
+use crate::types::{Account, BlockHash, Height};
 
 /// Own transactions that wait, counted towards the limits of blocks.
 #[derive(Clone, Debug, Default)]
@@ -57,6 +58,30 @@ impl Forecast {
             block = *last;
         }
         block
+    }
+}
+
+impl<S: ChainStore> Engine<S> {
+    /// In which block an own transaction that was just added is expected.
+    pub(super) fn expected_block(&mut self, transaction: &Transaction) -> Height {
+        let Self {
+            chain, pool, forecast, ..
+        } = self;
+        let is_new = |account: &Account| {
+            chain
+                .account(account)
+                .is_ok_and(|state| state == AccountState::default())
+        };
+        let mut ahead = 0;
+        if forecast.begins_at(chain.tip().hash) {
+            for own in pool.own() {
+                ahead = forecast.add(chain.params(), own, is_new);
+            }
+        } else {
+            ahead = forecast.add(chain.params(), transaction, is_new);
+        }
+        let next = chain.tip().header.height.next();
+        Height::new(next.get().saturating_add(ahead))
     }
 }
 

@@ -10,7 +10,7 @@ use redb::{ReadOnlyDatabase, ReadableDatabase, ReadableTable};
 
 use super::folder::CHAIN_FILE;
 use super::tables::ACCOUNTS;
-use super::{places, records};
+use super::{Trust, places, records};
 use crate::chain::NetworkParams;
 use crate::types::{Account, SecretKey};
 
@@ -63,7 +63,8 @@ pub fn find(slot: &Path, key: &SecretKey, network: &NetworkParams) -> Option<Old
     let all = places::slots(&parent);
     let of_name = all.iter().find(|place| place.path.file_name() == Some(name));
     let path = of_name.or(all.first())?.path.clone();
-    let old_key = places::read_key(&path).ok()?;
+    // Only its public half is looked at: `key import` says what is wrong with the file.
+    let old_key = places::read_key(&path, Trust::Shared).ok()?;
     if old_key.public() == key.public() {
         return None;
     }
@@ -77,7 +78,12 @@ pub fn find(slot: &Path, key: &SecretKey, network: &NetworkParams) -> Option<Old
 
 /// What the key owned by the earlier ledger.
 fn owned(path: &Path, key: &SecretKey) -> Option<String> {
-    let database = ReadOnlyDatabase::open(path.join(CHAIN_FILE)).ok()?;
+    let file = path.join(CHAIN_FILE);
+    // A pipe in its place would be waited for, and a link leads elsewhere.
+    if !file.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        return None;
+    }
+    let database = ReadOnlyDatabase::open(file).ok()?;
     let table = database.begin_read().ok()?.open_table(ACCOUNTS).ok()?;
     let (mut names, mut count, mut balance) = (Vec::new(), 0_usize, 0_i128);
     for entry in table.iter().ok()?.take(ACCOUNTS_MAX) {
@@ -122,7 +128,7 @@ mod tests {
     /// A folder as the first version left it: anna and 12 coins belong to its key.
     fn leave_old_folder(home: &Path, network: &NetworkParams) -> SecretKey {
         let made = home.join("made");
-        let folder = Folder::open(super::super::FolderChoice::Dir(made.clone()), network).unwrap();
+        let folder = Folder::open(super::super::FolderChoice::Dir(made.clone()), network, Trust::Private).unwrap();
         let key = folder.secret_key().clone();
         let store = RedbStore::open(&folder.chain_path(), network).unwrap();
         let state = |balance, owner| {
@@ -158,7 +164,7 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let network = NetworkParams::dev();
         let old_key = leave_old_folder(home.path(), &network);
-        let slot = Folder::open_slot(home.path(), Some("anna"), &network).unwrap();
+        let slot = Folder::open_slot(home.path(), Some("anna"), &network, Trust::Private).unwrap();
         let told = find(slot.path(), slot.secret_key(), &network).unwrap().sentence();
         for part in [
             "it owned anna, with a balance of 12",
@@ -169,12 +175,15 @@ mod tests {
         }
         // With that key in place nothing is said, nor beside a network that has no earlier folder.
         assert_eq!(find(slot.path(), &old_key, &network), None);
-        let other = Folder::open_slot(home.path(), None, &NetworkParams::lan()).unwrap();
+        let other = Folder::open_slot(home.path(), None, &NetworkParams::lan(), Trust::Private).unwrap();
         assert_eq!(find(other.path(), other.secret_key(), &NetworkParams::lan()), None);
         // The line does what it says.
         let new = home.path().join("new");
-        places::import_key(&new, &network, &old_key).unwrap();
-        assert_eq!(places::read_key(&new).unwrap().public(), old_key.public());
+        places::import_key(&new, &network, &old_key, Trust::Private).unwrap();
+        assert_eq!(
+            places::read_key(&new, Trust::Private).unwrap().public(),
+            old_key.public()
+        );
     }
 
     #[test]
@@ -188,7 +197,7 @@ mod tests {
             .join("lanchain")
             .join(format!("dev-{}", &id[..8]))
             .join("anna");
-        let error = Folder::open(super::super::FolderChoice::Dir(path), &network).unwrap_err();
+        let error = Folder::open(super::super::FolderChoice::Dir(path), &network, Trust::Private).unwrap_err();
         assert_eq!(error.code(), "other_network");
         assert!(
             error.hint().contains("lanchain key import --data-dir NEW"),

@@ -1,0 +1,81 @@
+//! Work that helps nobody: checking blocks of branches that are no better. It has a small rate by address.
+//!
+//! Promises: whoever speaks from one address has together at most [`RATE`] of it, whatever identities it has; at most
+//! [`VOICES_MAX`] addresses are remembered.
+//! Elsewhere: what work counts (`effort`), which block helps (`relay`).
+//! Spec: `proto-notes/gossip.md`, "Verdicts".
+
+use std::collections::BTreeMap;
+
+use super::quota::Bucket;
+use crate::types::{Time, Voice};
+
+/// Units of about a microsecond that one voice is given each second, and at once: a fiftieth of a core, and two full
+/// blocks or some thousand small ones, more than honest forks bring.
+const RATE: (u64, u64) = (20_000, 300_000);
+/// Voices that are remembered: some times the connections.
+const VOICES_MAX: usize = 256;
+
+/// How much each voice was given.
+#[derive(Clone, Debug, Default)]
+pub(super) struct SideWork {
+    given: BTreeMap<Voice, (Time, Bucket)>,
+}
+
+impl SideWork {
+    /// Takes so many units for a voice, or none if fewer are left.
+    pub(super) fn allows(&mut self, now: Time, voice: Voice, units: u64) -> bool {
+        if !self.given.contains_key(&voice) && self.given.len() >= VOICES_MAX {
+            self.forget_one();
+        }
+        let (last, bucket) = self.given.entry(voice).or_insert_with(|| (now, Bucket::full(now)));
+        *last = now;
+        bucket.take(now, units, RATE)
+    }
+
+    /// Forgets the voice that was silent for longest.
+    fn forget_one(&mut self) {
+        let oldest = self
+            .given
+            .iter()
+            .min_by_key(|(_, (last, _))| *last)
+            .map(|(voice, _)| *voice);
+        if let Some(oldest) = oldest {
+            self.given.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Address, SecretKey};
+
+    /// The voice of an identity at an address.
+    fn voice(n: u8, text: &str) -> Voice {
+        let peer = SecretKey::from_seed([n; 32]).public().peer_id();
+        Voice::of(peer, &Address::parse(text).unwrap().0, |_| false)
+    }
+
+    #[test]
+    fn ten_identities_of_one_address_have_no_more_than_one() {
+        let mut work = SideWork::default();
+        let now = Time::from_ms(5);
+        let there = |n| voice(n, "/ip4/10.0.0.1/tcp/1");
+        let given = (0..10).filter(|n| work.allows(now, there(*n), 140_000)).count();
+        assert_eq!(given, 2);
+        let elsewhere = voice(1, "/ip4/10.0.0.2/tcp/1");
+        assert!(work.allows(now, elsewhere, 140_000));
+        assert!(work.allows(Time::from_ms(20_005), there(1), 140_000));
+    }
+
+    #[test]
+    fn voices_are_bounded() {
+        let mut work = SideWork::default();
+        for n in 0..2_000_u64 {
+            let there = voice(1, &format!("/ip4/10.0.{}.{}/tcp/1", n / 250, n % 250 + 1));
+            assert!(work.allows(Time::from_ms(n), there, 1));
+        }
+        assert_eq!(work.given.len(), VOICES_MAX);
+    }
+}
