@@ -91,11 +91,13 @@ impl<S: ChainStore> Chain<S> {
             })
             .into());
         }
-        match block.check_with(&self.network_id, &self.secret, &self.hash_many) {
+        match block.check_with(&self.params, &self.network_id, &self.secret, &self.hash_many) {
             Ok(()) => Ok(bytes),
             Err(error) => {
                 match error {
-                    BlockError::Transaction { .. } | BlockError::BadReward(_) => self.invalid.insert(hash),
+                    BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
+                        self.invalid.insert(hash);
+                    }
                     BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
                 }
                 Err(error.into())
@@ -126,7 +128,7 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Deletes side blocks from the store, within the running step.
-    fn forget(&mut self, hashes: impl IntoIterator<Item = BlockHash>) {
+    pub(super) fn forget(&mut self, hashes: impl IntoIterator<Item = BlockHash>) {
         let draft = self.overlay.draft();
         for hash in hashes {
             draft.blocks.insert(hash, None);
@@ -230,6 +232,9 @@ impl<S: ChainStore> Chain<S> {
         })?;
         let (accounts, undo) = ledger.finish()?;
         let height = block.header.height;
+        let made = undo.iter().filter(|(_, before)| before.is_none());
+        let made = made.map(|(account, _)| account.clone()).collect();
+        self.young.add(height, hash, made);
         let draft = self.overlay.draft();
         let changed = accounts.into_iter().map(|(account, state)| (account, Some(state)));
         draft.accounts.extend(changed);
@@ -247,7 +252,7 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Takes the draft's tip off.
-    fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
+    pub(super) fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
         let stored = self.expect_block(&hash)?;
         let block = self.stored_block(&hash)?;
         let undo = self.overlay.undo(&hash)?;

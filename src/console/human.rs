@@ -119,15 +119,21 @@ pub fn human_reply(reply: &Reply) -> String {
         Reply::Transaction { .. } => transaction_reply(reply),
         Reply::Pending { transactions } => pending_reply(transactions),
         Reply::Balance { .. } => balance_reply(reply),
-        Reply::Accounts { total, accounts } => {
+        Reply::Accounts { total, shown, .. } => {
             let mut text = many(*total, "account") + "\n";
-            for view in accounts {
+            for view in shown {
                 let owner = view.owner.as_deref().map_or_else(|| "nobody".to_owned(), short_peer);
                 let account = short_account(&view.account.to_string());
                 line(
                     &mut text,
                     format_args!("  {account:<32}  {:>12}  owner {owner}", view.balance),
                 );
+            }
+            if let Some(more) = usize::try_from(*total)
+                .ok()
+                .and_then(|total| total.checked_sub(shown.len() + 1))
+            {
+                line(&mut text, format_args!("  … and {} more that own less", more + 1));
             }
             text
         }
@@ -157,10 +163,21 @@ pub fn human_reply(reply: &Reply) -> String {
             format!("{ticket}\n  {network}, at {}\n  {message}\n", places.join(" and "))
         }
         Reply::Resolved {
-            message, height, tip, ..
+            message,
+            notice,
+            height,
+            tip,
+            ..
         } => {
-            format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip))
+            let mut text = format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip));
+            if let Some(notice) = notice {
+                line(&mut text, format_args!("  {}", foreign(notice)));
+            }
+            text
         }
+        Reply::Rewound {
+            message, height, tip, ..
+        } => format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip)),
         Reply::Status(status) => status_reply(status),
         Reply::Net { net: true } => "the net is on: looking for peers\n".to_owned(),
         Reply::Net { net: false } => "the net is off: no connections until `net on`\n".to_owned(),

@@ -223,17 +223,20 @@ fn account_replies_are_exact() {
     };
     let expected = format!(r#"{{"account":"{key}","balance":-5,"pending":0,"owner":null,"next_sequence":2}}"#);
     assert_eq!(data(reply), expected);
+    let bob = AccountView {
+        account: Account::Name(name("bob")),
+        balance: 5,
+        owner: Some("12D3".into()),
+    };
     let reply = Reply::Accounts {
         total: 1,
-        accounts: vec![AccountView {
-            account: Account::Name(name("bob")),
-            balance: 5,
-            owner: Some("12D3".into()),
-        }],
+        own: Vec::new(),
+        accounts: vec![bob.clone()],
+        shown: vec![bob],
     };
     assert_eq!(
         data(reply),
-        r#"{"total":1,"accounts":[{"account":"bob","balance":5,"owner":"12D3"}]}"#
+        r#"{"total":1,"own":[],"accounts":[{"account":"bob","balance":5,"owner":"12D3"}]}"#
     );
 }
 
@@ -270,10 +273,13 @@ fn network_replies_are_exact() {
     let reply = Reply::Resolved {
         replaced: false,
         message: "Our chain is authoritative".into(),
+        notice: None,
         height: Height::new(3),
         tip: hash(1),
     };
-    let expected = format!(r#"{{"replaced":false,"message":"Our chain is authoritative","height":3,"tip":"{tip}"}}"#);
+    let expected = format!(
+        r#"{{"replaced":false,"message":"Our chain is authoritative","notice":null,"height":3,"tip":"{tip}"}}"#
+    );
     assert_eq!(data(reply), expected);
     let reply = Reply::Tree {
         tips: vec![TipView {

@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::clocks::{Clocks, PeerClock};
 use super::commands::Running;
 use super::complaints::Complaints;
 use super::dial::Dialer;
 use super::effort::Effort;
 use super::event::{Event, Source};
+use super::forecast::Forecast;
 use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
 use super::parts::Missing;
@@ -58,10 +60,12 @@ pub struct Config {
     pub instance: u64,
     /// The data folder, as `status` shows it.
     pub data_dir: String,
-    /// Take the peers' median clock instead of the own one.
-    pub peer_clock: bool,
+    /// Which clock it goes by.
+    pub peer_clock: PeerClock,
     /// Start mining at once.
     pub mine: bool,
+    /// What the start has to say: a code and a sentence each.
+    pub start_warnings: Vec<(&'static str, String)>,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
@@ -117,6 +121,11 @@ pub struct Engine<S> {
     /// How often that was said since the last peer.
     pub(super) alone_told: usize,
     pub(super) clock_warned: bool,
+    pub(super) clocks: Clocks,
+    pub(super) ahead_told: bool,
+    /// Branches from the future are not told again before.
+    pub(super) future_branch_until: Time,
+    pub(super) forecast: Forecast,
     /// Since when the clock is too far off the peers' median.
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
@@ -192,6 +201,10 @@ impl<S: ChainStore> Engine<S> {
             alone_at: None,
             alone_told: 0,
             clock_warned: false,
+            clocks: Clocks::default(),
+            ahead_told: false,
+            future_branch_until: Time::default(),
+            forecast: Forecast::default(),
             clock_off_since: None,
             name_warned: false,
             key_warned: false,
@@ -292,6 +305,9 @@ impl<S: ChainStore> Engine<S> {
         status.bits = self.opened.header.bits;
         // The first event, whatever was known before.
         self.tidings.insert(0, Output::Event(Event::Started(status)));
+        for (code, message) in core::mem::take(&mut self.config.start_warnings) {
+            self.warn(code, message);
+        }
         self.claim_own_name();
     }
 
@@ -433,21 +449,6 @@ impl<S: ChainStore> Engine<S> {
     /// `now` and some milliseconds.
     pub(super) const fn after(&self, ms: u64) -> Time {
         Time::from_ms(self.now.ms().saturating_add(ms))
-    }
-
-    /// The wall clock that rules and templates use: the own one, or with `--peer-clock` the peers' median.
-    pub(super) fn clock(&self) -> Time {
-        let own = self.own_clock();
-        if self.config.peer_clock {
-            own.shifted(self.peers.median_clock_ahead_ms().unwrap_or(0))
-        } else {
-            own
-        }
-    }
-
-    /// The machine's wall clock.
-    pub(super) const fn own_clock(&self) -> Time {
-        self.now.shifted(self.wall_ahead_ms)
     }
 
     /// An order that waits for no disk.

@@ -27,11 +27,17 @@ pub(super) fn ledger(input: &[u8]) {
     } else {
         NetworkParams::coin()
     };
+    let params = NetworkParams {
+        new_accounts_max: 1 + u64::try_from(bytes.below(4)).unwrap(),
+        reward: 1 + u64::try_from(bytes.below(3)).unwrap(),
+        ..params
+    };
     let (mut base, mut model) = (Base::default(), Model::new(&params));
     let (mut rewards, mut steps) = (0_i128, 0);
     while !bytes.is_empty() && steps < STEPS_MAX {
         let before = (base.clone(), model.clone(), rewards);
         let mut ledger = Ledger::new(&params, &base);
+        model.next_block();
         for _ in 0..=bytes.below(8) {
             steps += 1;
             let Some(transaction) = step(&mut bytes, &params, &model, steps) else {
@@ -42,7 +48,9 @@ pub(super) fn ledger(input: &[u8]) {
                 ApplyError::Store(error) => panic!("{error}"),
             });
             assert_eq!(said, model.apply(&transaction), "{transaction:?}");
-            rewards += i128::from(said.is_ok() && matches!(transaction, Transaction::Reward(_)));
+            if said.is_ok() && matches!(transaction, Transaction::Reward(_)) {
+                rewards += i128::from(params.reward);
+            }
         }
         let (changed, undo) = ledger.finish().unwrap();
         base.0.extend(changed);

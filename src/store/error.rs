@@ -191,6 +191,15 @@ impl OpenError {
     pub fn hint(&self) -> String {
         match self {
             Self::InUse { .. } => "stop that node, or choose another folder with --data-dir DIR or --name NAME".into(),
+            Self::OtherNetwork { path, found, wanted } if found.split(' ').next() == wanted.split(' ').next() => {
+                let folder = if path.is_file() { path.parent() } else { None };
+                format!(
+                    "it has the same name and other rules: an earlier version made it, or another network file. Its chain does \
+                     not go on here, but its key can be taken along: lanchain key import --data-dir NEW {}, then start with \
+                     --data-dir NEW",
+                    folder.unwrap_or(path).join("key").display()
+                )
+            }
             Self::OtherNetwork { found, .. } => {
                 let label = found.split(' ').next().unwrap_or(found);
                 format!("start with --network {label}, or choose another folder with --data-dir DIR")

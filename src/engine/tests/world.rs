@@ -135,8 +135,9 @@ impl World {
             hash_many: HashMany::default(),
             instance: u64::try_from(index).unwrap(),
             data_dir: "/dev/null".into(),
-            peer_clock: false,
+            peer_clock: crate::engine::PeerClock::Own,
             mine: false,
+            start_warnings: Vec::new(),
             manual_peers: Vec::new(),
         };
         change(&mut config);
