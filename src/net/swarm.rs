@@ -17,7 +17,7 @@ use libp2p::swarm::behaviour::ConnectionEstablished;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionId, DialError, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
@@ -29,9 +29,11 @@ use super::outbox::Outbox;
 use super::peers::{Due, Peers, Standing};
 use super::repairs::Repairs;
 use super::streams::{STREAMS_IN_MAX, Upgrade};
+use super::supervisor::Lasting;
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
 use crate::engine::{FoundBy, NetFact, NetOrder, Stranger, Verdict};
+use crate::threads::panic_point;
 use crate::types::{Address, NetworkId};
 use crate::wire::{Request, Response, Topic};
 
@@ -70,12 +72,11 @@ struct Dial {
 /// The task's state.
 pub(super) struct Task {
     swarm: Swarm<Node>,
-    orders: mpsc::Receiver<NetOrder>,
+    lasting: OwnedMutexGuard<Lasting>,
     outbox: Outbox,
     network: NetworkId,
     version: String,
     protocol: StreamProtocol,
-    enabled: bool,
     listeners: Listeners,
     peers: Peers,
     repairs: Repairs,
@@ -131,31 +132,38 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
 
 impl Task {
     /// Sets the protocols up and listens.
-    pub(super) fn new(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<Self, NetError> {
+    pub(super) fn new(
+        config: &NetConfig,
+        lasting: OwnedMutexGuard<Lasting>,
+        facts: FactSink,
+    ) -> Result<Self, NetError> {
         let mut swarm = build(config)?;
         let mut listeners = Listeners::new(config);
-        listeners.open(&mut swarm)?;
+        if lasting.enabled {
+            listeners.open(&mut swarm)?;
+        }
         let (finder, found) = mpsc::channel(FOUND_MAX);
         let mut task = Self {
             peers: Peers::new(*swarm.local_peer_id()),
             repairs: Repairs::default(),
             swarm,
-            orders,
             outbox: Outbox::new(facts),
             network: config.network_id,
             version: protocol_version(&config.network_id),
             protocol: sync_protocol(&config.network_id)?,
-            enabled: true,
             listeners,
             dials: BTreeMap::new(),
-            verdicts: Verdicts::default(),
-            exchange: Exchange::default(),
+            verdicts: Verdicts::new(lasting.first_token()),
+            exchange: Exchange::new(lasting.first_token()),
+            lasting,
             mdns: config.mdns,
             discovery: None,
             found,
             finder,
         };
-        task.start_discovery();
+        if task.lasting.enabled {
+            task.start_discovery();
+        }
         Ok(task)
     }
 
@@ -170,7 +178,7 @@ impl Task {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                order = self.orders.recv() => match order {
+                order = self.lasting.orders.recv() => match order {
                     Some(order) => {
                         let goes_out = matches!(order, NetOrder::Publish { .. } | NetOrder::Verdict { .. });
                         self.carry_out(order);
@@ -182,7 +190,7 @@ impl Task {
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
-                Some((peer, address)) = self.found.recv(), if self.enabled => self.discovered(peer, address),
+                Some((peer, address)) = self.found.recv(), if self.lasting.enabled => self.discovered(peer, address),
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
@@ -212,6 +220,12 @@ impl Task {
     }
 
     fn tick(&mut self, now: Instant) {
+        panic_point("network");
+        if let Some(discovery) = &self.discovery {
+            for fact in discovery.failures() {
+                self.outbox.keep(NetFact::Part(fact));
+            }
+        }
         self.outbox.flush();
         while let Some(message) = self.verdicts.lapsed(now) {
             self.report(&message.id, &message.source, Verdict::Ignore);
@@ -219,7 +233,7 @@ impl Task {
         for due in self.peers.due(now) {
             self.is_due(due, now);
         }
-        if self.enabled && self.listeners.is_incomplete() {
+        if self.lasting.enabled && self.listeners.is_incomplete() {
             // The port may still be held by the listener that is just being closed; the next tick tries again.
             if let Err(error) = self.listeners.open(&mut self.swarm) {
                 tracing::debug!(target: "net", %error, "cannot listen again yet");
@@ -306,7 +320,7 @@ impl Task {
             .iter()
             .filter_map(|known| known.as_str().parse().ok())
             .collect();
-        if !self.enabled {
+        if !self.lasting.enabled {
             return self.dial_failed(peer, addresses, "the network is off".into(), None);
         }
         let Some(peer) = peer else {
@@ -427,16 +441,16 @@ impl Task {
     }
 
     fn enable(&mut self) {
-        if self.enabled {
+        if self.lasting.enabled {
             return;
         }
-        self.enabled = true;
+        self.lasting.enabled = true;
         self.start_discovery();
         self.tick(Instant::now());
     }
 
     fn disable(&mut self) {
-        self.enabled = false;
+        self.lasting.enabled = false;
         self.discovery = None;
         while self.found.try_recv().is_ok() {}
         self.listeners.close(&mut self.swarm);

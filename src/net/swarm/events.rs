@@ -108,7 +108,7 @@ impl Task {
                 Standing::Foreign { stranger, .. } => self.met_stranger(peer, dial.addresses, stranger),
             }
         }
-        if !self.enabled {
+        if !self.lasting.enabled {
             self.disconnect(peer, "the network is off");
         }
         // A peer that has come back waits for nothing: what goes to its older connection is lost.
@@ -366,16 +366,16 @@ impl Task {
                 error,
                 ..
             } => {
-                if matches!(error, InboundFailure::Timeout) && self.exchange.is_unread(request_id) {
+                if matches!(error, InboundFailure::Timeout) && self.exchange.lapsed(request_id) {
                     self.malformed(
                         peer,
-                        Fault::Mid,
+                        Fault::Limit,
                         "it does not read the answers that it asked for".into(),
                     );
                 }
                 self.exchange.done(request_id);
             }
-            Event::ResponseSent { request_id, .. } => self.exchange.done(request_id),
+            Event::ResponseSent { request_id, .. } => self.exchange.sent(request_id),
         }
     }
 
