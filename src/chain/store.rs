@@ -140,4 +140,8 @@ pub trait ChainStore {
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
     /// Remembered peers.
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError>;
+    /// What was found rotten since the store was opened. It stays so: what a read of it would have said is unknown.
+    fn damage(&self) -> Option<String> {
+        None
+    }
 }

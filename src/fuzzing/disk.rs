@@ -4,7 +4,7 @@
 use std::sync::OnceLock;
 
 use super::bytes::Bytes;
-use super::recorder::Recorder;
+use super::recorder::{Files, Recorder};
 use super::world::{KEYS, account, key};
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, StoredBlock, TxPlace};
@@ -16,15 +16,16 @@ use crate::types::{Account, Address, Height, Time, Txid, Work};
 /// Commits of one input: each costs some milliseconds.
 const STEPS_MAX: usize = 8;
 
-/// The bytes of a new chain file.
-fn new_file(params: &NetworkParams) -> Vec<u8> {
-    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+/// The bytes of a new chain file and of its sums.
+fn new_files(params: &NetworkParams) -> Files {
+    static FILES: OnceLock<Files> = OnceLock::new();
     let make = || {
         let disk = Recorder::default();
         testing::create_on(disk.clone(), params).unwrap();
-        core::mem::take(&mut disk.disk().bytes)
+        drop(disk.open(params).unwrap());
+        core::mem::take(&mut disk.disk().files)
     };
-    BYTES.get_or_init(make).clone()
+    FILES.get_or_init(make).clone()
 }
 
 struct Script {
@@ -38,7 +39,7 @@ struct Script {
 pub(super) fn store(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let params = NetworkParams::dev();
-    let disk = Recorder::on(&new_file(&params));
+    let disk = Recorder::on(&new_files(&params));
     let mut script = Script {
         store: disk.open(&params).unwrap(),
         memory: MemoryStore::new(&params),
@@ -88,7 +89,7 @@ impl Script {
             Ok(()) => self.memory = after,
             Err(error) => {
                 assert!(room.is_some(), "{error}");
-                let disk = Recorder::on(&self.disk.disk().bytes.clone());
+                let disk = Recorder::on(&self.disk.disk().files.clone());
                 self.open(disk);
                 // Whole or not at all: the failure may have been in the last write of all.
                 if self.store.tip() == after.tip() && self.store.accounts(99) == after.accounts(99) && self.same(&after)

@@ -7,6 +7,7 @@
 
 pub(crate) mod addresses;
 mod backend;
+mod checked;
 pub mod error;
 mod files;
 pub mod folder;

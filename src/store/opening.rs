@@ -6,12 +6,13 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use redb::backends::FileBackend;
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 
 use super::backend::Probation;
+use super::checked::{Checked, Sums, rotten};
 use super::tables::{self, BODIES, HEADERS, META, TABLES, UNDO, active, failed, get, put, tip, unpanicked, write};
 use super::{FORMAT, OpenError, files, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
@@ -21,9 +22,8 @@ pub(super) const META_FORMAT: &[u8] = b"format";
 const META_NETWORK: &[u8] = b"network";
 const META_LABEL: &[u8] = b"label";
 
-/// A file up to this size is verified page by page at each start, which costs some 2 ms for each MiB. In a larger one
-/// redb trusts what it closed cleanly, and the last blocks alone are checked.
-pub(super) const VERIFIED_MAX_BYTES: u64 = 128 * 1024 * 1024;
+/// The ending of the file with the sums of the chain file's pages.
+const SUMS_ENDING: &str = "sums";
 /// The first bytes of every redb file.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 /// The smallest file that holds a header: one page.
@@ -38,6 +38,7 @@ const LABEL_SHOWN_MAX: usize = 65;
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) database: Database,
+    pub(super) pages: Checked,
     /// Tells whether the file of this path is still the one that was opened.
     pub(super) identity: Option<(u64, u64)>,
 }
@@ -73,10 +74,9 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         database.close().map_err(failed)
     });
     let placed = match made {
-        // Windows syncs only what may be written.
-        Ok(()) => OpenOptions::new()
-            .write(true)
-            .open(&beside)
+        // Sums of a file that was there before are none of this one. Windows syncs only what may be written.
+        Ok(()) => remove_sums(path)
+            .and_then(|()| OpenOptions::new().write(true).open(&beside))
             .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&beside, path))
             .and_then(|()| files::sync_folder_of(path))
@@ -87,6 +87,33 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         let _ = fs::remove_file(&beside);
     }
     placed
+}
+
+/// Where the sums of a chain file's pages are.
+pub(super) fn sums_path(path: &Path) -> PathBuf {
+    path.with_extension(SUMS_ENDING)
+}
+
+/// Removes the sums: at the next opening the chain file is checked whole, and they are made anew.
+pub(super) fn remove_sums(path: &Path) -> io::Result<()> {
+    match fs::remove_file(sums_path(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Opens the file with the sums, an empty one if there is none.
+fn open_sums(path: &Path) -> Result<FileBackend, OpenError> {
+    let path = sums_path(path);
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(&path).map_err(|error| OpenError::from_io(&path, &error))?;
+    FileBackend::new(file).map_err(|error| OpenError::Io {
+        reason: error.to_string(),
+        path,
+    })
 }
 
 /// Makes a new database in a storage of the caller's own.
@@ -165,9 +192,14 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
         path: path.to_path_buf(),
         reason: error.to_string(),
     })?;
+    let sums = open_sums(path)?;
     let identity = identity(path);
-    let database = open_storage(Box::new(backend), path, params)?;
-    Ok(Open { database, identity })
+    let (database, pages) = open_storage(Box::new(backend), Box::new(sums), path, params)?;
+    Ok(Open {
+        database,
+        pages,
+        identity,
+    })
 }
 
 /// Why a file of this path is not opened.
@@ -183,31 +215,50 @@ fn refused(path: &Path, error: StoreError) -> OpenError {
 /// Opens a storage on probation, checks what it holds, and only then lets anything be written.
 pub(super) fn open_storage(
     storage: Box<dyn StorageBackend>,
+    sums: Box<dyn StorageBackend>,
+    path: &Path,
+    params: &NetworkParams,
+) -> Result<(Database, Checked), OpenError> {
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    let (pages, known) = Checked::new(storage, sums).map_err(io_error)?;
+    let probation = Probation::new(Box::new(pages.clone())).map_err(io_error)?;
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        open_checked(probation.clone(), known, path, params)
+    }));
+    let opened = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")));
+    // Rot is the reason for whatever else seems to be wrong.
+    if let Some(page) = pages.rot() {
+        return Err(OpenError::damaged(path, rotten(page)));
+    }
+    let database = opened?;
+    if known == Sums::Missing {
+        pages.build().map_err(io_error)?;
+    }
+    probation.release().map_err(io_error)?;
+    Ok((database, pages))
+}
+
+fn open_checked(
+    storage: Probation,
+    sums: Sums,
     path: &Path,
     params: &NetworkParams,
 ) -> Result<Database, OpenError> {
     let refused = |error: StoreError| refused(path, error);
-    let probation = Probation::new(storage).map_err(|error| OpenError::from_io(path, &error))?;
-    let storage = probation.clone();
-    let verified = storage.len().is_ok_and(|len| len <= VERIFIED_MAX_BYTES);
-    let opened = catch_unwind(AssertUnwindSafe(|| {
-        let mut builder = builder();
-        builder.set_check_integrity_on_open(verified);
-        let database = builder.create_with_backend(storage).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse {
-                path: path.to_path_buf(),
-                pid: None,
-            },
-            error => refused(failed(error)),
-        })?;
-        let reading = database.begin_read().map_err(|error| refused(failed(error)))?;
-        check_meta(&reading, path, params)?;
-        check_recent(&reading, params).map_err(refused)?;
-        reading.close().map_err(|error| refused(failed(error)))?;
-        Ok(database)
-    }));
-    let database = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")))?;
-    probation.release().map_err(|error| OpenError::from_io(path, &error))?;
+    let mut builder = builder();
+    // Pages with sums are checked when they are read.
+    builder.set_check_integrity_on_open(sums == Sums::Missing);
+    let database = builder.create_with_backend(storage).map_err(|error| match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse {
+            path: path.to_path_buf(),
+            pid: None,
+        },
+        error => refused(failed(error)),
+    })?;
+    let reading = database.begin_read().map_err(|error| refused(failed(error)))?;
+    check_meta(&reading, path, params)?;
+    check_recent(&reading, params).map_err(refused)?;
+    reading.close().map_err(|error| refused(failed(error)))?;
     Ok(database)
 }
 

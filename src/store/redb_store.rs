@@ -8,10 +8,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
+use super::checked::rotten;
 use super::opening::{Open, create, identity, open_file, open_storage};
 use super::tables::{
     ACCOUNTS, BODIES, EVERY_KEY, HEADERS, OWN, OWNERS, PEERS, PLACES, SIDE, UNDO, active, apply, collect, failed, get,
@@ -31,6 +33,21 @@ struct Inner {
     params: NetworkParams,
     /// None after a reopening failed.
     open: RwLock<Option<Open>>,
+    /// What rotted while the store was open: it stays so until the process ends.
+    rot: OnceLock<String>,
+    /// It was opened again after something rotted.
+    reopened: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        close(self.open.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// After a panic inside it redb's own locks may be poisoned, and closing panics too.
+fn close(open: &mut Option<Open>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(open.take())));
 }
 
 impl RedbStore {
@@ -47,41 +64,59 @@ impl RedbStore {
             path: path.to_path_buf(),
             params: params.clone(),
             open: RwLock::new(Some(open)),
+            rot: OnceLock::new(),
+            reopened: AtomicBool::new(false),
         })))
     }
 
-    /// Opens the store on a storage of the caller's own, which holds a chain: for simulated disks. What is
+    /// Opens the store on storages of the caller's own, for a chain file and its sums: for simulated disks. What is
     /// checked and promised is the same as for a file, except that [`RedbStore::reopen`] finds no file: such a store is
     /// dropped and made anew.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn on_storage(storage: Box<dyn StorageBackend>, params: &NetworkParams) -> Result<Self, OpenError> {
+    pub fn on_storage(
+        storage: Box<dyn StorageBackend>,
+        sums: Box<dyn StorageBackend>,
+        params: &NetworkParams,
+    ) -> Result<Self, OpenError> {
         let path = PathBuf::from("in memory");
-        let database = open_storage(storage, &path, params)?;
+        let (database, pages) = open_storage(storage, sums, &path, params)?;
         let open = Open {
             database,
+            pages,
             identity: None,
         };
         Ok(Self(Arc::new(Inner {
             path,
             params: params.clone(),
             open: RwLock::new(Some(open)),
+            rot: OnceLock::new(),
+            reopened: AtomicBool::new(false),
         })))
     }
 
     /// Closes the file and opens it again, after a failed commit. The other handles follow.
     ///
     /// # Errors
-    /// [`OpenError`]; reads and commits fail until another try succeeds.
+    /// [`OpenError`]; reads and commits fail until another try succeeds. A store of which a page rotted is not opened again:
+    /// what is sound can still be read.
     pub fn reopen(&self) -> Result<(), OpenError> {
-        let mut open = self.0.open.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = open.take() {
-            // After a panic inside it redb's own locks may be poisoned, and closing panics too.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        let rot = self.0.rot.get();
+        if let (Some(reason), true) = (rot, self.0.reopened.load(Ordering::Acquire)) {
+            return Err(OpenError::damaged(&self.0.path, reason));
         }
+        let mut open = self.0.open.write().unwrap_or_else(PoisonError::into_inner);
+        close(&mut open);
         *open = Some(open_file(&self.0.path, &self.0.params)?);
-        Ok(())
+        match rot {
+            None => Ok(()),
+            Some(reason) => {
+                // A write that met rot ended in an error, after which redb reads nothing either: once, for the readers.
+                self.0.reopened.store(true, Ordering::Release);
+                Err(OpenError::damaged(&self.0.path, reason))
+            }
+        }
     }
 
     /// Writes batches in one atomic step, and returns when the disk has them.
@@ -90,6 +125,9 @@ impl RedbStore {
     /// [`StoreError`]; then readers see nothing of them, and [`RedbStore::reopen`] comes before the next commit. Were the
     /// disk to fail in the very last write, they may be there, all of them, after the reopening.
     pub fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        if let Some(reason) = self.0.rot.get() {
+            return Err(StoreError::Damaged(reason.clone()));
+        }
         self.with(|open| {
             if identity(&self.0.path) != open.identity {
                 let path = self.0.path.display();
@@ -110,7 +148,15 @@ impl RedbStore {
         let open = open
             .as_ref()
             .ok_or_else(|| StoreError::Io("the store is closed".into()))?;
-        unpanicked(|| work(open))
+        let met = open.pages.met();
+        let result = unpanicked(|| work(open));
+        let Some(page) = open.pages.rot() else { return result };
+        let reason = self.0.rot.get_or_init(|| rotten(page));
+        match result {
+            // What was read before, or is sound.
+            Ok(_) | Err(StoreError::Full | StoreError::Io(_)) if open.pages.met() == met => result,
+            Ok(_) | Err(_) => Err(StoreError::Damaged(reason.clone())),
+        }
     }
 
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -216,6 +262,10 @@ impl ChainStore for RedbStore {
 
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError> {
         self.read(|reading| collect(reading, PEERS, EVERY_KEY, usize::MAX, records::peer))
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.0.rot.get().cloned()
     }
 }
 

@@ -14,7 +14,7 @@ use lanchain::store::RedbStore;
 use lanchain::types::rng::Rng;
 use lanchain::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid};
 
-use crate::disk::{Disk, Kept};
+use crate::disk::{Disk, Files, Kept};
 
 /// Which store a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl SimStore {
 }
 
 fn open(disk: &Disk, params: &NetworkParams) -> Result<RedbStore, String> {
-    RedbStore::on_storage(Box::new(disk.clone()), params).map_err(|error| error.to_string())
+    RedbStore::on_storage(Box::new(disk.clone()), Box::new(disk.sums()), params).map_err(|error| error.to_string())
 }
 
 /// A process that ends closes nothing; here the handle must go, and redb may not like how the disk ended.
@@ -167,16 +167,16 @@ fn close(store: &mut Option<RedbStore>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(store.take())));
 }
 
-/// The bytes of a fresh chain file, made once for each network.
-fn template(params: &NetworkParams) -> Vec<u8> {
-    static MADE: Mutex<BTreeMap<[u8; 32], Vec<u8>>> = Mutex::new(BTreeMap::new());
+/// The bytes of a fresh chain file and of its sums, made once for each network.
+fn template(params: &NetworkParams) -> Files {
+    static MADE: Mutex<BTreeMap<[u8; 32], Files>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.entry(*params.network_id().as_bytes())
         .or_insert_with(|| {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let path = folder.path().join("chain.redb");
             drop(RedbStore::open(&path, params).expect("a new chain file"));
-            std::fs::read(&path).expect("the file that was just made")
+            [path.clone(), path.with_extension("sums")].map(|path| std::fs::read(path).expect("a file that was just made"))
         })
         .clone()
 }

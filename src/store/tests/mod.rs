@@ -5,6 +5,7 @@ mod agree;
 mod crash;
 mod folders;
 mod long;
+mod rot;
 mod tables;
 mod vectors;
 
