@@ -22,6 +22,7 @@ pub mod reply;
 pub mod sandbox;
 pub mod shape;
 pub mod stats;
+mod storage;
 mod sync;
 mod template;
 mod view;

@@ -56,7 +56,10 @@ impl Recorder {
     }
 
     pub(crate) fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
-        let sums = Self { file: 1, ..self.clone() };
+        let sums = Self {
+            file: 1,
+            ..self.clone()
+        };
         RedbStore::on_storage(Box::new(self.clone()), Box::new(sums), params)
     }
 
@@ -64,7 +67,11 @@ impl Recorder {
     pub(crate) fn cut_after(&self, changes: usize, rng: &mut Rng) -> Files {
         let disk = self.disk();
         let changes = &disk.changes[..changes];
-        let synced = |file| changes.iter().rposition(|change| matches!(change, Change::Sync(at) if *at == file));
+        let synced = |file| {
+            changes
+                .iter()
+                .rposition(|change| matches!(change, Change::Sync(at) if *at == file))
+        };
         let safe = [synced(0), synced(1)];
         let mut files = disk.start.clone();
         for (at, change) in changes.iter().enumerate() {

@@ -257,7 +257,9 @@ impl StorageBackend for Checked {
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let inside = to_usize(offset) % PAGE;
-        let end = offset.checked_add(to_u64(out.len())).ok_or(io::ErrorKind::UnexpectedEof)?;
+        let end = offset
+            .checked_add(to_u64(out.len()))
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
         let len = self.0.file.len()?;
         if end > len {
             return Err(io::ErrorKind::UnexpectedEof.into());

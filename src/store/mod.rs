@@ -27,4 +27,4 @@ pub use places::{FindError, Place, Sought};
 pub use redb_store::RedbStore;
 
 /// The version of the folder's and the chain file's format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;

@@ -13,7 +13,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 
 use super::backend::Probation;
 use super::checked::{Checked, Sums, rotten};
-use super::tables::{self, BODIES, HEADERS, META, TABLES, UNDO, active, failed, get, put, tip, unpanicked, write};
+use super::tables::{self, HEADERS, META, TABLES, active, failed, get, put, tip, unpanicked, write};
 use super::{FORMAT, OpenError, files, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
 use crate::types::{Height, Work};
@@ -28,8 +28,9 @@ const SUMS_ENDING: &str = "sums";
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 /// The smallest file that holds a header: one page.
 const FILE_MIN_BYTES: u64 = 4096;
-/// redb's page cache. Its default of 1 GiB is more than a whole node may use (512 MiB).
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// redb's page cache. Its default of 1 GiB is more than a whole node may use (512 MiB); more than this gains little, as
+/// most of what is read and written lies close together.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// So many blocks below the tip are read and linked at each start: a node that crashed wrote no more than these lately.
 const CHECKED_BLOCKS: u64 = 64;
 /// The longest label, `NAME:SALT` with 32 bytes each.
@@ -192,13 +193,45 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
         path: path.to_path_buf(),
         reason: error.to_string(),
     })?;
+    let had_sums = fs::symlink_metadata(sums_path(path)).is_ok();
     let sums = open_sums(path)?;
     let identity = identity(path);
-    let (database, pages) = open_storage(Box::new(backend), Box::new(sums), path, params)?;
+    let opened = open_storage(Box::new(backend), Box::new(sums), path, params);
+    if opened.is_err() && !had_sums {
+        // A refusal leaves nothing new behind.
+        let _ = remove_sums(path);
+    }
+    let (database, pages) = opened?;
     Ok(Open {
         database,
         pages,
         identity,
+    })
+}
+
+/// Opens a file that [`open_file`] refuses, if redb can read anything of it. What redb writes stays in memory.
+pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
+    check_file(path)?;
+    let file = File::open(path).map_err(|error| OpenError::from_io(path, &error))?;
+    let backend = FileBackend::new(file).map_err(|error| OpenError::Io {
+        path: path.to_path_buf(),
+        reason: error.to_string(),
+    })?;
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    let (pages, _) = Checked::new(Box::new(backend), Box::new(open_sums(path)?)).map_err(io_error)?;
+    let probation = Probation::new(Box::new(pages.clone())).map_err(io_error)?;
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let made = builder().create_with_backend(probation);
+        let database = made.map_err(|error| refused(path, failed(error)))?;
+        let reading = database.begin_read().map_err(|error| refused(path, failed(error)))?;
+        check_meta(&reading, path, params)?;
+        Ok(database)
+    }));
+    let opened = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")));
+    Ok(Open {
+        database: opened?,
+        pages,
+        identity: identity(path),
     })
 }
 
@@ -238,12 +271,7 @@ pub(super) fn open_storage(
     Ok((database, pages))
 }
 
-fn open_checked(
-    storage: Probation,
-    sums: Sums,
-    path: &Path,
-    params: &NetworkParams,
-) -> Result<Database, OpenError> {
+fn open_checked(storage: Probation, sums: Sums, path: &Path, params: &NetworkParams) -> Result<Database, OpenError> {
     let refused = |error: StoreError| refused(path, error);
     let mut builder = builder();
     // Pages with sums are checked when they are read.
@@ -286,6 +314,13 @@ fn check_meta(reading: &ReadTransaction, path: &Path, params: &NetworkParams) ->
     if found == 0 {
         return Err(OpenError::damaged(path, "format 0 never existed"));
     }
+    if found < FORMAT {
+        return Err(OpenError::OlderFormat {
+            path: path.to_path_buf(),
+            found,
+            known: FORMAT,
+        });
+    }
     let network = records::hash("network id", &field(META_NETWORK)?).map_err(damaged)?;
     if network != *params.network_id().as_bytes() {
         let label = String::from_utf8_lossy(&field(META_LABEL)?).into_owned();
@@ -327,15 +362,13 @@ fn check_recent(reading: &ReadTransaction, params: &NetworkParams) -> Result<(),
         let gone = |what: &str| records::damaged("active chain", format_args!("block {height} has no {what}"));
         let value = get(reading, HEADERS, hash.as_bytes())?.ok_or_else(|| gone("header"))?;
         let block = records::block(&hash, &value)?;
-        let body = get(reading, BODIES, hash.as_bytes())?.ok_or_else(|| gone("body"))?;
+        let body = tables::body(reading, &hash)?.ok_or_else(|| gone("body"))?;
         let whole = Block::header_of(&body).is_ok_and(|header| header == block.header)
             && u64::try_from(body.len()).is_ok_and(|size| size == block.size_bytes);
         if !whole || block.header.height != height {
             return Err(gone("body of its own"));
         }
         let Some(below) = height.previous() else { break };
-        let undo = get(reading, UNDO, hash.as_bytes())?.ok_or_else(|| gone("undo data"))?;
-        records::undo(&undo)?;
         if active(reading, below)? != Some(block.header.previous) {
             return Err(gone("parent below it"));
         }

@@ -14,14 +14,17 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
 use super::checked::rotten;
-use super::opening::{Open, create, identity, open_file, open_storage};
+use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, remove_sums};
 use super::tables::{
-    ACCOUNTS, BODIES, EVERY_KEY, HEADERS, OWN, OWNERS, PEERS, PLACES, SIDE, UNDO, active, apply, collect, failed, get,
-    tip, unpanicked, write,
+    ACCOUNTS, BESIDE, EVERY_KEY, HEADERS, OWN, PEERS, PLACES, SIDE, active, apply, body, collect, failed, get, tip,
+    unpanicked, write,
 };
-use super::{OpenError, records};
-use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, StoreError, StoredBlock, TxPlace, Undo};
-use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid};
+use super::{OpenError, files, records};
+use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
+use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
+
+/// Blocks in which a transaction stood that are looked at: branches that held it, the active one among them.
+const SPOTS_MAX: usize = 1_024;
 
 /// A cheap handle to the chain file; clones share it. Each read sees the last commit.
 #[derive(Clone, Debug)]
@@ -59,14 +62,26 @@ impl RedbStore {
         if !path.try_exists().map_err(|error| OpenError::from_io(path, &error))? {
             create(path, params)?;
         }
-        let open = open_file(path, params)?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::on(path, params, open_file(path, params)?))
+    }
+
+    /// Opens a damaged chain file as far as that goes, for reading alone: it stays as it is, and what is sound can be read.
+    ///
+    /// # Errors
+    /// [`OpenError`] if nothing can be read, or if it is another network's.
+    pub fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Self, OpenError> {
+        let open = open_damaged(path, params)?;
+        Ok(Self::on(path, params, open))
+    }
+
+    fn on(path: &Path, params: &NetworkParams, open: Open) -> Self {
+        Self(Arc::new(Inner {
             path: path.to_path_buf(),
             params: params.clone(),
             open: RwLock::new(Some(open)),
             rot: OnceLock::new(),
             reopened: AtomicBool::new(false),
-        })))
+        }))
     }
 
     /// Opens the store on storages of the caller's own, for a chain file and its sums: for simulated disks. What is
@@ -87,13 +102,7 @@ impl RedbStore {
             pages,
             identity: None,
         };
-        Ok(Self(Arc::new(Inner {
-            path,
-            params: params.clone(),
-            open: RwLock::new(Some(open)),
-            rot: OnceLock::new(),
-            reopened: AtomicBool::new(false),
-        })))
+        Ok(Self::on(&path, params, open))
     }
 
     /// Closes the file and opens it again, after a failed commit. The other handles follow.
@@ -164,6 +173,17 @@ impl RedbStore {
     }
 }
 
+/// Puts a chain file that was made anew in the place of a damaged one.
+///
+/// # Errors
+/// Of the system; one of the two files is in the place then.
+pub fn replace(path: &Path, by: &Path) -> std::io::Result<()> {
+    // First: the sums are not those of the new file. At the next opening that is checked whole.
+    remove_sums(path)?;
+    std::fs::rename(by, path)?;
+    files::sync_folder_of(path)
+}
+
 impl ChainStore for RedbStore {
     fn tip(&self) -> Result<(Height, BlockHash), StoreError> {
         self.read(tip)
@@ -175,18 +195,13 @@ impl ChainStore for RedbStore {
     }
 
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
-        let body = self.read(|reading| get(reading, BODIES, hash.as_bytes()))?;
+        let body = self.read(|reading| body(reading, hash))?;
         match &body {
             Some(bytes) if !Block::header_of(bytes).is_ok_and(|header| header.hash() == *hash) => {
                 Err(records::damaged("body", format_args!("it is not that of block {hash}")))
             }
             Some(_) | None => Ok(body),
         }
-    }
-
-    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
-        let value = self.read(|reading| get(reading, UNDO, hash.as_bytes()))?;
-        value.map(|value| records::undo(&value)).transpose()
     }
 
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
@@ -227,30 +242,28 @@ impl ChainStore for RedbStore {
         })
     }
 
-    fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
-        let first = owner.as_bytes();
-        let last = [&first[..], &[0xff; 33]].concat();
+    fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
+        let value = self.read(|reading| get(reading, BESIDE, &records::account_key(account)))?;
+        let Some(value) = value else { return Ok(None) };
+        records::beside_bytes(&value)?.map(records::state).transpose().map(Some)
+    }
+
+    fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {
+        let first = txid.as_bytes();
+        let last = [&first[..], &[0xff; 8]].concat();
         self.read(|reading| {
-            collect(reading, OWNERS, (first, &last), limit, |key, _| {
-                records::owned_name(key)
+            collect(reading, PLACES, (first, &last), SPOTS_MAX, |key, value| {
+                records::spot(key, value).map(|(_, spot)| spot)
             })
         })
     }
 
-    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
-        let value = self.read(|reading| get(reading, PLACES, txid.as_bytes()))?;
-        value.map(|value| records::place(&value)).transpose()
-    }
-
-    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
+    fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError> {
         let Some((first, last)) = records::prefix_range(prefix) else {
             return Ok(Vec::new());
         };
-        self.read(|reading| {
-            collect(reading, PLACES, (&first, &last), limit, |key, _| {
-                records::hash("place", key).map(Txid::new)
-            })
-        })
+        let last = [&last[..], &[0xff; 8]].concat();
+        self.read(|reading| collect(reading, PLACES, (&first, &last), limit, records::spot))
     }
 
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 use lanchain::chain::memory_store::MemoryStore;
-use lanchain::chain::{AccountState, Batch, ChainStore, NetworkParams, StoreError, StoredBlock, TxPlace, Undo};
+use lanchain::chain::{AccountState, Batch, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
 use lanchain::store::RedbStore;
 use lanchain::types::rng::Rng;
-use lanchain::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid};
+use lanchain::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 
 use crate::disk::{Disk, Files, Kept};
 
@@ -176,7 +176,8 @@ fn template(params: &NetworkParams) -> Files {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let path = folder.path().join("chain.redb");
             drop(RedbStore::open(&path, params).expect("a new chain file"));
-            [path.clone(), path.with_extension("sums")].map(|path| std::fs::read(path).expect("a file that was just made"))
+            [path.clone(), path.with_extension("sums")]
+                .map(|path| std::fs::read(path).expect("a file that was just made"))
         })
         .clone()
 }
@@ -190,9 +191,6 @@ impl ChainStore for SimStore {
     }
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|store| store.body(hash))
-    }
-    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
-        self.read(|store| store.undo(hash))
     }
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
         self.read(|store| store.active(height))
@@ -209,14 +207,14 @@ impl ChainStore for SimStore {
     fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
         self.read(|store| store.accounts(limit))
     }
-    fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
-        self.read(|store| store.names_of(owner, limit))
+    fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
+        self.read(|store| store.shadow(account))
     }
-    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
-        self.read(|store| store.place(txid))
+    fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {
+        self.read(|store| store.spots(txid))
     }
-    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
-        self.read(|store| store.places_by_prefix(prefix, limit))
+    fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError> {
+        self.read(|store| store.spots_by_prefix(prefix, limit))
     }
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.read(|store| store.own())

@@ -45,7 +45,8 @@ fn grown(params: &NetworkParams) -> (Files, Vec<Block>) {
 /// Every read, each for itself.
 fn answers(store: &RedbStore, blocks: &[Block]) -> Vec<Result<String, String>> {
     fn told<T: std::fmt::Debug, E: std::fmt::Display>(read: Result<T, E>) -> Result<String, String> {
-        read.map(|value| format!("{value:?}")).map_err(|error| error.to_string())
+        read.map(|value| format!("{value:?}"))
+            .map_err(|error| error.to_string())
     }
     let mut all = vec![
         told(store.accounts(usize::MAX)),
@@ -55,7 +56,11 @@ fn answers(store: &RedbStore, blocks: &[Block]) -> Vec<Result<String, String>> {
         told(store.peers()),
         told(store.blocks_by_prefix("", 999)),
     ];
-    all.extend((0..ACCOUNTS).step_by(29).map(|number| told(store.account(&named(number)))));
+    all.extend(
+        (0..ACCOUNTS)
+            .step_by(29)
+            .map(|number| told(store.account(&named(number)))),
+    );
     for block in blocks {
         let hash = block.hash();
         all.push(told(store.block(&hash)));
