@@ -21,7 +21,7 @@ use crate::types::{Account, BlockHash, Txid};
 /// Bytes of blocks that leave and join in a short switch: what one turn of a node may take.
 const SHORT_MAX_BYTES: u64 = 1024 * 1024;
 /// Blocks that leave and join in a short switch.
-const SHORT_MAX_BLOCKS: usize = 64;
+const SHORT_MAX_BLOCKS: usize = 256;
 /// Changed entries of the ledger that are held in memory: some 10 MiB, three times while they are written.
 const HELD_ACCOUNTS_MAX: usize = 50_000;
 /// Batches on their way to the disk before a step waits: each holds the places of a block's transactions.

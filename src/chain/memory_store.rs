@@ -25,6 +25,7 @@ struct Tables {
     places: BTreeSet<(Txid, Spot)>,
     own: BTreeMap<Txid, (u64, Vec<u8>)>,
     peers: BTreeMap<PeerId, Vec<Address>>,
+    damage: Option<String>,
 }
 
 fn write<K: Ord + Clone, V: Clone>(table: &mut BTreeMap<K, V>, changes: &BTreeMap<K, Option<V>>) {
@@ -79,6 +80,12 @@ impl MemoryStore {
         tables.places.extend(batch.places.iter().copied());
         write(&mut tables.own, &batch.own);
         write(&mut tables.peers, &batch.peers);
+    }
+
+    /// Something rots: what it is stays as it is, and is told.
+    #[cfg(test)]
+    pub(crate) fn spoil(&self, what: &str) {
+        self.tables.borrow_mut().damage = Some(what.into());
     }
 
     /// A store of its own with the same contents.
@@ -159,5 +166,9 @@ impl ChainStore for MemoryStore {
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError> {
         let tables = self.tables.borrow();
         Ok(tables.peers.iter().map(|(peer, list)| (*peer, list.clone())).collect())
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.tables.borrow().damage.clone()
     }
 }

@@ -212,7 +212,9 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
 /// Opens a file that [`open_file`] refuses, if redb can read anything of it. What redb writes stays in memory.
 pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
     check_file(path)?;
-    let file = File::open(path).map_err(|error| OpenError::from_io(path, &error))?;
+    // To be written only because a file cannot be locked otherwise.
+    let opened = OpenOptions::new().read(true).write(true).open(path);
+    let file = opened.map_err(|error| OpenError::from_io(path, &error))?;
     let backend = FileBackend::new(file).map_err(|error| OpenError::Io {
         path: path.to_path_buf(),
         reason: error.to_string(),

@@ -15,6 +15,7 @@ mod network;
 mod records;
 mod relay;
 mod silence;
+mod storage;
 mod sync;
 mod twins;
 mod visible;

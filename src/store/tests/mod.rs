@@ -6,6 +6,7 @@ mod crash;
 mod folders;
 mod long;
 mod rot;
+mod switches;
 mod tables;
 mod vectors;
 

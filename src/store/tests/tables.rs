@@ -293,7 +293,7 @@ fn another_networks_chain_file_is_refused_and_not_changed() {
 fn a_newer_chain_file_is_refused_and_not_changed() {
     let params = NetworkParams::dev();
     let (folder, path, store) = fresh(&params);
-    testing::set_format(&store, 2);
+    testing::set_format(&store, 3);
     drop(store);
     let before = snapshot(folder.path());
     let error = RedbStore::open(&path, &params).unwrap_err();
@@ -301,10 +301,23 @@ fn a_newer_chain_file_is_refused_and_not_changed() {
         error,
         OpenError::NewerFormat {
             path,
-            found: 2,
-            known: 1
+            found: 3,
+            known: 2
         }
     );
+    assert_eq!(snapshot(folder.path()), before);
+}
+
+#[test]
+fn an_older_chain_file_is_refused_not_changed_and_told_how_to_keep_the_key() {
+    let params = NetworkParams::dev();
+    let (folder, path, store) = fresh(&params);
+    testing::set_format(&store, 1);
+    drop(store);
+    let before = snapshot(folder.path());
+    let error = RedbStore::open(&path, &params).unwrap_err();
+    assert_eq!(error.code(), "older_format");
+    assert!(error.hint().contains("lanchain key import"), "{}", error.hint());
     assert_eq!(snapshot(folder.path()), before);
 }
 
