@@ -273,7 +273,7 @@ impl StorageBackend for Checked {
         if end > len {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if inside == 0 && (out.len() % PAGE == 0 || end == len) {
+        if inside == 0 && (out.len().is_multiple_of(PAGE) || end == len) {
             return self.read_pages(to_usize(offset) / PAGE, out);
         }
         let (_, bytes) = self.surroundings(offset, out.len())?;
@@ -338,7 +338,7 @@ impl StorageBackend for Checked {
         }
         let inside = to_usize(offset) % PAGE;
         let first = to_usize(offset) / PAGE;
-        let sums: Vec<u32> = if inside == 0 && data.len() % PAGE == 0 {
+        let sums: Vec<u32> = if inside == 0 && data.len().is_multiple_of(PAGE) {
             data.chunks(PAGE).map(crc32fast::hash).collect()
         } else {
             // A part of a page: the rest of it stays.
