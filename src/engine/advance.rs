@@ -6,6 +6,7 @@
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
 use super::peers::Fault;
+use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, Switch};
 use crate::types::{BlockHash, Height, Work};
@@ -195,6 +196,9 @@ impl<S: ChainStore> Engine<S> {
             self.note_replaced();
         }
         self.tip_moved();
+        self.tell_pools(Fact::Tip);
+        let pool = &self.pool;
+        self.unheard.prune(|txid| pool.contains(txid));
         self.status_changed();
         self.check_name();
     }

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use super::command::{AccountRef, BlockRef, Command, Condition, MineCommand};
-use super::event::Source;
+use super::event::{Direction, FoundBy, Source};
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
 use super::reply::{CommandError, Reply};
@@ -86,7 +86,7 @@ pub(super) fn no_block() -> CommandError {
 pub(super) fn read_only() -> CommandError {
     refusal(
         "read_only",
-        "the disk refused a write: the node is read-only until there is room on the disk of the data folder",
+        "the data folder takes no writes: it has no room, or was moved or deleted; nothing is accepted until it takes them again",
         "status",
     )
 }
@@ -279,8 +279,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn mine(&mut self, id: u64, wanted: u32) {
-        if self.read_only {
-            return self.reply(id, Err(read_only()));
+        if let Some(error) = self.cannot_mine() {
+            return self.reply(id, Err(error));
         }
         let running = Running::Mine {
             wanted: wanted.max(1),
@@ -292,8 +292,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn set_mining(&mut self, on: bool) -> Result<Reply, CommandError> {
-        if on && self.read_only {
-            return Err(read_only());
+        if let Some(error) = self.cannot_mine().filter(|_| on) {
+            return Err(error);
         }
         self.mining.on = on;
         Ok(Reply::Mining { mining: on })
@@ -338,6 +338,10 @@ impl<S: ChainStore> Engine<S> {
             let error = refusal("dial_failed", "the network is off", "net on");
             return self.reply(id, Err(error));
         }
+        if self.missing.network {
+            let error = refusal("dial_failed", "the network part of this node has failed", "doctor");
+            return self.reply(id, Err(error));
+        }
         if peer == Some(self.peer_id) {
             let message = "this is the node's own PeerId; if another node shows it too, both use one key";
             return self.reply(id, Err(refusal("dial_failed", message, "peers")));
@@ -380,10 +384,7 @@ impl<S: ChainStore> Engine<S> {
                 known.is_trusted_again(self.now);
             }
             self.send_status(peer);
-            let open = self
-                .requests
-                .iter()
-                .find(|(_, open)| open.peer == peer && open.what == Question::Status);
+            let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
             asked.extend(open.map(|(request, _)| *request));
         }
         let deadline = self.after(PATIENCE_MS);
@@ -406,14 +407,28 @@ impl<S: ChainStore> Engine<S> {
 
     fn set_net(&mut self, on: bool) -> Reply {
         if self.net != on {
+            if !on {
+                // What is gathered leaves while there is somebody to hear it.
+                self.publish_before_silence();
+            }
             self.net = on;
-            self.dialer.enable(self.now, on);
+            self.dialer.enable(self.now, on && !self.missing.network);
             self.order(NetOrder::Enable(on));
             if !on {
                 self.addresses.clear();
+                self.keep_callers();
             }
         }
         Reply::Net { net: on }
+    }
+
+    /// Those who called in are closed now and cannot know when this node is back: it calls them then.
+    fn keep_callers(&mut self) {
+        for (id, peer) in self.peers.iter().filter(|(_, peer)| peer.direction == Direction::In) {
+            let by = FoundBy::Remembered;
+            self.dialer.found(self.now, *id, peer.address.clone(), by);
+            self.dialer.connected(self.now, *id, &peer.address);
+        }
     }
 
     fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {
@@ -497,7 +512,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
-        let open = asked.iter().any(|id| self.requests.contains_key(id));
+        let open = asked.iter().any(|id| self.requests.contains(*id));
         let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
         if (open || better || !self.syncs.is_empty()) && deadline > self.now {
             return None;

@@ -7,8 +7,7 @@
 
 use super::io::StoreFact;
 use super::machine::Engine;
-use crate::chain::mempool::Mempool;
-use crate::chain::{ChainStore, StoreError};
+use crate::chain::ChainStore;
 
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_store(&mut self, fact: StoreFact) {
@@ -54,7 +53,7 @@ impl<S: ChainStore> Engine<S> {
             ),
         );
         self.end_syncs();
-        self.fail_mining_runs();
+        self.fail_mining_runs(&super::commands::read_only());
     }
 
     /// Nothing may be promised any more until the store was reopened.
@@ -68,7 +67,7 @@ impl<S: ChainStore> Engine<S> {
             );
         }
         self.end_syncs();
-        self.fail_mining_runs();
+        self.fail_mining_runs(&super::commands::read_only());
     }
 
     /// What was not written was refused: neither the tip nor the pool counts it from now on.
@@ -77,27 +76,5 @@ impl<S: ChainStore> Engine<S> {
         lost.iter().for_each(|txid| self.pool.forget(txid));
         self.own_unsaved = None;
         self.shown = self.present();
-    }
-
-    /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
-    pub(super) fn restore_own(&mut self) -> Result<(), StoreError> {
-        let own = self.chain.own()?;
-        let others: Vec<_> = self.pool.all().cloned().collect();
-        self.pool = Mempool::new();
-        for (_, transaction) in own {
-            // What does not fit now may fit after a sync: it stays in the store.
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Own);
-        }
-        // An own payment that is not in the store was refused when the disk failed: its user may type it again.
-        let mut strangers = others;
-        strangers.retain(|transaction| transaction.signer() != Some(self.me));
-        for transaction in strangers {
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Returned);
-        }
-        Ok(())
     }
 }

@@ -8,13 +8,15 @@ use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use redb::backends::FileBackend;
+use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 
 use super::backend::Probation;
 use super::checked::{Checked, Sums, rotten};
+use super::files::{self, Access, Owner};
+use super::reading::FileToRead;
 use super::tables::{self, HEADERS, META, TABLES, active, failed, get, put, tip, unpanicked, write};
-use super::{FORMAT, OpenError, files, records};
+use super::{FORMAT, OpenError, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
 use crate::types::{Height, Work};
 
@@ -48,7 +50,8 @@ pub(super) struct Open {
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
-        let metadata = fs::metadata(path).ok()?;
+        // A link in its place is another file.
+        let metadata = fs::symlink_metadata(path).ok()?;
         Some((
             std::os::unix::fs::MetadataExt::dev(&metadata),
             std::os::unix::fs::MetadataExt::ino(&metadata),
@@ -69,8 +72,11 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
         Ok(()) | Err(_) => {}
     }
+    // Made here, for redb's would be readable by others.
+    let file = files::create_new(&beside).map_err(io_error)?;
     let made = unpanicked(|| {
-        let database = builder().create(&beside).map_err(failed)?;
+        let backend = FileBackend::new(file).map_err(failed)?;
+        let database = builder().create_with_backend(backend).map_err(failed)?;
         initialise(&database, params)?;
         database.close().map_err(failed)
     });
@@ -103,18 +109,28 @@ pub(super) fn remove_sums(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens the file with the sums, an empty one if there is none.
-fn open_sums(path: &Path) -> Result<FileBackend, OpenError> {
+/// Opens the file with the sums, an empty one if there is none; tells whether it is new.
+fn open_sums(path: &Path) -> Result<(FileBackend, bool), OpenError> {
     let path = sums_path(path);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(|error| OpenError::from_io(&path, &error))?;
-    FileBackend::new(file).map_err(|error| OpenError::Io {
-        reason: error.to_string(),
-        path,
-    })
+    let opened = files::open_or_create(&path, Access::Change, Owner::Anybody);
+    let (file, is_new) = opened.map_err(|error| OpenError::from_io(&path, &error))?;
+    match FileBackend::new(file) {
+        Ok(backend) => Ok((backend, is_new)),
+        Err(error) => Err(OpenError::Io {
+            reason: error.to_string(),
+            path,
+        }),
+    }
+}
+
+/// The sums for whoever only reads: as they are, or none.
+fn sums_to_read(path: &Path) -> Result<Box<dyn StorageBackend>, OpenError> {
+    let path = sums_path(path);
+    match files::open(&path, Access::Read, Owner::Anybody) {
+        Ok(file) => Ok(Box::new(FileToRead(file))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(InMemoryBackend::new())),
+        Err(error) => Err(OpenError::from_io(&path, &error)),
+    }
 }
 
 /// Makes a new database in a storage of the caller's own.
@@ -160,9 +176,9 @@ fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreEr
 }
 
 /// Refuses what is no whole redb file before redb sees it: redb makes a new database of an empty one.
-pub(super) fn check_file(path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_file(path: &Path, access: Access, owner: Owner) -> Result<File, OpenError> {
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
-    let mut file = match File::open(path) {
+    let mut file = match files::open(path, access, owner) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::damaged(path, "the file is missing"));
@@ -176,28 +192,23 @@ pub(super) fn check_file(path: &Path) -> Result<(), OpenError> {
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).map_err(io_error)?;
     if magic == MAGIC {
-        Ok(())
+        Ok(file)
     } else {
         Err(OpenError::damaged(path, "it is no chain file"))
     }
 }
 
 pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
-    check_file(path)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|error| OpenError::from_io(path, &error))?;
+    // Whose it is was looked at when the folder was taken.
+    let file = check_file(path, Access::Change, Owner::Anybody)?;
     let backend = FileBackend::new(file).map_err(|error| OpenError::Io {
         path: path.to_path_buf(),
         reason: error.to_string(),
     })?;
-    let had_sums = fs::symlink_metadata(sums_path(path)).is_ok();
-    let sums = open_sums(path)?;
+    let (sums, is_new) = open_sums(path)?;
     let identity = identity(path);
     let opened = open_storage(Box::new(backend), Box::new(sums), path, params);
-    if opened.is_err() && !had_sums {
+    if opened.is_err() && is_new {
         // A refusal leaves nothing new behind.
         let _ = remove_sums(path);
     }
@@ -209,18 +220,23 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
     })
 }
 
-/// Opens a file that [`open_file`] refuses, if redb can read anything of it. What redb writes stays in memory.
+/// Opens a file to read it. What redb writes for that, even a repair, stays in memory.
+pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
+    let file = check_file(path, Access::Read, Owner::Anybody)?;
+    let sums = sums_to_read(path)?;
+    let (database, _, pages, _) = open_on_probation(Box::new(FileToRead(file)), sums, path, params)?;
+    Ok(Open {
+        database,
+        pages,
+        identity: None,
+    })
+}
+
+/// As [`open_to_read`], if redb can read anything of the file.
 pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
-    check_file(path)?;
-    // To be written only because a file cannot be locked otherwise.
-    let opened = OpenOptions::new().read(true).write(true).open(path);
-    let file = opened.map_err(|error| OpenError::from_io(path, &error))?;
-    let backend = FileBackend::new(file).map_err(|error| OpenError::Io {
-        path: path.to_path_buf(),
-        reason: error.to_string(),
-    })?;
+    let file = check_file(path, Access::Read, Owner::Anybody)?;
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
-    let (pages, _) = Checked::new(Box::new(backend), Box::new(open_sums(path)?)).map_err(io_error)?;
+    let (pages, _) = Checked::new(Box::new(FileToRead(file)), sums_to_read(path)?).map_err(io_error)?;
     let probation = Probation::new(Box::new(pages.clone())).map_err(io_error)?;
     let opened = catch_unwind(AssertUnwindSafe(|| {
         let made = builder().create_with_backend(probation);
@@ -233,7 +249,7 @@ pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, 
     Ok(Open {
         database: opened?,
         pages,
-        identity: identity(path),
+        identity: None,
     })
 }
 
@@ -254,6 +270,25 @@ pub(super) fn open_storage(
     path: &Path,
     params: &NetworkParams,
 ) -> Result<(Database, Checked), OpenError> {
+    let (database, probation, pages, known) = open_on_probation(storage, sums, path, params)?;
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    if known == Sums::Missing {
+        pages.build().map_err(io_error)?;
+    }
+    probation.release().map_err(io_error)?;
+    Ok((database, pages))
+}
+
+/// What is open and checked, and to be released before anything is written.
+type Probed = (Database, Probation, Checked, Sums);
+
+/// Opens a storage and checks what it holds. Until the probation is released nothing is written.
+fn open_on_probation(
+    storage: Box<dyn StorageBackend>,
+    sums: Box<dyn StorageBackend>,
+    path: &Path,
+    params: &NetworkParams,
+) -> Result<Probed, OpenError> {
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
     let (pages, known) = Checked::new(storage, sums).map_err(io_error)?;
     let probation = Probation::new(Box::new(pages.clone())).map_err(io_error)?;
@@ -265,12 +300,7 @@ pub(super) fn open_storage(
     if let Some(page) = pages.rot() {
         return Err(OpenError::damaged(path, rotten(page)));
     }
-    let database = opened?;
-    if known == Sums::Missing {
-        pages.build().map_err(io_error)?;
-    }
-    probation.release().map_err(io_error)?;
-    Ok((database, pages))
+    Ok((opened?, probation, pages, known))
 }
 
 fn open_checked(storage: Probation, sums: Sums, path: &Path, params: &NetworkParams) -> Result<Database, OpenError> {

@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
 use super::checked::rotten;
-use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, remove_sums};
+use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, open_to_read, remove_sums};
 use super::tables::{
     ACCOUNTS, BESIDE, EVERY_KEY, HEADERS, OWN, PEERS, PLACES, SIDE, active, apply, body, collect, failed, get, tip,
     unpanicked, write,
@@ -59,7 +59,7 @@ impl RedbStore {
     /// # Errors
     /// [`OpenError`]; an existing file is then as it was before.
     pub fn open(path: &Path, params: &NetworkParams) -> Result<Self, OpenError> {
-        if !path.try_exists().map_err(|error| OpenError::from_io(path, &error))? {
+        if !files::exists(path).map_err(|error| OpenError::from_io(path, &error))? {
             create(path, params)?;
         }
         Ok(Self::on(path, params, open_file(path, params)?))
@@ -82,6 +82,11 @@ impl RedbStore {
             rot: OnceLock::new(),
             reopened: AtomicBool::new(false),
         }))
+    }
+
+    /// Opens a chain file that may only be read: nothing is written to it, not even redb's repair after a crash.
+    pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<impl ChainStore + use<>, OpenError> {
+        Ok(Self::on(path, params, open_to_read(path, params)?))
     }
 
     /// Opens the store on storages of the caller's own, for a chain file and its sums: for simulated disks. What is

@@ -60,7 +60,7 @@ impl Finding for Repaired {
 }
 
 pub(super) fn run(args: &Args) -> Result<Option<Repaired>, Failure> {
-    let folder = Folder::open(FolderChoice::Dir(existing(args)?), &args.network)?;
+    let folder = Folder::open(FolderChoice::Dir(existing(args)?), &args.network, args.trust)?;
     let chain_path = folder.chain_path();
     let workshop = chain_path.with_file_name(WORKSHOP);
     clear(&workshop)?;

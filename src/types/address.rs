@@ -66,6 +66,13 @@ impl Address {
         }
     }
 
+    /// The TCP port, if it names one.
+    #[must_use]
+    pub fn tcp_port(&self) -> Option<u16> {
+        let mut parts = self.as_str().split('/').skip_while(|part| *part != "tcp");
+        parts.nth(1)?.parse().ok()
+    }
+
     /// Whether the address lies in a private, link-local, shared or loopback range: a neighbour's.
     #[must_use]
     pub fn is_private(&self) -> bool {

@@ -12,6 +12,8 @@ mod doubles;
 mod mining;
 mod neighbours;
 mod network;
+mod parts;
+mod pools;
 mod records;
 mod relay;
 mod silence;
