@@ -16,8 +16,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::chain::params::NetworkParams;
-use crate::engine::tickets;
 use crate::engine::PeerClock;
+use crate::engine::tickets;
 use crate::store::{Trust, inputs};
 use crate::types::prefix::Bind;
 use crate::types::text::{is_utf16, without_mark};

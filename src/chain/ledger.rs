@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::block::Block;
 use super::params::{NetworkParams, Recipients};
-use super::store::{AccountState, StoreError, Undo};
+use super::store::{AccountState, StoreError};
 use super::transaction::{Claim, Reward, Transaction, Transfer};
 use crate::types::{Account, AccountName, Amount, Balance, PublicKey};
 
@@ -162,8 +162,8 @@ struct Found {
     is_new: bool,
 }
 
-/// The accounts that were touched as they are now, and what undoes it.
-pub type Outcome = (BTreeMap<Account, AccountState>, Undo);
+/// The accounts that were touched as they are now. None: the account has no entry any more.
+pub type Outcome = BTreeMap<Account, Option<AccountState>>;
 
 impl<'a, A: Accounts> Ledger<'a, A> {
     /// No change yet.
@@ -227,14 +227,55 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         Ok(())
     }
 
-    /// What was changed, and what undoes it.
+    /// Takes back all transactions of a block, which were the last that were applied.
+    ///
+    /// A block says itself what it did: what it moved is moved back, and each signature takes the sequence back by one. A name
+    /// belongs to somebody exactly if its sequence is above 0, and an account has an entry exactly if its balance or
+    /// its sequence is not 0: amounts are at least 1.
     ///
     /// # Errors
-    /// [`StoreError`] if an entry cannot be read.
-    pub fn finish(self) -> Result<Outcome, StoreError> {
-        let before = |account: &Account| Ok((account.clone(), self.base.account(account)?));
-        let undo = self.changed.keys().map(before).collect::<Result<Undo, StoreError>>()?;
-        Ok((self.changed, undo))
+    /// [`StoreError`] if an entry cannot be read, or is none that the block leads to.
+    pub fn revert_block(&mut self, block: &Block) -> Result<(), StoreError> {
+        for transaction in block.transactions.iter().rev() {
+            match transaction {
+                Transaction::Transfer(transfer) => {
+                    self.move_back(&transfer.to, transfer.amount.signed().checked_neg())?;
+                    self.unsign(&transfer.from)?;
+                    self.move_back(&transfer.from, Some(transfer.amount.signed()))?;
+                }
+                Transaction::Claim(claim) => self.unsign(&Account::Name(claim.name.clone()))?,
+                Transaction::Reward(reward) => self.move_back(&reward.to, Amount::ONE.signed().checked_neg())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn move_back(&mut self, account: &Account, change: Option<Balance>) -> Result<(), StoreError> {
+        let mut state = self.account(account)?;
+        state.balance = change
+            .and_then(|change| state.balance.checked_add(change))
+            .ok_or_else(|| not_led_to(account))?;
+        self.changed.insert(account.clone(), state);
+        Ok(())
+    }
+
+    fn unsign(&mut self, account: &Account) -> Result<(), StoreError> {
+        let mut state = self.account(account)?;
+        let before = state.next_sequence.checked_sub(1);
+        state.next_sequence = before.ok_or_else(|| not_led_to(account))?;
+        if state.next_sequence == 0 {
+            state.owner = None;
+        }
+        self.changed.insert(account.clone(), state);
+        Ok(())
+    }
+
+    /// What was changed.
+    #[must_use]
+    pub fn finish(self) -> Outcome {
+        let kept = |state: AccountState| (state != AccountState::default()).then_some(state);
+        let changed = self.changed.into_iter();
+        changed.map(|(account, state)| (account, kept(state))).collect()
     }
 
     fn transfer(&mut self, transfer: &Transfer) -> Result<(), ApplyError> {
@@ -287,6 +328,10 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         self.changed.insert(reward.to.clone(), state);
         Ok(())
     }
+}
+
+fn not_led_to(account: &Account) -> StoreError {
+    StoreError::Damaged(format!("the entry of {account} is none that its blocks lead to"))
 }
 
 /// The key signs for the account: it must own it, or it takes the free name; the sequence moves on.

@@ -33,7 +33,7 @@ impl Mempool {
         for txid in &switch.done.confirmed {
             self.remove(txid);
         }
-        if switch.disconnected.is_empty() && !self.is_concerned(&switch.done, own) {
+        if switch.disconnected.is_empty() && !switch.done.is_more && !self.is_concerned(&switch.done, own) {
             // Who was paid by what is confirmed now has it on the chain.
             self.shortened.clear();
             return PoolChange::default();

@@ -15,7 +15,7 @@ use super::effort::Effort;
 use super::event::{Event, Source};
 use super::forecast::Forecast;
 use super::gather::Gather;
-use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
+use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::parts::Missing;
 use super::peers::Peers;
 use super::pools::Pools;
@@ -135,7 +135,7 @@ pub struct Engine<S> {
     /// Something of ours was made in this turn.
     pub(super) own_made: bool,
     /// The batch that brings own news to the disk.
-    own_unsaved: Option<u64>,
+    pub(super) own_unsaved: Option<u64>,
     /// When to look whether the tip stands still for too long.
     pub(super) stale_at: Time,
     pub(super) stale_warned: bool,
@@ -145,6 +145,12 @@ pub struct Engine<S> {
     pub(super) missing: Missing,
     pub(super) complaints: Complaints,
     pub(super) read_only: bool,
+    /// When the next step of a long switch is due; none: once something happens.
+    pub(super) switch_due: Option<Time>,
+    /// Who brought the block that a long switch leads to.
+    pub(super) switch_source: Option<Source>,
+    /// A rotten store was told of: nothing is written until the next start.
+    pub(super) damage_told: bool,
     pub(super) stopping: bool,
     out: VecDeque<Output>,
     /// Behind the commit, first.
@@ -218,6 +224,9 @@ impl<S: ChainStore> Engine<S> {
             missing: Missing::default(),
             complaints: Complaints::default(),
             read_only: false,
+            switch_due: None,
+            switch_source: None,
+            damage_told: false,
             stopping: false,
             out: VecDeque::new(),
             announcements: Vec::new(),
@@ -313,6 +322,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// Everything that time or the last fact made due, then the outputs in their order.
     fn turn(&mut self) {
+        self.watch_store();
+        self.pump_switch();
         self.keep_house();
         self.pump_sync();
         self.pump_pools();
@@ -339,53 +350,6 @@ impl<S: ChainStore> Engine<S> {
         if self.started {
             self.out.extend(self.tidings.drain(..));
         }
-    }
-
-    fn on_store(&mut self, fact: StoreFact) {
-        match fact {
-            StoreFact::Committed { id } => {
-                self.chain.committed(id);
-                if self.own_unsaved.is_some_and(|own| own <= id) {
-                    self.own_unsaved = None;
-                    self.status_changed();
-                }
-            }
-            StoreFact::Failed { reason } => {
-                self.forget_unwritten();
-                self.fail_store(&reason);
-            }
-            StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
-                Ok(()) => {
-                    self.read_only = false;
-                    self.own_unsaved = None;
-                    self.shown = self.present();
-                    self.mining.drop_jobs();
-                    self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
-                }
-                Err(error) => self.fail_store(&error.to_string()),
-            },
-        }
-    }
-
-    /// Nothing may be promised any more until the store was reopened.
-    pub(super) fn fail_store(&mut self, reason: &str) {
-        if !self.read_only {
-            self.read_only = true;
-            self.warn(
-                "read_only",
-                format!("the disk refused a write, the node is read-only until it answers: {reason}"),
-            );
-        }
-        self.end_syncs();
-        self.fail_mining_runs(&super::commands::read_only());
-    }
-
-    /// What was not written was refused: neither the tip nor the pool counts it from now on.
-    fn forget_unwritten(&mut self) {
-        let lost = self.chain.forget_unwritten();
-        lost.iter().for_each(|txid| self.pool.forget(txid));
-        self.own_unsaved = None;
-        self.shown = self.present();
     }
 
     fn on_stop(&mut self) {
@@ -419,6 +383,7 @@ impl<S: ChainStore> Engine<S> {
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
+            self.switch_due,
             self.complaints.next_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),

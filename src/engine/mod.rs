@@ -37,6 +37,7 @@ pub mod shape;
 mod side_work;
 mod signatures;
 pub mod stats;
+mod storage;
 mod sync;
 mod template;
 pub mod tickets;

@@ -101,7 +101,9 @@ impl<S: ChainStore> Engine<S> {
     /// Starts, renews or stops the search.
     pub(super) fn pump_mining(&mut self) {
         let counted = self.mine_runs();
-        if !(self.mining.on && self.started || counted) || self.cannot_mine().is_some() || self.stopping {
+        let wanted = self.mining.on && self.started || counted;
+        // A long switch replaces the tip: what is found on it would be lost.
+        if !wanted || self.cannot_mine().is_some() || self.stopping || self.chain.is_switching() {
             self.mining.held = false;
             self.stop_search();
             return;

@@ -51,9 +51,9 @@ pub(super) fn network_file(input: &[u8]) {
     let id = params.network_id().to_string();
     let format = lines.first().and_then(|line| line.strip_prefix("lanchain "));
     let code = match (format.map(str::parse::<u32>), lines.as_slice()) {
-        (Some(Ok(2..)), _) => "newer_format",
-        (Some(Ok(1)), [_, _, third, ..]) if *third == id => "",
-        (Some(Ok(1)), [_, _, _, ..]) => "other_network",
+        (Some(Ok(3..)), _) => "newer_format",
+        (Some(Ok(1..)), [_, _, third, ..]) if *third == id => "",
+        (Some(Ok(1..)), [_, _, _, ..]) => "other_network",
         (_, _) => "damaged",
     };
     match said {

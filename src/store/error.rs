@@ -43,6 +43,16 @@ pub enum OpenError {
         /// The newest format that this version knows.
         known: u32,
     },
+    /// An older version wrote it.
+    #[error("{} has format {found}, this version writes and reads format {known}", path.display())]
+    OlderFormat {
+        /// The chain file.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The format that this version knows.
+        known: u32,
+    },
     /// A file is missing, cut off, or holds what no node has written.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {
@@ -168,6 +178,7 @@ impl OpenError {
             Self::InUse { .. } => "in_use",
             Self::OtherNetwork { .. } => "other_network",
             Self::NewerFormat { .. } => "newer_format",
+            Self::OlderFormat { .. } => "older_format",
             Self::Damaged { .. } => "damaged",
             Self::Denied { .. } => "denied",
             Self::ExposedKey { .. } => "exposed_key",
@@ -205,14 +216,19 @@ impl OpenError {
                 format!("start with --network {label}, or choose another folder with --data-dir DIR")
             }
             Self::NewerFormat { .. } => "use a newer lanchain, or choose another folder with --data-dir DIR".into(),
+            Self::OlderFormat { .. } => {
+                "take its key along: lanchain key export FILE with the older version or a copy of its file key, then lanchain key \
+                import FILE into an empty folder with --data-dir DIR: blocks come back from peers"
+                    .into()
+            }
             Self::Damaged { path, .. } if path.ends_with(super::folder::KEY_FILE) => {
                 "restore the key file from a copy (lanchain key import FILE, once a damaged one was moved away), or choose \
                 another folder with --data-dir DIR: it gets a new key"
                     .into()
             }
             Self::Damaged { .. } => {
-                "restore the folder from a copy, or copy its file key into an empty folder and start \
-                there with --data-dir DIR: blocks come back from peers"
+                "lanchain verify --repair keeps the blocks that are sound, the others come back from peers; or restore the \
+                folder from a copy, or copy its file key into an empty folder and start there with --data-dir DIR"
                     .into()
             }
             Self::Denied { path, .. } => format!(

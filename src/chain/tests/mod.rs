@@ -15,6 +15,7 @@ mod branch;
 mod economy;
 mod ledger;
 mod limits;
+mod long;
 mod pool;
 mod pool_limits;
 mod properties;

@@ -18,6 +18,7 @@ mod pools;
 mod records;
 mod relay;
 mod silence;
+mod storage;
 mod sync;
 mod twins;
 mod visible;

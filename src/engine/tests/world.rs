@@ -371,9 +371,8 @@ impl World {
                 }
             }
             NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
-                if matches!(order, NetOrder::Ban { .. }) {
-                    self.nodes[node].kinds.push("ban");
-                }
+                let is_ban = matches!(order, NetOrder::Ban { .. });
+                self.nodes[node].kinds.extend(is_ban.then_some("ban"));
                 if let Some(other) = self.index_of(&peer) {
                     self.unlink(node, other);
                 }
