@@ -4,7 +4,7 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use crate::engine::event::FoundBy;
-use crate::engine::reply::{BanView, BlockView, PeerView, Status, TxStatus, TxView};
+use crate::engine::reply::{AccountView, BanView, BlockView, PeerView, Status, TxStatus, TxView};
 use crate::engine::{CommandError, Reply};
 use crate::types::text::is_deceptive;
 use core::fmt::Write;
@@ -119,24 +119,7 @@ pub fn human_reply(reply: &Reply) -> String {
         Reply::Transaction { .. } => transaction_reply(reply),
         Reply::Pending { transactions } => pending_reply(transactions),
         Reply::Balance { .. } => balance_reply(reply),
-        Reply::Accounts { total, shown, .. } => {
-            let mut text = many(*total, "account") + "\n";
-            for view in shown {
-                let owner = view.owner.as_deref().map_or_else(|| "nobody".to_owned(), short_peer);
-                let account = short_account(&view.account.to_string());
-                line(
-                    &mut text,
-                    format_args!("  {account:<32}  {:>12}  owner {owner}", view.balance),
-                );
-            }
-            if let Some(more) = usize::try_from(*total)
-                .ok()
-                .and_then(|total| total.checked_sub(shown.len() + 1))
-            {
-                line(&mut text, format_args!("  … and {} more that own less", more + 1));
-            }
-            text
-        }
+        Reply::Accounts { total, shown, .. } => accounts_reply(*total, shown),
         Reply::Peers { peers, banned } => peers_reply(peers, banned),
         Reply::Tree { .. }
         | Reply::BlockExplained(_)
@@ -184,6 +167,23 @@ pub fn human_reply(reply: &Reply) -> String {
         Reply::Waited { waited_ms } => format!("waited {waited_ms} ms\n"),
     };
     text.trim_end_matches('\n').to_owned()
+}
+
+fn accounts_reply(total: u64, shown: &[AccountView]) -> String {
+    let mut text = many(total, "account") + "\n";
+    for view in shown {
+        let owner = view.owner.as_deref().map_or_else(|| "nobody".to_owned(), short_peer);
+        let account = short_account(&view.account.to_string());
+        line(
+            &mut text,
+            format_args!("  {account:<32}  {:>12}  owner {owner}", view.balance),
+        );
+    }
+    let count = usize::try_from(total).unwrap_or(usize::MAX);
+    if let Some(more) = count.checked_sub(shown.len()).filter(|more| *more > 0) {
+        line(&mut text, format_args!("  … and {more} more that own less"));
+    }
+    text
 }
 
 fn line(text: &mut String, what: core::fmt::Arguments<'_>) {

@@ -166,12 +166,9 @@ impl<S: ChainStore> Engine<S> {
     /// [`StoreError`] if the store cannot be read.
     pub fn new(config: Config, store: S, now: Time, clock: Time) -> Result<Self, StoreError> {
         let remembered = store.peers()?;
-        let me = config.key.public();
-        let peer_id = me.peer_id();
+        let (me, peer_id) = (config.key.public(), config.key.public().peer_id());
         let mut rng = Rng::new(config.seed);
-        let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
-        chain.set_own_key(me);
-        chain.set_hash_many(config.hash_many);
+        let chain = open_chain(&config, store)?;
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
         introduce(&mut dialer, now, &config.manual_peers, &remembered);
         let mining = Mining::new(config.mine, now);
@@ -531,6 +528,14 @@ fn introduce(
             dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
         }
     }
+}
+
+/// The chain in a store, with what a node's own key and processor are to it.
+fn open_chain<S: ChainStore>(config: &Config, store: S) -> Result<Chain<S>, StoreError> {
+    let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
+    chain.set_own_key(config.key.public());
+    chain.set_hash_many(config.hash_many);
+    Ok(chain)
 }
 
 /// A wall clock minus the even one.
