@@ -115,7 +115,11 @@ impl Supervisor {
 
     fn task(&self, lasting: OwnedMutexGuard<Lasting>) -> Result<Task, NetError> {
         let facts = Arc::clone(&self.facts);
-        Task::new(&self.config, lasting, Box::new(move |read, fact| facts.offer(read, fact)))
+        Task::new(
+            &self.config,
+            lasting,
+            Box::new(move |read, fact| facts.offer(read, fact)),
+        )
     }
 
     /// Runs until the orders end.
