@@ -55,6 +55,7 @@ use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
+use crate::types::typed::USUAL_PORT;
 use crate::types::{Address, PeerId};
 use clock::Clock;
 use control::{Control, Hub};
@@ -279,7 +280,7 @@ fn random<const SIZE: usize>() -> Result<[u8; SIZE], StartError> {
     Ok(bytes)
 }
 
-/// Listens on the wanted port; without one on the folder's last, and if that is taken on any.
+/// Listens on the wanted port; without one on the folder's last, on the usual one, or on any: the first that is free.
 fn start_net(
     args: &Args,
     folder: &Folder,
@@ -294,6 +295,7 @@ fn start_net(
             network_id: args.network.network_id(),
             listen: multiaddrs(&args.listen),
             port,
+            bind: args.bind.clone(),
             mdns: args.discovery,
         };
         let facts = Arc::clone(inbox);
@@ -302,11 +304,15 @@ fn start_net(
         let handle = crate::net::start(&config, queue, sink)?;
         Ok((handle, orders))
     };
-    let last = folder.last_port().filter(|_| args.port == 0 && args.listen.is_empty());
-    match last.map(start) {
-        Some(Err(NetError::PortInUse { .. })) | None => start(args.port).map_err(StartError::Net),
-        Some(started) => started.map_err(StartError::Net),
+    let may_choose = args.port == 0 && args.listen.is_empty();
+    let choices = [folder.last_port(), Some(USUAL_PORT)].into_iter().flatten();
+    for port in choices.filter(|_| may_choose) {
+        match start(port) {
+            Err(NetError::PortInUse { .. }) => {}
+            started => return started.map_err(StartError::Net),
+        }
     }
+    start(args.port).map_err(StartError::Net)
 }
 
 fn multiaddrs(addresses: &[Address]) -> Vec<Multiaddr> {

@@ -445,6 +445,12 @@ fn multicast(told: &Diagnosis) -> Vec<String> {
     if told.others_heard.is_some() {
         lines.push(format!("multicast: {spoke}"));
     }
+    if told.multicast_dropped > 0 {
+        let times = many(told.multicast_dropped, "record");
+        lines.push(format!(
+            "multicast: {times} of public addresses outside the own networks passed over"
+        ));
+    }
     lines.push(match told.multicast_ago_ms {
         None => "multicast: no node was named".to_owned(),
         Some(ago) => format!("multicast: nodes were named, last {} ago", seconds(ago)),

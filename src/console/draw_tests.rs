@@ -130,6 +130,7 @@ fn ill() -> Diagnosis {
         }],
         multicast_heard: 0,
         multicast_ago_ms: None,
+        multicast_dropped: 0,
         others_heard: Some(1),
         failures: vec![FailureView {
             peer_id: Some("12D3KooWabcdefgh12345678".into()),

@@ -33,7 +33,7 @@ const NETWORK: &str = "The network";
 const CONSOLE: &str = "This console";
 
 /// Every command, in the order of the list.
-pub const COMMANDS: [CommandHelp; 27] = [
+pub const COMMANDS: [CommandHelp; 29] = [
     CommandHelp {
         word: "tx",
         aliases: &[],
@@ -174,9 +174,33 @@ pub const COMMANDS: [CommandHelp; 27] = [
         usage: "dial ADDRESS",
         group: NETWORK,
         summary: "add a node by hand (also: register)",
-        details: "ADDRESS is a multiaddr, with or without /p2p/PEER_ID, or IP:PORT. Nodes of the same network find \
-                  each other without this.",
-        examples: &["dial /ip4/192.168.1.5/tcp/4001", "dial 192.168.1.5:4001"],
+        details: "ADDRESS is an IP address or the name of a host, with :PORT behind it (without: 4141), or a multiaddr, \
+                  with or without /p2p/PEER_ID. Nodes of the same network find each other without this.",
+        examples: &[
+            "dial 192.168.1.5",
+            "dial my-laptop.local:4141",
+            "dial /ip4/192.168.1.5/tcp/4141",
+        ],
+    },
+    CommandHelp {
+        word: "invite",
+        aliases: &[],
+        usage: "invite",
+        group: NETWORK,
+        summary: "a ticket with which another node joins this one",
+        details: "The ticket says which network this is and where this node listens. It works as long as the node runs \
+                  at the same address.",
+        examples: &["invite"],
+    },
+    CommandHelp {
+        word: "join",
+        aliases: &[],
+        usage: "join TICKET",
+        group: NETWORK,
+        summary: "connect to the node whose ticket this is",
+        details: "TICKET is what `invite` answered there, in upper or lower case. A node on another network is started \
+                  with --join TICKET instead.",
+        examples: &["join aebwyylov6bfx3qxqsyuyi7lrfgqqyvokp6upms37fdo7imcluvo3xiykvcqcbgavaaqoebnlrmue3q"],
     },
     CommandHelp {
         word: "resolve",

@@ -147,6 +147,15 @@ pub fn human_reply(reply: &Reply) -> String {
             let (peer, address) = (short_peer(peer_id), foreign(address));
             format!("{}\n  {peer} at {address}\n", foreign(message))
         }
+        Reply::Invited {
+            ticket,
+            network,
+            addresses,
+            message,
+        } => {
+            let places: Vec<String> = addresses.iter().map(|address| foreign(address)).collect();
+            format!("{ticket}\n  {network}, at {}\n  {message}\n", places.join(" and "))
+        }
         Reply::Resolved {
             message, height, tip, ..
         } => {

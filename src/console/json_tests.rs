@@ -308,6 +308,20 @@ fn network_replies_are_exact() {
     assert_eq!(data(Reply::Waited { waited_ms: 7 }), r#"{"waited_ms":7}"#);
 }
 
+#[test]
+fn the_reply_of_invite_is_exact() {
+    let reply = Reply::Invited {
+        ticket: "ab2".into(),
+        network: "lan".into(),
+        addresses: vec!["/a".into()],
+        message: "m".into(),
+    };
+    assert_eq!(
+        data(reply),
+        r#"{"ticket":"ab2","network":"lan","addresses":["/a"],"message":"m"}"#
+    );
+}
+
 /// The event's fields after `time_ms`, and its name.
 fn fields(event: &Event) -> String {
     let line = json_event(event, 5);

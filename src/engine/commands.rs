@@ -126,6 +126,8 @@ impl<S: ChainStore> Engine<S> {
             Command::Tree(limit) => self.show_tree(limit),
             Command::Peers => Ok(self.show_peers()),
             Command::Dial { address, peer } => return self.dial(id, address, peer),
+            Command::Invite => self.invite(),
+            Command::Join(ticket) => return self.join(id, *ticket),
             Command::Resolve => return self.resolve(id),
             Command::Status => Ok(Reply::Status(Box::new(self.status()))),
             Command::Net(on) => Ok(self.set_net(on)),
@@ -333,7 +335,7 @@ impl<S: ChainStore> Engine<S> {
         Ok(hash)
     }
 
-    fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
+    pub(super) fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
         if !self.net {
             let error = refusal("dial_failed", "the network is off", "net on");
             return self.reply(id, Err(error));
@@ -355,14 +357,14 @@ impl<S: ChainStore> Engine<S> {
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
             .map(|(who, _)| *who);
-        match known.or(peer) {
+        match peer {
             Some(peer) => self
                 .dialer
                 .found(self.now, peer, address.clone(), super::FoundBy::Manual),
             None => self.dialer.found_address(self.now, address.clone()),
         };
         if let Some(known) = known {
-            self.dialer.connected(self.now, known, &address);
+            self.dialer.connected(known, &address);
         }
         let deadline = self.after(PATIENCE_MS);
         let running = Running::Dial {
@@ -427,7 +429,7 @@ impl<S: ChainStore> Engine<S> {
         for (id, peer) in self.peers.iter().filter(|(_, peer)| peer.direction == Direction::In) {
             let by = FoundBy::Remembered;
             self.dialer.found(self.now, *id, peer.address.clone(), by);
-            self.dialer.connected(self.now, *id, &peer.address);
+            self.dialer.connected(*id, &peer.address);
         }
     }
 

@@ -29,18 +29,15 @@ use crate::chain::mempool::Mempool;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::types::hash::HashMany;
+use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work};
 use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
-/// How long it then waits for one more: the interfaces are told one by one, within a few milliseconds.
-const START_SETTLE_MS: u64 = 30;
 /// After this time without a peer the user is told how to join by hand.
 pub(super) const ALONE_MS: u64 = 10_000;
-/// Own addresses that are shown and told.
-const OWN_ADDRESSES_MAX: usize = 64;
 
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
@@ -109,12 +106,16 @@ pub struct Engine<S> {
     /// The wall clock minus `now`.
     pub(super) wall_ahead_ms: i64,
     pub(super) addresses: Vec<Address>,
+    /// The networks that the interfaces are in.
+    pub(super) networks: Vec<Prefix>,
     pub(super) started: bool,
     /// The tip that the store held: events begin there.
     opened: Tip,
     pub(super) start_by: Time,
     /// When the warning about being alone is due; none after it or a first peer.
     pub(super) alone_at: Option<Time>,
+    /// How often that was said since the last peer.
+    pub(super) alone_told: usize,
     pub(super) clock_warned: bool,
     /// Since when the clock is too far off the peers' median.
     pub(super) clock_off_since: Option<Time>,
@@ -157,17 +158,7 @@ impl<S: ChainStore> Engine<S> {
         chain.set_own_key(me);
         chain.set_hash_many(config.hash_many);
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
-        for (address, peer) in &config.manual_peers {
-            match peer {
-                Some(peer) => dialer.found(now, *peer, address.clone(), super::FoundBy::Manual),
-                None => dialer.found_address(now, address.clone()),
-            };
-        }
-        for (peer, addresses) in &remembered {
-            for address in addresses {
-                dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
-            }
-        }
+        introduce(&mut dialer, now, &config.manual_peers, &remembered);
         let mining = Mining::new(config.mine, now);
         let mut engine = Self {
             config,
@@ -195,9 +186,11 @@ impl<S: ChainStore> Engine<S> {
             now,
             wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
+            networks: Vec::new(),
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
+            alone_told: 0,
             clock_warned: false,
             clock_off_since: None,
             name_warned: false,
@@ -251,6 +244,8 @@ impl<S: ChainStore> Engine<S> {
                 self.addresses.retain(|known| *known != address);
                 self.dialer.reset(self.now);
             }
+            NetFact::Networks(networks) => self.networks = networks,
+            NetFact::Elsewhere { count, source } => self.seen.elsewhere = Some((count, source)),
             NetFact::Found { peer, address, by } => self.on_peer_found(peer, address, by),
             NetFact::Connected {
                 peer,
@@ -279,16 +274,6 @@ impl<S: ChainStore> Engine<S> {
                     peer.latency_ms = Some(ms);
                 }
             }
-        }
-    }
-
-    fn on_listening(&mut self, address: Address) {
-        if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {
-            self.addresses.push(address);
-            // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
-            self.addresses.sort_by_key(Address::is_loopback);
-            self.dialer.reset(self.now);
-            self.start_by = self.after(START_SETTLE_MS);
         }
     }
 
@@ -557,6 +542,27 @@ impl<S: ChainStore> Engine<S> {
                 self.warn("name_taken", message);
             }
             Ok(_) | Err(_) => {}
+        }
+    }
+}
+
+/// Tells the dial manager whom a user named and whom the store remembers.
+fn introduce(
+    dialer: &mut Dialer,
+    now: Time,
+    manual: &[(Address, Option<PeerId>)],
+    remembered: &[(PeerId, Vec<Address>)],
+) {
+    for (address, peer) in manual {
+        match peer {
+            Some(peer) => dialer.found(now, *peer, address.clone(), super::FoundBy::Manual),
+            None => dialer.found_address(now, address.clone()),
+        };
+    }
+    for (peer, addresses) in remembered {
+        // Names are for users to type anew.
+        for address in addresses.iter().filter(|address| !address.is_name()) {
+            dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
         }
     }
 }

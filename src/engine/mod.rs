@@ -5,6 +5,7 @@
 //! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
 
 mod advance;
+mod advice;
 pub mod command;
 mod commands;
 mod complaints;
@@ -24,6 +25,7 @@ pub mod peers;
 mod pooling;
 mod pools;
 pub mod quota;
+pub mod reasons;
 mod relay;
 pub mod reply;
 mod requests;
@@ -34,6 +36,7 @@ mod signatures;
 pub mod stats;
 mod sync;
 mod template;
+pub mod tickets;
 mod unheard;
 mod view;
 mod visible;

@@ -214,6 +214,14 @@ pub enum Reply {
         address: String,
         message: String,
     },
+    Invited {
+        /// What is typed at another node.
+        ticket: String,
+        network: String,
+        /// Where the ticket leads.
+        addresses: Vec<String>,
+        message: String,
+    },
     Resolved {
         replaced: bool,
         message: String,

@@ -10,10 +10,13 @@ pub mod amount;
 pub mod hash;
 pub mod key;
 pub mod layout;
+pub mod prefix;
 pub mod rng;
 pub mod target;
 pub mod text;
+pub mod ticket;
 pub mod time;
+pub mod typed;
 
 pub use account::{Account, AccountName, NameError};
 pub use address::Address;

@@ -85,6 +85,8 @@ const REPLIES: &[(&str, &str)] = &[
     ("peers", "peers:[PEER] banned:[BAN]"),
     ("status", "STATUS"),
     ("dial", "peer_id:peer address:address message:text"),
+    ("invite", "ticket:text network:text addresses:[address] message:text"),
+    ("join", "peer_id:peer address:address message:text"),
     ("resolve", "replaced:bool message:text height:int tip:hash"),
     ("net", "net:bool"),
     ("tree", "tips:[TIP] blocks:[TREEBLOCK]"),
@@ -110,7 +112,7 @@ const REPLIES: &[(&str, &str)] = &[
     ("unban", "peer_id:peer name:name? banned_ms:int? message:text"),
     (
         "doctor",
-        "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? others_heard:int? \
+        "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? multicast_dropped:int others_heard:int? \
          failures:[FAILURE] same_key:bool same_key_at:text? clock_ahead_ms:signed? dial:text? advice:[text]",
     ),
     ("watch", "watching:[text] log:text"),
@@ -404,7 +406,7 @@ fn every_reply_and_event_of_two_busy_nodes_has_the_contracts_keys_and_forms() {
     anna.ok(&format!("transaction {txid}"));
     anna.ok(&format!("register {address}").replace(&address, &ben.node.loopback_address()));
     partition(&mut anna, &mut ben);
-    make_visible(&mut anna, &ben, txid);
+    make_visible(&mut anna, &mut ben, txid);
     for line in [
         "nonsense",
         "tx a b",
@@ -436,13 +438,14 @@ fn every_reply_and_event_of_two_busy_nodes_has_the_contracts_keys_and_forms() {
 }
 
 /// Everything that shows how the chain is made, and a split by hand.
-fn make_visible(anna: &mut Talk, ben: &Talk, txid: &str) {
+fn make_visible(anna: &mut Talk, ben: &mut Talk, txid: &str) {
     for line in [
         "explain block 0",
         "explain block 3",
         "tamper 3",
         "stats",
         "doctor",
+        "invite",
         "watch off",
         "log warn",
         "watch all",
@@ -466,6 +469,9 @@ fn make_visible(anna: &mut Talk, ben: &Talk, txid: &str) {
     anna.ok("wait peers 0");
     assert_eq!(anna.ok("peers")["banned"][0]["peer_id"], id);
     anna.ok(&format!("unban {id}"));
+    let ticket = ben.ok("invite")["ticket"].clone();
+    let ticket = ticket.as_str().expect("a ticket");
+    anna.ok(&format!("join {ticket}"));
     assert_eq!(anna.say(&format!("unban {id}"))["error"]["code"], "unknown_peer");
 }
 

@@ -76,7 +76,6 @@ pub(super) struct World {
     /// Request token -> who asked, and its id.
     asked: BTreeMap<u64, (usize, u64)>,
     pub(super) params: NetworkParams,
-    /// One way through the wire.
     pub(super) latency_ms: u64,
     /// Each request of this number ends without an answer; 0: none.
     pub(super) lost_every: u64,
