@@ -62,6 +62,8 @@ pub struct Args {
     pub peers: Vec<(Address, Option<PeerId>)>,
     /// Whether multicast DNS and siblings are used.
     pub discovery: bool,
+    /// Whether peers are asked for other peers.
+    pub exchange: bool,
     /// The name that is announced and claimed.
     pub name: Option<AccountName>,
     /// Whether to mine from the start.
@@ -124,6 +126,9 @@ struct Flags {
     /// Do not look for nodes, neither on the network nor on this machine
     #[arg(long, env = "LANCHAIN_NO_MDNS", value_parser = FalseyValueParser::new())]
     no_mdns: bool,
+    /// Do not ask neighbours for other nodes
+    #[arg(long, env = "LANCHAIN_NO_EXCHANGE", value_parser = FalseyValueParser::new())]
+    no_exchange: bool,
     /// The name to announce, and to claim if it is free
     #[arg(long, global = true, value_name = "NAME", env = "LANCHAIN_NAME", value_parser = name)]
     name: Option<AccountName>,
@@ -194,6 +199,7 @@ impl Args {
             listen: if use_listen { flags.listen } else { Vec::new() },
             peers: flags.peers,
             discovery: !flags.no_mdns,
+            exchange: !flags.no_exchange,
             name: flags.name,
             mine: flags.mine,
             threads: flags
@@ -303,13 +309,16 @@ mod tests {
         let args = read(&[]).expect("nothing is wrong");
         assert_eq!(args.folder, DataFolder::Slot);
         assert_eq!(args.network, NetworkParams::lan());
-        assert_eq!((args.port, args.discovery, args.json), (0, true, false));
+        assert_eq!(
+            (args.port, args.discovery, args.exchange, args.json),
+            (0, true, true, false)
+        );
         assert_eq!((args.log.as_str(), args.color), ("info", Color::Auto));
     }
 
     #[test]
     fn every_flag_is_read() {
-        let line = "--data-dir /tmp/x --network dev:room-1 --peer-clock --port 4001 --no-mdns --name Alice --mine \
+        let line = "--data-dir /tmp/x --network dev:room-1 --peer-clock --port 4001 --no-mdns --no-exchange --name Alice --mine \
                     --threads 2 --json --daemon --strict --log debug,net=trace --color never \
                     --peer /ip4/10.0.0.1/tcp/1 10.0.0.2:2 --peer 10.0.0.3:3";
         let mut words: Vec<&str> = line.split_whitespace().collect();
@@ -318,6 +327,7 @@ mod tests {
         assert_eq!(args.folder, DataFolder::Dir("/tmp/x".into()));
         assert_eq!(args.network.label(), "dev:room-1");
         assert!(args.peer_clock && args.mine && args.json && args.daemon && args.strict && !args.discovery);
+        assert!(!args.exchange);
         assert_eq!((args.port, args.threads.map(NonZeroUsize::get)), (4_001, Some(2)));
         assert_eq!(args.name.expect("given").as_str(), "alice");
         assert_eq!(args.exec.as_deref(), Some("mine; chain"));

@@ -252,6 +252,7 @@ fn engine_config(args: &Args, folder: &Folder) -> Result<Config, StartError> {
         data_dir: folder.path().display().to_string(),
         peer_clock: args.peer_clock,
         mine: args.mine,
+        exchange: args.exchange,
         manual_peers: args.peers.clone(),
     })
 }

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::command::{AccountRef, BlockRef, Command, Condition, MineCommand};
+use super::dial;
 use super::event::Source;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
@@ -351,15 +352,16 @@ impl<S: ChainStore> Engine<S> {
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
             .map(|(who, _)| *who);
-        match known.or(peer) {
-            Some(peer) => self
-                .dialer
-                .found(self.now, peer, address.clone(), super::FoundBy::Manual),
-            None => self.dialer.found_address(self.now, address.clone()),
+        let fact = match known.or(peer) {
+            Some(peer) => dial::Fact::Found {
+                peer,
+                address: address.clone(),
+                by: super::FoundBy::Manual,
+                from: None,
+            },
+            None => dial::Fact::Typed(address.clone()),
         };
-        if let Some(known) = known {
-            self.dialer.connected(self.now, known, &address);
-        }
+        self.dialer.handle(self.now, fact);
         let deadline = self.after(PATIENCE_MS);
         let running = Running::Dial {
             address,
@@ -407,7 +409,7 @@ impl<S: ChainStore> Engine<S> {
     fn set_net(&mut self, on: bool) -> Reply {
         if self.net != on {
             self.net = on;
-            self.dialer.enable(self.now, on);
+            self.dialer.handle(self.now, dial::Fact::Enable(on));
             self.order(NetOrder::Enable(on));
             if !on {
                 self.addresses.clear();

@@ -1,5 +1,7 @@
 //! The engine's inputs and outputs. Nothing here holds a channel, a closure or a lock.
 
+use core::net::IpAddr;
+
 use super::command::Command;
 use super::event::{Direction, Event, FoundBy};
 use super::peers::Fault;
@@ -53,7 +55,8 @@ pub enum NetFact {
     Listening(Address),
     /// The node no longer listens here.
     NotListening(Address),
-    /// Discovery saw a peer.
+    /// Discovery saw a peer, or (with [`FoundBy::Inbound`]) a peer that calls in listens here by its own word, on the host
+    /// from which it called; that comes before its `Connected`.
     Found {
         /// Who.
         peer: PeerId,
@@ -61,6 +64,8 @@ pub enum NetFact {
         address: Address,
         /// By what.
         by: FoundBy,
+        /// Where the record came from, if it came over the network.
+        from: Option<IpAddr>,
     },
     /// The first connection to a peer of this network and version stands (identify has confirmed both).
     Connected {

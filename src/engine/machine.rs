@@ -8,10 +8,12 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::commands::Running;
-use super::dial::Dialer;
+use super::dial::{self, Dialer};
 use super::event::{Event, Source};
+use super::exchange::Exchange;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
 use super::peers::Peers;
+use super::remembered::Remembered;
 use super::reply::{CommandError, Reply, Status};
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
@@ -55,6 +57,8 @@ pub struct Config {
     pub peer_clock: bool,
     /// Start mining at once.
     pub mine: bool,
+    /// Whether peers are asked for other peers.
+    pub exchange: bool,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
@@ -85,6 +89,7 @@ pub(super) enum Question {
     Headers,
     Blocks(Vec<BlockHash>),
     Pending([u8; 32]),
+    Peers,
 }
 
 /// A node's decisions: told facts, gives orders.
@@ -96,6 +101,7 @@ pub struct Engine<S> {
     pub(super) pool: Mempool,
     pub(super) peers: Peers,
     pub(super) dialer: Dialer,
+    pub(super) exchange: Exchange,
     /// Candidate branches that are being fetched.
     pub(super) syncs: Vec<Sync>,
     /// Headers of one candidate in memory; tests lower it.
@@ -104,7 +110,7 @@ pub struct Engine<S> {
     pub(super) running: BTreeMap<u64, Running>,
     pub(super) requests: BTreeMap<u64, Asked>,
     pub(super) next_request: u64,
-    pub(super) remembered: Vec<PeerId>,
+    pub(super) remembered: Remembered,
     /// Blocks of the near future: when they are due, who sent them, their bytes.
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
     pub(super) rng: Rng,
@@ -158,18 +164,10 @@ impl<S: ChainStore> Engine<S> {
         chain.set_own_key(me);
         chain.set_hash_many(config.hash_many);
         let opened = chain.tip().clone();
-        let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
-        for (address, peer) in &config.manual_peers {
-            match peer {
-                Some(peer) => dialer.found(now, *peer, address.clone(), super::FoundBy::Manual),
-                None => dialer.found_address(now, address.clone()),
-            };
-        }
-        for (peer, addresses) in &remembered {
-            for address in addresses {
-                dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
-            }
-        }
+        let dialer =
+            super::neighbours::first_candidates(Dialer::new(peer_id, rng.next_u64(), now), now, &config, &remembered);
+        // A sequence of its own, so that it takes nothing from that of the others.
+        let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
         let mining = Mining::new(config.mine, now);
         let mut engine = Self {
             config,
@@ -179,13 +177,14 @@ impl<S: ChainStore> Engine<S> {
             pool: Mempool::new(),
             peers: Peers::new(),
             dialer,
+            exchange,
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
             mining,
             running: BTreeMap::new(),
             requests: BTreeMap::new(),
             next_request: 1,
-            remembered: remembered.into_iter().map(|(peer, _)| peer).collect(),
+            remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer)),
             early: Vec::new(),
             rng,
             now,
@@ -241,9 +240,14 @@ impl<S: ChainStore> Engine<S> {
             NetFact::Listening(address) => self.on_listening(address),
             NetFact::NotListening(address) => {
                 self.addresses.retain(|known| *known != address);
-                self.dialer.reset(self.now);
+                self.dialer.handle(self.now, dial::Fact::Reset);
             }
-            NetFact::Found { peer, address, by } => self.on_peer_found(peer, address, by),
+            NetFact::Found {
+                peer,
+                address,
+                by,
+                from,
+            } => self.on_peer_found(peer, address, (by, from)),
             NetFact::Connected {
                 peer,
                 address,
@@ -278,7 +282,7 @@ impl<S: ChainStore> Engine<S> {
             self.addresses.push(address);
             // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
             self.addresses.sort_by_key(Address::is_loopback);
-            self.dialer.reset(self.now);
+            self.dialer.handle(self.now, dial::Fact::Reset);
             self.start_by = self.after(START_SETTLE_MS);
         }
     }
@@ -307,6 +311,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_sync();
         self.pump_pools();
         self.pump_status();
+        self.pump_exchange();
         self.pump_dials();
         self.pump_mining();
         self.check_running();
@@ -426,6 +431,7 @@ impl<S: ChainStore> Engine<S> {
             (!self.started).then_some(self.start_by),
             self.alone_at,
             self.dialer.next_wakeup(self.now),
+            self.exchange.next_wakeup(),
             self.peers.next_pardon(),
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.values().filter_map(|asked| asked.deadline).min(),

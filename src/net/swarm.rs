@@ -410,8 +410,15 @@ impl Task {
 
     fn discovered(&mut self, peer: PeerId, address: Address) {
         let by = FoundBy::Mdns;
+        // The library has put the address in the record's place from which the record came.
+        let from = address.ip();
         // It is told again in ten seconds.
-        self.outbox.offer(NetFact::Found { peer, address, by });
+        self.outbox.offer(NetFact::Found {
+            peer,
+            address,
+            by,
+            from,
+        });
     }
 }
 

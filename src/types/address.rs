@@ -66,6 +66,15 @@ impl Address {
         }
     }
 
+    /// The port, if it is a TCP one.
+    #[must_use]
+    pub fn tcp_port(&self) -> Option<u16> {
+        match self.0.parse::<Multiaddr>().ok()?.iter().nth(1)? {
+            Protocol::Tcp(port) => Some(port),
+            _ => None,
+        }
+    }
+
     /// Whether the address lies in a private, link-local, shared or loopback range: a neighbour's.
     #[must_use]
     pub fn is_private(&self) -> bool {

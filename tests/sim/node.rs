@@ -142,6 +142,7 @@ impl Node {
             data_dir: "simulated".into(),
             peer_clock: self.plan.peer_clock,
             mine: mines,
+            exchange: plan.exchange,
             manual_peers: Vec::new(),
         }
     }

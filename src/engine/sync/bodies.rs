@@ -11,13 +11,14 @@ use crate::engine::event::Event;
 use crate::engine::machine::{Engine, Question, from_peer};
 use crate::engine::peers::{Fault, Peer, STALL_MIN_MS};
 use crate::types::{BlockHash, PeerId};
-use crate::wire::message::BLOCKS_MAX;
 use crate::wire::{RESPONSE_MAX_BYTES, Request};
 
 /// Bodies waiting for their turn, and answers under way, in bytes; also what may wait for a slow disk.
 const WINDOW_BYTES: usize = 32 * 1024 * 1024;
 /// How far ahead of the next needed body is asked.
 const AHEAD_MAX: usize = 512;
+/// Blocks of one question: an answer holds two full ones, or as many small ones.
+const CHUNK_BLOCKS: usize = 16;
 /// Blocks taken in one turn, so that no turn is long.
 const ACCEPT_PER_TURN: usize = 64;
 /// Time-outs after which a peer is no longer asked in this sync.
@@ -109,7 +110,7 @@ impl<S: ChainStore> Engine<S> {
             return false;
         };
         let limit = sync.next.saturating_add(AHEAD_MAX);
-        let chunk: Vec<usize> = sync.wanted.range(..limit).take(BLOCKS_MAX).copied().collect();
+        let chunk: Vec<usize> = sync.wanted.range(..limit).take(CHUNK_BLOCKS).copied().collect();
         if chunk.is_empty() {
             return false;
         }

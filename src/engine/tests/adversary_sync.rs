@@ -58,7 +58,7 @@ fn serve(world: &mut World, page: &[Header]) -> Rc<Cell<u32>> {
             asked.set(asked.get() + 1);
             None
         }
-        Request::GetPending { .. } => None,
+        Request::GetPending { .. } | Request::GetPeers => None,
     }));
     bodies
 }
@@ -194,7 +194,7 @@ fn adv_s06_a_sync_cut_off_in_the_middle_goes_on_after_a_restart_from_what_was_st
             // The last peer dies with half of the bodies delivered.
             (pages.get() > 4).then(|| Response::Blocks(Vec::new()))
         }
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     world.link(0, 1);
     world.until(5_000, |world| world.height(0) >= 32);

@@ -40,7 +40,7 @@ fn serve(
             seen.borrow_mut().push(hashes.clone());
             answer(&hashes)
         }
-        Request::Status(_) | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     asked
 }

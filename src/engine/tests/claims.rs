@@ -37,7 +37,7 @@ pub(super) fn stranger(
             seen.blocks.set(seen.blocks.get() + 1);
             None
         }
-        Request::Status(_) | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     asked
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Block, Chain, Header, NetworkParams};
 use crate::engine::{
-    Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
-    Reply, StoreFact, Verdict,
+    Command, CommandError, Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder,
+    Output, Reply, StoreFact, Verdict,
 };
 pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::{HashMany, sha256};
@@ -133,6 +133,7 @@ impl World {
             data_dir: "/dev/null".into(),
             peer_clock: false,
             mine: false,
+            exchange: false,
             manual_peers: Vec::new(),
         };
         change(&mut config);
@@ -267,6 +268,13 @@ impl World {
                 address: address(dialler),
                 direction: Direction::In,
             };
+            let listens = NetFact::Found {
+                peer: self.nodes[dialler].peer,
+                address: address(dialler),
+                by: FoundBy::Inbound,
+                from: address(dialler).ip(),
+            };
+            self.later(self.latency_ms, other, Input::Net(listens));
             self.later(self.latency_ms, dialler, Input::Net(out));
             self.later(self.latency_ms, other, Input::Net(back));
         }

@@ -18,7 +18,7 @@ use super::super::peers::{Link, Standing};
 use super::super::streams::STREAM_FLOOD;
 use super::{OTHER_PROGRAM, Task, dial_reason};
 use crate::engine::peers::Fault;
-use crate::engine::{Direction, NetFact, Stranger, Verdict};
+use crate::engine::{Direction, FoundBy, NetFact, Stranger, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
 
@@ -198,14 +198,25 @@ impl Task {
         };
         let direction = link.direction;
         let remote = read_address(&link.address);
-        let address = match direction {
-            Direction::Out => remote,
-            Direction::In => listen_address(remote.as_ref(), listens).or(remote),
+        let listens = match direction {
+            Direction::Out => None,
+            Direction::In => listen_address(remote.as_ref(), listens),
         };
+        let address = listens.clone().or(remote);
         known.standing = Standing::Confirmed;
         let Some(address) = address else {
             return self.disconnect(peer, "its address cannot be named");
         };
+        if let Some(address) = listens {
+            // Where it can be dialled again, and where others are told that it is.
+            let (by, from) = (FoundBy::Inbound, address.ip());
+            self.outbox.keep(NetFact::Found {
+                peer,
+                address,
+                by,
+                from,
+            });
+        }
         self.outbox.keep(NetFact::Connected {
             peer,
             address,
