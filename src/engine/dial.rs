@@ -4,11 +4,12 @@
 //! Promises: never more than [`PENDING_MAX`] dials hold a place at once, [`IN_FLIGHT_MAX`] are under way, and
 //! [`DIALS_PER_SECOND`] begin in a second; a peer that failed is left alone for its back-off; no source of addresses
 //! keeps another one waiting; every list is bounded. [`OWN_LINKS`] links are opened, and one of them changes all the time.
-//! Elsewhere: whose turn it is (`turns`), own links (`links`), what of a telling may be dialled (`engine::exchange`),
+//! Elsewhere: whose turn it is (`turns`), who makes room (`places`), own links (`links`), what of a telling may be dialled (`engine::exchange`),
 //! limits on connections (`net`). Spec: `proto-notes/discovery.md`, "Dialling".
 
 mod candidate;
 mod links;
+mod places;
 mod turns;
 
 use core::net::IpAddr;
@@ -56,6 +57,9 @@ pub const LEFT_MS: u64 = 600_000;
 pub const KNOWN_MAX: usize = CANDIDATES_MAX / 2;
 /// How long the larger PeerId waits for the smaller one's dial.
 pub const COURTESY_MS: u64 = 1_500;
+/// With more candidates than this nobody waits out of courtesy: two nodes seldom choose each other then, and in a room
+/// where the smaller ones always dial first the largest would have all links.
+pub const COURTESY_UP_TO: usize = 2 * OWN_LINKS;
 /// Spread of the courtesy and of back-offs.
 pub const JITTER_MS: u64 = 500;
 /// The first pause after a failure, and the shortest between two dials of a peer.
@@ -335,31 +339,6 @@ impl Dialer {
         true
     }
 
-    /// Makes room for a candidate of this source: told ones leave first, then one of the source that has most, at random,
-    /// so that a flood pushes out its own; those that were connected leave only when nothing else is left.
-    fn evict(&mut self, source: Source) -> bool {
-        let free = |(goal, c): &(&Goal, &Candidate)| {
-            c.source != Source::Named && !goal.peer().is_some_and(|peer| self.links.has(&peer)) && c.dialling.is_none()
-        };
-        let mut sizes: BTreeMap<Source, usize> = BTreeMap::new();
-        for (_, candidate) in self.candidates.iter().filter(free) {
-            *sizes.entry(candidate.source).or_default() += 1;
-        }
-        let order = |(of, size): &(&Source, &usize)| (of.rank(), **size);
-        let crowd = sizes
-            .iter()
-            .find(|(of, size)| **of == Source::Known && **size > KNOWN_MAX);
-        let Some(victims) = crowd.or_else(|| sizes.iter().max_by_key(order)).map(|(of, _)| *of) else {
-            return false;
-        };
-        if source.is_told() && !victims.is_told() {
-            return false;
-        }
-        let of_source = self.candidates.iter().filter(free).filter(|(_, c)| c.source == victims);
-        let goals: Vec<Goal> = of_source.map(|(goal, _)| goal.clone()).collect();
-        choose(&mut self.rng, &goals).is_some_and(|goal| self.candidates.remove(&goal).is_some())
-    }
-
     fn connected(&mut self, now: Time, peer: PeerId, address: &Address, direction: Direction) {
         if self.candidates.remove(&Goal::Address(address.clone())).is_some() {
             let offer = Candidate::new(now, address.clone(), FoundBy::Manual, Source::Named);
@@ -412,17 +391,6 @@ impl Dialer {
                 self.remember_left(now, goal.peer().filter(|_| !was_told));
             }
         }
-    }
-
-    fn remember_left(&mut self, now: Time, peer: Option<PeerId>) {
-        let Some(peer) = peer else { return };
-        self.left.retain(|_, at| now.since(*at) < LEFT_MS);
-        if self.left.len() >= LEFT_MAX
-            && let Some(oldest) = self.left.iter().min_by_key(|(_, at)| **at).map(|(peer, _)| *peer)
-        {
-            self.left.remove(&oldest);
-        }
-        self.left.insert(peer, now);
     }
 
     fn enable(&mut self, now: Time, on: bool) {
@@ -507,7 +475,7 @@ impl Dialer {
             *hosts.entry(candidate.host).or_default() += 1;
         }
         let may = |(goal, c): &(&Goal, &Candidate)| {
-            let is_due = c.dialling.is_none() && c.next <= now;
+            let is_due = c.dialling.is_none() && self.due_at(c) <= now;
             is_due
                 && self.is_wanted(goal, c, has_room)
                 && !self.is_told_enough(c)
@@ -515,6 +483,15 @@ impl Dialer {
         };
         let ready = self.candidates.iter().filter(may);
         ready.map(|(goal, candidate)| Ready::of(goal, candidate)).collect()
+    }
+
+    /// When a candidate may be dialled.
+    fn due_at(&self, candidate: &Candidate) -> Time {
+        if candidate.waits_out_of_courtesy() && self.candidates.len() > COURTESY_UP_TO {
+            Time::from_ms(0)
+        } else {
+            candidate.next
+        }
     }
 
     /// Whether a link to a candidate would be one that this node is to open.
@@ -592,7 +569,7 @@ impl Dialer {
             .iter()
             .filter(|(goal, c)| c.dialling.is_none() && self.is_wanted(goal, c, has_room));
         // What is due and found no place is looked at again soon.
-        let next = waiting.map(|(_, c)| c.next.max(later(now, 250))).min();
+        let next = waiting.map(|(_, c)| self.due_at(c).max(later(now, 250))).min();
         let others = self.candidates.len() > self.links.count();
         let extra = self.links.extra_due(now).filter(|_| others);
         next.into_iter().chain(extra.map(|at| at.max(later(now, 250)))).min()

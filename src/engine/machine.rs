@@ -440,18 +440,12 @@ impl<S: ChainStore> Engine<S> {
             Some(self.stale_at),
             self.running.values().filter_map(Running::deadline).min(),
         ];
-        times.extend(self.peers.iter().map(|(_, peer)| Some(self.status_due(peer))));
-        times.extend(self.peers.iter().map(|(_, peer)| self.pool_due(peer)));
-        times.extend(
-            self.peers
-                .iter()
-                .map(|(_, peer)| peer.void.map(|(_, until)| until).filter(|until| *until > self.now)),
-        );
-        times.extend(
-            self.peers
-                .iter()
-                .map(|(_, peer)| Some(peer.silent_until()).filter(|until| *until > self.now)),
-        );
+        let is_later = |at: &Time| *at > self.now;
+        for (_, peer) in self.peers.iter() {
+            times.extend([Some(self.status_due(peer)), self.pool_due(peer)]);
+            times.push(peer.void.map(|(_, until)| until).filter(is_later));
+            times.push(Some(peer.silent_until()).filter(is_later));
+        }
         times.into_iter().flatten().min().map(|time| time.max(self.now))
     }
 

@@ -96,6 +96,11 @@ impl Candidate {
         }
     }
 
+    /// Nothing but courtesy keeps it waiting: it was never dialled, and never connected.
+    pub(super) const fn waits_out_of_courtesy(&self) -> bool {
+        self.last.is_none() && matches!(self.source, Source::Record(_))
+    }
+
     /// It was named again.
     pub(super) fn learn(&mut self, now: Time, offer: Self) {
         for address in offer.addresses {

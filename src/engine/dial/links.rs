@@ -150,7 +150,10 @@ impl Links {
 
     /// Discovery heard of somebody unknown: perhaps a cut was mended.
     pub(super) fn heard_unknown(&mut self, now: Time, rng: &mut Rng) {
-        self.hurry(now, 1_000 + rng.below(1_000));
+        // With too few links everybody is dialled anyway.
+        if self.own() >= OWN_LINKS {
+            self.hurry(now, 1_000 + rng.below(1_000));
+        }
     }
 
     fn hurry(&mut self, now: Time, ms: u64) {

@@ -12,6 +12,7 @@ mod doubles;
 mod mining;
 mod neighbours;
 mod network;
+mod own_links;
 mod records;
 mod relay;
 mod rooms;

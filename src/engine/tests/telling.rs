@@ -28,6 +28,16 @@ fn at(ms: u64) -> Time {
     Time::from_ms(9_000_000 + ms)
 }
 
+/// What the network tells of a peer that calls in, before its connection.
+pub(super) fn calls_in(peer: PeerId, address: Address) -> NetFact {
+    NetFact::Found {
+        peer,
+        from: address.ip(),
+        address,
+        by: FoundBy::Inbound,
+    }
+}
+
 fn told(number: u8, addresses: &[&str]) -> ToldPeer {
     ToldPeer {
         key: *public(number).as_bytes(),
@@ -407,12 +417,12 @@ fn cut_and_healed(half: usize, liars: bool) -> (u64, Vec<u64>) {
 
 #[test]
 fn a_room_cut_in_halves_agrees_within_twenty_seconds_of_its_mending() {
-    let (took, peers) = cut_and_healed(40, false);
+    let (took, peers) = cut_and_healed(10, false);
     println!("one tip after {took} ms, peers {peers:?}");
 }
 
 #[test]
 fn a_room_cut_in_halves_agrees_in_time_though_half_of_the_candidates_are_lies() {
-    let (took, peers) = cut_and_healed(40, true);
+    let (took, peers) = cut_and_healed(10, true);
     println!("one tip after {took} ms, peers {peers:?}");
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Block, Chain, Header, NetworkParams};
 use crate::engine::{
-    Command, CommandError, Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder,
-    Output, Reply, StoreFact, Verdict,
+    Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
+    Reply, StoreFact, Verdict,
 };
 pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::{HashMany, sha256};
@@ -115,8 +115,7 @@ impl World {
             requests: 0,
         };
         for index in 0..count {
-            let store = MemoryStore::new(&world.params);
-            world.add(index, store, &change);
+            world.add(index, MemoryStore::new(&world.params), &change);
         }
         world
     }
@@ -175,8 +174,7 @@ impl World {
 
     /// Stops a node and starts it again on its store.
     pub(super) fn restart(&mut self, index: usize) {
-        let others: Vec<usize> = (0..self.nodes.len()).collect();
-        for other in others {
+        for other in 0..self.nodes.len() {
             self.unlink(index, other);
         }
         self.queue.retain(|_, (node, _)| *node != index);
@@ -268,12 +266,7 @@ impl World {
                 address: address(dialler),
                 direction: Direction::In,
             };
-            let listens = NetFact::Found {
-                peer: self.nodes[dialler].peer,
-                address: address(dialler),
-                by: FoundBy::Inbound,
-                from: address(dialler).ip(),
-            };
+            let listens = super::telling::calls_in(self.nodes[dialler].peer, address(dialler));
             self.later(self.latency_ms, other, Input::Net(listens));
             self.later(self.latency_ms, dialler, Input::Net(out));
             self.later(self.latency_ms, other, Input::Net(back));
