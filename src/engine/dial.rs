@@ -60,6 +60,8 @@ pub const COURTESY_MS: u64 = 1_500;
 /// With more candidates than this nobody waits out of courtesy: two nodes seldom choose each other then, and in a room
 /// where the smaller ones always dial first the largest would have all links.
 pub const COURTESY_UP_TO: usize = 2 * OWN_LINKS;
+/// With so many links the next ones wait until it shows how many candidates there are.
+pub const LINKS_AT_ONCE: usize = 2;
 /// Spread of the courtesy and of back-offs.
 pub const JITTER_MS: u64 = 500;
 /// The first pause after a failure, and the shortest between two dials of a peer.
@@ -327,7 +329,8 @@ impl Dialer {
     }
 
     /// Adds a candidate, or what is new of it. Returns whether it is a new one.
-    fn insert(&mut self, now: Time, goal: Goal, offer: Candidate) -> bool {
+    fn insert(&mut self, now: Time, goal: Goal, mut offer: Candidate) -> bool {
+        offer.lot = self.rng.next_u64();
         if let Some(known) = self.candidates.get_mut(&goal) {
             known.learn(now, offer);
             return false;
@@ -487,8 +490,12 @@ impl Dialer {
 
     /// When a candidate may be dialled.
     fn due_at(&self, candidate: &Candidate) -> Time {
-        if candidate.waits_out_of_courtesy() && self.candidates.len() > COURTESY_UP_TO {
+        if !candidate.waits_out_of_courtesy() {
+            candidate.next
+        } else if self.candidates.len() > COURTESY_UP_TO {
             Time::from_ms(0)
+        } else if self.links.count() >= LINKS_AT_ONCE {
+            candidate.next.max(later(candidate.found, COURTESY_MS))
         } else {
             candidate.next
         }

@@ -70,6 +70,9 @@ pub(super) struct Candidate {
     is_private: bool,
     /// Dials in a row that led nowhere.
     pub(super) failures: u32,
+    pub(super) found: Time,
+    /// A random number, which decides among equals.
+    pub(super) lot: u64,
     /// Not before.
     pub(super) next: Time,
     pub(super) backoff_ms: u64,
@@ -89,6 +92,8 @@ impl Candidate {
             source,
             teller: None,
             failures: 0,
+            found: now,
+            lot: 0,
             next: now,
             backoff_ms: BACKOFF_MIN_MS,
             dialling: None,

@@ -10,7 +10,6 @@ use std::collections::BTreeMap;
 
 use super::CANDIDATES_MAX;
 use super::candidate::{Candidate, Goal, Source};
-use crate::types::Time;
 
 /// Every fourth dial is for somebody whose last dial failed.
 const FAILED_EVERY: u64 = 4;
@@ -24,7 +23,7 @@ pub(super) struct Ready {
     source: Source,
     host: Option<IpAddr>,
     failures: u32,
-    next: Time,
+    lot: u64,
 }
 
 impl Ready {
@@ -34,7 +33,7 @@ impl Ready {
             source: candidate.source,
             host: candidate.host,
             failures: candidate.failures,
-            next: candidate.next,
+            lot: candidate.lot,
         }
     }
 
@@ -93,7 +92,8 @@ impl Turns {
         let turn = |r: &Ready| {
             let source = self.sources.get(&r.source).copied().unwrap_or(0);
             let host = self.hosts.get(&(r.source, r.host)).copied().unwrap_or(0);
-            (source, r.source, host, r.failures, r.next)
+            // Among those who never had a turn chance decides: else all nodes of a room would begin with the same few.
+            (source, host, r.failures, r.lot)
         };
         let pool = ready.iter().enumerate().filter(|(_, r)| of(r));
         pool.min_by_key(|(_, r)| turn(r)).map(|(at, _)| at)
