@@ -280,8 +280,9 @@ fn adv_s23_twenty_slow_and_lossy_peers_are_enough_and_none_is_blamed() {
     // An answer takes longer than the first patience with a peer.
     world.latency_ms = 1_200;
     world.lost_every = 5;
+    // They call in: of its own links a node keeps eight.
     for peer in 1..21 {
-        world.link(0, peer);
+        world.link(peer, 0);
     }
     world.until(120_000, |world| world.tip(0) == tip);
     assert_eq!((bans(&world, 0), world.nodes[0].engine.status().peers), (0, 20));
