@@ -16,6 +16,8 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::chain::params::NetworkParams;
+use crate::store::{Trust, inputs};
+use crate::types::text::{is_utf16, without_mark};
 use crate::types::{AccountName, Address, PeerId};
 
 pub use task::{KeyTask, Task};
@@ -50,6 +52,8 @@ pub struct Args {
     pub task: Option<Task>,
     /// Where.
     pub folder: DataFolder,
+    /// What is accepted of a folder that others can read or write.
+    pub trust: Trust,
     /// Which network.
     pub network: NetworkParams,
     /// Whether the peers' median replaces the own clock.
@@ -108,6 +112,9 @@ struct Flags {
     /// Keep everything in a folder that is removed at the stop
     #[arg(long, env = "LANCHAIN_TEMP", value_parser = FalseyValueParser::new())]
     temp: bool,
+    /// Use a folder and a key that others on this machine can read or change: where a disk keeps no permissions
+    #[arg(long, global = true, env = "LANCHAIN_ALLOW_EXPOSED_FOLDER", value_parser = FalseyValueParser::new())]
+    allow_exposed_folder: bool,
     /// Which network: lan, coin or dev, with a word to stay apart from others (lan:WORD), or a TOML file
     #[arg(long, global = true, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
     network: NetworkParams,
@@ -193,6 +200,11 @@ impl Args {
         Ok(Self {
             task: flags.task,
             folder,
+            trust: if flags.allow_exposed_folder {
+                Trust::Shared
+            } else {
+                Trust::Private
+            },
             network: flags.network,
             peer_clock: flags.peer_clock,
             port: if use_listen { 0 } else { flags.port },
@@ -276,24 +288,19 @@ fn network(text: &str) -> Result<NetworkParams, String> {
     let looks_like_file = path.components().count() > 1 || path.extension().is_some();
     match NetworkParams::built_in(text) {
         Ok(params) if !looks_like_file => Ok(params),
-        Err(error) if !looks_like_file && !path.is_file() => Err(error.to_string()),
+        Err(error) if !looks_like_file && !path.exists() => Err(error.to_string()),
         _ => network_file(path),
     }
 }
 
 fn network_file(path: &Path) -> Result<NetworkParams, String> {
-    use std::io::Read;
-    let describe = |error: std::io::Error| format!("{}: {error}", path.display());
-    let file = std::fs::File::open(path).map_err(describe)?;
-    let mut text = String::new();
-    file.take(NETWORK_FILE_MAX_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(describe)?;
-    let size = u64::try_from(text.len()).unwrap_or(u64::MAX);
-    if size > NETWORK_FILE_MAX_BYTES {
-        return Err(format!("{}: more than {NETWORK_FILE_MAX_BYTES} bytes", path.display()));
+    let describe = |error: &dyn core::fmt::Display| format!("{}: {error}", path.display());
+    let bytes = inputs::read(path, NETWORK_FILE_MAX_BYTES).map_err(|error| describe(&error))?;
+    if is_utf16(&bytes) {
+        return Err(describe(&"it is UTF-16 text: save it as UTF-8"));
     }
-    NetworkParams::from_toml(&text).map_err(|error| format!("{}: {error}", path.display()))
+    let text = core::str::from_utf8(without_mark(&bytes)).map_err(|error| describe(&error))?;
+    NetworkParams::from_toml(text).map_err(|error| describe(&error))
 }
 
 #[cfg(test)]
@@ -405,6 +412,31 @@ mod tests {
         let args = read(&["--listen", "/ip4/127.0.0.1/tcp/0", "[::1]:0"]).expect("nothing is wrong");
         let listen: Vec<_> = args.listen.iter().map(Address::as_str).collect();
         assert_eq!(listen, ["/ip4/127.0.0.1/tcp/0", "/ip6/::1/tcp/0"]);
+    }
+
+    #[test]
+    fn a_network_file_may_begin_with_a_mark_and_other_texts_are_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("mine.toml");
+        let text = "name = \"mine\"\nspacing_ms = 1000\nhalflife_ms = 60000\ncredit_limit = 5\n\
+                    difficulty = \"adjusting\"\nrecipients = \"anyone\"\ngenesis_time_ms = 1767225600000\n";
+        let given = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).expect("written");
+            read(&["--network", path.to_str().expect("text")])
+        };
+        assert!(given(format!("\u{feff}{text}").as_bytes()).is_ok());
+        let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let cases = [
+            (&utf16[..], "UTF-16"),
+            (b"name = \"\xff\"", "utf-8"),
+            (&[b' '; 70_000], "more than"),
+        ];
+        for (bytes, words) in cases {
+            let error = given(bytes).expect_err("no network").to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        let error = read(&["--network", "/dev/zero"]).expect_err("no network").to_string();
+        assert!(error.contains("more than"), "{error}");
     }
 
     #[test]

@@ -7,6 +7,7 @@
 //!   net      peers over libp2p
 //!   console  commands in, answers out
 //!   node     the threads and what goes between them; `cli` says how to start one
+//!   threads  how a thread is started, and who hears of its end
 //!   tools    work on a data folder without a node: export, import, verify, key, paths
 //! ```
 //!
@@ -24,6 +25,7 @@ pub mod miner;
 pub mod net;
 pub mod node;
 pub mod store;
+pub mod threads;
 pub mod tools;
 pub mod types;
 pub mod wire;

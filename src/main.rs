@@ -8,6 +8,7 @@ use std::sync::mpsc::channel;
 use lanchain::cli::{Args, Task};
 use lanchain::miner::bench::Report;
 use lanchain::node::{self, screen::Screen};
+use lanchain::store::privacy;
 use lanchain::tools;
 use tracing_subscriber::EnvFilter;
 
@@ -19,6 +20,8 @@ const QUIETER: &str = "libp2p=warn,libp2p_gossipsub=error,multistream_select=war
     libp2p_mdns=off";
 
 fn main() -> ExitCode {
+    // Before any key is read.
+    privacy::forbid_core_dumps();
     let args = Args::from_process().unwrap_or_else(|error| error.exit());
     match &args.task {
         None => {}

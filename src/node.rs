@@ -22,8 +22,10 @@ mod control_session;
 mod control_socket;
 pub mod engine_thread;
 mod hangup;
+mod history;
 pub mod housekeeper;
 pub mod inbox;
+mod open_files;
 pub mod outbox;
 pub mod probe;
 pub mod reader;
@@ -48,9 +50,10 @@ use tokio::sync::mpsc;
 use crate::chain::{Batch, ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
 use crate::console::complete::NAMES_MAX;
-use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Reply};
+use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Part, Reply};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
+use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 use crate::types::{Address, PeerId};
 use clock::Clock;
@@ -94,6 +97,9 @@ impl StartError {
             Self::Folder(error) => (error.to_string(), error.hint()),
             Self::Store(error) => (error.to_string(), "choose another folder with --data-dir DIR".into()),
             Self::Net(error) => (error.to_string(), error.hint().into()),
+            Self::System(error) if is_too_many_files(error) => {
+                ("too many files are open".into(), TOO_MANY_FILES.into())
+            }
             Self::System(error) => (error.to_string(), "close other programs and start again".into()),
         }
     }
@@ -139,10 +145,14 @@ struct Node {
     inbox: Arc<Inbox>,
     leaving: Arc<AtomicBool>,
     control: Control,
+    ears: Ears,
 }
 
 impl Node {
     fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+        if let Some(warning) = open_files::raise_limit() {
+            tracing::warn!(target: "node", "{warning}");
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(NET_THREADS)
             .thread_name("net")
@@ -151,7 +161,11 @@ impl Node {
         // First of all: a stop that comes while the chain is opened is no kill.
         let leaving = Arc::new(AtomicBool::new(false));
         signals::listen(&runtime, to_session, &leaving, screen);
-        let folder = Arc::new(Folder::open(folder_choice(args), &args.network).map_err(StartError::Folder)?);
+        let folder = Folder::open(folder_choice(args), &args.network, args.trust).map_err(StartError::Folder)?;
+        if let Some(warning) = folder.warning() {
+            tracing::warn!(target: "store", "{warning}");
+        }
+        let folder = Arc::new(folder);
         let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         if screen.is_prompt() {
             let (_, accounts) = store.accounts(NAMES_MAX).map_err(StartError::Store)?;
@@ -172,17 +186,22 @@ impl Node {
         };
         let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
         let hub = Arc::new(Hub::new(screen.switches().clone()));
+        let ears = Ears {
+            screen: screen.clone(),
+            clients: Arc::clone(&hub),
+            session: to_session.clone(),
+        };
         let wiring = Wiring {
-            writer: Writer::start(store, Arc::clone(&inbox))?,
+            writer: Writer::start(store, Arc::clone(&inbox), broken("writer", &ears))?,
             net: orders,
             miner: start_miner(args, &inbox),
-            deliver: deliver(screen.clone(), to_session.clone(), Arc::clone(&hub)),
+            deliver: deliver(ears.clone()),
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
             discovery: args.discovery,
         };
-        let engine = engine_thread::start(engine, wiring)?;
+        let engine = engine_thread::start(engine, wiring, broken("engine", &ears))?;
         let control = Control::open(folder.path(), &hub, &inbox, to_session);
         Ok(Self {
             folder,
@@ -194,12 +213,14 @@ impl Node {
             inbox,
             leaving,
             control,
+            ears,
         })
     }
 
     /// Reads and answers until the input ends or somebody stops the node.
     fn converse(&self, args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Message>)) -> u8 {
-        let more = reader::start(args, screen, self.folder.path(), channel.0.clone());
+        let broken = broken("reader of commands", &self.ears);
+        let more = reader::start(args, screen, self.folder.path(), channel.0.clone(), broken);
         let rules = Rules {
             daemon: args.daemon,
             strict: args.strict,
@@ -216,14 +237,10 @@ impl Node {
     /// words.
     fn stop(mut self) -> (Runtime, Control) {
         self.inbox.push(Input::Stop);
-        if self.engine.join().is_err() {
-            tracing::error!("the engine's thread had panicked");
-        }
+        self.engine.join().expect("a watched thread ends without a panic");
         self.notices.end();
-        if let Some(housekeeper) = self.housekeeper.take()
-            && housekeeper.join().is_err()
-        {
-            tracing::error!("the housekeeper's thread had panicked");
+        if let Some(housekeeper) = self.housekeeper.take() {
+            housekeeper.join().expect("a watched thread ends without a panic");
         }
         self.runtime.block_on(self.net.stopped());
         (self.runtime, self.control)
@@ -282,7 +299,7 @@ fn start_net(
         };
         let facts = Arc::clone(inbox);
         #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
-        let sink: crate::net::FactSink = Box::new(move |fact| facts.push_net(fact));
+        let sink: crate::net::FactSink = Box::new(move |read, fact| facts.push_read(read, fact));
         let handle = crate::net::start(&config, queue, sink)?;
         Ok((handle, orders))
     };
@@ -302,43 +319,59 @@ fn multiaddrs(addresses: &[Address]) -> Vec<Multiaddr> {
 fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
     let spare = || std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
     let inbox = Arc::clone(inbox);
-    let on_event = move |event| {
-        inbox.push(Input::Miner(match event {
-            PoolEvent::Found { job, nonce } => MinerFact::Found { job, nonce },
-            PoolEvent::Exhausted { job } => MinerFact::Exhausted { job },
-        }));
+    let on_event = move |event| match event {
+        PoolEvent::Found { job, nonce } => inbox.push(Input::Miner(MinerFact::Found { job, nonce })),
+        PoolEvent::Exhausted { job } => inbox.push(Input::Miner(MinerFact::Exhausted { job })),
+        PoolEvent::Failed(reason) => inbox.failed(Part::Mining, &reason),
     };
     let threads = args.threads.map_or_else(spare, NonZeroUsize::get);
     Pool::start(threads, Box::new(on_event))
 }
 
-/// Tells the session when the engine's thread ends, also by a panic.
-struct Farewell(Sender<Message>);
+/// Who hears of what happens: the user, the clients, the session.
+#[derive(Clone)]
+struct Ears {
+    screen: Screen,
+    clients: Arc<Hub>,
+    session: Sender<Message>,
+}
 
-impl Drop for Farewell {
-    fn drop(&mut self) {
-        self.0.send(Message::EngineGone).unwrap_or_default();
+impl Ears {
+    fn event(&self, event: &Event) {
+        self.screen.event(event);
+        self.clients.event(event);
+    }
+}
+
+/// What is done when a part without which a node cannot go on has failed: that is told, and the node stops.
+fn broken(part: &'static str, ears: &Ears) -> impl FnOnce(&str) + Send + use<> {
+    let ears = ears.clone();
+    move |reason| {
+        let message = format!(
+            "the {part} of this node failed: {reason}; the node stops; what it acknowledged is on disk: start it again"
+        );
+        let code = "part_failed";
+        ears.event(&Event::Warning { code, message });
+        ears.session.send(Message::Failed).unwrap_or_default();
     }
 }
 
 /// Events go to the screen and to clients, replies to whose they are: the session, which writes them behind the events that came before.
-fn deliver(screen: Screen, to_session: Sender<Message>, clients: Arc<Hub>) -> Box<dyn Fn(Delivery) + Send> {
-    let session = Farewell(to_session);
+fn deliver(ears: Ears) -> Box<dyn Fn(Delivery) + Send> {
     Box::new(move |delivery| match delivery {
         Delivery::Event(event) => {
-            screen.event(&event);
-            clients.event(&event);
+            ears.event(&event);
             if matches!(event, Event::Started(_)) {
-                session.0.send(Message::Started).unwrap_or_default();
+                ears.session.send(Message::Started).unwrap_or_default();
             }
         }
         Delivery::Reply { id, result } => {
-            if let Some(result) = clients.reply(id, Box::new(result)) {
+            if let Some(result) = ears.clients.reply(id, Box::new(result)) {
                 // The status that a long search is told by stands before the reply; behind that all is news again.
                 if !matches!(*result, Ok(Reply::Status(_))) {
-                    screen.reply_tells(false);
+                    ears.screen.reply_tells(false);
                 }
-                session.0.send(Message::Reply { id, result }).unwrap_or_default();
+                ears.session.send(Message::Reply { id, result }).unwrap_or_default();
             }
         }
     })
@@ -363,7 +396,7 @@ struct Place {
 
 impl Neighbourhood for Place {
     fn show(&self, addresses: Option<&[Address]>) {
-        if let Some(port) = addresses.into_iter().flatten().find_map(tcp_port) {
+        if let Some(port) = addresses.into_iter().flatten().find_map(Address::tcp_port) {
             note_failure(self.folder.set_last_port(port));
         }
         if self.seen {
@@ -382,9 +415,4 @@ fn note_failure(result: std::io::Result<()>) {
     if let Err(error) = result {
         tracing::debug!(target: "store", %error, "the data folder cannot be written");
     }
-}
-
-fn tcp_port(address: &Address) -> Option<u16> {
-    let mut parts = address.as_str().split('/').skip_while(|part| *part != "tcp");
-    parts.nth(1)?.parse().ok()
 }

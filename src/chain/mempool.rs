@@ -2,7 +2,8 @@
 //!
 //! Promises: each could stand in a block on top of the tip once those before it do; one transaction for each account
 //! and sequence, the first seen; own ones are never pushed out; no stranger makes it grow beyond its limits.
-//! Elsewhere: what a new tip changes and the order of the next block (`chain::pool_order`).
+//! Elsewhere: what can be asked of the pool (`chain::pool_view`), what a new tip changes and the order of the next block
+//! (`chain::pool_order`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -12,13 +13,14 @@ pub use super::pool_error::PoolError;
 use super::state::Chain;
 use super::store::{AccountState, ChainStore, StoreError};
 use super::transaction::{Transaction, Transfer};
-use crate::types::{Account, AccountName, Balance, PeerId, PublicKey, Txid};
+use crate::types::{Account, Balance, PeerId, PublicKey, Txid};
 
 /// The most transactions. Two and a half full blocks: more would wait for minutes anyway.
 pub const POOL_MAX_TRANSACTIONS: usize = 10_000;
 /// The most bytes of all transactions.
 pub const POOL_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// The most transactions of one account that strangers may bring.
+/// The most transactions of one account that strangers may bring while the pool is more than half full: a script that
+/// pays a hundred times is no attack, but one account must not keep the others out.
 pub const ACCOUNT_MAX_TRANSACTIONS: usize = 64;
 /// The largest gap before a stranger's transaction: gossip does not keep order.
 pub const GAP_MAX: u64 = 16;
@@ -67,8 +69,8 @@ pub(super) struct Entry {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Queue {
     /// Id, amount and signer by sequence.
-    by_sequence: BTreeMap<u64, (Txid, i128, PublicKey)>,
-    total: i128,
+    pub(super) by_sequence: BTreeMap<u64, (Txid, i128, PublicKey)>,
+    pub(super) total: i128,
 }
 
 /// Transactions that wait for a block.
@@ -76,14 +78,14 @@ pub(super) struct Queue {
 pub struct Mempool {
     pub(super) entries: BTreeMap<Txid, Entry>,
     pub(super) arrivals: BTreeMap<u64, Txid>,
-    queues: BTreeMap<Account, Queue>,
-    incoming: BTreeMap<Account, i128>,
+    pub(super) queues: BTreeMap<Account, Queue>,
+    pub(super) incoming: BTreeMap<Account, i128>,
     /// What each neighbour brought, by arrival.
     holdings: BTreeMap<Origin, BTreeMap<u64, Txid>>,
     bytes: usize,
-    digest: u64,
+    pub(super) digest: u64,
     next_arrival: u64,
-    dropped: BTreeMap<Txid, (Transaction, String)>,
+    pub(super) dropped: BTreeMap<Txid, (Transaction, String)>,
     dropped_order: VecDeque<Txid>,
     /// Who has less than when what waits was checked: looked at before the operation ends.
     pub(super) shortened: Vec<Account>,
@@ -244,7 +246,8 @@ impl Mempool {
                 got: sequence,
             });
         }
-        if queue.is_some_and(|queue| queue.by_sequence.len() >= ACCOUNT_MAX_TRANSACTIONS) {
+        let is_long = queue.is_some_and(|queue| queue.by_sequence.len() >= ACCOUNT_MAX_TRANSACTIONS);
+        if is_long && self.is_crowded() {
             return Err(PoolError::AccountFull(account.clone()));
         }
         Ok(())
@@ -286,6 +289,11 @@ impl Mempool {
             return Ok(());
         }
         Err(overdraft(transfer, before, credit_limit).into())
+    }
+
+    /// Whether the pool is more than half full.
+    fn is_crowded(&self) -> bool {
+        self.entries.len() > POOL_MAX_TRANSACTIONS / 2 || self.bytes > POOL_MAX_BYTES / 2
     }
 
     /// Pushes out what the neighbour who holds most brought last, until one more fits.
@@ -351,7 +359,7 @@ impl Mempool {
             .or_default()
             .insert(entry.arrival, txid);
         self.bytes += entry.size;
-        self.digest ^= leading_bits(&txid);
+        self.digest ^= txid.leading_bits();
         self.next_arrival = self.next_arrival.max(entry.arrival.saturating_add(1));
         self.entries.insert(txid, entry);
     }
@@ -400,7 +408,7 @@ impl Mempool {
             self.shortened.push(transfer.to.clone());
         }
         self.bytes -= entry.size;
-        self.digest ^= leading_bits(txid);
+        self.digest ^= txid.leading_bits();
         Some(entry)
     }
 
@@ -427,91 +435,6 @@ impl Mempool {
                 self.dropped.remove(&oldest);
             }
         }
-    }
-
-    /// A waiting transaction.
-    #[must_use]
-    pub fn get(&self, txid: &Txid) -> Option<&Transaction> {
-        self.entries.get(txid).map(|entry| &entry.transaction)
-    }
-
-    /// Whether it waits.
-    #[must_use]
-    pub fn contains(&self, txid: &Txid) -> bool {
-        self.entries.contains_key(txid)
-    }
-
-    /// How many wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Whether none waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
-    /// The first eight bytes of all ids, exclusive-or: tells two pools apart at a glance.
-    #[must_use]
-    pub const fn digest(&self) -> u64 {
-        self.digest
-    }
-
-    /// The waiting transactions by id, after the given one.
-    pub fn after(&self, after: &Txid) -> impl Iterator<Item = &Transaction> {
-        use core::ops::Bound::{Excluded, Unbounded};
-        let range = self.entries.range((Excluded(*after), Unbounded));
-        range.map(|(_, entry)| &entry.transaction)
-    }
-
-    /// Ids that start with these nibbles (lower-case hex), of waiting transactions and of dropped ones that are remembered.
-    #[must_use]
-    pub fn ids_by_prefix(&self, prefix: &str, limit: usize) -> Vec<Txid> {
-        let all = self.entries.keys().chain(self.dropped.keys());
-        let fits = |txid: &&Txid| txid.to_string().starts_with(prefix);
-        all.filter(fits).take(limit).copied().collect()
-    }
-
-    /// The waiting transactions as they came.
-    pub fn all(&self) -> impl Iterator<Item = &Transaction> {
-        self.arrivals.values().filter_map(|txid| self.get(txid))
-    }
-
-    /// The first sequence of an account that neither the chain nor the pool uses.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the account cannot be read.
-    pub fn next_sequence<S: ChainStore>(&self, chain: &Chain<S>, account: &Account) -> Result<u64, StoreError> {
-        let state = chain.account(account)?;
-        Ok(next_free(self.queues.get(account), state.next_sequence))
-    }
-
-    /// Whose the name will be once the pool is in a block, if the chain gives it to nobody.
-    #[must_use]
-    pub fn pending_owner(&self, name: &AccountName) -> Option<PublicKey> {
-        let queue = self.queues.get(&Account::Name(name.clone()))?;
-        queue.by_sequence.get(&0).map(|(_, _, signer)| *signer)
-    }
-
-    /// The balance of an account once the whole pool is in blocks.
-    ///
-    /// # Errors
-    /// [`StoreError`] if the account cannot be read.
-    pub fn pending_balance<S: ChainStore>(&self, chain: &Chain<S>, account: &Account) -> Result<Balance, StoreError> {
-        let outgoing = self.queues.get(account).map_or(0, |queue| queue.total);
-        let incoming = self.incoming.get(account).copied().unwrap_or(0);
-        Ok(clamped(
-            i128::from(chain.account(account)?.balance) + incoming - outgoing,
-        ))
-    }
-
-    /// A transaction that left the pool without a block, and why; the last 4,096 are remembered.
-    #[must_use]
-    pub fn dropped_reason(&self, txid: &Txid) -> Option<(&Transaction, &str)> {
-        let (transaction, reason) = self.dropped.get(txid)?;
-        Some((transaction, reason))
     }
 }
 
@@ -559,7 +482,7 @@ fn check_own_side(
 }
 
 /// The first sequence from `start` on that the queue does not use.
-fn next_free(queue: Option<&Queue>, start: u64) -> u64 {
+pub(super) fn next_free(queue: Option<&Queue>, start: u64) -> u64 {
     let Some(queue) = queue else { return start };
     let mut free = start;
     if let (Some((first, _)), Some((last, _))) =
@@ -587,11 +510,6 @@ fn overdraft(transfer: &Transfer, before: i128, credit_limit: u64) -> LedgerErro
     }
 }
 
-fn leading_bits(txid: &Txid) -> u64 {
-    let (first, _) = txid.as_bytes().split_at(8);
-    u64::from_be_bytes(first.try_into().expect("split at eight bytes"))
-}
-
-fn clamped(value: i128) -> Balance {
+pub(super) fn clamped(value: i128) -> Balance {
     Balance::try_from(value).unwrap_or(if value < 0 { Balance::MIN } else { Balance::MAX })
 }

@@ -15,6 +15,7 @@ pub mod overlay;
 pub mod params;
 mod pool_error;
 mod pool_order;
+mod pool_view;
 pub mod state;
 pub mod store;
 pub mod switch;

@@ -46,8 +46,8 @@ pub enum PoolError {
         /// What the transaction says.
         got: u64,
     },
-    /// The account has as many waiting as strangers may bring.
-    #[error("{ACCOUNT_MAX_TRANSACTIONS} transactions of {0} are waiting already")]
+    /// The account has as many waiting as strangers may bring while the pool is more than half full.
+    #[error("{ACCOUNT_MAX_TRANSACTIONS} transactions of {0} are waiting already, and the pool is more than half full")]
     AccountFull(Account),
     /// No room, and who brought it holds the most.
     #[error("the pool is full")]

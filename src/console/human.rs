@@ -6,6 +6,7 @@
 use crate::engine::event::FoundBy;
 use crate::engine::reply::{BanView, BlockView, PeerView, Status, TxStatus, TxView};
 use crate::engine::{CommandError, Reply};
+use crate::types::text::is_deceptive;
 use core::fmt::Write;
 
 /// Digits of a hash that people see; 16 zero bits leave 8 that differ.
@@ -20,19 +21,13 @@ const FOREIGN_MAX: usize = 200;
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
-        if is_harmful(c) {
+        if is_deceptive(c) {
             safe.extend(c.escape_unicode());
         } else {
             safe.push(c);
         }
     }
     safe
-}
-
-fn is_harmful(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
-        || matches!(c, '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A text that a peer chose: escaped, and not longer than a few lines.
@@ -252,12 +247,16 @@ fn transaction_reply(reply: &Reply) -> String {
         block_hash,
         confirmations,
         proof,
+        known_to_neighbour,
     } = reply
     else {
         return String::new();
     };
     let mut text = format!("{}\n  transaction {}\n", deed(tx), tx.txid);
     match status {
+        TxStatus::Pending if *known_to_neighbour == Some(false) => {
+            text.push_str("  waits for a block; no neighbour has it yet\n");
+        }
         TxStatus::Pending => text.push_str("  waits for a block\n"),
         TxStatus::Dropped => {
             let reason = reason.as_deref().map(foreign).unwrap_or_default();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::InputLine;
 use super::parse;
+use crate::types::text::{is_utf16, without_mark};
 
 /// The most bytes before the LF. The longest sensible command has some 200; this leaves room for comments.
 pub const LINE_MAX_BYTES: usize = 4_096;
@@ -27,6 +28,8 @@ pub enum Content {
     TooLong(Option<String>),
     /// No UTF-8; the first word, if one could be read.
     NotUtf8(Option<String>),
+    /// A line of an input in UTF-16.
+    Utf16,
 }
 
 /// A line and its number, from 1.
@@ -47,8 +50,12 @@ pub struct LineReader<R> {
     line: Vec<u8>,
     /// Whether more than the kept bytes came.
     too_long: bool,
-    /// Whether any byte came that is no blank.
-    has_ink: bool,
+    /// How many bytes came that are no blanks.
+    ink: usize,
+    /// The number of the text's first line.
+    first: u64,
+    /// What the first line said of the whole text.
+    is_utf16: bool,
 }
 
 impl<R: Read> LineReader<R> {
@@ -61,7 +68,9 @@ impl<R: Read> LineReader<R> {
             number: 0,
             line: Vec::new(),
             too_long: false,
-            has_ink: false,
+            ink: 0,
+            first: 1,
+            is_utf16: false,
         }
     }
 
@@ -88,6 +97,11 @@ impl<R: Read> LineReader<R> {
         }
     }
 
+    /// What comes next is the beginning of somebody's text: a byte order mark may stand there.
+    pub(crate) const fn begin_text(&mut self) {
+        self.first = self.number + 1;
+    }
+
     /// Reads the next chunk; false at the end.
     fn fill(&mut self) -> io::Result<bool> {
         self.chunk.resize(LINE_MAX_BYTES, 0);
@@ -111,7 +125,8 @@ impl<R: Read> LineReader<R> {
     /// Moves bytes of the chunk to the line, as many as fit.
     fn take(&mut self, size: usize) {
         let bytes = &self.chunk[self.at..self.at + size];
-        self.has_ink |= !bytes.iter().all(u8::is_ascii_whitespace);
+        let ink = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).count();
+        self.ink = self.ink.saturating_add(ink);
         let room = LINE_MAX_BYTES - self.line.len();
         self.too_long |= size > room;
         self.line.extend_from_slice(&bytes[..size.min(room)]);
@@ -120,19 +135,39 @@ impl<R: Read> LineReader<R> {
 
     fn finish(&mut self) -> RawLine {
         self.number += 1;
-        let content = self.content();
+        if self.number == self.first {
+            self.is_utf16 = is_utf16(&self.line);
+            let mark = self.line.len() - without_mark(&self.line).len();
+            self.line.drain(..mark);
+            self.ink -= mark;
+        }
+        let content = if self.is_utf16 {
+            self.content_of_utf16()
+        } else {
+            self.content()
+        };
         self.line.clear();
         self.too_long = false;
-        self.has_ink = false;
+        self.ink = 0;
         RawLine {
             number: self.number,
             content,
         }
     }
 
+    /// A line end in UTF-16 leaves a zero before the next line.
+    fn content_of_utf16(&self) -> Content {
+        let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+        if self.line.iter().all(is_blank) {
+            Content::Silent
+        } else {
+            Content::Utf16
+        }
+    }
+
     fn content(&self) -> Content {
         let first = self.line.iter().find(|byte| !byte.is_ascii_whitespace());
-        if !self.has_ink || first == Some(&b'#') {
+        if self.ink == 0 || first == Some(&b'#') {
             return Content::Silent;
         }
         if self.too_long {
@@ -277,6 +312,33 @@ mod tests {
                 text("chain")
             ]
         );
+    }
+
+    #[test]
+    fn a_byte_order_mark_belongs_to_no_command() {
+        let found = lines(b"\xef\xbb\xbfmine\nchain", vec![1, 1, 1, 1]);
+        assert_eq!(found, [text("mine"), text("chain")]);
+        assert_eq!(lines(b"\xef\xbb\xbf# no\n\xef\xbb\xbf", vec![])[0], Content::Silent);
+        assert_eq!(lines(b"\xef\xbb\xbf", vec![]), [Content::Silent]);
+        assert_eq!(lines(b"\xef\xbb\xbf \r\nmine", vec![]), [Content::Silent, text("mine")]);
+        let mut reader = LineReader::new(&b"hello\n\xef\xbb\xbfmine\n"[..]);
+        assert!(reader.next_line().is_ok());
+        reader.begin_text();
+        let line = reader.next_line().expect("no error").expect("a line");
+        assert_eq!((line.number, line.content), (2, text("mine")));
+    }
+
+    #[test]
+    fn utf_16_is_named_line_by_line_whichever_way_round() {
+        let (little, big): (fn(u16) -> [u8; 2], fn(u16) -> [u8; 2]) = (u16::to_le_bytes, u16::to_be_bytes);
+        for (mark, to_bytes) in [("\u{feff}", little), ("\u{feff}", big), ("", little), ("", big)] {
+            let bytes: Vec<u8> = format!("{mark}mine\r\n\r\nchain\r\n")
+                .encode_utf16()
+                .flat_map(to_bytes)
+                .collect();
+            let expected = [Content::Utf16, Content::Silent, Content::Utf16];
+            assert_eq!(lines(&bytes, vec![])[..3], expected, "{bytes:?}");
+        }
     }
 
     #[test]

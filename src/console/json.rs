@@ -1,11 +1,13 @@
 //! Replies and events as JSON lines, without the line's end.
 //!
-//! Promises: one line each, whatever text it carries; keys in the order of the contract.
+//! Promises: one line each, whatever text it carries; keys in the order of the contract; no character that deceives who
+//! reads the line on a terminal.
 //! Spec: `proto-notes/events.md`.
 
 use serde::Serialize;
 
 use crate::engine::{CommandError, Event};
+use crate::types::text::is_deceptive;
 
 /// The version in every line.
 pub const VERSION: u8 = 1;
@@ -47,13 +49,34 @@ pub fn json_reply<R: Serialize>(line: u64, word: Option<&str>, result: &Result<R
         data: result.as_ref().ok(),
         error: result.as_ref().err(),
     };
-    serde_json::to_string(&reply).expect("replies have text keys and writing to memory does not fail")
+    let line = serde_json::to_string(&reply).expect("replies have text keys and writing to memory does not fail");
+    plain(line)
+}
+
+/// The same JSON with every character escaped that would hide or reorder others on a terminal. Such stand in strings alone.
+#[must_use]
+pub fn plain(json: String) -> String {
+    if !json.chars().any(is_deceptive) {
+        return json;
+    }
+    let mut safe = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if is_deceptive(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                safe.push_str(&format!("\\u{unit:04x}"));
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    safe
 }
 
 /// An event's line.
 #[must_use]
 pub fn json_event(event: &Event, time_ms: u64) -> String {
     let event = serde_json::to_string(event).expect("events have text keys and writing to memory does not fail");
+    let event = plain(event);
     // The tag comes first and its value has no comma or brace: what follows it are the other fields.
     let end = event.find([',', '}']).expect("an object ends");
     let (tag, fields) = event.split_at(end);

@@ -166,10 +166,11 @@ fn transactions_and_blocks_lie_flat_in_their_replies() {
         block_hash: Some(hash(1)),
         confirmations: Some(1),
         proof: Some(vec![proof]),
+        known_to_neighbour: None,
     };
     let (block, sibling) = (hex(1), hex(4));
     let expected = format!(
-        r#"{{{tx},"status":"confirmed","reason":null,"height":3,"block_hash":"{block}","confirmations":1,"proof":[{{"side":"left","hash":"{sibling}"}}]}}"#
+        r#"{{{tx},"status":"confirmed","reason":null,"height":3,"block_hash":"{block}","confirmations":1,"proof":[{{"side":"left","hash":"{sibling}"}}],"known_to_neighbour":null}}"#
     );
     assert_eq!(data(reply), expected);
     let reply = Reply::Transaction {
@@ -180,8 +181,9 @@ fn transactions_and_blocks_lie_flat_in_their_replies() {
         block_hash: None,
         confirmations: None,
         proof: None,
+        known_to_neighbour: Some(false),
     };
-    let end = r#""status":"dropped","reason":"r","height":null,"block_hash":null,"confirmations":null,"proof":null}"#;
+    let end = r#""status":"dropped","reason":"r","height":null,"block_hash":null,"confirmations":null,"proof":null,"known_to_neighbour":false}"#;
     assert!(data(reply).ends_with(end));
 }
 
@@ -461,4 +463,29 @@ fn dropped_events_are_told_with_their_number() {
         events_dropped(12, 5),
         r#"{"v":1,"type":"event","event":"warning","time_ms":5,"code":"events_dropped","message":"12 events were dropped: the output is not read fast enough","count":12}"#
     );
+}
+
+/// A reader of JSON gets the text as the stranger wrote it; a terminal that shows the line is not deceived.
+#[test]
+fn adv_c20_no_character_that_deceives_stands_in_a_line_as_it_is() {
+    let text = "a\u{202e}b\u{200b}c\u{85}d\u{7f}e\u{feff}f\u{e0041}g\u{e4}\u{1f600}";
+    let error = CommandError {
+        code: "internal",
+        message: text.to_owned(),
+        hint: text.to_owned(),
+    };
+    let reply = json_reply::<QuitReply>(1, Some("tx"), &Err(error));
+    let event = Event::Warning {
+        code: "internal",
+        message: text.to_owned(),
+    };
+    for (line, path) in [(reply, "/error/message"), (json_event(&event, 1), "/message")] {
+        assert!(!line.chars().any(is_deceptive), "{line:?}");
+        assert!(
+            line.contains("\\u202e") && line.contains("\\udb40\\udc41") && line.contains("\u{e4}\u{1f600}"),
+            "{line}"
+        );
+        let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(value.pointer(path).unwrap(), text);
+    }
 }

@@ -54,6 +54,11 @@ impl InputLine {
             Content::Silent => None,
             Content::TooLong(word) => refused(word, parse::line_too_long()),
             Content::NotUtf8(word) => refused(word, parse::not_utf8()),
+            Content::Utf16 => refused(None, parse::utf16()),
+            // What an editor or a paste puts in the place of bytes that are no text.
+            Content::Text(text) if text.contains(char::REPLACEMENT_CHARACTER) => {
+                refused(parse::canonical_word(&text), parse::not_utf8())
+            }
             Content::Text(text) => {
                 let word = parse::canonical_word(&text);
                 let line = parse::parse_line(&text).transpose()?;

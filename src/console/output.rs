@@ -11,10 +11,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::threads::{self, panic_point};
+
 /// How much of `--json` events waits for a reader. A sync of 30,000 blocks; a reader that paused for a minute.
 pub const EVENTS_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// How many log lines wait for a terminal: some twenty screens, more than anybody scrolls back.
 pub const LOG_MAX_LINES: usize = 1_024;
+
+/// Log lines at once, and a second after that: a burst is a first sync among many peers; the rate fills 300 MB of disk a
+/// day at worst.
+pub const LINES_AT_ONCE: u32 = 3_000;
+/// See [`LINES_AT_ONCE`].
+pub const LINES_A_SECOND: u32 = 20;
+/// The same for a log that its user wants in detail.
+pub const DETAILED_LINES_A_SECOND: u32 = 2_000;
 
 /// Called when a text was written, or can no longer be.
 pub type Done = Box<dyn FnOnce() + Send>;
@@ -37,6 +47,43 @@ pub struct Limits {
     pub texts: usize,
     /// What leaves.
     pub overflow: Overflow,
+    /// Droppable texts a second in the long run, after [`LINES_AT_ONCE`]; none: as many as come.
+    pub a_second: Option<u32>,
+}
+
+/// A token bucket of lines. When it is empty, nothing is said until ten seconds' worth is back: so the count of what was
+/// left out does not become a flood of its own.
+struct Pace {
+    left: f64,
+    at: Instant,
+    rests: bool,
+    left_out: u64,
+}
+
+impl Pace {
+    fn full(now: Instant) -> Self {
+        Self {
+            left: f64::from(LINES_AT_ONCE),
+            at: now,
+            rests: false,
+            left_out: 0,
+        }
+    }
+
+    /// Takes a line; none if it has to be left out. With the first after a rest comes how many were.
+    fn take(&mut self, now: Instant, a_second: u32) -> Option<u64> {
+        let gained = now.duration_since(self.at).as_secs_f64() * f64::from(a_second);
+        self.at = now;
+        self.left = (self.left + gained).min(f64::from(LINES_AT_ONCE));
+        let wanted = if self.rests { f64::from(a_second) * 10.0 } else { 1.0 };
+        self.rests = self.left < wanted.min(f64::from(LINES_AT_ONCE));
+        if self.rests {
+            self.left_out += 1;
+            return None;
+        }
+        self.left -= 1.0;
+        Some(core::mem::take(&mut self.left_out))
+    }
 }
 
 impl Limits {
@@ -45,12 +92,14 @@ impl Limits {
         bytes: EVENTS_MAX_BYTES,
         texts: usize::MAX,
         overflow: Overflow::DropNewest,
+        a_second: None,
     };
     /// For log lines.
     pub const LOG: Self = Self {
         bytes: EVENTS_MAX_BYTES,
         texts: LOG_MAX_LINES,
         overflow: Overflow::DropNewest,
+        a_second: Some(LINES_A_SECOND),
     };
     /// For a prompt.
     pub const PROMPT: Self = Self {
@@ -85,10 +134,11 @@ struct Queue {
     dropped: u64,
     /// The gap under way has not ended.
     dropping: bool,
+    pace: Pace,
 }
 
 impl Queue {
-    const fn new(limits: Limits) -> Self {
+    fn new(limits: Limits) -> Self {
         Self {
             limits,
             items: VecDeque::new(),
@@ -96,10 +146,22 @@ impl Queue {
             texts: 0,
             dropped: 0,
             dropping: false,
+            pace: Pace::full(Instant::now()),
         }
     }
 
     fn may(&mut self, text: String, gap: &Gap) {
+        if let Some(a_second) = self.limits.a_second {
+            match self.pace.take(Instant::now(), a_second) {
+                None => return,
+                Some(0) => {}
+                Some(count) => self.items.push_back(Item {
+                    text: format!("{count} lines left out: more than {a_second} a second"),
+                    must: true,
+                    done: None,
+                }),
+            }
+        }
         match self.limits.overflow {
             Overflow::DropNewest => {
                 if self.dropping || !self.has_room(&text) {
@@ -220,7 +282,8 @@ pub struct Sink {
 impl Sink {
     /// Starts a thread that hands each text to `write`, in order, without a line's end.
     ///
-    /// `on_closed` is called once, from the thread, with the first error of `write`: nothing is written any more.
+    /// `on_closed` is called once, from the thread, with the first error of `write`, or when the thread fails: nothing is
+    /// written any more.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -242,13 +305,20 @@ impl Sink {
             gap: Mutex::new(gap),
         });
         let sink = Self { shared: shared.clone() };
-        thread::Builder::new().name("output".to_owned()).spawn(move || {
-            let mut on_closed = Some(on_closed);
+        let (on_closed, lost) = (Arc::new(Mutex::new(Some(on_closed))), shared.clone());
+        let tell_closed = move |error: &io::Error| {
+            if let Some(on_closed) = on_closed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                on_closed(error);
+            }
+        };
+        let tell_failed = tell_closed.clone();
+        let body = move || {
             while let Some(item) = next(&shared) {
+                panic_point("output");
                 let written = write(&item.text);
                 // First of all: whoever waits for the text or for the end finds what the failure means.
-                if let (Err(error), Some(on_closed)) = (&written, on_closed.take_if(|_| written.is_err())) {
-                    on_closed(error);
+                if let Err(error) = &written {
+                    tell_closed(error);
                 }
                 if let Some(done) = item.done {
                     done();
@@ -257,6 +327,10 @@ impl Sink {
                     close(&shared);
                 }
             }
+        };
+        threads::spawn("output", body, move |reason| {
+            tell_failed(&io::Error::other(format!("the writing thread failed: {reason}")));
+            close(&lost);
         })?;
         Ok(sink)
     }
@@ -295,7 +369,12 @@ impl Sink {
         self.shared.changed.notify_all();
     }
 
-    /// Says what may be dropped when nobody reads.
+    /// How many texts that may be dropped are said a second in the long run, from now on.
+    pub fn set_pace(&self, a_second: u32) {
+        self.shared.lock().queue.limits.a_second = Some(a_second);
+    }
+
+    /// Says what may be dropped when nobody reads, or when too much is said.
     pub fn may(&self, text: String) {
         let gap = self.shared.gap();
         let mut state = self.shared.lock();

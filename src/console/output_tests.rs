@@ -18,6 +18,7 @@ fn drain(queue: &mut Queue) -> Vec<String> {
 
 fn limits(texts: usize, overflow: Overflow) -> Limits {
     Limits {
+        a_second: None,
         bytes: 100,
         texts,
         overflow,
@@ -244,4 +245,18 @@ fn a_full_output_that_does_not_block_is_not_closed() {
     };
     write_whole(&mut out, b"every byte, once").expect("never closed");
     assert_eq!(out.taken, b"every byte, once");
+}
+
+#[test]
+fn of_more_lines_than_the_pace_allows_the_first_are_said_and_the_others_counted_once() {
+    let begin = Instant::now();
+    let mut pace = Pace::full(begin);
+    let said = (0..10_000)
+        .filter(|_| pace.take(begin, LINES_A_SECOND).is_some())
+        .count();
+    assert_eq!(said, usize::try_from(LINES_AT_ONCE).unwrap());
+    let after = |seconds| begin + Duration::from_secs(seconds);
+    assert_eq!(pace.take(after(9), LINES_A_SECOND), None, "it rests");
+    assert_eq!(pace.take(after(10), LINES_A_SECOND), Some(7_001));
+    assert_eq!(pace.take(after(10), LINES_A_SECOND), Some(0));
 }

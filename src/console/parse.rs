@@ -125,6 +125,13 @@ pub fn not_utf8() -> CommandError {
     error("bad_argument", "the line is not UTF-8 text".to_owned(), "help")
 }
 
+/// The error of each line of an input in UTF-16.
+#[must_use]
+pub fn utf16() -> CommandError {
+    let message = "the input is UTF-16 text: save it as UTF-8, or pass it through iconv -f UTF-16 -t UTF-8";
+    error("bad_argument", message.to_owned(), "help")
+}
+
 /// Reads the number that a word is: digits only, no leading zero.
 fn number(word: &str) -> Option<u64> {
     let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());

@@ -9,8 +9,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -19,7 +18,7 @@ use rustyline::completion::{Completer, Pair};
 use rustyline::error::ReadlineError;
 use rustyline::highlight::Highlighter;
 use rustyline::hint::{Hint, Hinter};
-use rustyline::history::FileHistory;
+use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
 
@@ -29,14 +28,20 @@ use super::help;
 use super::input::{Content, LINE_MAX_BYTES, RawLine};
 use super::output::{Limits, Sink, lines_dropped};
 use super::parse::{self, Line};
+use crate::threads;
 
-/// The most lines of the history file: a few lessons.
-const HISTORY_MAX: usize = 1_000;
+/// The most lines of the history: a few lessons.
+pub const HISTORY_MAX: usize = 1_000;
 /// The most lines that wait for their replies: a large paste, 16 MiB at most.
 const LINES_WAITING_MAX: usize = 4_096;
 /// How long the next prompt waits for the reply: most commands answer within, so that a session reads like a
 /// transcript; a long command does not keep anybody from typing.
 const REPLY_PATIENCE: Duration = Duration::from_millis(250);
+/// Stands where a byte was that is no UTF-8.
+const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
+/// Said once for each line with such a byte.
+const SPOILED: &str = "error: a byte came that is no UTF-8: this line will be refused, and what was pasted with it may be \
+    lost\nhint: Ctrl-C clears the line";
 /// How long the last text handed to the line editor takes to reach the screen at most; nothing tells when it has.
 const LAST_TEXT: Duration = Duration::from_millis(30);
 
@@ -51,13 +56,21 @@ pub enum PromptFact {
     Stop,
 }
 
+/// Where typed lines are kept from one session to the next. What fails there is no failure of the prompt.
+pub trait History: Send {
+    /// The lines of earlier sessions, the newest last; at most [`HISTORY_MAX`].
+    fn lines(&mut self) -> Vec<String>;
+
+    /// Keeps a line.
+    fn keep(&mut self, line: &str);
+}
+
 /// Where a prompt's things are.
-#[derive(Clone, Debug)]
 pub struct PromptConfig {
     /// What stands before the line.
     pub text: String,
-    /// The history file; none: history lasts as long as the process.
-    pub history: Option<PathBuf>,
+    /// Lines of earlier sessions.
+    pub history: Box<dyn History>,
     /// Names to complete.
     pub names: Names,
     /// Whether colour may be used.
@@ -140,9 +153,13 @@ impl Prompt {
     ///
     /// # Errors
     /// When the line editor finds no terminal, or the system gives no thread.
-    pub fn start(config: PromptConfig, deliver: impl FnMut(PromptFact) -> bool + Send + 'static) -> io::Result<Self> {
+    pub fn start(
+        mut config: PromptConfig,
+        deliver: impl FnMut(PromptFact) -> bool + Send + 'static,
+        failed: impl FnOnce(&str) + Send + 'static,
+    ) -> io::Result<Self> {
         let terminal = Terminal::remember();
-        let mut editor = editor(&config).map_err(io::Error::other)?;
+        let mut editor = editor(&mut config).map_err(io::Error::other)?;
         let mut printer = editor.create_external_printer().ok();
         let print = move |text: &str| {
             let line = format!("{text}\n");
@@ -164,11 +181,18 @@ impl Prompt {
             running: running.clone(),
             sink: sink.clone(),
             number: 0,
+            kept: String::new(),
             deliver,
         };
-        thread::Builder::new()
-            .name("prompt".to_owned())
-            .spawn(move || session.run())?;
+        let broken = terminal.clone();
+        threads::spawn(
+            "prompt",
+            move || session.run(),
+            move |reason| {
+                broken.restore();
+                failed(reason);
+            },
+        )?;
         Ok(Self {
             sink,
             running,
@@ -219,7 +243,7 @@ impl Drop for Prompt {
     }
 }
 
-fn editor(config: &PromptConfig) -> rustyline::Result<Editor<Assistant, FileHistory>> {
+fn editor(config: &mut PromptConfig) -> rustyline::Result<Editor<Assistant, MemHistory>> {
     let settings = Config::builder()
         .max_history_size(HISTORY_MAX)?
         .history_ignore_dups(true)?
@@ -231,26 +255,28 @@ fn editor(config: &PromptConfig) -> rustyline::Result<Editor<Assistant, FileHist
         })
         .auto_add_history(false)
         .build();
-    let mut editor = Editor::with_config(settings)?;
+    let history = MemHistory::with_config(&settings);
+    let mut editor = Editor::with_history(settings, history)?;
     editor.set_helper(Some(Assistant {
         names: config.names.clone(),
         color: config.color,
-        has_text: AtomicBool::new(false),
+        typed: Mutex::default(),
     }));
-    if let Some(path) = &config.history {
-        // A missing or damaged history is no reason not to start.
-        drop(editor.load_history(path));
+    for line in config.history.lines() {
+        editor.add_history_entry(line)?;
     }
     Ok(editor)
 }
 
 /// The thread that reads.
 struct Session<F> {
-    editor: Editor<Assistant, FileHistory>,
+    editor: Editor<Assistant, MemHistory>,
     config: PromptConfig,
     running: Arc<Running>,
     sink: Sink,
     number: u64,
+    /// A line that was spoiled and goes on.
+    kept: String,
     deliver: F,
 }
 
@@ -263,11 +289,12 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
 
     /// Reads once; false at the end.
     fn step(&mut self) -> bool {
-        self.note_text(false);
+        let initial = std::mem::take(&mut self.kept);
+        self.note_text("");
         if let Some((columns, _)) = self.editor.dimensions() {
             self.config.columns.store(usize::from(columns), Ordering::Relaxed);
         }
-        match self.editor.readline(&self.config.text) {
+        match self.editor.readline_with_initial(&self.config.text, (&initial, "")) {
             Ok(text) => self.submit(&text),
             Err(ReadlineError::Interrupted) if self.has_text() => true,
             Err(ReadlineError::Interrupted) => match self.running.interrupt() {
@@ -275,8 +302,20 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
                 fact => (self.deliver)(fact),
             },
             Err(ReadlineError::Signal(_)) => true,
+            Err(ReadlineError::Io(error)) if error.kind() == io::ErrorKind::InvalidData => self.spoil(&initial),
             Err(_) => self.stop(),
         }
+    }
+
+    /// A byte came that is no UTF-8. What was typed stays, with a mark in the byte's place: so the whole line is refused when
+    /// it is entered, and what follows the byte is no line of its own.
+    fn spoil(&mut self, initial: &str) -> bool {
+        if !initial.contains(REPLACEMENT) {
+            self.sink.must(SPOILED.to_owned(), None);
+        }
+        let typed = self.editor.helper().map(Assistant::typed).unwrap_or_default();
+        self.kept = format!("{typed}{REPLACEMENT}");
+        true
     }
 
     fn stop(&mut self) -> bool {
@@ -325,27 +364,26 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
             Content::Text(line.to_owned())
         };
         let number = self.number;
-        InputLine::read(RawLine { number, content })
+        let mut input = InputLine::read(RawLine { number, content })?;
+        // Whoever sends it elsewhere sends it whole, and it is refused there.
+        input.text.get_or_insert_with(|| line.to_owned());
+        Some(input)
     }
 
     fn keep(&mut self, line: &str) {
-        let is_new = !parse::is_silent(line) && matches!(self.editor.add_history_entry(line), Ok(true));
-        if let Some(path) = &self.config.history
-            && is_new
-        {
-            // A full disk must not end the session; the node reports it where it matters.
-            drop(self.editor.append_history(path));
+        let is_kept = !parse::is_silent(line) && line.len() <= LINE_MAX_BYTES;
+        if is_kept && matches!(self.editor.add_history_entry(line), Ok(true)) {
+            self.config.history.keep(line);
         }
     }
 
     fn has_text(&self) -> bool {
-        let helper = self.editor.helper();
-        helper.is_some_and(|helper| helper.has_text.load(Ordering::Relaxed))
+        self.editor.helper().is_some_and(|helper| !helper.typed().is_empty())
     }
 
-    fn note_text(&self, has_text: bool) {
+    fn note_text(&self, text: &str) {
         if let Some(helper) = self.editor.helper() {
-            helper.has_text.store(has_text, Ordering::Relaxed);
+            helper.note(text);
         }
     }
 }
@@ -360,7 +398,23 @@ fn lines_left_out(count: usize) -> String {
 struct Assistant {
     names: Names,
     color: bool,
-    has_text: AtomicBool,
+    /// What is typed so far, or its beginning.
+    typed: Mutex<String>,
+}
+
+impl Assistant {
+    fn typed(&self) -> String {
+        self.typed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note(&self, line: &str) {
+        // Of a longer line the beginning is enough: it will be refused.
+        let most = line.len().min(LINE_MAX_BYTES + 1);
+        let end = (0..=most).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+        let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
+        typed.clear();
+        typed.push_str(&line[..end]);
+    }
 }
 
 impl Completer for Assistant {
@@ -380,7 +434,7 @@ impl Hinter for Assistant {
     type Hint = ArgumentHint;
 
     fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<ArgumentHint> {
-        self.has_text.store(!line.is_empty(), Ordering::Relaxed);
+        self.note(line);
         // Without colour a hint could not be told from what is typed.
         let shown = self.color && pos == line.len();
         shown.then(|| help::argument_hint(line)).flatten().map(ArgumentHint)

@@ -5,6 +5,7 @@
 
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
+use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{Block, BlockError, ChainStore, HeaderError, Switch};
 use crate::types::{BlockHash, Height, Work};
@@ -152,6 +153,9 @@ impl<S: ChainStore> Engine<S> {
             self.note_replaced();
         }
         self.tip_moved();
+        self.tell_pools(Fact::Tip);
+        let pool = &self.pool;
+        self.unheard.prune(|txid| pool.contains(txid));
         self.status_changed();
         self.check_name();
     }

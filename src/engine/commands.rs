@@ -87,7 +87,7 @@ pub(super) fn no_block() -> CommandError {
 pub(super) fn read_only() -> CommandError {
     refusal(
         "read_only",
-        "the disk refused a write: the node is read-only until there is room on the disk of the data folder",
+        "the data folder takes no writes: it has no room, or was moved or deleted; nothing is accepted until it takes them again",
         "status",
     )
 }
@@ -280,8 +280,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn mine(&mut self, id: u64, wanted: u32) {
-        if self.read_only {
-            return self.reply(id, Err(read_only()));
+        if let Some(error) = self.cannot_mine() {
+            return self.reply(id, Err(error));
         }
         let running = Running::Mine {
             wanted: wanted.max(1),
@@ -293,8 +293,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn set_mining(&mut self, on: bool) -> Result<Reply, CommandError> {
-        if on && self.read_only {
-            return Err(read_only());
+        if let Some(error) = self.cannot_mine().filter(|_| on) {
+            return Err(error);
         }
         self.mining.on = on;
         Ok(Reply::Mining { mining: on })
@@ -337,6 +337,10 @@ impl<S: ChainStore> Engine<S> {
     fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
         if !self.net {
             let error = refusal("dial_failed", "the network is off", "net on");
+            return self.reply(id, Err(error));
+        }
+        if self.missing.network {
+            let error = refusal("dial_failed", "the network part of this node has failed", "doctor");
             return self.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
@@ -382,10 +386,7 @@ impl<S: ChainStore> Engine<S> {
                 known.is_trusted_again(self.now);
             }
             self.send_status(peer);
-            let open = self
-                .requests
-                .iter()
-                .find(|(_, open)| open.peer == peer && open.what == Question::Status);
+            let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
             asked.extend(open.map(|(request, _)| *request));
         }
         let deadline = self.after(PATIENCE_MS);
@@ -408,8 +409,13 @@ impl<S: ChainStore> Engine<S> {
 
     fn set_net(&mut self, on: bool) -> Reply {
         if self.net != on {
+            if !on {
+                // What is gathered leaves while there is somebody to hear it.
+                self.publish_before_silence();
+            }
             self.net = on;
-            self.dialer.handle(self.now, dial::Fact::Enable(on));
+            self.dialer
+                .handle(self.now, dial::Fact::Enable(on && !self.missing.network));
             self.order(NetOrder::Enable(on));
             if !on {
                 self.addresses.clear();
@@ -499,7 +505,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
-        let open = asked.iter().any(|id| self.requests.contains_key(id));
+        let open = asked.iter().any(|id| self.requests.contains(*id));
         let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
         if (open || better || !self.syncs.is_empty()) && deadline > self.now {
             return None;

@@ -9,6 +9,7 @@ use super::event::{Direction, Event, FoundBy};
 use super::io::{NetOrder, Stranger};
 use super::machine::{Engine, Question, Shown, count};
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
+use super::pools::Fact;
 use super::remembered::{Outcome, Reason};
 use super::{dial, exchange};
 use crate::chain::ChainStore;
@@ -160,16 +161,12 @@ impl<S: ChainStore> Engine<S> {
         self.dialer.handle(self.now, dial::Fact::Disconnected(id));
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
         let Some(peer) = self.peers.remove(&id) else { return };
-        let gone: Vec<u64> = self
-            .requests
-            .iter()
-            .filter(|(_, asked)| asked.peer == id)
-            .map(|(request, _)| *request)
-            .collect();
+        let gone: Vec<u64> = self.requests.to(&id).map(|(request, _)| *request).collect();
         for request in gone {
             self.on_response(request, id, None);
         }
         self.sync_lost(id);
+        self.tell_pools(Fact::Gone { peer: id });
         if peer.status.is_some() {
             self.event(Event::PeerDisconnected {
                 peer_id: id.to_string(),
@@ -361,6 +358,7 @@ impl<S: ChainStore> Engine<S> {
         let direction = peer.direction;
         let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
+        let (count, digest) = (status.pool_count, status.pool_digest);
         peer.status = Some(status);
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {
@@ -377,6 +375,11 @@ impl<S: ChainStore> Engine<S> {
             );
             self.warn("same_key", message);
         }
+        self.tell_pools(Fact::Status {
+            peer: id,
+            count,
+            digest,
+        });
         let Some(event) = event else { return };
         self.event(event);
         self.dialer.handle(self.now, dial::Fact::Exchanged(id));
@@ -421,7 +424,7 @@ impl<S: ChainStore> Engine<S> {
             // Asking too much is slowed down and forgiven; told would be a storm.
             Consequence::Keep if fault == Fault::Limit => {}
             Consequence::Keep => {
-                self.warn(
+                self.complain(
                     "peer_fault",
                     format!("{id} loses {cost} of its {points} points: {reason}"),
                 );
@@ -429,16 +432,23 @@ impl<S: ChainStore> Engine<S> {
             Consequence::Disconnect => {
                 self.order(NetOrder::Disconnect { peer: id });
                 let text = format!("{id} loses {cost} of its {points} points and the connection: {reason}");
-                self.warn("peer_fault", text);
+                self.complain("peer_fault", text);
             }
             Consequence::Ban => {
                 self.dialer.handle(self.now, dial::Fact::Forget(id));
                 self.order(NetOrder::Ban { peer: id, banned: true });
-                self.warn(
+                self.complain(
                     "peer_banned",
                     format!("{id} loses all its points and is refused for a while: {reason}"),
                 );
             }
+        }
+    }
+
+    /// Tells a misdeed, or only counts it when too many are told already.
+    fn complain(&mut self, code: &'static str, text: String) {
+        if self.complaints.take(self.now) {
+            self.warn(code, text);
         }
     }
 
@@ -450,11 +460,15 @@ impl<S: ChainStore> Engine<S> {
         for peer in self.peers.pardoned(self.now) {
             self.order(NetOrder::Ban { peer, banned: false });
         }
+        if let Some(line) = self.complaints.poll(self.now) {
+            self.warn("peer_faults", line);
+        }
         self.check_alone();
         self.check_stale();
         self.check_clock();
+        self.check_unheard();
         self.retry_early();
-        self.check_deadlines();
+        self.check_deadline();
     }
 
     fn check_alone(&mut self) {

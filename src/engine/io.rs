@@ -31,12 +31,51 @@ pub enum Input {
     Miner(MinerFact),
     /// From the disk.
     Store(StoreFact),
+    /// A part of the node that runs by itself has ended, or runs again.
+    Part(PartFact),
     /// The wall clock, told at the start, every few seconds, and when it jumps.
     Clock(Time),
-    /// Time has come to what `next_wakeup` said.
+    /// Everything that the network read before this time and that ends a request was handed over: no answer of before
+    /// lies unread on our side. Changes nothing else, so that it may come before every fact.
+    Heard(Time),
+    /// Time has come to what `next_wakeup` said, and nothing that the network read waits to be handed over.
     Tick,
     /// The node is about to stop: hand fresh announcements over, stop mining.
     Stop,
+}
+
+/// What of the node runs by itself, outside the engine, and can end while the rest goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// The network: connections, gossip, requests.
+    Network,
+    /// Discovery by multicast DNS.
+    Discovery,
+    /// The search for other nodes of this machine.
+    Siblings,
+    /// A mining thread.
+    Mining,
+    /// The door for `ctl` and `attach`.
+    Control,
+}
+
+/// What became of a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartFact {
+    /// It has failed. Of the network, every connection, dial and request has ended with it.
+    Ended {
+        /// Which.
+        part: Part,
+        /// The error's message, for people.
+        reason: String,
+        /// After how many milliseconds it is started anew; none: it stays off.
+        again_ms: Option<u64>,
+    },
+    /// It was started anew.
+    Started {
+        /// Which.
+        part: Part,
+    },
 }
 
 /// Who answered a dial, speaks libp2p, and is no node of this network.
@@ -132,6 +171,8 @@ pub enum NetFact {
         /// What was wrong.
         reason: String,
     },
+    /// The network or discovery has failed, or runs again.
+    Part(PartFact),
     /// A ping came back.
     Latency {
         /// From whom.

@@ -2,21 +2,31 @@
 //!
 //! Promises: in each turn, what is immediate leaves first, then the commit, then announcements and answers, then
 //! events, then replies: nothing of ours is announced or told before it is handed to the disk.
-//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), sync (`sync`), mining (`template`),
-//! commands (`commands`), what changes the chain (`advance`).
+//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
+//! mining (`template`), commands (`commands`), what changes the chain (`advance`).
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::commands::Running;
+use super::complaints::Complaints;
 use super::dial::{self, Dialer};
+use super::effort::Effort;
 use super::event::{Event, Source};
 use super::exchange::Exchange;
+use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
+use super::parts::Missing;
 use super::peers::Peers;
+use super::pools::Pools;
 use super::remembered::Remembered;
 use super::reply::{CommandError, Reply, Status};
+pub(super) use super::requests::Question;
+use super::requests::Requests;
+use super::side_work::SideWork;
+use super::signatures::Signatures;
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
+use super::unheard::Unheard;
 use crate::chain::mempool::Mempool;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
@@ -63,15 +73,6 @@ pub struct Config {
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
 
-/// An own request under way.
-#[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) peer: PeerId,
-    pub(super) what: Question,
-    /// None: the network ends it.
-    pub(super) deadline: Option<Time>,
-}
-
 /// What a status says of the chain and the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shown {
@@ -82,16 +83,6 @@ pub(super) struct Shown {
     pub(super) pool_digest: u64,
 }
 
-/// What was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Question {
-    Status,
-    Headers,
-    Blocks(Vec<BlockHash>),
-    Pending([u8; 32]),
-    Peers,
-}
-
 /// A node's decisions: told facts, gives orders.
 pub struct Engine<S> {
     pub(super) config: Config,
@@ -100,6 +91,9 @@ pub struct Engine<S> {
     pub(super) chain: Chain<S>,
     pub(super) pool: Mempool,
     pub(super) peers: Peers,
+    pub(super) pools: Pools,
+    pub(super) gather: Gather,
+    pub(super) unheard: Unheard,
     pub(super) dialer: Dialer,
     pub(super) exchange: Exchange,
     /// Candidate branches that are being fetched.
@@ -108,8 +102,10 @@ pub struct Engine<S> {
     pub(super) headers_kept_max: usize,
     pub(super) mining: Mining,
     pub(super) running: BTreeMap<u64, Running>,
-    pub(super) requests: BTreeMap<u64, Asked>,
-    pub(super) next_request: u64,
+    pub(super) requests: Requests,
+    pub(super) effort: Effort,
+    pub(super) signatures: Signatures,
+    pub(super) side_work: SideWork,
     pub(super) remembered: Remembered,
     /// Blocks of the near future: when they are due, who sent them, their bytes.
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
@@ -141,6 +137,8 @@ pub struct Engine<S> {
     /// For `doctor`.
     pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
+    pub(super) missing: Missing,
+    pub(super) complaints: Complaints,
     pub(super) read_only: bool,
     pub(super) stopping: bool,
     out: VecDeque<Output>,
@@ -163,7 +161,6 @@ impl<S: ChainStore> Engine<S> {
         let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
         chain.set_own_key(me);
         chain.set_hash_many(config.hash_many);
-        let opened = chain.tip().clone();
         let dialer =
             super::neighbours::first_candidates(Dialer::new(peer_id, rng.next_u64(), now), now, &config, &remembered);
         // A sequence of its own, so that it takes nothing from that of the others.
@@ -173,17 +170,23 @@ impl<S: ChainStore> Engine<S> {
             config,
             me,
             peer_id,
+            opened: chain.tip().clone(),
             chain,
             pool: Mempool::new(),
             peers: Peers::new(),
+            pools: Pools::new(),
+            gather: Gather::new(now),
+            unheard: Unheard::new(),
             dialer,
             exchange,
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
             mining,
             running: BTreeMap::new(),
-            requests: BTreeMap::new(),
-            next_request: 1,
+            requests: Requests::new(now),
+            effort: Effort::new(),
+            signatures: Signatures::default(),
+            side_work: SideWork::default(),
             remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer)),
             early: Vec::new(),
             rng,
@@ -191,7 +194,6 @@ impl<S: ChainStore> Engine<S> {
             wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
             started: false,
-            opened,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
             clock_warned: false,
@@ -205,6 +207,8 @@ impl<S: ChainStore> Engine<S> {
             stale_warned: false,
             seen: super::doctor::Seen::default(),
             net: true,
+            missing: Missing::default(),
+            complaints: Complaints::default(),
             read_only: false,
             stopping: false,
             out: VecDeque::new(),
@@ -220,7 +224,9 @@ impl<S: ChainStore> Engine<S> {
     /// Takes a fact.
     pub fn handle(&mut self, now: Time, input: Input) {
         self.now = self.now.max(now);
+        self.effort.begin();
         match input {
+            Input::Heard(before) => return self.requests.hear(before),
             Input::Command { id, command } => self.on_command(id, command),
             Input::Cancel { id } => self.on_cancel(id),
             Input::Net(fact) => self.on_net(fact),
@@ -228,8 +234,9 @@ impl<S: ChainStore> Engine<S> {
             Input::Miner(MinerFact::Exhausted { job }) => self.on_exhausted(job),
             Input::Miner(MinerFact::Rate(rate)) => self.mining.rate = rate,
             Input::Store(fact) => self.on_store(fact),
+            Input::Part(fact) => self.on_part(fact),
             Input::Clock(clock) => self.wall_ahead_ms = offset(clock, self.now),
-            Input::Tick => {}
+            Input::Tick => self.requests.hear(self.after(1)),
             Input::Stop => self.on_stop(),
         }
         self.turn();
@@ -269,6 +276,7 @@ impl<S: ChainStore> Engine<S> {
             NetFact::Request { token, peer, request } => self.on_request(token, peer, request),
             NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
             NetFact::Malformed { peer, fault, reason } => self.punish(peer, fault, &reason),
+            NetFact::Part(fact) => self.on_part(fact),
             NetFact::Latency { peer, ms } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
                     peer.latency_ms = Some(ms);
@@ -315,6 +323,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_dials();
         self.pump_mining();
         self.check_running();
+        self.publish_gathered();
         self.flush();
     }
 
@@ -371,7 +380,7 @@ impl<S: ChainStore> Engine<S> {
             );
         }
         self.end_syncs();
-        self.fail_mining_runs();
+        self.fail_mining_runs(&super::commands::read_only());
     }
 
     /// What was not written was refused: neither the tip nor the pool counts it from now on.
@@ -380,28 +389,6 @@ impl<S: ChainStore> Engine<S> {
         lost.iter().for_each(|txid| self.pool.forget(txid));
         self.own_unsaved = None;
         self.shown = self.present();
-    }
-
-    /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
-    fn restore_own(&mut self) -> Result<(), StoreError> {
-        let own = self.chain.own()?;
-        let others: Vec<_> = self.pool.all().cloned().collect();
-        self.pool = Mempool::new();
-        for (_, transaction) in own {
-            // What does not fit now may fit after a sync: it stays in the store.
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Own);
-        }
-        // An own payment that is not in the store was refused when the disk failed: its user may type it again.
-        let mut strangers = others;
-        strangers.retain(|transaction| transaction.signer() != Some(self.me));
-        for transaction in strangers {
-            let _ = self
-                .pool
-                .add(&self.chain, transaction, crate::chain::mempool::Origin::Returned);
-        }
-        Ok(())
     }
 
     fn on_stop(&mut self) {
@@ -434,15 +421,19 @@ impl<S: ChainStore> Engine<S> {
             self.exchange.next_wakeup(),
             self.peers.next_pardon(),
             self.early.iter().map(|(due, ..)| *due).min(),
-            self.requests.values().filter_map(|asked| asked.deadline).min(),
+            self.requests.next_wakeup(),
             self.mining.next_wakeup(),
+            self.complaints.next_wakeup(),
             self.sync_wakeup(),
+            self.pools_wakeup(),
+            self.gather.next_wakeup(),
+            self.unheard.next_wakeup(),
             Some(self.stale_at),
             self.running.values().filter_map(Running::deadline).min(),
         ];
         let is_later = |at: &Time| *at > self.now;
         for (_, peer) in self.peers.iter() {
-            times.extend([Some(self.status_due(peer)), self.pool_due(peer)]);
+            times.push(Some(self.status_due(peer)));
             times.push(peer.void.map(|(_, until)| until).filter(is_later));
             times.push(Some(peer.silent_until()).filter(is_later));
         }
@@ -503,15 +494,12 @@ impl<S: ChainStore> Engine<S> {
 
     /// Asks a peer; the answer comes back with the question.
     pub(super) fn ask(&mut self, peer: PeerId, what: Question, request: Request, patience_ms: Option<u64>) -> u64 {
-        let id = self.next_request;
-        self.next_request += 1;
         if what != Question::Status
             && let Some(known) = self.peers.get_mut(&peer)
         {
             known.in_flight += 1;
         }
-        let deadline = patience_ms.map(|ms| self.after(ms));
-        self.requests.insert(id, Asked { peer, what, deadline });
+        let id = self.requests.ask(self.now, peer, what, patience_ms);
         self.order(NetOrder::Request { id, peer, request });
         id
     }

@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::event::{Direction, FoundBy};
-use super::quota::{Bucket, Kind};
+use super::pace::Pace;
+use super::quota::{Bucket, Kind, QUESTION_BYTES};
 use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Work};
 use crate::wire;
 
@@ -24,10 +25,6 @@ pub const SCORE_BAN: i32 = -50;
 pub const SCORE_LIMIT_FLOOR: i32 = -15;
 /// How long the first, second and every later ban lasts.
 pub const BANS_MS: [u64; 3] = [3_600_000, 6 * 3_600_000, 24 * 3_600_000];
-/// The patience for an answer when nothing is known of a peer.
-pub const STALL_MIN_MS: u64 = 2_000;
-/// The patience after many stalls: a slow link is no misdeed.
-pub const STALL_MAX_MS: u64 = 64_000;
 /// How long a peer that stayed silent is not followed, and how often this doubles while it stays so: a bad link gets its
 /// chance again within two minutes, and one that promises and never serves is asked ever more rarely.
 pub const SILENT_MS: u64 = 10_000;
@@ -36,6 +33,10 @@ const SILENT_DOUBLINGS_MAX: u32 = 3;
 pub const BUSY_MS: u64 = 500;
 /// So many times busy without an answer between count like silence: ten seconds and more, in which every bucket refills.
 pub const BUSY_MAX: u32 = 24;
+/// How soon a status that did not arrive is sent again, and how often this doubles: a peer that declines the protocol is
+/// asked as rarely as any other.
+pub const STATUS_AGAIN_MS: u64 = 1_000;
+const STATUS_DOUBLINGS_MAX: u32 = 4;
 /// Requests under way to one peer; its own limit is eight for everybody.
 pub const IN_FLIGHT_MAX: u32 = 4;
 
@@ -103,10 +104,12 @@ pub struct Peer {
     pub last_status: Time,
     /// Something changed since.
     pub stale: bool,
+    /// Statuses in a row that did not reach it.
+    status_failures: u32,
     /// Requests of sync and pool under way.
     pub in_flight: u32,
-    /// The patience for its answers, in milliseconds.
-    pub stall_ms: u64,
+    /// What its link has shown: patience, and how much is asked at once.
+    pub pace: Pace,
     /// Its claim about this tip proved empty; not asked for it until then.
     pub void: Option<(BlockHash, Time)>,
     /// It sent a block whose parent is unknown here.
@@ -123,13 +126,9 @@ pub struct Peer {
     pub busy_until: Time,
     /// How often it said so since it last served something.
     busy: u32,
-    /// The pools' digests (its, ours) after the last run that brought nothing.
-    pub pool_settled: Option<(u64, u64)>,
-    /// Its pool is being read.
-    pub pool_run: bool,
-    /// Since when the pools differ; none before the first comparison.
-    pub pool_differs: Option<Time>,
     buckets: [Bucket; Kind::COUNT],
+    /// What this node has fetched from it, counted as it counts there.
+    fetched: Bucket,
 }
 
 impl Peer {
@@ -149,8 +148,9 @@ impl Peer {
             next_status: now,
             last_status: Time::from_ms(0),
             stale: false,
+            status_failures: 0,
             in_flight: 0,
-            stall_ms: STALL_MIN_MS,
+            pace: Pace::new(),
             void: None,
             hint: false,
             hint_from: now,
@@ -159,10 +159,8 @@ impl Peer {
             empty_pages: 0,
             busy_until: now,
             busy: 0,
-            pool_settled: None,
-            pool_run: false,
-            pool_differs: None,
             buckets: [Bucket::full(now); Kind::COUNT],
+            fetched: Bucket::full(now),
         }
     }
 
@@ -226,10 +224,30 @@ impl Peer {
     }
 
     /// Its answer was useful: patience goes back.
-    pub const fn delivered(&mut self) {
+    pub fn delivered(&mut self) {
         self.busy = 0;
-        let less = self.stall_ms / 4 * 3;
-        self.stall_ms = if less < STALL_MIN_MS { STALL_MIN_MS } else { less };
+        self.pace.answered();
+    }
+
+    /// When a question for bodies finds room in the bucket that the peer keeps for this node: asked sooner, it would be
+    /// answered `Busy`.
+    #[must_use]
+    pub fn fetch_from(&self, now: Time) -> Time {
+        self.fetched.ready_at(now, QUESTION_BYTES, Kind::Blocks.rate())
+    }
+
+    /// Bodies are asked for, or came.
+    pub fn fetches(&mut self, now: Time, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.fetched.charge(now, bytes, Kind::Blocks.rate());
+    }
+
+    /// It answered after its time was over: it is slow and not silent, so it is asked again at once, with more patience.
+    pub fn answered_late(&mut self, now: Time) {
+        if self.silent_until > now {
+            self.silent_until = now;
+            self.void = None;
+        }
     }
 
     /// A candidate ended because it did not answer.
@@ -251,10 +269,16 @@ impl Peer {
         self.silent_until
     }
 
-    /// It did not answer in time: patience doubles.
-    pub const fn stalled(&mut self) {
-        let more = self.stall_ms.saturating_mul(2);
-        self.stall_ms = if more > STALL_MAX_MS { STALL_MAX_MS } else { more };
+    /// The status did not reach it, or was not answered: it is told again, ever later up to the ordinary interval.
+    pub fn status_failed(&mut self, now: Time) {
+        let wait_ms = STATUS_AGAIN_MS << self.status_failures.min(STATUS_DOUBLINGS_MAX);
+        self.status_failures = self.status_failures.saturating_add(1);
+        self.next_status = self.next_status.min(Time::from_ms(now.ms().saturating_add(wait_ms)));
+    }
+
+    /// It answered a status.
+    pub const fn status_arrived(&mut self) {
+        self.status_failures = 0;
     }
 }
 
@@ -564,11 +588,11 @@ mod tests {
     }
 
     #[test]
-    fn patience_grows_with_stalls_and_shrinks_with_answers() {
+    fn a_peer_that_answers_late_is_asked_again_at_once() {
         let mut peer = peer();
-        (0..10).for_each(|_| peer.stalled());
-        assert_eq!(peer.stall_ms, STALL_MAX_MS);
-        (0..20).for_each(|_| peer.delivered());
-        assert_eq!(peer.stall_ms, STALL_MIN_MS);
+        let now = Time::from_ms(1_000);
+        peer.fell_silent(now);
+        peer.answered_late(Time::from_ms(2_000));
+        assert_eq!(peer.silent_until(), Time::from_ms(2_000));
     }
 }

@@ -7,6 +7,10 @@
 
 use crate::types::Time;
 
+/// What a question for bodies counts before its answer is known: finding sixteen small blocks takes about as long as
+/// sending so many bytes.
+pub const QUESTION_BYTES: u64 = 16 * 1_024;
+
 /// What a peer may do so often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -14,7 +18,7 @@ pub enum Kind {
     Status,
     /// `GetHeaders` requests.
     Headers,
-    /// `GetBlocks` requests.
+    /// `GetBlocks` requests, in bytes.
     Blocks,
     /// `GetPending` requests.
     Pending,
@@ -34,9 +38,8 @@ impl Kind {
             Self::Status => (4, 40),
             // A window of 8,192 headers is 16 requests.
             Self::Headers => (20, 100),
-            // A question, or 128 KiB of its answer: 16,000 small blocks at once, then 3,200 a second, or 25 MiB a second
-            // of large ones, which is more than a node can check.
-            Self::Blocks => (200, 1_024),
+            // Bytes: 25 MiB a second of large blocks or 19,000 small ones, both more than a node can check.
+            Self::Blocks => (25 * 1_024 * 1_024, 128 * 1_024 * 1_024),
             // A full pool is ten pages.
             Self::Pending => (20, 100),
             // A network at the floor finds tens of blocks a second for a moment.
@@ -77,7 +80,7 @@ impl Bucket {
         self.at = now;
     }
 
-    /// Takes so many if they are there.
+    /// Takes `count` tokens, or none if fewer are left.
     pub(super) fn take(&mut self, now: Time, count: u64, (per_second, burst): (u64, u64)) -> bool {
         self.refill(now, per_second);
         let wanted = self.used.saturating_add(count.saturating_mul(1_000));
@@ -88,7 +91,18 @@ impl Bucket {
         true
     }
 
-    /// Takes so many even if they are not there.
+    /// When `count` tokens will be there.
+    pub(super) const fn ready_at(&self, now: Time, count: u64, (per_second, burst): (u64, u64)) -> Time {
+        let refilled = now.since(self.at).saturating_mul(per_second);
+        let used = self
+            .used
+            .saturating_sub(refilled)
+            .saturating_add(count.saturating_mul(1_000));
+        let over = used.saturating_sub(burst.saturating_mul(1_000));
+        Time::from_ms(now.ms().saturating_add(over.div_ceil(per_second)))
+    }
+
+    /// Takes `count` tokens, also those that are not there.
     pub(super) fn charge(&mut self, now: Time, count: u64, (per_second, _): (u64, u64)) {
         self.refill(now, per_second);
         self.used = self.used.saturating_add(count.saturating_mul(1_000));
@@ -115,9 +129,24 @@ mod tests {
         let now = Time::from_ms(5);
         let mut bucket = Bucket::full(now);
         let rate = Kind::Blocks.rate();
-        assert!(bucket.take(now, 1_024, rate));
-        bucket.charge(now, 16, rate);
-        assert!(!bucket.take(Time::from_ms(5 + 80), 1, rate), "80 ms pay the debt");
-        assert!(bucket.take(Time::from_ms(5 + 85), 1, rate));
+        let (per_second, burst) = rate;
+        assert!(bucket.take(now, burst, rate));
+        bucket.charge(now, per_second / 10, rate);
+        assert!(!bucket.take(Time::from_ms(5 + 100), 1, rate), "100 ms pay the debt");
+        assert!(bucket.take(Time::from_ms(5 + 101), 1, rate));
+    }
+
+    #[test]
+    fn whoever_waits_until_a_bucket_is_ready_is_served() {
+        let now = Time::from_ms(5);
+        let rate = Kind::Blocks.rate();
+        let mut bucket = Bucket::full(now);
+        assert_eq!(bucket.ready_at(now, QUESTION_BYTES, rate), now);
+        bucket.charge(now, rate.1 + 1_000_000, rate);
+        let ready = bucket.ready_at(now, QUESTION_BYTES, rate);
+        assert!(ready > now);
+        let before = Time::from_ms(ready.ms() - 1);
+        assert!(!bucket.clone().take(before, QUESTION_BYTES, rate));
+        assert!(bucket.take(ready, QUESTION_BYTES, rate));
     }
 }

@@ -1,35 +1,42 @@
-//! Gossip verdicts, answers to requests, and the comparison of pools.
+//! Gossip verdicts, and answers to requests.
 //!
 //! Promises: the cheapest check comes first (a header's hash before its body); a verdict leaves before the commit it
 //! leads to; nobody is punished for a policy difference.
+//! Elsewhere: the comparison of pools (`pools`, `pooling`).
 //! Spec: `proto-notes/gossip.md`, `proto-notes/sync.md`.
 
 use super::advance::Offer;
+use super::effort::Effort;
 use super::event::Event;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
-use super::peers::{Fault, IN_FLIGHT_MAX, Peer};
-use super::quota::Kind;
+use super::peers::{Fault, Peer};
+use super::pools::{Fact, PAGE_MAX};
+use super::quota::{Kind, QUESTION_BYTES};
 use crate::chain::mempool::{Origin, PoolError};
-use crate::chain::{Block, ChainStore, HeaderError, Transaction};
+use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
 use crate::types::{BlockHash, PeerId, Time, Txid};
-use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX, decode_transactions, encode_transactions};
+use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX, decode_transactions};
 use crate::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic};
 
 /// Blocks held until the clock reaches them.
 const EARLY_MAX: usize = 16;
 /// Blocks this far below the tip's height that do not win are not kept.
 const STALE_DEPTH: u64 = 144;
-/// Transactions of one page of `GetPending`: half a megabyte at most.
-const PAGE_MAX: usize = 1_024;
 /// Room for the envelope around blocks in an answer.
 const ENVELOPE_BYTES: usize = 4 * 1024;
-/// So many bytes of blocks cost as much as a question for them.
-const COSTLY_BYTES: usize = 128 * 1024;
-/// Pools must differ this long before they are compared: gossip is faster than that.
-const POOL_PATIENCE_MS: u64 = 1_000;
-/// A page of the pool that does not come in this time is given up.
-const PAGE_TIMEOUT_MS: u64 = 15_000;
+
+/// What became of a stranger's transaction.
+pub(super) enum Addition {
+    /// It waits now.
+    Taken,
+    /// It was there, or confirmed, or nothing is taken now.
+    Known,
+    /// Against the rules for ever; whoever sent it is blamed.
+    Forged,
+    /// The pool does not want it now. Its signature may still be wrong.
+    Refused(Box<Transaction>, PoolError),
+}
 
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_gossip(&mut self, token: u64, peer: PeerId, topic: Topic, bytes: &[u8]) {
@@ -89,22 +96,22 @@ impl<S: ChainStore> Engine<S> {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if let Err(HeaderError::TimeTooNew { ahead_ms }) = header.check_clock(self.clock()) {
-            let due = self.after(ahead_ms.saturating_sub(crate::chain::params::FUTURE_MAX_MS));
-            self.early.push((due, peer, bytes.to_vec()));
-            if self.early.len() > EARLY_MAX {
-                // Nearest first: blocks of the far future must not hold the places.
-                self.early.sort_by_key(|(due, ..)| *due);
-                self.early.truncate(EARLY_MAX);
-            }
+            self.hold_early(peer, ahead_ms, bytes);
             return Verdict::Ignore;
         }
         if height.get().saturating_add(STALE_DEPTH) < self.chain.tip().header.height.get() {
+            return Verdict::Ignore;
+        }
+        let work = parent.work.plus(crate::chain::Header::weight(&parent.header, params));
+        if !self.chain.is_better(work, &hash) && !self.may_cost(peer, bytes.len()) {
+            // Should its branch win, sync brings it.
             return Verdict::Ignore;
         }
         let block = match Block::from_bytes(bytes) {
             Ok(block) => block,
             Err(error) => return self.reject_gossip(peer, place, error.code(), error.to_string()),
         };
+        self.effort.block(block.transactions.len(), bytes.len());
         let on_tip = header.previous == self.chain.tip().hash;
         match self.offer(block, source) {
             Offer::Taken if self.chain.tip().hash == hash => Verdict::Accept,
@@ -119,6 +126,26 @@ impl<S: ChainStore> Engine<S> {
                 Verdict::Ignore
             }
         }
+    }
+
+    /// Keeps a block until the clock reaches it.
+    fn hold_early(&mut self, peer: PeerId, ahead_ms: u64, bytes: &[u8]) {
+        let due = self.after(ahead_ms.saturating_sub(crate::chain::params::FUTURE_MAX_MS));
+        self.early.push((due, peer, bytes.to_vec()));
+        if self.early.len() > EARLY_MAX {
+            // Nearest first: blocks of the far future must not hold the places.
+            self.early.sort_by_key(|(due, ..)| *due);
+            self.early.truncate(EARLY_MAX);
+        }
+    }
+
+    /// Whether a block that helps nobody now may be checked for this peer's address.
+    fn may_cost(&mut self, peer: PeerId, bytes: usize) -> bool {
+        let Some(known) = self.peers.get(&peer) else {
+            return false;
+        };
+        let who = (peer, &known.address);
+        self.side_work.allows(self.now, who, Effort::price(bytes))
     }
 
     /// The sender must have seen it itself.
@@ -165,9 +192,13 @@ impl<S: ChainStore> Engine<S> {
                 return Verdict::Reject;
             }
         };
-        if !self.allowed(peer, Kind::GossipTx, super::machine::count(list.len())) {
+        let (now, count) = (self.now, super::machine::count(list.len()));
+        let fine = |known: &mut Peer| known.allows(now, Kind::GossipTx, count);
+        if !self.peers.get_mut(&peer).is_none_or(fine) {
+            // No points: an honest neighbour passes on what others flood.
             return Verdict::Ignore;
         }
+        self.effort.transactions(list.len(), bytes.len());
         let mut verdict = Verdict::Ignore;
         for bytes in &list {
             match self.take_transaction(peer, bytes) {
@@ -179,7 +210,7 @@ impl<S: ChainStore> Engine<S> {
         verdict
     }
 
-    /// A stranger's transaction, by gossip or from its pool.
+    /// A stranger's transaction, by gossip.
     fn take_transaction(&mut self, peer: PeerId, bytes: &[u8]) -> Verdict {
         let transaction = match Transaction::from_bytes(bytes) {
             Ok(transaction) => transaction,
@@ -189,35 +220,71 @@ impl<S: ChainStore> Engine<S> {
                 return Verdict::Reject;
             }
         };
+        match self.add_transaction(peer, transaction) {
+            Addition::Taken => Verdict::Accept,
+            Addition::Known => Verdict::Ignore,
+            Addition::Forged => Verdict::Reject,
+            Addition::Refused(transaction, error) => self.refuse_transaction(peer, &transaction, &error),
+        }
+    }
+
+    /// Adds a stranger's transaction to the pool, if the pool wants it.
+    pub(super) fn add_transaction(&mut self, peer: PeerId, transaction: Transaction) -> Addition {
         if matches!(transaction, Transaction::Reward(_)) {
             let error = PoolError::NoReward;
-            return self.blame_transaction(peer, None, error.code(), &error.to_string());
+            self.blame_transaction(peer, None, error.code(), &error.to_string());
+            return Addition::Forged;
         }
         let txid = transaction.txid();
-        if self.read_only || self.pool.contains(&txid) || !matches!(self.chain.place(&txid), Ok(None)) {
-            return Verdict::Ignore;
+        if self.pool.contains(&txid) {
+            self.unheard.heard_of(&txid);
+            return Addition::Known;
         }
-        let accepted = super::view::accepted_event(&transaction, from_peer(peer));
-        let signed = transaction.clone();
-        match self.pool.add(&self.chain, transaction, Origin::Peer(peer)) {
+        if self.read_only || !matches!(self.chain.place(&txid), Ok(None)) {
+            return Addition::Known;
+        }
+        let origin = Origin::Peer(peer);
+        let added = match self.signatures.verdict(&txid) {
+            Some(true) => self.pool.add_checked(&self.chain, transaction.clone(), origin),
+            Some(false) => Err(PoolError::Transaction(TransactionError::BadSignature)),
+            None => self.pool.add(&self.chain, transaction.clone(), origin),
+        };
+        match added {
             Ok(_) => {
-                self.event(accepted);
+                self.signatures.note(txid, true);
+                self.event(super::view::accepted_event(&transaction, from_peer(peer)));
                 self.status_changed();
-                Verdict::Accept
+                Addition::Taken
             }
-            Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Verdict::Ignore,
+            Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Addition::Known,
             Err(error) if is_fault(&error) => {
-                self.blame_transaction(peer, Some(txid), error.code(), &error.to_string())
-            }
-            // The pool may refuse before it looks at the signature. Another pool would not, and blame who forwarded it.
-            Err(error) => match signed.check_signature(&self.chain.network_id()) {
-                Ok(()) => {
-                    self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
-                    Verdict::Ignore
+                if error == PoolError::Transaction(TransactionError::BadSignature) {
+                    self.signatures.note(txid, false);
                 }
-                Err(error) => self.blame_transaction(peer, Some(txid), error.code(), &error.to_string()),
-            },
+                self.blame_transaction(peer, Some(txid), error.code(), &error.to_string());
+                Addition::Forged
+            }
+            Err(error) => Addition::Refused(Box::new(transaction), error),
         }
+    }
+
+    /// The pool may refuse before it looks at the signature. Another pool would not, and blame who forwarded it.
+    pub(super) fn refuse_transaction(&mut self, peer: PeerId, transaction: &Transaction, error: &PoolError) -> Verdict {
+        let txid = transaction.txid();
+        if self.signatures.verdict(&txid) == Some(true) || self.has_good_signature(transaction) {
+            self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
+            Verdict::Ignore
+        } else {
+            let error = TransactionError::BadSignature;
+            self.blame_transaction(peer, Some(txid), error.code(), &error.to_string())
+        }
+    }
+
+    /// Checks a signature, and remembers what came of it.
+    fn has_good_signature(&mut self, transaction: &Transaction) -> bool {
+        let is_good = transaction.check_signature(&self.chain.network_id()).is_ok();
+        self.signatures.note(transaction.txid(), is_good);
+        is_good
     }
 
     /// Whoever sent this could have known better.
@@ -236,14 +303,6 @@ impl<S: ChainStore> Engine<S> {
         });
     }
 
-    /// Publishes an own transaction. Others come by gossip itself, or by the comparison of pools.
-    pub(super) fn publish_transaction(&mut self, transaction: &Transaction) {
-        self.announce(NetOrder::Publish {
-            topic: Topic::Transactions,
-            bytes: encode_transactions(&[transaction.to_bytes()]),
-        });
-    }
-
     pub(super) fn on_request(&mut self, token: u64, peer: PeerId, request: Request) {
         let kind = match &request {
             Request::GetPeers => return self.on_peers_asked(token, peer),
@@ -252,7 +311,11 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { .. } => Kind::Blocks,
             Request::GetPending { .. } => Kind::Pending,
         };
-        let response = if self.allowed(peer, kind, 1) {
+        let tokens = match kind {
+            Kind::Blocks => QUESTION_BYTES,
+            Kind::Status | Kind::Headers | Kind::Pending | Kind::GossipBlock | Kind::GossipTx => 1,
+        };
+        let response = if self.allowed(peer, kind, tokens) {
             self.answer(peer, request)
         } else {
             Response::Busy
@@ -278,7 +341,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { hashes } => {
                 let (response, size) = self.answer_blocks(&hashes);
                 if let Some(known) = self.peers.get_mut(&peer) {
-                    known.charge(self.now, Kind::Blocks, super::machine::count(size / COSTLY_BYTES));
+                    known.charge(self.now, Kind::Blocks, super::machine::count(size - ENVELOPE_BYTES));
                 }
                 response
             }
@@ -312,11 +375,9 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_response(&mut self, id: u64, peer: PeerId, response: Option<Response>) {
-        let Some(asked) = self.requests.remove(&id) else { return };
-        if asked.peer != peer {
-            self.requests.insert(id, asked);
+        let Some(asked) = self.requests.end(id, peer) else {
             return;
-        }
+        };
         let now = self.now;
         if let Some(known) = self.peers.get_mut(&peer) {
             if asked.what == Question::Status {
@@ -329,19 +390,37 @@ impl<S: ChainStore> Engine<S> {
                 known.is_busy(now);
             }
         }
+        let late = asked.has_lapsed();
+        let at = asked.at;
         match (asked.what, response) {
-            (Question::Status, Some(Response::Status(status))) => self.take_status(peer, status),
-            (Question::Status, None | Some(Response::Busy)) => {}
-            (Question::Headers, Some(Response::Headers(list))) => self.on_headers(id, peer, &list),
+            (Question::Status, Some(Response::Status(status))) => {
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.status_arrived();
+                }
+                self.take_status(peer, status);
+            }
+            (Question::Status, None | Some(Response::Busy)) => {
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.status_failed(now);
+                }
+            }
+            (Question::Headers, Some(Response::Headers(list))) => {
+                if late && !list.is_empty() {
+                    self.answered_late(peer);
+                }
+                self.on_headers(id, peer, &list);
+            }
             // What was fetched of a long candidate is not lost: the page is asked for again.
             (Question::Headers, Some(Response::Busy)) if !self.is_always_busy(&peer) => {}
             (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
-            (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, &hashes, blocks),
+            (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, (at, &hashes), blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
-                self.no_blocks(peer, &hashes);
+                self.no_blocks(peer, &hashes, late);
             }
-            (Question::Pending(after), Some(Response::Pending(list))) => self.on_pool_page(peer, after, &list),
-            (Question::Pending(_), None | Some(Response::Busy | Response::Unsupported)) => self.end_pool_run(peer),
+            (Question::Pending(after), Some(Response::Pending(list))) => self.on_pool_page(peer, after, list),
+            (Question::Pending(after), None | Some(Response::Busy | Response::Unsupported)) => {
+                self.tell_pools(Fact::NoPage { peer, after });
+            }
             (Question::Peers, Some(Response::Peers(list))) => self.on_peers_told(peer, list),
             (Question::Peers, None | Some(Response::Busy | Response::Unsupported)) => self.no_peers_told(peer),
             (what, Some(_)) => {
@@ -350,131 +429,31 @@ impl<S: ChainStore> Engine<S> {
                 match what {
                     Question::Status => {}
                     Question::Headers => self.no_headers(id, peer),
-                    Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
-                    Question::Pending(_) => self.end_pool_run(peer),
+                    Question::Blocks(hashes) => self.no_blocks(peer, &hashes, late),
+                    Question::Pending(after) => self.tell_pools(Fact::NoPage { peer, after }),
                     Question::Peers => self.no_peers_told(peer),
                 }
             }
         }
     }
 
-    /// Own requests whose patience ended. The network still ends each of them; until then they count as under way.
-    pub(super) fn check_deadlines(&mut self) {
-        let late: Vec<u64> = self
-            .requests
-            .iter()
-            .filter(|(_, asked)| asked.deadline.is_some_and(|at| at <= self.now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in late {
-            let Some(asked) = self.requests.get_mut(&id) else {
-                continue;
-            };
-            asked.deadline = None;
-            let (peer, what) = (asked.peer, asked.what.clone());
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.stalled();
-            }
-            match what {
-                // They have no deadline of their own.
-                Question::Status | Question::Peers => {}
-                Question::Headers => self.no_headers(id, peer),
-                Question::Blocks(hashes) => self.no_blocks(peer, &hashes),
-                Question::Pending(_) => self.end_pool_run(peer),
-            }
-        }
-    }
-
-    /// When the pools of this node and a peer are to be compared; none if there is nothing to compare.
-    pub(super) fn pool_due(&self, peer: &Peer) -> Option<Time> {
-        let status = peer.status.as_ref().filter(|_| !self.read_only && !self.stopping)?;
-        let ours = self.pool.digest();
-        let settled = peer.pool_settled == Some((status.pool_digest, ours));
-        let idle = peer.pool_run || settled || status.pool_count == 0 || status.pool_digest == ours;
-        // A page that is late counts until the network ends it, like every request.
-        if idle || !self.syncs.is_empty() || peer.in_flight >= IN_FLIGHT_MAX {
-            return None;
-        }
-        Some(peer.pool_differs.map_or(self.now, |since| {
-            Time::from_ms(since.ms().saturating_add(POOL_PATIENCE_MS)).max(peer.busy_until)
-        }))
-    }
-
-    pub(super) fn pump_pools(&mut self) {
-        let ours = self.pool.digest();
-        let mut due = Vec::new();
-        for (id, peer) in self.peers.iter() {
-            match self.pool_due(peer) {
-                Some(at) if at <= self.now && peer.pool_differs.is_some() => due.push((*id, true)),
-                Some(_) if peer.pool_differs.is_none() => due.push((*id, false)),
-                Some(_) | None => {}
-            }
-        }
-        let now = self.now;
-        for (_, peer) in self.peers.iter_mut() {
-            if peer.status.as_ref().is_some_and(|status| status.pool_digest == ours) {
-                peer.pool_differs = Some(now);
-            }
-        }
-        for (id, ready) in due {
-            let Some(peer) = self.peers.get_mut(&id) else { continue };
-            // The first comparison of a connection needs no patience: what was made before it is asked for at once.
-            let first = peer.pool_differs.is_none();
-            peer.pool_differs = Some(now);
-            if ready || first {
-                peer.pool_run = true;
-                self.ask_pool(id, [0; 32]);
-            }
-        }
-    }
-
-    fn ask_pool(&mut self, peer: PeerId, after: [u8; 32]) {
-        let request = Request::GetPending { after };
-        self.ask(peer, Question::Pending(after), request, Some(PAGE_TIMEOUT_MS));
-    }
-
-    fn on_pool_page(&mut self, peer: PeerId, after: [u8; 32], list: &[Vec<u8>]) {
-        if !self.peers.get(&peer).is_some_and(|known| known.pool_run) {
-            // Late: that run has ended.
+    /// The next own request whose patience has ended, one a turn. An answer is taken until the network ends the request.
+    pub(super) fn check_deadline(&mut self) {
+        let Some((id, asked)) = self.requests.lapse() else {
             return;
+        };
+        let peer = asked.peer;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.pace.stalled();
+            let until = Time::from_ms(self.now.ms().saturating_add(known.pace.patience_ms()));
+            self.requests.grant(&peer, until);
         }
-        if list.len() > PAGE_MAX {
-            self.punish(peer, Fault::Mid, "a page of the pool that is too long");
-            return self.end_pool_run(peer);
-        }
-        if !self.allowed(peer, Kind::GossipTx, super::machine::count(list.len())) {
-            return self.end_pool_run(peer);
-        }
-        let mut last = after;
-        for bytes in list {
-            let Ok(txid) = Transaction::from_bytes(bytes).map(|tx| *tx.txid().as_bytes()) else {
-                self.punish(peer, Fault::Mid, "a malformed transaction");
-                return self.end_pool_run(peer);
-            };
-            // In the order of ids, so that the pages end.
-            if txid <= last {
-                self.punish(peer, Fault::Mid, "a page of the pool that is out of order");
-                return self.end_pool_run(peer);
-            }
-            last = txid;
-            if self.take_transaction(peer, bytes) == Verdict::Reject {
-                return self.end_pool_run(peer);
-            }
-        }
-        if list.is_empty() || !self.net {
-            self.end_pool_run(peer);
-        } else {
-            self.ask_pool(peer, last);
-        }
-    }
-
-    fn end_pool_run(&mut self, id: PeerId) {
-        let ours = self.pool.digest();
-        let now = self.now;
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.pool_run = false;
-            peer.pool_differs = Some(now);
-            peer.pool_settled = peer.status.as_ref().map(|status| (status.pool_digest, ours));
+        match asked.what {
+            // They have no deadline of their own.
+            Question::Status | Question::Peers => {}
+            Question::Headers => self.no_headers(id, peer),
+            Question::Blocks(hashes) => self.late_blocks(peer, &hashes),
+            Question::Pending(after) => self.tell_pools(Fact::NoPage { peer, after }),
         }
     }
 }

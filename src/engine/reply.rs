@@ -184,6 +184,8 @@ pub enum Reply {
         block_hash: Option<BlockHash>,
         confirmations: Option<u64>,
         proof: Option<Vec<ProofStep>>,
+        /// Whether a neighbour is known to have it; none unless it is this node's own and waits, and for five seconds.
+        known_to_neighbour: Option<bool>,
     },
     Pending {
         transactions: Vec<TxView>,

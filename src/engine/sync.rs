@@ -8,6 +8,7 @@
 //! Spec: `proto-notes/sync.md`.
 
 mod bodies;
+mod fetch;
 mod headers;
 mod marks;
 
@@ -15,7 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::event::Event;
 use super::machine::{Engine, Question};
-use super::peers::{Peer, STALL_MIN_MS};
+use super::pace::PATIENCE_MIN_MS;
+use super::peers::Peer;
 use crate::chain::{ChainStore, Header};
 use crate::types::{BlockHash, Height, PeerId, Time, Work};
 use crate::wire::Request;
@@ -30,6 +32,8 @@ const CANDIDATES_MAX: usize = 2;
 const VOID_MS: u64 = 60_000;
 /// How long a peer that was too slow, or whose hint led nowhere, is left to others.
 const SLOW_MS: u64 = 10_000;
+/// How soon a candidate looks again for somebody who may be asked.
+const IDLE_MS: u64 = 250;
 /// How soon a branch that is ahead of the clock is looked at again.
 const NOT_YET_MS: u64 = 5_000;
 /// Headers that take longer than this are asked from a second peer of the same tip too. A LAN answers in milliseconds.
@@ -86,12 +90,15 @@ pub(super) struct Sync {
     index: BTreeMap<BlockHash, usize>,
     /// The first body that was not offered to the chain yet.
     next: usize,
-    /// Bodies to be asked for.
-    wanted: BTreeSet<usize>,
+    /// Bodies that came and wait for their turn.
     bodies: BTreeMap<usize, (PeerId, Vec<u8>)>,
     buffered: usize,
+    /// Who said that it has no such body, or sent a wrong one.
     lacking: BTreeSet<PeerId>,
+    /// How often a peer let a question for bodies lapse since it last answered one.
     stalls: BTreeMap<PeerId, u32>,
+    /// Who answered its last question for bodies in time.
+    proven: BTreeSet<PeerId>,
     announced: bool,
     progress_at: Time,
     target: Height,
@@ -113,11 +120,11 @@ impl Sync {
             steps: Vec::new(),
             index: BTreeMap::new(),
             next: 0,
-            wanted: BTreeSet::new(),
             bodies: BTreeMap::new(),
             buffered: 0,
             lacking: BTreeSet::new(),
             stalls: BTreeMap::new(),
+            proven: BTreeSet::new(),
             announced: false,
             progress_at: Time::from_ms(0),
             target,
@@ -130,6 +137,7 @@ impl Sync {
             announced: self.announced,
             progress_at: self.progress_at,
             top: self.top,
+            proven: core::mem::take(&mut self.proven),
             ..Self::new(self.source, self.target, self.began)
         };
     }
@@ -140,7 +148,6 @@ impl Sync {
         self.steps.clear();
         self.index.clear();
         self.next = 0;
-        self.wanted.clear();
         self.bodies.clear();
         self.buffered = 0;
     }
@@ -207,9 +214,16 @@ impl<S: ChainStore> Engine<S> {
             if ready {
                 // The disk is slow: its next answer wakes.
                 (!self.disk_is_behind()).then_some(self.now)
+            } else if self.is_asked(sync) {
+                (sync.phase == Phase::Bodies)
+                    .then(|| self.bodies_wakeup(sync))
+                    .flatten()
             } else {
                 // Nothing is under way: somebody is busy; look again soon.
-                (!self.is_asked(sync)).then(|| self.after(250))
+                Some(
+                    self.after(IDLE_MS)
+                        .min(self.bodies_wakeup(sync).unwrap_or(Time::from_ms(u64::MAX))),
+                )
             }
         });
         wakes.chain(hurry).min()
@@ -229,7 +243,7 @@ impl<S: ChainStore> Engine<S> {
     fn is_asked(&self, sync: &Sync) -> bool {
         self.requests.iter().any(|(id, asked)| match &asked.what {
             Question::Headers => sync.question == Some(*id),
-            Question::Blocks(hashes) => hashes.iter().any(|hash| sync.index.contains_key(hash)),
+            Question::Blocks(hashes) => asked.is_awaited() && hashes.iter().any(|hash| sync.index.contains_key(hash)),
             Question::Status | Question::Pending(_) | Question::Peers => false,
         })
     }
@@ -275,11 +289,11 @@ impl<S: ChainStore> Engine<S> {
             let hints = peer.hint && peer.hint_from <= self.now;
             let silent = self.now < peer.silent_until();
             if peer.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id, peer) {
-                candidates.push((peer.stall_ms, *id));
+                candidates.push((peer.pace.patience_ms(), *id));
             }
         }
-        let patience = candidates.iter().map(|(stall_ms, ..)| *stall_ms).min()?;
-        candidates.retain(|(stall_ms, ..)| *stall_ms == patience);
+        let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
+        candidates.retain(|(patience_ms, ..)| *patience_ms == patience);
         let choice = self.rng.below(super::machine::count(candidates.len()));
         candidates.get(usize::try_from(choice).ok()?).map(|(_, id)| *id)
     }
@@ -332,7 +346,10 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         let locator = locator.iter().map(|hash| *hash.as_bytes()).collect();
-        let patience = self.peers.get(&source).map_or(STALL_MIN_MS, |peer| peer.stall_ms);
+        let patience = self
+            .peers
+            .get(&source)
+            .map_or(PATIENCE_MIN_MS, |peer| peer.pace.patience_ms());
         let id = self.ask(
             source,
             Question::Headers,
@@ -369,6 +386,14 @@ impl<S: ChainStore> Engine<S> {
             peer.fell_silent(now);
         }
         self.void_claim(id, SLOW_MS);
+    }
+
+    /// It is slow, and not silent.
+    pub(super) fn answered_late(&mut self, id: PeerId) {
+        let now = self.now;
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.answered_late(now);
+        }
     }
 
     /// Whether a candidate waits for the answer to this question; it does so no longer.

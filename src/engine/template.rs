@@ -12,7 +12,7 @@ use super::commands::Running;
 use super::event::{Event, Source};
 use super::io::{MinerOrder, NetOrder};
 use super::machine::Engine;
-use super::reply::Reply;
+use super::reply::{CommandError, Reply};
 use crate::chain::{Block, ChainStore, Header, HeaderError, Reward, Transaction, merkle};
 use crate::types::{BlockHash, Height, Time};
 use crate::wire::Topic;
@@ -101,7 +101,7 @@ impl<S: ChainStore> Engine<S> {
     /// Starts, renews or stops the search.
     pub(super) fn pump_mining(&mut self) {
         let counted = self.mine_runs();
-        if !(self.mining.on && self.started || counted) || self.read_only || self.stopping {
+        if !(self.mining.on && self.started || counted) || self.cannot_mine().is_some() || self.stopping {
             self.mining.held = false;
             self.stop_search();
             return;
@@ -306,7 +306,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// The disk fails: no find can be kept.
-    pub(super) fn fail_mining_runs(&mut self) {
+    pub(super) fn fail_mining_runs(&mut self, error: &CommandError) {
         let ids: Vec<u64> = self
             .running
             .iter()
@@ -315,7 +315,15 @@ impl<S: ChainStore> Engine<S> {
             .collect();
         for id in ids {
             self.running.remove(&id);
-            self.reply(id, Err(super::commands::read_only()));
+            self.reply(id, Err(error.clone()));
         }
+    }
+
+    /// Why nothing can be mined, if anything stands against it.
+    pub(super) fn cannot_mine(&self) -> Option<CommandError> {
+        if self.missing.mining {
+            return Some(super::parts::mining_failed());
+        }
+        self.read_only.then(super::commands::read_only)
     }
 }

@@ -163,6 +163,11 @@ impl<S: ChainStore> Engine<S> {
             block_hash: None,
             confirmations: None,
             proof: None,
+            known_to_neighbour: self
+                .pool
+                .is_own(txid)
+                .then(|| self.unheard.is_known(self.now, txid))
+                .flatten(),
         })
     }
 
@@ -180,6 +185,7 @@ impl<S: ChainStore> Engine<S> {
             block_hash: Some(hash),
             confirmations: Some(tip.saturating_sub(height.get()).saturating_add(1)),
             proof: merkle::proof(&block.txids(), index),
+            known_to_neighbour: None,
         })
     }
 

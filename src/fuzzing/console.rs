@@ -11,6 +11,7 @@ use crate::console::parse::{ECHO_MAX, canonical_word, is_silent, parse_line};
 use crate::console::{InputLine, Line};
 use crate::engine::{CommandError, Event, Source};
 use crate::types::SecretKey;
+use crate::types::text::{is_utf16, without_mark};
 
 /// Every code that reading a line may give (`proto-notes/events.md`, "Codes").
 const CODES: [&str; 6] = [
@@ -84,13 +85,19 @@ impl Read for Pieces<'_> {
 }
 
 /// What a line is, from all of its bytes at once.
-fn expected(line: &[u8]) -> &'static str {
-    let kept = &line[..line.len().min(LINE_MAX_BYTES)];
+fn expected(line: &[u8], mark: usize, utf16: bool) -> &'static str {
+    let kept = &line[mark..line.len().min(LINE_MAX_BYTES)];
+    if utf16 {
+        let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
+        return if kept.iter().all(is_blank) { "silent" } else { "utf-16" };
+    }
+    let too_long = line.len() > LINE_MAX_BYTES;
+    let line = &line[mark..];
     let first = kept.iter().find(|byte| !byte.is_ascii_whitespace());
     if line.iter().all(u8::is_ascii_whitespace) || first == Some(&b'#') {
         return "silent";
     }
-    if line.len() > LINE_MAX_BYTES {
+    if too_long {
         return "too long";
     }
     match core::str::from_utf8(line) {
@@ -115,21 +122,28 @@ pub(super) fn input(input: &[u8]) {
         sizes,
         next: 0,
     };
+    let utf16 = lines.first().is_some_and(|line| is_utf16(line));
     let mut reader = LineReader::new(pieces);
     for (number, line) in (1..).zip(&lines) {
         let raw = reader.next_line().unwrap().unwrap();
         assert_eq!(raw.number, number);
+        let mark = if number == 1 {
+            line.len() - without_mark(line).len()
+        } else {
+            0
+        };
         let kind = match &raw.content {
             Content::Text(text) => {
-                let bytes = line.strip_suffix(b"\r").unwrap_or(line);
+                let bytes = line[mark..].strip_suffix(b"\r").unwrap_or(&line[mark..]);
                 assert_eq!(text.as_bytes(), bytes);
                 "text"
             }
             Content::Silent => "silent",
             Content::TooLong(_) => "too long",
             Content::NotUtf8(_) => "no text",
+            Content::Utf16 => "utf-16",
         };
-        assert_eq!(kind, expected(line), "line {number}");
+        assert_eq!(kind, expected(line, mark, utf16), "line {number}");
         let silent = raw.content == Content::Silent;
         let read = InputLine::read(raw);
         assert_eq!(read.is_none(), silent);
@@ -165,6 +179,7 @@ pub(super) fn words(input: &[u8]) {
     assert!(!moves_cursor(&shown) && shown.lines().count() == 2);
     let line = json_reply::<()>(1, Some(&text), &Err(error));
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(!moves_cursor(&line), "{line:?}");
     assert!(!line.contains('\n') && value["command"] == text.as_str() && value["error"]["message"] == text.as_str());
     let peer = SecretKey::from_seed([1; 32]).public().peer_id();
     let events = [
@@ -203,7 +218,7 @@ pub(super) fn words(input: &[u8]) {
         let line = json_event(&event, 7);
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert!(
-            !line.contains('\n') && value["type"] == "event" && value["time_ms"] == 7,
+            !moves_cursor(&line) && value["type"] == "event" && value["time_ms"] == 7,
             "{line}"
         );
     }

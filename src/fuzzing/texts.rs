@@ -7,14 +7,15 @@ use crate::chain::{NetworkParams, Recipients};
 use crate::store::folder::check_network_file;
 use crate::store::{addresses, key};
 use crate::types::address::ADDRESS_MAX_BYTES;
+use crate::types::text::without_mark;
 use crate::types::{Address, Height, PublicKey, SecretKey, Time};
 
 pub(super) fn key_file(input: &[u8]) {
     let read = key::parse(input);
-    let digits = input.trim_ascii();
+    let digits = without_mark(input).trim_ascii();
     let fits = digits.len() == 64 && digits.iter().all(u8::is_ascii_hexdigit);
-    assert_eq!(read.is_some(), fits);
-    if let Some(secret) = read {
+    assert_eq!(read.is_ok(), fits);
+    if let Ok(secret) = read {
         let written = hex::encode(*secret.seed());
         assert_eq!(written.as_bytes(), digits.to_ascii_lowercase());
         let public: PublicKey = secret.public();

@@ -11,6 +11,7 @@ use super::priority;
 use super::rate::Rate;
 use super::search::{Outcome, search};
 use super::span::Span;
+use crate::threads::{self, panic_point};
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,8 +21,8 @@ use std::time::{Duration, Instant};
 /// Nonces between two entries into the hash rate: some milliseconds with any kernel.
 const SLICE: u64 = 1 << 18;
 
-/// How a job ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a job or a thread ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolEvent {
     /// A nonce meets the limit.
     Found {
@@ -35,6 +36,8 @@ pub enum PoolEvent {
         /// The job's number.
         job: u64,
     },
+    /// A thread has failed, with this message; its share of every job stays unsearched.
+    Failed(String),
 }
 
 /// Who hears of the end of a job.
@@ -87,9 +90,9 @@ impl Pool {
         });
         let spawn = |index: usize| {
             let shared = Arc::clone(&shared);
-            std::thread::Builder::new()
-                .name(format!("miner-{index}"))
-                .spawn(move || shared.run_thread(index))
+            let lost = Arc::clone(&shared);
+            let failed = move |reason: &str| (lost.on_event)(PoolEvent::Failed(reason.to_owned()));
+            threads::spawn(&format!("miner-{index}"), move || shared.run_thread(index), failed)
         };
         let mut started = Vec::new();
         for index in 0..threads.max(1) {
@@ -166,9 +169,7 @@ impl Drop for Pool {
             self.shared.wake.notify_all();
         }
         for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!(target: "miner", "a mining thread had panicked");
-            }
+            thread.join().expect("a watched thread ends without a panic");
         }
     }
 }
@@ -196,6 +197,7 @@ impl Shared {
         priority::lower();
         let mut seen = 0;
         while let Some(job) = self.next_job(&mut seen) {
+            panic_point("miner");
             self.search_share(&job, index);
         }
     }

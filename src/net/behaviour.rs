@@ -48,8 +48,16 @@ const DUPLICATE_CACHE: Duration = Duration::from_secs(600);
 /// Heartbeats for which a message waits for its verdict.
 pub(super) const VERDICT_HEARTBEATS: u8 = 12;
 /// Messages that wait for a peer to read its gossip; what finds no place is brought by sync. One of a megabyte waits for
-/// each reader in its own copy, whether it reads or not.
+/// each reader in its own copy, whether it reads or not. The library counts messages alone, so the number is one that
+/// blocks allow; payments that follow each other are gathered before they get here.
 pub(super) const GOSSIP_WAITING_MAX: usize = 4;
+/// How long they wait, own ones and forwarded ones alike: a block of a megabyte ahead of them takes seconds on a slow
+/// wireless link.
+const GOSSIP_WAITING: Duration = Duration::from_secs(5);
+/// How often a peer is asked again who it is. What it told first is what counts.
+const IDENTIFY_INTERVAL: Duration = Duration::from_secs(300);
+/// Messages and ids in a frame. A page of 128 transactions is one message, and nobody has thousands to tell at once.
+const GOSSIP_IN_FRAME_MAX: usize = 5000;
 /// Room for the topic and the field headers around a message's bytes.
 const FRAME_ROOM_BYTES: usize = 1024;
 
@@ -102,6 +110,9 @@ impl Node {
             .with_max_established_per_peer(Some(CONNECTIONS_PER_PEER_MAX));
         let identify = identify::Config::new(protocol_version(network), key.public())
             .with_agent_version(concat!("lanchain/", env!("CARGO_PKG_VERSION")).to_owned())
+            .with_interval(IDENTIFY_INTERVAL)
+            .with_push_listen_addr_updates(false)
+            .with_hide_listen_addrs(false)
             .with_cache_size(0);
         let ping = ping::Config::new()
             .with_interval(PING_INTERVAL)
@@ -131,14 +142,19 @@ fn gossip(
 ) -> Result<gossipsub::Behaviour<gossipsub::IdentityTransform, WhitelistSubscriptionFilter>, NetError> {
     let setup = |error: &dyn core::fmt::Display| NetError::Setup(error.to_string());
     let topics = [topic(network, Topic::Transactions), topic(network, Topic::Blocks)];
-    let config = gossipsub::ConfigBuilder::default()
+    let mut config = gossipsub::ConfigBuilder::default();
+    mesh(&mut config);
+    let config = config
         .validation_mode(ValidationMode::Anonymous)
         .message_id_fn(message_id)
         .validate_messages()
         .flood_publish(false)
+        .allow_self_origin(false)
         .history_length(usize::from(VERDICT_HEARTBEATS))
         .duplicate_cache_time(DUPLICATE_CACHE)
         .connection_handler_queue_len(GOSSIP_WAITING_MAX)
+        .publish_queue_duration(GOSSIP_WAITING)
+        .forward_queue_duration(GOSSIP_WAITING)
         .heartbeat_interval(Duration::from_secs(1))
         .heartbeat_initial_delay(Duration::from_millis(100))
         .max_transmit_size(GOSSIP_BLOCK_MAX_BYTES)
@@ -156,6 +172,37 @@ fn gossip(
         gossip.subscribe(topic).map_err(|error| setup(&error))?;
     }
     Ok(gossip)
+}
+
+/// The library's own numbers for the mesh and for what is told to others than it. They suit a few hundred nodes; they
+/// are named here so that a new version of the library changes none of them unseen.
+fn mesh(config: &mut gossipsub::ConfigBuilder) {
+    config
+        .mesh_n(6)
+        .mesh_n_low(5)
+        .mesh_n_high(12)
+        .mesh_outbound_min(2)
+        .retain_scores(4)
+        .gossip_lazy(6)
+        .gossip_factor(0.25)
+        .history_gossip(3)
+        .gossip_retransimission(3)
+        .iwant_followup_time(Duration::from_secs(3))
+        .max_ihave_messages_heartbeat(10)
+        .max_publish_messages(GOSSIP_IN_FRAME_MAX)
+        .max_control_messages_sent(GOSSIP_IN_FRAME_MAX)
+        .max_control_message_size(16 * 1024)
+        .prune_peers(0)
+        .prune_backoff(Duration::from_secs(60))
+        .unsubscribe_backoff(Duration::from_secs(10))
+        .backoff_slack(1)
+        .graft_flood_threshold(Duration::from_secs(10))
+        .opportunistic_graft_ticks(60)
+        .opportunistic_graft_peers(2)
+        .fanout_ttl(Duration::from_secs(60))
+        .check_explicit_peers_ticks(300)
+        .idontwant_message_size_threshold(1000)
+        .idontwant_on_publish(false);
 }
 
 fn score_thresholds() -> gossipsub::PeerScoreThresholds {
@@ -181,11 +228,16 @@ fn score_params(topics: &[IdentTopic]) -> gossipsub::PeerScoreParams {
         first_message_deliveries_cap: 100.0,
         // A topic may be silent for minutes without anybody's fault.
         mesh_message_deliveries_weight: 0.0,
+        mesh_message_deliveries_decay: 0.5,
+        mesh_message_deliveries_cap: 100.0,
+        mesh_message_deliveries_threshold: 20.0,
+        mesh_message_deliveries_window: Duration::from_millis(10),
+        mesh_message_deliveries_activation: Duration::from_secs(5),
         mesh_failure_penalty_weight: 0.0,
+        mesh_failure_penalty_decay: 0.5,
         // Forgotten within an hour: the third invalid message of ten minutes crosses the graylist threshold.
         invalid_message_deliveries_weight: -38.0,
         invalid_message_deliveries_decay: gossipsub::score_parameter_decay(Duration::from_secs(3600)),
-        ..Default::default()
     };
     gossipsub::PeerScoreParams {
         topics: topics
@@ -196,8 +248,20 @@ fn score_params(topics: &[IdentTopic]) -> gossipsub::PeerScoreParams {
         app_specific_weight: 0.0,
         // With the defaults, more than ten nodes on one machine would silence each other.
         ip_colocation_factor_weight: 0.0,
+        ip_colocation_factor_threshold: 10.0,
         ip_colocation_factor_whitelist: HashSet::new(),
+        // Grafts against a back-off and broken promises: six are free, as a node that was restarted knows of none.
+        behaviour_penalty_weight: -10.0,
         behaviour_penalty_threshold: 6.0,
-        ..Default::default()
+        behaviour_penalty_decay: 0.2,
+        decay_interval: Duration::from_secs(1),
+        decay_to_zero: 0.1,
+        // Who comes back within the hour finds its score again.
+        retain_score: Duration::from_secs(3600),
+        // A message that found no room at this end is no fault of the reader. With the default weight one of them puts
+        // it out of the mesh for a minute, where it hears everything late.
+        slow_peer_weight: 0.0,
+        slow_peer_threshold: 0.0,
+        slow_peer_decay: 0.2,
     }
 }

@@ -26,6 +26,9 @@ use libp2p::{Multiaddr, mdns};
 use tokio::sync::mpsc;
 
 use super::multicast;
+use super::restarts::Restarts;
+use crate::engine::{Part, PartFact};
+use crate::threads::{message_of, panic_point};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId};
 
@@ -63,11 +66,17 @@ struct Shared {
     stop: AtomicBool,
     /// Where the node listens: what we answer.
     addresses: Mutex<Vec<Multiaddr>>,
+    /// What the network's task has not told yet.
+    failures: Mutex<Vec<PartFact>>,
 }
 
 impl Shared {
     fn addresses(&self) -> Vec<Multiaddr> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn failed(&self, fact: PartFact) {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(fact);
     }
 
     fn is_stopped(&self) -> bool {
@@ -87,6 +96,11 @@ impl Discovery {
             });
         })?;
         Ok(Self { shared })
+    }
+
+    /// Failures and starts since the last call, oldest first.
+    pub(super) fn failures(&self) -> Vec<PartFact> {
+        core::mem::take(&mut *self.shared.failures.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Tells where the node listens now.
@@ -126,21 +140,37 @@ impl Trouble {
     }
 }
 
-/// One session after the other, until stopped; however one ends, the next comes after the back-off.
+/// One session after the other, until stopped: after an ordinary end the next comes after the back-off, after a panic as
+/// `Restarts` says.
 fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut(&mut Trouble) -> std::io::Result<()>) {
-    let mut trouble = Trouble::default();
+    let (mut trouble, mut restarts) = (Trouble::default(), Restarts::default());
     while !shared.is_stopped() {
-        let began = Instant::now();
+        let (began, mut pause) = (Instant::now(), back_off);
         match catch_unwind(AssertUnwindSafe(|| session(&mut trouble))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) if trouble.begins(error.to_string()) => {
                 tracing::warn!(target: "net", %error, "discovery cannot start: use --peer or dial, it is tried again");
             }
             Ok(Err(_)) => {}
-            Err(_) => tracing::warn!(target: "net", "discovery failed, starting again"),
+            Err(panic) => {
+                let next = restarts.next(Instant::now());
+                let part = Part::Discovery;
+                shared.failed(PartFact::Ended {
+                    part,
+                    reason: message_of(&*panic),
+                    again_ms: next.map(|next| u64::try_from(next.as_millis()).unwrap_or(u64::MAX)),
+                });
+                match next {
+                    Some(next) => pause = began.elapsed() + next,
+                    None => return,
+                }
+            }
         }
-        while !shared.is_stopped() && began.elapsed() < back_off {
+        while !shared.is_stopped() && began.elapsed() < pause {
             std::thread::sleep(PAUSE);
+        }
+        if pause != back_off {
+            shared.failed(PartFact::Started { part: Part::Discovery });
         }
     }
 }
@@ -172,6 +202,7 @@ fn session(
     let (mut told, mut new) = (Vec::new(), 0);
     let (began, mut repeated, mut forgot) = (Instant::now(), Instant::now(), false);
     while !shared.is_stopped() && began.elapsed() < RENEW {
+        panic_point("discovery");
         let addresses = shared.addresses();
         tell_addresses(&mut library, listener, &mut told, &addresses);
         for (peer, address) in runtime.block_on(slice(&mut library, records)) {

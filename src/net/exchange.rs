@@ -5,7 +5,7 @@
 //! Elsewhere: bytes of a stream (`net::codec`), which request deserves which answer (`engine`).
 //! Spec: `proto-notes/sync.md`, "Messages".
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::ConnectionId;
@@ -23,6 +23,12 @@ pub(super) const IN_PROCESS: usize = 64;
 const UNREAD_PER_CONNECTION: usize = 4 * RESPONSE_MAX_BYTES;
 /// Bytes of answers that all have not read yet.
 const UNREAD: usize = 16 * RESPONSE_MAX_BYTES;
+
+/// What all connections together have not read whose last long answer was not read in time: the other half stays for
+/// those that read. A bad link and a peer that means harm look the same from here.
+const UNREAD_OF_SLOW: usize = UNREAD / 2;
+/// Such connections that are remembered: more than there can be.
+const SLOW_MAX: usize = 256;
 
 /// What a connection takes of an answer before its reader has read anything: yamux's first window.
 const FIRST_WINDOW_BYTES: usize = 256 * 1024;
@@ -67,14 +73,26 @@ pub(super) enum Answered {
 }
 
 /// The tables of both directions.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Exchange {
     next: u64,
     inbound: BTreeMap<u64, Inbound>,
+    /// Whose last long answer was not read in time.
+    slow: BTreeSet<ConnectionId>,
     outbound: BTreeMap<OutboundRequestId, u64>,
 }
 
 impl Exchange {
+    /// Nothing is under way; tokens begin with this one.
+    pub(super) const fn new(next: u64) -> Self {
+        Self {
+            next,
+            inbound: BTreeMap::new(),
+            slow: BTreeSet::new(),
+            outbound: BTreeMap::new(),
+        }
+    }
+
     /// A request came in.
     pub(super) fn arrived(
         &mut self,
@@ -146,22 +164,48 @@ impl Exchange {
         let connection = self.inbound.get(&token)?.connection;
         let all = unread(&mut self.inbound.values());
         let of_connection = unread(&mut self.inbound.values().filter(|entry| entry.connection == connection));
+        let is_slow = self.slow.contains(&connection);
+        let of_slow = unread(
+            &mut self
+                .inbound
+                .values()
+                .filter(|entry| self.slow.contains(&entry.connection)),
+        );
         let fits = bytes.len() <= RESPONSE_MAX_BYTES
             && all + bytes.len() <= UNREAD
-            && of_connection + bytes.len() <= UNREAD_PER_CONNECTION;
+            && of_connection + bytes.len() <= UNREAD_PER_CONNECTION
+            && (!is_slow || (of_connection == 0 && of_slow + bytes.len() <= UNREAD_OF_SLOW));
         let bytes = if fits { bytes } else { Response::Busy.encode() };
         let entry = self.inbound.get_mut(&token)?;
         entry.unread = bytes.len();
         Some((entry.channel.take()?, Raw::Watched(bytes, entry.written.clone())))
     }
 
-    /// Whether the peer has read nothing of a long answer. A short one fits into the first window, so that a link that
-    /// is merely slow seldom looks like this.
-    pub(super) fn is_unread(&self, id: InboundRequestId) -> bool {
-        self.inbound.values().any(|entry| {
+    /// An answer was not read in time: whether nothing of a long one was. From now on the connection has one answer at a
+    /// time, and shares the room of the slow, until it reads a long one.
+    pub(super) fn lapsed(&mut self, id: InboundRequestId) -> bool {
+        let unread = self.inbound.values().find(|entry| {
             let is_written = entry.channel.is_none() && entry.unread > FIRST_WINDOW_BYTES;
             entry.id == id && is_written && entry.written.bytes() <= FIRST_WINDOW_BYTES
-        })
+        });
+        let Some(connection) = unread.map(|entry| entry.connection) else {
+            return false;
+        };
+        self.slow.insert(connection);
+        if self.slow.len() > SLOW_MAX {
+            // The lowest is the oldest connection; it may be gone.
+            self.slow.pop_first();
+        }
+        true
+    }
+
+    /// An answer was read to its end, as far as can be seen from here.
+    pub(super) fn sent(&mut self, id: InboundRequestId) {
+        let long = |entry: &&Inbound| entry.id == id && entry.unread > FIRST_WINDOW_BYTES;
+        if let Some(connection) = self.inbound.values().find(long).map(|entry| entry.connection) {
+            self.slow.remove(&connection);
+        }
+        self.done(id);
     }
 
     /// An answer is written, or can no longer be.

@@ -106,11 +106,29 @@ fn listen(swarm: &mut Swarm<Node>, address: &Multiaddr) -> Result<ListenerId, Ne
     };
     probe(address).map_err(|error| match (error.kind(), port(address)) {
         (io::ErrorKind::AddrInUse, Some(port)) => NetError::PortInUse { port },
+        _ if is_too_many_files(&error) => NetError::TooManyFiles {
+            address: address.to_string(),
+        },
         _ => refused(error.to_string()),
     })?;
     swarm
         .listen_on(address.clone())
         .map_err(|error| refused(error.to_string()))
+}
+
+/// Whether this process, or the machine, may open no more.
+fn is_too_many_files(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let codes = [Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error()];
+        error.raw_os_error().is_some_and(|code| codes.contains(&code))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
+    }
 }
 
 /// Takes a TCP port for a moment. libp2p opens its listeners with `SO_REUSEPORT`, with which a second node would get

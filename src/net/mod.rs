@@ -11,15 +11,21 @@ mod codec;
 mod discovery;
 mod exchange;
 mod gate;
+mod links;
 mod listen;
 pub mod multicast;
 mod outbox;
 mod peers;
+mod repairs;
+mod restarts;
 mod streams;
+mod supervisor;
 mod swarm;
 #[cfg(test)]
 mod tests;
 mod verdicts;
+
+use std::time::Instant;
 
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
@@ -30,7 +36,7 @@ use crate::engine::{NetFact, NetOrder};
 use crate::types::{NetworkId, SecretKey};
 
 /// Takes a fact at once, or gives it back because the engine's queue is full. It must not wait.
-pub type FactSink = Box<dyn FnMut(NetFact) -> Result<(), NetFact> + Send>;
+pub type FactSink = Box<dyn FnMut(Instant, NetFact) -> Result<(), NetFact> + Send>;
 
 /// What the network part must know at its start.
 #[derive(Clone, Debug)]
@@ -64,6 +70,12 @@ pub enum NetError {
         /// Why not.
         reason: String,
     },
+    /// This process, or the machine, may open no more files and connections.
+    #[error("cannot listen on {address}: too many files and connections are open")]
+    TooManyFiles {
+        /// Where.
+        address: String,
+    },
     /// The protocols could not be set up.
     #[error("cannot set up the network: {0}")]
     Setup(String),
@@ -76,6 +88,7 @@ impl NetError {
         match self {
             Self::PortInUse { .. } => "use --port 0 to take any free port",
             Self::Listen { .. } => "use --listen with an address of this machine, such as /ip4/0.0.0.0/tcp/0",
+            Self::TooManyFiles { .. } => "raise the limit in this shell (ulimit -n 1024), or close other programs",
             Self::Setup(_) => "start the node again; if it fails again, report this message",
         }
     }
@@ -99,16 +112,16 @@ impl NetHandle {
     }
 }
 
-/// Starts listening, then the network's task. Must be called within a tokio runtime.
+/// Starts listening, then the network's task, which is started anew if it fails. Must be called within a tokio runtime.
 ///
 /// The task ends when `orders` is closed.
 ///
 /// # Errors
 /// [`NetError`] if a protocol cannot be set up or an address cannot be listened on; then nothing runs.
 pub fn start(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<NetHandle, NetError> {
-    let task = swarm::Task::new(config, orders, facts)?;
+    let (supervisor, first) = supervisor::Supervisor::new(config.clone(), orders, facts)?;
     Ok(NetHandle {
-        peer_id: task.peer_id(),
-        task: tokio::spawn(task.run()),
+        peer_id: first.peer_id(),
+        task: tokio::spawn(supervisor.run(first)),
     })
 }

@@ -1,9 +1,11 @@
 //! Facts on their way to the engine: a slow engine never stops the swarm task.
 //!
 //! Promises: what must arrive (connections, answers) keeps its order and waits here; what may be lost is refused at
-//! once, so that the network answers for itself. Nothing overtakes what waits.
+//! once, so that the network answers for itself. Nothing overtakes what waits. Each fact carries the moment at which it was
+//! read, so that the engine's own slowness is nobody's fault.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use super::FactSink;
 use crate::engine::NetFact;
@@ -16,7 +18,7 @@ const MISBEHAVIOUR_MAX: usize = 256;
 /// The way out for facts.
 pub(super) struct Outbox {
     sink: FactSink,
-    waiting: VecDeque<NetFact>,
+    waiting: VecDeque<(Instant, NetFact)>,
 }
 
 impl Outbox {
@@ -33,21 +35,21 @@ impl Outbox {
         if matches!(fact, NetFact::Malformed { .. }) && self.waiting.len() >= MISBEHAVIOUR_MAX {
             return;
         }
-        self.waiting.push_back(fact);
+        self.waiting.push_back((Instant::now(), fact));
         self.flush();
     }
 
     /// Hands a fact over now, or drops it: then it is false.
     pub(super) fn offer(&mut self, fact: NetFact) -> bool {
         self.flush();
-        self.waiting.is_empty() && (self.sink)(fact).is_ok()
+        self.waiting.is_empty() && (self.sink)(Instant::now(), fact).is_ok()
     }
 
     /// Tries again to hand over what waits.
     pub(super) fn flush(&mut self) {
-        while let Some(fact) = self.waiting.pop_front() {
-            if let Err(fact) = (self.sink)(fact) {
-                self.waiting.push_front(fact);
+        while let Some((read, fact)) = self.waiting.pop_front() {
+            if let Err(fact) = (self.sink)(read, fact) {
+                self.waiting.push_front((read, fact));
                 return;
             }
         }
@@ -78,7 +80,7 @@ mod tests {
     #[expect(clippy::result_large_err, reason = "the fact is given back as it came")]
     fn what_must_arrive_waits_and_keeps_its_order() {
         let (send, receive) = mpsc::sync_channel(1);
-        let mut outbox = Outbox::new(Box::new(move |fact| {
+        let mut outbox = Outbox::new(Box::new(move |_, fact| {
             send.try_send(fact).map_err(|error| match error {
                 mpsc::TrySendError::Full(fact) | mpsc::TrySendError::Disconnected(fact) => fact,
             })

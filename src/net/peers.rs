@@ -1,7 +1,7 @@
 //! Which connections stand, to whom, and which of them should end.
 //!
-//! Promises: a peer counts only after identify has confirmed its network; of two connections to one peer both ends
-//! choose the same one to keep.
+//! Promises: a peer counts only after identify has confirmed its network; a connection is asked to end once.
+//! Elsewhere: which of two connections to one peer stays (`net::links`).
 //! Spec: `proto-notes/discovery.md`, "Connections".
 
 use std::cmp::Reverse;
@@ -12,18 +12,24 @@ use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 
 use super::gate::Source;
+use super::links::{Link, Returns, spare};
 use crate::engine::{Direction, Stranger};
 use crate::types::PeerId;
 
-/// How long a second connection to a peer may stand: both ends see both by then.
-pub(super) const SPARE_AFTER: Duration = Duration::from_secs(5);
 /// How long a peer may take to tell its network.
 const IDENTIFY_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a peer may take to tell its network after it has declined to: that may have been another question of
+/// identify's, whose answer came first.
+const DECLINED_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a peer of another network stays: it must hear from us, too, that the networks differ.
 const FOREIGN_PATIENCE: Duration = Duration::from_millis(500);
 /// How long a connection may bring no answer to a ping, which is asked every five seconds: a pulled cable sends no word.
 /// Ours to count, since the ping protocol keeps its first failure to itself and would need half a minute.
 const QUIET_PATIENCE: Duration = Duration::from_secs(15);
+/// The same for a peer that does not speak ping: a status is asked every ten seconds and has twenty to be answered.
+const MUTE_PATIENCE: Duration = Duration::from_secs(45);
+/// How long a peer that speaks gossip may be without a topic on its only connection: its announcement leaves at once.
+const TOPICS_PATIENCE: Duration = Duration::from_secs(3);
 
 /// Of the inbound peers when too many are connected, these stay in any case. The longest known: an attacker cannot buy
 /// time that has passed,
@@ -49,19 +55,6 @@ pub(super) enum Standing {
     },
 }
 
-/// A connection.
-#[derive(Clone, Debug)]
-pub(super) struct Link {
-    /// Who dialled.
-    pub(super) direction: Direction,
-    /// The remote end.
-    pub(super) address: Multiaddr,
-    /// When it was established.
-    pub(super) since: Instant,
-    /// When it last answered a ping; at first, when it was established.
-    pub(super) heard: Instant,
-}
-
 /// A peer with at least one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
@@ -79,6 +72,14 @@ pub(super) struct Peer {
     ping: Option<Duration>,
     /// Its connections.
     pub(super) links: BTreeMap<ConnectionId, Link>,
+    /// How often it came back while an older connection stood.
+    returns: Returns,
+    /// When it declined to tell its network.
+    declined: Option<Instant>,
+    /// From when on it should have announced its topics, if it speaks gossip and nobody has looked yet.
+    topics_since: Option<Instant>,
+    /// Whether identify lists gossip among its protocols.
+    speaks_gossip: bool,
 }
 
 /// What time has brought.
@@ -88,14 +89,29 @@ pub(super) enum Due {
     Silent(PeerId),
     /// It is of another network and has had time to hear so.
     Foreign(PeerId),
-    /// The second connection of a pair.
-    Spare(ConnectionId),
-    /// A connection that answers no ping.
+    /// It declined to tell its network.
+    Declined(PeerId),
+    /// One connection of a pair.
+    Spare(PeerId, ConnectionId),
+    /// A connection that answers nothing.
     Quiet(PeerId, ConnectionId),
+    /// It speaks gossip, and should have announced its topics by now.
+    Topics(PeerId),
+}
+
+/// What the end of a connection has left.
+#[derive(Debug)]
+pub(super) enum Closed {
+    /// It was the peer's last one.
+    Last(Peer),
+    /// Of several, one is left.
+    OneLeft(ConnectionId, Multiaddr),
+    /// It was not known.
+    Other,
 }
 
 /// All peers with connections.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peers {
     local: PeerId,
     peers: BTreeMap<PeerId, Peer>,
@@ -120,19 +136,50 @@ impl Peers {
             blocks: 0,
             ping: None,
             links: BTreeMap::new(),
+            returns: Returns::default(),
+            declined: None,
+            topics_since: None,
+            speaks_gossip: false,
         });
         entry.links.insert(id, link);
         entry
     }
 
-    /// A connection is gone; gives the peer back if it was the last one.
-    pub(super) fn closed(&mut self, peer: &PeerId, id: ConnectionId) -> Option<Peer> {
-        let entry = self.peers.get_mut(peer)?;
-        entry.links.remove(&id);
-        if entry.links.is_empty() {
-            self.peers.remove(peer)
-        } else {
-            None
+    /// A connection is gone.
+    pub(super) fn closed(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) -> Closed {
+        let Some(entry) = self.peers.get_mut(peer) else {
+            return Closed::Other;
+        };
+        if entry.links.remove(&id).is_none() {
+            return Closed::Other;
+        }
+        let mut left = entry.links.iter();
+        match (left.next(), left.next()) {
+            (None, _) => self.peers.remove(peer).map_or(Closed::Other, Closed::Last),
+            (Some((left, link)), None) => {
+                let (left, address) = (*left, link.address.clone());
+                entry.topics_since = entry.speaks_gossip.then_some(now);
+                Closed::OneLeft(left, address)
+            }
+            (Some(_), Some(_)) => Closed::Other,
+        }
+    }
+
+    /// Identify has told that a peer is of this network, and whether it speaks gossip.
+    pub(super) fn confirmed(&mut self, peer: &PeerId, speaks_gossip: bool, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(peer) {
+            peer.standing = Standing::Confirmed;
+            peer.speaks_gossip = speaks_gossip;
+            peer.topics_since = speaks_gossip.then_some(now);
+        }
+    }
+
+    /// A peer declined a question of identify's. Whoever has told its network already may: it was asked to take news.
+    pub(super) fn declined(&mut self, peer: &PeerId, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(peer)
+            && peer.standing == Standing::Unconfirmed
+        {
+            peer.declined.get_or_insert(now);
         }
     }
 
@@ -156,6 +203,24 @@ impl Peers {
     /// A connection has answered a ping.
     pub(super) fn heard(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
+            link.heard = now;
+        }
+    }
+
+    /// A connection's peer does not speak ping.
+    pub(super) fn is_mute(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
+        if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
+            link.pings = false;
+            link.heard = now;
+        }
+    }
+
+    /// A connection brought the answer to a request, be it that the request is not understood. That counts where no
+    /// pings are answered, and only there: they are asked at fixed times.
+    pub(super) fn replied(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
+        if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id))
+            && !link.pings
+        {
             link.heard = now;
         }
     }
@@ -202,35 +267,57 @@ impl Peers {
         Some(*victim.0)
     }
 
-    /// What should be closed now.
-    pub(super) fn due(&self, now: Instant) -> Vec<Due> {
+    /// What time has brought. What is told here is told once, but for what ends a whole peer.
+    pub(super) fn due(&mut self, now: Instant) -> Vec<Due> {
+        let local = self.local;
         self.peers
-            .iter()
-            .filter_map(|(id, peer)| self.due_of(now, *id, peer))
+            .iter_mut()
+            .filter_map(|(id, peer)| peer.due(&local, id, now))
             .collect()
     }
 
-    fn due_of(&self, now: Instant, id: PeerId, peer: &Peer) -> Option<Due> {
-        match peer.standing {
-            Standing::Unconfirmed => {
-                let oldest = peer.links.values().map(|link| link.since).min()?;
-                (now >= oldest + IDENTIFY_PATIENCE).then_some(Due::Silent(id))
-            }
-            Standing::Foreign { since, .. } => (now >= since + FOREIGN_PATIENCE).then_some(Due::Foreign(id)),
-            Standing::Confirmed => {
-                let quiet = peer.links.iter().find(|(_, link)| now >= link.heard + QUIET_PATIENCE);
-                if let Some((connection, _)) = quiet {
-                    return Some(Due::Quiet(id, *connection));
-                }
-                let youngest = peer.links.values().map(|link| link.since).max()?;
-                let spare = (now >= youngest + SPARE_AFTER).then(|| spare(&self.local, &id, &peer.links))?;
-                spare.map(Due::Spare)
-            }
-        }
+    /// The same for one peer, as soon as something has changed.
+    pub(super) fn due_of(&mut self, id: &PeerId, now: Instant) -> Option<Due> {
+        self.peers.get_mut(id)?.due(&self.local, id, now)
     }
 }
 
 impl Peer {
+    fn due(&mut self, local: &PeerId, id: &PeerId, now: Instant) -> Option<Due> {
+        if let Standing::Foreign { since, .. } = self.standing {
+            return (now >= since + FOREIGN_PATIENCE).then_some(Due::Foreign(*id));
+        }
+        if let Some(spare) = spare((local, id), &self.links, &mut self.returns, now) {
+            self.end(spare);
+            return Some(Due::Spare(*id, spare));
+        }
+        if self.standing == Standing::Unconfirmed {
+            if self.declined.is_some_and(|at| now >= at + DECLINED_PATIENCE) {
+                return Some(Due::Declined(*id));
+            }
+            let silent = now >= self.since()? + IDENTIFY_PATIENCE;
+            return silent.then_some(Due::Silent(*id));
+        }
+        let patience = |link: &Link| if link.pings { QUIET_PATIENCE } else { MUTE_PATIENCE };
+        let is_quiet = |link: &Link| !link.ending && now >= link.heard + patience(link);
+        if let Some(quiet) = self.links.iter().find(|(_, link)| is_quiet(link)) {
+            let quiet = *quiet.0;
+            self.end(quiet);
+            return Some(Due::Quiet(*id, quiet));
+        }
+        if self.links.len() == 1 && self.topics_since.is_some_and(|at| now >= at + TOPICS_PATIENCE) {
+            self.topics_since = None;
+            return Some(Due::Topics(*id));
+        }
+        None
+    }
+
+    fn end(&mut self, id: ConnectionId) {
+        if let Some(link) = self.links.get_mut(&id) {
+            link.ending = true;
+        }
+    }
+
     fn since(&self) -> Option<Instant> {
         self.links.values().map(|link| link.since).min()
     }
@@ -260,69 +347,17 @@ fn protected(guests: &[(&PeerId, &Peer)]) -> BTreeSet<PeerId> {
     protected
 }
 
-/// The connection that should end if two stand: the one that the larger PeerId dialled. If one side dialled both, it
-/// alone ends the younger one, since the two ends count connections differently.
-fn spare(local: &PeerId, remote: &PeerId, links: &BTreeMap<ConnectionId, Link>) -> Option<ConnectionId> {
-    if links.len() < 2 {
-        return None;
-    }
-    let kept = if local < remote { Direction::Out } else { Direction::In };
-    let larger_dialled = links.iter().rfind(|(_, link)| link.direction != kept);
-    let smaller_dialled = links.values().any(|link| link.direction == kept);
-    match larger_dialled {
-        Some((id, _)) if smaller_dialled => Some(*id),
-        Some(_) | None => links
-            .iter()
-            .rfind(|(_, link)| link.direction == Direction::Out)
-            .map(|(id, _)| *id),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn link(direction: Direction, since: Instant) -> Link {
-        Link {
-            direction,
-            address: Multiaddr::empty(),
-            since,
-            heard: since,
-        }
+        Link::new(direction, Multiaddr::empty(), since)
     }
 
     fn pair() -> (PeerId, PeerId) {
         let (a, b) = (PeerId::random(), PeerId::random());
         if a < b { (a, b) } else { (b, a) }
-    }
-
-    #[test]
-    fn both_ends_of_a_mutual_dial_keep_the_connection_of_the_smaller_peer_id() {
-        let (small, large) = pair();
-        let now = Instant::now();
-        let (by_small, by_large) = (ConnectionId::new_unchecked(1), ConnectionId::new_unchecked(2));
-        let at_small = BTreeMap::from([
-            (by_small, link(Direction::Out, now)),
-            (by_large, link(Direction::In, now)),
-        ]);
-        let at_large = BTreeMap::from([
-            (by_small, link(Direction::In, now)),
-            (by_large, link(Direction::Out, now)),
-        ]);
-        assert_eq!(spare(&small, &large, &at_small), Some(by_large));
-        assert_eq!(spare(&large, &small, &at_large), Some(by_large));
-    }
-
-    #[test]
-    fn of_two_own_dials_the_dialler_alone_ends_the_younger() {
-        let (small, large) = pair();
-        let now = Instant::now();
-        let (first, second) = (ConnectionId::new_unchecked(1), ConnectionId::new_unchecked(2));
-        let both = |direction| BTreeMap::from([(first, link(direction, now)), (second, link(direction, now))]);
-        for (local, remote) in [(small, large), (large, small)] {
-            assert_eq!(spare(&local, &remote, &both(Direction::Out)), Some(second));
-            assert_eq!(spare(&local, &remote, &both(Direction::In)), None);
-        }
     }
 
     #[test]
@@ -342,10 +377,60 @@ mod tests {
         let mut peers = Peers::new(small);
         peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
         let later = now + QUIET_PATIENCE;
-        assert_eq!(peers.due(later), [Due::Quiet(large, id)]);
+        assert_eq!(peers.clone().due(later), [Due::Quiet(large, id)]);
         peers.heard(&large, id, later);
         assert_eq!(peers.due(later), []);
         assert_eq!(peers.due(later + QUIET_PATIENCE), [Due::Quiet(large, id)]);
+    }
+
+    #[test]
+    fn a_peer_without_ping_lives_by_its_answers_and_is_due_after_45_seconds_without_one() {
+        let (small, large) = pair();
+        let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
+        let mut peers = Peers::new(small);
+        peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+        // Where pings are answered nothing else counts.
+        peers.replied(&large, id, now + QUIET_PATIENCE);
+        assert_eq!(peers.clone().due(now + QUIET_PATIENCE), [Due::Quiet(large, id)]);
+        peers.is_mute(&large, id, now);
+        peers.replied(&large, id, now + QUIET_PATIENCE);
+        assert_eq!(peers.due(now + MUTE_PATIENCE), []);
+        let quiet = now + QUIET_PATIENCE + MUTE_PATIENCE;
+        assert_eq!(peers.due(quiet), [Due::Quiet(large, id)]);
+        assert_eq!(peers.due(quiet), [], "it is being closed");
+    }
+
+    #[test]
+    fn who_declined_identify_is_due_after_a_second_unless_it_told_its_network() {
+        let (small, large) = pair();
+        let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
+        let mut peers = Peers::new(small);
+        peers.connected(large, id, link(Direction::In, now));
+        peers.declined(&large, now);
+        assert_eq!(peers.due(now), []);
+        assert_eq!(peers.due(now + DECLINED_PATIENCE), [Due::Declined(large)]);
+        peers.confirmed(&large, false, now);
+        peers.declined(&large, now);
+        assert_eq!(peers.due(now + DECLINED_PATIENCE), []);
+    }
+
+    #[test]
+    fn whether_a_peer_has_topics_is_looked_at_once_and_again_when_one_of_two_connections_was_closed() {
+        let (small, large) = pair();
+        let now = Instant::now();
+        let [first, second] = [1, 2].map(ConnectionId::new_unchecked);
+        let mut peers = Peers::new(small);
+        peers.connected(large, first, link(Direction::In, now));
+        peers.confirmed(&large, true, now);
+        let later = now + TOPICS_PATIENCE;
+        assert_eq!(peers.due(later), [Due::Topics(large)]);
+        assert_eq!(peers.due(later), []);
+        peers.connected(large, second, link(Direction::In, later));
+        assert_eq!(peers.due_of(&large, later), Some(Due::Spare(large, first)));
+        assert!(matches!(peers.closed(&large, first, later), Closed::OneLeft(left, _) if left == second));
+        assert_eq!(peers.due(later), []);
+        assert_eq!(peers.due(later + TOPICS_PATIENCE), [Due::Topics(large)]);
+        assert!(matches!(peers.closed(&large, second, later), Closed::Last(_)));
     }
 
     /// A confirmed guest from a host, of an age in seconds.

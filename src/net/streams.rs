@@ -1,8 +1,10 @@
-//! Counts the streams that a peer has open on a connection, and ends the connection of one who opens too many.
+//! Counts the streams that a peer has open on a connection, ends the connection of one who opens too many, and bounds
+//! the time that an end takes.
 //!
-//! Yamux alone only tells such a peer to go away, and goes on with one who does not listen.
+//! Yamux alone only tells such a peer to go away, and goes on with one who does not listen. It closes a connection after
+//! all bytes have left, which is never if the other end is dead.
 //! Promises: at most [`STREAMS_IN_MAX`] streams of a peer's are open on a connection; one more ends it, and the cause
-//! says so.
+//! says so; a connection that is closed has ended after [`CLOSE_PATIENCE`].
 //! Elsewhere: what that costs the peer (`net::swarm::events`).
 //! Spec: `proto-notes/gossip.md`, "Connection".
 
@@ -11,13 +13,15 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::{AsyncRead, AsyncWrite};
+use futures::{AsyncRead, AsyncWrite, Future};
 use libp2p::core::UpgradeInfo;
 use libp2p::core::muxing::{StreamMuxer, StreamMuxerEvent};
 use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade};
 use libp2p::yamux;
+use tokio::time::{Sleep, sleep};
 
 use super::breach::Ending;
 
@@ -29,6 +33,9 @@ pub(super) const WINDOW_GROWTH_BYTES: usize = 1024 * 1024;
 /// Yamux lets windows grow up to a gigabyte less a first window for each stream that may be open, and libp2p lets a
 /// program choose that number alone. So it is the one that leaves the growth above; streams are counted here.
 const STREAMS_MAX: usize = (1024 * 1024 * 1024 - WINDOW_GROWTH_BYTES) / (256 * 1024);
+/// How long a connection may take to hand over what it still has when it is closed. A living peer reads it within some
+/// milliseconds, and sync brings what gets lost; to a dead one it would stand until TCP gives up, a quarter of an hour.
+pub(super) const CLOSE_PATIENCE: Duration = Duration::from_millis(300);
 /// What the end of such a connection is called.
 pub(super) const STREAM_FLOOD: &str = "the peer opened too many streams";
 
@@ -80,12 +87,14 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
 pub(super) struct Counting<M> {
     inner: M,
     open: Arc<AtomicUsize>,
+    /// Runs once the connection is being closed.
+    closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<M> Counting<M> {
     fn new(inner: M) -> Self {
-        let open = Arc::default();
-        Self { inner, open }
+        let (open, closing) = (Arc::default(), None);
+        Self { inner, open, closing }
     }
 }
 
@@ -130,7 +139,11 @@ where
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx).map_err(io::Error::other)
+        if let Poll::Ready(closed) = Pin::new(&mut self.inner).poll_close(cx) {
+            return Poll::Ready(closed.map_err(io::Error::other));
+        }
+        let limit = self.closing.get_or_insert_with(|| Box::pin(sleep(CLOSE_PATIENCE)));
+        limit.as_mut().poll(cx).map(Ok)
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
@@ -155,5 +168,47 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.inner).poll_close(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use futures::io::Cursor;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    /// A connection to a dead peer: what it still has to send is never taken.
+    struct Stuck;
+
+    impl StreamMuxer for Stuck {
+        type Substream = Cursor<Vec<u8>>;
+        type Error = io::Error;
+
+        fn poll_inbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+            Poll::Pending
+        }
+
+        fn poll_outbound(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
+            Poll::Pending
+        }
+
+        fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test]
+    async fn closing_a_connection_whose_peer_takes_nothing_ends_all_the_same() {
+        let mut connection = Counting::new(Stuck);
+        let closed = poll_fn(|cx| Pin::new(&mut connection).poll_close(cx));
+        let patience = CLOSE_PATIENCE + Duration::from_secs(30);
+        timeout(patience, closed).await.expect("it ends").unwrap();
     }
 }

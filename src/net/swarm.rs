@@ -7,13 +7,17 @@
 mod events;
 
 use std::collections::BTreeMap;
+use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
+use libp2p::core::transport::PortUse;
+use libp2p::core::{ConnectedPoint, Endpoint};
+use libp2p::swarm::behaviour::ConnectionEstablished;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError};
+use libp2p::swarm::{ConnectionId, DialError, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::time::MissedTickBehavior;
 
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
@@ -23,10 +27,13 @@ use super::exchange::Exchange;
 use super::listen::Listeners;
 use super::outbox::Outbox;
 use super::peers::{Due, Peers, Standing};
+use super::repairs::Repairs;
 use super::streams::{STREAMS_IN_MAX, Upgrade};
+use super::supervisor::Lasting;
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
 use crate::engine::{FoundBy, NetFact, NetOrder, Stranger, Verdict};
+use crate::threads::panic_point;
 use crate::types::{Address, NetworkId};
 use crate::wire::{Request, Response, Topic};
 
@@ -34,6 +41,12 @@ use crate::wire::{Request, Response, Topic};
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// TCP and handshake together, on a network with a second of delay each way.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
+/// Addresses of a peer that are tried at once: all that the engine keeps.
+const DIALLED_AT_ONCE: NonZeroU8 = NonZeroU8::new(8).expect("not zero");
+/// What waits between a connection and the task, each way: the library's own number for the way to the connection.
+const HANDLER_EVENTS: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
+/// Connections that the system has made and nobody has taken yet.
+const LISTEN_BACKLOG: u32 = 1024;
 /// How often time is looked at.
 const TICK: Duration = Duration::from_millis(100);
 /// Records from discovery that wait for the task.
@@ -59,14 +72,14 @@ struct Dial {
 /// The task's state.
 pub(super) struct Task {
     swarm: Swarm<Node>,
-    orders: mpsc::Receiver<NetOrder>,
+    lasting: OwnedMutexGuard<Lasting>,
     outbox: Outbox,
     network: NetworkId,
     version: String,
     protocol: StreamProtocol,
-    enabled: bool,
     listeners: Listeners,
     peers: Peers,
+    repairs: Repairs,
     dials: BTreeMap<ConnectionId, Dial>,
     verdicts: Verdicts,
     exchange: Exchange,
@@ -85,7 +98,7 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
     let builder = SwarmBuilder::with_existing_identity(key)
         .with_tokio()
         .with_tcp(
-            tcp::Config::default().nodelay(true),
+            tcp::Config::default().nodelay(true).listen_backlog(LISTEN_BACKLOG),
             noise::Config::new,
             Upgrade::default,
         )
@@ -104,7 +117,10 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
             // Above the limit on open streams, so that a flood is seen there and not left unread.
             let swarm = swarm
                 .with_idle_connection_timeout(IDLE_TIMEOUT)
-                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX);
+                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX)
+                .with_notify_handler_buffer_size(HANDLER_EVENTS)
+                .with_per_connection_event_buffer_size(HANDLER_EVENTS.get())
+                .with_dial_concurrency_factor(DIALLED_AT_ONCE);
             // Of the addresses of a peer the better one first, not all at once.
             #[cfg(feature = "quic")]
             let swarm = swarm.with_smart_dial();
@@ -116,30 +132,38 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
 
 impl Task {
     /// Sets the protocols up and listens.
-    pub(super) fn new(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<Self, NetError> {
+    pub(super) fn new(
+        config: &NetConfig,
+        lasting: OwnedMutexGuard<Lasting>,
+        facts: FactSink,
+    ) -> Result<Self, NetError> {
         let mut swarm = build(config)?;
         let mut listeners = Listeners::new(config);
-        listeners.open(&mut swarm)?;
+        if lasting.enabled {
+            listeners.open(&mut swarm)?;
+        }
         let (finder, found) = mpsc::channel(FOUND_MAX);
         let mut task = Self {
             peers: Peers::new(*swarm.local_peer_id()),
+            repairs: Repairs::default(),
             swarm,
-            orders,
             outbox: Outbox::new(facts),
             network: config.network_id,
             version: protocol_version(&config.network_id),
             protocol: sync_protocol(&config.network_id)?,
-            enabled: true,
             listeners,
             dials: BTreeMap::new(),
-            verdicts: Verdicts::default(),
-            exchange: Exchange::default(),
+            verdicts: Verdicts::new(lasting.first_token()),
+            exchange: Exchange::new(lasting.first_token()),
+            lasting,
             mdns: config.mdns,
             discovery: None,
             found,
             finder,
         };
-        task.start_discovery();
+        if task.lasting.enabled {
+            task.start_discovery();
+        }
         Ok(task)
     }
 
@@ -154,7 +178,7 @@ impl Task {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                order = self.orders.recv() => match order {
+                order = self.lasting.orders.recv() => match order {
                     Some(order) => {
                         let goes_out = matches!(order, NetOrder::Publish { .. } | NetOrder::Verdict { .. });
                         self.carry_out(order);
@@ -166,7 +190,7 @@ impl Task {
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
-                Some((peer, address)) = self.found.recv(), if self.enabled => self.discovered(peer, address),
+                Some((peer, address)) = self.found.recv(), if self.lasting.enabled => self.discovered(peer, address),
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
@@ -196,31 +220,75 @@ impl Task {
     }
 
     fn tick(&mut self, now: Instant) {
+        panic_point("network");
+        if let Some(discovery) = &self.discovery {
+            for fact in discovery.failures() {
+                self.outbox.keep(NetFact::Part(fact));
+            }
+        }
         self.outbox.flush();
         while let Some(message) = self.verdicts.lapsed(now) {
             self.report(&message.id, &message.source, Verdict::Ignore);
         }
         for due in self.peers.due(now) {
-            match due {
-                Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
-                Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
-                Due::Spare(connection) => {
-                    self.swarm.close_connection(connection);
-                }
-                Due::Quiet(peer, connection) => {
-                    if let Some(known) = self.peers.get_mut(&peer) {
-                        known.reason = Some("it was silent");
-                    }
-                    self.swarm.close_connection(connection);
-                }
-            }
+            self.is_due(due, now);
         }
-        if self.enabled && self.listeners.is_incomplete() {
+        if self.lasting.enabled && self.listeners.is_incomplete() {
             // The port may still be held by the listener that is just being closed; the next tick tries again.
             if let Err(error) = self.listeners.open(&mut self.swarm) {
                 tracing::debug!(target: "net", %error, "cannot listen again yet");
             }
         }
+    }
+
+    fn is_due(&mut self, due: Due, now: Instant) {
+        match due {
+            Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
+            Due::Declined(peer) => self.foreign(peer, Stranger::Network, "it does not tell its network".into()),
+            Due::Foreign(peer) => self.disconnect(peer, "it is of another network"),
+            Due::Spare(peer, connection) => {
+                tracing::debug!(target: "net", %peer, %connection, "one of two connections is closed");
+                self.swarm.close_connection(connection);
+            }
+            Due::Quiet(peer, connection) => self.close_silent(peer, connection),
+            Due::Topics(peer) => {
+                let mut known = self.swarm.behaviour().gossip.all_peers();
+                let is_deaf = known.any(|(id, topics)| *id == peer && topics.is_empty());
+                drop(known);
+                if is_deaf && self.repairs.grant(peer, now) {
+                    tracing::debug!(target: "net", %peer, "it announced no topic, it is connected again");
+                    self.disconnect(peer, "it announced no topic");
+                }
+            }
+        }
+    }
+
+    fn close_silent(&mut self, peer: PeerId, connection: ConnectionId) {
+        // Of two connections the other one stays, and so does the peer.
+        if let Some(known) = self.peers.get_mut(&peer).filter(|known| known.links.len() == 1) {
+            known.reason = Some("it was silent");
+        }
+        self.swarm.close_connection(connection);
+    }
+
+    /// Tells a peer this node's topics once more. Gossip does it on the first connection to a peer alone, so that it may
+    /// have been said on one that was dead already; it hears of the one that is left as of a first one. Nothing else
+    /// changes by that, and who knows the topics loses nothing.
+    fn announce(&mut self, peer: PeerId, connection: ConnectionId, address: Multiaddr) {
+        let endpoint = ConnectedPoint::Dialer {
+            address,
+            role_override: Endpoint::Dialer,
+            port_use: PortUse::New,
+        };
+        let made = ConnectionEstablished {
+            peer_id: peer,
+            connection_id: connection,
+            endpoint: &endpoint,
+            failed_addresses: &[],
+            other_established: 0,
+        };
+        let gossip = &mut self.swarm.behaviour_mut().gossip;
+        gossip.on_swarm_event(FromSwarm::ConnectionEstablished(made));
     }
 
     // ---- orders ----
@@ -252,7 +320,7 @@ impl Task {
             .iter()
             .filter_map(|known| known.as_str().parse().ok())
             .collect();
-        if !self.enabled {
+        if !self.lasting.enabled {
             return self.dial_failed(peer, addresses, "the network is off".into(), None);
         }
         let Some(peer) = peer else {
@@ -373,16 +441,16 @@ impl Task {
     }
 
     fn enable(&mut self) {
-        if self.enabled {
+        if self.lasting.enabled {
             return;
         }
-        self.enabled = true;
+        self.lasting.enabled = true;
         self.start_discovery();
         self.tick(Instant::now());
     }
 
     fn disable(&mut self) {
-        self.enabled = false;
+        self.lasting.enabled = false;
         self.discovery = None;
         while self.found.try_recv().is_ok() {}
         self.listeners.close(&mut self.swarm);

@@ -54,7 +54,7 @@ fn config(seed: u8, network_id: NetworkId) -> NetConfig {
 fn launch(config: &NetConfig) -> Result<(NetHandle, mpsc::Sender<NetOrder>, mpsc::Receiver<NetFact>), NetError> {
     let (orders, receiver) = mpsc::channel(64);
     let (sink, facts) = mpsc::channel(256);
-    let sink = Box::new(move |fact| {
+    let sink = Box::new(move |_, fact| {
         sink.try_send(fact).map_err(|error| match error {
             mpsc::error::TrySendError::Full(fact) | mpsc::error::TrySendError::Closed(fact) => fact,
         })

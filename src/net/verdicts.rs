@@ -34,7 +34,7 @@ pub(super) struct Waiting {
 }
 
 /// All messages without a verdict, by token; tokens grow with time.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Verdicts {
     next: u64,
     waiting: BTreeMap<u64, Waiting>,
@@ -44,6 +44,17 @@ pub(super) struct Verdicts {
 }
 
 impl Verdicts {
+    /// None wait; tokens begin with this one.
+    pub(super) const fn new(next: u64) -> Self {
+        Self {
+            next,
+            waiting: BTreeMap::new(),
+            blocks: 0,
+            transactions: 0,
+            transaction_bytes: 0,
+        }
+    }
+
     /// Remembers a message and names it, or refuses because too many wait.
     pub(super) fn insert(
         &mut self,
@@ -109,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_ninth_block_is_refused_until_one_has_its_verdict() {
-        let (mut verdicts, now, peer) = (Verdicts::default(), Instant::now(), PeerId::random());
+        let (mut verdicts, now, peer) = (Verdicts::new(0), Instant::now(), PeerId::random());
         let add = |verdicts: &mut Verdicts| verdicts.insert(now, Topic::Blocks, MessageId::from("x"), peer, 1);
         let tokens: Vec<_> = (0..BLOCKS_MAX).filter_map(|_| add(&mut verdicts)).collect();
         assert_eq!(tokens.len(), BLOCKS_MAX);
@@ -121,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_unanswered_message_lapses() {
-        let (mut verdicts, now) = (Verdicts::default(), Instant::now());
+        let (mut verdicts, now) = (Verdicts::new(0), Instant::now());
         let id = MessageId::from("x");
         verdicts.insert(now, Topic::Transactions, id, PeerId::random(), 5);
         assert!(verdicts.lapsed(now).is_none());
@@ -131,7 +142,7 @@ mod tests {
 
     #[test]
     fn transactions_that_wait_are_bounded_in_bytes() {
-        let (mut verdicts, now) = (Verdicts::default(), Instant::now());
+        let (mut verdicts, now) = (Verdicts::new(0), Instant::now());
         let size = TRANSACTIONS_MAX_BYTES / 2 + 1;
         let mut add = || verdicts.insert(now, Topic::Transactions, MessageId::from("x"), PeerId::random(), size);
         assert!(add().is_some());

@@ -29,6 +29,12 @@ impl Clock {
         self.anchor.plus(self.begun.elapsed())
     }
 
+    /// This clock's time at an instant.
+    #[must_use]
+    pub fn at(&self, instant: Instant) -> Time {
+        self.anchor.plus(instant.saturating_duration_since(self.begun))
+    }
+
     /// How long until an instant of this clock; zero if it has come.
     #[must_use]
     pub fn until(&self, time: Time) -> Duration {

@@ -54,6 +54,7 @@ pub(super) const CLIENT: Limits = Limits {
     bytes: CLIENT_EVENTS_MAX_BYTES,
     texts: usize::MAX,
     overflow: Overflow::DropNewest,
+    a_second: None,
 };
 
 /// A session as the hub sees it.
@@ -320,7 +321,9 @@ fn event_name(event: &Event) -> String {
 /// An event's line for a client that shows words.
 fn in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
     let name = name.as_ref();
-    serde_json::json!({ "v": 1, "type": "event", "event": name, "time_ms": time_ms, "text": text }).to_string()
+    render::plain(
+        serde_json::json!({ "v": 1, "type": "event", "event": name, "time_ms": time_ms, "text": text }).to_string(),
+    )
 }
 
 /// The first line of a session with events: where they start from.

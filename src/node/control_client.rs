@@ -102,7 +102,7 @@ mod client {
     use crate::engine::CommandError;
     use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
     use crate::node::control_socket::connect;
-    use crate::node::reader::HISTORY;
+    use crate::node::history::HistoryFile;
     use crate::node::screen::{columns_told, may_colour};
 
     /// A `wait` ran out.
@@ -348,7 +348,7 @@ mod client {
         let columns = Arc::new(AtomicUsize::new(usize::from(hello.columns)));
         let config = PromptConfig {
             text: PROMPT.to_owned(),
-            history: Some(folder.join(HISTORY)),
+            history: Box::new(HistoryFile::of(folder)),
             names: names.clone(),
             color: hello.colour,
             columns: Arc::clone(&columns),
@@ -366,7 +366,11 @@ mod client {
             };
             stream.write_all(format!("{line}\n").as_bytes()).is_ok()
         };
-        let prompt = Prompt::start(config, deliver).ok()?;
+        let failed = |reason: &str| {
+            eprintln!("error: the prompt failed: {reason}\nhint: type the same line again");
+            std::process::exit(STATUS_FAILED.into());
+        };
+        let prompt = Prompt::start(config, deliver, failed).ok()?;
         Some(Shown { prompt, columns })
     }
 

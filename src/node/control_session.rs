@@ -165,7 +165,7 @@ pub(super) fn read(input: impl Read, to: &Sender<Message>, asked: &Receiver<()>)
     while let Ok(Some(RawLine { number, content })) = lines.next_line() {
         let text = match &content {
             Content::Text(text) => text.as_str(),
-            Content::Silent | Content::TooLong(_) | Content::NotUtf8(_) => "",
+            Content::Silent | Content::TooLong(_) | Content::NotUtf8(_) | Content::Utf16 => "",
         };
         if text == CANCEL {
             uncounted += 1;
@@ -181,6 +181,7 @@ pub(super) fn read(input: impl Read, to: &Sender<Message>, asked: &Receiver<()>)
                 return;
             }
             if is_hello {
+                lines.begin_text();
                 uncounted += 1;
                 continue;
             }
@@ -437,7 +438,10 @@ impl Session {
 
 /// A reply's line for a client that shows words.
 fn in_words(line: u64, word: Option<&str>, text: &str) -> String {
-    serde_json::json!({ "v": 1, "type": "reply", "line": line, "command": word, "ok": true, "text": text }).to_string()
+    render::plain(
+        serde_json::json!({ "v": 1, "type": "reply", "line": line, "command": word, "ok": true, "text": text })
+            .to_string(),
+    )
 }
 
 fn interrupted() -> CommandError {

@@ -31,7 +31,7 @@ mod unix {
     use std::fs::{self, DirBuilder, File, Permissions};
     use std::net::Shutdown;
     use std::os::fd::{AsFd, AsRawFd};
-    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::sync::mpsc::{channel, sync_channel};
     use std::thread;
@@ -42,10 +42,11 @@ mod unix {
     use super::*;
     use crate::console::output::Sink;
     use crate::console::render;
-    use crate::engine::{CommandError, Reply};
+    use crate::engine::{CommandError, Part, Reply};
     use crate::node::clock::wall;
     use crate::node::control::{CLIENT, CLIENTS_MAX, SOCKET};
     use crate::node::control_session::{self, AHEAD_MAX, Message, Progress, Session};
+    use crate::threads::{self, panic_point};
 
     /// Where the socket is made before it is put in its place.
     const WORKSHOP: &str = "control.new";
@@ -65,8 +66,10 @@ mod unix {
             inbox: Arc::clone(inbox),
             to_node: to_node.clone(),
         };
-        thread::Builder::new().name("control".into()).spawn(move || {
+        let lost = Arc::clone(inbox);
+        let body = move || {
             loop {
+                panic_point("control");
                 match listener.accept() {
                     Ok((stream, _)) => {
                         if let Err(error) = door.take_in(&stream) {
@@ -76,7 +79,8 @@ mod unix {
                     Err(_) => thread::sleep(ACCEPT_PAUSE),
                 }
             }
-        })?;
+        };
+        threads::spawn("control", body, move |reason| lost.failed(Part::Control, reason))?;
         Ok(path)
     }
 
@@ -96,8 +100,12 @@ mod unix {
         Ok((made?, path))
     }
 
-    /// Connects to the node that holds a folder.
+    /// Connects to the node that holds a folder. A link in the socket's place leads nowhere.
     pub(in super::super) fn connect(folder: &Path) -> io::Result<UnixStream> {
+        let kind = fs::symlink_metadata(folder.join(SOCKET))?.file_type();
+        if !kind.is_socket() {
+            return Err(io::Error::other("what stands in its socket's place is none"));
+        }
         by_short_path(folder, |short| UnixStream::connect(short.join(SOCKET)))
     }
 
@@ -148,23 +156,35 @@ mod unix {
                 is_gone: Box::new(move || is_hung_up(&watched)),
                 state: Progress::START,
             };
-            let reading = thread::Builder::new().name("client-in".into());
-            let started = reading
-                .spawn(move || control_session::read(input, &to_self, &asked))
-                .and_then(|_| {
-                    let ending = stream.try_clone()?;
-                    thread::Builder::new().name("client".into()).spawn(move || {
-                        let stays = session.run();
-                        if !stays {
-                            ending.shutdown(Shutdown::Both).unwrap_or_default();
-                        }
-                    })
-                });
+            let reading = move || control_session::read(input, &to_self, &asked);
+            let started = threads::spawn("client-in", reading, self.closes(number, stream)?).and_then(|_| {
+                let ending = stream.try_clone()?;
+                let serving = move || {
+                    panic_point("client");
+                    let stays = session.run();
+                    if !stays {
+                        ending.shutdown(Shutdown::Both).unwrap_or_default();
+                    }
+                };
+                threads::spawn("client", serving, self.closes(number, stream)?)
+            });
             if let Err(error) = started {
                 self.hub.leave(number);
                 return stream.shutdown(Shutdown::Both).and(Err(error));
             }
             Ok(())
+        }
+    }
+
+    impl Door {
+        /// What is done when a thread of a client has failed: the client sees its connection end.
+        fn closes(&self, number: u64, stream: &UnixStream) -> io::Result<impl FnOnce(&str) + Send + use<>> {
+            let (hub, stream) = (Arc::clone(&self.hub), stream.try_clone()?);
+            Ok(move |reason: &str| {
+                tracing::error!(reason, "a client's thread failed, its connection is closed");
+                hub.leave(number);
+                stream.shutdown(Shutdown::Both).unwrap_or_default();
+            })
         }
     }
 
@@ -199,6 +219,15 @@ mod unix {
             assert_eq!(mode, 0o600);
             connect(folder.path()).unwrap();
             assert!(!folder.path().join(WORKSHOP).exists());
+        }
+
+        #[test]
+        fn a_link_in_the_sockets_place_leads_nowhere() {
+            let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+            let (_listener, path) = listen(other.path()).unwrap();
+            std::os::unix::fs::symlink(path, folder.path().join(SOCKET)).unwrap();
+            assert!(connect(folder.path()).is_err());
+            connect(other.path()).unwrap();
         }
 
         #[cfg(target_os = "linux")]

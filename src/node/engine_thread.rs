@@ -13,17 +13,19 @@ use tokio::sync::mpsc;
 
 use super::clock::{Clock, wall};
 use super::housekeeper::Notices;
-use super::inbox::{Inbox, Lanes, Taken};
+use super::inbox::{Heard, Inbox, Lanes, Taken};
 use super::outbox::{Action, Outbox};
 use super::probe;
 use super::surroundings;
 use super::writer::Writer;
 use crate::chain::ChainStore;
+use crate::engine::doctor::Surroundings;
 use crate::engine::{
     Command, CommandError, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Reply, StoreFact,
 };
 use crate::miner::Work;
 use crate::miner::pool::Pool;
+use crate::threads::{self, panic_point};
 use crate::types::{Address, Time};
 
 /// How often the wall clock and the hash rate are told.
@@ -82,11 +84,16 @@ struct Runner<S> {
     last_sent: Time,
 }
 
-/// Starts the thread. It ends after [`Input::Stop`]; dropping what it owned writes all that is queued.
+/// Starts the thread. It ends after [`Input::Stop`]; dropping what it owned writes all that is queued. `failed` is called
+/// with the message of a panic that ends it.
 ///
 /// # Errors
 /// If the system gives no thread.
-pub fn start<S: ChainStore + Send + 'static>(engine: Engine<S>, wiring: Wiring) -> std::io::Result<JoinHandle<()>> {
+pub fn start<S: ChainStore + Send + 'static>(
+    engine: Engine<S>,
+    wiring: Wiring,
+    failed: impl FnOnce(&str) + Send + 'static,
+) -> std::io::Result<JoinHandle<()>> {
     let now = wiring.clock.now();
     let runner = Runner {
         engine,
@@ -98,9 +105,7 @@ pub fn start<S: ChainStore + Send + 'static>(engine: Engine<S>, wiring: Wiring) 
         stopping: None,
         last_sent: Time::default(),
     };
-    std::thread::Builder::new()
-        .name("engine".into())
-        .spawn(move || runner.run())
+    threads::spawn("engine", move || runner.run(), failed)
 }
 
 impl<S: ChainStore> Runner<S> {
@@ -112,7 +117,14 @@ impl<S: ChainStore> Runner<S> {
             } else {
                 Lanes::All
             };
-            if let Taken::Input(input) = self.wiring.inbox.take(lanes, self.patience(lanes)) {
+            panic_point("engine");
+            let (taken, heard) = self.wiring.inbox.next(lanes, self.patience(lanes));
+            match heard {
+                Heard::All => self.tell(Input::Heard(self.wiring.clock.now())),
+                Heard::Before(read) => self.tell(Input::Heard(self.wiring.clock.at(read))),
+                Heard::NotAll => {}
+            }
+            if let Taken::Input(input) = taken {
                 self.tell(input);
             }
             self.keep_time(lanes);
@@ -145,7 +157,9 @@ impl<S: ChainStore> Runner<S> {
                 self.tell(Input::Miner(MinerFact::Rate(rate)));
             }
         }
-        if lanes == Lanes::All && self.engine.next_wakeup().is_some_and(|wakeup| wakeup <= now) {
+        // While answers wait, each of them brings a turn of its own, and no deadline may pass before they are heard.
+        let all_heard = lanes == Lanes::All && self.wiring.inbox.is_heard();
+        if all_heard && self.engine.next_wakeup().is_some_and(|wakeup| wakeup <= now) {
             self.tell(Input::Tick);
         }
     }
@@ -168,10 +182,12 @@ impl<S: ChainStore> Runner<S> {
             Input::Net(fact) => self.notice(fact),
             Input::Stop => self.stopping = Some(self.stopping.unwrap_or_else(|| self.wiring.clock.now())),
             Input::Store(StoreFact::Reopened)
+            | Input::Part(_)
             | Input::Command { .. }
             | Input::Cancel { .. }
             | Input::Miner(_)
             | Input::Clock(_)
+            | Input::Heard(_)
             | Input::Tick => {}
         }
         self.engine.handle(self.wiring.clock.now(), input);
@@ -184,7 +200,9 @@ impl<S: ChainStore> Runner<S> {
         let discovery = self.wiring.discovery;
         let asks = discovery && self.engine.may_send();
         let local = self.engine.peer_id();
+        let lost = Arc::clone(&self.wiring.inbox);
         let look = move || {
+            panic_point("doctor");
             let mut surroundings = surroundings::look(discovery);
             if asks {
                 probe::ask(&mut surroundings, &local);
@@ -192,7 +210,16 @@ impl<S: ChainStore> Runner<S> {
             let command = Command::Doctor(Box::new(surroundings));
             inbox.push(Input::Command { id, command });
         };
-        if let Err(error) = std::thread::Builder::new().name("doctor".into()).spawn(look) {
+        let unseen = move |reason: &str| {
+            let command = Command::Doctor(Box::new(Surroundings {
+                failure: Some(format!("looking failed: {reason}")),
+                discovery,
+                looked: true,
+                ..Surroundings::default()
+            }));
+            lost.push(Input::Command { id, command });
+        };
+        if let Err(error) = threads::spawn("doctor", look, unseen) {
             tracing::debug!(%error, "no thread for the doctor");
             let command = Command::Doctor(Box::new(surroundings::look(discovery)));
             self.wiring.inbox.push(Input::Command { id, command });

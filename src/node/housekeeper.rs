@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::inbox::Inbox;
-use crate::engine::{FoundBy, NetFact};
+use crate::engine::{FoundBy, NetFact, Part};
+use crate::threads::{self, panic_point};
 use crate::types::{Address, PeerId};
 
 /// Between two looks in the first minute: whoever starts three terminals waits for this.
@@ -82,14 +83,14 @@ impl Notices {
     }
 }
 
-/// Starts the thread; it ends after [`Notices::end`].
+/// Starts the thread; it ends after [`Notices::end`]. The inbox hears of its failure.
 ///
 /// # Errors
 /// If the system gives no thread.
 pub fn start(place: impl Neighbourhood, notices: Arc<Notices>, inbox: Arc<Inbox>) -> std::io::Result<JoinHandle<()>> {
-    std::thread::Builder::new()
-        .name("housekeeper".into())
-        .spawn(move || run(&place, &notices, &inbox))
+    let lost = Arc::clone(&inbox);
+    let body = move || run(&place, &notices, &inbox);
+    threads::spawn("housekeeper", body, move |reason| lost.failed(Part::Siblings, reason))
 }
 
 fn run(place: &impl Neighbourhood, notices: &Notices, inbox: &Inbox) {
@@ -98,6 +99,7 @@ fn run(place: &impl Neighbourhood, notices: &Notices, inbox: &Inbox) {
     let mut listening = false;
     let mut next_look = begun;
     while let Some(change) = notices.wait(next_look) {
+        panic_point("housekeeper");
         if let Some(addresses) = change {
             listening = !addresses.is_empty();
             place.show(listening.then_some(&addresses[..]));

@@ -1,16 +1,21 @@
-//! What waits for the engine: three lanes, so that a flood from the network delays neither a user nor the disk.
+//! What waits for the engine, in lanes: a flood from the network delays neither a user nor the disk nor a block.
 //!
-//! Promises: facts of the disk and commands are never lost and never block their sender; the network's lane holds at
-//! most [`NET_LANE_MAX`] facts and hands back what does not fit.
-//! Elsewhere: what the engine makes of it (`node::engine_thread`).
+//! Promises: facts of the disk and commands are never lost and never block their sender; of the network's facts those
+//! that end a request, connect, or bring a block or a status go before questions and payments, in the order in which they
+//! were read; questions and payments wait in lanes of their own, where senders take turns; no lane grows beyond its maximum.
+//! Elsewhere: what the engine makes of it (`node::engine_thread`), what the network does with what is refused
+//! (`net::outbox`).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::engine::{Input, NetFact, StoreFact};
+use crate::engine::{Input, NetFact, Part, PartFact, StoreFact};
+use crate::types::PeerId;
+use crate::wire::{Request, Topic};
 
-/// Facts of the network that may wait: a second of a flood, a few MiB of blocks at the gossip layer's own limits.
+/// Facts that may wait in one of the network's lanes: a second of a flood, a few MiB of blocks at the gossip layer's own
+/// limits.
 pub const NET_LANE_MAX: usize = 1_024;
 
 /// What the engine thread takes next.
@@ -21,6 +26,17 @@ pub enum Taken {
     Input(Input),
     /// Nothing came in time.
     Nothing,
+}
+
+/// What of the facts that end a request was taken before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// All that the network has told.
+    All,
+    /// All that the network read before this moment.
+    Before(Instant),
+    /// One found no room and waits outside.
+    NotAll,
 }
 
 /// Which lanes are open.
@@ -39,14 +55,40 @@ pub struct Inbox {
     wake: Condvar,
 }
 
+/// Where a fact of the network waits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Connections, answers, blocks, statuses.
+    First,
+    /// What costs this node work and helps the sender.
+    Questions(PeerId),
+    /// Payments, and addresses that were found.
+    Payments(PeerId),
+}
+
+fn place(fact: &NetFact) -> Place {
+    match fact {
+        NetFact::Gossip { topic, peer, .. } if *topic == Topic::Transactions => Place::Payments(*peer),
+        NetFact::Found { peer, .. } => Place::Payments(*peer),
+        NetFact::Request { request, peer, .. } if !matches!(request, Request::Status(_)) => Place::Questions(*peer),
+        _ => Place::First,
+    }
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
     /// Bounded by the batches in flight.
     disk: VecDeque<StoreFact>,
     /// Commands (one at a time), the miner's finds, the stop.
     urgent: VecDeque<Input>,
-    /// Bounded by [`NET_LANE_MAX`].
-    net: VecDeque<NetFact>,
+    /// With the moment at which each was read. Bounded by [`NET_LANE_MAX`].
+    first: VecDeque<(Instant, NetFact)>,
+    /// A fact of the first lane found no room and waits outside.
+    overflows: bool,
+    questions: Turns,
+    payments: Turns,
+    /// Whose turn it is of the two.
+    payments_next: bool,
 }
 
 impl Waiting {
@@ -57,8 +99,67 @@ impl Waiting {
         if lanes == Lanes::DiskOnly {
             return None;
         }
-        let urgent = self.urgent.pop_front();
-        urgent.or_else(|| self.net.pop_front().map(Input::Net))
+        if let Some(input) = self.urgent.pop_front() {
+            return Some(input);
+        }
+        if let Some((_, fact)) = self.first.pop_front() {
+            return Some(Input::Net(fact));
+        }
+        self.payments_next = !self.payments_next;
+        let fact = if self.payments_next {
+            self.payments.pop().or_else(|| self.questions.pop())
+        } else {
+            self.questions.pop().or_else(|| self.payments.pop())
+        };
+        fact.map(Input::Net)
+    }
+
+    fn heard(&self) -> Heard {
+        match self.first.front() {
+            Some((read, _)) => Heard::Before(*read),
+            None if self.overflows => Heard::NotAll,
+            None => Heard::All,
+        }
+    }
+}
+
+/// Facts of many senders, who take turns.
+#[derive(Debug, Default)]
+struct Turns {
+    queues: BTreeMap<PeerId, VecDeque<NetFact>>,
+    order: VecDeque<PeerId>,
+    count: usize,
+}
+
+impl Turns {
+    /// Adds a fact, or hands it back: in a lane that is half full nobody has more than its share of that half.
+    #[expect(clippy::result_large_err, reason = "a refused fact goes back to its sender")]
+    fn push(&mut self, sender: PeerId, fact: NetFact) -> Result<(), NetFact> {
+        let own = self.queues.get(&sender).map_or(0, VecDeque::len);
+        let senders = self.queues.len() + usize::from(own == 0);
+        let share = NET_LANE_MAX / 2 / senders;
+        if self.count >= NET_LANE_MAX || (self.count >= NET_LANE_MAX / 2 && own >= share) {
+            return Err(fact);
+        }
+        if own == 0 {
+            self.order.push_back(sender);
+        }
+        self.queues.entry(sender).or_default().push_back(fact);
+        self.count += 1;
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<NetFact> {
+        let sender = self.order.pop_front()?;
+        let queue = self.queues.get_mut(&sender)?;
+        let fact = queue.pop_front()?;
+        self.count -= 1;
+        if queue.is_empty() {
+            self.queues.remove(&sender);
+        } else {
+            self.order.push_back(sender);
+        }
+        Some(fact)
     }
 }
 
@@ -75,33 +176,84 @@ impl Inbox {
         self.wake.notify_one();
     }
 
-    /// Tells what the network saw.
+    /// Tells that a part of the node has failed for good. Never refused.
+    pub fn failed(&self, part: Part, reason: &str) {
+        self.push(Input::Part(PartFact::Ended {
+            part,
+            reason: reason.to_owned(),
+            again_ms: None,
+        }));
+    }
+
+    /// Tells what was seen of the network outside its task.
     ///
     /// # Errors
     /// Hands the fact back when the lane is full.
     #[expect(clippy::result_large_err, reason = "a refused fact goes back to its sender")]
     pub fn push_net(&self, fact: NetFact) -> Result<(), NetFact> {
+        self.push_read(Instant::now(), fact)
+    }
+
+    /// Tells what the network's task read at a moment. It tells in the order in which it read, and tells again what was
+    /// handed back, unless it may be lost.
+    ///
+    /// # Errors
+    /// Hands the fact back when the lane is full.
+    #[expect(clippy::result_large_err, reason = "a refused fact goes back to its sender")]
+    pub fn push_read(&self, read: Instant, fact: NetFact) -> Result<(), NetFact> {
         let mut lanes = self.lanes();
-        if lanes.net.len() >= NET_LANE_MAX {
-            return Err(fact);
+        match place(&fact) {
+            Place::First if lanes.first.len() >= NET_LANE_MAX => {
+                // Gossip that is refused is not told again.
+                lanes.overflows |= !matches!(fact, NetFact::Gossip { .. });
+                return Err(fact);
+            }
+            Place::First => {
+                lanes.overflows = false;
+                lanes.first.push_back((read, fact));
+            }
+            Place::Questions(sender) => lanes.questions.push(sender, fact)?,
+            Place::Payments(sender) => lanes.payments.push(sender, fact)?,
         }
-        lanes.net.push_back(fact);
+        drop(lanes);
         self.wake.notify_one();
         Ok(())
+    }
+
+    /// Whether nothing that ends a request waits.
+    #[must_use]
+    pub fn is_heard(&self) -> bool {
+        let lanes = self.lanes();
+        lanes.first.is_empty() && !lanes.overflows
+    }
+
+    /// Whether nothing waits at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let lanes = self.lanes();
+        let network = lanes.first.len() + lanes.questions.count + lanes.payments.count;
+        network == 0 && lanes.disk.is_empty() && lanes.urgent.is_empty()
     }
 
     /// The next of the open lanes, or nothing after `patience`.
     #[must_use]
     pub fn take(&self, lanes: Lanes, patience: Duration) -> Taken {
+        self.next(lanes, patience).0
+    }
+
+    /// The same, and what was taken before.
+    #[must_use]
+    pub fn next(&self, lanes: Lanes, patience: Duration) -> (Taken, Heard) {
         let deadline = Instant::now() + patience;
         let mut waiting = self.lanes();
         loop {
+            let heard = waiting.heard();
             if let Some(input) = waiting.take(lanes) {
-                return Taken::Input(input);
+                return (Taken::Input(input), heard);
             }
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Taken::Nothing;
+                return (Taken::Nothing, heard);
             }
             let woken = self.wake.wait_timeout(waiting, left);
             waiting = woken.unwrap_or_else(PoisonError::into_inner).0;
@@ -124,6 +276,27 @@ mod tests {
         NetFact::Listening(address)
     }
 
+    fn gossip(peer: PeerId, topic: Topic, token: u64) -> NetFact {
+        let bytes = Vec::new();
+        NetFact::Gossip {
+            token,
+            peer,
+            topic,
+            bytes,
+        }
+    }
+
+    fn tokens(inbox: &Inbox) -> Vec<u64> {
+        let mut list = Vec::new();
+        while let Taken::Input(input) = inbox.take(Lanes::All, Duration::ZERO) {
+            match input {
+                Input::Net(NetFact::Gossip { token, .. } | NetFact::Request { token, .. }) => list.push(token),
+                other => panic!("{other:?}"),
+            }
+        }
+        list
+    }
+
     #[test]
     fn disk_and_commands_overtake_a_full_network_lane() {
         let inbox = Inbox::default();
@@ -139,5 +312,69 @@ mod tests {
         assert!(matches!(next(Lanes::All), Taken::Input(Input::Stop)));
         assert!(matches!(next(Lanes::All), Taken::Input(Input::Net(_))));
         assert!(inbox.push_net(listening(0)).is_ok());
+    }
+
+    #[test]
+    fn blocks_overtake_payments_and_questions() {
+        let (inbox, peer) = (Inbox::default(), PeerId::random());
+        let request = Request::GetPending { after: [0; 32] };
+        inbox.push_net(gossip(peer, Topic::Transactions, 1)).unwrap();
+        let token = 2;
+        inbox.push_net(NetFact::Request { token, peer, request }).unwrap();
+        inbox.push_net(gossip(peer, Topic::Blocks, 3)).unwrap();
+        assert_eq!(tokens(&inbox)[0], 3);
+    }
+
+    #[test]
+    fn a_flood_of_payments_delays_another_neighbours_by_one_message_and_never_fills_the_lane() {
+        let (inbox, flood, honest) = (Inbox::default(), PeerId::random(), PeerId::random());
+        let refused = (0..5_000).filter(|n| inbox.push_net(gossip(flood, Topic::Transactions, *n)).is_err());
+        assert!(refused.count() > 4_000);
+        inbox.push_net(gossip(honest, Topic::Transactions, 9_999)).unwrap();
+        assert!(inbox.push_net(gossip(flood, Topic::Transactions, 1)).is_err());
+        let place = tokens(&inbox).iter().position(|token| *token == 9_999);
+        assert!(place.is_some_and(|place| place <= 1), "{place:?}");
+    }
+
+    #[test]
+    fn questions_and_payments_take_turns() {
+        let (inbox, peer) = (Inbox::default(), PeerId::random());
+        for token in 0..3 {
+            let request = Request::GetPending { after: [0; 32] };
+            inbox.push_net(NetFact::Request { token, peer, request }).unwrap();
+            inbox.push_net(gossip(peer, Topic::Transactions, 10 + token)).unwrap();
+        }
+        assert_eq!(tokens(&inbox), [10, 0, 11, 1, 12, 2]);
+    }
+
+    #[test]
+    fn what_was_read_counts_as_heard_only_when_all_before_it_was_taken() {
+        let inbox = Inbox::default();
+        let start = Instant::now();
+        let read = |ms| start + Duration::from_millis(ms);
+        inbox.push_read(read(10), listening(1)).unwrap();
+        inbox.push_read(read(20), listening(2)).unwrap();
+        // A payment that was read later waits behind and says nothing about answers.
+        inbox
+            .push_read(read(5), gossip(PeerId::random(), Topic::Transactions, 1))
+            .unwrap();
+        let heard = || inbox.next(Lanes::All, Duration::ZERO).1;
+        assert!(!inbox.is_heard());
+        assert_eq!((heard(), heard()), (Heard::Before(read(10)), Heard::Before(read(20))));
+        assert!(inbox.is_heard());
+        assert_eq!(heard(), Heard::All);
+    }
+
+    #[test]
+    fn an_answer_that_found_no_room_keeps_deadlines_from_passing() {
+        let inbox = Inbox::default();
+        (0..NET_LANE_MAX).for_each(|port| inbox.push_net(listening(port)).unwrap());
+        assert!(inbox.push_net(listening(0)).is_err());
+        while let Taken::Input(_) = inbox.take(Lanes::All, Duration::ZERO) {}
+        assert!(!inbox.is_heard(), "one waits outside");
+        assert_eq!(inbox.next(Lanes::All, Duration::ZERO).1, Heard::NotAll);
+        inbox.push_net(listening(0)).unwrap();
+        assert!(matches!(inbox.take(Lanes::All, Duration::ZERO), Taken::Input(_)));
+        assert!(inbox.is_heard());
     }
 }

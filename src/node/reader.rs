@@ -6,29 +6,44 @@
 
 use std::path::Path;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use super::history::HistoryFile;
 use super::screen::Screen;
 use super::session::Message;
 use crate::cli::Args;
 use crate::console::InputLine;
 use crate::console::input;
 use crate::console::prompt::PromptFact;
+use crate::threads::{self, panic_point};
 
-/// Lines typed at the prompt, in the data folder.
-pub(super) const HISTORY: &str = "history";
-
-/// Starts the source of lines. Sending on what comes back asks for the next one.
-pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Message>) -> Option<SyncSender<()>> {
+/// Starts the source of lines; `failed` hears of the panic that ends it. Sending on what comes back asks for the next one.
+pub fn start(
+    args: &Args,
+    screen: &Screen,
+    folder: &Path,
+    messages: Sender<Message>,
+    failed: impl FnOnce(&str) + Send + 'static,
+) -> Option<SyncSender<()>> {
     let (more, asked) = sync_channel(1);
     let exec = args.exec.clone();
     let screen = screen.clone();
-    let history = folder.join(HISTORY);
+    let history = HistoryFile::of(folder);
+    // The reader's thread ends when the prompt's begins: one of the two can fail.
+    let failed = Arc::new(Mutex::new(Some(failed)));
+    let fail = move |reason: &str| {
+        if let Some(failed) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            failed(reason);
+        }
+    };
+    let prompt_fails = fail.clone();
     let body = move || {
         if asked.recv().is_err() {
             return;
         }
         let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
-        if screen.is_prompt() && screen.start_prompt(history, prompt_facts(messages.clone())) {
+        let deliver_facts = prompt_facts(messages.clone());
+        if screen.is_prompt() && screen.start_prompt(Box::new(history), deliver_facts, prompt_fails) {
             return;
         }
         match exec {
@@ -36,7 +51,7 @@ pub fn start(args: &Args, screen: &Screen, folder: &Path, messages: Sender<Messa
             None => input::read_all(std::io::stdin().lock(), deliver),
         }
     };
-    match std::thread::Builder::new().name("reader".into()).spawn(body) {
+    match threads::spawn("reader", body, fail) {
         Ok(_) => Some(more),
         Err(error) => {
             tracing::error!(%error, "no thread to read commands with");
@@ -69,6 +84,7 @@ fn prompt_facts(messages: Sender<Message>) -> impl FnMut(PromptFact) -> bool + S
 
 /// Sends a line and waits until the next one is wanted; false when none will be.
 fn hand_over(line: Option<InputLine>, messages: &Sender<Message>, asked: &Receiver<()>) -> bool {
+    panic_point("reader");
     let message = line.map_or(Message::InputEnded, |line| Message::Line(Box::new(line)));
     messages.send(message).is_ok() && asked.recv().is_ok()
 }

@@ -6,7 +6,6 @@
 //! Spec: `proto-notes/events.md`.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -20,8 +19,8 @@ use crate::cli::{Args, Color};
 use crate::console::complete::Names;
 use crate::console::help;
 use crate::console::look::{COLUMNS_DEFAULT, Look};
-use crate::console::output::{Done, Limits, LogWriter, Sink, lines_dropped};
-use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
+use crate::console::output::{DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, Limits, LogWriter, Sink, lines_dropped};
+use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
 use crate::console::watch::{Telling, telling_text};
 use crate::engine::reply::Status;
@@ -109,6 +108,7 @@ impl Screen {
             Reader::Prompt => out.clone(),
             Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost(), std::io::stderr(), |_| {})?,
         };
+        log.set_pace(pace_of(&args.log));
         let coloured = may_colour(args.color);
         let columns = columns_told().unwrap_or(COLUMNS_DEFAULT);
         Ok(Self {
@@ -127,18 +127,23 @@ impl Screen {
         })
     }
 
-    /// Gives the terminal to a prompt; false if there can be none.
-    pub fn start_prompt(&self, history: PathBuf, deliver: impl FnMut(PromptFact) -> bool + Send + 'static) -> bool {
+    /// Gives the terminal to a prompt; false if there can be none. `failed` hears of a panic that ends the prompt.
+    pub fn start_prompt(
+        &self,
+        history: Box<dyn History>,
+        deliver: impl FnMut(PromptFact) -> bool + Send + 'static,
+        failed: impl FnOnce(&str) + Send + 'static,
+    ) -> bool {
         // What was said before stands above the first prompt.
         let _ = self.out.flush(FIRST_WORDS_MAX);
         let config = PromptConfig {
             text: PROMPT.to_owned(),
-            history: Some(history),
+            history,
             names: self.names.clone(),
             color: self.coloured,
             columns: Arc::clone(&self.columns),
         };
-        match Prompt::start(config, deliver) {
+        match Prompt::start(config, deliver, failed) {
             Ok(prompt) => {
                 *self.prompt.write().unwrap_or_else(PoisonError::into_inner) = Some(prompt);
                 true
@@ -265,6 +270,7 @@ impl Screen {
     /// Carries out `watch` or `log` and answers.
     pub fn switch(&self, line: u64, word: Option<&str>, telling: &Telling, done: Done) {
         let reply = self.switches.switch(telling);
+        self.log_sink().set_pace(pace_of(&reply.log));
         let text = match self.reader {
             Reader::Program => render::json_reply(line, word, &Ok(reply)),
             Reader::Pipes | Reader::Prompt => telling_text(&reply),
@@ -411,6 +417,16 @@ impl Screen {
         // A reader that does not read at all loses the last words; there is nobody left to tell.
         let _ = self.out.finish(patience);
         let _ = self.log.finish(patience);
+    }
+}
+
+/// Lines of the log a second in the long run: whoever asks for details gets them.
+fn pace_of(level: &str) -> u32 {
+    let is_detailed = ["debug", "trace"].iter().any(|word| level.contains(word));
+    if is_detailed {
+        DETAILED_LINES_A_SECOND
+    } else {
+        LINES_A_SECOND
     }
 }
 

@@ -25,6 +25,8 @@ const SEARCH_TOLD_EVERY: Duration = Duration::from_secs(10);
 const STATUS_FAILED: u8 = 1;
 /// A `wait` ran out.
 const STATUS_TIMEOUT: u8 = 5;
+/// A part without which a node cannot go on has failed.
+const STATUS_BROKEN: u8 = 6;
 
 /// What reaches the session.
 #[derive(Debug)]
@@ -50,8 +52,8 @@ pub enum Message {
     Interrupt,
     /// SIGTERM, SIGHUP, Ctrl-C at an idle prompt, Ctrl-D, or nobody reads the output.
     Stop,
-    /// The engine is gone: a bug.
-    EngineGone,
+    /// A part without which the node cannot go on has failed, and that was told.
+    Failed,
 }
 
 /// How a session ends and when.
@@ -88,6 +90,7 @@ pub struct Session {
     next_id: u64,
     status: Option<u8>,
     stopping: bool,
+    is_broken: bool,
 }
 
 impl Session {
@@ -111,6 +114,7 @@ impl Session {
             next_id: 1,
             status: None,
             stopping: false,
+            is_broken: false,
         }
     }
 
@@ -119,6 +123,9 @@ impl Session {
         if self.wait_for_start() == Next::GoOn {
             self.ask_for_line();
             while self.step() == Next::GoOn {}
+        }
+        if self.is_broken {
+            return STATUS_BROKEN;
         }
         self.status.filter(|_| !self.rules.prompt).unwrap_or(0)
     }
@@ -130,7 +137,7 @@ impl Session {
                 Ok(Message::Started) => return Next::GoOn,
                 // `started` comes within seconds and is the first line all the same.
                 Ok(Message::Stop | Message::Interrupt) => self.stopping = true,
-                Ok(Message::EngineGone) | Err(_) => return self.engine_gone(),
+                Ok(Message::Failed) | Err(_) => return self.broken(),
                 Ok(
                     Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Written | Message::Cancel,
                 ) => {}
@@ -148,7 +155,7 @@ impl Session {
             Ok(Message::Line(line)) => self.take(*line),
             Ok(Message::InputEnded) if self.rules.daemon => Next::GoOn,
             Ok(Message::InputEnded | Message::Stop | Message::Interrupt) => Next::End,
-            Ok(Message::EngineGone) | Err(_) => self.engine_gone(),
+            Ok(Message::Failed) | Err(_) => self.broken(),
             // A reply or Ctrl-C that came after its time, or an echo of the start.
             Ok(Message::Reply { .. } | Message::Written | Message::Started | Message::Cancel) => Next::GoOn,
         }
@@ -261,7 +268,8 @@ impl Session {
                     self.inbox.push(Input::Cancel { id });
                     give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
                 }
-                Ok(Message::EngineGone) | Err(RecvTimeoutError::Disconnected) => {
+                Ok(Message::Failed) | Err(RecvTimeoutError::Disconnected) => {
+                    self.is_broken = true;
                     self.stopping = true;
                     return Err(gone());
                 }
@@ -279,7 +287,12 @@ impl Session {
         loop {
             match self.messages.recv() {
                 Ok(Message::Written) | Err(_) => return,
-                Ok(Message::Stop | Message::Interrupt | Message::EngineGone) => {
+                Ok(Message::Failed) => {
+                    self.is_broken = true;
+                    self.stopping = true;
+                    return;
+                }
+                Ok(Message::Stop | Message::Interrupt) => {
                     self.stopping = true;
                     return;
                 }
@@ -289,8 +302,8 @@ impl Session {
         }
     }
 
-    fn engine_gone(&mut self) -> Next {
-        self.status.get_or_insert(STATUS_FAILED);
+    const fn broken(&mut self) -> Next {
+        self.is_broken = true;
         Next::End
     }
 }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::inbox::Inbox;
 use crate::chain::{Batch, StoreError};
 use crate::engine::StoreFact;
+use crate::threads::{self, panic_point};
 
 /// Between two attempts to reopen a store: a disk that fills up or comes back does so in seconds.
 const REOPEN_EVERY: Duration = Duration::from_secs(3);
@@ -45,15 +46,26 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the thread. It tells the inbox what became of each batch.
+    /// Starts the thread. It tells the inbox what became of each batch. `failed` is called with the message of a panic
+    /// that ends it; nothing is written from then on.
     ///
     /// # Errors
     /// If the system gives no thread.
-    pub fn start(disk: impl Disk, inbox: Arc<Inbox>) -> std::io::Result<Self> {
+    pub fn start(
+        disk: impl Disk,
+        inbox: Arc<Inbox>,
+        failed: impl FnOnce(&str) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (jobs, queue) = channel();
-        let thread = std::thread::Builder::new()
-            .name("writer".into())
-            .spawn(move || run(disk, &queue, &inbox))?;
+        let lost = Arc::clone(&inbox);
+        let body = move || run(disk, &queue, &inbox);
+        let thread = threads::spawn("writer", body, move |reason| {
+            failed(reason);
+            // Whoever waits for the disk has waited enough.
+            lost.push_disk(StoreFact::Failed {
+                reason: format!("the writer failed: {reason}"),
+            });
+        })?;
         Ok(Self {
             jobs: Some(jobs),
             thread: Some(thread),
@@ -71,7 +83,7 @@ impl Writer {
     }
 
     fn send(&self, job: Job) {
-        // A writer that is gone has panicked; its end is reported as a failure by the guard in `run`.
+        // A writer that is gone has failed, and the engine hears of that.
         if let Some(jobs) = &self.jobs {
             jobs.send(job).unwrap_or_default();
         }
@@ -82,10 +94,8 @@ impl Drop for Writer {
     /// Waits until all that was queued is written.
     fn drop(&mut self) {
         self.jobs.take();
-        if let Some(thread) = self.thread.take()
-            && thread.join().is_err()
-        {
-            tracing::error!(target: "store", "the writing thread had panicked");
+        if let Some(thread) = self.thread.take() {
+            thread.join().expect("a watched thread ends without a panic");
         }
     }
 }
@@ -99,6 +109,7 @@ fn run(mut disk: impl Disk, queue: &Receiver<Job>, inbox: &Inbox) {
         let Some(id) = batches.last().map(|batch| batch.id) else {
             continue;
         };
+        panic_point("writer");
         match disk.commit(&batches) {
             Ok(()) => inbox.push_disk(StoreFact::Committed { id }),
             Err(error) => {
@@ -177,7 +188,7 @@ mod tests {
     fn start(refuse: Vec<bool>) -> (Writer, Arc<Inbox>, Receiver<u64>) {
         let inbox = Arc::new(Inbox::default());
         let (written, seen) = channel();
-        let writer = Writer::start(Script { refuse, written }, Arc::clone(&inbox)).unwrap();
+        let writer = Writer::start(Script { refuse, written }, Arc::clone(&inbox), |_| {}).unwrap();
         (writer, inbox, seen)
     }
 

@@ -3,11 +3,11 @@
 //! Promises: bounded work whatever lies in the folders; only folders whose lock is held count as running.
 //! Spec: `proto-notes/store.md`, "Address file".
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
 use std::io;
 use std::path::Path;
 
-use super::files::{self, Durable};
+use super::files::{self, Access, Durable, Owner};
 use super::folder::{ADDRESS_FILE, LOCK_FILE};
 use crate::types::{Address, PeerId};
 
@@ -46,8 +46,9 @@ fn sibling(folder: &Path) -> Option<(PeerId, Vec<Address>)> {
     let path = folder.join(ADDRESS_FILE);
     let limit = u64::try_from(ADDRESS_FILE_MAX_BYTES).ok()?;
     // Read first: a folder without the file is never probed, so that its lock is free for who starts there.
-    let bytes = files::read_start(&path, limit).ok()??;
-    match File::open(folder.join(LOCK_FILE)).ok()?.try_lock_shared() {
+    let bytes = files::read_start(&path, limit, Owner::Anybody).ok()??;
+    let lock = files::open(&folder.join(LOCK_FILE), Access::Read, Owner::Anybody).ok()?;
+    match lock.try_lock_shared() {
         Err(TryLockError::WouldBlock) => parse(&bytes),
         Ok(()) => {
             // Left behind by a crash: removed under the lock, so that it is probed only once.

@@ -5,6 +5,13 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
+use super::files::{self, Unfit};
+
+/// The flag that accepts a folder which others can read or write.
+const ACCEPT: &str = "--allow-exposed-folder";
+/// What helps when no more files can be opened.
+pub(crate) const TOO_MANY_FILES: &str = "raise the limit in this shell (ulimit -n 1024), or close other programs";
+
 /// Why a data folder or a file in it cannot be used. Each of these ends the node with exit status 3.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum OpenError {
@@ -59,6 +66,52 @@ pub enum OpenError {
         path: PathBuf,
         /// Its permission bits.
         mode: u32,
+        /// Whether the disk keeps permissions.
+        chmod_helps: bool,
+    },
+    /// Everybody can write the folder.
+    #[error("everybody on this machine can write the data folder {} (mode {mode:03o})", path.display())]
+    ExposedFolder {
+        /// The folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A file made for this user alone can be read by others: FAT, shared folders, Windows disks seen from WSL.
+    #[error("the disk of {} keeps no permissions: others on this machine could read the secret key", path.display())]
+    NoPermissions {
+        /// The folder, or the file that was to be written.
+        path: PathBuf,
+    },
+    /// The folder or a file in it belongs to somebody else.
+    #[error("{} belongs to another user (uid {owner})", path.display())]
+    OtherOwner {
+        /// The folder or file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+    },
+    /// A link, a pipe, a device or a folder stands where a file is expected, or the file has several names.
+    #[error("{} is not used: {reason}", path.display())]
+    NotAFile {
+        /// What stands there.
+        path: PathBuf,
+        /// What it is.
+        reason: String,
+        /// Whether it leads to a file's content, so that a copy can take its place.
+        has_content: bool,
+    },
+    /// The file that was to be made is there already.
+    #[error("{} is there already", path.display())]
+    FileExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// This process, or the machine, may open no more files.
+    #[error("{}: too many files are open", path.display())]
+    TooManyFiles {
+        /// The folder or file.
+        path: PathBuf,
     },
     /// The folder has a key already.
     #[error("{} is there already", path.display())]
@@ -118,13 +171,18 @@ impl OpenError {
             Self::Damaged { .. } => "damaged",
             Self::Denied { .. } => "denied",
             Self::ExposedKey { .. } => "exposed_key",
+            Self::ExposedFolder { .. } => "exposed_folder",
+            Self::NoPermissions { .. } => "no_permissions",
+            Self::OtherOwner { .. } => "other_owner",
+            Self::NotAFile { .. } => "not_a_file",
+            Self::TooManyFiles { .. } => "too_many_files",
             Self::KeyExists { .. } => "key_exists",
             Self::BadName(_) => "bad_name",
             Self::NoFreeSlot { .. } => "no_free_slot",
             Self::NoHome => "no_home",
             Self::Full { .. } => "disk_full",
             Self::NoLocks { .. } => "no_locks",
-            Self::Io { .. } => "io",
+            Self::FileExists { .. } | Self::Io { .. } => "io",
         }
     }
 
@@ -138,8 +196,9 @@ impl OpenError {
                 format!("start with --network {label}, or choose another folder with --data-dir DIR")
             }
             Self::NewerFormat { .. } => "use a newer lanchain, or choose another folder with --data-dir DIR".into(),
-            Self::Damaged { path, .. } if path.ends_with("key") => {
-                "restore the key file from a copy, or choose another folder with --data-dir DIR: it gets a new key"
+            Self::Damaged { path, .. } if path.ends_with(super::folder::KEY_FILE) => {
+                "restore the key file from a copy (lanchain key import FILE, once a damaged one was moved away), or choose \
+                another folder with --data-dir DIR: it gets a new key"
                     .into()
             }
             Self::Damaged { .. } => {
@@ -151,7 +210,36 @@ impl OpenError {
                 "check owner and permissions of {}, or choose another folder with --data-dir DIR",
                 path.display()
             ),
-            Self::ExposedKey { path, .. } => format!("chmod 600 {}", path.display()),
+            Self::ExposedKey {
+                path,
+                chmod_helps: true,
+                ..
+            } => format!("chmod 600 {}", path.display()),
+            Self::ExposedKey { .. } | Self::NoPermissions { .. } => format!(
+                "chmod changes nothing on this disk: choose a folder on another one, such as your home directory, with \
+                --data-dir DIR; or accept that others can read the key and change the folder: {ACCEPT}"
+            ),
+            Self::ExposedFolder { path, .. } => format!(
+                "chmod go-w {}, or choose a folder of your own with --data-dir DIR; {ACCEPT} accepts it as it is",
+                path.display()
+            ),
+            Self::OtherOwner { .. } => format!(
+                "start as that user, or choose a folder of your own with --data-dir DIR; {ACCEPT} accepts it as it is"
+            ),
+            Self::NotAFile {
+                path,
+                has_content: true,
+                ..
+            } => format!(
+                "put a copy in its place (cp {0} COPY; mv COPY {0}), or choose another folder with --data-dir DIR",
+                path.display()
+            ),
+            Self::NotAFile { path, .. } => format!(
+                "move {} away, or choose another folder with --data-dir DIR",
+                path.display()
+            ),
+            Self::FileExists { .. } => "choose a name that is free: no file is overwritten".into(),
+            Self::TooManyFiles { .. } => TOO_MANY_FILES.into(),
             Self::KeyExists { .. } => {
                 "a key is never overwritten: choose an empty folder with --data-dir DIR, or move the old key away yourself"
                     .into()
@@ -172,7 +260,22 @@ impl OpenError {
     /// Sorts an error of the system by its kind.
     pub(crate) fn from_io(path: &Path, error: &io::Error) -> Self {
         let (path, reason) = (path.to_path_buf(), error.to_string());
+        match Unfit::of(error) {
+            Some(Unfit::Owner(owner)) => return Self::OtherOwner { path, owner },
+            Some(unfit @ (Unfit::Kind(_) | Unfit::Linked(_))) => {
+                return Self::NotAFile {
+                    path,
+                    reason,
+                    has_content: matches!(unfit, Unfit::Kind(files::LINK) | Unfit::Linked(_)),
+                };
+            }
+            None => {}
+        }
+        if is_too_many_files(error) {
+            return Self::TooManyFiles { path };
+        }
         match error.kind() {
+            io::ErrorKind::AlreadyExists => Self::FileExists { path },
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::NotADirectory => {
                 Self::Denied { path, reason }
             }
@@ -186,6 +289,21 @@ impl OpenError {
             path: path.to_path_buf(),
             reason: reason.into(),
         }
+    }
+}
+
+/// Whether this process, or the machine, may open no more files.
+pub(crate) fn is_too_many_files(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let codes = [Errno::MFILE.raw_os_error(), Errno::NFILE.raw_os_error()];
+        error.raw_os_error().is_some_and(|code| codes.contains(&code))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = error;
+        false
     }
 }
 

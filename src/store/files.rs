@@ -1,8 +1,16 @@
-//! Small files that must never be seen half written.
+//! Opening and replacing the files of a data folder.
+//!
+//! Promises: a name is opened only if an ordinary file stands under it: no link is followed, nothing is waited for, no
+//! device is touched; what is written in place has this one name; a new file is for its owner alone from its first
+//! moment, and is never seen half written.
+//! Elsewhere: files that the user names (`inputs`), who else may read or write them (`privacy`).
+//! Spec: `proto-notes/store.md`, "Files".
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, FileType, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
+
+use thiserror::Error;
 
 /// Whether a file must survive a power cut, or only must not be seen half written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +21,154 @@ pub(crate) enum Durable {
     No,
 }
 
+/// What is to be done with an existing file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    Read,
+    /// Read and changed in place.
+    Change,
+    /// Read, and written to at its end.
+    Append,
+}
+
+/// Whose a file has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// This user's, or root's, who can do everything anyway.
+    Me,
+    Anybody,
+}
+
+/// What a symbolic link is called.
+pub(crate) const LINK: &str = "a symbolic link";
+
+/// Why what stands under a name is no file for a node. Travels inside an [`io::Error`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub(crate) enum Unfit {
+    #[error("it is {0}, not an ordinary file")]
+    Kind(&'static str),
+    #[error("it has {0} names (hard links), and what is written here would change the others too")]
+    Linked(u64),
+    #[error("it belongs to another user (uid {0})")]
+    Owner(u32),
+}
+
+impl From<Unfit> for io::Error {
+    fn from(unfit: Unfit) -> Self {
+        Self::other(unfit)
+    }
+}
+
+impl Unfit {
+    /// Finds it in an error of [`open`].
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+}
+
+/// Opens an existing file.
+pub(crate) fn open(path: &Path, access: Access, owner: Owner) -> io::Result<File> {
+    // Looked at first, for opening a device can do something; and again when it is open, for it may have been swapped.
+    check(&fs::symlink_metadata(path)?, access, owner)?;
+    let mut options = OpenOptions::new();
+    options
+        .read(true)
+        .write(access == Access::Change)
+        .append(access == Access::Append);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let bits = i32::try_from(flags.bits()).expect("flags of an int");
+        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, bits);
+    }
+    let file = options.open(path)?;
+    check(&file.metadata()?, access, owner)?;
+    Ok(file)
+}
+
+/// Makes a file that does not exist yet, for this user alone.
+pub(crate) fn create_new(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Opens a file, or makes an empty one; tells whether it is new.
+pub(crate) fn open_or_create(path: &Path, access: Access, owner: Owner) -> io::Result<(File, bool)> {
+    match open(path, access, owner) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        opened => return opened.map(|file| (file, false)),
+    }
+    match create_new(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            open(path, access, owner).map(|file| (file, false))
+        }
+        made => made.map(|file| (file, true)),
+    }
+}
+
+/// Whether anything stands under this name, a link that leads nowhere too.
+pub(crate) fn exists(path: &Path) -> io::Result<bool> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn check(metadata: &Metadata, access: Access, owner: Owner) -> Result<(), Unfit> {
+    if !metadata.is_file() {
+        return Err(Unfit::Kind(kind(metadata.file_type())));
+    }
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        if owner == Owner::Me && !is_mine_or_roots(metadata) {
+            return Err(Unfit::Owner(metadata.uid()));
+        }
+        if access != Access::Read && metadata.nlink() > 1 {
+            return Err(Unfit::Linked(metadata.nlink()));
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (access, owner);
+    Ok(())
+}
+
+/// Whether it belongs to this user, or to root.
+#[cfg(unix)]
+pub(crate) fn is_mine_or_roots(metadata: &Metadata) -> bool {
+    let owner = std::os::unix::fs::MetadataExt::uid(metadata);
+    owner == 0 || owner == rustix::process::geteuid().as_raw()
+}
+
+pub(crate) fn kind(kind: FileType) -> &'static str {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::FileTypeExt;
+        if kind.is_fifo() {
+            return "a named pipe";
+        }
+        if kind.is_socket() {
+            return "a socket";
+        }
+        if kind.is_block_device() || kind.is_char_device() {
+            return "a device";
+        }
+    }
+    if kind.is_symlink() {
+        LINK
+    } else if kind.is_dir() {
+        "a folder"
+    } else {
+        "something else"
+    }
+}
+
 /// Replaces a file: written beside it, readable by this user alone, then renamed.
 pub(crate) fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
     let beside = path.with_extension("new");
@@ -20,11 +176,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
+    let mut file = create_new(&beside)?;
     let written = file.write_all(bytes).and_then(|()| match durable {
         Durable::Yes => file.sync_all(),
         Durable::No => Ok(()),
@@ -49,8 +201,8 @@ pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
 }
 
 /// Reads at most `limit` bytes of a file; none if there is no such file.
-pub(crate) fn read_start(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(path) {
+pub(crate) fn read_start(path: &Path, limit: u64, owner: Owner) -> io::Result<Option<Vec<u8>>> {
+    let file = match open(path, Access::Read, owner) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
@@ -58,4 +210,71 @@ pub(crate) fn read_start(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>>
     let mut bytes = Vec::new();
     file.take(limit).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    fn refusal(path: &Path, access: Access) -> Unfit {
+        let error = open(path, access, Owner::Me).unwrap_err();
+        Unfit::of(&error).unwrap_or_else(|| panic!("{error}"))
+    }
+
+    #[test]
+    fn only_ordinary_files_are_opened_and_nothing_else_is_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "text").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink(at("nowhere"), at("dangling")).unwrap();
+        symlink("/dev/zero", at("device link")).unwrap();
+        fs::create_dir(at("folder")).unwrap();
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+        assert!(made.unwrap().success());
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        for access in [Access::Read, Access::Change, Access::Append] {
+            open(&at("file"), access, Owner::Me).unwrap();
+            for name in ["link", "dangling", "device link"] {
+                assert_eq!(refusal(&at(name), access), Unfit::Kind("a symbolic link"), "{name}");
+            }
+            assert_eq!(refusal(&at("folder"), access), Unfit::Kind("a folder"));
+            assert_eq!(refusal(&at("pipe"), access), Unfit::Kind("a named pipe"));
+            assert_eq!(refusal(&at("socket"), access), Unfit::Kind("a socket"));
+            assert_eq!(refusal(Path::new("/dev/zero"), access), Unfit::Kind("a device"));
+            let missing = open(&at("missing"), access, Owner::Me).unwrap_err();
+            assert_eq!(missing.kind(), io::ErrorKind::NotFound);
+        }
+        assert_eq!(fs::read(at("file")).unwrap(), b"text");
+    }
+
+    #[test]
+    fn a_file_with_two_names_is_read_but_never_written_in_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (folder.path().join("first"), folder.path().join("second"));
+        fs::write(&first, "text").unwrap();
+        fs::hard_link(&first, &second).unwrap();
+        open(&second, Access::Read, Owner::Me).unwrap();
+        assert_eq!(refusal(&second, Access::Change), Unfit::Linked(2));
+        assert_eq!(refusal(&second, Access::Append), Unfit::Linked(2));
+        replace(&second, b"new", Durable::No).unwrap();
+        assert_eq!(fs::read(&first).unwrap(), b"text");
+    }
+
+    #[test]
+    fn a_new_file_is_its_owners_alone_and_takes_no_name_that_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("new");
+        let (_, is_new) = open_or_create(&path, Access::Change, Owner::Me).unwrap();
+        assert!(is_new);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let (_, is_new) = open_or_create(&path, Access::Change, Owner::Me).unwrap();
+        assert!(!is_new);
+        let link = folder.path().join("link");
+        symlink(folder.path().join("target"), &link).unwrap();
+        assert!(create_new(&link).is_err() && open_or_create(&link, Access::Change, Owner::Me).is_err());
+        assert!(!folder.path().join("target").exists());
+        assert!(exists(&link).unwrap() && !exists(&folder.path().join("target")).unwrap());
+    }
 }

@@ -5,7 +5,7 @@
 //! Elsewhere: the chain file (`redb_store`), the key (`key`), what siblings read (`addresses`).
 //! Spec: `proto-notes/store.md`, "Folders".
 
-use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -14,12 +14,12 @@ use std::time::Duration;
 use etcetera::BaseStrategy;
 
 use super::addresses::{self, FOLDERS_MAX};
-use super::files::{self, Durable};
+use super::files::{self, Access, Durable, Owner};
 use super::opening::{check_file, create, named};
 use super::redb_store::RedbStore;
-use super::{FORMAT, FolderError, OpenError, key, stale};
-use crate::chain::NetworkParams;
-use crate::types::{AccountName, Address, PeerId, SecretKey};
+use super::{FORMAT, FolderError, OpenError, Trust, key, privacy, stale};
+use crate::chain::{ChainStore, NetworkParams, StoreError};
+use crate::types::{AccountName, Address, Height, PeerId, SecretKey};
 
 pub(crate) const LOCK_FILE: &str = "lock";
 pub(crate) const ADDRESS_FILE: &str = "addresses";
@@ -34,6 +34,8 @@ pub(super) const PROGRAM: &str = "lanchain";
 pub(super) const SLOT: &str = "node";
 /// Bytes read of the small text files.
 const SMALL_FILE_MAX_BYTES: u64 = 256;
+/// A lock file holds a number: what is longer belongs to another program, and is not overwritten.
+const LOCK_FILE_MAX_BYTES: u64 = 32;
 /// A sibling that looks whether a folder is free holds its lock for microseconds: not to be taken for a node.
 const LOCK_TRIES: u32 = 3;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
@@ -64,6 +66,7 @@ pub struct Folder {
     /// The folder that holds the siblings; none for `--data-dir` and `--temp`.
     network_folder: Option<PathBuf>,
     is_temp: bool,
+    warning: Option<String>,
 }
 
 impl Folder {
@@ -71,21 +74,26 @@ impl Folder {
     ///
     /// # Errors
     /// [`FolderError`]; a folder that was there is then as it was before.
-    pub fn open(choice: FolderChoice, network: &NetworkParams) -> Result<Self, FolderError> {
+    pub fn open(choice: FolderChoice, network: &NetworkParams, trust: Trust) -> Result<Self, FolderError> {
         match choice {
-            FolderChoice::Dir(path) => Self::take(path, network, None),
-            FolderChoice::Temp => Self::open_temp(network),
+            FolderChoice::Dir(path) => Self::take(path, network, (None, trust)),
+            FolderChoice::Temp => Self::open_temp(network, trust),
             FolderChoice::Slot { name } => {
                 let strategy = etcetera::choose_base_strategy().map_err(|_| OpenError::NoHome)?;
-                Self::open_slot(&strategy.data_dir(), name.as_deref(), network)
+                Self::open_slot(&strategy.data_dir(), name.as_deref(), network, trust)
             }
         }
     }
 
     /// Takes a slot below a data directory.
-    pub(crate) fn open_slot(data_dir: &Path, name: Option<&str>, network: &NetworkParams) -> Result<Self, FolderError> {
+    pub(crate) fn open_slot(
+        data_dir: &Path,
+        name: Option<&str>,
+        network: &NetworkParams,
+        trust: Trust,
+    ) -> Result<Self, FolderError> {
         let parent = network_folder(data_dir, network);
-        let take = |slot: &str| Self::take(parent.join(slot), network, Some(parent.clone()));
+        let take = |slot: &str| Self::take(parent.join(slot), network, (Some(parent.clone()), trust));
         if let Some(name) = name {
             let name = AccountName::new(name).map_err(|_| OpenError::BadName(name.chars().take(64).collect()))?;
             return take(name.as_str());
@@ -106,7 +114,7 @@ impl Folder {
         })
     }
 
-    fn open_temp(network: &NetworkParams) -> Result<Self, FolderError> {
+    fn open_temp(network: &NetworkParams, trust: Trust) -> Result<Self, FolderError> {
         let parent = std::env::temp_dir();
         stale::remove(&parent);
         let mut random = [0; 8];
@@ -117,12 +125,12 @@ impl Folder {
         let path = parent.join(format!("{PROGRAM}-{}", hex::encode(random)));
         // Must not exist: in a folder that all users share somebody may have made it.
         new_folder(&path).map_err(|error| OpenError::from_io(&path, &error))?;
-        let taken = Self::take(path.clone(), network, None);
+        let taken = Self::take(path.clone(), network, (None, trust));
         match taken {
             Ok(mut folder) => {
                 folder.is_temp = true;
                 // From here on another node may remove it, once its lock is free. Without the mark nobody does.
-                let _ = fs::write(path.join(stale::MARK_FILE), b"");
+                let _ = files::create_new(&path.join(stale::MARK_FILE));
                 Ok(folder)
             }
             Err(error) => {
@@ -132,12 +140,18 @@ impl Folder {
         }
     }
 
-    fn take(path: PathBuf, network: &NetworkParams, network_folder: Option<PathBuf>) -> Result<Self, FolderError> {
+    fn take(
+        path: PathBuf,
+        network: &NetworkParams,
+        (network_folder, trust): (Option<PathBuf>, Trust),
+    ) -> Result<Self, FolderError> {
         // Before anything is made: a folder of another network gets no lock file either.
-        check_network(&path, network)?;
+        check_network(&path, network, trust.owner())?;
         let made = make_folders(&path)?;
-        let (lock, new_lock) = match take_lock(&path) {
-            Ok(lock) => lock,
+        let locked = privacy::check_folder(&path, trust)
+            .and_then(|warning| take_lock(&path, trust.owner()).map(|locked| (locked, warning)));
+        let ((lock, new_lock), warning) = match locked {
+            Ok(locked) => locked,
             Err(error) => {
                 remove_folders(&made);
                 return Err(error);
@@ -150,7 +164,7 @@ impl Folder {
             remove_folders(&made);
             error
         };
-        let secret_key = complete(&path, network).map_err(fail)?;
+        let secret_key = complete(&path, network, trust).map_err(fail)?;
         // For the words of a refusal alone: on a full disk the node does without.
         let _ = write_process(&lock);
         // A crash may have left it; what it says is no longer so.
@@ -161,7 +175,14 @@ impl Folder {
             secret_key,
             network_folder,
             is_temp: false,
+            warning,
         })
+    }
+
+    /// What its owner should know of it.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// Where it is.
@@ -191,7 +212,7 @@ impl Folder {
     /// The port on which the node listened last.
     #[must_use]
     pub fn last_port(&self) -> Option<u16> {
-        let bytes = files::read_start(&self.path.join(PORT_FILE), SMALL_FILE_MAX_BYTES).ok()??;
+        let bytes = files::read_start(&self.path.join(PORT_FILE), SMALL_FILE_MAX_BYTES, Owner::Anybody).ok()??;
         let port = core::str::from_utf8(&bytes).ok()?.trim_ascii().parse().ok()?;
         (port != 0).then_some(port)
     }
@@ -297,14 +318,13 @@ pub(super) fn remove_folders(made: &[PathBuf]) {
 }
 
 /// Takes the lock, and says whether the lock file is new.
-pub(super) fn take_lock(folder: &Path) -> Result<(File, bool), OpenError> {
+pub(super) fn take_lock(folder: &Path, owner: Owner) -> Result<(File, bool), OpenError> {
     let path = folder.join(LOCK_FILE);
-    let is_new = !path.exists();
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(&path).map_err(|error| OpenError::from_io(&path, &error))?;
+    let io_error = |error: io::Error| OpenError::from_io(&path, &error);
+    let (file, is_new) = files::open_or_create(&path, Access::Change, owner).map_err(io_error)?;
+    if file.metadata().map_err(io_error)?.len() > LOCK_FILE_MAX_BYTES {
+        return Err(OpenError::damaged(&path, "it is no lock file of a node"));
+    }
     for attempt in 1..=LOCK_TRIES {
         match file.try_lock() {
             Ok(()) => return Ok((file, is_new)),
@@ -327,7 +347,7 @@ pub(super) fn take_lock(folder: &Path) -> Result<(File, bool), OpenError> {
 
 /// The process that holds a lock, as it wrote into the lock file.
 pub(super) fn process(lock: &Path) -> Option<u32> {
-    let bytes = files::read_start(lock, SMALL_FILE_MAX_BYTES).ok()??;
+    let bytes = files::read_start(lock, SMALL_FILE_MAX_BYTES, Owner::Anybody).ok()??;
     core::str::from_utf8(&bytes).ok()?.trim_ascii().parse().ok()
 }
 
@@ -338,9 +358,9 @@ fn write_process(mut lock: &File) -> io::Result<()> {
 }
 
 /// What the `network` file says: it is written last, so a folder that has it once had everything.
-pub(super) fn check_network(folder: &Path, network: &NetworkParams) -> Result<bool, OpenError> {
+pub(super) fn check_network(folder: &Path, network: &NetworkParams, owner: Owner) -> Result<bool, OpenError> {
     let path = folder.join(NETWORK_FILE);
-    match files::read_start(&path, SMALL_FILE_MAX_BYTES) {
+    match files::read_start(&path, SMALL_FILE_MAX_BYTES, owner) {
         Ok(Some(bytes)) => check_network_file(folder, &bytes, network).map(|()| true),
         Ok(None) => Ok(false),
         Err(error) => Err(OpenError::from_io(&path, &error)),
@@ -378,9 +398,9 @@ pub(crate) fn check_network_file(folder: &Path, bytes: &[u8], network: &NetworkP
 }
 
 /// Makes what is missing in a new folder; in one that was complete everything must be there.
-fn complete(folder: &Path, network: &NetworkParams) -> Result<SecretKey, OpenError> {
+fn complete(folder: &Path, network: &NetworkParams, trust: Trust) -> Result<SecretKey, OpenError> {
     let mut made = Vec::new();
-    let completed = make_missing(folder, network, &mut made);
+    let completed = make_missing(folder, network, trust, &mut made);
     if completed.is_err() {
         for file in made {
             let _ = fs::remove_file(file);
@@ -390,26 +410,40 @@ fn complete(folder: &Path, network: &NetworkParams) -> Result<SecretKey, OpenErr
 }
 
 /// As [`complete`]; tells which files are new, also when it fails.
-fn make_missing(folder: &Path, network: &NetworkParams, made: &mut Vec<PathBuf>) -> Result<SecretKey, OpenError> {
+fn make_missing(
+    folder: &Path,
+    network: &NetworkParams,
+    trust: Trust,
+    made: &mut Vec<PathBuf>,
+) -> Result<SecretKey, OpenError> {
     let (chain_file, key_file) = (folder.join(CHAIN_FILE), folder.join(KEY_FILE));
-    if check_network(folder, network)? {
-        check_file(&chain_file)?;
-        return key::read(&key_file);
+    if check_network(folder, network, trust.owner())? {
+        check_file(&chain_file, Access::Change, trust.owner())?;
+        return key::read(&key_file, trust, trust.owner());
     }
+    let is_there = |path: &Path| files::exists(path).map_err(|error| OpenError::from_io(path, &error));
     // A key first if there is one: it may be refused, and then nothing may have been made.
-    let old_key = match key_file.try_exists() {
-        Ok(true) => Some(key::read(&key_file)?),
-        Ok(false) => None,
-        Err(error) => return Err(OpenError::from_io(&key_file, &error)),
-    };
-    match chain_file.try_exists() {
-        // Left by a start that was interrupted: it must be of this network.
-        Ok(true) => drop(RedbStore::open(&chain_file, network)?),
-        Ok(false) => {
-            create(&chain_file, network)?;
-            made.push(chain_file);
+    let old_key = match is_there(&key_file)? {
+        true => Some(key::read(&key_file, trust, trust.owner())?),
+        false => {
+            privacy::check_new_key(folder, trust)?;
+            None
         }
-        Err(error) => return Err(OpenError::from_io(&chain_file, &error)),
+    };
+    if is_there(&chain_file)? {
+        // Left by a start that was interrupted: it must be of this network.
+        let store = RedbStore::open_to_read(&chain_file, network)?;
+        if old_key.is_none()
+            && has_been_used(&store).map_err(|error| OpenError::damaged(&chain_file, error.to_string()))?
+        {
+            return Err(OpenError::damaged(
+                &key_file,
+                "the key file is missing, and the chain beside it has been used: a new key would be another identity",
+            ));
+        }
+    } else {
+        create(&chain_file, network)?;
+        made.push(chain_file);
     }
     let secret_key = match old_key {
         Some(secret_key) => secret_key,
@@ -423,4 +457,12 @@ fn make_missing(folder: &Path, network: &NetworkParams, made: &mut Vec<PathBuf>)
     let text = format!("{PROGRAM} {FORMAT}\n{}\n{}\n", network.label(), network.network_id());
     files::replace(&path, text.as_bytes(), Durable::Yes).map_err(|error| OpenError::from_io(&path, &error))?;
     Ok(secret_key)
+}
+
+/// Whether a node has worked with a store: one whose making was interrupted holds the genesis block and nothing else.
+fn has_been_used(store: &impl ChainStore) -> Result<bool, StoreError> {
+    Ok(store.tip()?.0 != Height::GENESIS
+        || !store.side()?.is_empty()
+        || !store.own()?.is_empty()
+        || !store.peers()?.is_empty())
 }

@@ -4,28 +4,35 @@
 //! refused; copies in memory are wiped.
 //! Spec: `proto-notes/store.md`, "Key file".
 
+use std::io::{self, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::OpenError;
-use super::files::{self, Durable};
+use super::files::{self, Access, Durable, Owner};
+use super::{OpenError, Trust, privacy};
 use crate::types::SecretKey;
+use crate::types::text::{is_utf16, without_mark};
 
-/// A key file has 64 digits and a line end; a few blanks more do not matter.
+/// A key file has 64 digits and a line end; a byte order mark and a few blanks more do not matter.
 const KEY_FILE_MAX_BYTES: u64 = 128;
+/// Room for all of it at once, so that no copy of a key is left behind by growing.
+const KEY_FILE_MAX_ROOM: usize = 256;
 
 /// Reads the key file.
 ///
 /// # Errors
-/// [`OpenError`]: missing or no key, or readable by others.
-pub(crate) fn read(path: &Path) -> Result<SecretKey, OpenError> {
-    check_mode(path)?;
-    let bytes = files::read_start(path, KEY_FILE_MAX_BYTES)
-        .map_err(|error| OpenError::from_io(path, &error))?
-        .map(Zeroizing::new)
-        .ok_or_else(|| OpenError::damaged(path, "the key file is missing"))?;
-    parse(&bytes).ok_or_else(|| OpenError::damaged(path, "it does not hold 64 hex digits"))
+/// [`OpenError`]: missing or no key, readable by others, or somebody else's.
+pub(crate) fn read(path: &Path, trust: Trust, owner: Owner) -> Result<SecretKey, OpenError> {
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::NotFound => OpenError::damaged(path, "the key file is missing"),
+        _ => OpenError::from_io(path, &error),
+    };
+    let file = files::open(path, Access::Read, owner).map_err(failed)?;
+    privacy::check_key(path, &file, trust)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_FILE_MAX_ROOM));
+    file.take(KEY_FILE_MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    parse(&bytes).map_err(|reason| OpenError::damaged(path, reason))
 }
 
 /// Makes a new key and its file.
@@ -49,10 +56,16 @@ pub(crate) fn text(key: &SecretKey) -> Zeroizing<String> {
 }
 
 /// Reads the content of a key file.
-pub(crate) fn parse(bytes: &[u8]) -> Option<SecretKey> {
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn parse(bytes: &[u8]) -> Result<SecretKey, &'static str> {
+    if is_utf16(bytes) {
+        return Err("it is UTF-16 text: save it as UTF-8");
+    }
     let mut seed = Zeroizing::new([0; 32]);
-    hex::decode_to_slice(bytes.trim_ascii(), &mut *seed).ok()?;
-    Some(SecretKey::from_seed(*seed))
+    hex::decode_to_slice(without_mark(bytes).trim_ascii(), &mut *seed).map_err(|_| "it does not hold 64 hex digits")?;
+    Ok(SecretKey::from_seed(*seed))
 }
 
 /// Writes a key file, readable by this user alone.
@@ -63,27 +76,13 @@ pub(crate) fn write(path: &Path, key: &SecretKey) -> Result<(), OpenError> {
     files::replace(path, text(key).as_bytes(), Durable::Yes).map_err(|error| OpenError::from_io(path, &error))
 }
 
-#[cfg(unix)]
-fn check_mode(path: &Path) -> Result<(), OpenError> {
-    use std::os::unix::fs::PermissionsExt;
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.permissions().mode() & 0o077 != 0 => Err(OpenError::ExposedKey {
-            path: path.to_path_buf(),
-            mode: metadata.permissions().mode() & 0o777,
-        }),
-        // Whether it is missing, the reading says.
-        Ok(_) | Err(_) => Ok(()),
-    }
-}
-
-#[cfg(not(unix))]
-fn check_mode(_path: &Path) -> Result<(), OpenError> {
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn read(path: &Path) -> Result<SecretKey, OpenError> {
+        super::read(path, Trust::Private, Owner::Me)
+    }
 
     #[test]
     fn a_created_key_is_read_back() {
@@ -108,6 +107,21 @@ mod tests {
         ] {
             files::replace(&path, text.as_bytes(), Durable::No).unwrap();
             assert_eq!(read(&path).unwrap_err().code(), "damaged", "{text}");
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_damage_and_utf_16_is_named() {
+        let key = SecretKey::from_seed([7; 32]);
+        let text = text(&key);
+        let marked = [b"\xef\xbb\xbf", text.as_bytes()].concat();
+        assert_eq!(parse(&marked).unwrap().public(), key.public());
+        let utf16: Vec<u8> = core::iter::once(0xfeff)
+            .chain(text.encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect();
+        for bytes in [&utf16[..], &utf16[2..]] {
+            assert!(parse(bytes).unwrap_err().contains("UTF-16"));
         }
     }
 

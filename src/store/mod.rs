@@ -8,11 +8,14 @@
 pub(crate) mod addresses;
 mod backend;
 pub mod error;
-mod files;
+pub(crate) mod files;
 pub mod folder;
+pub(crate) mod inputs;
 pub(crate) mod key;
 mod opening;
 pub mod places;
+pub mod privacy;
+mod reading;
 pub(crate) mod records;
 pub mod redb_store;
 mod stale;
@@ -23,6 +26,8 @@ mod tests;
 pub use error::{FolderError, OpenError};
 pub use folder::{Folder, FolderChoice};
 pub use places::{FindError, Place, Sought};
+pub use privacy::Trust;
+pub use reading::Reading;
 pub use redb_store::RedbStore;
 
 /// The version of the folder's and the chain file's format.

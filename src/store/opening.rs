@@ -12,8 +12,9 @@ use redb::backends::FileBackend;
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 
 use super::backend::Probation;
+use super::files::{self, Access, Owner};
 use super::tables::{self, BODIES, HEADERS, META, TABLES, UNDO, active, failed, get, put, tip, unpanicked, write};
-use super::{FORMAT, OpenError, files, records};
+use super::{FORMAT, OpenError, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
 use crate::types::{Height, Work};
 
@@ -46,7 +47,8 @@ pub(super) struct Open {
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
-        let metadata = fs::metadata(path).ok()?;
+        // A link in its place is another file.
+        let metadata = fs::symlink_metadata(path).ok()?;
         Some((
             std::os::unix::fs::MetadataExt::dev(&metadata),
             std::os::unix::fs::MetadataExt::ino(&metadata),
@@ -67,8 +69,11 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
         Ok(()) | Err(_) => {}
     }
+    // Made here, for redb's would be readable by others.
+    let file = files::create_new(&beside).map_err(io_error)?;
     let made = unpanicked(|| {
-        let database = builder().create(&beside).map_err(failed)?;
+        let backend = FileBackend::new(file).map_err(failed)?;
+        let database = builder().create_with_backend(backend).map_err(failed)?;
         initialise(&database, params)?;
         database.close().map_err(failed)
     });
@@ -132,9 +137,9 @@ fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreEr
 }
 
 /// Refuses what is no whole redb file before redb sees it: redb makes a new database of an empty one.
-pub(super) fn check_file(path: &Path) -> Result<(), OpenError> {
+pub(super) fn check_file(path: &Path, access: Access, owner: Owner) -> Result<File, OpenError> {
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
-    let mut file = match File::open(path) {
+    let mut file = match files::open(path, access, owner) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             return Err(OpenError::damaged(path, "the file is missing"));
@@ -148,19 +153,15 @@ pub(super) fn check_file(path: &Path) -> Result<(), OpenError> {
     let mut magic = [0; MAGIC.len()];
     file.read_exact(&mut magic).map_err(io_error)?;
     if magic == MAGIC {
-        Ok(())
+        Ok(file)
     } else {
         Err(OpenError::damaged(path, "it is no chain file"))
     }
 }
 
 pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
-    check_file(path)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .map_err(|error| OpenError::from_io(path, &error))?;
+    // Whose it is was looked at when the folder was taken.
+    let file = check_file(path, Access::Change, Owner::Anybody)?;
     let backend = FileBackend::new(file).map_err(|error| OpenError::Io {
         path: path.to_path_buf(),
         reason: error.to_string(),
@@ -186,6 +187,17 @@ pub(super) fn open_storage(
     path: &Path,
     params: &NetworkParams,
 ) -> Result<Database, OpenError> {
+    let (database, probation) = open_on_probation(storage, path, params)?;
+    probation.release().map_err(|error| OpenError::from_io(path, &error))?;
+    Ok(database)
+}
+
+/// Opens a storage and checks what it holds. Until the probation is released nothing is written.
+pub(super) fn open_on_probation(
+    storage: Box<dyn StorageBackend>,
+    path: &Path,
+    params: &NetworkParams,
+) -> Result<(Database, Probation), OpenError> {
     let refused = |error: StoreError| refused(path, error);
     let probation = Probation::new(storage).map_err(|error| OpenError::from_io(path, &error))?;
     let storage = probation.clone();
@@ -207,8 +219,7 @@ pub(super) fn open_storage(
         Ok(database)
     }));
     let database = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")))?;
-    probation.release().map_err(|error| OpenError::from_io(path, &error))?;
-    Ok(database)
+    Ok((database, probation))
 }
 
 /// Format first: a newer one may mean anything by the rest.

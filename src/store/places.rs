@@ -4,18 +4,20 @@
 //! Elsewhere: taking a folder (`folder`), what siblings read (`addresses`).
 //! Spec: `proto-notes/store.md`, "Folders".
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use etcetera::BaseStrategy;
 use thiserror::Error;
 
 use super::addresses::FOLDERS_MAX;
+use super::files::{self, Access, Owner};
 use super::folder::{
     KEY_FILE, LOCK_FILE, NETWORK_FILE, PROGRAM, SLOT, check_network, make_folders, network_folder, process,
     remove_folders, take_lock,
 };
-use super::{FolderChoice, OpenError, key};
+use super::{FolderChoice, OpenError, Trust, key, privacy};
 use crate::chain::NetworkParams;
 use crate::types::{AccountName, SecretKey};
 
@@ -158,7 +160,8 @@ fn is_data_folder(path: &Path) -> bool {
 #[must_use]
 pub fn place(path: PathBuf) -> Place {
     let lock = path.join(LOCK_FILE);
-    let running = File::open(&lock).is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    let opened = files::open(&lock, Access::Read, Owner::Anybody);
+    let running = opened.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
     Place {
         pid: running.then(|| process(&lock)).flatten(),
         running,
@@ -185,6 +188,12 @@ fn named(path: PathBuf, sought: Sought) -> Result<PathBuf, FindError> {
     };
     if fits {
         return Ok(path);
+    }
+    // Nobody knows what is in a folder that is closed to this user.
+    if let Err(error) = fs::symlink_metadata(path.join(NETWORK_FILE))
+        && error.kind() == io::ErrorKind::PermissionDenied
+    {
+        return Err(OpenError::from_io(&path, &error).into());
     }
     Err(FindError::None {
         sought,
@@ -258,15 +267,30 @@ pub fn find_or_first(choice: &FolderChoice, network: &NetworkParams) -> Result<P
 /// Gives a folder its key, before its first start or where the key is missing. Never overwrites one.
 ///
 /// # Errors
-/// [`OpenError`]: a key is there, a node holds the folder, it is another network's, or the disk fails.
-pub fn import_key(path: &Path, network: &NetworkParams, secret_key: &SecretKey) -> Result<PathBuf, OpenError> {
-    check_network(path, network)?;
+/// [`OpenError`]: a key is there, a node holds the folder, it is another network's, others could read the key, or the
+/// disk fails.
+pub fn import_key(
+    path: &Path,
+    network: &NetworkParams,
+    secret_key: &SecretKey,
+    trust: Trust,
+) -> Result<PathBuf, OpenError> {
+    check_network(path, network, trust.owner())?;
     let key_file = path.join(KEY_FILE);
     let made = make_folders(path)?;
-    let placed = take_lock(path).and_then(|(_lock, _)| match key_file.symlink_metadata() {
-        Ok(_) => Err(OpenError::KeyExists { path: key_file.clone() }),
-        Err(_) => key::write(&key_file, secret_key),
-    });
+    let place = || {
+        privacy::check_folder(path, trust)?;
+        let (_lock, new_lock) = take_lock(path, trust.owner())?;
+        let placed = match key_file.symlink_metadata() {
+            Ok(_) => Err(OpenError::KeyExists { path: key_file.clone() }),
+            Err(_) => privacy::check_new_key(path, trust).and_then(|()| key::write(&key_file, secret_key)),
+        };
+        if placed.is_err() && new_lock {
+            fs::remove_file(path.join(LOCK_FILE)).unwrap_or_default();
+        }
+        placed
+    };
+    let placed = place();
     if placed.is_err() {
         remove_folders(&made);
     }
@@ -279,25 +303,37 @@ pub fn key_file(path: &Path) -> PathBuf {
     path.join(KEY_FILE)
 }
 
-/// The key of a folder, by the rules of a start.
+/// The key of a folder, of another user's too.
 ///
 /// # Errors
 /// [`OpenError`]: missing, damaged, or readable by others.
-pub fn read_key(path: &Path) -> Result<SecretKey, OpenError> {
-    key::read(&path.join(KEY_FILE))
+pub fn read_key(path: &Path, trust: Trust) -> Result<SecretKey, OpenError> {
+    key::read(&path.join(KEY_FILE), trust, Owner::Anybody)
 }
 
-/// A key from a file, by the same rules.
+/// Writes a key to a new file that this user alone can read.
+///
+/// # Errors
+/// [`OpenError`]: the file is there already, others could read it, or the disk fails.
+pub fn write_key_file(path: &Path, key: &SecretKey, trust: Trust) -> Result<(), OpenError> {
+    privacy::write_secret(path, key::text(key).as_bytes(), trust)
+}
+
+/// A key from a file of the user's own.
 ///
 /// # Errors
 /// As [`read_key`].
-pub fn read_key_file(path: &Path) -> Result<SecretKey, OpenError> {
-    key::read(path)
+pub fn read_key_file(path: &Path, trust: Trust) -> Result<SecretKey, OpenError> {
+    // A link of the user's own is followed.
+    let path = fs::canonicalize(path).map_err(|error| OpenError::from_io(path, &error))?;
+    key::read(&path, trust, Owner::Anybody)
 }
 
 /// A key from the text of a key file.
-#[must_use]
-pub fn parse_key(bytes: &[u8]) -> Option<SecretKey> {
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn parse_key(bytes: &[u8]) -> Result<SecretKey, &'static str> {
     key::parse(bytes)
 }
 
@@ -323,12 +359,12 @@ mod tests {
         let none = find(None, Sought::Node).unwrap_err();
         assert_eq!(none.code(), "no_node");
 
-        let first = Folder::open_slot(home.path(), None, &network()).unwrap();
+        let first = Folder::open_slot(home.path(), None, &network(), Trust::Private).unwrap();
         assert_eq!(find(None, Sought::Node).unwrap(), first.path());
-        let other = Folder::open_slot(home.path(), None, &NetworkParams::lan()).unwrap();
+        let other = Folder::open_slot(home.path(), None, &NetworkParams::lan(), Trust::Private).unwrap();
         assert_eq!(find(None, Sought::Node).unwrap(), first.path());
 
-        let second = Folder::open_slot(home.path(), Some("anna"), &network()).unwrap();
+        let second = Folder::open_slot(home.path(), Some("anna"), &network(), Trust::Private).unwrap();
         let error = find(None, Sought::Node).unwrap_err();
         let folders = [second.path().to_path_buf(), first.path().to_path_buf()];
         assert!(matches!(&error, FindError::Several { folders: found, .. } if *found == folders));
@@ -354,13 +390,23 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("new");
         let key = SecretKey::from_seed([7; 32]);
-        import_key(&path, &network(), &key).unwrap();
-        let folder = Folder::open(FolderChoice::Dir(path.clone()), &network()).unwrap();
+        import_key(&path, &network(), &key, Trust::Private).unwrap();
+        let folder = Folder::open(FolderChoice::Dir(path.clone()), &network(), Trust::Private).unwrap();
         assert_eq!(folder.secret_key().public(), key.public());
         let other = SecretKey::from_seed([8; 32]);
-        assert_eq!(import_key(&path, &network(), &other).unwrap_err().code(), "in_use");
+        assert_eq!(
+            import_key(&path, &network(), &other, Trust::Private)
+                .unwrap_err()
+                .code(),
+            "in_use"
+        );
         drop(folder);
-        assert_eq!(import_key(&path, &network(), &other).unwrap_err().code(), "key_exists");
-        assert_eq!(read_key(&path).unwrap().public(), key.public());
+        assert_eq!(
+            import_key(&path, &network(), &other, Trust::Private)
+                .unwrap_err()
+                .code(),
+            "key_exists"
+        );
+        assert_eq!(read_key(&path, Trust::Private).unwrap().public(), key.public());
     }
 }

@@ -12,12 +12,14 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
-use super::opening::{Open, create, identity, open_file, open_storage};
+use super::files::{Access, Owner};
+use super::opening::{Open, check_file, create, identity, open_file, open_on_probation, open_storage};
+use super::reading::FileToRead;
 use super::tables::{
     ACCOUNTS, BODIES, EVERY_KEY, HEADERS, OWN, OWNERS, PEERS, PLACES, SIDE, UNDO, active, apply, collect, failed, get,
     tip, unpanicked, write,
 };
-use super::{OpenError, records};
+use super::{OpenError, files, records};
 use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, StoreError, StoredBlock, TxPlace, Undo};
 use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid};
 
@@ -39,10 +41,25 @@ impl RedbStore {
     /// # Errors
     /// [`OpenError`]; an existing file is then as it was before.
     pub fn open(path: &Path, params: &NetworkParams) -> Result<Self, OpenError> {
-        if !path.try_exists().map_err(|error| OpenError::from_io(path, &error))? {
+        if !files::exists(path).map_err(|error| OpenError::from_io(path, &error))? {
             create(path, params)?;
         }
         let open = open_file(path, params)?;
+        Ok(Self(Arc::new(Inner {
+            path: path.to_path_buf(),
+            params: params.clone(),
+            open: RwLock::new(Some(open)),
+        })))
+    }
+
+    /// Opens a chain file that may only be read: nothing is written to it, not even redb's repair after a crash.
+    pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<impl ChainStore + use<>, OpenError> {
+        let file = check_file(path, Access::Read, Owner::Anybody)?;
+        let (database, _held) = open_on_probation(Box::new(FileToRead(file)), path, params)?;
+        let open = Open {
+            database,
+            identity: None,
+        };
         Ok(Self(Arc::new(Inner {
             path: path.to_path_buf(),
             params: params.clone(),

@@ -4,9 +4,10 @@
 //! nowhere; at most [`LOOKED_AT_MAX`] are looked at.
 //! Spec: `proto-notes/store.md`, "Folders".
 
-use std::fs::{self, File, Metadata};
+use std::fs::{self, Metadata};
 use std::path::Path;
 
+use super::files::{self, Access, Owner};
 use super::folder::{LOCK_FILE, PROGRAM};
 
 /// The file that marks a folder as temporary. Written once the folder is locked.
@@ -39,7 +40,7 @@ fn is_marked(path: &Path) -> bool {
 }
 
 fn remove_if_free(path: &Path) {
-    let Ok(lock) = File::open(path.join(LOCK_FILE)) else {
+    let Ok(lock) = files::open(&path.join(LOCK_FILE), Access::Read, Owner::Me) else {
         return;
     };
     // Held by a node that runs, or by another one that removes it just now.
@@ -82,7 +83,7 @@ mod tests {
         let unmarked = folder(parent.path(), "lanchain-2123456789abcdef", &[LOCK_FILE]);
         let unlocked = folder(parent.path(), "lanchain-3123456789abcdef", &[MARK_FILE]);
         let other = folder(parent.path(), "lanchain-mine", &both);
-        let lock = File::open(held.join(LOCK_FILE)).unwrap();
+        let lock = fs::File::open(held.join(LOCK_FILE)).unwrap();
         lock.try_lock().unwrap();
         remove(parent.path());
         assert!(!stale.exists());

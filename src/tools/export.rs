@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::folder::{existing, file_failed, is_standard, take};
+use super::folder::{file_failed, is_standard, read};
 use super::{Failure, Finding};
 use crate::chain::{Block, ChainStore, StoreError};
 use crate::cli::Args;
@@ -37,7 +37,7 @@ impl Finding for Exported {
 }
 
 pub(super) fn run(args: &Args, file: Option<&Path>) -> Result<Option<Exported>, Failure> {
-    let (store, _folder) = take(existing(args)?, args)?;
+    let (store, _reading) = read(args)?;
     let Some(path) = file.filter(|path| !is_standard(path)) else {
         return match write_all(&store, &mut BufWriter::new(io::stdout().lock())) {
             // Who reads no more has seen enough.

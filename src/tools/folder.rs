@@ -1,11 +1,13 @@
 //! Which data folder a tool works on, and taking it.
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use super::{Failure, STATUS_FAILED, STATUS_FOLDER};
-use crate::chain::StoreError;
+use crate::chain::{ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
-use crate::store::{FindError, Folder, FolderChoice, OpenError, RedbStore, Sought, places};
+use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
+use crate::store::{FindError, Folder, FolderChoice, OpenError, Reading, RedbStore, Sought, places};
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
@@ -15,7 +17,11 @@ impl From<OpenError> for Failure {
             }
             other => other.hint(),
         };
-        Self::new(STATUS_FOLDER, error.code(), error.to_string(), hint)
+        let status = match &error {
+            OpenError::FileExists { .. } => STATUS_FAILED,
+            _ => STATUS_FOLDER,
+        };
+        Self::new(status, error.code(), error.to_string(), hint)
     }
 }
 
@@ -27,18 +33,31 @@ impl From<FindError> for Failure {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        let status = match &error {
-            StoreError::Damaged(_) => STATUS_FOLDER,
-            StoreError::Full | StoreError::Io(_) => STATUS_FAILED,
+        let (status, hint) = match &error {
+            StoreError::Damaged(_) => (STATUS_FOLDER, "lanchain verify"),
+            StoreError::Full => (
+                STATUS_FAILED,
+                "make room on the disk of the data folder, then try again",
+            ),
+            StoreError::Io(_) => (
+                STATUS_FAILED,
+                "look whether the data folder and its disk are still there, then try again",
+            ),
         };
-        Self::new(status, error.code(), error.to_string(), "lanchain verify")
+        Self::new(status, error.code(), error.to_string(), hint)
     }
 }
 
 /// An error of the system with a file.
-pub(super) fn file_failed(path: &Path, error: &std::io::Error) -> Failure {
+pub(super) fn file_failed(path: &Path, error: &io::Error) -> Failure {
     let hint = match error.kind() {
-        std::io::ErrorKind::AlreadyExists => "choose a name that is free: no file is overwritten",
+        _ if is_too_many_files(error) => TOO_MANY_FILES,
+        ErrorKind::AlreadyExists => "choose a name that is free: no file is overwritten",
+        ErrorKind::TimedOut => {
+            "start the program that writes into it, or pass its output on: PROGRAM | lanchain import -"
+        }
+        ErrorKind::NotFound => "look whether the name is right, and whether its folder is there",
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "make room on that disk",
         _ => "check the file's name and permissions",
     };
     Failure::new(STATUS_FAILED, "io", format!("{}: {error}", path.display()), hint)
@@ -61,9 +80,14 @@ pub(super) fn existing(args: &Args) -> Result<PathBuf, Failure> {
 
 /// Locks a folder and opens its store. The store is to be dropped first.
 pub(super) fn take(path: PathBuf, args: &Args) -> Result<(RedbStore, Folder), Failure> {
-    let folder = Folder::open(FolderChoice::Dir(path), &args.network)?;
+    let folder = Folder::open(FolderChoice::Dir(path), &args.network, args.trust)?;
     let store = RedbStore::open(&folder.chain_path(), &args.network)?;
     Ok((store, folder))
+}
+
+/// Opens the store of a folder that is there, to be read alone. The store is to be dropped first.
+pub(super) fn read(args: &Args) -> Result<(impl ChainStore + use<>, Reading), Failure> {
+    Ok(Reading::open(&existing(args)?, &args.network)?)
 }
 
 /// Whether a file name means standard input or output.

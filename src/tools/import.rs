@@ -3,7 +3,6 @@
 //! Promises: what stands before the first invalid block is kept, nothing behind it; a line has a maximum; only `header`
 //! and the transactions' `raw` count, and `hash` if it is there.
 
-use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,7 +15,8 @@ use crate::chain::header::HEADER_BYTES;
 use crate::chain::params::BLOCK_MAX_BYTES;
 use crate::chain::{Accepted, Block, Chain, StoreError};
 use crate::cli::Args;
-use crate::store::{Folder, RedbStore, places};
+use crate::store::{Folder, RedbStore, inputs, places};
+use crate::types::text::{is_utf16, without_mark};
 use crate::types::{BlockHash, Height, Time};
 
 /// The most bytes of a line: the largest block's canonical bytes are twice as long in hex, and each of its transactions
@@ -56,12 +56,12 @@ pub(super) fn run(args: &Args, file: &Path) -> Result<Option<Imported>, Failure>
     let input: Box<dyn Read> = if is_standard(file) {
         Box::new(io::stdin())
     } else {
-        Box::new(File::open(file).map_err(|error| file_failed(file, &error))?)
+        inputs::open(file).map_err(|error| file_failed(file, &error))?
     };
     let path = places::find_or_first(&choice(args), &args.network)?;
     let (store, folder) = take(path, args)?;
     let mut import = Import::start(args, store, &folder)?;
-    let read = import.read(&mut BufReader::new(input));
+    let read = import.read(file, &mut BufReader::new(input));
     // What was valid is kept, whatever came then.
     import.commit()?;
     read?;
@@ -111,7 +111,7 @@ impl Import {
         })
     }
 
-    fn read(&mut self, input: &mut impl BufRead) -> Result<(), Failure> {
+    fn read(&mut self, file: &Path, input: &mut impl BufRead) -> Result<(), Failure> {
         let mut line = Vec::new();
         loop {
             line.clear();
@@ -120,13 +120,18 @@ impl Import {
                 .by_ref()
                 .take(limit)
                 .read_until(b'\n', &mut line)
-                .map_err(|error| Failure::new(STATUS_FAILED, "io", error.to_string(), "check the file"))?;
+                .map_err(|error| file_failed(file, &error))?;
             if size == 0 {
                 return Ok(());
             }
             self.lines += 1;
-            if !line.trim_ascii().is_empty() {
-                self.take(&line).map_err(|failure| failure.at_line(self.lines))?;
+            let text = if self.lines == 1 {
+                without_mark(&line)
+            } else {
+                &line[..]
+            };
+            if !text.trim_ascii().is_empty() {
+                self.take(text).map_err(|failure| failure.at_line(self.lines))?;
             }
             if self.uncommitted >= BATCH_BLOCKS {
                 self.commit()?;
@@ -139,6 +144,9 @@ impl Import {
         if line.len() > LINE_MAX_BYTES {
             let message = format!("the line has more than {LINE_MAX_BYTES} bytes");
             return Err(invalid("line_too_long", message));
+        }
+        if is_utf16(line) {
+            return Err(utf16());
         }
         let block = block_of(line)?;
         if block.header.height == Height::GENESIS {
@@ -197,6 +205,15 @@ impl Import {
             tip: self.chain.tip().hash,
         }
     }
+}
+
+fn utf16() -> Failure {
+    Failure::new(
+        STATUS_FAILED,
+        "bad_argument",
+        "the input is UTF-16 text, not UTF-8",
+        "export to a file by its name (lanchain export FILE): the > of some shells writes UTF-16",
+    )
 }
 
 fn invalid(code: &'static str, message: impl Into<String>) -> Failure {

@@ -3,16 +3,16 @@
 //! Promises: the secret is never read from the command line and never written where others can read it; no key is ever
 //! overwritten; copies in memory are wiped.
 
-use std::io::{Read, Write};
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::folder::{choice, existing, file_failed, is_standard};
-use super::{Failure, Finding, STATUS_FAILED, print};
+use super::{Failure, Finding, STATUS_FAILED, STATUS_FOLDER, print};
 use crate::cli::{Args, KeyTask};
-use crate::store::places;
+use crate::store::{OpenError, places};
 use crate::types::SecretKey;
 
 /// A key file has 64 digits and a line end; a few blanks more do not matter.
@@ -48,7 +48,7 @@ pub(super) fn run(args: &Args, action: &KeyTask) -> Result<Option<Shown>, Failur
     match action {
         KeyTask::Show => {
             let folder = existing(args)?;
-            let key = places::read_key(&folder)?;
+            let key = places::read_key(&folder, args.trust)?;
             Ok(Some(shown(&key, places::key_file(&folder), "key of")))
         }
         KeyTask::Export { file } => export(args, file),
@@ -68,14 +68,13 @@ fn shown(key: &SecretKey, file: PathBuf, what: &'static str) -> Shown {
 
 /// A running node's key may be copied too: reading it disturbs nobody.
 fn export(args: &Args, file: &Path) -> Result<Option<Shown>, Failure> {
-    let key = places::read_key(&existing(args)?)?;
+    let key = places::read_key(&existing(args)?, args.trust)?;
     eprintln!(
         "warning: whoever has this key has the node's identity and everything that its names own; \
          two nodes with one key disturb each other"
     );
-    let text = places::key_text(&key);
     if is_standard(file) {
-        return match print(&text) {
+        return match print(&places::key_text(&key)) {
             0 => Ok(None),
             _ => Err(Failure::new(
                 STATUS_FAILED,
@@ -85,22 +84,8 @@ fn export(args: &Args, file: &Path) -> Result<Option<Shown>, Failure> {
             )),
         };
     }
-    write_secret(file, text.as_bytes()).map_err(|error| file_failed(file, &error))?;
+    places::write_key_file(file, &key, args.trust)?;
     Ok(Some(shown(&key, file.to_path_buf(), "key written to")))
-}
-
-/// A new file that this user alone can read, from its first byte on.
-fn write_secret(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all());
-    if written.is_err() {
-        std::fs::remove_file(path).unwrap_or_default();
-    }
-    written
 }
 
 fn import(args: &Args, file: &Path) -> Result<Option<Shown>, Failure> {
@@ -108,20 +93,39 @@ fn import(args: &Args, file: &Path) -> Result<Option<Shown>, Failure> {
         let mut text = Zeroizing::new(Vec::new());
         let read = std::io::stdin().lock().take(KEY_MAX_BYTES).read_to_end(&mut text);
         read.map_err(|error| file_failed(file, &error))?;
-        places::parse_key(&text).ok_or_else(no_key)?
+        places::parse_key(&text).map_err(|reason| no_key("standard input", reason))?
     } else {
-        places::read_key_file(file)?
+        places::read_key_file(file, args.trust).map_err(|error| not_imported(file, error))?
     };
     let folder = places::find_or_first(&choice(args), &args.network)?;
-    let placed = places::import_key(&folder, &args.network, &key)?;
+    let placed = places::import_key(&folder, &args.network, &key, args.trust)?;
     Ok(Some(shown(&key, placed, "key imported to")))
 }
 
-fn no_key() -> Failure {
+fn no_key(source: &str, reason: &str) -> Failure {
     Failure::new(
         STATUS_FAILED,
         "bad_argument",
-        "standard input holds no 64 hex digits",
-        "lanchain key import - < FILE",
+        format!("{source} is no key: {reason}"),
+        "take the file that `lanchain key export FILE` wrote, or the file `key` of a data folder",
     )
+}
+
+/// A file that is damaged here is no part of a data folder.
+fn not_imported(file: &Path, error: OpenError) -> Failure {
+    match error {
+        OpenError::Io { .. } if !file.exists() => file_failed(file, &std::io::ErrorKind::NotFound.into()),
+        OpenError::Damaged { reason, .. } => no_key(&file.display().to_string(), &reason),
+        OpenError::NotAFile { reason, .. } => Failure::new(
+            STATUS_FOLDER,
+            "not_a_file",
+            format!("{} is not read: {reason}", file.display()),
+            "name the key file itself, or pass its content on: lanchain key import - < FILE",
+        ),
+        OpenError::ExposedKey { chmod_helps: false, .. } => {
+            let hint = "others can read it where it lies: lanchain key import - < FILE takes it all the same";
+            Failure::new(STATUS_FOLDER, error.code(), error.to_string(), hint)
+        }
+        other => other.into(),
+    }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::folder::{existing, take};
+use super::folder::read;
 use super::{Failure, Finding, STATUS_FAILED, STATUS_FOLDER};
 use crate::chain::ledger::{Accounts, Ledger};
 use crate::chain::{
@@ -53,7 +53,7 @@ impl Finding for Verified {
 }
 
 pub(super) fn run(args: &Args) -> Result<Option<Verified>, Failure> {
-    let (store, _folder) = take(existing(args)?, args)?;
+    let (store, _reading) = read(args)?;
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
         .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;

@@ -66,13 +66,11 @@ impl Address {
         }
     }
 
-    /// The port, if it is a TCP one.
+    /// The TCP port, if it names one.
     #[must_use]
     pub fn tcp_port(&self) -> Option<u16> {
-        match self.0.parse::<Multiaddr>().ok()?.iter().nth(1)? {
-            Protocol::Tcp(port) => Some(port),
-            _ => None,
-        }
+        let mut parts = self.as_str().split('/').skip_while(|part| *part != "tcp");
+        parts.nth(1)?.parse().ok()
     }
 
     /// Whether the address lies in a private, link-local, shared or loopback range: a neighbour's.

@@ -95,6 +95,15 @@ hash_type! {
     /// The hash of a transaction with its signature; a leaf of the merkle tree.
     Txid
 }
+impl Txid {
+    /// The first eight bytes as a number: exclusive-or of many of them tells two sets apart at a glance.
+    #[must_use]
+    pub const fn leading_bits(&self) -> u64 {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    }
+}
+
 hash_type! {
     /// The root of a block's merkle tree.
     MerkleRoot

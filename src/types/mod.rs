@@ -12,6 +12,7 @@ pub mod key;
 pub mod layout;
 pub mod rng;
 pub mod target;
+pub mod text;
 pub mod time;
 
 pub use account::{Account, AccountName, NameError};

@@ -85,6 +85,19 @@ fn tabulator_completes_what_the_node_has_seen() {
 }
 
 #[test]
+fn adv_c21_a_byte_that_is_no_utf_8_and_a_line_too_long_are_refused_and_the_session_goes_on() {
+    let (node, mut terminal) = attached();
+    crate::terminal::spoil_three_lines(&mut terminal);
+    terminal.type_text(&format!("\x1b[200~balance {}\x1b[201~\r", "x".repeat(5_000)));
+    terminal.wait_for("more than 4096 bytes");
+    // Ctrl-C at an idle prompt detaches: nothing waits for a reply any more.
+    terminal.ask("balance zed", "zed owns 0 coins");
+    terminal.type_text(crate::pty::CTRL_C);
+    assert_eq!(terminal.status(), Some(0));
+    assert!(node.stop().success());
+}
+
+#[test]
 fn watch_chooses_what_this_terminal_is_told_and_no_other() {
     let (mut node, mut terminal) = attached();
     terminal.ask("watch peers", "told: peers");

@@ -73,7 +73,8 @@ const REPLIES: &[(&str, &str)] = &[
     ("block", "BLOCK"),
     (
         "transaction",
-        "TX status:status reason:text? height:int? block_hash:hash? confirmations:int? proof:[STEP]?",
+        "TX status:status reason:text? height:int? block_hash:hash? confirmations:int? proof:[STEP]? \
+         known_to_neighbour:bool?",
     ),
     ("pending", "transactions:[TX]"),
     (

@@ -80,6 +80,14 @@ pub(crate) fn signal(pid: u32, name: &str) {
     assert!(status.expect("kill runs").success(), "SIG{name} to {pid}");
 }
 
+/// Makes a file that this user alone can read, in the place of one that is there.
+#[cfg(unix)]
+pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, bytes).expect("written");
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).expect("its owner may");
+}
+
 /// The JSON lines of an output.
 pub(crate) fn json_lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");

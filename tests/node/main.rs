@@ -12,6 +12,8 @@ mod discovery;
 mod disk;
 #[cfg(target_os = "linux")]
 mod doctor;
+#[cfg(target_os = "linux")]
+mod files;
 mod fork;
 mod forms;
 mod harness;
@@ -27,8 +29,12 @@ mod memory;
 #[cfg(target_os = "linux")]
 mod mtu;
 mod namespace;
+mod parts;
+mod pools;
 #[cfg(target_os = "linux")]
 mod pty;
+#[cfg(target_os = "linux")]
+mod roaming;
 mod schema;
 mod start;
 mod stops;

@@ -97,18 +97,31 @@ impl Bridge {
         let pid = holder.id();
         ip(&format!("link add cable{number} type veth peer name eth0 netns {pid}"));
         ip(&format!("link set cable{number} master bridge0 up"));
-        let inside = |words: String| {
-            let status = enter(pid).arg("ip").args(words.split_whitespace()).status();
-            assert!(
-                status.is_ok_and(|status| status.success()),
-                "ip {words} on host {number}"
-            );
-        };
-        inside("link set lo up".into());
-        inside(format!("address add 10.77.0.{number}/24 dev eth0"));
-        inside("link set eth0 up".into());
-        inside("route add default via 10.77.0.254 dev eth0".into());
+        ip_inside(pid, "link set lo up");
+        // A machine keeps its hardware address: the others need not learn it anew when it was off.
+        ip_inside(pid, &format!("link set eth0 address 02:00:00:00:00:{number:02x}"));
+        set_address(pid, number);
         holder
+    }
+
+    /// Gives a host another address, 10.77.0.`last`, in place of the one that it has.
+    pub(crate) fn set_address(&self, host: usize, last: usize) {
+        let pid = self.hosts[host].id();
+        ip_inside(pid, "address flush dev eth0");
+        set_address(pid, last);
+    }
+
+    /// Cuts a host's power: no word of it gets out. What ran on it has to be killed by the caller, between this and
+    /// [`Bridge::power_on`].
+    pub(crate) fn power_off(&mut self, host: usize) {
+        ip(&format!("link delete cable{}", host + 1));
+        self.hosts[host].kill().unwrap_or_default();
+        self.hosts[host].wait().ok();
+    }
+
+    /// Gives it back: the host has its first address, and nothing runs on it.
+    pub(crate) fn power_on(&mut self, host: usize) {
+        self.hosts[host] = Self::add_host(host + 1);
     }
 
     /// A command that runs on a host, counted from 0.
@@ -128,6 +141,21 @@ impl Bridge {
     pub(crate) fn cable(&self, host: usize, state: &str) {
         ip(&format!("link set cable{} {state}", host + 1));
     }
+}
+
+fn set_address(pid: u32, last: usize) {
+    ip_inside(pid, &format!("address add 10.77.0.{last}/24 dev eth0"));
+    ip_inside(pid, "link set eth0 up");
+    ip_inside(pid, "route add default via 10.77.0.254 dev eth0");
+}
+
+/// Runs `ip` with these words on the host that this process holds.
+fn ip_inside(pid: u32, words: &str) {
+    let status = enter(pid).arg("ip").args(words.split(' ')).status();
+    assert!(
+        status.is_ok_and(|status| status.success()),
+        "ip {words} in the namespace of {pid}"
+    );
 }
 
 fn enter(pid: u32) -> Command {

@@ -120,8 +120,13 @@ impl Terminal {
     }
 
     pub(crate) fn type_text(&mut self, text: &str) {
+        self.type_bytes(text.as_bytes());
+    }
+
+    /// Types what need not be text.
+    pub(crate) fn type_bytes(&mut self, bytes: &[u8]) {
         let keyboard = self.keyboard.as_mut().expect("the terminal is there");
-        keyboard.write_all(text.as_bytes()).expect("the terminal is there");
+        keyboard.write_all(bytes).expect("the terminal is there");
     }
 
     /// Types a line and waits for what it brings.

@@ -117,6 +117,51 @@ fn ctrl_d_stops_and_failures_do_not_count() {
     assert_eq!(terminal.status(), Some(0));
 }
 
+/// Types a line as a Latin-1 terminal does, one with a report of the mouse, and a paste with a cut emoji: each is refused
+/// whole, and nothing else ends.
+pub(crate) fn spoil_three_lines(terminal: &mut Terminal) {
+    for keys in [&b"balance j\xe9r\xf4me"[..], b"balance \x1b[M\x20\xe9\x21"] {
+        let (mut is_open, mut spoiled) = (false, 0);
+        for key in keys {
+            terminal.type_bytes(&[*key]);
+            // The byte behind it tells that no character begins there. What is read together with them is lost.
+            if is_open && key.is_ascii() {
+                spoiled += 1;
+                terminal.wait_for(&"\u{fffd}".repeat(spoiled));
+            }
+            is_open = !key.is_ascii();
+        }
+        terminal.type_text("\r");
+        terminal.wait_for("the line is not UTF-8 text");
+        terminal.wait_for("> ");
+    }
+    terminal.type_bytes(b"balance ada\xf0\x9f\rnonsense");
+    terminal.wait_for("a byte came that is no UTF-8");
+    terminal.wait_for("balance ada\u{fffd}");
+    terminal.type_text("\r");
+    terminal.wait_for("the line is not UTF-8 text");
+    terminal.wait_for("> ");
+}
+
+#[test]
+fn adv_c21_a_byte_that_is_no_utf_8_refuses_its_line_and_ends_nothing() {
+    let mut terminal = Terminal::open();
+    spoil_three_lines(&mut terminal);
+    terminal.ask("balance zed", "zed owns 0 coins");
+    assert!(
+        !terminal.whole().contains("unknown command"),
+        "the rest of a line is no line: {}",
+        terminal.whole()
+    );
+    terminal.type_bytes(b"bal\xff");
+    terminal.wait_for("bal\u{fffd}");
+    terminal.type_text(CTRL_C);
+    terminal.wait_for("> ");
+    terminal.ask("balance ben", "ben owns 0 coins");
+    terminal.type_text(CTRL_D);
+    assert_eq!(terminal.status(), Some(0));
+}
+
 #[test]
 fn history_brings_a_line_back() {
     let mut terminal = Terminal::open();

@@ -194,6 +194,74 @@ fn a_folder_that_a_node_holds_or_that_is_not_there_is_refused_with_3() {
     assert!(!nowhere.exists());
 }
 
+#[cfg(unix)]
+#[test]
+fn blocks_come_through_a_pipe_and_behind_a_byte_order_mark_and_utf_16_is_named() {
+    let home = tempfile::tempdir().expect("a folder");
+    let first = home.path().join("first");
+    chain(&first);
+    let lines = text(&tool(&first, &["export"], "").stdout);
+    let marked = format!("\u{feff}{lines}");
+    let pipe = home.path().join("pipe");
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .is_ok_and(|status| status.success())
+    );
+    let writer = std::thread::spawn({
+        let (pipe, marked) = (pipe.clone(), marked.clone());
+        move || fs::write(pipe, marked).expect("somebody reads")
+    });
+    let (reply, code) = json(
+        &home.path().join("second"),
+        &["import", pipe.to_str().expect("text")],
+        "",
+    );
+    assert_eq!((code, &reply["data"]["added"]), (Some(0), &4.into()), "{reply}");
+    writer.join().expect("all was read");
+    let (reply, _) = json(&home.path().join("third"), &["import", "-"], &marked);
+    assert_eq!(reply["data"]["added"], 4, "{reply}");
+
+    let file = home.path().join("utf16");
+    let utf16: Vec<u8> = marked.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(&file, &utf16).expect("written");
+    let (reply, code) = json(
+        &home.path().join("fourth"),
+        &["import", file.to_str().expect("text")],
+        "",
+    );
+    let message = reply["error"]["message"].as_str().expect("text");
+    assert!(code == Some(1) && message.contains("UTF-16"), "{reply}");
+
+    let key = format!("\u{feff}{}", "07".repeat(32));
+    let (reply, code) = json(&home.path().join("fifth"), &["key", "import", "-"], &key);
+    assert_eq!(code, Some(0), "{reply}");
+    let utf16: Vec<u8> = key.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    crate::harness::write_private(&file, &utf16);
+    let (reply, code) = json(
+        &home.path().join("sixth"),
+        &["key", "import", file.to_str().expect("text")],
+        "",
+    );
+    let error = &reply["error"];
+    assert!(
+        code == Some(1) && error["message"].as_str().expect("text").contains("UTF-16"),
+        "{reply}"
+    );
+    assert!(
+        !error["hint"].as_str().expect("text").contains("restore the folder"),
+        "{reply}"
+    );
+    for words in [&["import", "/"][..], &["key", "import", "/"]] {
+        let (reply, _) = json(&home.path().join("seventh"), words, "");
+        assert!(
+            reply["error"]["message"].as_str().expect("text").contains("a folder"),
+            "{reply}"
+        );
+    }
+}
+
 #[test]
 fn verify_says_what_is_damaged() {
     let home = tempfile::tempdir().expect("a folder");

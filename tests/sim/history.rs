@@ -10,6 +10,7 @@ use lanchain::chain::{Block, Chain, Header, NetworkParams, Reward, Transaction, 
 use lanchain::types::{Account, SecretKey, Time};
 
 use crate::dice::Dice;
+use crate::full;
 use crate::plan::NodePlan;
 use crate::pow;
 use crate::store::{Kind, SimStore};
@@ -33,6 +34,10 @@ pub(crate) enum Past {
     Long(usize),
     /// The other branch, whole.
     Fork,
+    /// So many full blocks.
+    Full(usize),
+    /// Full blocks of another branch.
+    OtherFull,
 }
 
 #[derive(Debug)]
@@ -62,6 +67,8 @@ pub(crate) fn blocks(past: Past, params: &NetworkParams) -> Vec<Block> {
         Past::Nothing => Vec::new(),
         Past::Long(length) => branches(params).long[..length].to_vec(),
         Past::Fork => branches(params).fork.clone(),
+        Past::Full(length) => full::long(length),
+        Past::OtherFull => full::other(),
     }
 }
 

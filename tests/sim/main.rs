@@ -13,6 +13,8 @@ mod disk;
 #[cfg(test)]
 mod fate;
 #[cfg(test)]
+mod full;
+#[cfg(test)]
 mod history;
 #[cfg(test)]
 mod net;
@@ -28,6 +30,8 @@ mod roles;
 mod run;
 #[cfg(test)]
 mod seeds;
+#[cfg(test)]
+mod shell;
 #[cfg(test)]
 mod store;
 #[cfg(test)]

@@ -63,6 +63,8 @@ pub(crate) struct Net {
     pub(crate) blocked: BTreeSet<(usize, usize)>,
     open: BTreeMap<(usize, u64), Open>,
     inbound: BTreeMap<u64, Inbound>,
+    /// When a link has carried what was sent from the first to the second.
+    pub(crate) free_at: BTreeMap<(usize, usize), u64>,
     next: u64,
 }
 
@@ -323,7 +325,7 @@ impl World {
         }
         let times = if self.dice.chance(self.plan.duplication) { 2 } else { 1 };
         for copy in 0..times {
-            let at = (self.now + self.delay()).max(ready(&link, to, from) + 1);
+            let at = (self.carried(from, to, bytes.len()) + self.delay()).max(ready(&link, to, from) + 1);
             let gossip = Happening::Gossip {
                 from,
                 to,
@@ -379,7 +381,7 @@ impl World {
             bytes: bytes.to_vec(),
         };
         self.tell(to, Input::Net(fact));
-        let waits = !self.nodes[to].backlog.is_empty() || self.nodes[to].life != life;
+        let waits = !self.nodes[to].inbox.is_empty() || self.nodes[to].life != life;
         if self.nodes[to].tokens.remove(&token).is_some() && !waits && self.is_honest(to) {
             self.fail(&format!(
                 "node {to}: no verdict on a gossip message in the turn it came"
@@ -490,9 +492,9 @@ impl World {
         if bytes.len() > RESPONSE_MAX_BYTES {
             bytes = Response::Busy.encode();
         }
-        let delay = self.delay();
-        self.later(
-            delay,
+        let at = self.carried(answerer, asker, bytes.len()) + self.delay();
+        self.at_time(
+            at,
             Happening::Answer {
                 asker,
                 id,

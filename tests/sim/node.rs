@@ -3,11 +3,12 @@
 //! Promises: orders behind a commit wait in the real `node::outbox`; the writer groups what is queued, and after a
 //! failure writes nothing before the store was reopened.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lanchain::chain::{Batch, Header};
-use lanchain::engine::{Command, Config, Engine, Input};
+use lanchain::engine::{Command, Config, Engine};
+use lanchain::node::inbox::Inbox;
 use lanchain::node::outbox::Outbox;
 use lanchain::types::hash::HashMany;
 use lanchain::types::{AccountName, Address, PeerId, SecretKey, Target, Time};
@@ -55,8 +56,14 @@ pub(crate) struct Node {
     pub(crate) outbox: Outbox,
     pub(crate) writer: Writer,
     pub(crate) queue: Vec<Batch>,
-    /// What came while the outbox was full.
-    pub(crate) backlog: VecDeque<Input>,
+    /// What waits for the engine.
+    pub(crate) inbox: Rc<Inbox>,
+    /// Its thread is in a turn until then.
+    pub(crate) busy_until: u64,
+    /// When it goes on behind that turn; told once.
+    pub(crate) resumes_at: u64,
+    /// Work of the turn under way.
+    pub(crate) worked_us: u64,
     pub(crate) job: Option<(u64, Header, Target)>,
     pub(crate) searches: u64,
     pub(crate) clock_ahead_ms: i64,
@@ -111,7 +118,10 @@ impl Node {
             outbox: Outbox::default(),
             writer: Writer::Idle,
             queue: Vec::new(),
-            backlog: VecDeque::new(),
+            inbox: Rc::default(),
+            busy_until: 0,
+            resumes_at: 0,
+            worked_us: 0,
             job: None,
             searches: 0,
             paused_until: 0,
@@ -154,7 +164,10 @@ impl Node {
         self.outbox = Outbox::default();
         self.writer = Writer::Idle;
         self.queue.clear();
-        self.backlog.clear();
+        self.inbox = Rc::default();
+        self.busy_until = 0;
+        self.resumes_at = 0;
+        self.worked_us = 0;
         self.job = None;
         self.crash_in = None;
         self.wake = None;

@@ -1,13 +1,14 @@
 //! What a seed decides before anything happens: the size of the world, its network, who is who, and what goes wrong when.
 //!
-//! The upper 16 bits of a seed, if not zero, are the number of nodes; else the seed chooses 3 to 20. The two bits below
-//! them make a world with a past ([`HISTORY`]) and a busy one ([`BUSY`]), of 3 to 6 nodes; the next one makes its nodes tell
-//! each other of peers ([`EXCHANGE`]).
+//! The upper 16 bits of a seed, if not zero, are the number of nodes; else the seed chooses 3 to 20. The three bits below
+//! them make a world with a past ([`HISTORY`]), a busy one ([`BUSY`]) and one of full blocks ([`FULL`]), of 3 to 6 nodes; the
+//! next one makes its nodes tell each other of peers ([`EXCHANGE`]).
 
 use lanchain::chain::NetworkParams;
 use lanchain::types::rng::Rng;
 
 use crate::dice::Dice;
+use crate::full;
 use crate::history::{self, HISTORY, Past};
 use crate::roles::Role;
 use crate::store::Kind;
@@ -16,8 +17,10 @@ use crate::store::Kind;
 pub(crate) const FAULTS_MS: u64 = 70_000;
 /// Seeds with this bit are worlds whose users pay without a pause, so that pools are full of what waits.
 pub(crate) const BUSY: u64 = 1 << 46;
+/// Seeds with this bit are worlds of full blocks, with turns that take their time and links that carry so many bytes.
+pub(crate) const FULL: u64 = 1 << 45;
 /// Seeds with this bit are worlds whose nodes ask each other for peers, among them liars about peers.
-pub(crate) const EXCHANGE: u64 = 1 << 45;
+pub(crate) const EXCHANGE: u64 = 1 << 44;
 /// The mean pause between two of their commands.
 const BUSY_EVERY_MS: u64 = 60;
 /// All miners together find a block in this time at the floor.
@@ -46,6 +49,16 @@ pub(crate) struct Plan {
     /// Nodes ask each other for peers.
     pub(crate) exchange: bool,
     pub(crate) faults_ms: u64,
+    pub(crate) pace: Pace,
+}
+
+/// What work and bytes take; zeros: nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pace {
+    /// Checking and connecting one payment.
+    pub(crate) payment_us: u64,
+    /// What a link carries in one direction.
+    pub(crate) bytes_per_ms: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -101,15 +114,28 @@ const FLAVOURS: [Flavour; 8] = [
     Flavour::All,
 ];
 
+/// Worlds of full blocks are costly: the faults that matter to them.
+const FULL_FLAVOURS: [Flavour; 8] = [
+    Flavour::Calm,
+    Flavour::Calm,
+    Flavour::Calm,
+    Flavour::Calm,
+    Flavour::Partitions,
+    Flavour::Partitions,
+    Flavour::Crashes,
+    Flavour::Hostile,
+];
+
 impl Plan {
     pub(crate) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(Rng::new(seed ^ 0x51b).next_u64());
         let asked = usize::try_from(seed >> 48).unwrap_or(0);
-        let (history, busy) = (seed & HISTORY != 0, seed & BUSY != 0);
-        let most = if history || busy { 7 } else { 21 };
+        let (history, busy, full) = (seed & HISTORY != 0, seed & BUSY != 0, seed & FULL != 0);
+        let most = if history || busy || full { 7 } else { 21 };
         let count = if asked == 0 { dice.index(3, most) } else { asked };
-        let flavour = *dice.pick(&FLAVOURS);
+        let flavour = *dice.pick(if full { &FULL_FLAVOURS } else { &FLAVOURS });
         let params = match dice.below(8) {
+            _ if full => NetworkParams::lan(),
             0 => NetworkParams::coin(),
             1 => NetworkParams::dev(),
             2 => NetworkParams {
@@ -125,6 +151,11 @@ impl Plan {
         if history {
             history::deal(&mut dice, &mut nodes);
         }
+        let pace = if full {
+            full::deal(&mut dice, &mut nodes)
+        } else {
+            Pace::default()
+        };
         let faults = faults(&mut dice, count, flavour);
         let rough = flavour != Flavour::Calm || dice.chance(500);
         Self {
@@ -145,6 +176,7 @@ impl Plan {
             history,
             exchange,
             faults_ms: FAULTS_MS,
+            pace,
         }
     }
 

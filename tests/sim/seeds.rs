@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 use std::time::Instant;
 
 use crate::history::HISTORY;
-use crate::plan::{BUSY, EXCHANGE};
+use crate::plan::{BUSY, EXCHANGE, FULL};
 use crate::run::{Outcome, run};
 use crate::trace::Depth;
 
@@ -136,6 +136,12 @@ fn worlds_with_a_long_past_hold() {
 #[test]
 fn worlds_whose_pools_are_full_hold() {
     run_many((0..4).map(|seed| BUSY | seed));
+}
+
+/// Turns take their time there: no honest node may lose a point at another for that.
+#[test]
+fn worlds_of_full_blocks_hold() {
+    run_many((0..4).map(|seed| FULL | seed));
 }
 
 // Seeds that found a bug and find it again when it is put back.

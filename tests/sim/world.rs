@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::Instant;
 
 use lanchain::engine::{Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
 use lanchain::node::outbox::Action;
@@ -51,6 +52,10 @@ pub(crate) enum Happening {
         life: u64,
     },
     Written {
+        node: usize,
+        life: u64,
+    },
+    Resume {
         node: usize,
         life: u64,
     },
@@ -115,6 +120,7 @@ impl Happening {
             | Self::Second { node, .. }
             | Self::Written { node, .. }
             | Self::Reopen { node, .. }
+            | Self::Resume { node, .. }
             | Self::Act { node, .. } => Some(*node),
             Self::Gossip { to, .. } | Self::Request { to, .. } => Some(*to),
             Self::Answer { asker, .. } | Self::Expire { asker, .. } => Some(*asker),
@@ -140,6 +146,8 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) quiet: bool,
     pub(crate) steps: u64,
+    /// The moment that stands for the beginning, for parts of the shell that want one.
+    pub(crate) begun: Instant,
     queue: BTreeMap<(u64, u64), Happening>,
     sequence: u64,
 }
@@ -170,6 +178,7 @@ impl World {
             trace: Trace::new(depth),
             quiet: false,
             steps: 0,
+            begun: Instant::now(),
             queue: BTreeMap::new(),
             sequence: 0,
             plan,
@@ -180,12 +189,16 @@ impl World {
 
     /// The even clock, the same for all.
     pub(crate) fn time(&self) -> Time {
-        Time::from_ms(self.plan.params.genesis_time_ms + 1_000_000_000 + self.now)
+        Time::from_ms(self.epoch() + self.now)
     }
 
-    fn at(&self, time: Time) -> u64 {
-        time.ms()
-            .saturating_sub(self.plan.params.genesis_time_ms + 1_000_000_000)
+    /// The even clock's time at the beginning.
+    pub(crate) const fn epoch(&self) -> u64 {
+        self.plan.params.genesis_time_ms + 1_000_000_000
+    }
+
+    const fn at(&self, time: Time) -> u64 {
+        time.ms().saturating_sub(self.epoch())
     }
 
     pub(crate) fn wall(&self, node: usize) -> Time {
@@ -252,6 +265,7 @@ impl World {
             }
             Happening::Written { node, life } if self.lives(node, life) => self.written(node),
             Happening::Reopen { node, life } if self.lives(node, life) => self.reopen(node),
+            Happening::Resume { node, life } if self.lives(node, life) => self.resume(node),
             Happening::Act { node, life } if self.lives(node, life) => roles::act(self, node),
             Happening::Tell { .. }
             | Happening::Search { .. }
@@ -259,6 +273,7 @@ impl World {
             | Happening::Second { .. }
             | Happening::Written { .. }
             | Happening::Reopen { .. }
+            | Happening::Resume { .. }
             | Happening::Act { .. } => {}
             Happening::Meet { a, b } => fate::meet(self, a, b),
             Happening::Gossip {
@@ -362,22 +377,7 @@ impl World {
 
     // ---- the engine's thread ----
 
-    pub(crate) fn tell(&mut self, node: usize, input: Input) {
-        let disk = matches!(input, Input::Store(_));
-        if self.nodes[node].outbox.is_full() && !disk {
-            self.nodes[node].backlog.push_back(input);
-            return;
-        }
-        self.take(node, input);
-        while !self.nodes[node].outbox.is_full() {
-            let Some(input) = self.nodes[node].backlog.pop_front() else {
-                break;
-            };
-            self.take(node, input);
-        }
-    }
-
-    fn take(&mut self, node: usize, input: Input) {
+    pub(crate) fn take(&mut self, node: usize, input: Input) {
         let Some(input) = roles::hear(self, node, input) else {
             return;
         };
@@ -406,6 +406,7 @@ impl World {
         };
         engine.handle(time, input);
         self.carry_out(node);
+        self.turn_ended(node);
         self.refresh_wake(node);
     }
 
@@ -421,6 +422,7 @@ impl World {
                 return;
             };
             Watch::ordered(self, node, &output);
+            self.weigh(node, &output);
             match self.nodes[node].outbox.accept(output) {
                 Some(Action::Write(batch)) => self.write(node, batch),
                 Some(Action::Do(output)) => self.carry_out_one(node, output),
@@ -528,13 +530,17 @@ impl World {
                 "node {node} spins: it is woken again and again at one instant"
             ));
         }
+        if self.nodes[node].busy_until > self.now {
+            return self.resume_later(node);
+        }
         if self.nodes[node].outbox.is_full() {
             let life = self.nodes[node].life;
             self.nodes[node].wake = Some(self.now + 5);
             let at = self.now + 5;
             return self.later(5, Happening::Wake { node, life, at });
         }
-        self.tell(node, Input::Tick);
+        self.take(node, Input::Tick);
+        self.pump(node);
     }
 
     /// Ends the run: what is wrong, and how to see it again.

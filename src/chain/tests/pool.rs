@@ -116,21 +116,41 @@ fn who_waits_behind_a_gap_does_not_hold_a_free_name_against_its_claimant() {
 }
 
 #[test]
-fn adv_g08_strangers_bring_at_most_64_of_one_account() {
+fn adv_g08_strangers_bring_at_most_64_of_one_account_to_a_pool_that_is_half_full() {
     let (chain, _) = dev();
     let params = NetworkParams::dev();
     let mut pool = Mempool::new();
+    let of_alice = |sequence| pay(&params, 1, ("alice", "bob"), None, 1, sequence);
+    let Transaction::Claim(some) = claim(&params, 1, "x") else {
+        panic!("a claim")
+    };
+    let fill = |pool: &mut Mempool, from: usize, to: usize| {
+        for n in from..to {
+            let name = AccountName::new(&format!("n{n}")).unwrap();
+            let other = Transaction::Claim(crate::chain::Claim { name, ..some.clone() });
+            pool.add_checked(&chain, other, peer(8)).unwrap();
+        }
+    };
+    let half = POOL_MAX_TRANSACTIONS / 2;
+    fill(&mut pool, 0, half - 100);
+    for sequence in 0..100 {
+        pool.add(&chain, of_alice(sequence), peer(9)).unwrap();
+    }
+    fill(&mut pool, half - 100, half - 99);
+    let refusal = PoolError::AccountFull(name("alice"));
+    assert_eq!(refused(&mut pool, &chain, &of_alice(100), peer(9)), refusal);
+    pool.add(&chain, of_alice(100), Origin::Own).unwrap();
+    // Others have their own share.
     let cap = u64::try_from(ACCOUNT_MAX_TRANSACTIONS).unwrap();
     for sequence in 0..cap {
-        pool.add(&chain, pay(&params, 1, ("alice", "bob"), None, 1, sequence), peer(9))
+        pool.add(&chain, pay(&params, 1, ("carol", "bob"), None, 1, sequence), peer(9))
             .unwrap();
     }
-    let more = pay(&params, 1, ("alice", "bob"), None, 1, cap);
+    let more = pay(&params, 1, ("carol", "bob"), None, 1, cap);
     assert_eq!(
         refused(&mut pool, &chain, &more, peer(9)),
-        PoolError::AccountFull(name("alice"))
+        PoolError::AccountFull(name("carol"))
     );
-    pool.add(&chain, more, Origin::Own).unwrap();
 }
 
 #[test]

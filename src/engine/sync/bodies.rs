@@ -1,140 +1,23 @@
-//! The second half of a sync: fetching the bodies of a proven window from all who have them.
+//! The second half of a sync: the bodies of a proven window come from all who have them, and are offered in order.
 //!
-//! Promises: at most [`WINDOW_BYTES`] of bodies wait or are under way, and as much again waits for the disk; each body is
-//! offered to the chain once, in order.
+//! Promises: each body is offered to the chain once, in order; a turn takes blocks while it has effort left, and at least
+//! one; silence and slowness end a candidate without blame.
+//! Elsewhere: what is asked of whom (`sync::fetch`), what a turn may do (`effort`).
 //! Spec: `proto-notes/sync.md`, "Bodies".
 
 use super::{NOT_YET_MS, Pass, Phase, Sync, VOID_MS};
 use crate::chain::{Block, ChainStore};
 use crate::engine::advance::Offer;
 use crate::engine::event::Event;
-use crate::engine::machine::{Engine, Question, from_peer};
-use crate::engine::peers::{Fault, Peer, STALL_MIN_MS};
-use crate::types::{BlockHash, PeerId};
-use crate::wire::{RESPONSE_MAX_BYTES, Request};
+use crate::engine::machine::{Engine, from_peer};
+use crate::engine::peers::Fault;
+use crate::engine::requests::LAPSES_MAX;
+use crate::types::{BlockHash, PeerId, Time};
 
-/// Bodies waiting for their turn, and answers under way, in bytes; also what may wait for a slow disk.
-const WINDOW_BYTES: usize = 32 * 1024 * 1024;
-/// How far ahead of the next needed body is asked.
-const AHEAD_MAX: usize = 512;
-/// Blocks of one question: an answer holds two full ones, or as many small ones.
-const CHUNK_BLOCKS: usize = 16;
-/// Blocks taken in one turn, so that no turn is long.
-const ACCEPT_PER_TURN: usize = 64;
-/// Time-outs after which a peer is no longer asked in this sync.
-const STALLS_MAX: u32 = 3;
 /// Between two `sync_progress`.
 const PROGRESS_MS: u64 = 1_000;
 
 impl<S: ChainStore> Engine<S> {
-    /// Peers that have the candidate's bodies and may be asked, the least loaded first. When all of these were silent,
-    /// also who claims more work: it may stand above this branch, and if not, its answer is empty.
-    fn body_peers(&self, sync: &Sync) -> Vec<(u32, u32, PeerId)> {
-        let source_tip = self.peers.get(&sync.source).and_then(|peer| peer.claim(self.now));
-        let holds = |id: &PeerId, peer: &Peer| {
-            let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
-            let has = tip.is_some_and(|tip| {
-                sync.index.contains_key(&tip) || source_tip.is_some_and(|(source, ..)| source == tip)
-            });
-            has || *id == sync.source
-        };
-        let mut list = self.askable(sync, holds);
-        if list.iter().all(|(stalls, ..)| *stalls > 0) {
-            let proven = sync.last.as_ref().map(|last| last.work);
-            let above = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| Some(work) > proven);
-            list.extend(self.askable(sync, |id, peer| !holds(id, peer) && above(peer)));
-        }
-        list.sort_unstable();
-        list
-    }
-
-    fn askable(&self, sync: &Sync, wanted: impl Fn(&PeerId, &Peer) -> bool) -> Vec<(u32, u32, PeerId)> {
-        let fine = self.peers.iter().filter(|(id, _)| !sync.lacking.contains(id));
-        fine.filter(|(id, peer)| wanted(id, peer))
-            .map(|(id, peer)| (sync.stalls.get(id).copied().unwrap_or(0), peer.in_flight, *id))
-            .collect()
-    }
-
-    fn blocks_under_way(&self) -> usize {
-        self.requests
-            .values()
-            .filter(|asked| asked.deadline.is_some() && matches!(asked.what, Question::Blocks(_)))
-            .count()
-    }
-
-    fn buffered(&self) -> usize {
-        self.syncs.iter().map(|sync| sync.buffered).sum()
-    }
-
-    /// Blocks that were taken wait for the disk: no more until it has them.
-    pub(super) fn disk_is_behind(&self) -> bool {
-        self.chain.unwritten_bytes() >= WINDOW_BYTES
-    }
-
-    /// The candidates whose bodies are fetched.
-    fn fetching(&self) -> Vec<PeerId> {
-        let fetching = self.syncs.iter().filter(|sync| sync.phase == Phase::Bodies);
-        fetching.map(|sync| sync.source).collect()
-    }
-
-    pub(super) fn ask_bodies(&mut self) {
-        for source in self.fetching() {
-            while self.ask_next(source) {}
-        }
-    }
-
-    /// One request for the candidate, if it needs one and somebody may be asked.
-    fn ask_next(&mut self, source: PeerId) -> bool {
-        let Some(sync) = self.syncs.iter().find(|sync| sync.source == source) else {
-            return false;
-        };
-        let peers = self.body_peers(sync);
-        let idle = !self.is_asked(sync) && !sync.bodies.contains_key(&sync.next);
-        if idle && peers.is_empty() {
-            // Nobody has the bodies: stay on the own tip.
-            let silent = sync.stalls.contains_key(&source) || self.peers.get(&source).is_none();
-            self.end_sync(source);
-            if silent {
-                self.leave_silent(source);
-            } else {
-                self.void_claim(source, VOID_MS);
-                self.punish(source, Fault::Mid, "headers without bodies");
-            }
-            return false;
-        }
-        if self.blocks_under_way() * RESPONSE_MAX_BYTES + self.buffered() >= WINDOW_BYTES {
-            return false;
-        }
-        let free = |id: &PeerId| self.peers.get(id).is_some_and(|peer| peer.is_free(self.now));
-        let Some((.., peer)) = peers.into_iter().find(|(.., id)| free(id)) else {
-            return false;
-        };
-        let limit = sync.next.saturating_add(AHEAD_MAX);
-        let chunk: Vec<usize> = sync.wanted.range(..limit).take(CHUNK_BLOCKS).copied().collect();
-        if chunk.is_empty() {
-            return false;
-        }
-        self.ask_chunk(source, peer, &chunk);
-        true
-    }
-
-    fn ask_chunk(&mut self, source: PeerId, peer: PeerId, chunk: &[usize]) {
-        let Some(sync) = self.sync_of(source) else { return };
-        for index in chunk {
-            sync.wanted.remove(index);
-        }
-        let hashes: Vec<BlockHash> = chunk
-            .iter()
-            .filter_map(|index| sync.steps.get(*index))
-            .map(|step| step.hash)
-            .collect();
-        let request = Request::GetBlocks {
-            hashes: hashes.iter().map(|hash| *hash.as_bytes()).collect(),
-        };
-        let patience = self.peers.get(&peer).map_or(STALL_MIN_MS, |peer| peer.stall_ms);
-        self.ask(peer, Question::Blocks(hashes), request, Some(patience));
-    }
-
     /// The candidates that asked for some of these bodies.
     fn askers<'a>(&'a mut self, hashes: &'a [BlockHash]) -> impl Iterator<Item = &'a mut Sync> {
         self.syncs
@@ -142,7 +25,13 @@ impl<S: ChainStore> Engine<S> {
             .filter(|sync| hashes.iter().any(|hash| sync.index.contains_key(hash)))
     }
 
-    pub(in crate::engine) fn on_blocks(&mut self, peer: PeerId, hashes: &[BlockHash], blocks: Vec<Vec<u8>>) {
+    /// Bodies that were asked for at `at`.
+    pub(in crate::engine) fn on_blocks(
+        &mut self,
+        peer: PeerId,
+        (at, hashes): (Time, &[BlockHash]),
+        blocks: Vec<Vec<u8>>,
+    ) {
         let received = blocks.len();
         let wrong = received > hashes.len()
             || blocks
@@ -150,71 +39,85 @@ impl<S: ChainStore> Engine<S> {
                 .zip(hashes)
                 .any(|(bytes, hash)| Block::header_of(bytes).map(|header| header.hash()) != Ok(*hash));
         if wrong {
-            self.want_again(hashes);
             self.askers(hashes).for_each(|sync| {
                 sync.lacking.insert(peer);
             });
             self.punish(peer, Fault::Fatal, "blocks that nobody asked for");
             return;
         }
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.delivered();
-        }
+        self.delivered(peer, at, &blocks);
         for sync in self.askers(hashes) {
             if received == 0 {
                 sync.lacking.insert(peer);
+                sync.proven.remove(&peer);
             } else {
+                sync.lacking.remove(&peer);
                 sync.stalls.remove(&peer);
+                sync.proven.insert(peer);
             }
         }
         for (hash, bytes) in hashes.iter().zip(blocks) {
             // Two candidates may share a block: each gets it, and the later one finds it stored.
             for sync in &mut self.syncs {
                 if let Some(index) = sync.lacks(hash) {
-                    sync.wanted.remove(&index);
                     sync.buffered += bytes.len();
                     sync.bodies.insert(index, (peer, bytes.clone()));
                 }
             }
         }
-        self.want_again(hashes.get(received..).unwrap_or(&[]));
     }
 
-    /// Bodies that did not come are asked for again, elsewhere if possible.
-    fn want_again(&mut self, hashes: &[BlockHash]) {
-        for sync in &mut self.syncs {
-            let missing: Vec<usize> = hashes.iter().filter_map(|hash| sync.lacks(hash)).collect();
-            sync.wanted.extend(missing);
-        }
-    }
-
-    pub(in crate::engine) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash]) {
-        self.want_again(hashes);
-        let busy = self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now);
-        if busy && !self.is_always_busy(&peer) {
+    /// A peer answered a question for bodies: what its link has shown, and patience with what else is under way there.
+    fn delivered(&mut self, peer: PeerId, at: Time, blocks: &[Vec<u8>]) {
+        let (now, read) = (self.now, self.requests.heard());
+        let bytes = blocks.iter().map(|bytes| bytes.len().saturating_add(8)).sum();
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        known.delivered();
+        known.fetches(now, bytes);
+        if blocks.is_empty() {
             return;
         }
+        known.pace.delivered(at, read, blocks.len(), bytes);
+        known.answered_late(now);
+        self.be_patient(&peer);
+    }
+
+    /// A question for bodies lapsed: they are asked from others too, and taken from whoever comes first.
+    pub(in crate::engine) fn late_blocks(&mut self, peer: PeerId, hashes: &[BlockHash]) {
         for sync in self.askers(hashes) {
-            let stalls = sync.stalls.entry(peer).or_insert(0);
-            *stalls += 1;
-            if *stalls >= STALLS_MAX {
-                sync.lacking.insert(peer);
-            }
+            *sync.stalls.entry(peer).or_insert(0) += 1;
+            sync.proven.remove(&peer);
         }
+    }
+
+    /// A question for bodies ended without any.
+    pub(in crate::engine) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash], has_lapsed: bool) {
+        let busy = self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now);
+        // What lapsed was counted then.
+        if has_lapsed || (busy && !self.is_always_busy(&peer)) {
+            return;
+        }
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.pace.stalled();
+        }
+        self.late_blocks(peer, hashes);
     }
 
     /// Offers the bodies that are there to the chain, in order.
     pub(super) fn take_bodies(&mut self) {
-        for source in self.fetching() {
+        let mut sources = self.fetching();
+        if !sources.is_empty() {
+            // A full block uses up a turn: candidates take turns.
+            let first = self.effort.turn() % sources.len();
+            sources.rotate_left(first);
+        }
+        for source in sources {
             self.take_some(source);
         }
     }
 
     fn take_some(&mut self, source: PeerId) {
-        for _ in 0..ACCEPT_PER_TURN {
-            if self.disk_is_behind() {
-                break;
-            }
+        while self.effort.is_left() && !self.disk_is_behind() {
             let Some(sync) = self.sync_of(source) else { return };
             let Some((peer, bytes)) = sync.bodies.remove(&sync.next) else {
                 break;
@@ -234,7 +137,10 @@ impl<S: ChainStore> Engine<S> {
     /// One body; whether the sync goes on.
     fn take_body(&mut self, source: PeerId, peer: PeerId, bytes: &[u8]) -> bool {
         let offer = match Block::from_bytes(bytes) {
-            Ok(block) => self.offer(block, from_peer(peer)),
+            Ok(block) => {
+                self.effort.block(block.transactions.len(), bytes.len());
+                self.offer(block, from_peer(peer))
+            }
             Err(error) => Offer::WrongBody(error.to_string()),
         };
         let Some(sync) = self.sync_of(source) else { return false };
@@ -244,9 +150,8 @@ impl<S: ChainStore> Engine<S> {
                 true
             }
             Offer::WrongBody(reason) => {
-                let index = sync.next;
-                sync.wanted.insert(index);
                 sync.lacking.insert(peer);
+                sync.proven.remove(&peer);
                 self.punish(peer, Fault::Fatal, &reason);
                 true
             }
@@ -271,6 +176,19 @@ impl<S: ChainStore> Engine<S> {
                 self.void_claim(source, NOT_YET_MS);
                 false
             }
+        }
+    }
+
+    /// Nobody has the bodies, or nobody sends them: the own tip stays. Only who said that it has none is blamed.
+    pub(super) fn give_up_bodies(&mut self, source: PeerId) {
+        let says_none = self.sync_of(source).is_some_and(|sync| sync.lacking.contains(&source));
+        let present = self.peers.get(&source).is_some();
+        self.end_sync(source);
+        if says_none && present {
+            self.void_claim(source, VOID_MS);
+            self.punish(source, Fault::Mid, "headers without bodies");
+        } else {
+            self.leave_silent(source);
         }
     }
 
@@ -345,8 +263,13 @@ impl<S: ChainStore> Engine<S> {
 }
 
 impl Sync {
+    /// Whether a peer let too many questions lapse in a row to be asked again for this candidate.
+    pub(super) fn is_given_up(&self, peer: &PeerId) -> bool {
+        self.stalls.get(peer).is_some_and(|stalls| *stalls >= LAPSES_MAX)
+    }
+
     /// The place of a body that is still missing.
-    fn lacks(&self, hash: &BlockHash) -> Option<usize> {
+    pub(super) fn lacks(&self, hash: &BlockHash) -> Option<usize> {
         let index = self.index.get(hash).copied()?;
         let missing = self.phase == Phase::Bodies && index >= self.next && !self.bodies.contains_key(&index);
         missing.then_some(index)

@@ -4,8 +4,6 @@
 //! first broken one; of a long candidate nothing is stored before its headers have proven more work than the tip.
 //! Spec: `proto-notes/sync.md`, "Headers".
 
-use std::collections::BTreeSet;
-
 use super::marks::{Marks, is_mark};
 use super::{NOT_YET_MS, Pass, Phase, Step, Sync, VOID_MS};
 use crate::chain::{ChainStore, Header, HeaderError};
@@ -288,7 +286,6 @@ impl Sync {
         }
         self.index = (0..).zip(&self.steps).map(|(at, step)| (step.hash, at)).collect();
         self.phase = Phase::Bodies;
-        self.wanted = (0..self.steps.len()).collect::<BTreeSet<usize>>();
         let top = self.last.as_ref().map_or(Height::GENESIS, |last| last.header.height);
         self.target = self.target.max(top);
     }

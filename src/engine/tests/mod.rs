@@ -13,6 +13,8 @@ mod mining;
 mod neighbours;
 mod network;
 mod own_links;
+mod parts;
+mod pools;
 mod records;
 mod relay;
 mod rooms;

@@ -66,6 +66,20 @@ fn a_second_connection_of_a_peer_changes_nothing() {
 }
 
 #[test]
+fn after_net_off_and_net_on_whoever_called_in_before_is_dialled() {
+    let mut world = World::new(2);
+    world.link(1, 0);
+    world.run(2_000);
+    assert_eq!((world.peers(0), dials(&world)), (1, 0));
+    world.ask(0, Command::Net(false)).unwrap();
+    world.run(1_000);
+    assert_eq!((world.peers(0), dials(&world)), (0, 0));
+    world.ask(0, Command::Net(true)).unwrap();
+    world.run(3_000);
+    assert_eq!((world.peers(0), dials(&world)), (1, 1));
+}
+
+#[test]
 fn who_is_connected_or_banned_is_not_dialled_when_named() {
     let mut world = World::new(2);
     world.link(0, 1);

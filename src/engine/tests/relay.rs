@@ -1,4 +1,4 @@
-//! Verdicts on gossip, answers to requests, and the comparison of pools.
+//! Verdicts on gossip, and answers to requests.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -367,8 +367,9 @@ fn pool_questions(count: u32, digest: u64) -> u32 {
 }
 
 #[test]
-fn another_pool_that_turned_out_to_hold_nothing_new_is_asked_for_once() {
-    assert_eq!(pool_questions(5, 77), 1);
+fn another_pool_that_turned_out_to_hold_nothing_is_asked_for_rarely() {
+    let asked = pool_questions(5, 77);
+    assert!((1..=2).contains(&asked), "{asked} times a minute");
     assert_eq!(pool_questions(0, 77), 0, "an empty one");
     assert_eq!(pool_questions(5, 0), 0, "the same as ours");
 }
@@ -419,5 +420,8 @@ fn a_page_of_the_pool_is_read_up_to_what_is_out_of_order_or_forged() {
         .map(Transaction::to_bytes);
     let page: Vec<Vec<u8>> = core::iter::once(forged.to_bytes()).chain(behind).collect();
     assert!(page.len() > 1);
-    assert_eq!(takes(page), 0);
+    // What stands before it in the account's own order is taken.
+    let before = |bytes: &&Vec<u8>| Transaction::from_bytes(bytes).unwrap().sequence() < forged.sequence();
+    let taken = page.iter().filter(before).count();
+    assert_eq!(takes(page), u64::try_from(taken).unwrap());
 }

@@ -32,7 +32,6 @@ pub(super) struct Node {
     /// Events and replies in order, as text.
     pub(super) log: Vec<String>,
     pub(super) verdicts: Vec<Verdict>,
-    /// Kinds of outputs in order.
     pub(super) kinds: Vec<&'static str>,
     pub(super) job: Option<(u64, Header, Target)>,
     /// The pauses before its searches.
@@ -49,10 +48,11 @@ pub(super) struct Node {
     pub(super) dead: bool,
     /// Answers requests to this node in its place, where it gives an answer.
     pub(super) script: Option<Script>,
+    /// How much longer than the wire its answers to requests for blocks take.
+    pub(super) answer_delay_ms: u64,
     /// The disk writes nothing: no commit is reported.
     pub(super) disk_held: bool,
     pub(super) disk_full: bool,
-    /// The last batch that was handed over.
     last_batch: u64,
     /// Tells this of itself wherever it speaks, instead of its own status.
     pub(super) lie: Option<crate::wire::Status>,
@@ -76,11 +76,13 @@ pub(super) struct World {
     /// Request token -> who asked, and its id.
     asked: BTreeMap<u64, (usize, u64)>,
     pub(super) params: NetworkParams,
-    /// One way through the wire.
     pub(super) latency_ms: u64,
     /// Each request of this number ends without an answer; 0: none.
     pub(super) lost_every: u64,
     requests: u64,
+    /// Each gossip message of this number gets lost on its way to a neighbour; 0: none.
+    pub(super) gossip_lost_every: u64,
+    gossiped: u64,
 }
 
 pub(super) fn address(node: usize) -> Address {
@@ -113,6 +115,8 @@ impl World {
             latency_ms: LATENCY_MS,
             lost_every: 0,
             requests: 0,
+            gossip_lost_every: 0,
+            gossiped: 0,
         };
         for index in 0..count {
             world.add(index, MemoryStore::new(&world.params), &change);
@@ -155,6 +159,7 @@ impl World {
             withholds: false,
             dead: false,
             script: None,
+            answer_delay_ms: 0,
             disk_held: false,
             disk_full: false,
             last_batch: 0,
@@ -189,9 +194,7 @@ impl World {
         for block in blocks {
             chain.accept(block.clone(), self.now).unwrap();
         }
-        if let Some(batch) = chain.take_batch() {
-            store.commit(&batch);
-        }
+        chain.take_batch().iter().for_each(|batch| store.commit(batch));
         self.restart(index);
     }
 
@@ -368,6 +371,9 @@ impl World {
                 }
             }
             NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
+                if matches!(order, NetOrder::Ban { .. }) {
+                    self.nodes[node].kinds.push("ban");
+                }
                 if let Some(other) = self.index_of(&peer) {
                     self.unlink(node, other);
                 }
@@ -407,8 +413,12 @@ impl World {
 
     fn spread(&mut self, node: usize, from: Option<usize>, topic: Topic, bytes: &[u8]) {
         for other in 0..self.nodes.len() {
-            let reached = self.linked(node, other) && !self.nodes[other].deaf;
-            if Some(other) == from || !reached || !self.nodes[other].seen.insert(sha256(&[bytes])) {
+            if Some(other) == from || !self.linked(node, other) || self.nodes[other].deaf {
+                continue;
+            }
+            self.gossiped += 1;
+            let lost = self.gossip_lost_every > 0 && self.gossiped.is_multiple_of(self.gossip_lost_every);
+            if lost || !self.nodes[other].seen.insert(sha256(&[bytes])) {
                 continue;
             }
             self.sequence += 1;
@@ -426,25 +436,13 @@ impl World {
 
     fn request(&mut self, node: usize, id: u64, peer: &PeerId, request: Request) {
         let Some(other) = self.index_of(peer) else { return };
-        if !self.linked(node, other) {
-            let fact = NetFact::Response {
-                id,
-                peer: *peer,
-                response: None,
-            };
-            return self.later(self.latency_ms, node, Input::Net(fact));
-        }
-        if self.nodes[other].dead || self.nodes[node].shy {
+        if self.linked(node, other) && (self.nodes[other].dead || self.nodes[node].shy) {
             return;
         }
-        self.requests += 1;
-        if self.lost_every > 0 && self.requests.is_multiple_of(self.lost_every) {
-            let fact = NetFact::Response {
-                id,
-                peer: *peer,
-                response: None,
-            };
-            return self.later(self.latency_ms, node, Input::Net(fact));
+        self.requests += u64::from(self.linked(node, other));
+        let lost = self.lost_every > 0 && self.requests.is_multiple_of(self.lost_every);
+        if lost || !self.linked(node, other) {
+            return self.end_request(self.latency_ms, node, id, peer);
         }
         let request = match (&self.nodes[node].lie, request) {
             (Some(lie), Request::Status(_)) => Request::Status(lie.clone()),
@@ -461,12 +459,7 @@ impl World {
         let withheld = self.nodes[other].withholds && matches!(request, Request::GetBlocks { .. });
         if mute || withheld {
             // The network ends every request.
-            let fact = NetFact::Response {
-                id,
-                peer: *peer,
-                response: None,
-            };
-            return self.later(UNANSWERED_MS, node, Input::Net(fact));
+            return self.end_request(UNANSWERED_MS, node, id, peer);
         }
         self.sequence += 1;
         self.asked.insert(self.sequence, (node, id));
@@ -478,15 +471,23 @@ impl World {
         self.later(self.latency_ms, other, Input::Net(fact));
     }
 
+    /// A request ends without an answer.
+    fn end_request(&mut self, delay: u64, node: usize, id: u64, peer: &PeerId) {
+        let (peer, response) = (*peer, None);
+        self.later(delay, node, Input::Net(NetFact::Response { id, peer, response }));
+    }
+
     fn respond(&mut self, asker: usize, id: u64, node: usize, response: Response) {
         // What goes over the wire is what can be read there.
         let response = Response::decode(&response.encode()).unwrap();
+        let slow = matches!(response, Response::Blocks(_));
+        let delay = self.nodes[node].answer_delay_ms * u64::from(slow);
         let fact = NetFact::Response {
             id,
             peer: self.nodes[node].peer,
             response: Some(response),
         };
-        self.later(self.latency_ms, asker, Input::Net(fact));
+        self.later(self.latency_ms + delay, asker, Input::Net(fact));
     }
 
     /// When the next fact comes, and which node wants to be woken when.
@@ -574,7 +575,6 @@ impl World {
         self.nodes[node].events.iter().filter(|event| wanted(event)).count()
     }
 
-    /// How many peers a node shows.
     pub(super) fn peers(&self, node: usize) -> u64 {
         self.nodes[node].engine.status().peers
     }

@@ -14,13 +14,17 @@ use libp2p::{Multiaddr, PeerId, identify, ping, request_response};
 use super::super::behaviour::{CONNECTIONS_IN_MAX, NodeEvent, topic};
 use super::super::codec::Raw;
 use super::super::exchange::{Answered, Arrival, read_answer};
-use super::super::peers::{Link, Standing};
+use super::super::links::Link;
+use super::super::peers::{Closed, Standing};
 use super::super::streams::STREAM_FLOOD;
 use super::{OTHER_PROGRAM, Task, dial_reason};
 use crate::engine::peers::Fault;
 use crate::engine::{Direction, FoundBy, NetFact, Stranger, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
+
+/// What the names of all gossip protocols begin with.
+const GOSSIP: &str = "/meshsub/";
 
 impl Task {
     pub(super) fn happened(&mut self, event: SwarmEvent<NodeEvent>) {
@@ -91,14 +95,10 @@ impl Task {
             Direction::In
         };
         let address = endpoint.get_remote_address().clone();
-        let since = Instant::now();
-        let link = Link {
-            direction,
-            address,
-            since,
-            heard: since,
-        };
-        let known = self.peers.connected(peer, connection, link);
+        let now = Instant::now();
+        let known = self
+            .peers
+            .connected(peer, connection, Link::new(direction, address, now));
         if let Some(dial) = self.dials.remove(&connection) {
             match known.standing {
                 Standing::Unconfirmed => known.wanted = true,
@@ -108,8 +108,12 @@ impl Task {
                 Standing::Foreign { stranger, .. } => self.met_stranger(peer, dial.addresses, stranger),
             }
         }
-        if !self.enabled {
+        if !self.lasting.enabled {
             self.disconnect(peer, "the network is off");
+        }
+        // A peer that has come back waits for nothing: what goes to its older connection is lost.
+        if let Some(due) = self.peers.due_of(&peer, now) {
+            self.is_due(due, now);
         }
         if let Some(surplus) = self.peers.surplus(CONNECTIONS_IN_MAX) {
             self.disconnect(surplus, "too many others are connected");
@@ -121,8 +125,10 @@ impl Task {
             .peers
             .get_mut(&peer)
             .and_then(|known| known.links.get(&connection).cloned());
-        let Some(gone) = self.peers.closed(&peer, connection) else {
-            return;
+        let gone = match self.peers.closed(&peer, connection, Instant::now()) {
+            Closed::Last(gone) => gone,
+            Closed::OneLeft(left, address) => return self.announce(peer, left, address),
+            Closed::Other => return,
         };
         if cause.as_ref().is_some_and(|cause| cause.contains(STREAM_FLOOD)) {
             self.malformed(peer, Fault::Low, "it opened too many streams".into());
@@ -148,14 +154,14 @@ impl Task {
                 connection_id,
                 peer_id,
                 info,
-            } if self.is_of_this_network(&info) => self.confirm(peer_id, connection_id, &info.listen_addrs),
+            } if self.is_of_this_network(&info) => self.confirm(peer_id, connection_id, &info),
             identify::Event::Received { peer_id, info, .. } => {
                 let (stranger, reason) = self.difference(&info.protocol_version);
                 self.foreign(peer_id, stranger, reason);
             }
             identify::Event::Error { peer_id, error, .. } => {
                 if matches!(error, StreamUpgradeError::NegotiationFailed) {
-                    self.foreign(peer_id, Stranger::Network, "it does not tell its network".into());
+                    self.peers.declined(&peer_id, Instant::now());
                 }
             }
             identify::Event::Sent { .. } | identify::Event::Pushed { .. } => {}
@@ -188,7 +194,7 @@ impl Task {
         info.protocol_version == self.version || info.protocols.contains(&self.protocol)
     }
 
-    fn confirm(&mut self, peer: PeerId, connection: ConnectionId, listens: &[Multiaddr]) {
+    fn confirm(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         if known.standing != Standing::Unconfirmed {
             return;
@@ -200,10 +206,11 @@ impl Task {
         let remote = read_address(&link.address);
         let listens = match direction {
             Direction::Out => None,
-            Direction::In => listen_address(remote.as_ref(), listens),
+            Direction::In => listen_address(remote.as_ref(), &info.listen_addrs),
         };
         let address = listens.clone().or(remote);
-        known.standing = Standing::Confirmed;
+        let speaks_gossip = info.protocols.iter().any(|known| known.as_ref().starts_with(GOSSIP));
+        self.peers.confirmed(&peer, speaks_gossip, Instant::now());
         let Some(address) = address else {
             return self.disconnect(peer, "its address cannot be named");
         };
@@ -227,7 +234,7 @@ impl Task {
         }
     }
 
-    fn foreign(&mut self, peer: PeerId, stranger: Stranger, reason: String) {
+    pub(super) fn foreign(&mut self, peer: PeerId, stranger: Stranger, reason: String) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         match known.standing {
             Standing::Foreign { .. } => {}
@@ -253,12 +260,10 @@ impl Task {
                 // The next one comes in five seconds.
                 self.outbox.offer(NetFact::Latency { peer: event.peer, ms });
             }
-            Ok(_) | Err(ping::Failure::Unsupported) => {}
+            Ok(_) => {}
+            Err(ping::Failure::Unsupported) => self.peers.is_mute(&event.peer, event.connection, Instant::now()),
             Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
-                if let Some(known) = self.peers.get_mut(&event.peer) {
-                    known.reason = Some("it was silent");
-                }
-                self.swarm.close_connection(event.connection);
+                self.close_silent(event.peer, event.connection);
             }
         }
     }
@@ -320,7 +325,7 @@ impl Task {
     }
 
     fn exchanged(&mut self, event: request_response::Event<Raw, Raw>) {
-        use request_response::{Event, InboundFailure, Message};
+        use request_response::{Event, InboundFailure, Message, OutboundFailure};
         match event {
             Event::Message {
                 peer,
@@ -340,9 +345,10 @@ impl Task {
             }
             Event::Message {
                 peer,
+                connection_id,
                 message: Message::Response { request_id, response },
-                ..
             } => {
+                self.peers.replied(&peer, connection_id, Instant::now());
                 let response = match read_answer(&response) {
                     Answered::Response(response) => Some(response),
                     Answered::Nothing => None,
@@ -355,10 +361,13 @@ impl Task {
             }
             Event::OutboundFailure {
                 peer,
+                connection_id,
                 request_id,
                 error,
-                ..
             } => {
+                if matches!(error, OutboundFailure::UnsupportedProtocols) {
+                    self.peers.replied(&peer, connection_id, Instant::now());
+                }
                 tracing::debug!(target: "net", %peer, %error, "a request failed");
                 self.ended(request_id, peer, None);
             }
@@ -368,16 +377,16 @@ impl Task {
                 error,
                 ..
             } => {
-                if matches!(error, InboundFailure::Timeout) && self.exchange.is_unread(request_id) {
+                if matches!(error, InboundFailure::Timeout) && self.exchange.lapsed(request_id) {
                     self.malformed(
                         peer,
-                        Fault::Mid,
+                        Fault::Limit,
                         "it does not read the answers that it asked for".into(),
                     );
                 }
                 self.exchange.done(request_id);
             }
-            Event::ResponseSent { request_id, .. } => self.exchange.done(request_id),
+            Event::ResponseSent { request_id, .. } => self.exchange.sent(request_id),
         }
     }
 

@@ -192,3 +192,80 @@ async fn peers_of_every_gossip_version_get_a_published_message() {
             .unwrap_or_else(|_| panic!("nothing by {version}"));
     }
 }
+
+/// Passes if a peer is neither lost nor blamed for a while.
+async fn stays(net: &mut Net, time: Duration) {
+    let until = tokio::time::Instant::now() + time;
+    while let Ok(Some(fact)) = tokio::time::timeout_at(until, net.facts.recv()).await {
+        let is_lost = matches!(fact, NetFact::Disconnected { .. } | NetFact::Malformed { .. });
+        assert!(!is_lost, "{fact:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_peer_of_identify_and_sync_alone_stays_with_or_without_ping() {
+    for (seed, pings) in [(1, true), (2, false)] {
+        let mut a = node(1, NETWORK).await;
+        let manner = Manner {
+            gossip: None,
+            answer: Some(Response::Pending(Vec::new()).encode()),
+            pings,
+            ..Manner::default()
+        };
+        let peer = Foreign::connect(seed, &a.address, None, manner).await.unwrap();
+        a.connected(peer.peer).await;
+        let request = Request::GetPending { after: [0; 32] };
+        let (id, to) = (7, peer.peer);
+        a.order(NetOrder::Request { id, peer: to, request }).await;
+        let answer = a
+            .expect("answer", |fact| match fact {
+                NetFact::Response { response, .. } => Some(response),
+                NetFact::Disconnected { reason, .. } => panic!("{reason}"),
+                _ => None,
+            })
+            .await;
+        assert_eq!(answer, Some(Response::Pending(Vec::new())));
+        stays(&mut a, Duration::from_secs(2)).await;
+        assert!(peer.is_connected().await);
+    }
+}
+
+/// The node's announcement of a topic, as it stands in a frame.
+fn announcement() -> String {
+    super::super::behaviour::topic(&NETWORK, Topic::Blocks).to_string()
+}
+
+#[tokio::test]
+async fn a_peer_that_comes_back_hears_the_topics_on_its_new_connection_and_loses_the_old_one() {
+    let mut a = node(1, NETWORK).await;
+    let connect = || Foreign::connect(1, &a.address, None, Manner::default());
+    let (mut first, to) = (connect().await.unwrap(), announcement());
+    assert!(timeout(PATIENCE, first.hears(to.as_bytes())).await.unwrap());
+    let mut second = connect().await.unwrap();
+    assert!(timeout(PATIENCE, second.hears(to.as_bytes())).await.unwrap());
+    timeout(PATIENCE, first.closed()).await.unwrap();
+    a.connected(second.peer).await;
+    stays(&mut a, Duration::from_millis(500)).await;
+    assert!(second.is_connected().await);
+}
+
+#[tokio::test]
+async fn a_peer_that_lists_gossip_and_announces_no_topic_is_connected_again_once_and_then_stays() {
+    let mut a = node(1, NETWORK).await;
+    let manner = Manner {
+        lists: Some("/meshsub/1.1.0"),
+        ..Manner::default()
+    };
+    let peer = Foreign::connect(1, &a.address, None, manner.clone()).await.unwrap();
+    a.connected(peer.peer).await;
+    assert_eq!(a.disconnected(peer.peer).await, "it announced no topic");
+    let peer = Foreign::connect(1, &a.address, None, manner.clone()).await.unwrap();
+    a.connected(peer.peer).await;
+    // Another one that announces itself is left in peace from the beginning.
+    let speaker = Foreign::connect(2, &a.address, None, manner).await.unwrap();
+    let mut stream = speaker.speak("/meshsub/1.1.0").await.unwrap();
+    gossip::send(&mut stream, &gossip::subscribe(Topic::Blocks)).await;
+    a.connected(speaker.peer).await;
+    stays(&mut a, Duration::from_secs(4)).await;
+    assert!(peer.is_connected().await && speaker.is_connected().await);
+}

@@ -33,6 +33,10 @@ pub(super) struct Manner {
     pub(super) gossip: Option<&'static str>,
     /// What it answers to requests; none: it does not speak the sync protocol.
     pub(super) answer: Option<Vec<u8>>,
+    /// Whether it speaks ping.
+    pub(super) pings: bool,
+    /// A protocol that it lists in identify, beside ping's.
+    pub(super) lists: Option<&'static str>,
     /// Until this is told it reads no gossip.
     pub(super) reads_when: Option<Arc<Notify>>,
 }
@@ -45,6 +49,8 @@ impl Default for Manner {
             agent: "another/1.0".into(),
             gossip: Some("/meshsub/1.1.0"),
             answer: None,
+            pings: true,
+            lists: None,
             reads_when: None,
         }
     }
@@ -150,6 +156,16 @@ impl Foreign {
         self.speak(PING).await.is_some()
     }
 
+    /// Waits for a frame of gossip that holds these bytes.
+    pub(super) async fn hears(&mut self, bytes: &[u8]) -> bool {
+        while let Some(frame) = self.heard.recv().await {
+            if frame.windows(bytes.len()).any(|part| part == bytes) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Waits until the other side has closed the connection.
     pub(super) async fn closed(&self) {
         while !self.open.is_closed() {
@@ -229,7 +245,7 @@ async fn serve_one(
         let wanted = read_line(&mut stream).await?;
         let speaks = match wanted.as_str() {
             IDENTIFY => manner.version.is_some(),
-            PING => true,
+            PING => manner.pings,
             other if other == sync_protocol() => manner.answer.is_some(),
             other => manner.gossip == Some(other),
         };
@@ -243,7 +259,7 @@ async fn serve_one(
         }
         match wanted.as_str() {
             IDENTIFY => {
-                let message = identify(&key, manner.version.as_deref().unwrap(), &manner.agent);
+                let message = identify(&key, &manner);
                 stream.write_all(&framed(&message)).await.ok()?;
                 stream.close().await.ok()?;
                 return Some(());
@@ -326,12 +342,14 @@ pub(super) fn number(number: u8, value: u64) -> Vec<u8> {
     [vec![number << 3], varint(value)].concat()
 }
 
-fn identify(key: &identity::PublicKey, version: &str, agent: &str) -> Vec<u8> {
+fn identify(key: &identity::PublicKey, manner: &Manner) -> Vec<u8> {
+    let listed = manner.lists.map(|protocol| field(3, protocol.as_bytes()));
     [
         field(1, &key.encode_protobuf()),
         field(3, PING.as_bytes()),
-        field(5, version.as_bytes()),
-        field(6, agent.as_bytes()),
+        listed.unwrap_or_default(),
+        field(5, manner.version.as_deref().unwrap_or_default().as_bytes()),
+        field(6, manner.agent.as_bytes()),
     ]
     .concat()
 }

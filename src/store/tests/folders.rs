@@ -7,7 +7,7 @@ use std::thread;
 use super::*;
 use crate::chain::ChainStore;
 use crate::store::folder::check_network_file;
-use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
+use crate::store::{Folder, FolderChoice, OpenError, Reading, RedbStore, Trust};
 
 fn dir(path: &Path) -> FolderChoice {
     FolderChoice::Dir(path.to_path_buf())
@@ -18,7 +18,7 @@ fn a_new_folder_is_complete_and_keeps_its_key_and_port() {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("a/b");
     let params = NetworkParams::dev();
-    let folder = Folder::open(dir(&path), &params).unwrap();
+    let folder = Folder::open(dir(&path), &params, Trust::Private).unwrap();
     let key = folder.secret_key().public();
     assert_eq!(
         (folder.path(), folder.is_temp(), folder.last_port()),
@@ -29,7 +29,7 @@ fn a_new_folder_is_complete_and_keeps_its_key_and_port() {
     assert_eq!(store.tip().unwrap().1, genesis_hash(&params));
     drop((store, folder));
 
-    let folder = Folder::open(dir(&path), &params).unwrap();
+    let folder = Folder::open(dir(&path), &params, Trust::Private).unwrap();
     assert_eq!(folder.secret_key().public(), key);
     assert_eq!(folder.last_port(), Some(4001));
     let network = fs::read_to_string(path.join("network")).unwrap();
@@ -42,7 +42,7 @@ fn a_new_folder_and_its_files_are_for_their_owner_alone() {
     use std::os::unix::fs::PermissionsExt;
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("new");
-    let _folder = Folder::open(dir(&path), &NetworkParams::dev()).unwrap();
+    let _folder = Folder::open(dir(&path), &NetworkParams::dev(), Trust::Private).unwrap();
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o700);
     assert_eq!(mode(&path.join("key")), 0o600);
@@ -55,7 +55,7 @@ fn eight_nodes_started_at_once_take_eight_slots() {
     let barrier = Barrier::new(8);
     let open = || {
         barrier.wait();
-        Folder::open_slot(data.path(), None, &params).unwrap()
+        Folder::open_slot(data.path(), None, &params, Trust::Private).unwrap()
     };
     let folders: Vec<_> = thread::scope(|scope| {
         let threads: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
@@ -70,7 +70,7 @@ fn eight_nodes_started_at_once_take_eight_slots() {
     assert_eq!(names, expected);
 
     drop(folders);
-    let folder = Folder::open_slot(data.path(), None, &params).unwrap();
+    let folder = Folder::open_slot(data.path(), None, &params, Trust::Private).unwrap();
     assert_eq!(folder.path(), expected[0]);
 }
 
@@ -78,9 +78,9 @@ fn eight_nodes_started_at_once_take_eight_slots() {
 fn a_folder_in_use_is_refused_with_its_name_and_process() {
     let data = tempfile::tempdir().unwrap();
     let params = NetworkParams::dev();
-    let folder = Folder::open_slot(data.path(), Some("anna"), &params).unwrap();
+    let folder = Folder::open_slot(data.path(), Some("anna"), &params, Trust::Private).unwrap();
     let before = snapshot(data.path());
-    let error = Folder::open_slot(data.path(), Some("anna"), &params).unwrap_err();
+    let error = Folder::open_slot(data.path(), Some("anna"), &params, Trust::Private).unwrap_err();
     let expected = OpenError::InUse {
         path: folder.path().to_path_buf(),
         pid: Some(std::process::id()),
@@ -94,7 +94,7 @@ fn a_folder_in_use_is_refused_with_its_name_and_process() {
 fn a_slot_name_never_leaves_its_folder() {
     let data = tempfile::tempdir().unwrap();
     for bad in ["..", "../x", "a/b", "/tmp", "", "A", "0", "me"] {
-        let error = Folder::open_slot(data.path(), Some(bad), &NetworkParams::dev()).unwrap_err();
+        let error = Folder::open_slot(data.path(), Some(bad), &NetworkParams::dev(), Trust::Private).unwrap_err();
         assert_eq!(error, OpenError::BadName(bad.to_owned()));
     }
     assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
@@ -104,10 +104,10 @@ fn a_slot_name_never_leaves_its_folder() {
 fn refused(network: &NetworkParams, code: &str, damage: impl FnOnce(&Path)) -> OpenError {
     let parent = tempfile::tempdir().unwrap();
     let path = parent.path().join("node");
-    drop(Folder::open(dir(&path), &NetworkParams::dev()).unwrap());
+    drop(Folder::open(dir(&path), &NetworkParams::dev(), Trust::Private).unwrap());
     damage(&path);
     let before = snapshot(parent.path());
-    let error = Folder::open(dir(&path), network).unwrap_err();
+    let error = Folder::open(dir(&path), network, Trust::Private).unwrap_err();
     assert_eq!(error.code(), code, "{error}");
     assert!(error.to_string().contains(&path.display().to_string()), "{error}");
     assert_eq!(snapshot(parent.path()), before);
@@ -184,7 +184,7 @@ fn a_file_in_place_of_a_folder_is_refused_and_not_changed() {
     fs::write(&file, "text").unwrap();
     let before = snapshot(parent.path());
     for path in [file.clone(), file.join("x/y")] {
-        let error = Folder::open(dir(&path), &NetworkParams::dev()).unwrap_err();
+        let error = Folder::open(dir(&path), &NetworkParams::dev(), Trust::Private).unwrap_err();
         assert_eq!(error.code(), "denied", "{error}");
     }
     assert_eq!(snapshot(parent.path()), before);
@@ -203,13 +203,16 @@ fn a_folder_whose_making_was_interrupted_is_completed() {
         let path = parent
             .path()
             .join(missing.len().to_string() + missing[missing.len() - 1]);
-        let key = Folder::open(dir(&path), &params).unwrap().secret_key().public();
+        let key = Folder::open(dir(&path), &params, Trust::Private)
+            .unwrap()
+            .secret_key()
+            .public();
         for file in missing {
             fs::remove_file(path.join(file)).unwrap();
         }
         fs::write(path.join("chain.new"), "half").unwrap();
         fs::write(path.join("key.new"), "half").unwrap();
-        let folder = Folder::open(dir(&path), &params).unwrap();
+        let folder = Folder::open(dir(&path), &params, Trust::Private).unwrap();
         assert_eq!(folder.secret_key().public() == key, !missing.contains(&"key"));
         RedbStore::open(&folder.chain_path(), &params).unwrap();
     }
@@ -220,17 +223,26 @@ fn a_key_in_an_otherwise_empty_folder_is_taken_over() {
     let parent = tempfile::tempdir().unwrap();
     let params = NetworkParams::dev();
     let (old, new) = (parent.path().join("old"), parent.path().join("new"));
-    let key = Folder::open(dir(&old), &params).unwrap().secret_key().public();
+    let key = Folder::open(dir(&old), &params, Trust::Private)
+        .unwrap()
+        .secret_key()
+        .public();
     fs::create_dir(&new).unwrap();
     fs::copy(old.join("key"), new.join("key")).unwrap();
-    assert_eq!(Folder::open(dir(&new), &params).unwrap().secret_key().public(), key);
+    assert_eq!(
+        Folder::open(dir(&new), &params, Trust::Private)
+            .unwrap()
+            .secret_key()
+            .public(),
+        key
+    );
 }
 
 #[test]
 fn a_temporary_folder_is_removed_with_all_that_is_in_it() {
     let params = NetworkParams::dev();
-    let folder = Folder::open(FolderChoice::Temp, &params).unwrap();
-    let other = Folder::open(FolderChoice::Temp, &params).unwrap();
+    let folder = Folder::open(FolderChoice::Temp, &params, Trust::Private).unwrap();
+    let other = Folder::open(FolderChoice::Temp, &params, Trust::Private).unwrap();
     assert!(folder.is_temp());
     assert_ne!(folder.path(), other.path());
     let path = folder.path().to_path_buf();
@@ -244,7 +256,7 @@ fn a_temporary_folder_is_removed_with_all_that_is_in_it() {
 fn siblings_are_the_running_nodes_of_the_same_network() {
     let data = tempfile::tempdir().unwrap();
     let params = NetworkParams::dev();
-    let open = |name, params| Folder::open_slot(data.path(), Some(name), params).unwrap();
+    let open = |name, params| Folder::open_slot(data.path(), Some(name), params, Trust::Private).unwrap();
     let (anna, ben, carl) = (open("anna", &params), open("ben", &params), open("carl", &params));
     let stranger = open("dora", &NetworkParams::coin());
     let address = |port: u16| format!("/ip4/127.0.0.1/tcp/{port}");
@@ -270,8 +282,8 @@ fn siblings_are_the_running_nodes_of_the_same_network() {
 fn an_address_file_that_a_crash_left_behind_is_no_sibling() {
     let data = tempfile::tempdir().unwrap();
     let params = NetworkParams::dev();
-    let anna = Folder::open_slot(data.path(), Some("anna"), &params).unwrap();
-    let ben = Folder::open_slot(data.path(), Some("ben"), &params).unwrap();
+    let anna = Folder::open_slot(data.path(), Some("anna"), &params, Trust::Private).unwrap();
+    let ben = Folder::open_slot(data.path(), Some("ben"), &params, Trust::Private).unwrap();
     let left = ben.path().join("addresses");
     drop(ben);
     fs::write(
@@ -287,8 +299,8 @@ fn an_address_file_that_a_crash_left_behind_is_no_sibling() {
 fn an_address_file_of_any_content_costs_little() {
     let data = tempfile::tempdir().unwrap();
     let params = NetworkParams::dev();
-    let anna = Folder::open_slot(data.path(), Some("anna"), &params).unwrap();
-    let ben = Folder::open_slot(data.path(), Some("ben"), &params).unwrap();
+    let anna = Folder::open_slot(data.path(), Some("anna"), &params, Trust::Private).unwrap();
+    let ben = Folder::open_slot(data.path(), Some("ben"), &params, Trust::Private).unwrap();
     let many = vec!["/ip4/127.0.0.1/tcp/1".to_owned(); 10_000];
     ben.set_address(Some(&many)).unwrap();
     assert!(fs::metadata(ben.path().join("addresses")).unwrap().len() <= 4096);
@@ -297,4 +309,82 @@ fn an_address_file_of_any_content_costs_little() {
         fs::write(ben.path().join("addresses"), content).unwrap();
         assert!(anna.siblings().is_empty());
     }
+}
+
+#[test]
+fn a_used_chain_without_key_and_network_is_damaged_and_gets_no_new_identity() {
+    let parent = tempfile::tempdir().unwrap();
+    let params = NetworkParams::dev();
+    let path = parent.path().join("node");
+    let folder = Folder::open(dir(&path), &params, Trust::Private).unwrap();
+    let store = RedbStore::open(&folder.chain_path(), &params).unwrap();
+    store.commit(&[connect(&chain(&params, 1)[0])]).unwrap();
+    drop((store, folder));
+    fs::remove_file(path.join("network")).unwrap();
+    fs::rename(path.join("key"), parent.path().join("copy")).unwrap();
+    let before = snapshot(parent.path());
+    let error = Folder::open(dir(&path), &params, Trust::Private).unwrap_err();
+    assert_eq!(error.code(), "damaged");
+    assert!(
+        error.to_string().contains("key") && error.hint().contains("key import"),
+        "{error}"
+    );
+    assert_eq!(snapshot(parent.path()), before);
+    fs::rename(parent.path().join("copy"), path.join("key")).unwrap();
+    Folder::open(dir(&path), &params, Trust::Private).unwrap();
+}
+
+#[test]
+fn a_file_called_lock_that_is_no_lock_is_not_overwritten() {
+    refused(&NetworkParams::dev(), "damaged", |path| {
+        fs::write(path.join("lock"), "dependencies of another program: 1, 2, 3\n").unwrap();
+    });
+}
+
+#[test]
+fn a_folder_is_read_while_no_node_holds_it_and_nothing_in_it_changes() {
+    let parent = tempfile::tempdir().unwrap();
+    let params = NetworkParams::dev();
+    let path = parent.path().join("node");
+    let folder = Folder::open(dir(&path), &params, Trust::Private).unwrap();
+    let store = RedbStore::open(&folder.chain_path(), &params).unwrap();
+    store.commit(&[connect(&chain(&params, 1)[0])]).unwrap();
+    assert_eq!(Reading::open(&path, &params).map(|_| ()).unwrap_err().code(), "in_use");
+    drop((store, folder));
+    let before = snapshot(parent.path());
+    let (store, reading) = Reading::open(&path, &params).unwrap();
+    assert_eq!(store.tip().unwrap().0, GENESIS.next());
+    let error = Folder::open(dir(&path), &params, Trust::Private).unwrap_err();
+    assert_eq!(error.code(), "in_use");
+    drop((store, reading));
+    assert_eq!(snapshot(parent.path()), before);
+    let error = Reading::open(&path, &NetworkParams::coin()).map(|_| ()).unwrap_err();
+    assert_eq!(error.code(), "other_network");
+    // A copy without the lock is read too.
+    fs::remove_file(path.join("lock")).unwrap();
+    drop(Reading::open(&path, &params).unwrap());
+    assert!(!path.join("lock").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_links_in_the_place_of_a_siblings_files_are_no_sibling_and_hang_nobody() {
+    let data = tempfile::tempdir().unwrap();
+    let params = NetworkParams::dev();
+    let open = |name| Folder::open_slot(data.path(), Some(name), &params, Trust::Private).unwrap();
+    let (anna, ben) = (open("anna"), open("ben"));
+    ben.set_address(Some(&["/ip4/127.0.0.1/tcp/1".into()])).unwrap();
+    assert_eq!(anna.siblings().len(), 1);
+    let file = ben.path().join("addresses");
+    let kept = ben.path().join("kept");
+    fs::rename(&file, &kept).unwrap();
+    std::os::unix::fs::symlink(&kept, &file).unwrap();
+    assert!(anna.siblings().is_empty());
+    fs::remove_file(&file).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&file).status();
+    assert!(made.unwrap().success());
+    assert!(anna.siblings().is_empty());
+    // The stop removes it.
+    drop(ben);
+    assert!(!file.exists());
 }

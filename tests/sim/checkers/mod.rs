@@ -100,11 +100,15 @@ impl Watch {
                 world.watch.figures.bans += 1;
                 Self::no_blame(world, node, *peer, "bans");
             }
-            // Whoever gave headers and then no bodies may be thrown out; behind a bad link that befalls honest ones.
-            Output::Net(NetOrder::Disconnect { peer }) if world.plan.failure == 0 && world.plan.faults.is_empty() => {
+            // However bad the link: slowness and silence cost nothing.
+            Output::Net(NetOrder::Disconnect { peer }) => {
+                world.watch.figures.thrown_out += 1;
                 Self::no_blame(world, node, *peer, "throws out");
             }
-            Output::Net(NetOrder::Disconnect { .. }) => world.watch.figures.thrown_out += 1,
+            Output::Event(Event::Warning {
+                code: "peer_fault",
+                message,
+            }) => Self::no_points(world, node, message),
             Output::Net(NetOrder::Request { peer, request, .. }) if world.is_honest(node) => {
                 let bytes = request.encode();
                 if Request::decode(&bytes).as_ref() != Ok(request) {
@@ -145,6 +149,15 @@ impl Watch {
         let other = world.index[&peer];
         if world.is_honest(node) && world.is_honest(other) {
             world.fail(&format!("honest node {node} {what} honest node {other}"));
+        }
+    }
+
+    /// Nor to take points from each other.
+    fn no_points(world: &World, node: usize, message: &str) {
+        let who = message.split(' ').next().and_then(|word| word.parse().ok());
+        let other = who.and_then(|peer: lanchain::types::PeerId| world.index.get(&peer).copied());
+        if world.is_honest(node) && other.is_some_and(|other| world.is_honest(other)) {
+            world.fail(&format!("honest node {node} says: {message}"));
         }
     }
 

@@ -1,0 +1,124 @@
+//! Parts of the node that run by themselves and have failed: what the user is told, and how the engine goes on.
+//!
+//! Promises: each failure and each new start is told once, with what still works; when the network has failed, every
+//! connection, dial and request of it has ended for the engine too.
+//! Elsewhere: who notices (`threads`, `net`), when a part is started anew (`net`); writer and engine, without which a
+//! node cannot go on (`node`).
+//! Spec: `proto-notes/events.md`, "Parts that fail".
+
+use super::commands::{Running, refusal};
+use super::dial::Fact;
+use super::io::{NetOrder, Part, PartFact};
+use super::machine::Engine;
+use super::reply::CommandError;
+use crate::chain::ChainStore;
+use crate::types::PeerId;
+
+/// What the engine has to do without.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Missing {
+    /// The network has failed and was not started anew yet.
+    pub(super) network: bool,
+    /// A mining thread has failed: what it should have searched stays unsearched.
+    pub(super) mining: bool,
+}
+
+impl<S: ChainStore> Engine<S> {
+    pub(super) fn on_part(&mut self, fact: PartFact) {
+        match fact {
+            PartFact::Ended { part, reason, again_ms } => {
+                match part {
+                    Part::Network => self.network_failed(),
+                    Part::Mining => self.mining_failed(),
+                    Part::Discovery | Part::Siblings | Part::Control => {}
+                }
+                let (what, rest) = (what_failed(part), what_works(part));
+                let next = what_comes(part, again_ms);
+                self.warn("part_failed", format!("{what} failed: {reason}; {rest}; {next}"));
+            }
+            PartFact::Started { part } => {
+                if part == Part::Network {
+                    self.network_is_back();
+                }
+                self.warn("part_restarted", format!("{} runs again", what_failed(part)));
+            }
+        }
+    }
+
+    /// Its task is gone, and with it all that it knew.
+    fn network_failed(&mut self) {
+        self.missing.network = true;
+        let peers: Vec<PeerId> = self.peers.iter().map(|(id, _)| *id).collect();
+        for peer in peers {
+            self.on_disconnected(peer, "the network part of this node failed".into());
+        }
+        for running in self.running.values_mut() {
+            if let Running::Dial {
+                failure, final_failure, ..
+            } = running
+            {
+                *failure = Some("the network part of this node failed".into());
+                *final_failure = true;
+            }
+        }
+        self.addresses.clear();
+        self.dialer.handle(self.now, Fact::Enable(false));
+    }
+
+    /// A new task, which knows nobody.
+    fn network_is_back(&mut self) {
+        self.missing.network = false;
+        let banned: Vec<PeerId> = self.peers.banned(self.now).map(|(id, ..)| *id).collect();
+        for peer in banned {
+            self.order(NetOrder::Ban { peer, banned: true });
+        }
+        self.dialer.handle(self.now, Fact::Enable(self.net));
+    }
+
+    fn mining_failed(&mut self) {
+        self.missing.mining = true;
+        self.mining.on = false;
+        self.fail_mining_runs(&mining_failed());
+    }
+}
+
+/// The refusal of `mine` when a mining thread has failed.
+pub(super) fn mining_failed() -> CommandError {
+    refusal(
+        "internal",
+        "a mining thread of this node failed: start the node again to mine",
+        "quit",
+    )
+}
+
+const fn what_failed(part: Part) -> &'static str {
+    match part {
+        Part::Network => "the network part of this node",
+        Part::Discovery => "discovery by multicast DNS",
+        Part::Siblings => "the search for other nodes of this machine",
+        Part::Mining => "a mining thread",
+        Part::Control => "the door for `lanchain ctl` and `attach`",
+    }
+}
+
+const fn what_works(part: Part) -> &'static str {
+    match part {
+        Part::Network => "every connection is closed, payments and blocks are still made here and sent later",
+        Part::Discovery => "connected nodes stay, and `dial` and --peer find others",
+        Part::Siblings => "multicast DNS, `dial` and --peer still find them",
+        Part::Mining => "mining is off, everything else works",
+        Part::Control => "the prompt and the network work",
+    }
+}
+
+fn what_comes(part: Part, again_ms: Option<u64>) -> String {
+    match (part, again_ms) {
+        (_, Some(ms)) => format!("it is started again in {} s", ms.div_ceil(1_000)),
+        (Part::Network | Part::Discovery, None) => {
+            "it failed too often and stays off: stop this node and start it again".into()
+        }
+        (Part::Siblings | Part::Mining | Part::Control, None) => {
+            "to have it again, stop this node and start it again".into()
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What joins pools: facts for the comparison, its orders, and own payments: kept over a restart and announced.
+//!
+//! Promises: a turn adds one slice of what a neighbour's pool holds; own payments are announced behind their commit, and
+//! what is gathered leaves before the node stops or falls silent.
+//! Elsewhere: whose pool is read when (`pools`), how payments are gathered (`gather`), what nobody heard of (`unheard`).
+//! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
+
+use super::io::{NetOrder, Verdict};
+use super::machine::{Engine, Question};
+use super::peers::IN_FLIGHT_MAX;
+use super::pools::{Around, Fact, Order, Taken};
+use super::relay::Addition;
+use crate::chain::mempool::{Mempool, Origin, PoolError};
+use crate::chain::{ChainStore, StoreError, Transaction};
+use crate::types::{PeerId, Time};
+use crate::wire::{Request, Topic};
+
+/// A page of the pool that does not come in this time is asked for again.
+const PAGE_TIMEOUT_MS: u64 = 15_000;
+
+impl<S: ChainStore> Engine<S> {
+    /// Tells the comparison of pools a fact.
+    pub(super) fn tell_pools(&mut self, fact: Fact) {
+        self.pools.handle(self.now, &self.pool, fact);
+    }
+
+    /// Carries out what the comparison orders, up to one slice.
+    pub(super) fn pump_pools(&mut self) {
+        self.pools.look_at(self.now, &self.pool);
+        while let Some(order) = self.next_pool_order() {
+            match order {
+                Order::Ask { peer, after } => {
+                    let request = Request::GetPending { after };
+                    self.ask(peer, Question::Pending(after), request, Some(PAGE_TIMEOUT_MS));
+                }
+                Order::Offer { peer, list } => return self.offer_slice(peer, list),
+                Order::Refuse { peer, list } => return self.refuse_slice(peer, &list),
+                Order::Blame { peer, reason } => self.punish(peer, super::peers::Fault::Mid, reason),
+                Order::Known(known) => self.unheard.heard(&known),
+            }
+        }
+    }
+
+    /// When the comparison has something to do.
+    pub(super) fn pools_wakeup(&self) -> Option<Time> {
+        let free_at = |peer: &PeerId| self.page_due(peer);
+        let around = Around {
+            is_open: self.may_compare(),
+            free_at: &free_at,
+        };
+        self.pools.next_wakeup(self.now, &around)
+    }
+
+    fn next_pool_order(&mut self) -> Option<Order> {
+        let is_open = self.may_compare();
+        let peers = &self.peers;
+        let free_at = |peer: &PeerId| {
+            let known = peers.get(peer)?;
+            (known.in_flight < IN_FLIGHT_MAX).then_some(known.busy_until)
+        };
+        let around = Around {
+            is_open,
+            free_at: &free_at,
+        };
+        self.pools.poll(self.now, &around)
+    }
+
+    /// From when on a peer may be asked for a page.
+    fn page_due(&self, peer: &PeerId) -> Option<Time> {
+        let known = self.peers.get(peer)?;
+        // A page that is late counts until the network ends it, like every request.
+        (known.in_flight < IN_FLIGHT_MAX).then_some(known.busy_until)
+    }
+
+    /// Whether pools may be compared now: a candidate that is being fetched will change what the pool takes.
+    fn may_compare(&self) -> bool {
+        self.net && !self.read_only && !self.stopping && self.syncs.is_empty()
+    }
+
+    /// A page of a peer's pool came.
+    pub(super) fn on_pool_page(&mut self, peer: PeerId, after: [u8; 32], list: Vec<Vec<u8>>) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.delivered();
+        }
+        self.tell_pools(Fact::Page { peer, after, list });
+    }
+
+    fn offer_slice(&mut self, peer: PeerId, list: Vec<Transaction>) {
+        let mut taken = Taken {
+            peer,
+            gained: 0,
+            refused: Vec::new(),
+            forged: false,
+        };
+        for transaction in list {
+            match self.add_transaction(peer, transaction) {
+                Addition::Taken => taken.gained += 1,
+                Addition::Known => {}
+                Addition::Refused(transaction, error) => taken.refused.push((*transaction, error)),
+                Addition::Forged => {
+                    taken.forged = true;
+                    break;
+                }
+            }
+        }
+        self.tell_pools(Fact::Taken(taken));
+    }
+
+    fn refuse_slice(&mut self, peer: PeerId, list: &[(Transaction, PoolError)]) {
+        let refuse = |(transaction, error): &(Transaction, PoolError)| {
+            self.refuse_transaction(peer, transaction, error) == Verdict::Reject
+        };
+        let forged = list.iter().any(refuse);
+        let taken = Taken {
+            peer,
+            gained: 0,
+            refused: Vec::new(),
+            forged,
+        };
+        self.tell_pools(Fact::Taken(taken));
+    }
+
+    /// Announces an own transaction soon. Others come by gossip itself, or by the comparison of pools.
+    pub(super) fn publish_transaction(&mut self, transaction: &Transaction) {
+        let txid = transaction.txid();
+        self.unheard.made(self.now, txid, self.pools.next_state());
+        self.gather.add(txid, transaction.to_bytes());
+    }
+
+    /// Announces what was gathered, when it is time; all of it when the node stops.
+    pub(super) fn publish_gathered(&mut self) {
+        let pool = &self.pool;
+        let messages = if self.stopping {
+            self.gather.take_all(|txid| pool.contains(txid))
+        } else {
+            self.gather.take_due(self.now, |txid| pool.contains(txid))
+        };
+        for bytes in messages {
+            let topic = Topic::Transactions;
+            self.announce(NetOrder::Publish { topic, bytes });
+        }
+    }
+
+    /// Announces what was gathered before the cable is pulled. Earlier turns have handed it to the disk.
+    pub(super) fn publish_before_silence(&mut self) {
+        let pool = &self.pool;
+        for bytes in self.gather.take_all(|txid| pool.contains(txid)) {
+            let topic = Topic::Transactions;
+            self.order(NetOrder::Publish { topic, bytes });
+        }
+    }
+
+    /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
+    pub(super) fn restore_own(&mut self) -> Result<(), StoreError> {
+        let own = self.chain.own()?;
+        let others: Vec<_> = self.pool.all().cloned().collect();
+        self.pool = Mempool::new();
+        for (_, transaction) in own {
+            let txid = transaction.txid();
+            // What does not fit now may fit after a sync: it stays in the store.
+            if self.pool.add(&self.chain, transaction, Origin::Own).is_ok() {
+                self.unheard.made(self.now, txid, self.pools.next_state());
+            }
+        }
+        // An own payment that is not in the store was refused when the disk failed: its user may type it again.
+        let mut strangers = others;
+        strangers.retain(|transaction| transaction.signer() != Some(self.me));
+        for transaction in strangers {
+            let _ = self.pool.add(&self.chain, transaction, Origin::Returned);
+        }
+        Ok(())
+    }
+
+    /// Own payments that no neighbour has after some seconds: the user hears of it.
+    pub(super) fn check_unheard(&mut self) {
+        let is_listening = self.may_compare() && self.known_peers() > 0;
+        self.unheard.listen(self.now, is_listening);
+        let pool = &self.pool;
+        let Some(late) = self.unheard.overdue(self.now, |txid| pool.contains(txid)) else {
+            return;
+        };
+        let what = match late {
+            1 => "a payment of this node was announced 5 s ago, and no neighbour has it yet".to_owned(),
+            late => format!("{late} payments of this node were announced 5 s ago, and no neighbour has them yet"),
+        };
+        self.warn(
+            "unheard",
+            format!("{what}; it is offered again by itself, `peers` shows who is connected"),
+        );
+    }
+}

@@ -1,0 +1,225 @@
+//! What a sync asks of whom: every peer that has the bodies serves as fast as it can, and none holds the others up.
+//!
+//! Promises: at most [`WINDOW_BYTES`] of bodies wait or are under way, and as much again waits for the disk; who has not
+//! answered yet holds one question, which others are asked too once somebody answers; the body that all wait for is asked
+//! from a second peer after [`HEDGE_MS`]; nobody is asked for the same body twice at once.
+//! Elsewhere: how much one link is asked for (`pace`), when a question has lapsed (`requests`).
+//! Spec: `proto-notes/sync.md`, "Bodies".
+
+use std::collections::BTreeSet;
+
+use super::{Phase, Sync};
+use crate::chain::ChainStore;
+use crate::engine::machine::{Engine, Question};
+use crate::engine::peers::Peer;
+use crate::engine::quota::QUESTION_BYTES;
+use crate::types::{BlockHash, PeerId, Time};
+use crate::wire::{RESPONSE_MAX_BYTES, Request};
+
+/// Bodies waiting for their turn, and answers under way, in bytes; also what may wait for a slow disk.
+const WINDOW_BYTES: usize = 32 * 1024 * 1024;
+/// How far ahead of the next needed body is asked.
+const AHEAD_MAX: usize = 512;
+/// Peers that have not answered yet hold so many questions at once: half of what may be under way stays for who answers.
+const UNPROVEN_MAX: usize = 8;
+/// How long who has not answered yet keeps others from being asked for the same.
+const UNPROVEN_MS: u64 = 500;
+/// How long all wait for one body before a second peer is asked for it.
+const HEDGE_MS: u64 = 250;
+
+impl<S: ChainStore> Engine<S> {
+    /// Peers that have the candidate's bodies and may be asked: the fewest lapses first, then who has answered before,
+    /// then the least loaded. When all of these were silent, also who claims more work: it may stand above this branch,
+    /// and if not, its answer is empty.
+    fn body_peers(&self, sync: &Sync) -> Vec<(u32, u8, u32, PeerId)> {
+        let source_tip = self.peers.get(&sync.source).and_then(|peer| peer.claim(self.now));
+        let holds = |id: &PeerId, peer: &Peer| {
+            let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
+            let has = tip.is_some_and(|tip| {
+                sync.index.contains_key(&tip) || source_tip.is_some_and(|(source, ..)| source == tip)
+            });
+            has || *id == sync.source
+        };
+        let mut list = self.askable(sync, holds);
+        if list.iter().all(|(stalls, ..)| *stalls > 0) {
+            let proven = sync.last.as_ref().map(|last| last.work);
+            let above = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| Some(work) > proven);
+            list.extend(self.askable(sync, |id, peer| !holds(id, peer) && above(peer)));
+        }
+        list.sort_unstable();
+        list
+    }
+
+    fn askable(&self, sync: &Sync, wanted: impl Fn(&PeerId, &Peer) -> bool) -> Vec<(u32, u8, u32, PeerId)> {
+        let fine = |id: &PeerId| !sync.lacking.contains(id) && !sync.is_given_up(id);
+        let rank = |id: &PeerId| match (sync.proven.contains(id), sync.source == *id) {
+            (true, _) => 0,
+            // It has shown the headers.
+            (false, true) => 1,
+            (false, false) => 2,
+        };
+        self.peers
+            .iter()
+            .filter(|(id, peer)| fine(id) && wanted(id, peer))
+            .map(|(id, peer)| (sync.stalls.get(id).copied().unwrap_or(0), rank(id), peer.in_flight, *id))
+            .collect()
+    }
+
+    fn blocks_under_way(&self) -> usize {
+        self.requests
+            .for_blocks()
+            .filter(|(asked, _)| asked.is_on_time())
+            .count()
+    }
+
+    fn buffered(&self) -> usize {
+        self.syncs.iter().map(|sync| sync.buffered).sum()
+    }
+
+    /// Blocks that were taken wait for the disk: no more until it has them.
+    pub(in crate::engine) fn disk_is_behind(&self) -> bool {
+        self.chain.unwritten_bytes() >= WINDOW_BYTES
+    }
+
+    /// The candidates whose bodies are fetched.
+    pub(super) fn fetching(&self) -> Vec<PeerId> {
+        let fetching = self.syncs.iter().filter(|sync| sync.phase == Phase::Bodies);
+        fetching.map(|sync| sync.source).collect()
+    }
+
+    pub(in crate::engine) fn ask_bodies(&mut self) {
+        for source in self.fetching() {
+            while self.ask_next(source) {}
+        }
+    }
+
+    /// One request for the candidate, if it needs one and somebody may be asked.
+    fn ask_next(&mut self, source: PeerId) -> bool {
+        let Some(sync) = self.syncs.iter().find(|sync| sync.source == source) else {
+            return false;
+        };
+        let peers = self.body_peers(sync);
+        if peers.is_empty() && !self.is_asked(sync) && !sync.bodies.contains_key(&sync.next) {
+            self.give_up_bodies(source);
+            return false;
+        }
+        let has_room = self.blocks_under_way() * RESPONSE_MAX_BYTES + self.buffered() < WINDOW_BYTES;
+        let chosen = peers.into_iter().find_map(|(.., peer)| {
+            if !self.may_fetch(sync, &peer) {
+                return None;
+            }
+            let chunk = if has_room { self.chunk(sync, &peer) } else { Vec::new() };
+            let chunk = if chunk.is_empty() {
+                self.hedge(sync, &peer)
+            } else {
+                chunk
+            };
+            (!chunk.is_empty()).then_some((peer, chunk))
+        });
+        if let Some((peer, chunk)) = &chosen {
+            self.ask_chunk(*peer, chunk);
+        }
+        chosen.is_some()
+    }
+
+    /// Whether a peer may be asked for one more chunk.
+    fn may_fetch(&self, sync: &Sync, id: &PeerId) -> bool {
+        let Some(peer) = self.peers.get(id) else { return false };
+        if !peer.is_free(self.now) || peer.fetch_from(self.now) > self.now {
+            return false;
+        }
+        let own = self
+            .requests
+            .for_blocks()
+            .filter(|(asked, _)| asked.peer == *id)
+            .count();
+        if sync.proven.contains(id) {
+            return own < peer.pace.questions();
+        }
+        let unproven = |peer: &PeerId| self.syncs.iter().all(|sync| !sync.proven.contains(peer));
+        let waiting = self.requests.for_blocks();
+        let waiting = waiting.filter(|(asked, _)| asked.is_on_time() && unproven(&asked.peer));
+        own == 0 && waiting.count() < UNPROVEN_MAX
+    }
+
+    /// The next missing bodies that nobody else is about to send.
+    fn chunk(&self, sync: &Sync, peer: &PeerId) -> Vec<BlockHash> {
+        let is_proven = sync.proven.contains(peer);
+        let holds = |id: &PeerId, asked_at: Time| {
+            let fresh = self.now.since(asked_at) < UNPROVEN_MS;
+            !is_proven || sync.proven.contains(id) || fresh
+        };
+        let mut held = BTreeSet::new();
+        for (asked, hashes) in self.requests.for_blocks() {
+            if asked.peer == *peer || (asked.is_on_time() && holds(&asked.peer, asked.at)) {
+                held.extend(hashes.iter().filter_map(|hash| sync.index.get(hash).copied()));
+            }
+        }
+        self.missing(sync, peer, &held)
+    }
+
+    /// The bodies from the next one on, when all wait for it and who was asked has not sent it: once more.
+    fn hedge(&self, sync: &Sync, peer: &PeerId) -> Vec<BlockHash> {
+        let Some(next) = sync.steps.get(sync.next).map(|step| step.hash) else {
+            return Vec::new();
+        };
+        let holders = self.requests.for_blocks();
+        let holders: Vec<_> = holders
+            .filter(|(asked, hashes)| (asked.is_on_time() || asked.peer == *peer) && hashes.contains(&next))
+            .collect();
+        let [(first, hashes)] = holders[..] else {
+            return Vec::new();
+        };
+        let is_due = first.peer != *peer && self.now.since(first.at) >= HEDGE_MS;
+        if !is_due || !sync.proven.contains(peer) || sync.lacks(&next).is_none() {
+            return Vec::new();
+        }
+        let places = hashes.iter().filter_map(|hash| sync.index.get(hash).copied());
+        let last = places.max().unwrap_or(sync.next);
+        let held: BTreeSet<usize> = (last + 1..sync.next + AHEAD_MAX).collect();
+        self.missing(sync, peer, &held)
+    }
+
+    /// As many missing bodies as the peer's link is asked for at once, without these.
+    fn missing(&self, sync: &Sync, peer: &PeerId, without: &BTreeSet<usize>) -> Vec<BlockHash> {
+        let most = self.peers.get(peer).map_or(1, |known| known.pace.blocks());
+        let limit = sync.next.saturating_add(AHEAD_MAX).min(sync.steps.len());
+        (sync.next..limit)
+            .filter(|index| !sync.bodies.contains_key(index) && !without.contains(index))
+            .filter_map(|index| sync.steps.get(index).map(|step| step.hash))
+            .take(most)
+            .collect()
+    }
+
+    fn ask_chunk(&mut self, peer: PeerId, hashes: &[BlockHash]) {
+        let request = Request::GetBlocks {
+            hashes: hashes.iter().map(|hash| *hash.as_bytes()).collect(),
+        };
+        let now = self.now;
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.fetches(now, usize::try_from(QUESTION_BYTES).unwrap_or(0));
+        }
+        self.ask(peer, Question::Blocks(hashes.to_vec()), request, Some(0));
+        self.be_patient(&peer);
+    }
+
+    /// Gives all questions to a peer the time that the bytes under way may take on its link.
+    pub(super) fn be_patient(&mut self, peer: &PeerId) {
+        let under_way = self.requests.for_blocks().filter(|(asked, _)| asked.peer == *peer);
+        let blocks = under_way.map(|(_, hashes)| hashes.len()).sum();
+        if let Some(known) = self.peers.get(peer) {
+            let until = self.after(known.pace.patience_for(blocks));
+            self.requests.grant(peer, until);
+        }
+    }
+
+    /// When somebody may be asked for bodies without anything else happening before.
+    pub(super) fn bodies_wakeup(&self, sync: &Sync) -> Option<Time> {
+        let next = sync.steps.get(sync.next).map(|step| step.hash)?;
+        let holding = self.requests.for_blocks();
+        let holding = holding.filter(|(asked, hashes)| asked.is_on_time() && hashes.contains(&next));
+        let hedge = holding.map(|(asked, _)| Time::from_ms(asked.at.ms().saturating_add(HEDGE_MS)));
+        let ready = self.peers.iter().map(|(_, peer)| peer.fetch_from(self.now));
+        hedge.chain(ready).filter(|at| *at > self.now).min()
+    }
+}

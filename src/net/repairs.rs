@@ -1,0 +1,48 @@
+//! Peers that were reconnected because they had announced no topic.
+//!
+//! Gossip tells its topics once, on the first connection to a peer. If that was lost, all gossip to the peer is lost
+//! with it, until the connection is made anew.
+//! Promises: a peer is repaired at most once in [`PAUSE`], since it may want no topic; what is remembered is bounded.
+//! Elsewhere: when a peer should have announced itself (`net::peers`). Spec: `proto-notes/gossip.md`, "Topics".
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::types::PeerId;
+
+/// How long a peer that was reconnected is left alone.
+pub(super) const PAUSE: Duration = Duration::from_secs(3600);
+/// Peers that are remembered, 64 bytes each. When more come within an hour, nobody is repaired: that is no fault of
+/// single connections.
+pub(super) const REMEMBERED_MAX: usize = 256;
+
+/// Who was reconnected, and when.
+#[derive(Debug, Default)]
+pub(super) struct Repairs(BTreeMap<PeerId, Instant>);
+
+impl Repairs {
+    /// Whether to reconnect a peer now; that is remembered.
+    pub(super) fn grant(&mut self, peer: PeerId, now: Instant) -> bool {
+        self.0.retain(|_, at| now < *at + PAUSE);
+        if self.0.contains_key(&peer) || self.0.len() >= REMEMBERED_MAX {
+            return false;
+        }
+        self.0.insert(peer, now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_reconnected_once_an_hour_and_a_crowd_is_left_alone() {
+        let (mut repairs, now, peer) = (Repairs::default(), Instant::now(), PeerId::random());
+        assert!(repairs.grant(peer, now));
+        assert!(!repairs.grant(peer, now + PAUSE / 2));
+        assert!(repairs.grant(peer, now + PAUSE));
+        let granted = (0..1_000).filter(|_| repairs.grant(PeerId::random(), now + PAUSE));
+        assert_eq!(granted.count(), REMEMBERED_MAX - 1);
+    }
+}
