@@ -72,6 +72,8 @@ pub struct Args {
     pub peers: Vec<(Address, Option<PeerId>)>,
     /// Whether multicast DNS and siblings are used.
     pub discovery: bool,
+    /// Whether peers are asked for other peers.
+    pub exchange: bool,
     /// The name that is announced and claimed.
     pub name: Option<AccountName>,
     /// Whether to mine from the start.
@@ -144,6 +146,9 @@ struct Flags {
     /// Do not look for nodes, neither on the network nor on this machine
     #[arg(long, env = "LANCHAIN_NO_MDNS", value_parser = FalseyValueParser::new())]
     no_mdns: bool,
+    /// Do not ask neighbours for other nodes
+    #[arg(long, env = "LANCHAIN_NO_EXCHANGE", value_parser = FalseyValueParser::new())]
+    no_exchange: bool,
     /// The name to announce, and to claim if it is free
     #[arg(long, global = true, value_name = "NAME", env = "LANCHAIN_NAME", value_parser = name)]
     name: Option<AccountName>,
@@ -221,6 +226,7 @@ impl Args {
             bind: flags.bind,
             peers: [flags.peers, invited].concat(),
             discovery: !flags.no_mdns,
+            exchange: !flags.no_exchange,
             name: flags.name,
             mine: flags.mine,
             threads: flags
@@ -359,13 +365,16 @@ mod tests {
         let args = read(&[]).expect("nothing is wrong");
         assert_eq!(args.folder, DataFolder::Slot);
         assert_eq!(args.network, NetworkParams::lan());
-        assert_eq!((args.port, args.discovery, args.json), (0, true, false));
+        assert_eq!(
+            (args.port, args.discovery, args.exchange, args.json),
+            (0, true, true, false)
+        );
         assert_eq!((args.log.as_str(), args.color), ("info", Color::Auto));
     }
 
     #[test]
     fn every_flag_is_read() {
-        let line = "--data-dir /tmp/x --network dev:room-1 --peer-clock --port 4001 --no-mdns --name Alice --mine \
+        let line = "--data-dir /tmp/x --network dev:room-1 --peer-clock --port 4001 --no-mdns --no-exchange --name Alice --mine \
                     --threads 2 --json --daemon --strict --log debug,net=trace --color never \
                     --peer /ip4/10.0.0.1/tcp/1 10.0.0.2:2 --peer 10.0.0.3:3";
         let mut words: Vec<&str> = line.split_whitespace().collect();
@@ -381,6 +390,7 @@ mod tests {
                 && args.strict
                 && !args.discovery
         );
+        assert!(!args.exchange);
         assert_eq!((args.port, args.threads.map(NonZeroUsize::get)), (4_001, Some(2)));
         assert_eq!(args.name.expect("given").as_str(), "alice");
         assert_eq!(args.exec.as_deref(), Some("mine; chain"));

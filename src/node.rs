@@ -282,6 +282,7 @@ fn engine_config(args: &Args, folder: &Folder, older: Option<Older>) -> Result<C
             .into_iter()
             .map(|older| ("older_folder", older.sentence()))
             .collect(),
+        exchange: args.exchange,
         manual_peers: args.peers.clone(),
     })
 }

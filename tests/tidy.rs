@@ -365,7 +365,7 @@ fn the_fuzz_crate_stands_beside_the_node_and_keeps_its_corpus_small() {
 
 /// The rows of the catalogue of hostile and faulty events: every one has its tests or the reason why not.
 const ROWS: &str = "W01 W02 W04 W05 W06 W07 W08 W09 W10 W11 W12 W14 W16 W17 W18 W19 W20 W21 W23 W24 W25 W27 W28 \
-    D01 D02 D04 D05 D07 D08 D09 D12 \
+    D01 D02 D04 D05 D07 D08 D09 D12 D13 D14 D15 \
     G01 G02 G04 G05 G06 G07 G08 G10 G11 G12 G14 G16 G17 G18 G19 G20 G21 G23 G25 G26 G28 G29 G30 G31 \
     S01 S02 S03 S04 S06 S07 S09 S10 S11 S13 S14 S15 S16 S17 S19 S21 S22 S23 S24 S25 S27 \
     L01 L02 L03 L04 L05 L06 L08 L09 L10 L11 L12 L15 L16 L17 L18 L20 L21 L22 L23 L24 L27 L29 L30 L31 L32 L33 L34 L35 \

@@ -244,7 +244,9 @@ impl<'a, A: Accounts> Ledger<'a, A> {
                     self.move_back(&transfer.from, Some(transfer.amount.signed()))?;
                 }
                 Transaction::Claim(claim) => self.unsign(&Account::Name(claim.name.clone()))?,
-                Transaction::Reward(reward) => self.move_back(&reward.to, Amount::ONE.signed().checked_neg())?,
+                Transaction::Reward(reward) => {
+                    self.move_back(&reward.to, self.params.reward().signed().checked_neg())?;
+                }
             }
         }
         Ok(())

@@ -362,7 +362,7 @@ fn growth(page: &mut Page, told: &Growth) {
         let account = short_account(&filler.account.to_string());
         let what = many(filler.transactions, "transaction");
         page.lines
-            .push(format!("    {account:<16} {:>10} in {what}", bytes_words(filler.bytes)));
+            .push(format!("    {account:<15} {:>10} in {what}", bytes_words(filler.bytes)));
     }
 }
 

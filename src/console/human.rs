@@ -442,6 +442,7 @@ pub(super) const fn found_by(by: FoundBy) -> &'static str {
         FoundBy::Manual => "added by hand",
         FoundBy::Remembered => "known from before",
         FoundBy::Inbound => "it called us",
+        FoundBy::Told => "told by a neighbour",
     }
 }
 

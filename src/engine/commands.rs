@@ -6,7 +6,8 @@
 use std::collections::VecDeque;
 
 use super::command::{AccountRef, BlockRef, Command, Condition, MineCommand};
-use super::event::{Direction, FoundBy, Source};
+use super::dial;
+use super::event::Source;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
 use super::reply::{CommandError, Reply};
@@ -360,20 +361,30 @@ impl<S: ChainStore> Engine<S> {
             .peers
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
-            .map(|(who, _)| *who);
-        match peer {
-            Some(peer) => self
-                .dialer
-                .found(self.now, peer, address.clone(), super::FoundBy::Manual),
-            None => self.dialer.found_address(self.now, address.clone()),
+            .map(|(who, known)| (*who, known.direction));
+        let fact = match peer {
+            Some(peer) => dial::Fact::Found {
+                peer,
+                address: address.clone(),
+                by: super::FoundBy::Manual,
+                from: None,
+            },
+            None => dial::Fact::Typed(address.clone()),
         };
-        if let Some(known) = known {
-            self.dialer.connected(known, &address);
+        self.dialer.handle(self.now, fact);
+        if let Some((peer, direction)) = known {
+            let address = address.clone();
+            let connected = dial::Fact::Connected {
+                peer,
+                address,
+                direction,
+            };
+            self.dialer.handle(self.now, connected);
         }
         let deadline = self.after(PATIENCE_MS);
         let running = Running::Dial {
             address,
-            peer: known.or(peer),
+            peer: known.map(|(known, _)| known).or(peer),
             failure: None,
             final_failure: false,
             deadline,
@@ -418,23 +429,14 @@ impl<S: ChainStore> Engine<S> {
                 self.publish_before_silence();
             }
             self.net = on;
-            self.dialer.enable(self.now, on && !self.missing.network);
+            self.dialer
+                .handle(self.now, dial::Fact::Enable(on && !self.missing.network));
             self.order(NetOrder::Enable(on));
             if !on {
                 self.addresses.clear();
-                self.keep_callers();
             }
         }
         Reply::Net { net: on }
-    }
-
-    /// Those who called in are closed now and cannot know when this node is back: it calls them then.
-    fn keep_callers(&mut self) {
-        for (id, peer) in self.peers.iter().filter(|(_, peer)| peer.direction == Direction::In) {
-            let by = FoundBy::Remembered;
-            self.dialer.found(self.now, *id, peer.address.clone(), by);
-            self.dialer.connected(*id, &peer.address);
-        }
     }
 
     fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {

@@ -1,27 +1,68 @@
-//! The dial manager: one place that decides whom to dial and when, whatever the source of an address.
+//! The dial manager: one place that decides whom to dial and when, whatever the source of an address, and which own
+//! links stay.
 //!
-//! Promises: never more than [`PENDING_MAX`] dials at once nor [`DIALS_PER_SECOND`] a second; a peer that failed is
-//! left alone for its back-off; the list of candidates is bounded.
-//! Elsewhere: limits on connections (`net`). Spec: `proto-notes/discovery.md`.
+//! Promises: never more than [`PENDING_MAX`] dials hold a place at once, [`IN_FLIGHT_MAX`] are under way, and
+//! [`DIALS_PER_SECOND`] begin in a second; a peer that failed is left alone for its back-off; no source of addresses
+//! keeps another one waiting; every list is bounded. [`OWN_LINKS`] links are opened, and one of them changes all the time.
+//! Elsewhere: whose turn it is (`turns`), who makes room (`places`), what others ask (`reads`), own links (`links`), what of a telling may be dialled (`engine::exchange`),
+//! limits on connections (`net`). Spec: `proto-notes/discovery.md`, "Dialling".
 
-use std::collections::BTreeMap;
+mod candidate;
+mod links;
+mod places;
+mod reads;
+mod turns;
 
-use super::event::FoundBy;
+use core::net::IpAddr;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::event::{Direction, FoundBy};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, Time};
+pub use candidate::ADDRESSES_MAX;
+use candidate::{Candidate, Goal, Source};
+use links::Links;
+use turns::{Ready, Turns};
 
-/// Connections that this node opens by itself; the rest of the 48 is for those who dial it.
+/// Links that this node opens by itself: enough that a room stays one network when many leave, few enough that the
+/// traffic of a node does not grow with the room. The rest of the 48 is for those who dial it.
+pub const OWN_LINKS: usize = 8;
+/// Own links with those whom the user named.
 pub const OUTBOUND_MAX: usize = 16;
-/// Dials under way at once: enough for a room, too few to scan a network.
+/// Own links by tellings of one address: a third of all, so that nobody chooses this node's neighbours.
+pub const TOLD_LINKS_MAX: usize = OWN_LINKS / 3;
+/// Dials that hold a place at once: enough for a room, too few to scan a network.
 pub const PENDING_MAX: usize = 8;
+/// Dials under way, also those that gave up their place: what four a second make in ten seconds.
+pub const IN_FLIGHT_MAX: usize = 40;
+/// Dials of one host that hold a place.
+pub const PENDING_PER_HOST_MAX: usize = 2;
 /// Dials a second, so that a flood of false records makes no flood of dials.
 pub const DIALS_PER_SECOND: u64 = 4;
 /// Candidates kept, as many as discovery keeps records.
 pub const CANDIDATES_MAX: usize = 256;
-/// Addresses kept for a candidate: one for each interface of a usual machine, and room.
-pub const ADDRESSES_MAX: usize = 8;
+/// Candidates by tellings of one address, as many as one answer names.
+pub const TOLD_MAX: usize = 32;
+/// Told addresses that were dialled and are remembered.
+pub const TRIED_MAX: usize = 1_024;
+/// A told address is dialled once in this time.
+pub const TOLD_AGAIN_MS: u64 = 3_600_000;
+/// Failures after which a candidate that never answered leaves: some two minutes.
+pub const JUNK_FAILURES: u32 = 8;
+/// Candidates that left and are remembered as such, and for how long.
+pub const LEFT_MAX: usize = 512;
+/// See [`LEFT_MAX`].
+pub const LEFT_MS: u64 = 600_000;
+/// Candidates that were connected and are not now: beyond this number they make room, so that passing identities leave
+/// places for neighbours that are still unknown.
+pub const KNOWN_MAX: usize = CANDIDATES_MAX / 2;
 /// How long the larger PeerId waits for the smaller one's dial.
 pub const COURTESY_MS: u64 = 1_500;
+/// With more candidates than this nobody waits out of courtesy: two nodes seldom choose each other then, and in a room
+/// where the smaller ones always dial first the largest would have all links.
+pub const COURTESY_UP_TO: usize = 2 * OWN_LINKS;
+/// With so many links the next ones wait until it shows how many candidates there are.
+pub const LINKS_AT_ONCE: usize = 2;
 /// Spread of the courtesy and of back-offs.
 pub const JITTER_MS: u64 = 500;
 /// The first pause after a failure, and the shortest between two dials of a peer.
@@ -34,38 +75,84 @@ pub const BACKOFF_PUBLIC_MS: u64 = 60_000;
 pub const OTHER_NETWORK_MS: u64 = 3_600_000;
 /// A dial whose end is never told is forgotten after this time; the network ends each within 10 s.
 pub const DIAL_TIMEOUT_MS: u64 = 30_000;
+/// How long a dial holds its place while others wait: a neighbour answers in milliseconds, a busy one in seconds. The dial
+/// itself goes on, so that whoever is just answering is not cut off.
+pub const PATIENCE_MS: [u64; 3] = [2_000, 4_000, 10_000];
 
-/// Whom to dial: a peer, or, when only an address was typed, the address.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Goal {
-    Peer(PeerId),
-    Address(Address),
-}
-
-/// An address book entry and its dialling state.
+/// What the dial manager is told.
 #[derive(Clone, Debug)]
-struct Candidate {
-    addresses: Vec<Address>,
-    found_by: FoundBy,
-    /// Not before.
-    next: Time,
-    backoff_ms: u64,
-    /// When the dial under way began.
-    dialling: Option<Time>,
-    last: Option<Time>,
-    connected: bool,
-    /// Of an address without an identity: who answered there last. It stays an address: whoever is set up anew there
-    /// has another key.
-    holder: Option<PeerId>,
+pub enum Fact {
+    /// Discovery, a user or the store named a peer.
+    Found {
+        /// Who.
+        peer: PeerId,
+        /// Where.
+        address: Address,
+        /// By what.
+        by: FoundBy,
+        /// Where the record came from, if it came over the network.
+        from: Option<IpAddr>,
+    },
+    /// A user named an address without a peer.
+    Typed(Address),
+    /// A peer told of another one.
+    Told {
+        /// The teller's address.
+        teller: Option<IpAddr>,
+        /// Who.
+        peer: PeerId,
+        /// Where, checked by [`super::exchange`].
+        addresses: Vec<Address>,
+    },
+    /// The first link to a peer stands, or an address turns out to lead to a peer that is connected.
+    Connected {
+        /// Who.
+        peer: PeerId,
+        /// Where.
+        address: Address,
+        /// Who dialled.
+        direction: Direction,
+    },
+    /// A connected peer has said where it stands.
+    Exchanged(PeerId),
+    /// The last link to a peer is gone.
+    Disconnected(PeerId),
+    /// A dial ended without a link.
+    Failed {
+        /// Who was dialled, if known.
+        peer: Option<PeerId>,
+        /// Where.
+        addresses: Vec<Address>,
+        /// It answered, and is no node of this network.
+        other_network: bool,
+    },
+    /// Not dialled again until it is named anew: a banned peer.
+    Forget(PeerId),
+    /// An address that leads nowhere worth going: this node itself.
+    ForgetAddress(Address),
+    /// The cable: off dials nobody, on dials all at once.
+    Enable(bool),
+    /// An interface changed: pauses end, as the network is another one.
+    Reset,
+    /// Time has passed. Named are those whose links are in use by a sync.
+    Tick {
+        /// Peers that are being fetched from.
+        fetching: Vec<PeerId>,
+    },
 }
 
-/// An order to dial.
+/// What the dial manager orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Dial {
-    /// Who, if known.
-    pub peer: Option<PeerId>,
-    /// Where.
-    pub addresses: Vec<Address>,
+pub enum Order {
+    /// Dial.
+    Dial {
+        /// Who, if known.
+        peer: Option<PeerId>,
+        /// Where.
+        addresses: Vec<Address>,
+    },
+    /// Close an own link that is one too many.
+    Close(PeerId),
 }
 
 /// The dial manager.
@@ -75,9 +162,16 @@ pub struct Dialer {
     rng: Rng,
     enabled: bool,
     candidates: BTreeMap<Goal, Candidate>,
+    links: Links,
+    turns: Turns,
+    /// Told addresses that were dialled, and when.
+    tried: BTreeMap<Address, Time>,
+    /// Who left after failures, and when: found again, it is no fresh one.
+    left: BTreeMap<PeerId, Time>,
     /// Thousandths of a dial that may start now.
     budget: u64,
     filled: Time,
+    out: VecDeque<Order>,
 }
 
 impl Dialer {
@@ -89,134 +183,169 @@ impl Dialer {
             rng: Rng::new(seed),
             enabled: true,
             candidates: BTreeMap::new(),
+            links: Links::new(now),
+            turns: Turns::new(),
+            tried: BTreeMap::new(),
+            left: BTreeMap::new(),
             budget: DIALS_PER_SECOND * 1_000,
             filled: now,
+            out: VecDeque::new(),
         }
     }
 
-    /// Discovery, a user or the store named a peer. Returns whether it was new.
-    pub fn found(&mut self, now: Time, peer: PeerId, address: Address, by: FoundBy) -> bool {
-        if peer == self.me {
-            return false;
+    /// Takes a fact. Dials begin with a [`Fact::Tick`] only.
+    pub fn handle(&mut self, now: Time, fact: Fact) {
+        match fact {
+            Fact::Found {
+                peer,
+                address,
+                by,
+                from,
+            } => self.found(now, peer, address, (by, from)),
+            Fact::Typed(address) => {
+                let offer = Candidate::new(now, address.clone(), FoundBy::Manual, Source::Named);
+                self.insert(now, Goal::Address(address), offer);
+            }
+            Fact::Told {
+                teller,
+                peer,
+                addresses,
+            } => self.told(now, teller, peer, addresses),
+            Fact::Connected {
+                peer,
+                address,
+                direction,
+            } => self.connected(now, peer, &address, direction),
+            Fact::Exchanged(peer) => self.links.exchanged(&peer),
+            Fact::Disconnected(peer) => self.disconnected(now, &peer),
+            Fact::Failed {
+                peer,
+                addresses,
+                other_network,
+            } => self.failed(now, peer, &addresses, other_network),
+            Fact::Forget(peer) => self
+                .candidates
+                .retain(|goal, c| *goal != Goal::Peer(peer) && c.holder != Some(peer)),
+            Fact::ForgetAddress(address) => {
+                self.candidates.remove(&Goal::Address(address));
+            }
+            Fact::Enable(on) => self.enable(now, on),
+            Fact::Reset => self.reset(now),
+            Fact::Tick { fetching } => self.tick(now, &fetching),
         }
-        let wait = if by == FoundBy::Manual || self.me < peer {
+    }
+
+    /// The next order.
+    pub fn poll_output(&mut self) -> Option<Order> {
+        self.out.pop_front()
+    }
+
+    // ---- facts ----
+
+    fn found(&mut self, now: Time, peer: PeerId, address: Address, (by, from): (FoundBy, Option<IpAddr>)) {
+        if peer == self.me {
+            return;
+        }
+        let source = match by {
+            FoundBy::Manual => Source::Named,
+            FoundBy::Remembered | FoundBy::Inbound => Source::Known,
+            FoundBy::Mdns => Source::Record(from.or_else(|| address.ip())),
+            FoundBy::Sibling => Source::Record(None),
+            FoundBy::Told => Source::Told(from),
+        };
+        let wait_ms = self.courtesy(&peer, by);
+        let mut offer = Candidate::new(now, address.clone(), by, source);
+        offer.next = later(now, wait_ms);
+        let has_left = self.left.get(&peer).is_some_and(|at| now.since(*at) < LEFT_MS);
+        offer.failures = u32::from(has_left && source > Source::Known);
+        if by == FoundBy::Inbound {
+            offer.proven = Some(address);
+        }
+        if self.insert(now, Goal::Peer(peer), offer) && matches!(by, FoundBy::Mdns | FoundBy::Sibling) {
+            self.links.heard_unknown(now, &mut self.rng);
+        }
+    }
+
+    /// The larger PeerId lets the smaller one dial first.
+    fn courtesy(&mut self, peer: &PeerId, by: FoundBy) -> u64 {
+        if by == FoundBy::Manual || self.me < *peer {
             0
         } else {
             COURTESY_MS + self.rng.below(JITTER_MS)
+        }
+    }
+
+    fn told(&mut self, now: Time, teller: Option<IpAddr>, peer: PeerId, mut addresses: Vec<Address>) {
+        self.tried.retain(|_, at| now.since(*at) < TOLD_AGAIN_MS);
+        let source = Source::Told(teller);
+        let by_teller = self.candidates.values().filter(|c| c.source == source).count();
+        addresses.retain(|address| !self.tried.contains_key(address));
+        addresses.truncate(ADDRESSES_MAX);
+        let is_known = self.candidates.contains_key(&Goal::Peer(peer)) || self.links.has(&peer);
+        let Some(first) = addresses.first().cloned().filter(|_| peer != self.me && !is_known) else {
+            return;
         };
-        self.insert(now, Goal::Peer(peer), address, by, wait)
+        if by_teller >= TOLD_MAX {
+            return;
+        }
+        let mut offer = Candidate::new(now, first, FoundBy::Told, source);
+        offer.next = later(now, self.courtesy(&peer, FoundBy::Told));
+        offer.addresses = addresses;
+        offer.teller = Some(source);
+        self.insert(now, Goal::Peer(peer), offer);
     }
 
-    /// A user named an address without a peer.
-    pub fn found_address(&mut self, now: Time, address: Address) -> bool {
-        self.insert(now, Goal::Address(address.clone()), address, FoundBy::Manual, 0)
-    }
-
-    fn insert(&mut self, now: Time, goal: Goal, address: Address, by: FoundBy, wait_ms: u64) -> bool {
+    /// Adds a candidate, or what is new of it. Returns whether it is a new one.
+    fn insert(&mut self, now: Time, goal: Goal, mut offer: Candidate) -> bool {
+        offer.lot = self.rng.next_u64();
         if let Some(known) = self.candidates.get_mut(&goal) {
-            if !known.addresses.contains(&address) {
-                known.addresses.truncate(ADDRESSES_MAX - 1);
-                known.addresses.insert(0, address);
-            }
-            if by == FoundBy::Manual {
-                known.found_by = by;
-            }
-            let paused = known.backoff_ms == OTHER_NETWORK_MS && by != FoundBy::Manual;
-            // Who was named again is there again: only the shortest pause is left.
-            if by != FoundBy::Remembered && known.dialling.is_none() && !paused {
-                let earliest = known
-                    .last
-                    .map_or(now, |last| Time::from_ms(last.ms() + BACKOFF_MIN_MS).max(now));
-                known.next = known.next.min(Time::from_ms(earliest.ms() + wait_ms));
-                known.backoff_ms = BACKOFF_MIN_MS;
-            }
+            known.learn(now, offer);
             return false;
         }
-        if self.candidates.len() >= CANDIDATES_MAX && !self.evict() {
+        if self.candidates.len() >= CANDIDATES_MAX && !self.evict(offer.source) {
             return false;
         }
-        let candidate = Candidate {
-            addresses: vec![address],
-            found_by: by,
-            next: Time::from_ms(now.ms() + wait_ms),
-            backoff_ms: BACKOFF_MIN_MS,
-            dialling: None,
-            last: None,
-            connected: false,
-            holder: None,
-        };
-        self.candidates.insert(goal, candidate);
+        self.candidates.insert(goal, offer);
         true
     }
 
-    /// Makes room at random: an attacker who floods cannot choose who leaves.
-    fn evict(&mut self) -> bool {
-        let free: Vec<Goal> = self
-            .candidates
-            .iter()
-            .filter(|(_, c)| c.found_by != FoundBy::Manual && !c.connected && c.dialling.is_none())
-            .map(|(goal, _)| goal.clone())
-            .collect();
-        let count = u64::try_from(free.len()).unwrap_or(u64::MAX);
-        let index = usize::try_from(self.rng.below(count)).unwrap_or(0);
-        free.get(index)
-            .is_some_and(|goal| self.candidates.remove(goal).is_some())
-    }
-
-    /// How a peer was found; none if nobody named it.
-    #[must_use]
-    pub fn found_by(&self, peer: &PeerId) -> Option<FoundBy> {
-        let named = |c: &&Candidate| c.holder.as_ref() == Some(peer);
-        let typed = self.candidates.values().find(named).map(|c| c.found_by);
-        typed.or_else(|| self.candidates.get(&Goal::Peer(*peer)).map(|c| c.found_by))
-    }
-
-    /// The known addresses of a peer.
-    #[must_use]
-    pub fn addresses(&self, peer: &PeerId) -> &[Address] {
-        self.candidates
-            .get(&Goal::Peer(*peer))
-            .map_or(&[], |c| c.addresses.as_slice())
-    }
-
-    /// A connection stands. A typed address turns out to lead to this peer. Returns how it was found, if it was.
-    pub fn connected(&mut self, peer: PeerId, address: &Address) -> Option<FoundBy> {
+    fn connected(&mut self, now: Time, peer: PeerId, address: &Address, direction: Direction) {
         if let Some(typed) = self.candidates.get_mut(&Goal::Address(address.clone())) {
             typed.holder = Some(peer);
         }
-        for (_, candidate) in self.of_peer(&peer) {
-            candidate.connected = true;
-            candidate.dialling = None;
-            candidate.backoff_ms = BACKOFF_MIN_MS;
+        self.left.remove(&peer);
+        let mut named = false;
+        let mut teller = None;
+        for (is_peer, candidate) in self.of_peer(&peer) {
+            named |= candidate.source == Source::Named;
+            if is_peer {
+                teller = candidate.teller;
+                candidate.answered(address, direction);
+            } else {
+                candidate.answered_elsewhere();
+            }
         }
-        self.found_by(&peer)
+        if peer != self.me {
+            self.links.made(now, peer, (direction, named, teller));
+        }
     }
 
-    /// All that leads to a peer: itself, and typed addresses where it answered.
-    fn of_peer(&mut self, peer: &PeerId) -> impl Iterator<Item = (bool, &mut Candidate)> {
-        let goal = Goal::Peer(*peer);
-        self.candidates.iter_mut().filter_map(move |(known, candidate)| {
-            let is_peer = *known == goal;
-            (is_peer || candidate.holder.as_ref() == Some(peer)).then_some((is_peer, candidate))
-        })
-    }
-
-    /// The last connection is gone: it is dialled again after a short pause.
-    pub fn disconnected(&mut self, now: Time, peer: &PeerId) {
-        let jitter = self.rng.below(JITTER_MS);
+    fn disconnected(&mut self, now: Time, peer: &PeerId) {
+        let pause_ms = self.links.gone(now, peer) + self.rng.below(JITTER_MS);
         let by_name = self.candidates.contains_key(&Goal::Peer(*peer));
         for (is_peer, candidate) in self.of_peer(peer) {
-            candidate.connected = false;
             candidate.backoff_ms = BACKOFF_MIN_MS;
             // Where the peer itself is dialled, its typed address waits for the outcome.
-            let behind = if by_name && !is_peer { COURTESY_MS } else { 0 };
-            candidate.next = Time::from_ms(now.ms() + BACKOFF_MIN_MS + jitter + behind);
+            let behind_ms = if by_name && !is_peer { COURTESY_MS } else { 0 };
+            candidate.next = later(now, pause_ms.saturating_add(behind_ms));
         }
     }
 
-    /// A dial ended without a connection.
-    pub fn failed(&mut self, now: Time, peer: Option<PeerId>, addresses: &[Address], other_network: bool) {
-        let jitter = self.rng.below(JITTER_MS);
+    fn failed(&mut self, now: Time, peer: Option<PeerId>, addresses: &[Address], other_network: bool) {
+        let jitter_ms = self.rng.below(JITTER_MS);
+        if let Some(peer) = peer {
+            self.links.extra_failed(now, &peer);
+        }
         let goals = peer
             .map(Goal::Peer)
             .into_iter()
@@ -225,35 +354,22 @@ impl Dialer {
             let Some(candidate) = self.candidates.get_mut(&goal) else {
                 continue;
             };
-            candidate.dialling = None;
-            let private = candidate.addresses.iter().any(Address::is_private);
-            let pause = match (other_network, private) {
-                (true, _) => OTHER_NETWORK_MS,
-                (false, true) => candidate.backoff_ms.min(BACKOFF_PRIVATE_MS),
-                (false, false) => BACKOFF_PUBLIC_MS,
+            candidate.failed(now, other_network, jitter_ms);
+            let is_junk = match candidate.source {
+                Source::Named | Source::Known => false,
+                Source::Record(_) => candidate.failures >= JUNK_FAILURES && !other_network,
+                Source::Told(_) => true,
             };
-            candidate.next = Time::from_ms(now.ms() + pause + jitter);
-            candidate.backoff_ms = if other_network {
-                OTHER_NETWORK_MS
-            } else {
-                pause.saturating_mul(2).min(BACKOFF_PUBLIC_MS)
-            };
+            let was_told = candidate.source.is_told();
+            if is_junk {
+                self.candidates.remove(&goal);
+                // A telling says nothing of whom it names.
+                self.remember_left(now, goal.peer().filter(|_| !was_told));
+            }
         }
     }
 
-    /// Never dialled again, whoever names it: a banned peer, until it is named anew.
-    pub fn forget(&mut self, peer: &PeerId) {
-        self.candidates.remove(&Goal::Peer(*peer));
-        self.candidates.retain(|_, c| c.holder.as_ref() != Some(peer));
-    }
-
-    /// An address that leads nowhere worth going: this node itself.
-    pub fn forget_address(&mut self, address: &Address) {
-        self.candidates.remove(&Goal::Address(address.clone()));
-    }
-
-    /// The cable: off dials nobody, on dials all at once.
-    pub fn enable(&mut self, now: Time, on: bool) {
+    fn enable(&mut self, now: Time, on: bool) {
         self.enabled = on;
         for candidate in self.candidates.values_mut() {
             candidate.dialling = None;
@@ -264,13 +380,42 @@ impl Dialer {
         }
     }
 
-    /// An interface changed: pauses end, as the network is another one.
-    pub fn reset(&mut self, now: Time) {
+    fn reset(&mut self, now: Time) {
         for candidate in self.candidates.values_mut().filter(|c| c.dialling.is_none()) {
             if candidate.backoff_ms != OTHER_NETWORK_MS {
                 candidate.backoff_ms = BACKOFF_MIN_MS;
-                candidate.next = candidate.next.min(Time::from_ms(now.ms() + BACKOFF_MIN_MS));
+                candidate.next = candidate.next.min(later(now, BACKOFF_MIN_MS));
             }
+        }
+    }
+
+    // ---- time ----
+
+    fn tick(&mut self, now: Time, fetching: &[PeerId]) {
+        self.refill(now);
+        for (goal, candidate) in &mut self.candidates {
+            if candidate.dialling.is_some_and(|at| now.since(at) >= DIAL_TIMEOUT_MS) {
+                candidate.dialling = None;
+                if let Some(peer) = goal.peer() {
+                    self.links.extra_failed(now, &peer);
+                }
+            }
+        }
+        if !self.enabled {
+            return;
+        }
+        while self.has_place(now) {
+            let ready = self.ready(now);
+            let Some(at) = self.turns.choose(&ready) else { break };
+            let chosen = &ready[at];
+            self.turns.took(chosen);
+            let goal = chosen.goal.clone();
+            self.dial(now, &goal);
+        }
+        self.dial_extra(now);
+        if let Some(peer) = self.links.surplus(now, fetching) {
+            self.links.close(&peer);
+            self.out.push_back(Order::Close(peer));
         }
     }
 
@@ -280,205 +425,145 @@ impl Dialer {
         self.filled = now;
     }
 
-    /// The dials that are due. `outbound` counts the connections that this node opened.
-    pub fn due(&mut self, now: Time, outbound: usize) -> Vec<Dial> {
-        self.refill(now);
-        for candidate in self.candidates.values_mut() {
-            if candidate.dialling.is_some_and(|at| now.since(at) >= DIAL_TIMEOUT_MS) {
-                candidate.dialling = None;
-            }
-        }
-        let mut dials = Vec::new();
-        if !self.enabled {
-            return dials;
-        }
-        let mut pending = self.pending();
-        // Typed ones first, remembered ones last; among equals the one that waits longest.
-        let mut ready: Vec<(u8, Time, Goal)> = self
-            .candidates
-            .iter()
-            .filter(|(_, c)| !c.connected && c.dialling.is_none() && c.next <= now)
-            .map(|(goal, c)| (rank(c.found_by), c.next, goal.clone()))
-            .collect();
-        ready.sort();
-        for (rank, _, goal) in ready {
-            let full = outbound + pending >= OUTBOUND_MAX && rank > 0;
-            if pending >= PENDING_MAX || self.budget < 1_000 {
-                break;
-            }
-            if full {
-                continue;
-            }
-            let Some(candidate) = self.candidates.get_mut(&goal) else {
-                continue;
-            };
-            candidate.dialling = Some(now);
-            candidate.last = Some(now);
-            self.budget -= 1_000;
-            pending += 1;
-            let peer = match goal {
-                Goal::Peer(peer) => Some(peer),
-                Goal::Address(_) => None,
-            };
-            dials.push(Dial {
-                peer,
-                addresses: candidate.addresses.clone(),
-            });
-        }
-        dials
+    /// Whether one more dial may begin.
+    fn has_place(&self, now: Time) -> bool {
+        let under_way = self.candidates.values().filter(|c| c.dialling.is_some()).count();
+        self.budget >= 1_000 && under_way < IN_FLIGHT_MAX && self.pending(now) < PENDING_MAX
     }
 
-    fn pending(&self) -> usize {
-        self.candidates.values().filter(|c| c.dialling.is_some()).count()
+    /// Dials that hold a place.
+    fn pending(&self, now: Time) -> usize {
+        self.candidates.values().filter(|c| c.place_until() > now).count()
     }
 
-    /// When [`Dialer::due`] may have something next.
+    /// Places for links that are not named. Far from enough links all dials may try at once; one link too many for a
+    /// moment does no harm.
+    fn has_room(&self, now: Time) -> bool {
+        let own = self.links.own();
+        own < OWN_LINKS / 2 || own + self.pending(now) < OWN_LINKS
+    }
+
+    /// Everybody who may be dialled now.
+    fn ready(&self, now: Time) -> Vec<Ready> {
+        let has_room = self.has_room(now);
+        let mut hosts: BTreeMap<Option<IpAddr>, usize> = BTreeMap::new();
+        for candidate in self.candidates.values().filter(|c| c.place_until() > now) {
+            *hosts.entry(candidate.host).or_default() += 1;
+        }
+        let may = |(goal, c): &(&Goal, &Candidate)| {
+            let is_due = c.dialling.is_none() && self.due_at(c) <= now;
+            is_due
+                && self.is_wanted(goal, c, has_room)
+                && !self.is_told_enough(c)
+                && (c.source == Source::Named || hosts.get(&c.host).is_none_or(|count| *count < PENDING_PER_HOST_MAX))
+        };
+        let ready = self.candidates.iter().filter(may);
+        ready.map(|(goal, candidate)| Ready::of(goal, candidate)).collect()
+    }
+
+    /// When a candidate may be dialled.
+    fn due_at(&self, candidate: &Candidate) -> Time {
+        if !candidate.waits_out_of_courtesy() {
+            candidate.next
+        } else if self.candidates.len() > COURTESY_UP_TO {
+            Time::from_ms(0)
+        } else if self.links.count() >= LINKS_AT_ONCE {
+            candidate.next.max(later(candidate.found, COURTESY_MS))
+        } else {
+            candidate.next
+        }
+    }
+
+    /// Whether a link to a candidate would be one that this node is to open.
+    fn is_wanted(&self, goal: &Goal, candidate: &Candidate, has_room: bool) -> bool {
+        let leads_to = goal.peer().or(candidate.holder);
+        if leads_to.is_some_and(|peer| self.links.has(&peer)) {
+            return false;
+        }
+        candidate.source == Source::Named || has_room
+    }
+
+    /// Whether one teller would have led to too many links.
+    fn is_told_enough(&self, candidate: &Candidate) -> bool {
+        let Some(teller) = candidate.teller else { return false };
+        let under_way = |c: &&Candidate| c.teller == Some(teller) && c.dialling.is_some();
+        let dials = self.candidates.values().filter(under_way).count();
+        self.links.told_by(teller) + dials >= TOLD_LINKS_MAX
+    }
+
+    fn dial(&mut self, now: Time, goal: &Goal) {
+        let Some(candidate) = self.candidates.get_mut(goal) else {
+            return;
+        };
+        candidate.dialling = Some(now);
+        candidate.last = Some(now);
+        self.budget = self.budget.saturating_sub(1_000);
+        let addresses = candidate.addresses.clone();
+        if candidate.source.is_told() {
+            for address in &addresses {
+                if self.tried.len() >= TRIED_MAX
+                    && let Some(oldest) = self
+                        .tried
+                        .iter()
+                        .min_by_key(|(_, at)| **at)
+                        .map(|(known, _)| known.clone())
+                {
+                    self.tried.remove(&oldest);
+                }
+                self.tried.insert(address.clone(), now);
+            }
+        }
+        let peer = goal.peer();
+        self.out.push_back(Order::Dial { peer, addresses });
+    }
+
+    /// Now and then one link more than are needed, to somebody at random: two halves of a network that can reach each
+    /// other again have no other way to notice.
+    fn dial_extra(&mut self, now: Time) {
+        if self.links.extra_due(now).is_none_or(|at| at > now) || !self.has_place(now) {
+            return;
+        }
+        let mut by_host: BTreeMap<Option<IpAddr>, Vec<PeerId>> = BTreeMap::new();
+        for (goal, candidate) in &self.candidates {
+            let is_due = candidate.dialling.is_none() && candidate.next <= now && candidate.teller.is_none();
+            if let (Some(peer), true) = (goal.peer(), is_due && self.is_wanted(goal, candidate, true)) {
+                by_host.entry(candidate.host).or_default().push(peer);
+            }
+        }
+        let hosts: Vec<Vec<PeerId>> = by_host.into_values().collect();
+        let chosen = choose(&mut self.rng, &hosts).and_then(|peers| choose(&mut self.rng, &peers));
+        self.links.extra_began(now, chosen, &mut self.rng);
+        if let Some(peer) = chosen {
+            self.dial(now, &Goal::Peer(peer));
+        }
+    }
+
+    /// When a [`Fact::Tick`] may bring something next.
     #[must_use]
     pub fn next_wakeup(&self, now: Time) -> Option<Time> {
-        if !self.enabled || self.pending() >= PENDING_MAX {
+        if !self.enabled {
             return None;
         }
-        let next = self
+        let has_room = self.has_room(now);
+        let waiting = self
             .candidates
-            .values()
-            .filter(|c| !c.connected && c.dialling.is_none())
-            .map(|c| c.next)
-            .min()?;
-        // What is due but had no budget or no room is looked at again soon.
-        Some(next.max(Time::from_ms(now.ms() + 250)))
+            .iter()
+            .filter(|(goal, c)| c.dialling.is_none() && self.is_wanted(goal, c, has_room));
+        // What is due and found no place is looked at again soon.
+        let next = waiting.map(|(_, c)| self.due_at(c).max(later(now, 250))).min();
+        let others = self.candidates.len() > self.links.count();
+        let extra = self.links.extra_due(now).filter(|_| others);
+        next.into_iter().chain(extra.map(|at| at.max(later(now, 250)))).min()
     }
 }
 
-const fn rank(by: FoundBy) -> u8 {
-    match by {
-        FoundBy::Manual => 0,
-        FoundBy::Sibling => 1,
-        FoundBy::Mdns | FoundBy::Inbound => 2,
-        FoundBy::Remembered => 3,
-    }
+/// One of them at random.
+fn choose<T: Clone>(rng: &mut Rng, list: &[T]) -> Option<T> {
+    let count = u64::try_from(list.len()).unwrap_or(u64::MAX);
+    let index = usize::try_from(rng.below(count)).ok()?;
+    list.get(index).cloned()
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::SecretKey;
-
-    fn peers() -> (PeerId, PeerId) {
-        let mut list = [1, 2].map(|n| SecretKey::from_seed([n; 32]).public().peer_id());
-        list.sort();
-        (list[0], list[1])
-    }
-
-    fn address(port: u16) -> Address {
-        Address::parse(&format!("/ip4/192.168.1.2/tcp/{port}")).unwrap().0
-    }
-
-    fn at(ms: u64) -> Time {
-        Time::from_ms(1_000_000 + ms)
-    }
-
-    #[test]
-    fn the_smaller_peer_id_dials_at_once_and_the_larger_waits() {
-        let (small, large) = peers();
-        let mut dialer = Dialer::new(small, 1, at(0));
-        dialer.found(at(0), large, address(1), FoundBy::Mdns);
-        assert_eq!(dialer.due(at(0), 0).len(), 1);
-        let mut dialer = Dialer::new(large, 1, at(0));
-        dialer.found(at(0), small, address(1), FoundBy::Mdns);
-        assert!(dialer.due(at(COURTESY_MS - 1), 0).is_empty());
-        assert_eq!(dialer.due(at(COURTESY_MS + JITTER_MS), 0).len(), 1);
-    }
-
-    #[test]
-    fn a_failed_neighbour_is_dialled_again_within_seconds_and_sooner_when_it_is_found_again() {
-        let (small, large) = peers();
-        let mut dialer = Dialer::new(small, 1, at(0));
-        dialer.found(at(0), large, address(1), FoundBy::Mdns);
-        let mut now = 0;
-        for _ in 0..6 {
-            assert_eq!(dialer.due(at(now), 0).len(), 1);
-            dialer.failed(at(now), Some(large), &[address(1)], false);
-            now += BACKOFF_PRIVATE_MS + JITTER_MS;
-        }
-        dialer.due(at(now), 0);
-        dialer.failed(at(now), Some(large), &[], false);
-        dialer.found(at(now), large, address(2), FoundBy::Mdns);
-        let dials = dialer.due(at(now + BACKOFF_MIN_MS), 0);
-        assert_eq!(dials[0].addresses, [address(2), address(1)]);
-    }
-
-    #[test]
-    fn adv_d07_w17_a_peer_of_another_network_is_left_alone_for_an_hour() {
-        let (small, large) = peers();
-        let mut dialer = Dialer::new(small, 1, at(0));
-        dialer.found(at(0), large, address(1), FoundBy::Mdns);
-        dialer.due(at(0), 0);
-        dialer.failed(at(0), Some(large), &[], true);
-        dialer.found(at(10), large, address(1), FoundBy::Mdns);
-        assert!(dialer.due(at(OTHER_NETWORK_MS - 1), 0).is_empty());
-        assert_eq!(dialer.due(at(OTHER_NETWORK_MS + JITTER_MS), 0).len(), 1);
-    }
-
-    #[test]
-    fn a_flood_of_records_makes_few_dials_and_a_bounded_list() {
-        let (small, _) = peers();
-        let mut dialer = Dialer::new(small, 1, at(0));
-        for n in 0..400_u16 {
-            let mut seed = [7; 32];
-            seed[..2].copy_from_slice(&n.to_be_bytes());
-            let peer = SecretKey::from_seed(seed).public().peer_id();
-            dialer.found(at(0), peer, address(n + 1), FoundBy::Mdns);
-        }
-        assert!(dialer.candidates.len() <= CANDIDATES_MAX);
-        assert!(dialer.due(at(2_000), 0).len() <= 4);
-        assert!(dialer.due(at(4_000), 0).len() <= 4);
-        assert!(dialer.due(at(6_000), 0).is_empty(), "eight are under way");
-    }
-
-    #[test]
-    fn adv_d08_of_a_hundred_neighbours_found_at_once_sixteen_are_dialled_and_the_others_kept() {
-        let (small, _) = peers();
-        let mut dialer = Dialer::new(small, 1, at(0));
-        for n in 0..100_u8 {
-            let peer = SecretKey::from_seed([n; 32]).public().peer_id();
-            dialer.found(at(0), peer, address(u16::from(n) + 1), FoundBy::Mdns);
-        }
-        let mut outbound = Vec::new();
-        for second in 0..120 {
-            for dial in dialer.due(at(second * 1_000), outbound.len()) {
-                let peer = dial.peer.unwrap();
-                dialer.connected(peer, &dial.addresses[0]);
-                outbound.push(peer);
-            }
-        }
-        assert_eq!(outbound.len(), OUTBOUND_MAX);
-        // One of them leaves: one of the others takes its place.
-        let left = outbound.swap_remove(0);
-        dialer.disconnected(at(121_000), &left);
-        let next = dialer.due(at(123_000), outbound.len());
-        assert_eq!(next.len(), 1);
-        assert!(!outbound.contains(&next[0].peer.unwrap()));
-    }
-
-    #[test]
-    fn sixteen_outbound_are_enough_but_a_typed_address_is_always_tried() {
-        let (small, large) = peers();
-        let mut dialer = Dialer::new(small, 1, at(0));
-        dialer.found(at(0), large, address(1), FoundBy::Sibling);
-        assert!(dialer.due(at(0), OUTBOUND_MAX).is_empty());
-        dialer.found_address(at(0), address(9));
-        assert_eq!(dialer.due(at(0), OUTBOUND_MAX).len(), 1);
-        assert_eq!(dialer.connected(large, &address(9)), Some(FoundBy::Manual));
-    }
-
-    #[test]
-    fn a_pulled_cable_stops_dials_and_a_plugged_one_dials_at_once() {
-        let (small, large) = peers();
-        let mut dialer = Dialer::new(small, 1, at(0));
-        dialer.found(at(0), large, address(1), FoundBy::Mdns);
-        dialer.enable(at(0), false);
-        assert!(dialer.due(at(10_000), 0).is_empty());
-        dialer.enable(at(10_000), true);
-        assert_eq!(dialer.due(at(10_000), 0).len(), 1);
-    }
+const fn later(now: Time, ms: u64) -> Time {
+    Time::from_ms(now.ms().saturating_add(ms))
 }

@@ -57,6 +57,8 @@ pub enum FoundBy {
     Remembered,
     /// It dialled.
     Inbound,
+    /// A peer told of it.
+    Told,
 }
 
 /// Something that happened. `peer_id` and the like are written as text, absent values as `null`.

@@ -2,12 +2,16 @@
 //!
 //! Spec: `proto-notes/sync.md`, "Messages"; `proto-notes/discovery.md`.
 
+use core::net::IpAddr;
+
 use super::commands::Running;
 use super::event::{Direction, Event, FoundBy};
 use super::io::{NetOrder, Stranger};
 use super::machine::{Engine, Question, Shown, count};
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use super::pools::Fact;
+use super::remembered::{Outcome, Reason};
+use super::{dial, exchange};
 use crate::chain::ChainStore;
 use crate::types::{Address, PeerId, Time, Work};
 use crate::wire::{self, Request};
@@ -29,8 +33,8 @@ const OWN_ADDRESSES_MAX: usize = 64;
 const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
 /// The later ones.
 const ALONE_LATER_MS: u64 = 2 * 3_600_000;
-/// Peers kept in the store for the next start.
-const REMEMBERED_MAX: usize = 64;
+/// Why an own link ended that was one too many, for people.
+const MAKES_ROOM: &str = "it makes room for another neighbour";
 
 impl<S: ChainStore> Engine<S> {
     /// The node can be reached here now.
@@ -39,12 +43,12 @@ impl<S: ChainStore> Engine<S> {
             self.addresses.push(address);
             // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
             self.addresses.sort_by_key(Address::is_loopback);
-            self.dialer.reset(self.now);
+            self.dialer.handle(self.now, dial::Fact::Reset);
             self.start_by = self.after(START_SETTLE_MS);
         }
     }
 
-    pub(super) fn on_peer_found(&mut self, peer: PeerId, address: Address, by: FoundBy) {
+    pub(super) fn on_peer_found(&mut self, peer: PeerId, address: Address, (by, from): (FoundBy, Option<IpAddr>)) {
         if peer == self.peer_id && by == FoundBy::Sibling {
             // Another folder of this machine with a copy of our key, and it is running.
             self.note_same_key("another node on this machine");
@@ -55,11 +59,21 @@ impl<S: ChainStore> Engine<S> {
         if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             return;
         }
-        let new = self.dialer.found(self.now, peer, address.clone(), by);
-        if self.peers.get(&peer).is_some() {
-            self.dialer.connected(peer, &address);
+        let was_known = self.dialer.found_by(&peer).is_some();
+        if by == FoundBy::Inbound {
+            let address = address.clone();
+            self.exchange
+                .handle(self.now, exchange::Fact::Confirmed { peer, address });
         }
-        if new {
+        let found = dial::Fact::Found {
+            peer,
+            address: address.clone(),
+            by,
+            from,
+        };
+        self.dialer.handle(self.now, found);
+        let is_news = !was_known && by != FoundBy::Inbound && self.dialer.found_by(&peer).is_some();
+        if is_news {
             self.event(Event::PeerFound {
                 peer_id: peer.to_string(),
                 address: address.with_peer(&peer),
@@ -73,7 +87,18 @@ impl<S: ChainStore> Engine<S> {
             self.note_same_key(address.as_str());
         }
         self.seen.connected(&peer, &address);
-        let named = self.dialer.connected(peer, &address);
+        let connected = dial::Fact::Connected {
+            peer,
+            address: address.clone(),
+            direction,
+        };
+        self.dialer.handle(self.now, connected);
+        let named = self.dialer.found_by(&peer);
+        if direction == Direction::Out {
+            let address = address.clone();
+            self.exchange
+                .handle(self.now, exchange::Fact::Confirmed { peer, address });
+        }
         if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             self.order(NetOrder::Disconnect { peer });
             return;
@@ -128,7 +153,8 @@ impl<S: ChainStore> Engine<S> {
             None => "this is the node's own address",
         };
         for address in addresses {
-            self.dialer.forget_address(address);
+            let fact = dial::Fact::ForgetAddress(address.clone());
+            self.dialer.handle(self.now, fact);
         }
         for running in self.running.values_mut() {
             if let Running::Dial {
@@ -146,7 +172,9 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_disconnected(&mut self, id: PeerId, reason: String) {
-        self.dialer.disconnected(self.now, &id);
+        let makes_room = self.dialer.is_leaving(&id);
+        self.dialer.handle(self.now, dial::Fact::Disconnected(id));
+        self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
         let Some(peer) = self.peers.remove(&id) else { return };
         let gone: Vec<u64> = self.requests.to(&id).map(|(request, _)| *request).collect();
         for request in gone {
@@ -158,7 +186,7 @@ impl<S: ChainStore> Engine<S> {
             self.event(Event::PeerDisconnected {
                 peer_id: id.to_string(),
                 name: peer.name(),
-                reason,
+                reason: if makes_room { MAKES_ROOM.to_owned() } else { reason },
             });
             if self.peers.known().next().is_none() {
                 // The last of them: that is told if it stays so.
@@ -181,7 +209,12 @@ impl<S: ChainStore> Engine<S> {
         if let Some(id) = peer.filter(|id| self.peers.get(id).is_some() && stranger.is_none()) {
             return self.on_known_dialled(id, addresses);
         }
-        self.dialer.failed(self.now, peer, addresses, stranger.is_some());
+        let failed = dial::Fact::Failed {
+            peer,
+            addresses: addresses.to_vec(),
+            other_network: stranger.is_some(),
+        };
+        self.dialer.handle(self.now, failed);
         self.seen.failed(self.now, peer, addresses.first(), (reason, stranger));
         for running in self.running.values_mut() {
             if let Running::Dial {
@@ -202,7 +235,12 @@ impl<S: ChainStore> Engine<S> {
     /// Who answered there is connected already: as good as a new connection for whoever asked for the address.
     fn on_known_dialled(&mut self, id: PeerId, addresses: &[Address]) {
         for address in addresses {
-            self.dialer.connected(id, address);
+            let connected = dial::Fact::Connected {
+                peer: id,
+                address: address.clone(),
+                direction: Direction::Out,
+            };
+            self.dialer.handle(self.now, connected);
         }
         for running in self.running.values_mut() {
             if let Running::Dial { address, peer, .. } = running
@@ -275,7 +313,7 @@ impl<S: ChainStore> Engine<S> {
                 self.send_status(id);
             }
         }
-        self.dialer.reset(self.now);
+        self.dialer.handle(self.now, dial::Fact::Reset);
         if !core::mem::replace(&mut self.stale_warned, true) {
             self.warn(
                 "stale_tip",
@@ -338,6 +376,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let clock_ms = status.clock_ms;
         let first = peer.status.is_none();
+        let direction = peer.direction;
         let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
         let (count, digest) = (status.pool_count, status.pool_digest);
@@ -368,27 +407,35 @@ impl<S: ChainStore> Engine<S> {
         });
         let Some(event) = event else { return };
         self.event(event);
-        self.remember(id, address);
+        self.dialer.handle(self.now, dial::Fact::Exchanged(id));
+        self.exchange.handle(self.now, exchange::Fact::Exchanged(id));
+        self.remember(id, address, direction);
         self.alone_at = None;
         self.alone_told = 0;
     }
 
     /// Keeps a peer's address for the next start.
-    fn remember(&mut self, id: PeerId, address: Address) {
+    fn remember(&mut self, id: PeerId, address: Address, direction: Direction) {
         if self.read_only {
             return;
         }
-        if !self.remembered.contains(&id) {
-            if self.remembered.len() >= REMEMBERED_MAX {
-                let index = self.rng.below(count(self.remembered.len()));
-                let gone = self.remembered.swap_remove(usize::try_from(index).unwrap_or(0));
-                self.chain.remember_peer(gone, None);
-            }
-            self.remembered.push(id);
+        let reason = match (self.dialer.found_by(&id), direction) {
+            (Some(FoundBy::Manual), _) => Reason::Named,
+            (_, Direction::Out) => Reason::Dialled,
+            (_, Direction::In) => Reason::Called,
+        };
+        let dialer = &self.dialer;
+        match self
+            .remembered
+            .add(&mut self.rng, id, reason, |peer| dialer.is_gone(peer))
+        {
+            Outcome::Kept => {}
+            Outcome::InPlaceOf(gone) => self.chain.remember_peer(gone, None),
+            Outcome::Refused => return,
         }
         let mut addresses = vec![address];
         for known in self.dialer.addresses(&id) {
-            if !addresses.contains(known) && addresses.len() < super::dial::ADDRESSES_MAX {
+            if !addresses.contains(known) && addresses.len() < dial::ADDRESSES_MAX {
                 addresses.push(known.clone());
             }
         }
@@ -414,7 +461,7 @@ impl<S: ChainStore> Engine<S> {
                 self.complain("peer_fault", text);
             }
             Consequence::Ban => {
-                self.dialer.forget(&id);
+                self.dialer.handle(self.now, dial::Fact::Forget(id));
                 self.order(NetOrder::Ban { peer: id, banned: true });
                 self.complain(
                     "peer_banned",
@@ -428,19 +475,6 @@ impl<S: ChainStore> Engine<S> {
     fn complain(&mut self, code: &'static str, text: String) {
         if self.complaints.take(self.now) {
             self.warn(code, text);
-        }
-    }
-
-    pub(super) fn pump_dials(&mut self) {
-        if !self.net || self.stopping || !self.started {
-            return;
-        }
-        let outbound = self.peers.outbound();
-        for dial in self.dialer.due(self.now, outbound) {
-            self.order(NetOrder::Dial {
-                peer: dial.peer,
-                addresses: dial.addresses,
-            });
         }
     }
 

@@ -104,7 +104,8 @@ pub enum NetFact {
         /// Who said so last.
         source: IpAddr,
     },
-    /// Discovery saw a peer.
+    /// Discovery saw a peer, or (with [`FoundBy::Inbound`]) a peer that calls in listens here by its own word, on the host
+    /// from which it called; that comes before its `Connected`.
     Found {
         /// Who.
         peer: PeerId,
@@ -112,6 +113,8 @@ pub enum NetFact {
         address: Address,
         /// By what.
         by: FoundBy,
+        /// Where the record came from, if it came over the network.
+        from: Option<IpAddr>,
     },
     /// The first connection to a peer of this network and version stands (identify has confirmed both).
     Connected {

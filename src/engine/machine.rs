@@ -10,15 +10,17 @@ use std::collections::{BTreeMap, VecDeque};
 use super::clocks::{Clocks, PeerClock};
 use super::commands::Running;
 use super::complaints::Complaints;
-use super::dial::Dialer;
+use super::dial::{self, Dialer};
 use super::effort::Effort;
 use super::event::{Event, Source};
+use super::exchange::Exchange;
 use super::forecast::Forecast;
 use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::parts::Missing;
 use super::peers::Peers;
 use super::pools::Pools;
+use super::remembered::Remembered;
 use super::reply::{CommandError, Reply, Status};
 pub(super) use super::requests::Question;
 use super::requests::Requests;
@@ -66,6 +68,8 @@ pub struct Config {
     pub mine: bool,
     /// What the start has to say: a code and a sentence each.
     pub start_warnings: Vec<(&'static str, String)>,
+    /// Whether peers are asked for other peers.
+    pub exchange: bool,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
@@ -92,6 +96,7 @@ pub struct Engine<S> {
     pub(super) gather: Gather,
     pub(super) unheard: Unheard,
     pub(super) dialer: Dialer,
+    pub(super) exchange: Exchange,
     /// Candidate branches that are being fetched.
     pub(super) syncs: Vec<Sync>,
     /// Headers of one candidate in memory; tests lower it.
@@ -102,7 +107,7 @@ pub struct Engine<S> {
     pub(super) effort: Effort,
     pub(super) signatures: Signatures,
     pub(super) side_work: SideWork,
-    pub(super) remembered: Vec<PeerId>,
+    pub(super) remembered: Remembered,
     /// Blocks of the near future: when they are due, who sent them, their bytes.
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
     pub(super) rng: Rng,
@@ -169,8 +174,10 @@ impl<S: ChainStore> Engine<S> {
         let (me, peer_id) = (config.key.public(), config.key.public().peer_id());
         let mut rng = Rng::new(config.seed);
         let chain = open_chain(&config, store)?;
-        let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
-        introduce(&mut dialer, now, &config.manual_peers, &remembered);
+        let dialer = Dialer::new(peer_id, rng.next_u64(), now);
+        let dialer = super::neighbours::first_candidates(dialer, now, &config, &remembered);
+        // A sequence of its own, so that it takes nothing from that of the others.
+        let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
         let mining = Mining::new(config.mine, now);
         let mut engine = Self {
             config,
@@ -184,6 +191,7 @@ impl<S: ChainStore> Engine<S> {
             gather: Gather::new(now),
             unheard: Unheard::new(),
             dialer,
+            exchange,
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
             mining,
@@ -192,7 +200,7 @@ impl<S: ChainStore> Engine<S> {
             effort: Effort::new(),
             signatures: Signatures::default(),
             side_work: SideWork::default(),
-            remembered: remembered.into_iter().map(|(peer, _)| peer).collect(),
+            remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer)),
             early: Vec::new(),
             rng,
             now,
@@ -261,11 +269,16 @@ impl<S: ChainStore> Engine<S> {
             NetFact::Listening(address) => self.on_listening(address),
             NetFact::NotListening(address) => {
                 self.addresses.retain(|known| *known != address);
-                self.dialer.reset(self.now);
+                self.dialer.handle(self.now, dial::Fact::Reset);
             }
             NetFact::Networks(networks) => self.networks = networks,
             NetFact::Elsewhere { count, source } => self.seen.elsewhere = Some((count, source)),
-            NetFact::Found { peer, address, by } => self.on_peer_found(peer, address, by),
+            NetFact::Found {
+                peer,
+                address,
+                by,
+                from,
+            } => self.on_peer_found(peer, address, (by, from)),
             NetFact::Connected {
                 peer,
                 address,
@@ -325,6 +338,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_sync();
         self.pump_pools();
         self.pump_status();
+        self.pump_exchange();
         self.pump_dials();
         self.pump_mining();
         self.check_running();
@@ -376,6 +390,7 @@ impl<S: ChainStore> Engine<S> {
             (!self.started).then_some(self.start_by),
             self.alone_at,
             self.dialer.next_wakeup(self.now),
+            self.exchange.next_wakeup(),
             self.peers.next_pardon(),
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
@@ -389,17 +404,12 @@ impl<S: ChainStore> Engine<S> {
             Some(self.stale_at),
             self.running.values().filter_map(Running::deadline).min(),
         ];
-        times.extend(self.peers.iter().map(|(_, peer)| Some(self.status_due(peer))));
-        times.extend(
-            self.peers
-                .iter()
-                .map(|(_, peer)| peer.void.map(|(_, until)| until).filter(|until| *until > self.now)),
-        );
-        times.extend(
-            self.peers
-                .iter()
-                .map(|(_, peer)| Some(peer.silent_until()).filter(|until| *until > self.now)),
-        );
+        let is_later = |at: &Time| *at > self.now;
+        for (_, peer) in self.peers.iter() {
+            times.push(Some(self.status_due(peer)));
+            times.push(peer.void.map(|(_, until)| until).filter(is_later));
+            times.push(Some(peer.silent_until()).filter(is_later));
+        }
         times.into_iter().flatten().min().map(|time| time.max(self.now))
     }
 
@@ -505,27 +515,6 @@ impl<S: ChainStore> Engine<S> {
                 self.warn("name_taken", message);
             }
             Ok(_) | Err(_) => {}
-        }
-    }
-}
-
-/// Tells the dial manager whom a user named and whom the store remembers.
-fn introduce(
-    dialer: &mut Dialer,
-    now: Time,
-    manual: &[(Address, Option<PeerId>)],
-    remembered: &[(PeerId, Vec<Address>)],
-) {
-    for (address, peer) in manual {
-        match peer {
-            Some(peer) => dialer.found(now, *peer, address.clone(), super::FoundBy::Manual),
-            None => dialer.found_address(now, address.clone()),
-        };
-    }
-    for (peer, addresses) in remembered {
-        // Names are for users to type anew.
-        for address in addresses.iter().filter(|address| !address.is_name()) {
-            dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
         }
     }
 }

@@ -8,14 +8,15 @@
 
 use crate::types::Time;
 use crate::wire::RESPONSE_MAX_BYTES;
-use crate::wire::message::BLOCKS_MAX;
 
 /// The patience for an answer when nothing is known of a peer. A LAN answers in milliseconds.
 pub const PATIENCE_MIN_MS: u64 = 2_000;
 /// The patience after many lapses: a slow link is no misdeed.
 pub const PATIENCE_MAX_MS: u64 = 64_000;
+/// Blocks of one question: an answer holds two full ones, or as many small ones.
+const CHUNK_BLOCKS: usize = 16;
 /// Blocks under way to one peer at most: four questions.
-const WINDOW_MAX: usize = 4 * BLOCKS_MAX;
+const WINDOW_MAX: usize = 4 * CHUNK_BLOCKS;
 /// Smaller answers tell the way there and back, not the speed of a link.
 const TELLING_BYTES: u64 = 8 * 1024;
 
@@ -45,7 +46,7 @@ impl Pace {
     pub const fn new() -> Self {
         Self {
             patience_ms: PATIENCE_MIN_MS,
-            window: BLOCKS_MAX,
+            window: CHUNK_BLOCKS,
             bytes_per_second: None,
             block_bytes: 0,
             answered: Time::from_ms(0),
@@ -74,13 +75,13 @@ impl Pace {
     /// How many blocks one question names.
     #[must_use]
     pub fn blocks(&self) -> usize {
-        self.window.min(BLOCKS_MAX)
+        self.window.min(CHUNK_BLOCKS)
     }
 
     /// How many questions for bodies may be under way.
     #[must_use]
     pub fn questions(&self) -> usize {
-        (self.window / BLOCKS_MAX).max(1)
+        (self.window / CHUNK_BLOCKS).max(1)
     }
 
     /// An answer of any kind came.
@@ -109,7 +110,7 @@ impl Pace {
     /// A question lapsed: patience doubles, and less is asked.
     pub fn stalled(&mut self) {
         self.patience_ms = self.patience_ms.saturating_mul(2).min(PATIENCE_MAX_MS);
-        self.window = (self.window / 2).clamp(1, BLOCKS_MAX);
+        self.window = (self.window / 2).clamp(1, CHUNK_BLOCKS);
     }
 }
 

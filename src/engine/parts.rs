@@ -7,6 +7,7 @@
 //! Spec: `proto-notes/events.md`, "Parts that fail".
 
 use super::commands::{Running, refusal};
+use super::dial::Fact;
 use super::io::{NetOrder, Part, PartFact};
 use super::machine::Engine;
 use super::reply::CommandError;
@@ -61,7 +62,7 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         self.addresses.clear();
-        self.dialer.enable(self.now, false);
+        self.dialer.handle(self.now, Fact::Enable(false));
     }
 
     /// A new task, which knows nobody.
@@ -71,7 +72,7 @@ impl<S: ChainStore> Engine<S> {
         for peer in banned {
             self.order(NetOrder::Ban { peer, banned: true });
         }
-        self.dialer.enable(self.now, self.net);
+        self.dialer.handle(self.now, Fact::Enable(self.net));
     }
 
     fn mining_failed(&mut self) {

@@ -36,7 +36,7 @@ impl<S: ChainStore> Engine<S> {
             PeerAct::Ban { minutes } => {
                 let until = self.after(u64::from(minutes).saturating_mul(60_000));
                 self.peers.ban(self.now, peer, name.clone(), until);
-                self.dialer.forget(&peer);
+                self.dialer.handle(self.now, super::dial::Fact::Forget(peer));
                 self.order(NetOrder::Ban { peer, banned: true });
                 format!("this node refuses it for {minutes} min, or until `unban`")
             }

@@ -305,6 +305,7 @@ impl<S: ChainStore> Engine<S> {
 
     pub(super) fn on_request(&mut self, token: u64, peer: PeerId, request: Request) {
         let kind = match &request {
+            Request::GetPeers => return self.on_peers_asked(token, peer),
             Request::Status(_) => Kind::Status,
             Request::GetHeaders { .. } => Kind::Headers,
             Request::GetBlocks { .. } => Kind::Blocks,
@@ -324,6 +325,8 @@ impl<S: ChainStore> Engine<S> {
 
     fn answer(&mut self, peer: PeerId, request: Request) -> Response {
         match request {
+            // It has its own limit.
+            Request::GetPeers => Response::Busy,
             Request::Status(status) => {
                 self.take_status(peer, status);
                 Response::Status(self.own_status())
@@ -382,7 +385,8 @@ impl<S: ChainStore> Engine<S> {
             } else {
                 known.in_flight = known.in_flight.saturating_sub(1);
             }
-            if response == Some(Response::Busy) {
+            // Of peers it tells twice a minute: that says nothing of its work.
+            if response == Some(Response::Busy) && asked.what != Question::Peers {
                 known.is_busy(now);
             }
         }
@@ -417,6 +421,8 @@ impl<S: ChainStore> Engine<S> {
             (Question::Pending(after), None | Some(Response::Busy | Response::Unsupported)) => {
                 self.tell_pools(Fact::NoPage { peer, after });
             }
+            (Question::Peers, Some(Response::Peers(list))) => self.on_peers_told(peer, list),
+            (Question::Peers, None | Some(Response::Busy | Response::Unsupported)) => self.no_peers_told(peer),
             (what, Some(_)) => {
                 // An answer of another kind than the question.
                 self.punish(peer, Fault::Fatal, "an answer to another question");
@@ -425,6 +431,7 @@ impl<S: ChainStore> Engine<S> {
                     Question::Headers => self.no_headers(id, peer),
                     Question::Blocks(hashes) => self.no_blocks(peer, &hashes, late),
                     Question::Pending(after) => self.tell_pools(Fact::NoPage { peer, after }),
+                    Question::Peers => self.no_peers_told(peer),
                 }
             }
         }
@@ -442,7 +449,8 @@ impl<S: ChainStore> Engine<S> {
             self.requests.grant(&peer, until);
         }
         match asked.what {
-            Question::Status => {}
+            // They have no deadline of their own.
+            Question::Status | Question::Peers => {}
             Question::Headers => self.no_headers(id, peer),
             Question::Blocks(hashes) => self.late_blocks(peer, &hashes),
             Question::Pending(after) => self.tell_pools(Fact::NoPage { peer, after }),

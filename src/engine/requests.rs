@@ -20,6 +20,7 @@ pub(super) enum Question {
     Headers,
     Blocks(Vec<BlockHash>),
     Pending([u8; 32]),
+    Peers,
 }
 
 impl Question {
@@ -27,7 +28,7 @@ impl Question {
     const fn lapses_max(&self) -> u32 {
         match self {
             Self::Blocks(_) => LAPSES_MAX,
-            Self::Status | Self::Headers | Self::Pending(_) => 1,
+            Self::Status | Self::Headers | Self::Pending(_) | Self::Peers => 1,
         }
     }
 }
@@ -155,7 +156,7 @@ impl Requests {
     pub(super) fn for_blocks(&self) -> impl Iterator<Item = (&Asked, &[BlockHash])> {
         self.open.values().filter_map(|asked| match &asked.what {
             Question::Blocks(hashes) => Some((asked, hashes.as_slice())),
-            Question::Status | Question::Headers | Question::Pending(_) => None,
+            Question::Status | Question::Headers | Question::Pending(_) | Question::Peers => None,
         })
     }
 

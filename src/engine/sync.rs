@@ -196,6 +196,11 @@ impl<S: ChainStore> Engine<S> {
         self.chain.is_switching() || self.syncs.iter().any(|sync| sync.last.is_some())
     }
 
+    /// From whom headers or bodies are being fetched.
+    pub(super) fn fetched_from(&self) -> Vec<PeerId> {
+        self.syncs.iter().map(|sync| sync.source).collect()
+    }
+
     /// How many headers of one candidate are in memory at most.
     #[cfg(test)]
     pub(super) fn headers_in_memory(&self) -> usize {
@@ -240,7 +245,7 @@ impl<S: ChainStore> Engine<S> {
         self.requests.iter().any(|(id, asked)| match &asked.what {
             Question::Headers => sync.question == Some(*id),
             Question::Blocks(hashes) => asked.is_awaited() && hashes.iter().any(|hash| sync.index.contains_key(hash)),
-            Question::Status | Question::Pending(_) => false,
+            Question::Status | Question::Pending(_) | Question::Peers => false,
         })
     }
 

@@ -4,6 +4,7 @@
 //! the dial that follows (`engine::commands`). Spec: `proto-notes/discovery.md`, "Tickets".
 
 use super::commands::refusal;
+use super::dial;
 use super::event::FoundBy;
 use super::machine::Engine;
 use super::reply::{CommandError, Reply};
@@ -109,7 +110,17 @@ impl<S: ChainStore> Engine<S> {
             return self.reply(id, Err(refusal("bad_ticket", "the ticket leads nowhere", "help join")));
         };
         for other in addresses {
-            self.dialer.found(self.now, peer, other, FoundBy::Manual);
+            let (by, from) = (FoundBy::Manual, None);
+            let address = other;
+            self.dialer.handle(
+                self.now,
+                dial::Fact::Found {
+                    peer,
+                    address,
+                    by,
+                    from,
+                },
+            );
         }
         self.dial(id, first, Some(peer));
     }

@@ -15,9 +15,9 @@ use crate::engine::{
     StoreFact, Stranger,
 };
 use crate::types::hash::HashMany;
-use crate::types::{AccountName, Address, BlockHash, PeerId, Time};
+use crate::types::{AccountName, Address, BlockHash, PeerId, SecretKey, Time};
 use crate::wire::message::encode_transactions;
-use crate::wire::{Request, Response, Status, Topic};
+use crate::wire::{Request, Response, Status, ToldPeer, Topic};
 
 const STEPS_MAX: usize = 60;
 /// Blocks of one input: each may need 2^16 hashes.
@@ -94,6 +94,7 @@ pub(super) fn engine(input: &[u8]) {
         },
         mine: false,
         start_warnings: Vec::new(),
+        exchange: true,
         manual_peers: Vec::new(),
     };
     let mut script = Script {
@@ -307,6 +308,7 @@ impl Script {
             0 => Request::decode(bytes.string()).ok(),
             1 | 2 => Some(Request::GetHeaders { locator: hashes() }),
             3 | 4 => Some(Request::GetBlocks { hashes: hashes() }),
+            5 if bytes.one_in(2) => Some(Request::GetPeers),
             5 => Some(Request::GetPending { after: bytes.array() }),
             _ => Some(Request::Status(self.status())),
         };
@@ -345,6 +347,7 @@ impl Script {
                 Response::Blocks(hashes.iter().map_while(find).map(Block::to_bytes).collect())
             }
             Request::GetPending { .. } => Response::Pending(Vec::new()),
+            Request::GetPeers => Response::Peers(told_peers(self.wall)),
         }
     }
 
@@ -448,6 +451,7 @@ impl Script {
                     peer,
                     address: address(bytes.below(99)),
                     by,
+                    from: None,
                 }));
             }
             3 => {
@@ -501,4 +505,14 @@ impl Script {
         assert!(self.requests.is_empty(), "a request without an answer");
         assert!(self.messages.is_empty(), "a message without a verdict");
     }
+}
+
+/// Peers that nobody is: a good address, one that nobody may dial, and text that is none.
+fn told_peers(seed: u64) -> Vec<ToldPeer> {
+    let mut bytes = [7; 32];
+    bytes[..8].copy_from_slice(&seed.to_be_bytes());
+    let key = *SecretKey::from_seed(bytes).public().as_bytes();
+    let addresses = ["/ip4/10.0.0.77/tcp/4001", "/ip4/127.0.0.1/tcp/4001", "nowhere"];
+    let addresses = addresses.map(str::to_owned).to_vec();
+    vec![ToldPeer { key, addresses }]
 }

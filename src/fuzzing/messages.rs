@@ -1,7 +1,9 @@
 //! Envelopes between peers: nothing decodes but what encodes, within its limits.
 
 use crate::wire::message::{decode_transactions, encode_transactions};
-use crate::wire::{GOSSIP_TX_MAX_BYTES, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, Status, WireError};
+use crate::wire::{
+    GOSSIP_TX_MAX_BYTES, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, Status, ToldPeer, WireError,
+};
 
 fn check_status(status: &Status) {
     assert!(status.name.len() <= 32);
@@ -27,10 +29,11 @@ pub(super) fn request(input: &[u8]) {
                     4 + 8 + 32 * locator.len()
                 }
                 Request::GetBlocks { hashes } => {
-                    assert!(hashes.len() <= 16);
+                    assert!(hashes.len() <= 256);
                     4 + 8 + 32 * hashes.len()
                 }
                 Request::GetPending { .. } => 4 + 32,
+                Request::GetPeers => 4,
             };
             assert_eq!(input.len(), size);
         }
@@ -54,12 +57,21 @@ pub(super) fn response(input: &[u8]) {
                     8 + 96 * headers.len()
                 }
                 Response::Blocks(blocks) => {
-                    assert!(blocks.len() <= 16 && blocks.iter().all(|block| block.len() <= 1 << 20));
+                    assert!(blocks.len() <= 256 && blocks.iter().all(|block| block.len() <= 1 << 20));
                     list(blocks)
                 }
                 Response::Pending(transactions) => {
                     assert!(transactions.iter().all(|transaction| transaction.len() <= 512));
                     list(transactions)
+                }
+                Response::Peers(peers) => {
+                    assert!(peers.len() <= 32);
+                    let text = |address: &String| 8 + address.len();
+                    let peer = |told: &ToldPeer| {
+                        assert!(told.addresses.len() <= 4 && told.addresses.iter().all(|text| text.len() <= 255));
+                        32 + 8 + told.addresses.iter().map(text).sum::<usize>()
+                    };
+                    8 + peers.iter().map(peer).sum::<usize>()
                 }
                 Response::Busy | Response::Unsupported => 0,
             };

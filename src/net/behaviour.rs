@@ -32,8 +32,8 @@ pub(super) const CONNECTIONS_IN_MAX: u32 = 32;
 const NEWCOMERS_MAX: u32 = 4;
 /// Own ones.
 const CONNECTIONS_OUT_MAX: u32 = 16;
-/// Own dials under way; inbound handshakes are counted at the gate.
-const PENDING_OUT_MAX: u32 = 16;
+/// Own dials under way: what the dial manager starts in ten seconds, and room. Inbound handshakes are counted at the gate.
+const PENDING_OUT_MAX: u32 = 48;
 /// Two for a moment: with one, two nodes that dial each other at once end with none.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
 /// A ping every five seconds and ten to answer it: a dead neighbour is noticed within fifteen.

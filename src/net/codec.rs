@@ -14,6 +14,8 @@ use libp2p::{StreamProtocol, request_response};
 
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::params::BLOCK_MAX_BYTES;
+use crate::types::address::ADDRESS_MAX_BYTES;
+use crate::wire::message::{PEER_ADDRESSES_MAX, PEERS_MAX};
 use crate::wire::{HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES};
 
 /// Bytes of an answer handed over at a time, so that it is known how far its reader is.
@@ -59,6 +61,9 @@ pub(super) struct Codec {
 /// Around the lists of an answer: kind, counts, and room for fields of a later version.
 const ENVELOPE_BYTES: usize = 4 * 1024;
 
+/// A key, and texts of addresses with their lengths.
+const TOLD_PEER_MAX_BYTES: usize = 32 + 8 + PEER_ADDRESSES_MAX * (8 + ADDRESS_MAX_BYTES);
+
 /// The longest answer that a request can have, by its kind: else each of a crowd of peers could answer the smallest
 /// question with two megabytes that never end.
 fn answer_max(request: &[u8]) -> usize {
@@ -68,6 +73,7 @@ fn answer_max(request: &[u8]) -> usize {
         Some(0) => ENVELOPE_BYTES,
         Some(1) => ENVELOPE_BYTES + HEADERS_MAX * HEADER_BYTES,
         Some(2) => RESPONSE_MAX_BYTES.min(ENVELOPE_BYTES + hashes * BLOCK_MAX_BYTES),
+        Some(4) => ENVELOPE_BYTES + PEERS_MAX * TOLD_PEER_MAX_BYTES,
         Some(_) | None => RESPONSE_MAX_BYTES,
     }
 }
@@ -140,7 +146,7 @@ mod tests {
     use futures::io::Cursor;
 
     use super::*;
-    use crate::wire::{Request, Response, Status};
+    use crate::wire::{Request, Response, Status, ToldPeer};
 
     #[test]
     fn adv_w14_the_longest_answer_of_each_kind_fits_and_no_other_is_read_to_its_end() {
@@ -167,6 +173,17 @@ mod tests {
             ),
             (hashes(1), Response::Blocks(vec![vec![1; BLOCK_MAX_BYTES]])),
             (hashes(16), Response::Blocks(vec![vec![1; 130_000]; 16])),
+            (hashes(256), Response::Blocks(vec![vec![1; 8_000]; 256])),
+            (
+                Request::GetPeers,
+                Response::Peers(vec![
+                    ToldPeer {
+                        key: [1; 32],
+                        addresses: vec!["a".repeat(255); 4],
+                    };
+                    32
+                ]),
+            ),
             (
                 Request::GetPending { after: [0; 32] },
                 Response::Pending(vec![vec![1; 512]; 1_024]),
@@ -180,6 +197,7 @@ mod tests {
         }
         let max = answer_max(&Request::GetHeaders { locator: Vec::new() }.encode());
         assert!(max < 64 * 1024, "{max}");
+        assert!(answer_max(&Request::GetPeers.encode()) < 64 * 1024);
         assert!(answer_max(&hashes(1).encode()) < BLOCK_MAX_BYTES + 8 * 1024);
     }
 

@@ -464,13 +464,14 @@ impl Task {
     }
 
     fn discovered(&mut self, sighting: Sighting) {
-        let Sighting {
+        let Sighting { peer, address, source } = sighting;
+        let (by, from) = (FoundBy::Mdns, Some(source));
+        // It is told again in ten seconds.
+        self.outbox.offer(NetFact::Found {
             peer,
             address,
-            source: _,
-        } = sighting;
-        let by = FoundBy::Mdns;
-        // It is told again in ten seconds.
-        self.outbox.offer(NetFact::Found { peer, address, by });
+            by,
+            from,
+        });
     }
 }

@@ -120,7 +120,14 @@ fn report(place: &impl Neighbourhood, inbox: &Inbox) {
         for address in addresses {
             let by = FoundBy::Sibling;
             // A full lane: the next look reports it again.
-            inbox.push_net(NetFact::Found { peer, address, by }).ok();
+            inbox
+                .push_net(NetFact::Found {
+                    peer,
+                    address,
+                    by,
+                    from: None,
+                })
+                .ok();
         }
     }
 }

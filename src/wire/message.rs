@@ -6,6 +6,7 @@ use thiserror::Error;
 
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::params::{BLOCK_MAX_BYTES, TRANSACTION_MAX_BYTES};
+use crate::types::address::ADDRESS_MAX_BYTES;
 
 /// The most bytes of a request: a full locator is 1 KiB; the rest is room to grow.
 pub const REQUEST_MAX_BYTES: usize = 64 * 1024;
@@ -21,8 +22,13 @@ pub const GOSSIP_TX_MAX_COUNT: usize = 128;
 pub const LOCATOR_MAX: usize = 32;
 /// The most headers of a response.
 pub const HEADERS_MAX: usize = 512;
-/// The most blocks that one request names.
-pub const BLOCKS_MAX: usize = 16;
+/// The most blocks that one request names and one answer holds. An answer holds no more than were asked, so whoever asks
+/// for few never meets a longer one.
+pub const BLOCKS_MAX: usize = 256;
+/// The most peers of an answer: enough to find eight of them, too few to map a network at once.
+pub const PEERS_MAX: usize = 32;
+/// The most addresses that are told of a peer.
+pub const PEER_ADDRESSES_MAX: usize = 4;
 /// The longest announced name, in bytes.
 pub const STATUS_NAME_MAX_BYTES: usize = 32;
 
@@ -76,6 +82,17 @@ pub enum Request {
         /// The last id that was received; zeros to begin.
         after: [u8; 32],
     },
+    /// Other peers of the answerer, and where they are.
+    GetPeers,
+}
+
+/// A peer as another one tells of it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct ToldPeer {
+    /// Its Ed25519 public key.
+    pub key: [u8; 32],
+    /// Where it listens: multiaddrs as text, without the peer.
+    pub addresses: Vec<String>,
 }
 
 /// What a peer answers.
@@ -93,6 +110,8 @@ pub enum Response {
     Busy,
     /// The request is of a newer kind.
     Unsupported,
+    /// Some of the answerer's connected peers.
+    Peers(Vec<ToldPeer>),
 }
 
 /// Why bytes are no message.
@@ -183,13 +202,13 @@ impl Request {
     /// # Errors
     /// [`WireError`] for anything that `encode` does not make.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        check_kind(bytes, 4)?;
+        check_kind(bytes, 5)?;
         let request = decode::<Self, REQUEST_MAX_BYTES>(bytes)?;
         match &request {
             Self::Status(status) => status.check()?,
             Self::GetHeaders { locator } => at_most("hashes of a locator", locator.len(), LOCATOR_MAX)?,
             Self::GetBlocks { hashes } => at_most("hashes of blocks", hashes.len(), BLOCKS_MAX)?,
-            Self::GetPending { .. } => {}
+            Self::GetPending { .. } | Self::GetPeers => {}
         }
         Ok(request)
     }
@@ -207,7 +226,7 @@ impl Response {
     /// # Errors
     /// [`WireError`] for anything that `encode` does not make.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        check_kind(bytes, 6)?;
+        check_kind(bytes, 7)?;
         let response = decode::<Self, RESPONSE_MAX_BYTES>(bytes)?;
         match &response {
             Self::Status(status) => status.check()?,
@@ -219,10 +238,22 @@ impl Response {
                     .try_for_each(|block| at_most("bytes of a block", block.len(), BLOCK_MAX_BYTES))?;
             }
             Self::Pending(list) => check_transactions(list)?,
+            Self::Peers(list) => check_peers(list)?,
             Self::Busy | Self::Unsupported => {}
         }
         Ok(response)
     }
+}
+
+fn check_peers(list: &[ToldPeer]) -> Result<(), WireError> {
+    at_most("peers", list.len(), PEERS_MAX)?;
+    list.iter().try_for_each(|peer| {
+        at_most("addresses of a peer", peer.addresses.len(), PEER_ADDRESSES_MAX)?;
+        let addresses = peer.addresses.iter();
+        addresses
+            .map(String::len)
+            .try_for_each(|length| at_most("bytes of an address", length, ADDRESS_MAX_BYTES))
+    })
 }
 
 fn check_transactions(list: &[Vec<u8>]) -> Result<(), WireError> {

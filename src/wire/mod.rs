@@ -9,5 +9,5 @@ mod tests;
 
 pub use message::{
     GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response,
-    Status, Topic, WireError,
+    Status, ToldPeer, Topic, WireError,
 };

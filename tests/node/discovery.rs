@@ -89,6 +89,37 @@ fn hosts_on_a_bridge_find_each_other_by_mdns_and_survive_a_pulled_cable() {
 }
 
 #[test]
+fn hosts_without_multicast_hear_of_each_other_from_the_one_that_both_dialled() {
+    within(
+        "discovery::hosts_without_multicast_hear_of_each_other_from_the_one_that_both_dialled",
+        Interfaces::Loopback,
+        || {
+            let bridge = Bridge::with_hosts(3);
+            let start = |host: usize, more: &[&str]| {
+                let mut command = binary();
+                command
+                    .args(["--json", "--temp", "--network", "dev", "--no-mdns"])
+                    .args(more);
+                Node::spawn(bridge.on(host, &command))
+            };
+            let mut centre = start(2, &["--port", "4141"]);
+            let mut first = start(0, &["--peer", "10.77.0.3:4141"]);
+            let mut second = start(1, &["--peer", "10.77.0.3:4141"]);
+            for node in [&mut first, &mut second, &mut centre] {
+                node.ok("wait peers 2");
+            }
+            drop(centre);
+            for node in [&mut first, &mut second] {
+                node.wait_event("peer_disconnected", |_| true);
+            }
+            let txid = first.ok("tx alice bob 5")["txid"].clone();
+            second.wait_event("transaction_accepted", |event| event["txid"] == txid);
+            assert_eq!(first.ok("peers")["peers"].as_array().map(Vec::len), Some(1));
+        },
+    );
+}
+
+#[test]
 fn transaction_made_before_the_first_peer_reaches_a_late_node() {
     let mut early = Node::alone();
     let reply = early.ok("tx alice bob 5");

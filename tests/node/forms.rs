@@ -230,7 +230,7 @@ fn hold(place: &str, value: &Value, kind: &'static str) {
         "side" => ["left", "right"].contains(&text),
         "status" => ["pending", "confirmed", "dropped"].contains(&text),
         "direction" => ["in", "out"].contains(&text),
-        "found_by" => ["mdns", "sibling", "manual", "remembered", "inbound"].contains(&text),
+        "found_by" => ["mdns", "sibling", "manual", "remembered", "inbound", "told"].contains(&text),
         other => panic!("the table knows no kind \"{other}\""),
     };
     assert!(holds, "{place} is no {kind}: {value}");

@@ -38,6 +38,7 @@ pub(crate) fn meet(world: &mut World, a: usize, b: usize) {
                 peer: world.nodes[other].peer,
                 address: world.nodes[other].address.clone(),
                 by: FoundBy::Mdns,
+                from: None,
             };
             world.tell(node, Input::Net(fact));
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lanchain::engine::peers::Fault;
-use lanchain::engine::{Direction, Input, NetFact, Verdict};
+use lanchain::engine::{Direction, FoundBy, Input, NetFact, Verdict};
 use lanchain::types::hash::sha256;
 use lanchain::types::{Address, PeerId};
 use lanchain::wire::message::GOSSIP_TX_MAX_BYTES;
@@ -188,9 +188,19 @@ impl World {
         for (end, other, direction) in [(dialler, target, Direction::Out), (target, dialler, Direction::In)] {
             let delay = self.delay() + 1;
             ends[usize::from(end > other)] = self.now + delay;
+            let (peer, address) = (self.nodes[other].peer, self.nodes[other].address.clone());
+            if direction == Direction::In {
+                let fact = NetFact::Found {
+                    peer,
+                    address: address.clone(),
+                    by: FoundBy::Inbound,
+                    from: address.ip(),
+                };
+                self.tell_later(delay, end, Input::Net(fact));
+            }
             let fact = NetFact::Connected {
-                peer: self.nodes[other].peer,
-                address: self.nodes[other].address.clone(),
+                peer,
+                address,
                 direction,
             };
             self.tell_later(delay, end, Input::Net(fact));

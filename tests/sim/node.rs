@@ -157,6 +157,7 @@ impl Node {
             },
             mine: mines,
             start_warnings: Vec::new(),
+            exchange: plan.exchange,
             manual_peers: Vec::new(),
         }
     }

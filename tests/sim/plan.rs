@@ -1,7 +1,8 @@
 //! What a seed decides before anything happens: the size of the world, its network, who is who, and what goes wrong when.
 //!
 //! The upper 16 bits of a seed, if not zero, are the number of nodes; else the seed chooses 3 to 20. The three bits below
-//! them make a world with a past ([`HISTORY`]), a busy one ([`BUSY`]) and one of full blocks ([`FULL`]), of 3 to 6 nodes.
+//! them make a world with a past ([`HISTORY`]), a busy one ([`BUSY`]) and one of full blocks ([`FULL`]), of 3 to 6 nodes; the
+//! next one makes its nodes tell each other of peers ([`EXCHANGE`]).
 
 use lanchain::chain::NetworkParams;
 use lanchain::types::rng::Rng;
@@ -18,6 +19,8 @@ pub(crate) const FAULTS_MS: u64 = 70_000;
 pub(crate) const BUSY: u64 = 1 << 46;
 /// Seeds with this bit are worlds of full blocks, with turns that take their time and links that carry so many bytes.
 pub(crate) const FULL: u64 = 1 << 45;
+/// Seeds with this bit are worlds whose nodes ask each other for peers, among them liars about peers.
+pub(crate) const EXCHANGE: u64 = 1 << 44;
 /// The mean pause between two of their commands.
 const BUSY_EVERY_MS: u64 = 60;
 /// All miners together find a block in this time at the floor.
@@ -43,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) busy: bool,
     /// Nodes keep fewer headers of a candidate than its past is long.
     pub(crate) history: bool,
+    /// Nodes ask each other for peers.
+    pub(crate) exchange: bool,
     pub(crate) faults_ms: u64,
     pub(crate) pace: Pace,
 }
@@ -141,7 +146,8 @@ impl Plan {
             },
             _ => NetworkParams::lan(),
         };
-        let mut nodes = nodes(&mut dice, count, flavour);
+        let exchange = seed & EXCHANGE != 0;
+        let mut nodes = nodes(&mut dice, count, (flavour, exchange));
         if history {
             history::deal(&mut dice, &mut nodes);
         }
@@ -168,6 +174,7 @@ impl Plan {
             },
             busy,
             history,
+            exchange,
             faults_ms: FAULTS_MS,
             pace,
         }
@@ -178,7 +185,7 @@ impl Plan {
     }
 }
 
-fn nodes(dice: &mut Dice, count: usize, flavour: Flavour) -> Vec<NodePlan> {
+fn nodes(dice: &mut Dice, count: usize, (flavour, exchange): (Flavour, bool)) -> Vec<NodePlan> {
     let hostile = match flavour {
         Flavour::Hostile => 1 + dice.index(0, count.div_ceil(3)),
         Flavour::All => 1 + dice.index(0, count.div_ceil(5)),
@@ -210,7 +217,11 @@ fn nodes(dice: &mut Dice, count: usize, flavour: Flavour) -> Vec<NodePlan> {
         .collect();
     for _ in 0..hostile {
         let index = dice.index(0, count);
-        let role = *dice.pick(&Role::HOSTILE);
+        let role = if exchange && dice.chance(300) {
+            Role::PeerLiar
+        } else {
+            *dice.pick(&Role::HOSTILE)
+        };
         list[index].role = role;
         list[index].mines = true;
         list[index].hashes_per_second = match role {

@@ -6,7 +6,7 @@ use lanchain::chain::{Block, Header, Reward, Transaction, merkle};
 use lanchain::engine::{Input, NetFact, NetOrder};
 use lanchain::types::{Account, Amount, Bits, Height, MerkleRoot, SecretKey, Time, Work};
 use lanchain::wire::message::{decode_transactions, encode_transactions};
-use lanchain::wire::{Request, Response, Status, Topic};
+use lanchain::wire::{Request, Response, Status, ToldPeer, Topic};
 
 use crate::pow;
 use crate::world::{Happening, World};
@@ -52,6 +52,8 @@ pub(crate) enum Role {
     Rewriter,
     /// Says something else each time, and comes and goes.
     FlipFlopper,
+    /// Tells of peers that are not there, and of honest ones where they are not.
+    PeerLiar,
 }
 
 impl Role {
@@ -178,12 +180,35 @@ fn answer(world: &mut World, node: usize, role: Role, response: Response) -> Opt
     Some(match (role, response) {
         (role, Response::Status(status)) => Response::Status(lie(world, node, role, status)),
         (Role::Staller, _) => return None,
+        (Role::PeerLiar, Response::Peers(_)) => Response::Peers(invented_peers(world)),
         (Role::WithheldBodies, Response::Blocks(_)) => Response::Blocks(Vec::new()),
         (Role::BadRoot, Response::Blocks(blocks)) => {
             Response::Blocks(blocks.iter().map(|bytes| forge_body(bytes)).collect())
         }
         (_, response) => response,
     })
+}
+
+/// As many peers as an answer holds: invented ones where honest nodes are or nobody is, honest ones where they are not.
+fn invented_peers(world: &mut World) -> Vec<ToldPeer> {
+    let count = world.nodes.len();
+    let mut invent = |_| {
+        let mut seed = [5; 32];
+        seed[..8].copy_from_slice(&world.dice.next().to_be_bytes());
+        let honest = world.dice.index(0, count);
+        let key = if world.dice.chance(300) {
+            crate::node::key(honest).public()
+        } else {
+            SecretKey::from_seed(seed).public()
+        };
+        let other = world.dice.index(0, count + 50);
+        let port = if world.dice.chance(500) { 4_001 } else { 4_002 };
+        ToldPeer {
+            key: *key.as_bytes(),
+            addresses: vec![format!("/ip4/10.0.{}.{}/tcp/{port}", other / 250, other % 250 + 1)],
+        }
+    };
+    (0..32).map(&mut invent).collect()
 }
 
 /// The same header over other transactions.

@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 use std::time::Instant;
 
 use crate::history::HISTORY;
-use crate::plan::{BUSY, FULL};
+use crate::plan::{BUSY, EXCHANGE, FULL};
 use crate::run::{Outcome, run};
 use crate::trace::Depth;
 
@@ -89,28 +89,33 @@ fn run_many(seeds: impl Iterator<Item = u64>) -> Sum {
     sum
 }
 
-fn slice(number: u64) {
-    run_many((number * SLICE..(number + 1) * SLICE).map(|seed| sized(20, seed)));
+fn slice(number: u64, flags: u64) {
+    run_many((number * SLICE..(number + 1) * SLICE).map(|seed| sized(20, seed) | flags));
 }
 
 #[test]
 fn worlds_of_twenty_nodes_hold_slice_1() {
-    slice(0);
+    slice(0, 0);
 }
 
 #[test]
 fn worlds_of_twenty_nodes_hold_slice_2() {
-    slice(1);
+    slice(1, 0);
 }
 
 #[test]
 fn worlds_of_twenty_nodes_hold_slice_3() {
-    slice(2);
+    slice(2, EXCHANGE);
 }
 
 #[test]
 fn worlds_of_twenty_nodes_hold_slice_4() {
-    slice(3);
+    slice(3, EXCHANGE);
+}
+
+#[test]
+fn worlds_whose_nodes_tell_each_other_of_peers_hold() {
+    run_many((2_000..2_020).map(|seed| seed | EXCHANGE));
 }
 
 #[test]

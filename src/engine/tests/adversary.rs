@@ -234,7 +234,7 @@ fn modest(world: &mut World) -> Rc<Cell<u32>> {
             asked.set(asked.get() + 1);
             None
         }
-        Request::GetBlocks { .. } | Request::GetPending { .. } => None,
+        Request::GetBlocks { .. } | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     pages
 }

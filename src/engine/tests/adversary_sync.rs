@@ -58,7 +58,7 @@ fn serve(world: &mut World, page: &[Header]) -> Rc<Cell<u32>> {
             asked.set(asked.get() + 1);
             None
         }
-        Request::GetPending { .. } => None,
+        Request::GetPending { .. } | Request::GetPeers => None,
     }));
     bodies
 }
@@ -196,7 +196,7 @@ fn adv_s06_a_sync_cut_off_in_the_middle_goes_on_after_a_restart_from_what_was_st
             // The last peer dies with half of the bodies delivered.
             (pages.get() > 4).then(|| Response::Blocks(Vec::new()))
         }
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     world.link(0, 1);
     world.until(5_000, |world| world.height(0) >= 32);
@@ -282,8 +282,9 @@ fn adv_s23_twenty_slow_and_lossy_peers_are_enough_and_none_is_blamed() {
     // An answer takes longer than the first patience with a peer.
     world.latency_ms = 1_200;
     world.lost_every = 5;
+    // They call in: of its own links a node keeps eight.
     for peer in 1..21 {
-        world.link(0, peer);
+        world.link(peer, 0);
     }
     world.until(120_000, |world| world.tip(0) == tip);
     assert_eq!((bans(&world, 0), world.nodes[0].engine.status().peers), (0, 20));

@@ -40,7 +40,7 @@ fn serve(
             seen.borrow_mut().push(hashes.clone());
             answer(&hashes)
         }
-        Request::Status(_) | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     asked
 }
@@ -133,6 +133,8 @@ fn adv_s03_who_has_headers_but_no_bodies_is_asked_once_a_minute_and_twice_in_all
     world.link(0, 1);
     world.run(59_000);
     assert_eq!((asked.borrow().len(), world.height(0), world.peers(0)), (1, 0, 1));
+    // It would dial again at once.
+    world.cut.insert((0, 1));
     world.run(3_000);
     assert_eq!((asked.borrow().len(), world.height(0), world.peers(0)), (2, 0, 0));
 }

@@ -37,7 +37,7 @@ pub(super) fn stranger(
             seen.blocks.set(seen.blocks.get() + 1);
             None
         }
-        Request::Status(_) | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     asked
 }
@@ -131,6 +131,8 @@ fn a_claim_that_proved_empty_is_asked_about_again_after_a_minute() {
     world.link(0, 1);
     world.run(59_000);
     assert_eq!((asked.headers.get(), world.peers(0)), (1, 1));
+    // It would dial again at once.
+    world.cut.insert((0, 1));
     world.run(3_000);
     assert_eq!((asked.headers.get(), world.peers(0)), (2, 0));
 }

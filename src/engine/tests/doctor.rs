@@ -70,6 +70,7 @@ fn the_doctor_tells_what_keeps_multicast_back_though_others_were_heard() {
         peer: SecretKey::from_seed([71; 32]).public().peer_id(),
         address: address(5),
         by: FoundBy::Mdns,
+        from: None,
     };
     world.tell(0, Input::Net(found));
     let mut seen = lan();
@@ -145,6 +146,7 @@ fn the_doctor_tells_foreign_networks_from_firewalls() {
             peer,
             address: address(5),
             by: FoundBy::Mdns,
+            from: None,
         };
         world.tell(0, Input::Net(found));
         let failed = NetFact::DialFailed {

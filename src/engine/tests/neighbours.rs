@@ -34,7 +34,15 @@ fn dials(world: &World) -> usize {
 fn found(world: &mut World, node: usize, by: FoundBy) {
     let peer = world.nodes[node].peer;
     let address = address(node);
-    world.tell(0, Input::Net(NetFact::Found { peer, address, by }));
+    world.tell(
+        0,
+        Input::Net(NetFact::Found {
+            peer,
+            address,
+            by,
+            from: None,
+        }),
+    );
 }
 
 fn is_connected(event: &Event) -> bool {

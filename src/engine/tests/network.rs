@@ -354,6 +354,7 @@ fn found_peers_are_dialled_and_dialled_again_after_a_loss() {
         peer,
         address: address(1),
         by: crate::engine::FoundBy::Mdns,
+        from: None,
     };
     world.tell(0, Input::Net(fact));
     world.until(3_000, |world| world.nodes[0].engine.status().peers == 1);

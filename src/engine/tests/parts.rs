@@ -43,6 +43,7 @@ fn with_the_network_every_connection_ends_and_nobody_is_dialled_until_it_is_back
             peer,
             address: address(1),
             by,
+            from: None,
         }),
     );
     world.run(5_000);

@@ -301,7 +301,7 @@ fn an_answer_of_another_kind_than_the_question_ends_in_a_ban() {
     world.nodes[1].lie = Some(claim(&world, 7));
     world.nodes[1].script = Some(Box::new(|request| match request {
         Request::GetHeaders { .. } => Some(Response::Pending(Vec::new())),
-        Request::Status(_) | Request::GetBlocks { .. } | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetBlocks { .. } | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     world.link(0, 1);
     world.run(100);
@@ -336,7 +336,7 @@ fn a_busy_peer_is_asked_for_bodies_again_after_half_a_second() {
             seen.set(seen.get() + 1);
             (seen.get() <= 5).then_some(Response::Busy)
         }
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } => None,
+        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } | Request::GetPeers => None,
     }));
     world.link(0, 1);
     world.run(1_900);
@@ -388,7 +388,7 @@ fn takes(page: Vec<Vec<u8>>) -> u64 {
         } else {
             Vec::new()
         })),
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetBlocks { .. } => None,
+        Request::Status(_) | Request::GetHeaders { .. } | Request::GetBlocks { .. } | Request::GetPeers => None,
     }));
     world.link(0, 1);
     world.run(5_000);

@@ -59,6 +59,7 @@ fn adv_w07_a_sibling_with_a_copy_of_the_key_is_named_once_and_never_dialled() {
             peer: key(0).public().peer_id(),
             address: address(1),
             by: FoundBy::Sibling,
+            from: None,
         };
         world.tell(0, Input::Net(found));
     }

@@ -119,8 +119,7 @@ impl World {
             gossiped: 0,
         };
         for index in 0..count {
-            let store = MemoryStore::new(&world.params);
-            world.add(index, store, &change);
+            world.add(index, MemoryStore::new(&world.params), &change);
         }
         world
     }
@@ -138,6 +137,7 @@ impl World {
             peer_clock: crate::engine::PeerClock::Own,
             mine: false,
             start_warnings: Vec::new(),
+            exchange: false,
             manual_peers: Vec::new(),
         };
         change(&mut config);
@@ -180,8 +180,7 @@ impl World {
 
     /// Stops a node and starts it again on its store.
     pub(super) fn restart(&mut self, index: usize) {
-        let others: Vec<usize> = (0..self.nodes.len()).collect();
-        for other in others {
+        for other in 0..self.nodes.len() {
             self.unlink(index, other);
         }
         self.queue.retain(|_, (node, _)| *node != index);
@@ -271,6 +270,8 @@ impl World {
                 address: address(dialler),
                 direction: Direction::In,
             };
+            let listens = super::telling::calls_in(self.nodes[dialler].peer, address(dialler));
+            self.later(self.latency_ms, other, Input::Net(listens));
             self.later(self.latency_ms, dialler, Input::Net(out));
             self.later(self.latency_ms, other, Input::Net(back));
         }
@@ -574,7 +575,6 @@ impl World {
         self.nodes[node].events.iter().filter(|event| wanted(event)).count()
     }
 
-    /// How many peers a node shows.
     pub(super) fn peers(&self, node: usize) -> u64 {
         self.nodes[node].engine.status().peers
     }

@@ -20,7 +20,7 @@ use super::super::streams::STREAM_FLOOD;
 use super::dials::dial_reason;
 use super::{OTHER_PROGRAM, Task};
 use crate::engine::peers::Fault;
-use crate::engine::{Direction, NetFact, Stranger, Verdict};
+use crate::engine::{Direction, FoundBy, NetFact, Stranger, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
 
@@ -213,10 +213,11 @@ impl Task {
         };
         let direction = link.direction;
         let remote = read_address(&link.address);
-        let address = match direction {
-            Direction::Out => remote,
-            Direction::In => listen_address(remote.as_ref(), &info.listen_addrs).or(remote),
+        let listens = match direction {
+            Direction::Out => None,
+            Direction::In => listen_address(remote.as_ref(), &info.listen_addrs),
         };
+        let address = listens.clone().or(remote);
         let speaks_gossip = info.protocols.iter().any(|known| known.as_ref().starts_with(GOSSIP));
         self.peers.confirmed(&peer, speaks_gossip, Instant::now());
         let named = self
@@ -226,6 +227,16 @@ impl Task {
         let Some(address) = address else {
             return self.disconnect(peer, "its address cannot be named");
         };
+        if let Some(address) = listens {
+            // Where it can be dialled again, and where others are told that it is.
+            let (by, from) = (FoundBy::Inbound, address.ip());
+            self.outbox.keep(NetFact::Found {
+                peer,
+                address,
+                by,
+                from,
+            });
+        }
         self.outbox.keep(NetFact::Connected {
             peer,
             address,

@@ -7,7 +7,7 @@ use crate::chain::tests::vectors::hold;
 use crate::types::SecretKey;
 use crate::types::{Account, AccountName, Amount};
 use crate::wire::message::{decode_transactions, encode_transactions};
-use crate::wire::{Request, Response, Status};
+use crate::wire::{Request, Response, Status, ToldPeer, WireError};
 
 fn status() -> Status {
     let mut work = [0; 32];
@@ -37,6 +37,17 @@ fn status_fields(status: &Status) -> Value {
     })
 }
 
+fn told_peer() -> ToldPeer {
+    ToldPeer {
+        key: *SecretKey::from_seed([1; 32]).public().as_bytes(),
+        addresses: vec!["/ip4/192.168.1.7/tcp/4141".into(), "/ip6/fd00::7/tcp/4141".into()],
+    }
+}
+
+fn peer_fields(peer: &ToldPeer) -> Value {
+    json!({"key": hex::encode(peer.key), "addresses": peer.addresses})
+}
+
 fn hexed<T: AsRef<[u8]>>(list: &[T]) -> Vec<String> {
     list.iter().map(hex::encode).collect()
 }
@@ -55,6 +66,7 @@ fn requests() -> Vec<Value> {
         Request::GetHeaders { locator: vec![] },
         Request::GetBlocks { hashes: vec![[3; 32]] },
         Request::GetPending { after: [4; 32] },
+        Request::GetPeers,
     ];
     let vector = |request: &Request| {
         let bytes = request.encode();
@@ -64,6 +76,7 @@ fn requests() -> Vec<Value> {
             Request::GetHeaders { locator } => json!({"GetHeaders": hexed(locator)}),
             Request::GetBlocks { hashes } => json!({"GetBlocks": hexed(hashes)}),
             Request::GetPending { after } => json!({"GetPending": hex::encode(after)}),
+            Request::GetPeers => json!("GetPeers"),
         };
         json!({"request": fields, "bytes": hex::encode(bytes)})
     };
@@ -80,6 +93,8 @@ fn responses() -> Vec<Value> {
         Response::Pending(vec![vec![8; 4]]),
         Response::Busy,
         Response::Unsupported,
+        Response::Peers(vec![told_peer(), told_peer()]),
+        Response::Peers(vec![]),
     ];
     let vector = |response: &Response| {
         let bytes = response.encode();
@@ -89,6 +104,7 @@ fn responses() -> Vec<Value> {
             Response::Headers(headers) => json!({"Headers": hexed(headers)}),
             Response::Blocks(blocks) => json!({"Blocks": hexed(blocks)}),
             Response::Pending(list) => json!({"Pending": hexed(list)}),
+            Response::Peers(list) => json!({"Peers": list.iter().map(peer_fields).collect::<Vec<_>>()}),
             Response::Busy => json!("Busy"),
             Response::Unsupported => json!("Unsupported"),
         };
@@ -120,11 +136,6 @@ fn refused_requests() -> Vec<Value> {
     };
     let requests = [
         ("no byte", vec![]),
-        ("an unknown tag", 4_u32.to_le_bytes().to_vec()),
-        (
-            "a tag in the other order of bytes",
-            [&[0, 0, 0, 3][..], &[0; 32]].concat(),
-        ),
         ("ends one byte early", good[..good.len() - 1].to_vec()),
         ("a byte behind", [&good[..], &[0]].concat()),
         ("a name that is no UTF-8", changed(name_at + 8, 0xff)),
@@ -138,9 +149,9 @@ fn refused_requests() -> Vec<Value> {
             .encode(),
         ),
         (
-            "17 blocks",
+            "257 blocks",
             Request::GetBlocks {
-                hashes: vec![[0; 32]; 17],
+                hashes: vec![[0; 32]; 257],
             }
             .encode(),
         ),
@@ -149,17 +160,54 @@ fn refused_requests() -> Vec<Value> {
             [&[1, 0, 0, 0][..], &(1_u64 << 40).to_le_bytes()].concat(),
         ),
     ];
-    refused("request", &requests, |bytes| Request::decode(bytes).is_err())
+    refused(
+        "request",
+        &requests,
+        |bytes| matches!(Request::decode(bytes), Err(error) if !matches!(error, WireError::UnknownKind(_))),
+    )
+}
+
+/// Requests of a kind that this version does not know: their sender is answered `Unsupported`, and not to be blamed.
+fn unsupported() -> Vec<Value> {
+    let requests = [
+        ("a tag of a newer version", 5_u32.to_le_bytes().to_vec()),
+        (
+            "a tag of a newer version, with fields",
+            [&7_u32.to_le_bytes()[..], &[1; 40]].concat(),
+        ),
+        (
+            "a known tag in the other order of bytes",
+            [&[0, 0, 0, 3][..], &[0; 32]].concat(),
+        ),
+    ];
+    let vector = |(what, bytes): &(&str, Vec<u8>)| {
+        assert!(
+            matches!(Request::decode(bytes), Err(WireError::UnknownKind(_))),
+            "{what}"
+        );
+        json!({"what": what, "bytes": hex::encode(bytes)})
+    };
+    requests.iter().map(vector).collect()
 }
 
 fn refused_answers() -> Vec<Value> {
+    let addresses = |count, length: usize| {
+        let peer = ToldPeer {
+            addresses: vec!["a".repeat(length); count],
+            ..told_peer()
+        };
+        Response::Peers(vec![peer]).encode()
+    };
     let responses = [
-        ("an unknown tag", 6_u32.to_le_bytes().to_vec()),
+        ("an unknown tag", 7_u32.to_le_bytes().to_vec()),
         (
             "a header of 95 bytes",
             [&[1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0][..], &[0; 95]].concat(),
         ),
-        ("17 blocks", Response::Blocks(vec![vec![]; 17]).encode()),
+        ("257 blocks", Response::Blocks(vec![vec![]; 257]).encode()),
+        ("33 peers", Response::Peers(vec![told_peer(); 33]).encode()),
+        ("a peer with 5 addresses", addresses(5, 1)),
+        ("an address of 256 bytes", addresses(1, 256)),
         (
             "a transaction of 513 bytes",
             Response::Pending(vec![vec![0; 513]]).encode(),
@@ -192,6 +240,7 @@ fn message_vectors_hold() {
         "requests": requests(),
         "responses": responses(),
         "transactions": [{"transactions": hexed(&list), "bytes": hex::encode(bytes)}],
+        "unsupported": unsupported(),
         "refused": refused,
     });
     hold("messages.json", &made);

@@ -1,0 +1,205 @@
+//! One candidate of the dial manager: where it is, who named it, and how its dials went.
+//!
+//! Elsewhere: who is dialled next (`turns`).
+
+use core::net::IpAddr;
+
+use super::{BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, OTHER_NETWORK_MS, PATIENCE_MS, later};
+use crate::engine::event::{Direction, FoundBy};
+use crate::types::{Address, PeerId, Time};
+
+/// Addresses kept for a candidate: one for each interface of a usual machine, and room.
+pub const ADDRESSES_MAX: usize = 8;
+
+/// Whom to dial: a peer, or, when only an address was typed, the address.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Goal {
+    Peer(PeerId),
+    Address(Address),
+}
+
+impl Goal {
+    pub(super) const fn peer(&self) -> Option<PeerId> {
+        match self {
+            Self::Peer(peer) => Some(*peer),
+            Self::Address(_) => None,
+        }
+    }
+}
+
+/// Who brought a candidate. Sources take turns, so that none keeps another one waiting. In the order of trust.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// The user.
+    Named,
+    /// It was connected once.
+    Known,
+    /// A record of discovery that came from this address; none: this machine.
+    Record(Option<IpAddr>),
+    /// A peer at this address.
+    Told(Option<IpAddr>),
+}
+
+impl Source {
+    /// Who has to make room first: the highest.
+    pub(super) const fn rank(self) -> u8 {
+        match self {
+            Self::Named => 0,
+            Self::Known => 1,
+            Self::Record(_) => 2,
+            Self::Told(_) => 3,
+        }
+    }
+
+    pub(super) const fn is_told(self) -> bool {
+        matches!(self, Self::Told(_))
+    }
+}
+
+/// An address book entry and its dialling state.
+#[derive(Clone, Debug)]
+pub(super) struct Candidate {
+    pub(super) addresses: Vec<Address>,
+    /// It answered there: no record pushes this address out.
+    pub(super) proven: Option<Address>,
+    pub(super) host: Option<IpAddr>,
+    pub(super) found_by: FoundBy,
+    pub(super) source: Source,
+    /// Only this one told of it so far.
+    pub(super) teller: Option<Source>,
+    is_private: bool,
+    /// Dials in a row that led nowhere.
+    pub(super) failures: u32,
+    pub(super) found: Time,
+    /// A random number, which decides among equals.
+    pub(super) lot: u64,
+    /// Not before.
+    pub(super) next: Time,
+    pub(super) backoff_ms: u64,
+    /// When the dial under way began.
+    pub(super) dialling: Option<Time>,
+    pub(super) last: Option<Time>,
+    /// Of an address without an identity: who answered there last. It stays an address: whoever is set up anew there
+    /// has another key.
+    pub(super) holder: Option<PeerId>,
+}
+
+impl Candidate {
+    pub(super) fn new(now: Time, address: Address, found_by: FoundBy, source: Source) -> Self {
+        Self {
+            host: address.ip(),
+            is_private: address.is_private(),
+            addresses: vec![address],
+            proven: None,
+            found_by,
+            source,
+            teller: None,
+            failures: 0,
+            found: now,
+            lot: 0,
+            next: now,
+            backoff_ms: BACKOFF_MIN_MS,
+            dialling: None,
+            last: None,
+            holder: None,
+        }
+    }
+
+    /// Nothing but courtesy keeps it waiting: it was never dialled, and never connected.
+    pub(super) const fn waits_out_of_courtesy(&self) -> bool {
+        self.last.is_none() && matches!(self.source, Source::Record(_))
+    }
+
+    /// It was named again.
+    pub(super) fn learn(&mut self, now: Time, offer: Self) {
+        for address in offer.addresses {
+            self.add_address(address);
+        }
+        self.proven = offer.proven.or_else(|| self.proven.take());
+        if offer.teller.is_none() {
+            self.teller = None;
+        }
+        if offer.source < self.source {
+            self.source = offer.source;
+            if offer.found_by != FoundBy::Remembered {
+                self.found_by = offer.found_by;
+            }
+        }
+        let by_user = offer.found_by == FoundBy::Manual;
+        if by_user {
+            self.failures = 0;
+        }
+        let paused = self.backoff_ms == OTHER_NETWORK_MS && !by_user;
+        // Who was named again is there again: only the shortest pause is left.
+        if offer.found_by != FoundBy::Remembered && self.dialling.is_none() && !paused {
+            let earliest = self.last.map_or(now, |last| later(last, BACKOFF_MIN_MS).max(now));
+            let wait_ms = offer.next.since(now);
+            self.next = self.next.min(later(earliest, wait_ms));
+            self.backoff_ms = BACKOFF_MIN_MS;
+        }
+    }
+
+    fn add_address(&mut self, address: Address) {
+        if self.addresses.contains(&address) {
+            return;
+        }
+        if self.addresses.len() >= ADDRESSES_MAX
+            && let Some(oldest) = self
+                .addresses
+                .iter()
+                .rposition(|known| Some(known) != self.proven.as_ref())
+        {
+            self.addresses.remove(oldest);
+        }
+        self.is_private |= address.is_private();
+        self.addresses.insert(0, address);
+    }
+
+    /// A link to it stands.
+    pub(super) fn answered(&mut self, address: &Address, direction: Direction) {
+        self.dialling = None;
+        self.failures = 0;
+        self.backoff_ms = BACKOFF_MIN_MS;
+        if direction == Direction::Out {
+            self.add_address(address.clone());
+            self.proven = Some(address.clone());
+        }
+        self.source = self.source.min(Source::Known);
+    }
+
+    /// A link to who holds this address stands, whatever way it came.
+    pub(super) const fn answered_elsewhere(&mut self) {
+        self.dialling = None;
+        self.failures = 0;
+        self.backoff_ms = BACKOFF_MIN_MS;
+    }
+
+    /// A dial led nowhere.
+    pub(super) fn failed(&mut self, now: Time, other_network: bool, jitter_ms: u64) {
+        self.dialling = None;
+        self.failures = self.failures.saturating_add(1);
+        let pause_ms = match (other_network, self.is_private) {
+            (true, _) => OTHER_NETWORK_MS,
+            (false, true) => self.backoff_ms.min(BACKOFF_PRIVATE_MS),
+            (false, false) => BACKOFF_PUBLIC_MS,
+        };
+        self.next = later(now, pause_ms.saturating_add(jitter_ms));
+        self.backoff_ms = if other_network {
+            OTHER_NETWORK_MS
+        } else {
+            pause_ms.saturating_mul(2).min(BACKOFF_PUBLIC_MS)
+        };
+    }
+
+    /// Until when its dial holds a place; zero if there is none under way.
+    pub(super) fn place_until(&self) -> Time {
+        let Some(began) = self.dialling else {
+            return Time::from_ms(0);
+        };
+        let [.., longest] = PATIENCE_MS;
+        let tries = usize::try_from(self.failures).unwrap_or(usize::MAX);
+        let patience_ms = PATIENCE_MS.get(tries).filter(|_| self.is_private);
+        let patience_ms = patience_ms.copied().unwrap_or(longest);
+        later(began, patience_ms)
+    }
+}

@@ -1,0 +1,125 @@
+//! Routes facts and orders between the engine and two of its parts: the dial manager and the exchange of peers.
+//!
+//! Elsewhere: what the parts decide (`engine::dial`, `engine::exchange`).
+
+use super::dial::Dialer;
+use super::event::Event;
+use super::io::NetOrder;
+use super::machine::{Config, Engine, Question};
+use super::peers::Fault;
+use super::{FoundBy, dial, exchange};
+use crate::chain::ChainStore;
+use crate::types::{Address, PeerId, Time};
+use crate::wire::{Request, Response, ToldPeer};
+
+impl<S: ChainStore> Engine<S> {
+    /// A peer asks for others.
+    pub(super) fn on_peers_asked(&mut self, token: u64, peer: PeerId) {
+        let response = match self.exchange.answer(self.now, peer) {
+            Some(list) => Response::Peers(list),
+            None => {
+                self.punish(peer, Fault::Limit, "too many requests");
+                Response::Busy
+            }
+        };
+        self.announce(NetOrder::Answer { token, response });
+    }
+
+    /// A peer told of others.
+    pub(super) fn on_peers_told(&mut self, peer: PeerId, list: Vec<ToldPeer>) {
+        let own = self.addresses.clone();
+        self.exchange
+            .handle(self.now, exchange::Fact::Answered { peer, list, own });
+    }
+
+    pub(super) fn no_peers_told(&mut self, peer: PeerId) {
+        self.exchange.handle(self.now, exchange::Fact::Failed(peer));
+    }
+
+    pub(super) fn pump_exchange(&mut self) {
+        let own_links = self.dialer.own_links();
+        self.exchange.handle(self.now, exchange::Fact::Tick { own_links });
+        while let Some(order) = self.exchange.poll_output() {
+            match order {
+                exchange::Order::Ask(peer) if self.peers.get(&peer).is_some_and(|known| known.is_free(self.now)) => {
+                    self.ask(peer, Question::Peers, Request::GetPeers, None);
+                }
+                exchange::Order::Ask(peer) => self.exchange.handle(self.now, exchange::Fact::Postponed(peer)),
+                exchange::Order::Told {
+                    teller,
+                    peer,
+                    addresses,
+                } => self.told_of(teller, peer, addresses),
+            }
+        }
+    }
+
+    fn told_of(&mut self, teller: PeerId, peer: PeerId, addresses: Vec<Address>) {
+        let Some(first) = addresses.first().cloned() else {
+            return;
+        };
+        if !self.net || self.peers.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
+            return;
+        }
+        let teller = self.peers.get(&teller).and_then(|known| known.address.ip());
+        let told = dial::Fact::Told {
+            teller,
+            peer,
+            addresses,
+        };
+        self.dialer.handle(self.now, told);
+        if self.dialer.found_by(&peer).is_some() {
+            self.event(Event::PeerFound {
+                peer_id: peer.to_string(),
+                address: first.with_peer(&peer),
+                found_by: FoundBy::Told,
+            });
+        }
+    }
+
+    /// How many links this node opened itself.
+    #[must_use]
+    pub fn own_links(&self) -> usize {
+        self.dialer.own_links()
+    }
+
+    pub(super) fn pump_dials(&mut self) {
+        if !self.net || self.stopping || !self.started {
+            return;
+        }
+        let fetching = self.fetched_from();
+        self.dialer.handle(self.now, dial::Fact::Tick { fetching });
+        while let Some(order) = self.dialer.poll_output() {
+            self.order(match order {
+                dial::Order::Dial { peer, addresses } => NetOrder::Dial { peer, addresses },
+                dial::Order::Close(peer) => NetOrder::Disconnect { peer },
+            });
+        }
+    }
+}
+
+/// What a start names: the user's peers, then those of earlier runs.
+pub(super) fn first_candidates(
+    mut dialer: Dialer,
+    now: Time,
+    config: &Config,
+    remembered: &[(PeerId, Vec<Address>)],
+) -> Dialer {
+    let found = |peer: PeerId, address: &Address, by| dial::Fact::Found {
+        peer,
+        address: address.clone(),
+        by,
+        from: None,
+    };
+    for (address, peer) in &config.manual_peers {
+        let fact = peer.map(|peer| found(peer, address, FoundBy::Manual));
+        dialer.handle(now, fact.unwrap_or_else(|| dial::Fact::Typed(address.clone())));
+    }
+    for (peer, addresses) in remembered {
+        // Names are for users to type anew.
+        for address in addresses.iter().filter(|address| !address.is_name()) {
+            dialer.handle(now, found(*peer, address, FoundBy::Remembered));
+        }
+    }
+    dialer
+}
