@@ -207,21 +207,10 @@ impl OpenError {
                 format!("start with --network {label}, or choose another folder with --data-dir DIR")
             }
             Self::NewerFormat { .. } => "use a newer lanchain, or choose another folder with --data-dir DIR".into(),
-            Self::OlderFormat { .. } => {
-                "take its key along: lanchain key export FILE with the older version or a copy of its file key, then lanchain key \
-                import FILE into an empty folder with --data-dir DIR: blocks come back from peers"
-                    .into()
-            }
-            Self::Damaged { path, .. } if path.ends_with(super::folder::KEY_FILE) => {
-                "restore the key file from a copy (lanchain key import FILE, once a damaged one was moved away), or choose \
-                another folder with --data-dir DIR: it gets a new key"
-                    .into()
-            }
-            Self::Damaged { .. } => {
-                "lanchain verify --repair keeps the blocks that are sound, the others come back from peers; or restore the \
-                folder from a copy, or copy its file key into an empty folder and start there with --data-dir DIR"
-                    .into()
-            }
+            Self::OlderFormat { .. } => "take its key along: lanchain key import FILE, with a copy of its file key, into an \
+                empty folder with --data-dir DIR; blocks come back from peers"
+                .into(),
+            Self::Damaged { path, .. } => of_damage(path).into(),
             Self::Denied { path, .. } => format!(
                 "check owner and permissions of {}, or choose another folder with --data-dir DIR",
                 path.display()
@@ -320,6 +309,17 @@ pub(crate) fn is_too_many_files(error: &io::Error) -> bool {
     {
         let _ = error;
         false
+    }
+}
+
+/// What helps against a damaged file.
+fn of_damage(path: &Path) -> &'static str {
+    if path.ends_with(super::folder::KEY_FILE) {
+        "restore the key file from a copy (lanchain key import FILE, once a damaged one was moved away), or choose another \
+        folder with --data-dir DIR: it gets a new key"
+    } else {
+        "lanchain verify --repair keeps the blocks that are sound, the others come back from peers; or restore the folder from \
+        a copy, or copy its file key into an empty folder and start there with --data-dir DIR"
     }
 }
 
