@@ -16,8 +16,12 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::chain::params::NetworkParams;
+use crate::engine::PeerClock;
+use crate::engine::tickets;
 use crate::store::{Trust, inputs};
+use crate::types::prefix::Bind;
 use crate::types::text::{is_utf16, without_mark};
+use crate::types::ticket::{Ticket, TicketNetwork};
 use crate::types::{AccountName, Address, PeerId};
 
 pub use task::{KeyTask, Task};
@@ -56,12 +60,14 @@ pub struct Args {
     pub trust: Trust,
     /// Which network.
     pub network: NetworkParams,
-    /// Whether the peers' median replaces the own clock.
-    pub peer_clock: bool,
+    /// Which clock the node goes by.
+    pub peer_clock: PeerClock,
     /// The port; 0: the folder's last one if it is free, else any.
     pub port: u16,
     /// Where to listen instead of everywhere; a port may be 0.
     pub listen: Vec<Address>,
+    /// The interfaces to listen and look on, by name or address; none: all.
+    pub bind: Vec<Bind>,
     /// Peers to connect to.
     pub peers: Vec<(Address, Option<PeerId>)>,
     /// Whether multicast DNS and siblings are used.
@@ -116,18 +122,25 @@ struct Flags {
     /// Which network: lan, coin or dev, with a word to stay apart from others (lan:WORD), or a TOML file
     #[arg(long, global = true, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
     network: NetworkParams,
-    /// Trust the median of the peers' clocks instead of the own clock
-    #[arg(long, env = "LANCHAIN_PEER_CLOCK", value_parser = FalseyValueParser::new())]
-    peer_clock: bool,
-    /// Listen on this port; 0: the last one of the folder, or any
+    /// Go by this node's clock (a PeerId, or a name that it owns), however far it is off; without PEER by the middle of
+    /// the clocks of at least three addresses, at most 5 minutes off the own one
+    #[arg(long, value_name = "PEER", env = "LANCHAIN_PEER_CLOCK", num_args = 0..=1, default_missing_value = "median", value_parser = PeerClock::parse)]
+    peer_clock: Option<PeerClock>,
+    /// Listen on this port; 0: the last one of the folder, 4141, or any, whichever is free
     #[arg(long, value_name = "N", env = "LANCHAIN_PORT", default_value = "0")]
     port: u16,
     /// Listen on these addresses only, as multiaddr or IP:PORT
     #[arg(long, value_name = "ADDRESS", env = "LANCHAIN_LISTEN", num_args = 1.., value_delimiter = ',', value_parser = listen)]
     listen: Vec<Address>,
-    /// Connect to these nodes, as multiaddr or IP:PORT
+    /// Listen, announce and look on these interfaces only, by name or address
+    #[arg(long, value_name = "INTERFACE|ADDRESS", env = "LANCHAIN_BIND", num_args = 1.., value_delimiter = ',', value_parser = bind)]
+    bind: Vec<Bind>,
+    /// Connect to these nodes: IP or name of a host, with or without :PORT, or a multiaddr
     #[arg(long = "peer", value_name = "ADDRESS", env = "LANCHAIN_PEER", num_args = 1.., value_delimiter = ',', value_parser = peer)]
     peers: Vec<(Address, Option<PeerId>)>,
+    /// Join the network and the node of this ticket, which `invite` shows there
+    #[arg(long, value_name = "TICKET", env = "LANCHAIN_JOIN", value_parser = ticket)]
+    join: Option<Ticket>,
     /// Do not look for nodes, neither on the network nor on this machine
     #[arg(long, env = "LANCHAIN_NO_MDNS", value_parser = FalseyValueParser::new())]
     no_mdns: bool,
@@ -192,6 +205,7 @@ impl Args {
         let has_port = is_given(&matches, "port");
         let has_listen = !flags.listen.is_empty();
         let use_listen = has_listen && prevails(&matches, ("listen", "--listen"), ("port", "--port"), has_port)?;
+        let (network, invited) = join(flags.join, flags.network, is_given(&matches, "network"))?;
         Ok(Self {
             task: flags.task,
             folder,
@@ -200,11 +214,12 @@ impl Args {
             } else {
                 Trust::Private
             },
-            network: flags.network,
-            peer_clock: flags.peer_clock,
+            network,
+            peer_clock: flags.peer_clock.unwrap_or_default(),
             port: if use_listen { 0 } else { flags.port },
             listen: if use_listen { flags.listen } else { Vec::new() },
-            peers: flags.peers,
+            bind: flags.bind,
+            peers: [flags.peers, invited].concat(),
             discovery: !flags.no_mdns,
             name: flags.name,
             mine: flags.mine,
@@ -263,8 +278,42 @@ fn listen(text: &str) -> Result<Address, String> {
     Address::parse_listen(text).map_err(|error| format!("{error} to listen on; it looks like /ip4/127.0.0.1/tcp/4001"))
 }
 
+fn ticket(text: &str) -> Result<Ticket, String> {
+    text.parse::<Ticket>().map_err(|error| error.to_string())
+}
+
+fn bind(text: &str) -> Result<Bind, String> {
+    Bind::parse(text).ok_or_else(|| "it is neither an interface's name nor an address of one, such as eth0".to_owned())
+}
+
 fn peer(text: &str) -> Result<(Address, Option<PeerId>), String> {
-    Address::parse(text).map_err(|error| format!("{error}; it looks like /ip4/192.168.1.5/tcp/4001"))
+    let example = "it looks like 192.168.1.5, my-laptop.local:4141 or /ip4/192.168.1.5/tcp/4141";
+    Address::parse_typed(text).map_err(|error| format!("{error}; {example}"))
+}
+
+/// A node to connect to, and who it has to be, if that is known.
+type Named = (Address, Option<PeerId>);
+
+/// The network of a ticket, and the peers that it names.
+fn join(
+    ticket: Option<Ticket>,
+    network: NetworkParams,
+    is_chosen: bool,
+) -> Result<(NetworkParams, Vec<Named>), clap::Error> {
+    let Some(ticket) = ticket else {
+        return Ok((network, Vec::new()));
+    };
+    let network = match &ticket.network {
+        TicketNetwork::BuiltIn(label) if !is_chosen => NetworkParams::built_in(label)
+            .map_err(|error| Flags::command().error(ErrorKind::InvalidValue, format!("--join: {error}")))?,
+        TicketNetwork::BuiltIn(_) | TicketNetwork::File(_) => network,
+    };
+    if let Some(why) = tickets::mismatch(&ticket, &network) {
+        return Err(Flags::command().error(ErrorKind::InvalidValue, format!("--join: {why}")));
+    }
+    let peer = ticket.peer();
+    let peers = ticket.addresses.into_iter().map(|address| (address, Some(peer)));
+    Ok((network, peers.collect()))
 }
 
 fn log(text: &str) -> Result<String, String> {
@@ -324,7 +373,14 @@ mod tests {
         let args = read(&words).expect("nothing is wrong");
         assert_eq!(args.folder, DataFolder::Dir("/tmp/x".into()));
         assert_eq!(args.network.label(), "dev:room-1");
-        assert!(args.peer_clock && args.mine && args.json && args.daemon && args.strict && !args.discovery);
+        assert!(
+            args.peer_clock == PeerClock::Median
+                && args.mine
+                && args.json
+                && args.daemon
+                && args.strict
+                && !args.discovery
+        );
         assert_eq!((args.port, args.threads.map(NonZeroUsize::get)), (4_001, Some(2)));
         assert_eq!(args.name.expect("given").as_str(), "alice");
         assert_eq!(args.exec.as_deref(), Some("mine; chain"));
@@ -337,6 +393,33 @@ mod tests {
     }
 
     #[test]
+    fn a_ticket_brings_its_network_and_its_peers() {
+        let ticket = |network| Ticket {
+            network,
+            key: crate::types::SecretKey::from_seed([7; 32]).public(),
+            addresses: vec![Address::parse("/ip4/192.168.1.7/tcp/4141").expect("an address").0],
+        };
+        let room = ticket(TicketNetwork::BuiltIn("lan:room-1".into())).to_string();
+        let args = read(&["--join", &room, "--peer", "10.0.0.1"]).expect("nothing is wrong");
+        assert_eq!(args.network.label(), "lan:room-1");
+        let peers: Vec<_> = args.peers.iter().map(|(address, _)| address.as_str()).collect();
+        assert_eq!(peers, ["/ip4/10.0.0.1/tcp/4141", "/ip4/192.168.1.7/tcp/4141"]);
+        assert!(args.peers[1].1.is_some());
+        assert!(read(&["--join", &room, "--network", "lan:room-1"]).is_ok());
+        let file = ticket(TicketNetwork::File([9; 8])).to_string();
+        for line in [&["--join", &room, "--network", "dev"][..], &["--join", &file]] {
+            let error = read(line).expect_err("another network");
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains("the ticket is for"), "{error}");
+        }
+        let args = read(&["--bind", "eth0", "10.0.0.1"]).expect("nothing is wrong");
+        assert_eq!(
+            args.bind.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            ["eth0", "10.0.0.1"]
+        );
+    }
+
+    #[test]
     fn wrong_usage_ends_with_status_2() {
         let cases: &[&[&str]] = &[
             &["--nonsense"],
@@ -344,7 +427,10 @@ mod tests {
             &["--port", "70000"],
             &["--port", "-1"],
             &["--threads", "0"],
-            &["--peer", "nowhere"],
+            &["--peer", "/nowhere"],
+            &["--peer", "0.0.0.0"],
+            &["--bind", "0.0.0.0"],
+            &["--join", "ticket1"],
             &["--peer", "/ip4/10.0.0.1/tcp/0"],
             &["--listen", "/dns/host/tcp/1"],
             &["--name", "me"],

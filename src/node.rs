@@ -54,8 +54,10 @@ use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Part, Rep
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
+use crate::store::older::{self, Older};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
-use crate::types::{Address, PeerId};
+use crate::types::typed::USUAL_PORT;
+use crate::types::{Address, Height, PeerId};
 use clock::Clock;
 use control::{Control, Hub};
 use engine_thread::{Delivery, Wiring};
@@ -175,7 +177,7 @@ impl Node {
                 .for_each(|(account, _)| names.see_account(&account.to_string()));
         }
         let clock = Clock::start();
-        let config = engine_config(args, &folder)?;
+        let config = engine_config(args, &folder, older_folder(args, &folder, &store))?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let inbox = Arc::new(Inbox::default());
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
@@ -257,7 +259,14 @@ fn folder_choice(args: &Args) -> FolderChoice {
     }
 }
 
-fn engine_config(args: &Args, folder: &Folder) -> Result<Config, StartError> {
+/// The earlier version's folder, told until this one's chain begins. Folders chosen by hand have none beside them.
+fn older_folder(args: &Args, folder: &Folder, store: &RedbStore) -> Option<Older> {
+    let is_new = store.tip().is_ok_and(|(height, _)| height == Height::GENESIS);
+    let is_slot = matches!(args.folder, DataFolder::Slot);
+    (is_slot && is_new).then(|| older::find(folder.path(), folder.secret_key(), &args.network))?
+}
+
+fn engine_config(args: &Args, folder: &Folder, older: Option<Older>) -> Result<Config, StartError> {
     Ok(Config {
         params: args.network.clone(),
         key: folder.secret_key().clone(),
@@ -267,8 +276,12 @@ fn engine_config(args: &Args, folder: &Folder) -> Result<Config, StartError> {
         hash_many: crate::miner::many::chosen(),
         instance: u64::from_ne_bytes(random()?),
         data_dir: folder.path().display().to_string(),
-        peer_clock: args.peer_clock,
+        peer_clock: args.peer_clock.clone(),
         mine: args.mine,
+        start_warnings: older
+            .into_iter()
+            .map(|older| ("older_folder", older.sentence()))
+            .collect(),
         manual_peers: args.peers.clone(),
     })
 }
@@ -279,7 +292,7 @@ fn random<const SIZE: usize>() -> Result<[u8; SIZE], StartError> {
     Ok(bytes)
 }
 
-/// Listens on the wanted port; without one on the folder's last, and if that is taken on any.
+/// Listens on the wanted port; without one on the folder's last, on the usual one, or on any: the first that is free.
 fn start_net(
     args: &Args,
     folder: &Folder,
@@ -294,6 +307,7 @@ fn start_net(
             network_id: args.network.network_id(),
             listen: multiaddrs(&args.listen),
             port,
+            bind: args.bind.clone(),
             mdns: args.discovery,
         };
         let facts = Arc::clone(inbox);
@@ -302,11 +316,15 @@ fn start_net(
         let handle = crate::net::start(&config, queue, sink)?;
         Ok((handle, orders))
     };
-    let last = folder.last_port().filter(|_| args.port == 0 && args.listen.is_empty());
-    match last.map(start) {
-        Some(Err(NetError::PortInUse { .. })) | None => start(args.port).map_err(StartError::Net),
-        Some(started) => started.map_err(StartError::Net),
+    let may_choose = args.port == 0 && args.listen.is_empty();
+    let choices = [folder.last_port(), Some(USUAL_PORT)].into_iter().flatten();
+    for port in choices.filter(|_| may_choose) {
+        match start(port) {
+            Err(NetError::PortInUse { .. }) => {}
+            started => return started.map_err(StartError::Net),
+        }
     }
+    start(args.port).map_err(StartError::Net)
 }
 
 fn multiaddrs(addresses: &[Address]) -> Vec<Multiaddr> {

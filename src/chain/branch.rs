@@ -6,7 +6,7 @@
 
 use super::block::{Block, BlockError};
 use super::header::Header;
-use super::ledger::{ApplyError, Ledger};
+use super::ledger::{Accounts, ApplyError, Ledger};
 use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
 use super::state::{AcceptError, Accepted, Chain, Tip, side_block};
 use super::store::{ChainStore, Spot, StoreError, StoredBlock, TxPlace};
@@ -95,11 +95,13 @@ impl<S: ChainStore> Chain<S> {
             })
             .into());
         }
-        match block.check_with(&self.network_id, &self.secret, &self.hash_many) {
+        match block.check_with(&self.params, &self.network_id, &self.secret, &self.hash_many) {
             Ok(()) => Ok(bytes),
             Err(error) => {
                 match error {
-                    BlockError::Transaction { .. } | BlockError::BadReward(_) => self.invalid.insert(hash),
+                    BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
+                        self.invalid.insert(hash);
+                    }
                     BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
                 }
                 Err(error.into())
@@ -234,6 +236,13 @@ impl<S: ChainStore> Chain<S> {
         })?;
         let changed = ledger.finish();
         let height = block.header.height;
+        let mut made = Vec::new();
+        for account in changed.keys() {
+            if self.overlay.account(account)?.is_none() {
+                made.push(account.clone());
+            }
+        }
+        self.young.add(height, hash, made);
         let draft = self.overlay.draft();
         draft.accounts.extend(changed);
         draft.active.insert(height, Some(hash));
@@ -249,7 +258,7 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Takes the draft's tip off.
-    fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
+    pub(super) fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
         let stored = self.expect_block(&hash)?;
         let block = self.stored_block(&hash)?;
         let mut ledger = Ledger::new(&self.params, &self.overlay);

@@ -83,6 +83,12 @@ pub enum LedgerError {
         /// How much it may owe.
         credit_limit: u64,
     },
+    /// The block makes more accounts than the network allows.
+    #[error("the block makes more than {limit} new accounts, which is the most on this network")]
+    TooManyNewAccounts {
+        /// How many may be new.
+        limit: u64,
+    },
     /// Sender and recipient are the same account.
     #[error("{0} cannot pay itself")]
     SelfTransfer(Account),
@@ -106,6 +112,7 @@ impl LedgerError {
             Self::OwnerChanged { .. } => "owner_changed",
             Self::UnclaimedRecipient { .. } => "unclaimed_recipient",
             Self::Overdraft { .. } => "overdraft",
+            Self::TooManyNewAccounts { .. } => "too_many_new_accounts",
             Self::SelfTransfer(_) => "self_transfer",
             Self::Overflow(_) => "overflow",
         }
@@ -122,7 +129,7 @@ impl LedgerError {
             | Self::Overdraft { account, .. } => {
                 format!("balance {account}")
             }
-            Self::UnclaimedRecipient { .. } | Self::Overflow(_) => "accounts".into(),
+            Self::UnclaimedRecipient { .. } | Self::TooManyNewAccounts { .. } | Self::Overflow(_) => "accounts".into(),
             Self::SelfTransfer(_) => "help tx".into(),
         }
     }
@@ -139,11 +146,20 @@ pub enum ApplyError {
     Store(#[from] StoreError),
 }
 
-/// Changes on top of accounts that stay as they are.
+/// One block's changes on top of accounts that stay as they are.
 pub struct Ledger<'a, A> {
     params: &'a NetworkParams,
     base: &'a A,
     changed: BTreeMap<Account, AccountState>,
+    /// Accounts that neither `base` nor the reward made.
+    new_accounts: u64,
+}
+
+/// An account as a transaction finds it.
+struct Found {
+    state: AccountState,
+    /// It was never used before.
+    is_new: bool,
 }
 
 /// The accounts that were touched as they are now. None: the account has no entry any more.
@@ -156,6 +172,7 @@ impl<'a, A: Accounts> Ledger<'a, A> {
             params,
             base,
             changed: BTreeMap::new(),
+            new_accounts: 0,
         }
     }
 
@@ -164,9 +181,26 @@ impl<'a, A: Accounts> Ledger<'a, A> {
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub fn account(&self, account: &Account) -> Result<AccountState, StoreError> {
-        match self.changed.get(account) {
-            Some(state) => Ok(state.clone()),
-            None => Ok(self.base.account(account)?.unwrap_or_default()),
+        Ok(self.find(account)?.state)
+    }
+
+    fn find(&self, account: &Account) -> Result<Found, StoreError> {
+        let known = match self.changed.get(account) {
+            Some(state) => Some(state.clone()),
+            None => self.base.account(account)?,
+        };
+        let is_new = known.is_none();
+        let state = known.unwrap_or_default();
+        Ok(Found { state, is_new })
+    }
+
+    /// How many accounts the block makes with these; the one that the reward goes to is none of them.
+    fn count_new<const N: usize>(&self, found: [bool; N]) -> Result<u64, LedgerError> {
+        let limit = self.params.new_accounts_max;
+        let more = found.into_iter().map(u64::from).sum::<u64>();
+        match self.new_accounts.saturating_add(more) {
+            count if more == 0 || count <= limit => Ok(count),
+            _ => Err(LedgerError::TooManyNewAccounts { limit }),
         }
     }
 
@@ -210,7 +244,7 @@ impl<'a, A: Accounts> Ledger<'a, A> {
                     self.move_back(&transfer.from, Some(transfer.amount.signed()))?;
                 }
                 Transaction::Claim(claim) => self.unsign(&Account::Name(claim.name.clone()))?,
-                Transaction::Reward(reward) => self.move_back(&reward.to, Amount::ONE.signed().checked_neg())?,
+                Transaction::Reward(reward) => self.move_back(&reward.to, self.params.reward().signed().checked_neg())?,
             }
         }
         Ok(())
@@ -255,13 +289,20 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         if from == to {
             return Err(LedgerError::SelfTransfer(from.clone()).into());
         }
-        let mut payer = self.account(from)?;
+        let Found {
+            state: mut payer,
+            is_new: new_payer,
+        } = self.find(from)?;
         sign_for(from, &mut payer, *public_key, transfer.sequence)?;
         payer.balance = debit(from, payer.balance, *amount, self.params.credit_limit)?;
-        let mut payee = self.account(to)?;
+        let Found {
+            state: mut payee,
+            is_new: new_payee,
+        } = self.find(to)?;
         check_recipient(to, payee.owner, transfer.to_owner)?;
         check_payable(self.params, to, payee.owner)?;
         payee.balance = credit(to, payee.balance, *amount)?;
+        self.new_accounts = self.count_new([new_payer, new_payee])?;
         self.changed.insert(from.clone(), payer);
         self.changed.insert(to.clone(), payee);
         Ok(())
@@ -269,12 +310,13 @@ impl<'a, A: Accounts> Ledger<'a, A> {
 
     fn claim(&mut self, claim: &Claim) -> Result<(), ApplyError> {
         let account = Account::Name(claim.name.clone());
-        let mut state = self.account(&account)?;
+        let Found { mut state, is_new } = self.find(&account)?;
         if let Some(owner) = state.owner {
             let name = claim.name.clone();
             return Err(LedgerError::AlreadyClaimed { name, owner }.into());
         }
         sign_for(&account, &mut state, claim.public_key, 0)?;
+        self.new_accounts = self.count_new([is_new])?;
         self.changed.insert(account, state);
         Ok(())
     }
@@ -282,7 +324,7 @@ impl<'a, A: Accounts> Ledger<'a, A> {
     fn reward(&mut self, reward: &Reward) -> Result<(), ApplyError> {
         let mut state = self.account(&reward.to)?;
         check_payable(self.params, &reward.to, state.owner)?;
-        state.balance = credit(&reward.to, state.balance, Amount::ONE)?;
+        state.balance = credit(&reward.to, state.balance, self.params.reward())?;
         self.changed.insert(reward.to.clone(), state);
         Ok(())
     }

@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::branch::is_signed_by;
+use super::fairness::Young;
 use super::ledger::{Accounts, ApplyError, Ledger};
 use super::overlay::Overlay;
 use super::state::{AcceptError, Chain, Tip, side_block};
@@ -338,6 +339,10 @@ impl<S: ChainStore> Chain<S> {
             work: stored.work,
         };
         let old_tip = core::mem::replace(&mut self.tip, tip).hash;
+        // Who is new on this branch was not noted. Where it cannot be read, whoever is there counts as old.
+        if self.load_young().is_err() {
+            self.young = Young::default();
+        }
         Ok(LongStep::Done(Box::new(Switch {
             fork,
             old_tip,

@@ -6,6 +6,7 @@
 pub mod block;
 mod branch;
 mod codes;
+mod fairness;
 pub mod header;
 pub mod ledger;
 mod long;
@@ -16,7 +17,9 @@ pub mod overlay;
 pub mod params;
 mod pool_error;
 mod pool_order;
+mod pool_room;
 mod pool_view;
+mod rewind;
 pub mod state;
 pub mod store;
 pub mod switch;

@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use thiserror::Error;
 
 use super::block::BlockError;
+use super::fairness::Young;
 use super::header::{Header, HeaderError};
 use super::ledger::{Accounts, Ledger, LedgerError};
 use super::long::{Long, LongLimits};
@@ -112,6 +113,8 @@ pub struct Chain<S> {
     pub(super) invalid: InvalidSet,
     /// The running numbers of own transactions in use: first, and one past the last.
     pub(super) own_numbers: (u64, u64),
+    /// What the last blocks made.
+    pub(super) young: Young,
     /// A switch that takes several steps.
     pub(super) long: Option<Long>,
     pub(super) long_limits: LongLimits,
@@ -148,6 +151,7 @@ impl<S: ChainStore> Chain<S> {
             tree: SideTree::default(),
             invalid: InvalidSet::default(),
             own_numbers: (OWN_START, OWN_START),
+            young: Young::default(),
         };
         chain.load()?;
         Ok(chain)
@@ -219,7 +223,7 @@ impl<S: ChainStore> Chain<S> {
         };
         self.written = self.tip.clone();
         self.handed.clear();
-        Ok(())
+        self.load_young()
     }
 
     /// The network's parameters.

@@ -33,7 +33,7 @@ const NETWORK: &str = "The network";
 const CONSOLE: &str = "This console";
 
 /// Every command, in the order of the list.
-pub const COMMANDS: [CommandHelp; 27] = [
+pub const COMMANDS: [CommandHelp; 30] = [
     CommandHelp {
         word: "tx",
         aliases: &[],
@@ -69,8 +69,8 @@ pub const COMMANDS: [CommandHelp; 27] = [
         aliases: &[],
         usage: "accounts",
         group: LEDGER,
-        summary: "every account with its balance and owner",
-        details: "The first 1,000 by name.",
+        summary: "accounts with balance and owner: this node's own, then the richest",
+        details: "At most 1,000. With --json all own ones, and the first 1,000 by name.",
         examples: &["accounts"],
     },
     CommandHelp {
@@ -98,7 +98,7 @@ pub const COMMANDS: [CommandHelp; 27] = [
         group: MINING,
         summary: "forge N blocks (default 1), or mine on and on",
         details: "N is a whole number from 1 to 10000. The command ends when this node itself has found N blocks; \
-                  each pays a reward of 1.",
+                  each pays its miner the reward of the network (1 coin unless a network file says otherwise).",
         examples: &["mine", "mine 3", "mine on", "mine off"],
     },
     CommandHelp {
@@ -174,9 +174,33 @@ pub const COMMANDS: [CommandHelp; 27] = [
         usage: "dial ADDRESS",
         group: NETWORK,
         summary: "add a node by hand (also: register)",
-        details: "ADDRESS is a multiaddr, with or without /p2p/PEER_ID, or IP:PORT. Nodes of the same network find \
-                  each other without this.",
-        examples: &["dial /ip4/192.168.1.5/tcp/4001", "dial 192.168.1.5:4001"],
+        details: "ADDRESS is an IP address or the name of a host, with :PORT behind it (without: 4141), or a multiaddr, \
+                  with or without /p2p/PEER_ID. Nodes of the same network find each other without this.",
+        examples: &[
+            "dial 192.168.1.5",
+            "dial my-laptop.local:4141",
+            "dial /ip4/192.168.1.5/tcp/4141",
+        ],
+    },
+    CommandHelp {
+        word: "invite",
+        aliases: &[],
+        usage: "invite",
+        group: NETWORK,
+        summary: "a ticket with which another node joins this one",
+        details: "The ticket says which network this is and where this node listens. It works as long as the node runs \
+                  at the same address.",
+        examples: &["invite"],
+    },
+    CommandHelp {
+        word: "join",
+        aliases: &[],
+        usage: "join TICKET",
+        group: NETWORK,
+        summary: "connect to the node whose ticket this is",
+        details: "TICKET is what `invite` answered there, in upper or lower case. A node on another network is started \
+                  with --join TICKET instead.",
+        examples: &["join aebwyylov6bfx3qxqsyuyi7lrfgqqyvokp6upms37fdo7imcluvo3xiykvcqcbgavaaqoebnlrmue3q"],
     },
     CommandHelp {
         word: "resolve",
@@ -186,6 +210,16 @@ pub const COMMANDS: [CommandHelp; 27] = [
         summary: "ask every peer now for a chain with more work",
         details: "This happens by itself all the time; resolve asks at once and answers when done.",
         examples: &["resolve"],
+    },
+    CommandHelp {
+        word: "rewind",
+        aliases: &[],
+        usage: "rewind",
+        group: NETWORK,
+        summary: "take off and delete own blocks from the future, after a clock was put right",
+        details: "Back to the newest block that is not from the future, 512 blocks at most. Their payments wait again and are \
+                  never signed anew. Who still has the blocks may bring them back when their time comes.",
+        examples: &["rewind"],
     },
     CommandHelp {
         word: "drop",

@@ -330,7 +330,8 @@ mod tests {
 
     #[test]
     fn utf_16_is_named_line_by_line_whichever_way_round() {
-        let (little, big): (fn(u16) -> [u8; 2], fn(u16) -> [u8; 2]) = (u16::to_le_bytes, u16::to_be_bytes);
+        let little: fn(u16) -> [u8; 2] = u16::to_le_bytes;
+        let big: fn(u16) -> [u8; 2] = u16::to_be_bytes;
         for (mark, to_bytes) in [("\u{feff}", little), ("\u{feff}", big), ("", little), ("", big)] {
             let bytes: Vec<u8> = format!("{mark}mine\r\n\r\nchain\r\n")
                 .encode_utf16()

@@ -6,6 +6,7 @@
 use super::help;
 use super::watch::Telling;
 use crate::engine::{AccountRef, BlockRef, Command, CommandError, Condition, MineCommand};
+use crate::types::ticket::Ticket;
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Txid};
 
 /// The most blocks of one `mine`; at the floor of the difficulty a minute or two of work.
@@ -172,7 +173,10 @@ impl<'a> Reader<'a> {
             "tree" => Command::Tree(self.list()?),
             "peers" => self.plain(Command::Peers)?,
             "dial" => self.dial()?,
+            "invite" => self.plain(Command::Invite)?,
+            "join" => self.join()?,
             "resolve" => self.plain(Command::Resolve)?,
+            "rewind" => self.plain(Command::Rewind)?,
             "net" => Command::Net(self.net()?),
             "status" => self.plain(Command::Status)?,
             "wait" => self.wait()?,
@@ -348,11 +352,17 @@ impl<'a> Reader<'a> {
 
     fn dial(&self) -> Result<Command, CommandError> {
         let word = self.one()?;
-        let (address, peer) = Address::parse(word).map_err(|reason| {
-            let message = format!("{reason}; it looks like /ip4/IP/tcp/PORT or IP:PORT");
+        let (address, peer) = Address::parse_typed(word).map_err(|reason| {
+            let message = format!("\"{}\" cannot be dialled: {reason}", echo(word));
             self.bad("bad_address", message)
         })?;
         Ok(Command::Dial { address, peer })
+    }
+
+    fn join(&self) -> Result<Command, CommandError> {
+        let ticket = self.one()?.parse::<Ticket>();
+        let ticket = ticket.map_err(|reason| error("bad_ticket", reason.to_string(), "help join"))?;
+        Ok(Command::Join(Box::new(ticket)))
     }
 
     fn wait(&self) -> Result<Command, CommandError> {

@@ -90,6 +90,7 @@ fn every_command_has_its_form() {
         ("accounts", Command::Accounts),
         ("peers", Command::Peers),
         ("resolve", Command::Resolve),
+        ("rewind", Command::Rewind),
         ("status", Command::Status),
         ("net on", Command::Net(true)),
     ];
@@ -113,6 +114,8 @@ fn every_command_has_its_form() {
     );
     let dial = command("dial 10.0.0.1:4001");
     assert_eq!(dial, command("register /ip4/10.0.0.1/tcp/4001"));
+    assert_eq!(dial, command("register http://10.0.0.1:4001"));
+    assert_eq!(command("dial 10.0.0.1"), command("dial /ip4/10.0.0.1/tcp/4141"));
     assert_eq!(good("help"), Line::Help(None));
     assert_eq!(good("help Register"), Line::Help(Some("dial".into())));
     assert_eq!(good("QUIT"), Line::Quit);
@@ -325,12 +328,15 @@ const MISTAKES: &[(&str, &[&str])] = &[
     (
         "bad_address",
         &[
-            "dial nowhere",
+            "dial /nowhere",
             "dial /ip4/10.0.0.1/tcp/0",
-            "dial 10.0.0.1",
+            "dial 10.0.0",
+            "dial 0.0.0.0",
             "dial /ip4/1.2.3.4/udp/5",
+            "register http://127.0.0.1:5000/chain",
         ],
     ),
+    ("bad_ticket", &["join x", "join 1", "join a1"]),
 ];
 
 #[test]

@@ -1,5 +1,6 @@
 //! What a user can ask of the engine; the console parses lines into these.
 
+use crate::types::ticket::Ticket;
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, Txid};
 
 /// An account as typed: `me` is the node's own key account.
@@ -123,8 +124,14 @@ pub enum Command {
         /// Who, if the address said so.
         peer: Option<PeerId>,
     },
+    /// `invite`
+    Invite,
+    /// `join TICKET`
+    Join(Box<Ticket>),
     /// `resolve`
     Resolve,
+    /// `rewind`
+    Rewind,
     /// `status`
     Status,
     /// `net on|off`

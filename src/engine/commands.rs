@@ -126,7 +126,10 @@ impl<S: ChainStore> Engine<S> {
             Command::Tree(limit) => self.show_tree(limit),
             Command::Peers => Ok(self.show_peers()),
             Command::Dial { address, peer } => return self.dial(id, address, peer),
+            Command::Invite => self.invite(),
+            Command::Join(ticket) => return self.join(id, *ticket),
             Command::Resolve => return self.resolve(id),
+            Command::Rewind => self.rewind(),
             Command::Status => Ok(Reply::Status(Box::new(self.status()))),
             Command::Net(on) => Ok(self.set_net(on)),
             Command::Wait { condition, seconds } => return self.wait(id, condition, seconds),
@@ -254,9 +257,9 @@ impl<S: ChainStore> Engine<S> {
         if self.known_peers() == 0 {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
-        let block = self.chain.tip().header.height.next();
+        let block = self.expected_block(&transaction);
         Ok(Reply::Tx {
-            tx: super::view::tx_view(&transaction),
+            tx: super::view::tx_view(&transaction, self.chain.params().reward),
             block,
             message: format!("Transaction will be added to Block {block}"),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
@@ -281,6 +284,9 @@ impl<S: ChainStore> Engine<S> {
     fn mine(&mut self, id: u64, wanted: u32) {
         if let Some(error) = self.cannot_mine() {
             return self.reply(id, Err(error));
+        }
+        if let Some(refused) = self.ahead_refusal() {
+            return self.reply(id, Err(refused));
         }
         let running = Running::Mine {
             wanted: wanted.max(1),
@@ -333,7 +339,7 @@ impl<S: ChainStore> Engine<S> {
         Ok(hash)
     }
 
-    fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
+    pub(super) fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
         if !self.net {
             let error = refusal("dial_failed", "the network is off", "net on");
             return self.reply(id, Err(error));
@@ -355,14 +361,14 @@ impl<S: ChainStore> Engine<S> {
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
             .map(|(who, _)| *who);
-        match known.or(peer) {
+        match peer {
             Some(peer) => self
                 .dialer
                 .found(self.now, peer, address.clone(), super::FoundBy::Manual),
             None => self.dialer.found_address(self.now, address.clone()),
         };
         if let Some(known) = known {
-            self.dialer.connected(self.now, known, &address);
+            self.dialer.connected(known, &address);
         }
         let deadline = self.after(PATIENCE_MS);
         let running = Running::Dial {
@@ -427,7 +433,7 @@ impl<S: ChainStore> Engine<S> {
         for (id, peer) in self.peers.iter().filter(|(_, peer)| peer.direction == Direction::In) {
             let by = FoundBy::Remembered;
             self.dialer.found(self.now, *id, peer.address.clone(), by);
-            self.dialer.connected(self.now, *id, &peer.address);
+            self.dialer.connected(*id, &peer.address);
         }
     }
 
@@ -449,7 +455,7 @@ impl<S: ChainStore> Engine<S> {
         let mut done: Vec<(u64, Result<Reply, CommandError>)> = Vec::new();
         for (id, running) in &self.running {
             let result = match running {
-                Running::Mine { .. } => None,
+                Running::Mine { .. } => self.ahead_refusal().map(Err),
                 Running::Dial { .. } => self.dial_result(running),
                 Running::Resolve {
                     asked,
@@ -526,6 +532,7 @@ impl<S: ChainStore> Engine<S> {
         Some(Ok(Reply::Resolved {
             replaced,
             message: message.to_owned(),
+            notice: self.ahead().map(|ahead| ahead.sentence()),
             height: tip.header.height,
             tip: tip.hash,
         }))
@@ -540,7 +547,10 @@ impl<S: ChainStore> Engine<S> {
             let (what, hint) = match condition {
                 Condition::Peers(_) => (format!("{} peers are connected", self.known_peers()), "peers"),
                 Condition::Height(_) => (format!("the height is {}", self.chain.tip().header.height), "mine"),
-                Condition::Synced => ("the node is not synced".to_owned(), "peers"),
+                Condition::Synced => match self.ahead() {
+                    Some(ahead) => (ahead.sentence(), "rewind"),
+                    None => ("the node is not synced".to_owned(), "peers"),
+                },
                 Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
             };
             Err(refusal("timeout", format!("the time is over: {what}"), hint))
@@ -558,7 +568,7 @@ impl<S: ChainStore> Engine<S> {
                     .peers
                     .iter()
                     .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.syncs.is_empty() && !behind
+                self.known_peers() > 0 && self.syncs.is_empty() && !behind && !self.is_ahead()
             }
             Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
         }

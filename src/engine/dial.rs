@@ -54,6 +54,9 @@ struct Candidate {
     dialling: Option<Time>,
     last: Option<Time>,
     connected: bool,
+    /// Of an address without an identity: who answered there last. It stays an address: whoever is set up anew there
+    /// has another key.
+    holder: Option<PeerId>,
 }
 
 /// An order to dial.
@@ -140,6 +143,7 @@ impl Dialer {
             dialling: None,
             last: None,
             connected: false,
+            holder: None,
         };
         self.candidates.insert(goal, candidate);
         true
@@ -162,7 +166,9 @@ impl Dialer {
     /// How a peer was found; none if nobody named it.
     #[must_use]
     pub fn found_by(&self, peer: &PeerId) -> Option<FoundBy> {
-        self.candidates.get(&Goal::Peer(*peer)).map(|c| c.found_by)
+        let named = |c: &&Candidate| c.holder.as_ref() == Some(peer);
+        let typed = self.candidates.values().find(named).map(|c| c.found_by);
+        typed.or_else(|| self.candidates.get(&Goal::Peer(*peer)).map(|c| c.found_by))
     }
 
     /// The known addresses of a peer.
@@ -173,25 +179,38 @@ impl Dialer {
             .map_or(&[], |c| c.addresses.as_slice())
     }
 
-    /// A connection stands. A typed address turns out to belong to this peer. Returns how it was found, if it was.
-    pub fn connected(&mut self, now: Time, peer: PeerId, address: &Address) -> Option<FoundBy> {
-        if self.candidates.remove(&Goal::Address(address.clone())).is_some() {
-            self.insert(now, Goal::Peer(peer), address.clone(), FoundBy::Manual, 0);
+    /// A connection stands. A typed address turns out to lead to this peer. Returns how it was found, if it was.
+    pub fn connected(&mut self, peer: PeerId, address: &Address) -> Option<FoundBy> {
+        if let Some(typed) = self.candidates.get_mut(&Goal::Address(address.clone())) {
+            typed.holder = Some(peer);
         }
-        let candidate = self.candidates.get_mut(&Goal::Peer(peer))?;
-        candidate.connected = true;
-        candidate.dialling = None;
-        candidate.backoff_ms = BACKOFF_MIN_MS;
-        Some(candidate.found_by)
+        for (_, candidate) in self.of_peer(&peer) {
+            candidate.connected = true;
+            candidate.dialling = None;
+            candidate.backoff_ms = BACKOFF_MIN_MS;
+        }
+        self.found_by(&peer)
+    }
+
+    /// All that leads to a peer: itself, and typed addresses where it answered.
+    fn of_peer(&mut self, peer: &PeerId) -> impl Iterator<Item = (bool, &mut Candidate)> {
+        let goal = Goal::Peer(*peer);
+        self.candidates.iter_mut().filter_map(move |(known, candidate)| {
+            let is_peer = *known == goal;
+            (is_peer || candidate.holder.as_ref() == Some(peer)).then_some((is_peer, candidate))
+        })
     }
 
     /// The last connection is gone: it is dialled again after a short pause.
     pub fn disconnected(&mut self, now: Time, peer: &PeerId) {
         let jitter = self.rng.below(JITTER_MS);
-        if let Some(candidate) = self.candidates.get_mut(&Goal::Peer(*peer)) {
+        let by_name = self.candidates.contains_key(&Goal::Peer(*peer));
+        for (is_peer, candidate) in self.of_peer(peer) {
             candidate.connected = false;
             candidate.backoff_ms = BACKOFF_MIN_MS;
-            candidate.next = Time::from_ms(now.ms() + BACKOFF_MIN_MS + jitter);
+            // Where the peer itself is dialled, its typed address waits for the outcome.
+            let behind = if by_name && !is_peer { COURTESY_MS } else { 0 };
+            candidate.next = Time::from_ms(now.ms() + BACKOFF_MIN_MS + jitter + behind);
         }
     }
 
@@ -225,6 +244,7 @@ impl Dialer {
     /// Never dialled again, whoever names it: a banned peer, until it is named anew.
     pub fn forget(&mut self, peer: &PeerId) {
         self.candidates.remove(&Goal::Peer(*peer));
+        self.candidates.retain(|_, c| c.holder.as_ref() != Some(peer));
     }
 
     /// An address that leads nowhere worth going: this node itself.
@@ -427,7 +447,7 @@ mod tests {
         for second in 0..120 {
             for dial in dialer.due(at(second * 1_000), outbound.len()) {
                 let peer = dial.peer.unwrap();
-                dialer.connected(at(second * 1_000), peer, &dial.addresses[0]);
+                dialer.connected(peer, &dial.addresses[0]);
                 outbound.push(peer);
             }
         }
@@ -448,7 +468,7 @@ mod tests {
         assert!(dialer.due(at(0), OUTBOUND_MAX).is_empty());
         dialer.found_address(at(0), address(9));
         assert_eq!(dialer.due(at(0), OUTBOUND_MAX).len(), 1);
-        assert_eq!(dialer.connected(at(5), large, &address(9)), Some(FoundBy::Manual));
+        assert_eq!(dialer.connected(large, &address(9)), Some(FoundBy::Manual));
     }
 
     #[test]

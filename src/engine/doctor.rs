@@ -9,25 +9,35 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use super::event::FoundBy;
+use super::advice::{Scene, advice};
+use super::event::{Direction, FoundBy};
 use super::io::Stranger;
 use super::machine::Engine;
+use super::peers::Peer;
 use super::reply::Reply;
 use crate::chain::ChainStore;
-use crate::types::{Address, PeerId, Time};
+use crate::types::{Address, Height, PeerId, Time};
 
 /// Failed dials that are remembered: more than fit on a screen.
 const FAILURES_MAX: usize = 16;
 /// Clocks further apart are told as a problem; the warning has the same limit.
 const CLOCK_FAR_MS: u64 = 30_000;
+/// A chain that grows faster than this in an hour is told of.
+const GROWTH_FAST_BYTES: u64 = 20 * 1024 * 1024;
+/// A few small blocks at once say nothing about an hour.
+const GROWTH_MIN_BYTES: u64 = 1024 * 1024;
+/// Blocks over which that is measured: a quarter of an hour.
+const GROWTH_BLOCKS: u64 = 100;
 
 /// A network interface as the machine tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
     /// Its name.
     pub name: String,
-    /// Its IPv4 addresses.
+    /// Its addresses, but link-local ones of IPv6.
     pub addresses: Vec<IpAddr>,
+    /// Whether it has a link-local address of IPv6, which nobody can dial.
+    pub link_local: bool,
     /// Whether it is up.
     pub up: bool,
     /// Whether something is at its other end: a cable, a Wi-Fi.
@@ -83,15 +93,18 @@ pub struct Surroundings {
 pub(super) struct Seen {
     /// When multicast DNS last named a node, and how often it did.
     pub(super) multicast: Option<(Time, u64)>,
-    failures: VecDeque<Failure>,
+    /// How often it named one outside this network, and who did so last.
+    pub(super) elsewhere: Option<(u64, IpAddr)>,
+    pub(super) failures: VecDeque<Failure>,
 }
 
+/// A dial that led to no peer.
 #[derive(Clone, Debug)]
-struct Failure {
+pub(super) struct Failure {
     peer: Option<PeerId>,
-    address: Option<Address>,
-    reason: String,
-    stranger: Option<Stranger>,
+    pub(super) address: Option<Address>,
+    pub(super) reason: String,
+    pub(super) stranger: Option<Stranger>,
     at: Time,
 }
 
@@ -170,6 +183,8 @@ pub struct Diagnosis {
     /// Nodes of any program named by multicast DNS, counted with repetitions.
     pub multicast_heard: u64,
     pub multicast_ago_ms: Option<u64>,
+    /// Records that lie outside private ranges and the own networks: they are not dialled.
+    pub multicast_dropped: u64,
     /// Other machines that spoke by multicast DNS when this one asked; none if it did not.
     pub others_heard: Option<u64>,
     pub failures: Vec<FailureView>,
@@ -202,8 +217,12 @@ const VIRTUAL: [(&str, &str); 11] = [
 /// Why nothing can be sent or heard by multicast DNS at all.
 const TAKEN: &str = "another program has UDP port 5353 for itself";
 
+/// Why nothing can be dialled there although machines are.
+pub(super) const LINK_LOCAL: &str =
+    "it has a link-local IPv6 address only, which means nothing without its interface and cannot be dialled";
+
 /// What a name says of an interface.
-fn special(name: &str) -> Option<&'static str> {
+pub(crate) fn special(name: &str) -> Option<&'static str> {
     VIRTUAL
         .iter()
         .find(|(start, _)| name.starts_with(start))
@@ -219,8 +238,11 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
     if !interface.connected {
         return no("nothing is connected to it");
     }
+    if interface.addresses.is_empty() && interface.link_local {
+        return no(LINK_LOCAL);
+    }
     if interface.addresses.is_empty() {
-        return no("it has no IPv4 address");
+        return no("it has no address");
     }
     if interface.loopback {
         return no("it leads to this machine only");
@@ -303,6 +325,9 @@ impl<S: ChainStore> Engine<S> {
             other_network: failure.stranger.is_some(),
             ago_ms: self.now.since(failure.at),
         });
+        let middle = self.middle_clock();
+        let is_far = |middle: &super::clocks::Middle| middle.ahead_ms.unsigned_abs() > CLOCK_FAR_MS;
+        let clock = middle.filter(is_far).map(|middle| self.clock_advice(middle));
         let mut diagnosis = Diagnosis {
             peers: self.known_peers(),
             net: self.net,
@@ -310,16 +335,50 @@ impl<S: ChainStore> Engine<S> {
             interfaces,
             multicast_heard: self.seen.multicast.map_or(0, |(_, times)| times),
             multicast_ago_ms: self.seen.multicast.map(|(at, _)| self.now.since(at)),
+            multicast_dropped: self.seen.elsewhere.map_or(0, |(count, _)| count),
             others_heard: surroundings.others_heard,
             failures: failures.collect(),
             same_key: self.key_warned || surroundings.twin.is_some(),
             same_key_at: surroundings.twin.as_ref().map(|address| address.as_str().to_owned()),
-            clock_ahead_ms: self.peers.median_clock_ahead_ms(),
+            clock_ahead_ms: middle.map(|middle| middle.ahead_ms),
             dial: self.best_dial_line(surroundings),
             advice: Vec::new(),
         };
-        diagnosis.advice = advice(&diagnosis, &self.seen, surroundings.failure.as_deref());
+        let called_from_outside = |peer: &Peer| {
+            peer.direction == Direction::In
+                && !peer.address.is_loopback()
+                && !self.addresses.iter().any(|own| own.ip() == peer.address.ip())
+        };
+        let scene = Scene {
+            seen: &self.seen,
+            networks: &self.networks,
+            surroundings,
+            clock,
+            is_heard: self.peers.known().any(|(_, peer)| called_from_outside(peer)),
+        };
+        diagnosis.advice = advice(&diagnosis, &scene);
+        diagnosis.advice.extend(self.ahead().map(|ahead| ahead.sentence()));
+        diagnosis.advice.extend(self.growth_told());
         Reply::Diagnosis(Box::new(diagnosis))
+    }
+
+    /// A chain that grows so fast that the disk is worth a thought, and who makes it grow.
+    fn growth_told(&self) -> Option<String> {
+        let tip = self.chain.tip().header.height.get();
+        let growth = self.growth(Height::new(tip.saturating_sub(GROWTH_BLOCKS))).ok()?;
+        let hourly = growth.bytes_per_hour.filter(|bytes| *bytes > GROWTH_FAST_BYTES)?;
+        if growth.bytes < GROWTH_MIN_BYTES {
+            return None;
+        }
+        let most = growth.fillers.first().map(|filler| {
+            let kib = filler.bytes / 1_024;
+            format!("; {} fills most of the newest blocks, {kib} KiB", filler.account)
+        });
+        let hourly = hourly / 1_048_576;
+        Some(format!(
+            "the chain grows by {hourly} MiB an hour{}: look at `stats` and at the disk",
+            most.unwrap_or_default()
+        ))
     }
 
     /// As [`Self::dial_line`], of an ordinary interface rather than of a container bridge or a tunnel.
@@ -348,136 +407,6 @@ impl<S: ChainStore> Engine<S> {
     }
 }
 
-/// What follows from the facts, the most helpful first.
-fn advice(diagnosis: &Diagnosis, seen: &Seen, failure: Option<&str>) -> Vec<String> {
-    if !diagnosis.net {
-        // What else is seen follows from that.
-        return vec!["the net is off: type `net on`".to_owned()];
-    }
-    let mut advice = Vec::new();
-    let mut say = |text: String| advice.push(text);
-    if diagnosis.same_key {
-        let place = diagnosis.same_key_at.as_ref().map(|place| format!(" at {place}"));
-        say(format!(
-            "another node uses this node's key{}, and neither sees the other: stop one of them, and start it in an empty \
-             folder with --data-dir DIR",
-            place.unwrap_or_default()
-        ));
-    }
-    if let Some(ahead) = diagnosis.clock_ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS) {
-        let side = if ahead > 0 { "behind" } else { "ahead of" };
-        let seconds = ahead.unsigned_abs() / 1_000;
-        say(format!(
-            "this clock is {seconds} s {side} the peers' clocks: set whichever is wrong, or start here with --peer-clock"
-        ));
-    }
-    let is_used = |view: &&InterfaceView| view.used;
-    if let Some(reason) = failure {
-        say(format!("the interfaces could not be listed: {reason}"));
-    } else if !diagnosis.interfaces.iter().any(|view| is_used(&view)) {
-        let siblings = "; nodes of this machine are found all the same";
-        let siblings = if diagnosis.discovery { siblings } else { "" };
-        say(format!(
-            "no interface leads to other machines: connect to a network{siblings}"
-        ));
-    }
-    if diagnosis.peers > 0 {
-        say(format!(
-            "{} connected: type `peers`",
-            super::machine::many_peers(diagnosis.peers)
-        ));
-        return advice;
-    }
-    for text in strangers(&seen.failures) {
-        say(text.to_owned());
-    }
-    if !diagnosis.discovery {
-        say("this node does not look for others: start it without --no-mdns".to_owned());
-    } else if let Some(blocked) = blocked(diagnosis) {
-        say(blocked.to_owned());
-    } else if diagnosis.multicast_heard == 0 && !diagnosis.same_key && diagnosis.interfaces.iter().any(|view| view.used)
-    {
-        say(silence(diagnosis).to_owned());
-    }
-    if let Some(dial) = &diagnosis.dial {
-        say(format!("join by hand, type at another node: {dial}"));
-    }
-    advice
-}
-
-/// What those mean that answered and are no peers, and those that did not answer.
-fn strangers(failures: &VecDeque<Failure>) -> impl Iterator<Item = &'static str> {
-    let any = |stranger: Option<Stranger>| failures.iter().any(|failure| failure.stranger == stranger);
-    let (elsewhere, programs, unreached) = (any(Some(Stranger::Network)), any(Some(Stranger::Program)), any(None));
-    [
-        (
-            elsewhere,
-            "nodes of another network answer: start every node with the same --network and the same version",
-        ),
-        (
-            programs && !elsewhere && !unreached,
-            "other libp2p programs answer, and no lanchain node is among them: start one there with the same --network",
-        ),
-        (
-            unreached,
-            "nodes were found and could not be reached: let their TCP port in through the firewall there (it stands \
-             behind /tcp/: sudo ufw allow PORT/tcp), or have them dial this node",
-        ),
-    ]
-    .into_iter()
-    .filter_map(|(is, text)| is.then_some(text))
-}
-
-/// Whether multicast came to this fate on an interface in use. Bridges of containers and tunnels count only where there is no
-/// other: what comes back there says nothing of the LAN.
-fn is_any(diagnosis: &Diagnosis, what: &str) -> bool {
-    let used = || diagnosis.interfaces.iter().filter(|view| view.used);
-    let is_plain = |view: &&InterfaceView| special(&view.name).is_none();
-    let has_plain = used().any(|view| is_plain(&view));
-    used().any(|view| view.multicast == Some(what) && (!has_plain || is_plain(&view)))
-}
-
-/// What keeps this machine's own multicast back, whatever it hears of others.
-fn blocked(diagnosis: &Diagnosis) -> Option<&'static str> {
-    if is_any(diagnosis, "returned") {
-        None
-    } else if is_any(diagnosis, "taken") {
-        Some(
-            "another program has UDP port 5353 for itself, so nodes on other machines are not found by themselves: end it \
-             (sudo ss -ulpn names it), or let it share the port (avahi: disallow-other-stacks=no), or join by hand",
-        )
-    } else if is_any(diagnosis, "lost") {
-        Some(
-            "multicast that this machine sends does not come back: let UDP port 5353 in through the firewall here (sudo ufw \
-             allow 5353/udp, or sudo firewall-cmd --add-service=mdns)",
-        )
-    } else if is_any(diagnosis, "refused") {
-        Some(
-            "this machine sends no multicast: let UDP port 5353 out through the firewall here (sudo ufw allow out 5353/udp), \
-             or use another interface",
-        )
-    } else {
-        None
-    }
-}
-
-/// Why multicast DNS named nobody.
-fn silence(diagnosis: &Diagnosis) -> &'static str {
-    let others = diagnosis.others_heard.unwrap_or(0);
-    let carries = |view: &InterfaceView| view.used && view.multicast != Some("none");
-    if !diagnosis.interfaces.iter().any(carries) {
-        "no interface here carries multicast, so nodes on other machines are not found by themselves: join by hand"
-    } else if is_any(diagnosis, "returned") && others > 0 {
-        "multicast works, and other machines speak, but no node is among them: start one there with the same --network"
-    } else if is_any(diagnosis, "returned") {
-        "multicast leaves this machine and nobody answers: start a node on another machine; if one runs there, the Wi-Fi or \
-         a switch drops multicast (guest networks do): use a cable or another Wi-Fi, or join by hand"
-    } else {
-        "no multicast was heard: start a node on another machine; if one runs there, the Wi-Fi or a firewall drops it (guest \
-         networks do; UDP port 5353): let it through, or join by hand"
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -488,6 +417,7 @@ mod tests {
             Self {
                 name: name.into(),
                 addresses: vec![IpAddr::from(ip)],
+                link_local: false,
                 up: true,
                 connected: true,
                 loopback: false,
@@ -513,10 +443,12 @@ mod tests {
         assert_eq!(verdict(&|i| i.up = false), (false, "it is down".into()));
         let unplugged = verdict(&|i| i.connected = false);
         assert_eq!(unplugged, (false, "nothing is connected to it".into()));
-        assert_eq!(
-            verdict(&|i| i.addresses.clear()),
-            (false, "it has no IPv4 address".into())
-        );
+        assert_eq!(verdict(&|i| i.addresses.clear()), (false, "it has no address".into()));
+        let only_local = verdict(&|i| {
+            i.addresses.clear();
+            i.link_local = true;
+        });
+        assert_eq!(only_local, (false, LINK_LOCAL.into()));
         assert!(!verdict(&|i| i.loopback = true).0);
         assert!(!verdict(&|i| i.addresses = vec![IpAddr::from([10, 9, 9, 9])]).0);
         for (name, word) in [

@@ -16,19 +16,34 @@ use crate::wire::{self, Request};
 const STATUS_EVERY_MS: u64 = 10_000;
 /// On change at most this often to one peer.
 const STATUS_CHANGE_MS: u64 = 1_000;
-/// A clock further off the peers' median brings a warning.
-const CLOCK_WARNING_MS: u64 = 30_000;
-/// How long it must be off before that is said: the first peer that comes may be the one whose clock is wrong.
-const CLOCK_PATIENCE_MS: u64 = 5_000;
 /// A tip that stands still for so many spacings while peers claim more work is stale: by chance a gap of ten spacings
 /// comes once in 22,000 blocks.
 const STALE_SPACINGS: u64 = 10;
 /// Peers that are asked where they stand when the tip is stale.
 const STALE_ASKED: usize = 2;
+/// How long `started` waits for one more address: the interfaces are told one by one, within a few milliseconds.
+const START_SETTLE_MS: u64 = 30;
+/// Own addresses that are shown and told.
+const OWN_ADDRESSES_MAX: usize = 64;
+/// How long after a warning about being alone the next one comes, if that is still so: ever more rarely.
+const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
+/// The later ones.
+const ALONE_LATER_MS: u64 = 2 * 3_600_000;
 /// Peers kept in the store for the next start.
 const REMEMBERED_MAX: usize = 64;
 
 impl<S: ChainStore> Engine<S> {
+    /// The node can be reached here now.
+    pub(super) fn on_listening(&mut self, address: Address) {
+        if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {
+            self.addresses.push(address);
+            // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
+            self.addresses.sort_by_key(Address::is_loopback);
+            self.dialer.reset(self.now);
+            self.start_by = self.after(START_SETTLE_MS);
+        }
+    }
+
     pub(super) fn on_peer_found(&mut self, peer: PeerId, address: Address, by: FoundBy) {
         if peer == self.peer_id && by == FoundBy::Sibling {
             // Another folder of this machine with a copy of our key, and it is running.
@@ -42,7 +57,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let new = self.dialer.found(self.now, peer, address.clone(), by);
         if self.peers.get(&peer).is_some() {
-            self.dialer.connected(self.now, peer, &address);
+            self.dialer.connected(peer, &address);
         }
         if new {
             self.event(Event::PeerFound {
@@ -58,7 +73,7 @@ impl<S: ChainStore> Engine<S> {
             self.note_same_key(address.as_str());
         }
         self.seen.connected(&peer, &address);
-        let named = self.dialer.connected(self.now, peer, &address);
+        let named = self.dialer.connected(peer, &address);
         if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             self.order(NetOrder::Disconnect { peer });
             return;
@@ -145,6 +160,11 @@ impl<S: ChainStore> Engine<S> {
                 name: peer.name(),
                 reason,
             });
+            if self.peers.known().next().is_none() {
+                // The last of them: that is told if it stays so.
+                self.alone_told = 1;
+                self.alone_at = Some(self.after(ALONE_AGAIN_MS[0]));
+            }
         }
     }
 
@@ -182,7 +202,7 @@ impl<S: ChainStore> Engine<S> {
     /// Who answered there is connected already: as good as a new connection for whoever asked for the address.
     fn on_known_dialled(&mut self, id: PeerId, addresses: &[Address]) {
         for address in addresses {
-            self.dialer.connected(self.now, id, address);
+            self.dialer.connected(id, address);
         }
         for running in self.running.values_mut() {
             if let Running::Dial { address, peer, .. } = running
@@ -205,7 +225,7 @@ impl<S: ChainStore> Engine<S> {
                 .name
                 .as_ref()
                 .map_or_else(String::new, |name| name.as_str().to_owned()),
-            clock_ms: self.own_clock().ms(),
+            clock_ms: self.told_clock().ms(),
             instance: self.config.instance,
             pool_count: shown.pool_count,
             pool_digest: shown.pool_digest,
@@ -316,11 +336,16 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
         let own_clock = self.own_clock().ms().cast_signed();
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        let clock_ms = status.clock_ms;
         let first = peer.status.is_none();
         let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
         let (count, digest) = (status.pool_count, status.pool_digest);
         peer.status = Some(status);
+        if self.is_chosen_clock(&id) {
+            self.clocks.heard_chosen(self.now, clock_ms);
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
@@ -345,6 +370,7 @@ impl<S: ChainStore> Engine<S> {
         self.event(event);
         self.remember(id, address);
         self.alone_at = None;
+        self.alone_told = 0;
     }
 
     /// Keeps a peer's address for the next start.
@@ -432,6 +458,7 @@ impl<S: ChainStore> Engine<S> {
         self.check_alone();
         self.check_stale();
         self.check_clock();
+        self.check_ahead();
         self.check_unheard();
         self.retry_early();
         self.check_deadline();
@@ -441,39 +468,22 @@ impl<S: ChainStore> Engine<S> {
         if self.alone_at.is_none_or(|at| at > self.now) {
             return;
         }
-        self.alone_at = None;
-        if self.net && self.peers.known().next().is_none() {
+        let pause = ALONE_AGAIN_MS.get(self.alone_told).copied().unwrap_or(ALONE_LATER_MS);
+        self.alone_at = Some(self.after(pause));
+        let is_first = self.alone_told == 0;
+        self.alone_told = self.alone_told.saturating_add(1);
+        // Later ones only where somebody could be: not on a machine whose cable is out.
+        let is_worth_it = is_first || self.addresses.iter().any(|address| !address.is_loopback());
+        if self.net && is_worth_it && self.peers.known().next().is_none() {
+            let yet = if is_first {
+                "no other node was found yet"
+            } else {
+                "there is still no other node"
+            };
             let by_hand = self.dial_line().map_or_else(String::new, |line| {
                 format!("; to join by hand, type at another node: {line}")
             });
-            self.warn(
-                "alone",
-                format!("no other node was found yet: type `doctor` to see why{by_hand}"),
-            );
-        }
-    }
-
-    fn check_clock(&mut self) {
-        let Some(ahead) = self.peers.median_clock_ahead_ms() else {
-            return;
-        };
-        let off = ahead.unsigned_abs();
-        if off <= CLOCK_WARNING_MS {
-            self.clock_warned = false;
-            self.clock_off_since = None;
-            return;
-        }
-        let since = *self.clock_off_since.get_or_insert(self.now);
-        if !self.clock_warned && self.now.since(since) >= CLOCK_PATIENCE_MS {
-            self.clock_warned = true;
-            let side = if ahead > 0 { "behind" } else { "ahead of" };
-            self.warn(
-                "clock",
-                format!(
-                    "this clock is {} s {side} the other nodes; blocks are refused while clocks differ by more than two minutes: set the clock, or start with --peer-clock",
-                    off / 1_000
-                ),
-            );
+            self.warn("alone", format!("{yet}: type `doctor` to see why{by_hand}"));
         }
     }
 }

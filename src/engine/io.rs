@@ -1,10 +1,13 @@
 //! The engine's inputs and outputs. Nothing here holds a channel, a closure or a lock.
 
+use core::net::IpAddr;
+
 use super::command::Command;
 use super::event::{Direction, Event, FoundBy};
 use super::peers::Fault;
 use super::reply::{CommandError, Reply};
 use crate::chain::{Batch, Header};
+use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, Target, Time};
 use crate::wire::{Request, Response, Topic};
 
@@ -92,6 +95,15 @@ pub enum NetFact {
     Listening(Address),
     /// The node no longer listens here.
     NotListening(Address),
+    /// The networks that this machine's interfaces are in; the whole list, each time it is another one.
+    Networks(Vec<Prefix>),
+    /// Discovery was told of nodes outside private ranges and the own networks, which are not dialled.
+    Elsewhere {
+        /// How often so far.
+        count: u64,
+        /// Who said so last.
+        source: IpAddr,
+    },
     /// Discovery saw a peer.
     Found {
         /// Who.

@@ -7,11 +7,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::clocks::{Clocks, PeerClock};
 use super::commands::Running;
 use super::complaints::Complaints;
 use super::dial::Dialer;
 use super::effort::Effort;
 use super::event::{Event, Source};
+use super::forecast::Forecast;
 use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::parts::Missing;
@@ -30,18 +32,15 @@ use crate::chain::mempool::Mempool;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::types::hash::HashMany;
+use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work};
 use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
-/// How long it then waits for one more: the interfaces are told one by one, within a few milliseconds.
-const START_SETTLE_MS: u64 = 30;
 /// After this time without a peer the user is told how to join by hand.
 pub(super) const ALONE_MS: u64 = 10_000;
-/// Own addresses that are shown and told.
-const OWN_ADDRESSES_MAX: usize = 64;
 
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
@@ -62,10 +61,12 @@ pub struct Config {
     pub instance: u64,
     /// The data folder, as `status` shows it.
     pub data_dir: String,
-    /// Take the peers' median clock instead of the own one.
-    pub peer_clock: bool,
+    /// Which clock it goes by.
+    pub peer_clock: PeerClock,
     /// Start mining at once.
     pub mine: bool,
+    /// What the start has to say: a code and a sentence each.
+    pub start_warnings: Vec<(&'static str, String)>,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
@@ -110,13 +111,22 @@ pub struct Engine<S> {
     /// The wall clock minus `now`.
     pub(super) wall_ahead_ms: i64,
     pub(super) addresses: Vec<Address>,
+    /// The networks that the interfaces are in.
+    pub(super) networks: Vec<Prefix>,
     pub(super) started: bool,
     /// The tip that the store held: events begin there.
     opened: Tip,
     pub(super) start_by: Time,
     /// When the warning about being alone is due; none after it or a first peer.
     pub(super) alone_at: Option<Time>,
+    /// How often that was said since the last peer.
+    pub(super) alone_told: usize,
     pub(super) clock_warned: bool,
+    pub(super) clocks: Clocks,
+    pub(super) ahead_told: bool,
+    /// Branches from the future are not told again before.
+    pub(super) future_branch_until: Time,
+    pub(super) forecast: Forecast,
     /// Since when the clock is too far off the peers' median.
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
@@ -152,24 +162,11 @@ impl<S: ChainStore> Engine<S> {
     /// [`StoreError`] if the store cannot be read.
     pub fn new(config: Config, store: S, now: Time, clock: Time) -> Result<Self, StoreError> {
         let remembered = store.peers()?;
-        let me = config.key.public();
-        let peer_id = me.peer_id();
+        let (me, peer_id) = (config.key.public(), config.key.public().peer_id());
         let mut rng = Rng::new(config.seed);
-        let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
-        chain.set_own_key(me);
-        chain.set_hash_many(config.hash_many);
+        let chain = open_chain(&config, store)?;
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
-        for (address, peer) in &config.manual_peers {
-            match peer {
-                Some(peer) => dialer.found(now, *peer, address.clone(), super::FoundBy::Manual),
-                None => dialer.found_address(now, address.clone()),
-            };
-        }
-        for (peer, addresses) in &remembered {
-            for address in addresses {
-                dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
-            }
-        }
+        introduce(&mut dialer, now, &config.manual_peers, &remembered);
         let mining = Mining::new(config.mine, now);
         let mut engine = Self {
             config,
@@ -197,10 +194,16 @@ impl<S: ChainStore> Engine<S> {
             now,
             wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
+            networks: Vec::new(),
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
+            alone_told: 0,
             clock_warned: false,
+            clocks: Clocks::default(),
+            ahead_told: false,
+            future_branch_until: Time::default(),
+            forecast: Forecast::default(),
             clock_off_since: None,
             name_warned: false,
             key_warned: false,
@@ -254,6 +257,8 @@ impl<S: ChainStore> Engine<S> {
                 self.addresses.retain(|known| *known != address);
                 self.dialer.reset(self.now);
             }
+            NetFact::Networks(networks) => self.networks = networks,
+            NetFact::Elsewhere { count, source } => self.seen.elsewhere = Some((count, source)),
             NetFact::Found { peer, address, by } => self.on_peer_found(peer, address, by),
             NetFact::Connected {
                 peer,
@@ -285,16 +290,6 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
-    fn on_listening(&mut self, address: Address) {
-        if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {
-            self.addresses.push(address);
-            // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
-            self.addresses.sort_by_key(Address::is_loopback);
-            self.dialer.reset(self.now);
-            self.start_by = self.after(START_SETTLE_MS);
-        }
-    }
-
     /// Emits `started` once, and what begins with it.
     pub(super) fn start(&mut self) {
         if self.started {
@@ -310,6 +305,9 @@ impl<S: ChainStore> Engine<S> {
         status.bits = self.opened.header.bits;
         // The first event, whatever was known before.
         self.tidings.insert(0, Output::Event(Event::Started(status)));
+        for (code, message) in core::mem::take(&mut self.config.start_warnings) {
+            self.warn(code, message);
+        }
         self.claim_own_name();
     }
 
@@ -409,21 +407,6 @@ impl<S: ChainStore> Engine<S> {
         Time::from_ms(self.now.ms().saturating_add(ms))
     }
 
-    /// The wall clock that rules and templates use: the own one, or with `--peer-clock` the peers' median.
-    pub(super) fn clock(&self) -> Time {
-        let own = self.own_clock();
-        if self.config.peer_clock {
-            own.shifted(self.peers.median_clock_ahead_ms().unwrap_or(0))
-        } else {
-            own
-        }
-    }
-
-    /// The machine's wall clock.
-    pub(super) const fn own_clock(&self) -> Time {
-        self.now.shifted(self.wall_ahead_ms)
-    }
-
     /// An order that waits for no disk.
     pub(super) fn order(&mut self, order: NetOrder) {
         self.out.push_back(Output::Net(order));
@@ -518,6 +501,35 @@ impl<S: ChainStore> Engine<S> {
             Ok(_) | Err(_) => {}
         }
     }
+}
+
+/// Tells the dial manager whom a user named and whom the store remembers.
+fn introduce(
+    dialer: &mut Dialer,
+    now: Time,
+    manual: &[(Address, Option<PeerId>)],
+    remembered: &[(PeerId, Vec<Address>)],
+) {
+    for (address, peer) in manual {
+        match peer {
+            Some(peer) => dialer.found(now, *peer, address.clone(), super::FoundBy::Manual),
+            None => dialer.found_address(now, address.clone()),
+        };
+    }
+    for (peer, addresses) in remembered {
+        // Names are for users to type anew.
+        for address in addresses.iter().filter(|address| !address.is_name()) {
+            dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
+        }
+    }
+}
+
+/// The chain in a store, with what a node's own key and processor are to it.
+fn open_chain<S: ChainStore>(config: &Config, store: S) -> Result<Chain<S>, StoreError> {
+    let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
+    chain.set_own_key(config.key.public());
+    chain.set_hash_many(config.hash_many);
+    Ok(chain)
 }
 
 /// A wall clock minus the even one.

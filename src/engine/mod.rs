@@ -5,6 +5,9 @@
 //! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
 
 mod advance;
+mod advice;
+mod ahead;
+pub mod clocks;
 pub mod command;
 mod commands;
 mod complaints;
@@ -14,6 +17,7 @@ mod effort;
 pub mod event;
 pub mod explain;
 mod facts;
+mod forecast;
 mod gather;
 pub mod io;
 pub mod machine;
@@ -24,6 +28,7 @@ pub mod peers;
 mod pooling;
 mod pools;
 pub mod quota;
+pub mod reasons;
 mod relay;
 pub mod reply;
 mod requests;
@@ -35,10 +40,13 @@ pub mod stats;
 mod storage;
 mod sync;
 mod template;
+pub mod tickets;
 mod unheard;
 mod view;
 mod visible;
+mod wall;
 
+pub use clocks::PeerClock;
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Stranger, Verdict};

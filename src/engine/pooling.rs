@@ -1,7 +1,7 @@
 //! What joins pools: facts for the comparison, its orders, and own payments: kept over a restart and announced.
 //!
-//! Promises: a turn adds one slice of what a neighbour's pool holds; own payments are announced behind their commit, and
-//! what is gathered leaves before the node stops or falls silent.
+//! Promises: what a neighbour's pool holds is added in slices, as a turn has effort left; own payments are announced behind
+//! their commit, and what is gathered leaves before the node stops or falls silent.
 //! Elsewhere: whose pool is read when (`pools`), how payments are gathered (`gather`), what nobody heard of (`unheard`).
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
@@ -24,7 +24,7 @@ impl<S: ChainStore> Engine<S> {
         self.pools.handle(self.now, &self.pool, fact);
     }
 
-    /// Carries out what the comparison orders, up to one slice.
+    /// Carries out what the comparison orders: slices while the turn has effort left, and at least one.
     pub(super) fn pump_pools(&mut self) {
         self.pools.look_at(self.now, &self.pool);
         while let Some(order) = self.next_pool_order() {
@@ -33,8 +33,18 @@ impl<S: ChainStore> Engine<S> {
                     let request = Request::GetPending { after };
                     self.ask(peer, Question::Pending(after), request, Some(PAGE_TIMEOUT_MS));
                 }
-                Order::Offer { peer, list } => return self.offer_slice(peer, list),
-                Order::Refuse { peer, list } => return self.refuse_slice(peer, &list),
+                Order::Offer { peer, list } => {
+                    self.offer_slice(peer, list);
+                    if !self.effort.is_left() {
+                        return;
+                    }
+                }
+                Order::Refuse { peer, list } => {
+                    self.refuse_slice(peer, &list);
+                    if !self.effort.is_left() {
+                        return;
+                    }
+                }
                 Order::Blame { peer, reason } => self.punish(peer, super::peers::Fault::Mid, reason),
                 Order::Known(known) => self.unheard.heard(&known),
             }
@@ -86,6 +96,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn offer_slice(&mut self, peer: PeerId, list: Vec<Transaction>) {
+        self.effort.transactions(list.len(), 0);
         let mut taken = Taken {
             peer,
             gained: 0,
@@ -107,6 +118,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn refuse_slice(&mut self, peer: PeerId, list: &[(Transaction, PoolError)]) {
+        self.effort.transactions(list.len(), 0);
         let refuse = |(transaction, error): &(Transaction, PoolError)| {
             self.refuse_transaction(peer, transaction, error) == Verdict::Reject
         };

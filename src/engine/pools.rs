@@ -2,7 +2,7 @@
 //!
 //! Promises: settled is only what came: a page that failed, was refused or came late is asked for again, and a pool counts
 //! as compared only when a run through it came whole and gained nothing. What came is sorted by account and sequence
-//! before it is offered, a slice a turn. A peer whose pool gains next to nothing is read ever more rarely.
+//! before it is offered, in slices. A peer whose pool gains next to nothing is read ever more rarely.
 //! Elsewhere: one run through one pool (`pools::run`), the own pool's last states (`pools::history`), adding to the pool
 //! and what a forged payment costs (`relay`), which own payments nobody has yet (`unheard`).
 //! Spec: `proto-notes/sync.md`, "Pools".
@@ -42,7 +42,7 @@ const RUNS_SLOW_MAX: usize = 8;
 const SLOW_MS: u64 = 1_000;
 /// Transactions of all runs that wait to be offered: two whole pools, some 10 MiB.
 const HELD_MAX: usize = 2 * POOL_MAX_TRANSACTIONS;
-/// Transactions offered in one turn: some milliseconds of signatures.
+/// Transactions offered at once: a millisecond or two of signatures.
 const SLICE: usize = 64;
 /// What is read of one peer's pool in a second, in transactions, over any longer time: a parse and a hash each.
 const READ_PER_SECOND: u64 = 4_000;

@@ -199,7 +199,12 @@ pub enum Reply {
     },
     Accounts {
         total: u64,
+        /// All of this node's own, by name.
+        own: Vec<AccountView>,
         accounts: Vec<AccountView>,
+        /// The own ones, then the richest, for people.
+        #[serde(skip)]
+        shown: Vec<AccountView>,
     },
     Tree {
         tips: Vec<TipView>,
@@ -214,8 +219,24 @@ pub enum Reply {
         address: String,
         message: String,
     },
+    Invited {
+        /// What is typed at another node.
+        ticket: String,
+        network: String,
+        /// Where the ticket leads.
+        addresses: Vec<String>,
+        message: String,
+    },
     Resolved {
         replaced: bool,
+        message: String,
+        /// What stands in the way: own blocks from the future.
+        notice: Option<String>,
+        height: Height,
+        tip: BlockHash,
+    },
+    Rewound {
+        removed: u64,
         message: String,
         height: Height,
         tip: BlockHash,

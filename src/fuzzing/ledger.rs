@@ -38,11 +38,17 @@ pub(super) fn ledger(input: &[u8]) {
     } else {
         NetworkParams::coin()
     };
+    let params = NetworkParams {
+        new_accounts_max: 1 + u64::try_from(bytes.below(4)).unwrap(),
+        reward: 1 + u64::try_from(bytes.below(3)).unwrap(),
+        ..params
+    };
     let (mut base, mut model) = (Base::default(), Model::new(&params));
     let (mut rewards, mut steps) = (0_i128, 0);
     while !bytes.is_empty() && steps < STEPS_MAX {
         let before = (base.clone(), model.clone(), rewards);
         let mut ledger = Ledger::new(&params, &base);
+        model.next_block();
         let mut applied = Vec::new();
         for _ in 0..=bytes.below(8) {
             steps += 1;
@@ -54,7 +60,9 @@ pub(super) fn ledger(input: &[u8]) {
                 ApplyError::Store(error) => panic!("{error}"),
             });
             assert_eq!(said, model.apply(&transaction), "{transaction:?}");
-            rewards += i128::from(said.is_ok() && matches!(transaction, Transaction::Reward(_)));
+            if said.is_ok() && matches!(transaction, Transaction::Reward(_)) {
+                rewards += i128::from(params.reward);
+            }
             if said.is_ok() {
                 applied.push(transaction);
             }

@@ -1,59 +1,48 @@
 //! Discovery by multicast DNS, on a thread of its own.
 //!
-//! Promises: whatever the network shouts, at most [`RECORDS_MAX`] records are kept, the thread works a small share of
-//! the time, and nothing of it reaches the swarm but a bounded queue. It ends when its handle is dropped.
+//! Promises: whatever the network shouts, the thread works a small share of the time, keeps a bounded list, and nothing
+//! of it reaches the swarm but a bounded queue. It ends when its handle is dropped.
 //!
-//! The library answers and asks on tasks of their own, keeps everything it hears and searches it linearly. So it runs on
-//! a runtime of its own that is driven in short slices with pauses between them: packets that come in a pause wait in
-//! the kernel, which drops them when its buffer is full. When the library's list is full, or after a while, the runtime
-//! and everything on it is thrown away and a fresh one begins.
-//! Elsewhere: whom of the found to dial (`engine::dial`).
+//! Packets that come while the thread pauses wait in the kernel, which drops them when its buffer is full.
+//! Elsewhere: packets, hours, records, sockets (`net::mdns`), whom of the found to dial (`engine::dial`).
 //! Spec: `proto-notes/discovery.md`.
 
-use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use libp2p::core::transport::ListenerId;
-use libp2p::swarm::behaviour::{ExpiredListenAddr, FromSwarm, NewListenAddr};
-use libp2p::swarm::{NetworkBehaviour, ToSwarm};
-use libp2p::{Multiaddr, mdns};
 use tokio::sync::mpsc;
 
+use super::interfaces::{self, Link};
+use super::mdns::packet::{self, PACKET_MAX_BYTES};
+use super::mdns::records::{Judged, Records, Sighting, judge};
+use super::mdns::schedule::{Due, Schedule};
+use super::mdns::socket::Ear;
 use super::multicast;
 use super::restarts::Restarts;
 use crate::engine::{Part, PartFact};
 use crate::threads::{message_of, panic_point};
+use crate::types::prefix::{Bind, Prefix};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId};
 
-/// Records that are kept: five times the connections of a node.
-const RECORDS_MAX: usize = 256;
-/// Records that name one IP address: many nodes on one machine, and no more.
-const RECORDS_PER_ADDRESS_MAX: usize = 32;
-/// Records that may come new in one session: a flood of those that expire at once never fills the library's list, but
-/// leaves it deaf to others.
-const NEW_MAX: usize = 4 * RECORDS_MAX;
-/// How long others may keep our record.
-const TTL: Duration = Duration::from_secs(120);
-/// How often we ask. Everybody's answers to everybody's questions keep the records fresh.
-const QUERY_INTERVAL: Duration = Duration::from_secs(8);
-/// How long the library works at a time, and pauses after it: at most a fiftieth of a core.
+/// How long others may keep our record, in seconds: two of the longest pauses between own answers.
+const TTL_SECONDS: u32 = 120;
+/// How long the thread works at a time, and pauses after it: at most a fiftieth of a core.
 const SLICE: Duration = Duration::from_millis(1);
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often it is looked which interfaces are there: a cable that is plugged in is used within a second.
+const LOOK: Duration = Duration::from_secs(1);
 /// How often what is known is told again, for a dial manager that had no room for it.
 const REPEAT: Duration = Duration::from_secs(10);
-/// A fresh start at least so often: the library believes any time to live that a stranger writes.
-const RENEW: Duration = Duration::from_secs(300);
+/// New records that are handed on at once, and how many more each second: a class room that starts together, and no flood.
+/// What is left out is told with the others.
+const FRESH_MAX: u32 = 256;
+const FRESH_A_SECOND: u32 = 25;
 /// A fresh start at most so often.
 const BACK_OFF: Duration = Duration::from_secs(10);
-/// How long records of the time before a fresh start are kept: a few questions.
-const GRACE: Duration = Duration::from_secs(30);
 
 /// Runs discovery until it is dropped.
 #[derive(Debug)]
@@ -64,19 +53,35 @@ pub(super) struct Discovery {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    told: Mutex<Told>,
+}
+
+/// What the thread and its owner tell each other.
+#[derive(Debug, Default)]
+struct Told {
     /// Where the node listens: what we answer.
-    addresses: Mutex<Vec<Multiaddr>>,
+    addresses: Vec<Address>,
+    elsewhere: Elsewhere,
     /// What the network's task has not told yet.
-    failures: Mutex<Vec<PartFact>>,
+    failures: Vec<PartFact>,
+}
+
+/// What was named outside this network, and so is not dialled.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Elsewhere {
+    /// How often.
+    pub(super) count: u64,
+    /// From where, the last time.
+    pub(super) source: Option<IpAddr>,
 }
 
 impl Shared {
-    fn addresses(&self) -> Vec<Multiaddr> {
-        self.addresses.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn failed(&self, fact: PartFact) {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner).push(fact);
+        self.told().failures.push(fact);
     }
 
     fn is_stopped(&self) -> bool {
@@ -85,27 +90,32 @@ impl Shared {
 }
 
 impl Discovery {
-    /// Starts looking. What is found is offered to the queue, and dropped if that is full.
-    pub(super) fn start(local: PeerId, found: mpsc::Sender<(PeerId, Address)>) -> std::io::Result<Self> {
+    /// Starts looking, on the chosen interfaces or on all. What is found is offered to the queue, and dropped if that is
+    /// full.
+    pub(super) fn start(local: PeerId, bind: Vec<Bind>, found: mpsc::Sender<Sighting>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
         std::thread::Builder::new().name("mdns".into()).spawn(move || {
-            let mut records = Records::new(Rng::new(seed(&local)));
-            watch(&of_thread, BACK_OFF, |trouble| {
-                session(&of_thread, local, &found, &mut records, trouble)
-            });
+            let records = Records::new(Rng::new(seed(&local)));
+            let mut seeker = Seeker::new(local, bind, found, records);
+            watch(&of_thread, BACK_OFF, |trouble| seeker.run(&of_thread, trouble));
         })?;
         Ok(Self { shared })
     }
 
     /// Failures and starts since the last call, oldest first.
     pub(super) fn failures(&self) -> Vec<PartFact> {
-        core::mem::take(&mut *self.shared.failures.lock().unwrap_or_else(PoisonError::into_inner))
+        core::mem::take(&mut self.shared.told().failures)
     }
 
     /// Tells where the node listens now.
-    pub(super) fn set_addresses(&self, addresses: Vec<Multiaddr>) {
-        *self.shared.addresses.lock().unwrap_or_else(PoisonError::into_inner) = addresses;
+    pub(super) fn set_addresses(&self, addresses: Vec<Address>) {
+        self.shared.told().addresses = addresses;
+    }
+
+    /// What was named outside this network so far.
+    pub(super) fn elsewhere(&self) -> Elsewhere {
+        self.shared.told().elsewhere.clone()
     }
 }
 
@@ -175,196 +185,209 @@ fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut(&mut Troub
     }
 }
 
-/// Runs a fresh instance of the library until its list is full or old, or until stopped.
-fn session(
-    shared: &Shared,
-    local: PeerId,
-    found: &mpsc::Sender<(PeerId, Address)>,
-    records: &mut Records,
-    trouble: &mut Trouble,
-) -> std::io::Result<()> {
-    if multicast::is_taken() {
-        let why = "another program has UDP port 5353 for itself";
-        return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, why));
-    }
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let inside = runtime.enter();
-    let config = mdns::Config {
-        ttl: TTL,
-        query_interval: QUERY_INTERVAL,
-        enable_ipv6: false,
-    };
-    let mut library = mdns::tokio::Behaviour::new(config, local)?;
-    if trouble.ends() {
-        tracing::info!(target: "net", "discovery works again");
-    }
-    let listener = ListenerId::next();
-    let (mut told, mut new) = (Vec::new(), 0);
-    let (began, mut repeated, mut forgot) = (Instant::now(), Instant::now(), false);
-    while !shared.is_stopped() && began.elapsed() < RENEW {
-        panic_point("discovery");
-        let addresses = shared.addresses();
-        tell_addresses(&mut library, listener, &mut told, &addresses);
-        for (peer, address) in runtime.block_on(slice(&mut library, records)) {
-            new += 1;
-            if is_neighbour(&address, &addresses) {
-                records.insert(Instant::now(), peer, address.clone());
-                // A full queue loses nothing: the record is told again.
-                let _ = found.try_send((peer, address));
-            }
-        }
-        if library.discovered_nodes().len() > RECORDS_MAX || new > NEW_MAX {
-            tracing::debug!(target: "net", "discovery is flooded, starting again");
-            break;
-        }
-        if !forgot && began.elapsed() >= GRACE {
-            records.forget_before(began);
-            forgot = true;
-        }
-        if repeated.elapsed() >= REPEAT {
-            repeated = Instant::now();
-            records.all().all(|record| found.try_send(record).is_ok());
-        }
-        std::thread::sleep(PAUSE);
-    }
-    drop(library);
-    drop(inside);
-    runtime.shutdown_background();
-    Ok(())
-}
-
-/// Lets the library work for a moment; gives what it discovered and forgets what expired.
-async fn slice(library: &mut mdns::tokio::Behaviour, records: &mut Records) -> Vec<(PeerId, Address)> {
-    let mut discovered = drain(library, records).await;
-    tokio::time::sleep(SLICE).await;
-    discovered.extend(drain(library, records).await);
-    discovered
-}
-
-async fn drain(library: &mut mdns::tokio::Behaviour, records: &mut Records) -> Vec<(PeerId, Address)> {
-    let mut discovered = Vec::new();
-    poll_fn(|context| {
-        while let Poll::Ready(event) = library.poll(context) {
-            match event {
-                ToSwarm::GenerateEvent(mdns::Event::Discovered(list)) => {
-                    discovered.extend(list.into_iter().filter_map(read_record));
-                }
-                ToSwarm::GenerateEvent(mdns::Event::Expired(list)) => {
-                    list.into_iter()
-                        .filter_map(read_record)
-                        .for_each(|record| records.remove(&record));
-                }
-                _ => {}
-            }
-        }
-        Poll::Ready(())
-    })
-    .await;
-    discovered
-}
-
-fn read_record((peer, address): (PeerId, Multiaddr)) -> Option<(PeerId, Address)> {
-    let (address, named) = Address::parse(&address.to_string()).ok()?;
-    named.is_none_or(|named| named == peer).then_some((peer, address))
-}
-
-fn tell_addresses(
-    library: &mut mdns::tokio::Behaviour,
-    listener_id: ListenerId,
-    told: &mut Vec<Multiaddr>,
-    addresses: &[Multiaddr],
-) {
-    for addr in told.iter().filter(|old| !addresses.contains(old)) {
-        library.on_swarm_event(FromSwarm::ExpiredListenAddr(ExpiredListenAddr { listener_id, addr }));
-    }
-    for addr in addresses.iter().filter(|new| !told.contains(new)) {
-        library.on_swarm_event(FromSwarm::NewListenAddr(NewListenAddr { listener_id, addr }));
-    }
-    told.clear();
-    told.extend_from_slice(addresses);
-}
-
-/// Whether a record may be dialled: it names an address of a private range, or of a subnet that we are in ourselves.
-/// Else one spoofed packet would send every node of the network to a victim elsewhere.
-fn is_neighbour(address: &Address, own: &[Multiaddr]) -> bool {
-    let subnet = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => Some(ip.octets()[..3].to_vec()),
-        IpAddr::V6(_) => None,
-    };
-    let Some(ip) = address.ip() else { return false };
-    let is_close = || {
-        own.iter()
-            .filter_map(|own| Address::parse(&own.to_string()).ok()?.0.ip())
-            .any(|own| subnet(own).is_some() && subnet(own) == subnet(ip))
-    };
-    !address.is_loopback() && !ip.is_unspecified() && !ip.is_multicast() && (address.is_private() || is_close())
-}
-
-/// What was found, bounded.
+/// A link on which this node looks, for one kind of IP.
 #[derive(Debug)]
-struct Records {
-    seen: BTreeMap<(PeerId, Address), Instant>,
-    rng: Rng,
+struct Post {
+    link: Link,
+    is_v6: bool,
+    ear: Ear,
+    schedule: Schedule,
+    /// What was answered last.
+    addresses: Vec<Address>,
 }
 
-impl Records {
-    const fn new(rng: Rng) -> Self {
-        Self {
-            seen: BTreeMap::new(),
-            rng,
-        }
-    }
-
-    /// Keeps a record; when full, a random one makes room, so that no flood can choose whom it pushes out. One IP
-    /// address pushes out its own first.
-    fn insert(&mut self, now: Instant, peer: PeerId, address: Address) {
-        let key = (peer, address);
-        if let Some(seen) = self.seen.get_mut(&key) {
-            *seen = now;
-            return;
-        }
-        let of_address = |(_, known): &&(PeerId, Address)| known.ip() == key.1.ip();
-        let count = self.seen.keys().filter(of_address).count();
-        let victim = if count >= RECORDS_PER_ADDRESS_MAX {
-            let chosen = self.choose(count);
-            self.seen.keys().filter(of_address).nth(chosen).cloned()
-        } else if self.seen.len() >= RECORDS_MAX {
-            let chosen = self.choose(self.seen.len());
-            self.seen.keys().nth(chosen).cloned()
+impl Post {
+    fn open(link: Link, is_v6: bool, seed: u64) -> std::io::Result<Self> {
+        let ear = if is_v6 {
+            Ear::open_v6(link.index)
         } else {
-            None
+            Ear::open_v4(&link.v4)
         };
-        if let Some(victim) = victim {
-            self.seen.remove(&victim);
+        Ok(Self {
+            ear: ear?,
+            schedule: Schedule::new(Instant::now(), Rng::new(seed)),
+            addresses: Vec::new(),
+            link,
+            is_v6,
+        })
+    }
+
+    /// Where others on this link reach the node.
+    fn own<'a>(&self, all: &'a [Address]) -> impl Iterator<Item = &'a Address> {
+        let is_here = |address: &&Address| match address.ip() {
+            Some(IpAddr::V4(ip)) => !self.is_v6 && self.link.v4.contains(&ip),
+            Some(IpAddr::V6(ip)) => self.is_v6 && self.link.v6.contains(&ip),
+            None => false,
+        };
+        all.iter().filter(is_here).collect::<Vec<_>>().into_iter()
+    }
+
+    /// Nodes with IPv4 meet over that; those without ask by IPv6, and everybody answers them.
+    const fn asks(&self) -> bool {
+        !self.is_v6 || self.link.v4.is_empty()
+    }
+}
+
+/// The thread's state.
+struct Seeker {
+    local: PeerId,
+    bind: Vec<Bind>,
+    found: mpsc::Sender<Sighting>,
+    records: Records,
+    posts: Vec<Post>,
+    /// The own networks, of all chosen links.
+    prefixes: Vec<Prefix>,
+    /// What the own answers are called: chance, so that a node is not known again by it.
+    label: Vec<u8>,
+    /// By which own questions are known again.
+    number: u16,
+    /// New records that may be handed on now.
+    fresh: u32,
+    room: Box<[u8; PACKET_MAX_BYTES]>,
+}
+
+impl Seeker {
+    fn new(local: PeerId, bind: Vec<Bind>, found: mpsc::Sender<Sighting>, records: Records) -> Self {
+        let (mut label, mut number) = ([0; 16], [0; 2]);
+        getrandom::fill(&mut label).unwrap_or_default();
+        getrandom::fill(&mut number).unwrap_or_default();
+        Self {
+            local,
+            bind,
+            found,
+            records,
+            posts: Vec::new(),
+            prefixes: Vec::new(),
+            label: hex::encode(label).into_bytes(),
+            number: u16::from_be_bytes(number),
+            fresh: FRESH_MAX,
+            room: Box::new([0; PACKET_MAX_BYTES]),
         }
-        self.seen.insert(key, now);
     }
 
-    fn choose(&mut self, count: usize) -> usize {
-        let chosen = u64::try_from(count).map(|count| self.rng.below(count));
-        chosen.ok().and_then(|chosen| usize::try_from(chosen).ok()).unwrap_or(0)
+    /// Looks until stopped.
+    fn run(&mut self, shared: &Shared, trouble: &mut Trouble) -> std::io::Result<()> {
+        self.posts.clear();
+        if multicast::is_taken() {
+            let why = "another program has UDP port 5353 for itself";
+            return Err(std::io::Error::new(std::io::ErrorKind::AddrInUse, why));
+        }
+        self.look()?;
+        if trouble.ends() {
+            tracing::info!(target: "net", "discovery works again");
+        }
+        let (mut looked, mut repeated) = (Instant::now(), Instant::now());
+        while !shared.is_stopped() {
+            panic_point("discovery");
+            let now = Instant::now();
+            self.hear(shared, now);
+            self.speak(&shared.told().addresses.clone(), now);
+            if looked.elapsed() >= LOOK {
+                looked = now;
+                self.records.expire(now);
+                self.fresh = (self.fresh + FRESH_A_SECOND).min(FRESH_MAX);
+                self.look()?;
+            }
+            if repeated.elapsed() >= REPEAT {
+                repeated = now;
+                self.records
+                    .all()
+                    .all(|record| self.found.try_send(record.clone()).is_ok());
+            }
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
     }
 
-    fn remove(&mut self, record: &(PeerId, Address)) {
-        self.seen.remove(record);
+    /// Opens and closes posts as links come and go.
+    fn look(&mut self) -> std::io::Result<()> {
+        let links = interfaces::links(&self.bind)?;
+        self.prefixes = links.iter().flat_map(|link| link.prefixes.iter().copied()).collect();
+        self.posts.retain(|post| links.contains(&post.link));
+        for link in links {
+            for (is_v6, is_there) in [(false, !link.v4.is_empty()), (true, !link.v6.is_empty())] {
+                let stands = |post: &Post| post.link == link && post.is_v6 == is_v6;
+                if !is_there || self.posts.iter().any(stands) {
+                    continue;
+                }
+                match Post::open(link.clone(), is_v6, seed(&self.local) ^ u64::from(link.index)) {
+                    Ok(post) => self.posts.push(post),
+                    // Tunnels carry no multicast; `doctor` says so.
+                    Err(error) => tracing::trace!(target: "net", ?link, %error, "no multicast there"),
+                }
+            }
+        }
+        Ok(())
     }
 
-    fn forget_before(&mut self, time: Instant) {
-        self.seen.retain(|_, seen| *seen >= time);
+    /// Takes what waits, for a moment.
+    fn hear(&mut self, shared: &Shared, began: Instant) {
+        let mut is_silent = false;
+        while !is_silent && began.elapsed() < SLICE {
+            is_silent = true;
+            for post in &mut self.posts {
+                let Some((bytes, source)) = post.ear.hear(&mut self.room) else {
+                    continue;
+                };
+                is_silent = false;
+                let Some(said) = packet::read(bytes) else { continue };
+                if said.asks && said.number != self.number {
+                    post.schedule.heard_question(began, self.records.len());
+                }
+                if said.asks_services {
+                    let _ = post.ear.say(&packet::services(TTL_SECONDS));
+                }
+                for named in said.named.iter().filter(|named| named.peer != self.local) {
+                    match judge(&named.address, source, &post.link.prefixes) {
+                        Judged::Believed(address) => {
+                            if let Some(new) = self.records.take(began, named, address, source)
+                                && self.fresh > 0
+                            {
+                                self.fresh -= 1;
+                                // A full queue loses nothing: the record is told again.
+                                let _ = self.found.try_send(new);
+                            }
+                        }
+                        Judged::Elsewhere => {
+                            let elsewhere = &mut shared.told().elsewhere;
+                            elsewhere.count = elsewhere.count.saturating_add(1);
+                            elsewhere.source = Some(source);
+                        }
+                        Judged::Useless => {}
+                    }
+                }
+            }
+        }
     }
 
-    fn all(&self) -> impl Iterator<Item = (PeerId, Address)> {
-        self.seen.keys().cloned()
+    /// Says what is due.
+    fn speak(&mut self, addresses: &[Address], now: Instant) {
+        let known = self.records.len();
+        for post in &mut self.posts {
+            let own: Vec<Address> = post.own(addresses).cloned().collect();
+            if own != post.addresses {
+                post.schedule.changed();
+                post.addresses = own;
+            }
+            while let Some(due) = post.schedule.due(now, known) {
+                let packet = match due {
+                    Due::Question if post.asks() => packet::question(self.number),
+                    Due::Answer if !post.addresses.is_empty() => {
+                        packet::answer(&self.label, &self.local, &post.addresses, TTL_SECONDS)
+                    }
+                    Due::Question | Due::Answer => continue,
+                };
+                if let Err(error) = post.ear.say(&packet) {
+                    tracing::trace!(target: "net", %error, "multicast was not sent");
+                }
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn address(text: &str) -> Address {
-        Address::parse(text).unwrap().0
-    }
 
     #[test]
     fn adv_d02_a_session_that_dies_is_followed_by_another_after_the_back_off() {
@@ -395,61 +418,5 @@ mod tests {
         let news = ["port", "port", "memory", "port"].map(|reason| trouble.begins(reason.into()));
         assert_eq!(news, [true, false, true, true]);
         assert!(trouble.ends() && !trouble.ends());
-    }
-
-    #[test]
-    fn adv_d01_a_flood_of_records_keeps_256_of_them() {
-        let mut records = Records::new(Rng::new(1));
-        let now = Instant::now();
-        for host in 0..2_000_u32 {
-            let text = format!("/ip4/10.0.{}.{}/tcp/9", host / 250, host % 250 + 1);
-            records.insert(now, PeerId::random(), address(&text));
-        }
-        assert_eq!(records.all().count(), RECORDS_MAX);
-    }
-
-    #[test]
-    fn one_ip_address_has_32_records_and_pushes_out_its_own_only() {
-        let mut records = Records::new(Rng::new(1));
-        let now = Instant::now();
-        records.insert(now, PeerId::random(), address("/ip4/10.0.0.2/tcp/1"));
-        for port in 1..=100 {
-            let text = format!("/ip4/10.0.0.1/tcp/{port}");
-            records.insert(now, PeerId::random(), address(&text));
-        }
-        assert_eq!(records.all().count(), RECORDS_PER_ADDRESS_MAX + 1);
-        assert!(records.all().any(|(_, known)| known.as_str() == "/ip4/10.0.0.2/tcp/1"));
-    }
-
-    #[test]
-    fn adv_d04_only_neighbours_are_handed_on() {
-        let own = [
-            "/ip4/127.0.0.1/tcp/1".parse().unwrap(),
-            "/ip4/130.60.5.7/tcp/1".parse().unwrap(),
-        ];
-        for (text, expected) in [
-            ("/ip4/192.168.1.9/tcp/4001", true),
-            ("/ip4/10.1.2.3/tcp/4001", true),
-            ("/ip4/130.60.5.200/tcp/4001", true),
-            ("/ip4/130.60.6.1/tcp/4001", false),
-            ("/ip4/8.8.8.8/tcp/53", false),
-            ("/ip4/127.0.0.1/tcp/22", false),
-            ("/dns4/example.org/tcp/80", false),
-        ] {
-            assert_eq!(is_neighbour(&address(text), &own), expected, "{text}");
-        }
-    }
-
-    #[test]
-    fn records_of_an_earlier_session_are_forgotten_unless_seen_again() {
-        let mut records = Records::new(Rng::new(1));
-        let (old, new) = (Instant::now(), Instant::now() + Duration::from_secs(1));
-        let (a, b) = (PeerId::random(), PeerId::random());
-        let place = address("/ip4/10.0.0.1/tcp/1");
-        records.insert(old, a, place.clone());
-        records.insert(old, b, place.clone());
-        records.insert(new, a, place.clone());
-        records.forget_before(new);
-        assert_eq!(records.all().collect::<Vec<_>>(), [(a, place)]);
     }
 }

@@ -11,9 +11,12 @@ mod codec;
 mod discovery;
 mod exchange;
 mod gate;
+mod interfaces;
 mod links;
 mod listen;
+mod mdns;
 pub mod multicast;
+mod names;
 mod outbox;
 mod peers;
 mod repairs;
@@ -33,6 +36,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::engine::{NetFact, NetOrder};
+use crate::types::prefix::Bind;
 use crate::types::{NetworkId, SecretKey};
 
 /// Takes a fact at once, or gives it back because the engine's queue is full. It must not wait.
@@ -45,10 +49,12 @@ pub struct NetConfig {
     pub key: SecretKey,
     /// What tells networks apart.
     pub network_id: NetworkId,
-    /// Where to listen; empty: every IPv4 interface on `port`.
+    /// Where to listen; empty: every interface on `port`.
     pub listen: Vec<Multiaddr>,
     /// The port if `listen` is empty; 0: any.
     pub port: u16,
+    /// The interfaces to look on, and to listen on if `listen` is empty; none: all.
+    pub bind: Vec<Bind>,
     /// Whether to look for neighbours by multicast DNS.
     pub mdns: bool,
 }

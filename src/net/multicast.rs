@@ -3,31 +3,41 @@
 //! Promises: nothing is sent. Elsewhere: who asks there (`net::discovery`, `node::probe`).
 //! Spec: `proto-notes/discovery.md`, "Multicast DNS".
 
-use std::io::ErrorKind;
-use std::net::UdpSocket;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+
+use socket2::{Domain, Protocol, Socket, Type};
 
 /// The port of multicast DNS.
 pub const MDNS_PORT: u16 = 5353;
 
-/// Opens a socket on the port, beside those of other programs; [`ErrorKind::AddrInUse`] if one of them does not share it.
-#[cfg(unix)]
-pub fn open() -> std::io::Result<UdpSocket> {
-    use rustix::net::{AddressFamily, SocketType, bind, socket, sockopt};
-    use std::net::{Ipv4Addr, SocketAddrV4};
-    let socket = socket(AddressFamily::INET, SocketType::DGRAM, None)?;
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    sockopt::set_socket_reuseport(&socket, true)?;
-    bind(&socket, &SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, MDNS_PORT))?;
-    Ok(UdpSocket::from(socket))
+/// Opens a socket on the port, beside those of other programs.
+///
+/// # Errors
+/// [`ErrorKind::AddrInUse`] if one of them does not share it; what the system says otherwise.
+pub fn open() -> io::Result<UdpSocket> {
+    let socket = shared(Domain::IPV4)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, MDNS_PORT)).into())?;
+    Ok(socket.into())
 }
 
-/// Elsewhere a port has one owner: the node's own discovery has this one.
-#[cfg(not(unix))]
-pub fn open() -> std::io::Result<UdpSocket> {
-    Err(std::io::Error::from(ErrorKind::Unsupported))
+/// As [`open`], for IPv6 alone.
+pub(super) fn open_v6() -> io::Result<Socket> {
+    let socket = shared(Domain::IPV6)?;
+    socket.set_only_v6(true)?;
+    socket.bind(&SocketAddr::from((Ipv6Addr::UNSPECIFIED, MDNS_PORT)).into())?;
+    Ok(socket)
 }
 
-/// Whether another program has the port for itself: the library that asks there goes on without a word then.
+fn shared(domain: Domain) -> io::Result<Socket> {
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_reuse_address(true)?;
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos"))))]
+    socket.set_reuse_port(true)?;
+    Ok(socket)
+}
+
+/// Whether another program has the port for itself.
 pub(super) fn is_taken() -> bool {
     open().is_err_and(|error| error.kind() == ErrorKind::AddrInUse)
 }

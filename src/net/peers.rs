@@ -14,7 +14,7 @@ use libp2p::swarm::ConnectionId;
 use super::gate::Source;
 use super::links::{Link, Returns, spare};
 use crate::engine::{Direction, Stranger};
-use crate::types::PeerId;
+use crate::types::{Address, PeerId};
 
 /// How long a peer may take to tell its network.
 const IDENTIFY_PATIENCE: Duration = Duration::from_secs(10);
@@ -62,6 +62,8 @@ pub(super) struct Peer {
     pub(super) standing: Standing,
     /// The engine asked for it and waits for the outcome.
     pub(super) wanted: bool,
+    /// Names that a user typed and that led to it, until it is confirmed.
+    pub(super) named: Vec<Address>,
     /// Why this node closes the connections, if it does.
     pub(super) reason: Option<&'static str>,
     /// A user named it.
@@ -131,6 +133,7 @@ impl Peers {
         let entry = self.peers.entry(peer).or_insert_with(|| Peer {
             standing: Standing::Unconfirmed,
             wanted: false,
+            named: Vec::new(),
             reason: None,
             is_protected: false,
             blocks: 0,

@@ -3,8 +3,8 @@
 //!
 //! Yamux alone only tells such a peer to go away, and goes on with one who does not listen. It closes a connection after
 //! all bytes have left, which is never if the other end is dead.
-//! Promises: at most [`STREAMS_IN_MAX`] streams of a peer's are open on a connection; one more ends it, and the cause
-//! says so; a connection that is closed has ended after [`CLOSE_PATIENCE`].
+//! Promises: at most [`STREAMS_IN_MAX`] streams of a peer's are open on a connection; one more ends it, and so do
+//! [`CROWDING_MAX`] that come one after the other while [`STREAMS_CROWDED`] wait; the cause says so; a connection that is closed has ended after [`CLOSE_PATIENCE`].
 //! Elsewhere: what that costs the peer (`net::swarm::events`).
 //! Spec: `proto-notes/gossip.md`, "Connection".
 
@@ -27,6 +27,10 @@ use super::breach::Ending;
 
 /// Streams that a peer may have open. Honest ones use eight: four requests, gossip, ping, identify twice.
 pub(super) const STREAMS_IN_MAX: usize = 32;
+/// From so many open streams on a peer is crowding: requests beyond are dropped by the library.
+const STREAMS_CROWDED: usize = 16;
+/// How often a peer may open one more in a crowd, without ever leaving the crowd, before its connection ends.
+const CROWDING_MAX: usize = 64;
 /// What the windows of a connection's streams may grow by, together: two megabytes in time over a second of delay. A peer
 /// can feign any delay by answering late, and then leave unread, or fill, whatever it was given.
 pub(super) const WINDOW_GROWTH_BYTES: usize = 1024 * 1024;
@@ -87,14 +91,20 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
 pub(super) struct Counting<M> {
     inner: M,
     open: Arc<AtomicUsize>,
+    /// Streams that came into a crowd since there was none.
+    crowding: usize,
     /// Runs once the connection is being closed.
     closing: Option<Pin<Box<Sleep>>>,
 }
 
 impl<M> Counting<M> {
     fn new(inner: M) -> Self {
-        let (open, closing) = (Arc::default(), None);
-        Self { inner, open, closing }
+        Self {
+            inner,
+            open: Arc::default(),
+            crowding: 0,
+            closing: None,
+        }
     }
 }
 
@@ -124,9 +134,10 @@ where
     fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
         let inner = ready!(Pin::new(&mut self.inner).poll_inbound(cx)).map_err(io::Error::other)?;
         let before = self.open.fetch_add(1, Ordering::Relaxed);
+        self.crowding = if before < STREAMS_CROWDED { 0 } else { self.crowding + 1 };
         let count = Some(Arc::clone(&self.open));
         let stream = Counted { inner, count };
-        Poll::Ready(if before < STREAMS_IN_MAX {
+        Poll::Ready(if before < STREAMS_IN_MAX && self.crowding <= CROWDING_MAX {
             Ok(stream)
         } else {
             Err(io::Error::other(STREAM_FLOOD))

@@ -3,7 +3,7 @@
 //! Promises: the engine hears of every failure, and of every start after it; orders that come between the two are
 //! dropped, and tokens of the task before are unknown to the next; after too many failures in an hour the network stays
 //! off, and the node goes on without it.
-//! Spec: `proto-notes/discovery.md`, "When a part fails".
+//! Spec: `proto-notes/events.md`, "Parts that fail".
 
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -115,7 +115,11 @@ impl Supervisor {
 
     fn task(&self, lasting: OwnedMutexGuard<Lasting>) -> Result<Task, NetError> {
         let facts = Arc::clone(&self.facts);
-        Task::new(&self.config, lasting, Box::new(move |read, fact| facts.offer(read, fact)))
+        Task::new(
+            &self.config,
+            lasting,
+            Box::new(move |read, fact| facts.offer(read, fact)),
+        )
     }
 
     /// Runs until the orders end.

@@ -4,6 +4,7 @@
 //! `Disconnected` after its last connection; every dial ends in `Connected` or `DialFailed`.
 //! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`.
 
+mod dials;
 mod events;
 
 use std::collections::BTreeMap;
@@ -14,19 +15,22 @@ use futures::StreamExt;
 use libp2p::core::transport::PortUse;
 use libp2p::core::{ConnectedPoint, Endpoint};
 use libp2p::swarm::behaviour::ConnectionEstablished;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
-use libp2p::swarm::{ConnectionId, DialError, FromSwarm, NetworkBehaviour};
+use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 use tokio::time::MissedTickBehavior;
 
+use self::dials::Asked;
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
 use super::codec::Raw;
-use super::discovery::Discovery;
+use super::discovery::{Discovery, Elsewhere};
 use super::exchange::Exchange;
+use super::interfaces;
 use super::listen::Listeners;
+use super::mdns::records::Sighting;
+use super::names::{self, Names};
 use super::outbox::Outbox;
-use super::peers::{Due, Peers, Standing};
+use super::peers::{Due, Peers};
 use super::repairs::Repairs;
 use super::streams::{STREAMS_IN_MAX, Upgrade};
 use super::supervisor::Lasting;
@@ -34,6 +38,7 @@ use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
 use crate::engine::{FoundBy, NetFact, NetOrder, Stranger, Verdict};
 use crate::threads::panic_point;
+use crate::types::prefix::{Bind, Prefix};
 use crate::types::{Address, NetworkId};
 use crate::wire::{Request, Response, Topic};
 
@@ -81,12 +86,22 @@ pub(super) struct Task {
     peers: Peers,
     repairs: Repairs,
     dials: BTreeMap<ConnectionId, Dial>,
+    names: Names,
+    answers: mpsc::UnboundedReceiver<names::Answer>,
+    /// Dials that wait for their names, by the number of the look-up.
+    asked: BTreeMap<u64, Asked>,
+    next_asked: u64,
     verdicts: Verdicts,
     exchange: Exchange,
     mdns: bool,
+    bind: Vec<Bind>,
     discovery: Option<Discovery>,
-    found: mpsc::Receiver<(PeerId, Address)>,
-    finder: mpsc::Sender<(PeerId, Address)>,
+    found: mpsc::Receiver<Sighting>,
+    finder: mpsc::Sender<Sighting>,
+    /// What discovery passed over, as the engine was told.
+    elsewhere: Elsewhere,
+    /// The own networks, as the engine was told.
+    prefixes: Vec<Prefix>,
 }
 
 /// What a node's task drives.
@@ -143,6 +158,7 @@ impl Task {
             listeners.open(&mut swarm)?;
         }
         let (finder, found) = mpsc::channel(FOUND_MAX);
+        let (names, answers) = Names::new();
         let mut task = Self {
             peers: Peers::new(*swarm.local_peer_id()),
             repairs: Repairs::default(),
@@ -153,13 +169,20 @@ impl Task {
             protocol: sync_protocol(&config.network_id)?,
             listeners,
             dials: BTreeMap::new(),
+            names,
+            answers,
+            asked: BTreeMap::new(),
+            next_asked: 0,
             verdicts: Verdicts::new(lasting.first_token()),
             exchange: Exchange::new(lasting.first_token()),
             lasting,
             mdns: config.mdns,
+            bind: config.bind.clone(),
             discovery: None,
             found,
             finder,
+            elsewhere: Elsewhere::default(),
+            prefixes: Vec::new(),
         };
         if task.lasting.enabled {
             task.start_discovery();
@@ -190,7 +213,8 @@ impl Task {
                     None => break,
                 },
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
-                Some((peer, address)) = self.found.recv(), if self.lasting.enabled => self.discovered(peer, address),
+                Some(answer) = self.answers.recv() => self.named(answer),
+                Some(sighting) = self.found.recv(), if self.lasting.enabled => self.discovered(sighting),
                 _ = tick.tick() => self.tick(Instant::now()),
             }
         }
@@ -233,6 +257,15 @@ impl Task {
         for due in self.peers.due(now) {
             self.is_due(due, now);
         }
+        self.tell_elsewhere();
+        self.give_up_names(now);
+        if self.lasting.enabled {
+            self.listeners.look(&mut self.swarm);
+            self.open_listeners();
+        }
+    }
+
+    fn open_listeners(&mut self) {
         if self.lasting.enabled && self.listeners.is_incomplete() {
             // The port may still be held by the listener that is just being closed; the next tick tries again.
             if let Err(error) = self.listeners.open(&mut self.swarm) {
@@ -315,77 +348,6 @@ impl Task {
         }
     }
 
-    fn dial(&mut self, peer: Option<PeerId>, addresses: Vec<Address>) {
-        let multiaddrs: Vec<Multiaddr> = addresses
-            .iter()
-            .filter_map(|known| known.as_str().parse().ok())
-            .collect();
-        if !self.lasting.enabled {
-            return self.dial_failed(peer, addresses, "the network is off".into(), None);
-        }
-        let Some(peer) = peer else {
-            for (address, known) in multiaddrs.into_iter().zip(addresses) {
-                let opts = DialOpts::unknown_peer_id().address(address).allocate_new_port();
-                self.dial_with(opts.build(), None, vec![known]);
-            }
-            return;
-        };
-        if let Some(connected) = self.peers.get_mut(&peer) {
-            match connected.standing {
-                // Its outcome comes when identify has spoken.
-                Standing::Unconfirmed => connected.wanted = true,
-                Standing::Confirmed => self.dial_failed(Some(peer), addresses, "already connected".into(), None),
-                Standing::Foreign { stranger, .. } => self.met_stranger(peer, addresses, stranger),
-            }
-            return;
-        }
-        let opts = DialOpts::peer_id(peer)
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(multiaddrs)
-            .allocate_new_port();
-        self.dial_with(opts.build(), Some(peer), addresses);
-    }
-
-    fn dial_with(&mut self, opts: DialOpts, peer: Option<PeerId>, addresses: Vec<Address>) {
-        let connection = opts.connection_id();
-        match self.swarm.dial(opts) {
-            Ok(()) => {
-                self.dials.insert(connection, Dial { peer, addresses });
-            }
-            // An earlier dial of the same peer is under way: its outcome is this one's, too.
-            Err(DialError::DialPeerConditionFalse(_)) => {}
-            // libp2p leaves out what this node listens on itself; the engine forgets such an address.
-            Err(DialError::NoAddresses) if peer.is_none() && !addresses.is_empty() => {
-                self.dial_failed(Some(self.peer_id()), addresses, IT_IS_US.into(), None);
-            }
-            Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), None),
-        }
-    }
-
-    fn dial_failed(
-        &mut self,
-        peer: Option<PeerId>,
-        addresses: Vec<Address>,
-        reason: String,
-        stranger: Option<Stranger>,
-    ) {
-        self.outbox.keep(NetFact::DialFailed {
-            peer,
-            addresses,
-            reason,
-            stranger,
-        });
-    }
-
-    /// Somebody is dialled again who is known as a stranger and still connected.
-    fn met_stranger(&mut self, peer: PeerId, addresses: Vec<Address>, stranger: Stranger) {
-        let reason = match stranger {
-            Stranger::Network => "of another network",
-            Stranger::Program => OTHER_PROGRAM,
-        };
-        self.dial_failed(Some(peer), addresses, reason.into(), Some(stranger));
-    }
-
     fn disconnect(&mut self, peer: PeerId, reason: &'static str) {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.reason = Some(reason);
@@ -463,7 +425,7 @@ impl Task {
         if !self.mdns {
             return;
         }
-        match Discovery::start(self.peer_id(), self.finder.clone()) {
+        match Discovery::start(self.peer_id(), self.bind.clone(), self.finder.clone()) {
             Ok(discovery) => self.discovery = Some(discovery),
             Err(error) => tracing::warn!(target: "net", %error, "no discovery on this machine, use --peer or dial"),
         }
@@ -472,42 +434,43 @@ impl Task {
 
     fn tell_discovery(&self) {
         if let Some(discovery) = &self.discovery {
-            discovery.set_addresses(self.swarm.listeners().cloned().collect());
+            discovery.set_addresses(self.swarm.listeners().filter_map(events::read_address).collect());
         }
     }
 
-    fn discovered(&mut self, peer: PeerId, address: Address) {
+    /// The interfaces may be others now.
+    fn tell_networks(&mut self) {
+        let prefixes = interfaces::prefixes();
+        if prefixes != self.prefixes {
+            self.prefixes.clone_from(&prefixes);
+            self.outbox.keep(NetFact::Networks(prefixes));
+        }
+    }
+
+    /// What discovery passed over is told when there is more of it.
+    fn tell_elsewhere(&mut self) {
+        let Some(elsewhere) = self.discovery.as_ref().map(Discovery::elsewhere) else {
+            return;
+        };
+        if elsewhere != self.elsewhere
+            && let Some(source) = elsewhere.source
+            && self.outbox.offer(NetFact::Elsewhere {
+                count: elsewhere.count,
+                source,
+            })
+        {
+            self.elsewhere = elsewhere;
+        }
+    }
+
+    fn discovered(&mut self, sighting: Sighting) {
+        let Sighting {
+            peer,
+            address,
+            source: _,
+        } = sighting;
         let by = FoundBy::Mdns;
         // It is told again in ten seconds.
         self.outbox.offer(NetFact::Found { peer, address, by });
-    }
-}
-
-/// Why a dial failed, in a few words.
-fn dial_reason(error: &DialError) -> String {
-    match error {
-        DialError::LocalPeerId { .. } => IT_IS_US.into(),
-        DialError::NoAddresses => "no address is known".into(),
-        DialError::WrongPeerId { obtained, .. } => format!("another node is there: {obtained}"),
-        DialError::Denied { cause } => format!("refused by this node: {cause}"),
-        DialError::Transport(errors) => errors
-            .iter()
-            .map(|(_, error)| innermost(error))
-            .next()
-            .unwrap_or_else(|| "no address could be tried".into()),
-        DialError::DialPeerConditionFalse(_) => "a dial is under way".into(),
-        DialError::Aborted => "given up".into(),
-    }
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    match innermost.to_string() {
-        // The library's words for a dial that nobody answers.
-        text if text == "Timeout has been reached" => "no answer came".into(),
-        text => text,
     }
 }

@@ -46,6 +46,7 @@ fn config(seed: u8, network_id: NetworkId) -> NetConfig {
         network_id,
         listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
         port: 0,
+        bind: Vec::new(),
         mdns: false,
     }
 }
@@ -121,6 +122,51 @@ impl Net {
         })
         .await
     }
+}
+
+#[tokio::test]
+async fn the_reason_of_a_failed_dial_is_one_that_the_doctor_knows() {
+    use crate::engine::reasons::Cause;
+    let mut a = node(1, NETWORK).await;
+    let b = node(2, NETWORK).await;
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = |listener: &std::net::TcpListener| listener.local_addr().unwrap().port();
+    let nobody = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        port(&listener)
+    };
+    let hangs_up = port(&closed);
+    std::thread::spawn(move || closed.incoming().take(1).for_each(drop));
+    let stranger = SecretKey::from_seed([9; 32]).public().peer_id();
+    for (peer, port, cause) in [
+        (None, nobody, Cause::Refused),
+        (None, hangs_up, Cause::Closed),
+        (Some(stranger), b.address.tcp().unwrap().1, Cause::OtherKey),
+    ] {
+        let addresses = vec![Address::parse(&format!("127.0.0.1:{port}")).unwrap().0];
+        a.order(NetOrder::Dial { peer, addresses }).await;
+        let reason = a
+            .expect("failure", |fact| match fact {
+                NetFact::DialFailed { reason, .. } => Some(reason),
+                _ => None,
+            })
+            .await;
+        assert_eq!(Cause::of(&reason), cause, "{reason}");
+    }
+    // A name is looked up, and what it leads to is known by that name too.
+    let name = Address::parse_typed(&format!("/dns4/localhost/tcp/{}", b.address.tcp().unwrap().1))
+        .unwrap()
+        .0;
+    let addresses = vec![name.clone()];
+    a.order(NetOrder::Dial { peer: None, addresses }).await;
+    assert_eq!(a.connected(b.id()).await, (b.address.clone(), Direction::Out));
+    let known = a
+        .expect("the name", |fact| match fact {
+            NetFact::DialFailed { peer, addresses, .. } => Some((peer, addresses)),
+            _ => None,
+        })
+        .await;
+    assert_eq!(known, (Some(b.id()), vec![name]));
 }
 
 #[tokio::test]

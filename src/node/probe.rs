@@ -34,7 +34,7 @@ pub fn ask(surroundings: &mut Surroundings, local: &PeerId) {
         .flat_map(|interface| interface.addresses.iter().copied())
         .collect();
     let usable = |interface: &&mut Interface| {
-        let is_open = interface.up && interface.connected && !interface.addresses.is_empty();
+        let is_open = interface.up && interface.connected && interface.addresses.iter().any(IpAddr::is_ipv4);
         is_open && interface.multicast && !interface.loopback
     };
     let asked: Vec<&mut Interface> = surroundings
@@ -110,7 +110,6 @@ fn exchange(
     u64::try_from(others.len()).unwrap_or(u64::MAX)
 }
 
-#[cfg(unix)]
 fn send(socket: &UdpSocket, interface: &Interface, question: &[u8]) -> std::io::Result<()> {
     let own = interface.addresses.iter().find_map(|ip| match ip {
         IpAddr::V4(ip) => Some(*ip),
@@ -118,14 +117,9 @@ fn send(socket: &UdpSocket, interface: &Interface, question: &[u8]) -> std::io::
     });
     let own = own.ok_or(ErrorKind::AddrNotAvailable)?;
     socket.join_multicast_v4(&GROUP, &own)?;
-    rustix::net::sockopt::set_ip_multicast_if(socket, &own)?;
+    socket2::SockRef::from(socket).set_multicast_if_v4(&own)?;
     socket.send_to(question, (GROUP, multicast::MDNS_PORT))?;
     Ok(())
-}
-
-#[cfg(not(unix))]
-fn send(_: &UdpSocket, _: &Interface, _: &[u8]) -> std::io::Result<()> {
-    Err(std::io::Error::from(ErrorKind::Unsupported))
 }
 
 /// The address under which another machine's answer names this node's own PeerId: a copy of its key runs there. The library

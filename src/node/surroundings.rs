@@ -4,6 +4,7 @@
 //! (`engine::doctor`), what is sent and heard (`node::probe`).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::Path;
 
 use crate::engine::doctor::{Interface, Probe, Surroundings};
@@ -40,6 +41,7 @@ pub fn look(discovery: bool) -> Surroundings {
         let interface = found.entry(entry.name.clone()).or_insert_with(|| Interface {
             name: entry.name.clone(),
             addresses: Vec::new(),
+            link_local: false,
             up: true,
             connected: entry.is_oper_up(),
             loopback: entry.is_loopback(),
@@ -48,8 +50,9 @@ pub fn look(discovery: bool) -> Surroundings {
             joined: None,
             probe: Probe::Untried,
         });
-        if entry.ip().is_ipv4() {
-            interface.addresses.push(entry.ip());
+        match entry.ip() {
+            IpAddr::V6(ip) if ip.is_unicast_link_local() => interface.link_local = true,
+            ip => interface.addresses.push(ip),
         }
     }
     for interface in found.values_mut() {
@@ -83,6 +86,7 @@ fn from_class(class: &Path) -> BTreeMap<String, Interface> {
         let interface = Interface {
             name: name.clone(),
             addresses: Vec::new(),
+            link_local: false,
             up: flags & UP != 0,
             connected: !DISCONNECTED.contains(&state.trim()),
             loopback: flags & LOOPBACK != 0,

@@ -67,6 +67,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<(PeerId, Vec<Address>)> {
         .filter_map(|line| Address::parse(line).ok())
         .filter(|(_, named)| named.is_none_or(|named| named == peer))
         .map(|(address, _)| address)
+        .filter(|address| !address.is_name())
         .collect();
     Some((peer, addresses))
 }

@@ -218,7 +218,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn refusal(path: &Path, access: Access) -> Unfit {
-        let error = open(path, access, Owner::Me).unwrap_err();
+        let error = open(path, access, Owner::Me).expect_err("no ordinary file");
         Unfit::of(&error).unwrap_or_else(|| panic!("{error}"))
     }
 

@@ -104,10 +104,10 @@ mod tests {
     use std::io::Write;
 
     fn pipe() -> (tempfile::TempDir, std::path::PathBuf) {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&path).status();
-        assert!(made.unwrap().success());
+        assert!(made.expect("mkfifo is there").success());
         (folder, path)
     }
 

@@ -13,6 +13,7 @@ pub(crate) mod files;
 pub mod folder;
 pub(crate) mod inputs;
 pub(crate) mod key;
+pub mod older;
 mod opening;
 pub mod places;
 pub mod privacy;

@@ -140,7 +140,7 @@ fn a_missing_block_ends_the_replay_and_is_named() {
 #[test]
 fn an_exported_line_has_the_blocks_own_bytes() {
     let (store, _) = store();
-    let line = export::line(&store, Height::new(2)).unwrap();
+    let line = export::line(&store, Height::new(2), 1).unwrap();
     let value: serde_json::Value = serde_json::from_str(&line).unwrap();
     let raws = value["transactions"].as_array().unwrap();
     let raw: String = raws.iter().map(|tx| tx["raw"].as_str().unwrap()).collect();

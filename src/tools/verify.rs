@@ -17,6 +17,7 @@ use crate::chain::{
     AccountState, Block, ChainStore, Header, NetworkParams, Spot, StoreError, StoredBlock, Transaction, TxPlace,
 };
 use crate::cli::Args;
+use crate::types::hash::HashMany;
 use crate::types::{Account, BlockHash, Height, NetworkId, Work};
 
 /// Damages that are told: more help nobody.
@@ -185,7 +186,7 @@ impl<S: ChainStore> Replay<'_, S> {
             .check_after(&parent.header, self.params)
             .map_err(|error| broken(self, error.to_string()))?;
         block
-            .check(&self.network, self.secret)
+            .check_with(self.params, &self.network, self.secret, &HashMany::default())
             .map_err(|error| broken(self, error.to_string()))?;
         let work = parent.work.plus(Header::weight(&parent.header, self.params));
         if stored.work != work {
@@ -295,7 +296,7 @@ impl<S: ChainStore> Replay<'_, S> {
                 .map_err(|error| error.to_string());
             let checked = checked.and_then(|()| {
                 block
-                    .check(&self.network, self.secret)
+                    .check_with(self.params, &self.network, self.secret, &HashMany::default())
                     .map_err(|error| error.to_string())
             });
             if let Err(error) = checked {

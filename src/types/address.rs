@@ -83,6 +83,46 @@ impl Address {
         }
     }
 
+    /// Whether it names a host instead of an IP address. Only what a user typed may: who is asked for a name learns who
+    /// asks, and a stranger's name would let the stranger choose whom we ask and dial.
+    #[must_use]
+    pub fn is_name(&self) -> bool {
+        self.ip().is_none()
+    }
+
+    /// Whether this build speaks the transport that the address names.
+    #[must_use]
+    pub fn is_dialable(&self) -> bool {
+        cfg!(feature = "quic") || !self.0.contains("/quic-v1")
+    }
+
+    /// Host and port, of a numeric host and TCP.
+    #[must_use]
+    pub fn tcp(&self) -> Option<(IpAddr, u16)> {
+        let (_, port) = self.0.split_once("/tcp/")?;
+        Some((self.ip()?, port.parse().ok()?))
+    }
+
+    /// The same transport and port with an IP address in place of the host.
+    #[must_use]
+    pub fn at_ip(&self, ip: IpAddr) -> Option<Self> {
+        let multiaddr: Multiaddr = self.0.parse().ok()?;
+        let behind = multiaddr.iter().skip(1);
+        let here: Multiaddr = core::iter::once(Protocol::from(ip)).chain(behind).collect();
+        Some(Self(here.to_string()))
+    }
+
+    /// The same transport and port on a host of the same kind.
+    #[must_use]
+    pub fn on_host(&self, host: IpAddr) -> Option<Self> {
+        let own = self.ip()?;
+        if own.is_ipv4() == host.is_ipv4() {
+            self.at_ip(host)
+        } else {
+            None
+        }
+    }
+
     /// Whether the address is of the machine itself.
     #[must_use]
     pub fn is_loopback(&self) -> bool {

@@ -279,7 +279,7 @@ fn daemon_stays_when_its_input_ends() {
 }
 
 /// Commands that are refused, one for each reason that a lonely node can meet.
-const REFUSED: [(&str, &str); 27] = [
+const REFUSED: [(&str, &str); 29] = [
     ("minee", "unknown_command"),
     ("frobnicate", "unknown_command"),
     ("tx alice bob", "missing_values"),
@@ -302,7 +302,9 @@ const REFUSED: [(&str, &str); 27] = [
     ("wait height 1 86401", "bad_argument"),
     ("wait peers 1 0", "timeout"),
     ("wait height 9 0", "timeout"),
-    ("dial nowhere", "bad_address"),
+    ("dial /nowhere", "bad_address"),
+    ("dial 0.0.0.0", "bad_address"),
+    ("join ticket1", "bad_ticket"),
     ("block 77", "unknown_block"),
     ("block abcd", "unknown_block"),
     (

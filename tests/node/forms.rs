@@ -47,6 +47,8 @@ const FORMS: &[(&str, &str)] = &[
         "count:int shortest_ms:int median_ms:int mean_ms:int longest_ms:int",
     ),
     ("MINER", "account:account blocks:int"),
+    ("FILLER", "account:account transactions:int bytes:int"),
+    ("GROWTH", "bytes:int bytes_per_hour:int? fillers:[FILLER]"),
     (
         "INTERFACE",
         "name:text addresses:[text] used:bool reason:text? multicast:text?",
@@ -81,11 +83,14 @@ const REPLIES: &[(&str, &str)] = &[
         "balance",
         "account:account balance:signed pending:signed owner:peer? next_sequence:int",
     ),
-    ("accounts", "total:int accounts:[ACCOUNT]"),
+    ("accounts", "total:int own:[ACCOUNT] accounts:[ACCOUNT]"),
     ("peers", "peers:[PEER] banned:[BAN]"),
     ("status", "STATUS"),
     ("dial", "peer_id:peer address:address message:text"),
-    ("resolve", "replaced:bool message:text height:int tip:hash"),
+    ("invite", "ticket:text network:text addresses:[address] message:text"),
+    ("join", "peer_id:peer address:address message:text"),
+    ("resolve", "replaced:bool message:text notice:text? height:int tip:hash"),
+    ("rewind", "removed:int message:text height:int tip:hash"),
     ("net", "net:bool"),
     ("tree", "tips:[TIP] blocks:[TREEBLOCK]"),
     (
@@ -103,14 +108,14 @@ const REPLIES: &[(&str, &str)] = &[
     (
         "stats",
         "from_height:int to_height:int transactions:int spacing_ms:int halflife_ms:int intervals:INTERVALS? bits:[int] \
-         miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int",
+         miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int growth:GROWTH",
     ),
     ("drop", "peer_id:peer name:name? banned_ms:int? message:text"),
     ("ban", "peer_id:peer name:name? banned_ms:int? message:text"),
     ("unban", "peer_id:peer name:name? banned_ms:int? message:text"),
     (
         "doctor",
-        "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? others_heard:int? \
+        "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? multicast_dropped:int others_heard:int? \
          failures:[FAILURE] same_key:bool same_key_at:text? clock_ahead_ms:signed? dial:text? advice:[text]",
     ),
     ("watch", "watching:[text] log:text"),
@@ -404,7 +409,7 @@ fn every_reply_and_event_of_two_busy_nodes_has_the_contracts_keys_and_forms() {
     anna.ok(&format!("transaction {txid}"));
     anna.ok(&format!("register {address}").replace(&address, &ben.node.loopback_address()));
     partition(&mut anna, &mut ben);
-    make_visible(&mut anna, &ben, txid);
+    make_visible(&mut anna, &mut ben, txid);
     for line in [
         "nonsense",
         "tx a b",
@@ -436,13 +441,14 @@ fn every_reply_and_event_of_two_busy_nodes_has_the_contracts_keys_and_forms() {
 }
 
 /// Everything that shows how the chain is made, and a split by hand.
-fn make_visible(anna: &mut Talk, ben: &Talk, txid: &str) {
+fn make_visible(anna: &mut Talk, ben: &mut Talk, txid: &str) {
     for line in [
         "explain block 0",
         "explain block 3",
         "tamper 3",
         "stats",
         "doctor",
+        "invite",
         "watch off",
         "log warn",
         "watch all",
@@ -466,6 +472,9 @@ fn make_visible(anna: &mut Talk, ben: &Talk, txid: &str) {
     anna.ok("wait peers 0");
     assert_eq!(anna.ok("peers")["banned"][0]["peer_id"], id);
     anna.ok(&format!("unban {id}"));
+    let ticket = ben.ok("invite")["ticket"].clone();
+    let ticket = ticket.as_str().expect("a ticket");
+    anna.ok(&format!("join {ticket}"));
     assert_eq!(anna.say(&format!("unban {id}"))["error"]["code"], "unknown_peer");
 }
 

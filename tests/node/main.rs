@@ -3,6 +3,8 @@
 //! Promises: no test touches the network of the machine; waiting always has a deadline and a condition.
 
 #[cfg(target_os = "linux")]
+mod addresses;
+#[cfg(target_os = "linux")]
 mod attach;
 mod contract;
 #[cfg(unix)]

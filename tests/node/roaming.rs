@@ -17,7 +17,7 @@ const KNOWN_WITHIN: Duration = Duration::from_secs(20);
 /// After this a connection is no longer one of two that were made at once.
 const SETTLED: Duration = Duration::from_millis(3_500);
 /// Steps of the random walk in an ordinary run of the tests, about a second and a half each.
-const STEPS: u64 = 12;
+const STEPS: u64 = 16;
 
 /// A machine on the bridge, and the node on it unless it was killed.
 struct Machine {
@@ -220,7 +220,7 @@ fn a_neighbour_that_is_gone_is_told_as_gone_however_much_was_sent_to_it() {
             let stays = world.node(0);
             // Twelve names, since 64 payments of one may wait.
             let lines: Vec<u64> = (0..720)
-                .map(|n| stays.write(&format!("tx payer{} bob 1", n % 12)))
+                .map(|n| stays.write(&format!("tx stays{} bob 1", n % 12)))
                 .collect();
             lines.iter().for_each(|line| assert_eq!(stays.reply(*line)["ok"], true));
             stays.ok("wait peers 0 60");
@@ -259,12 +259,12 @@ impl Dice {
     }
 }
 
-/// Does one thing to one machine, and says what.
-fn step(world: &mut World, dice: &mut Dice) -> String {
+/// Does one thing to one machine, and says which and what.
+fn step(world: &mut World, dice: &mut Dice) -> (usize, &'static str) {
     let host = usize::try_from(dice.below(4)).expect("small");
     let machine = &world.machines[host];
     let (runs, has_cable, has_net) = (machine.node.is_some(), machine.has_cable, machine.has_net);
-    let what = match dice.below(6) {
+    let what = match dice.below(9) {
         0 => {
             world.cable(host, if has_cable { "down" } else { "up" });
             "cable"
@@ -282,7 +282,7 @@ fn step(world: &mut World, dice: &mut Dice) -> String {
             world.kill(host);
             "kill"
         }
-        4 => {
+        4 | 5 => {
             world.cut_power(host);
             world.start(host);
             "power"
@@ -296,7 +296,7 @@ fn step(world: &mut World, dice: &mut Dice) -> String {
             "quiet"
         }
     };
-    format!("{what} of node {host}")
+    (host, what)
 }
 
 #[test]
@@ -313,11 +313,15 @@ fn what_was_acknowledged_on_a_random_walk_of_four_machines_is_known_to_all_after
             let mut dice = Dice(seed);
             let mut world = World::with(4);
             for number in 0..steps.unwrap_or(STEPS) {
-                let what = step(&mut world, &mut dice);
-                println!("step {number}: {what}");
-                std::thread::sleep(Duration::from_millis(200 + dice.below(1_500)));
-                let payer = usize::try_from(dice.below(4)).expect("small");
-                world.pay(payer);
+                std::thread::sleep(Duration::from_millis(dice.below(2_000)));
+                let (host, what) = step(&mut world, &mut dice);
+                println!("step {number}: {what} of node {host}");
+                // Who has just come back, as soon as somebody is there, or anybody.
+                let payer = usize::try_from(dice.below(8)).expect("small");
+                if payer >= 4 && world.machines[host].node.is_some() {
+                    world.node(host).send("wait peers 1 3");
+                }
+                world.pay(if payer < 4 { payer } else { host });
             }
             for host in 0..4 {
                 world.cable(host, "up");

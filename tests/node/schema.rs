@@ -24,6 +24,8 @@ fn two_nodes() -> Vec<Value> {
     let address = anna.loopback_address();
     ben.ok(&format!("dial {address}"));
     anna.ok("wait peers 1");
+    let invited = anna.ok("invite");
+    ben.ok(&format!("join {}", invited["ticket"].as_str().expect("a ticket")));
     anna.ok("mine");
     let paid = anna.ok("tx anna bob 5");
     let txid = paid["txid"].as_str().expect("an id").to_owned();

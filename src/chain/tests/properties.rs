@@ -298,7 +298,7 @@ proptest! {
                 Step::Add(recipe, origin) => {
                     let transaction = cook_fitting(&chain, &pool, recipe);
                     let ours = transaction.signer() == Some(key(1).public());
-                    let origin = if ours { Origin::Own } else { Origin::Peer(key(origin + 1).public().peer_id()) };
+                    let origin = if ours { Origin::Own } else { Origin::Peer(key(origin + 1).public().peer_id().into()) };
                     if pool.add(&chain, transaction.clone(), origin).is_ok() && ours {
                         chain.keep_own(&transaction);
                         own.push(transaction);

@@ -71,7 +71,7 @@ fn a_flood_pushes_out_no_typed_peer_and_none_that_is_connected() {
     let mut dialer = Dialer::new(me, 1, at(0));
     dialer.found(at(0), others[0], address(0), FoundBy::Manual);
     dialer.found(at(0), others[1], address(1), FoundBy::Mdns);
-    dialer.connected(at(0), others[1], &address(1));
+    dialer.connected(others[1], &address(1));
     for peer in &others[2..] {
         dialer.found(at(0), *peer, address(2), FoundBy::Mdns);
     }
@@ -124,7 +124,7 @@ fn a_dial_that_led_to_a_connection_is_no_longer_under_way() {
     let mut all = Vec::new();
     for second in 0..4 {
         for peer in dialled(&mut dialer, second * 1_000) {
-            dialer.connected(at(second * 1_000), peer, &address(0));
+            dialer.connected(peer, &address(0));
             all.push(peer);
         }
     }
@@ -156,4 +156,33 @@ fn a_plugged_cable_and_a_new_interface_end_pauses_but_not_those_of_other_network
             Some(&others[1])
         );
     }
+}
+
+#[test]
+fn an_address_named_without_an_identity_stays_an_address_whoever_is_there() {
+    let (me, others) = ids(2);
+    let mut dialer = Dialer::new(me, 1, at(0));
+    dialer.found_address(at(0), address(9));
+    assert_eq!(dialer.due(at(0), 0).len(), 1);
+    assert_eq!(dialer.connected(others[0], &address(9)), Some(FoundBy::Manual));
+    assert_eq!(dialer.found_by(&others[0]), Some(FoundBy::Manual));
+    assert!(dialer.due(at(60_000), 0).is_empty(), "it is connected");
+    // The node there is set up anew: it has another key.
+    dialer.disconnected(at(60_000), &others[0]);
+    let dials = dialer.due(at(62_000), 0);
+    assert_eq!(dials.len(), 1);
+    assert_eq!((dials[0].peer, &dials[0].addresses[..]), (None, &[address(9)][..]));
+    assert_eq!(dialer.connected(others[1], &address(9)), Some(FoundBy::Manual));
+    assert!(dialer.due(at(120_000), 0).is_empty());
+    // Who is known by discovery too is dialled by its identity first, and whatever way it comes, it is there.
+    dialer.found(at(120_000), others[1], address(3), FoundBy::Mdns);
+    dialer.connected(others[1], &address(3));
+    dialer.disconnected(at(120_000), &others[1]);
+    assert_eq!(dialled(&mut dialer, 121_500), [others[1]]);
+    dialer.connected(others[1], &address(3));
+    assert!(dialer.due(at(180_000), 0).is_empty());
+    // Banned is banned.
+    dialer.disconnected(at(180_000), &others[1]);
+    dialer.forget(&others[1]);
+    assert!(dialer.due(at(240_000), 0).is_empty());
 }

@@ -3,8 +3,10 @@
 use super::neighbours::tells_its_clock;
 use super::world::{World, address};
 use crate::engine::doctor::{Diagnosis, Interface, Probe, Surroundings};
+use crate::engine::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
 use crate::engine::{Command, Event, FoundBy, Input, NetFact, Reply, Stranger};
-use crate::types::{PeerId, SecretKey};
+use crate::types::prefix::Prefix;
+use crate::types::{Address, PeerId, SecretKey};
 
 fn doctor(world: &mut World, surroundings: Surroundings) -> Diagnosis {
     match world.ask(0, Command::Doctor(Box::new(surroundings))) {
@@ -123,8 +125,14 @@ fn the_doctor_tells_a_lonely_node_what_to_type_elsewhere() {
         |event: &Event| matches!(event, Event::Warning { code: "alone", message } if message.contains("doctor"));
     world.run(11_000);
     assert_eq!(world.nodes[0].events.iter().filter(|event| alone(event)).count(), 1);
+    let told = |world: &World| world.nodes[0].events.iter().filter(|event| alone(event)).count();
     world.run(60_000);
-    assert_eq!(world.nodes[0].events.iter().filter(|event| alone(event)).count(), 1);
+    assert_eq!(told(&world), 1);
+    // Being alone for long is said again, ever more rarely.
+    for (minutes, times) in [(5, 2), (20, 2), (11, 3), (100, 3), (21, 4)] {
+        world.run(minutes * 60_000);
+        assert_eq!(told(&world), times, "{minutes} minutes later");
+    }
 }
 
 #[test]
@@ -191,10 +199,10 @@ fn the_doctor_is_content_with_peers_and_right_clocks() {
 }
 
 #[test]
-fn the_doctor_tells_whose_clock_is_wrong_and_the_flag_that_helps() {
+fn the_doctor_tells_that_a_clock_is_far_off_and_advises_nobody_to_follow_strangers() {
     for (ahead_ms, word) in [
-        (3_600_000, " s behind the peers"),
-        (-3_600_000, " s ahead of the peers"),
+        (3_690_000, "1 h 1 min behind the other nodes"),
+        (-3_700_000, "1 h 1 min ahead of the other nodes"),
     ] {
         let mut world = World::new(2);
         world.link(0, 1);
@@ -202,7 +210,7 @@ fn the_doctor_tells_whose_clock_is_wrong_and_the_flag_that_helps() {
         world.run(500);
         let told = doctor(&mut world, lan());
         let advice = &told.advice[0];
-        assert!(advice.contains(word) && advice.contains("--peer-clock"), "{advice}");
+        assert!(advice.contains(word) && !advice.contains("--peer-clock"), "{advice}");
     }
 }
 
@@ -229,5 +237,125 @@ fn the_doctor_knows_that_a_tunnel_alone_finds_nobody_by_itself() {
         told.advice[0].contains("no interface here carries multicast"),
         "{:?}",
         told.advice
+    );
+}
+
+/// A failed dial of an address, for this reason.
+fn fails(world: &mut World, text: &str, reason: &str) {
+    let failed = NetFact::DialFailed {
+        peer: None,
+        addresses: vec![Address::parse(text).unwrap().0],
+        reason: reason.into(),
+        stranger: None,
+    };
+    world.tell(0, Input::Net(failed));
+}
+
+#[test]
+fn the_doctor_has_a_sentence_for_each_cause_and_says_it_alone() {
+    let causes = [
+        (OTHER_KEY, "another node than expected"),
+        (NO_NAME, "leads nowhere"),
+        (REFUSED, "refuses"),
+        (CLOSED, "hangs up at once"),
+        (NO_ROUTE, "no way leads to"),
+        (SILENCE, "nothing comes back"),
+        ("whatever else", "nothing comes back"),
+    ];
+    for (reason, sentence) in causes {
+        let mut world = World::new(1);
+        world.run(100);
+        fails(&mut world, "/ip4/10.9.9.9/tcp/4141", &format!("{reason} (details)"));
+        let told = doctor(&mut world, lan()).advice;
+        for (_, other) in causes {
+            let is_said = told.iter().any(|advice| advice.contains(other));
+            assert_eq!(is_said, other == sentence, "{reason}: {told:?}");
+        }
+        assert!(
+            told.iter().any(|advice| advice.contains("/ip4/10.9.9.9/tcp/4141")),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn the_doctor_knows_a_network_that_keeps_its_machines_apart() {
+    let mut world = World::new(1);
+    world.run(100);
+    let own = Prefix::new("10.0.0.1".parse().unwrap(), 24);
+    world.tell(0, Input::Net(NetFact::Networks(vec![own])));
+    let mut seen = lan();
+    seen.interfaces[0].probe = Probe::Sent { returned: true };
+    seen.others_heard = Some(0);
+    let is_isolated = |told: &Diagnosis| {
+        told.advice
+            .iter()
+            .any(|advice| advice.contains("keeps its machines apart"))
+    };
+    assert!(!is_isolated(&doctor(&mut world, seen.clone())), "nobody may be there");
+    fails(&mut world, "/ip4/10.9.9.9/tcp/4141", SILENCE);
+    assert!(!is_isolated(&doctor(&mut world, seen.clone())), "it is elsewhere");
+    fails(&mut world, "/ip4/10.0.0.2/tcp/4141", NO_ROUTE);
+    let told = doctor(&mut world, seen.clone());
+    assert!(is_isolated(&told), "{:?}", told.advice);
+    assert!(
+        !told.advice.iter().any(|advice| advice.contains("nobody answers")),
+        "{:?}",
+        told.advice
+    );
+    fails(&mut world, "/ip4/10.0.0.3/tcp/4141", REFUSED);
+    assert!(!is_isolated(&doctor(&mut world, seen)), "a refusal came through");
+}
+
+#[test]
+fn the_doctor_counts_what_was_dropped_for_its_address() {
+    let mut world = World::new(1);
+    world.run(100);
+    let source = "130.149.7.9".parse().unwrap();
+    world.tell(0, Input::Net(NetFact::Elsewhere { count: 7, source }));
+    let told = doctor(&mut world, lan());
+    assert_eq!(told.multicast_dropped, 7);
+    let is_said = told
+        .advice
+        .iter()
+        .any(|advice| advice.contains("public addresses") && advice.contains("130.149.7.9"));
+    assert!(is_said, "{:?}", told.advice);
+}
+
+#[test]
+fn the_doctor_knows_a_machine_with_link_local_ipv6_alone() {
+    let mut world = World::new(1);
+    world.run(100);
+    let mut seen = lan();
+    seen.interfaces.truncate(1);
+    seen.interfaces[0].addresses.clear();
+    seen.interfaces[0].link_local = true;
+    let told = doctor(&mut world, seen);
+    assert!(
+        told.advice.iter().any(|advice| advice.contains("fe80::")),
+        "{:?}",
+        told.advice
+    );
+}
+
+#[test]
+fn the_doctor_knows_a_machine_that_is_heard_and_hears_nobody() {
+    let mut world = World::new(2);
+    // The other one calls.
+    world.link(1, 0);
+    world.run(500);
+    let mut seen = lan();
+    seen.interfaces[0].probe = Probe::Sent { returned: true };
+    seen.others_heard = Some(0);
+    let advice = doctor(&mut world, seen.clone()).advice;
+    assert!(
+        advice.iter().any(|advice| advice.contains("does not hear theirs")),
+        "{advice:?}"
+    );
+    seen.others_heard = Some(1);
+    let advice = doctor(&mut world, seen).advice;
+    assert!(
+        !advice.iter().any(|advice| advice.contains("does not hear theirs")),
+        "{advice:?}"
     );
 }

@@ -3,6 +3,7 @@
 mod abuse;
 mod adversary;
 mod adversary_sync;
+mod ahead;
 mod bodies;
 mod claims;
 mod commands;

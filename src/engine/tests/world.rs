@@ -76,7 +76,6 @@ pub(super) struct World {
     /// Request token -> who asked, and its id.
     asked: BTreeMap<u64, (usize, u64)>,
     pub(super) params: NetworkParams,
-    /// One way through the wire.
     pub(super) latency_ms: u64,
     /// Each request of this number ends without an answer; 0: none.
     pub(super) lost_every: u64,
@@ -136,8 +135,9 @@ impl World {
             hash_many: HashMany::default(),
             instance: u64::try_from(index).unwrap(),
             data_dir: "/dev/null".into(),
-            peer_clock: false,
+            peer_clock: crate::engine::PeerClock::Own,
             mine: false,
+            start_warnings: Vec::new(),
             manual_peers: Vec::new(),
         };
         change(&mut config);
@@ -371,9 +371,8 @@ impl World {
                 }
             }
             NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
-                if matches!(order, NetOrder::Ban { .. }) {
-                    self.nodes[node].kinds.push("ban");
-                }
+                let is_ban = matches!(order, NetOrder::Ban { .. });
+                self.nodes[node].kinds.extend(is_ban.then_some("ban"));
                 if let Some(other) = self.index_of(&peer) {
                     self.unlink(node, other);
                 }

@@ -17,7 +17,8 @@ use super::super::exchange::{Answered, Arrival, read_answer};
 use super::super::links::Link;
 use super::super::peers::{Closed, Standing};
 use super::super::streams::STREAM_FLOOD;
-use super::{OTHER_PROGRAM, Task, dial_reason};
+use super::dials::dial_reason;
+use super::{OTHER_PROGRAM, Task};
 use crate::engine::peers::Fault;
 use crate::engine::{Direction, NetFact, Stranger, Verdict};
 use crate::types::Address;
@@ -57,11 +58,14 @@ impl Task {
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
                 self.listeners.told(listener_id, &address);
+                self.open_listeners();
                 self.tell_discovery();
                 self.listens(&address, NetFact::Listening);
+                self.tell_networks();
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.tell_discovery();
+                self.tell_networks();
                 self.listens(&address, NetFact::NotListening);
             }
             SwarmEvent::ListenerClosed {
@@ -83,7 +87,8 @@ impl Task {
     }
 
     fn listens(&mut self, address: &Multiaddr, fact: impl FnOnce(Address) -> NetFact) {
-        if let Some(address) = read_address(address) {
+        let is_told = |address: &Address| address.ip().is_some_and(|ip| self.listeners.is_worth_telling(ip));
+        if let Some(address) = read_address(address).filter(is_told) {
             self.outbox.keep(fact(address));
         }
     }
@@ -101,7 +106,10 @@ impl Task {
             .connected(peer, connection, Link::new(direction, address, now));
         if let Some(dial) = self.dials.remove(&connection) {
             match known.standing {
-                Standing::Unconfirmed => known.wanted = true,
+                Standing::Unconfirmed => {
+                    known.wanted = true;
+                    known.named.extend(dial.addresses.into_iter().filter(Address::is_name));
+                }
                 Standing::Confirmed => {
                     self.dial_failed(Some(peer), dial.addresses, "already connected".into(), None);
                 }
@@ -141,7 +149,8 @@ impl Task {
         match gone.standing {
             Standing::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
             Standing::Unconfirmed if gone.wanted => {
-                let addresses = link.and_then(|link| read_address(&link.address)).into_iter().collect();
+                let remote = link.and_then(|link| read_address(&link.address));
+                let addresses = gone.named.into_iter().chain(remote).collect();
                 self.dial_failed(Some(peer), addresses, reason, None);
             }
             Standing::Unconfirmed | Standing::Foreign { .. } => {}
@@ -210,6 +219,10 @@ impl Task {
         };
         let speaks_gossip = info.protocols.iter().any(|known| known.as_ref().starts_with(GOSSIP));
         self.peers.confirmed(&peer, speaks_gossip, Instant::now());
+        let named = self
+            .peers
+            .get_mut(&peer)
+            .map_or_else(Vec::new, |known| core::mem::take(&mut known.named));
         let Some(address) = address else {
             return self.disconnect(peer, "its address cannot be named");
         };
@@ -218,6 +231,10 @@ impl Task {
             address,
             direction,
         });
+        if !named.is_empty() {
+            // As after a dial of somebody connected: what was typed leads to this peer.
+            self.dial_failed(Some(peer), named, "already connected".into(), None);
+        }
         for (token, request) in self.exchange.release(&peer) {
             self.ask_engine(token, peer, request);
         }
@@ -232,6 +249,9 @@ impl Task {
                 let since = Instant::now();
                 known.standing = Standing::Foreign { since, stranger };
                 let addresses = known.links.values().filter_map(|link| read_address(&link.address));
+                let addresses = core::mem::take(&mut known.named)
+                    .into_iter()
+                    .chain(addresses.collect::<Vec<_>>());
                 let addresses = addresses.collect();
                 self.dial_failed(Some(peer), addresses, reason, Some(stranger));
             }
@@ -409,9 +429,11 @@ impl Task {
     }
 }
 
-/// A multiaddr as an address, if it is one that a node can be dialled at.
-fn read_address(address: &Multiaddr) -> Option<Address> {
-    Address::parse(&address.to_string()).ok().map(|(address, _)| address)
+/// A multiaddr as an address, if it is one that a node can be dialled at. Names are for users to type, not for peers to
+/// tell.
+pub(super) fn read_address(address: &Multiaddr) -> Option<Address> {
+    let (address, _) = Address::parse(&address.to_string()).ok()?;
+    (!address.is_name()).then_some(address)
 }
 
 /// Of the addresses that an inbound peer says it listens on, the one on the host that it called from.

@@ -1,6 +1,11 @@
 //! Other implementations of libp2p may connect: of another network, of other gossip versions, or mute.
 
-use super::raw::{Foreign, Manner};
+use std::sync::Arc;
+
+use futures::AsyncReadExt;
+use tokio::sync::Notify;
+
+use super::raw::{Foreign, IDENTIFY, Manner};
 use super::*;
 use crate::engine::Stranger;
 
@@ -206,14 +211,20 @@ async fn stays(net: &mut Net, time: Duration) {
 async fn a_peer_of_identify_and_sync_alone_stays_with_or_without_ping() {
     for (seed, pings) in [(1, true), (2, false)] {
         let mut a = node(1, NETWORK).await;
+        let told = Arc::new(Notify::new());
         let manner = Manner {
             gossip: None,
             answer: Some(Response::Pending(Vec::new()).encode()),
             pings,
+            reads_when: Some(Arc::clone(&told)),
             ..Manner::default()
         };
         let peer = Foreign::connect(seed, &a.address, None, manner).await.unwrap();
         a.connected(peer.peer).await;
+        // Whoever has asked what this node speaks is told anew when gossip is declined, and declines that, too.
+        let mut stream = peer.speak(IDENTIFY).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+        told.notify_one();
         let request = Request::GetPending { after: [0; 32] };
         let (id, to) = (7, peer.peer);
         a.order(NetOrder::Request { id, peer: to, request }).await;

@@ -37,7 +37,7 @@ pub(super) struct Manner {
     pub(super) pings: bool,
     /// A protocol that it lists in identify, beside ping's.
     pub(super) lists: Option<&'static str>,
-    /// Until this is told it reads no gossip.
+    /// Until this is told it neither reads gossip nor declines it.
     pub(super) reads_when: Option<Arc<Notify>>,
 }
 
@@ -52,6 +52,16 @@ impl Default for Manner {
             pings: true,
             lists: None,
             reads_when: None,
+        }
+    }
+}
+
+impl Manner {
+    /// Until it may read gossip, or decline it.
+    async fn waits(&self) {
+        if let Some(told) = &self.reads_when {
+            told.notified().await;
+            told.notify_one();
         }
     }
 }
@@ -249,6 +259,9 @@ async fn serve_one(
             other if other == sync_protocol() => manner.answer.is_some(),
             other => manner.gossip == Some(other),
         };
+        if !speaks && wanted.starts_with("/meshsub/") {
+            manner.waits().await;
+        }
         stream
             .write_all(&line(if speaks { &wanted } else { "na" }))
             .await
@@ -277,10 +290,7 @@ async fn serve_one(
                 return Some(());
             }
             _ => loop {
-                if let Some(told) = &manner.reads_when {
-                    told.notified().await;
-                    told.notify_one();
-                }
+                manner.waits().await;
                 let length = read_varint(&mut stream).await?;
                 let mut frame = vec![0; length];
                 stream.read_exact(&mut frame).await.ok()?;

@@ -163,6 +163,26 @@ async fn adv_w19_w20_a_flood_of_streams_ends_its_connection_and_no_other() {
 }
 
 #[tokio::test]
+async fn sixteen_waiting_streams_and_one_more_again_and_again_end_the_connection() {
+    let mut a = node(1, NETWORK).await;
+    let peer = foreign(&mut a, 1, Manner::default()).await;
+    let mut waiting = Vec::new();
+    for _ in 0..16 {
+        let mut stream = peer.stream().await.unwrap();
+        stream.write_all(&[19]).await.unwrap();
+        stream.flush().await.unwrap();
+        waiting.push(stream);
+    }
+    for _ in 0..1_000 {
+        let Some(mut stream) = peer.stream().await else { break };
+        let _ = stream.write_all(&[19]).await;
+        let _ = stream.flush().await;
+    }
+    assert_eq!(fault(&mut a, peer.peer).await, Fault::Low);
+    a.disconnected(peer.peer).await;
+}
+
+#[tokio::test]
 async fn streams_of_an_honest_number_stay_open_and_others_are_served_meanwhile() {
     let mut a = node(1, NETWORK).await;
     let peer = foreign(&mut a, 1, Manner::default()).await;
@@ -196,7 +216,7 @@ async fn adv_w21_a_peer_that_reads_nothing_of_a_long_answer_is_counted_and_one_t
     }
     // The slow one takes a third of it, and no more.
     open[1].read_exact(&mut vec![0; 500_000]).await.unwrap();
-    assert_eq!(fault(&mut a, deaf.peer).await, Fault::Mid);
+    assert_eq!(fault(&mut a, deaf.peer).await, Fault::Limit);
     while let Ok(fact) = timeout(Duration::from_millis(2_000), a.facts.recv()).await {
         assert!(!matches!(fact, Some(NetFact::Malformed { .. })), "{fact:?}");
     }

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::chain::{AccountState, Batch, Block, Header, NetworkParams, Spot, StoredBlock, TxPlace};
+use crate::chain::{AccountState, Batch, Block, Header, NetworkParams, Spot, StoredBlock, Transaction, TxPlace};
 use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Time, Txid, Work};
 
 fn name(text: &str) -> Account {

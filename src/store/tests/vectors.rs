@@ -73,6 +73,9 @@ fn record_vectors_hold() {
     let value = records::addresses_value(&addresses);
     assert_eq!(records::peer(&peer.to_bytes(), &value).unwrap(), (peer, addresses));
     let height = Height::new(258);
+    let parties = (name("alice"), name("bob"), None);
+    let payment = Transaction::transfer(&params.network_id(), &secret(1), parties, crate::types::Amount::ONE, 0);
+    let payment = payment.expect("a valid payment");
     let mut list = vec![
         record(
             "headers",
@@ -101,9 +104,9 @@ fn record_vectors_hold() {
         ),
         record(
             "own",
-            json!({"number": 5, "transaction": "010203"}),
-            txid(2).as_bytes(),
-            &records::own_value(5, &[1, 2, 3]),
+            json!({"number": 5, "transaction": hex::encode(payment.to_bytes())}),
+            payment.txid().as_bytes(),
+            &records::own_value(5, &payment.to_bytes()),
         ),
         record(
             "peers",

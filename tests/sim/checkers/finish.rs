@@ -18,6 +18,9 @@ fn rules(params: &NetworkParams) -> Rules {
         credit_limit: i128::from(params.credit_limit),
         adjusting: params.difficulty == Difficulty::Adjusting,
         only_owned: params.recipients == Recipients::Owned,
+        block_bytes_max: usize::try_from(params.block_bytes_max).expect("at most a mebibyte"),
+        new_accounts_max: usize::try_from(params.new_accounts_max).expect("at most 8,192"),
+        reward: i128::from(params.reward),
         genesis: params.genesis().to_bytes(),
     }
 }
