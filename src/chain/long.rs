@@ -339,8 +339,10 @@ impl<S: ChainStore> Chain<S> {
             work: stored.work,
         };
         let old_tip = core::mem::replace(&mut self.tip, tip).hash;
-        // Who is new on this branch was not noted: whoever is there now counts as old.
-        self.young = Young::default();
+        // Who is new on this branch was not noted. Where it cannot be read, whoever is there counts as old.
+        if self.load_young().is_err() {
+            self.young = Young::default();
+        }
         Ok(LongStep::Done(Box::new(Switch {
             fork,
             old_tip,

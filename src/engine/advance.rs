@@ -49,7 +49,7 @@ impl<S: ChainStore> Engine<S> {
                 self.own_made |= source == Source::Local;
                 self.told_stored(hash, height, work, source);
                 if self.chain.is_switching() {
-                    self.switch_source.get_or_insert(source);
+                    self.storage.switch_source.get_or_insert(source);
                 }
                 Offer::Taken
             }
@@ -64,19 +64,19 @@ impl<S: ChainStore> Engine<S> {
 
     /// A step of a long switch, if one is due. In between everything else has its turn.
     pub(super) fn pump_switch(&mut self) {
-        if self.read_only || self.stopping || self.switch_due.is_some_and(|due| due > self.now) {
+        if self.read_only || self.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
             return;
         }
-        self.switch_due = None;
+        self.storage.switch_due = None;
         match self.chain.step_switch() {
             Ok(LongStep::Idle | LongStep::Waiting) => {}
-            Ok(LongStep::Working) => self.switch_due = Some(self.after(STEP_PAUSE_MS)),
+            Ok(LongStep::Working) => self.storage.switch_due = Some(self.after(STEP_PAUSE_MS)),
             Ok(LongStep::Done(switch)) => {
                 // After a restart nobody knows who brought it.
-                let source = self.switch_source.take().unwrap_or(Source::Local);
+                let source = self.storage.switch_source.take().unwrap_or(Source::Local);
                 self.switched(&switch, source);
                 // There may be a better one by now.
-                self.switch_due = Some(self.after(STEP_PAUSE_MS));
+                self.storage.switch_due = Some(self.after(STEP_PAUSE_MS));
             }
             Err(error) => self.switch_failed(&error),
         }
@@ -84,7 +84,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// A long switch ended in a block that breaks a rule, or the store failed: the active branch is as it was.
     fn switch_failed(&mut self, error: &AcceptError) {
-        let source = self.switch_source.take().unwrap_or(Source::Local);
+        let source = self.storage.switch_source.take().unwrap_or(Source::Local);
         match error {
             AcceptError::Ledger { block, .. } => {
                 self.refused(*block, None, error, source);

@@ -26,6 +26,7 @@ pub(super) use super::requests::Question;
 use super::requests::Requests;
 use super::side_work::SideWork;
 use super::signatures::Signatures;
+use super::storage::Storage;
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::template::Mining;
 use super::unheard::Unheard;
@@ -150,12 +151,7 @@ pub struct Engine<S> {
     pub(super) missing: Missing,
     pub(super) complaints: Complaints,
     pub(super) read_only: bool,
-    /// When the next step of a long switch is due; none: once something happens.
-    pub(super) switch_due: Option<Time>,
-    /// Who brought the block that a long switch leads to.
-    pub(super) switch_source: Option<Source>,
-    /// A rotten store was told of: nothing is written until the next start.
-    pub(super) damage_told: bool,
+    pub(super) storage: Storage,
     pub(super) stopping: bool,
     out: VecDeque<Output>,
     /// Behind the commit, first.
@@ -229,9 +225,7 @@ impl<S: ChainStore> Engine<S> {
             missing: Missing::default(),
             complaints: Complaints::default(),
             read_only: false,
-            switch_due: None,
-            switch_source: None,
-            damage_told: false,
+            storage: Storage::default(),
             stopping: false,
             out: VecDeque::new(),
             announcements: Vec::new(),
@@ -395,7 +389,7 @@ impl<S: ChainStore> Engine<S> {
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
-            self.switch_due,
+            self.storage.switch_due,
             self.complaints.next_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),

@@ -5,9 +5,22 @@
 //! Elsewhere: what a store promises (`chain::store`), what waits for the disk (`node::outbox`).
 //! Spec: `proto-notes/store.md`, "Damage".
 
+use super::event::Source;
 use super::io::StoreFact;
 use super::machine::Engine;
 use crate::chain::ChainStore;
+use crate::types::Time;
+
+/// What is remembered between two facts of the disk.
+#[derive(Debug, Default)]
+pub(super) struct Storage {
+    /// When the next step of a long switch is due; none: once something happens.
+    pub(super) switch_due: Option<Time>,
+    /// Who brought the block that a long switch leads to.
+    pub(super) switch_source: Option<Source>,
+    /// A rotten store was told of: nothing is written until the next start.
+    damage_told: bool,
+}
 
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_store(&mut self, fact: StoreFact) {
@@ -25,7 +38,7 @@ impl<S: ChainStore> Engine<S> {
             }
             StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
                 Ok(()) => {
-                    self.read_only = self.damage_told;
+                    self.read_only = self.storage.damage_told;
                     self.own_unsaved = None;
                     self.shown = self.present();
                     self.mining.drop_jobs();
@@ -39,11 +52,11 @@ impl<S: ChainStore> Engine<S> {
     /// Tells once that something on the disk rotted. What was asked for has no answer then, so that nothing may be built
     /// on it: the node is read-only until it is started anew.
     pub(super) fn watch_store(&mut self) {
-        if self.damage_told {
+        if self.storage.damage_told {
             return;
         }
         let Some(reason) = self.chain.damage() else { return };
-        self.damage_told = true;
+        self.storage.damage_told = true;
         self.read_only = true;
         self.warn(
             "store_damaged",
