@@ -115,11 +115,9 @@ impl Supervisor {
 
     fn task(&self, lasting: OwnedMutexGuard<Lasting>) -> Result<Task, NetError> {
         let facts = Arc::clone(&self.facts);
-        Task::new(
-            &self.config,
-            lasting,
-            Box::new(move |read, fact| facts.offer(read, fact)),
-        )
+        #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
+        let sink = Box::new(move |read, fact| facts.offer(read, fact));
+        Task::new(&self.config, lasting, sink)
     }
 
     /// Runs until the orders end.
