@@ -116,8 +116,8 @@ impl Supervisor {
     fn task(&self, lasting: OwnedMutexGuard<Lasting>) -> Result<Task, NetError> {
         let facts = Arc::clone(&self.facts);
         #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
-        let sink = move |read, fact| facts.offer(read, fact);
-        Task::new(&self.config, lasting, Box::new(sink))
+        let sink = Box::new(move |read, fact| facts.offer(read, fact));
+        Task::new(&self.config, lasting, sink)
     }
 
     /// Runs until the orders end.
