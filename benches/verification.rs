@@ -133,7 +133,7 @@ fn transactions(params: &NetworkParams, block: &Block, turns: usize) {
         ("signatures, one after the other", &one_by_one),
         ("signatures, one batch", &|| assert!(verify_batch(&secret, &items))),
         ("Block::check: ids, tree, signatures", &|| {
-            block.check(&network, &secret).expect("a good block");
+            block.check(params, &secret).expect("a good block");
         }),
         ("Block::from_bytes", &|| {
             black_box(Block::from_bytes(&bytes).expect("a good block"));
