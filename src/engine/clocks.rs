@@ -142,7 +142,7 @@ mod tests {
         assert_eq!((middle.ahead_ms, middle.voices), (100, 3));
         assert!(middle.is_followed());
         // Five identities alone, and three addresses that are a day away: not followed.
-        assert!(!of(&vec![(1, 1_000); 5]).unwrap().is_followed());
+        assert!(!of(&[(1, 1_000); 5]).unwrap().is_followed());
         assert!(!of(&[(1, DAY), (2, DAY), (3, DAY)]).unwrap().is_followed());
         assert!(of(&[(1, 299_000), (2, 299_000), (3, 300_000)]).unwrap().is_followed());
     }

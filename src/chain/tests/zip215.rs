@@ -107,13 +107,13 @@ pub(super) fn without_cofactor(key: &PublicKey, message: &[u8], signature: &Sign
 
 /// A key whose y is written as p and a bit more: nobody can sign for it, but it can be paid.
 pub(super) fn key_beyond_p() -> PublicKey {
-    let candidates = (0..19_u8).map(|above| {
+    let mut candidates = (0..=0x12_u8).rev().map(|above| {
         let mut bytes = [0xff; 32];
-        bytes[0] = 0xed + above.min(0x12);
+        bytes[0] = 0xed + above;
         bytes[31] = 0x7f;
         bytes
     });
-    let keys = candidates.filter_map(|bytes| PublicKey::from_bytes(bytes).ok());
-    keys.last()
+    candidates
+        .find_map(|bytes| PublicKey::from_bytes(bytes).ok())
         .expect("some of the 19 are on the curve and not of small order")
 }
