@@ -16,6 +16,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueEnum};
 
 use crate::chain::params::NetworkParams;
+use crate::engine::PeerClock;
 use crate::engine::tickets;
 use crate::store::{Trust, inputs};
 use crate::types::prefix::Bind;
@@ -59,8 +60,8 @@ pub struct Args {
     pub trust: Trust,
     /// Which network.
     pub network: NetworkParams,
-    /// Whether the peers' median replaces the own clock.
-    pub peer_clock: bool,
+    /// Which clock the node goes by.
+    pub peer_clock: PeerClock,
     /// The port; 0: the folder's last one if it is free, else any.
     pub port: u16,
     /// Where to listen instead of everywhere; a port may be 0.
@@ -121,9 +122,10 @@ struct Flags {
     /// Which network: lan, coin or dev, with a word to stay apart from others (lan:WORD), or a TOML file
     #[arg(long, global = true, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
     network: NetworkParams,
-    /// Trust the median of the peers' clocks instead of the own clock
-    #[arg(long, env = "LANCHAIN_PEER_CLOCK", value_parser = FalseyValueParser::new())]
-    peer_clock: bool,
+    /// Go by this node's clock (a PeerId, or a name that it owns), however far it is off; without PEER by the middle of
+    /// the clocks of at least three addresses, at most 5 minutes off the own one
+    #[arg(long, value_name = "PEER", env = "LANCHAIN_PEER_CLOCK", num_args = 0..=1, default_missing_value = "median", value_parser = PeerClock::parse)]
+    peer_clock: Option<PeerClock>,
     /// Listen on this port; 0: the last one of the folder, 4141, or any, whichever is free
     #[arg(long, value_name = "N", env = "LANCHAIN_PORT", default_value = "0")]
     port: u16,
@@ -213,7 +215,7 @@ impl Args {
                 Trust::Private
             },
             network,
-            peer_clock: flags.peer_clock,
+            peer_clock: flags.peer_clock.unwrap_or_default(),
             port: if use_listen { 0 } else { flags.port },
             listen: if use_listen { flags.listen } else { Vec::new() },
             bind: flags.bind,
@@ -371,7 +373,14 @@ mod tests {
         let args = read(&words).expect("nothing is wrong");
         assert_eq!(args.folder, DataFolder::Dir("/tmp/x".into()));
         assert_eq!(args.network.label(), "dev:room-1");
-        assert!(args.peer_clock && args.mine && args.json && args.daemon && args.strict && !args.discovery);
+        assert!(
+            args.peer_clock == PeerClock::Median
+                && args.mine
+                && args.json
+                && args.daemon
+                && args.strict
+                && !args.discovery
+        );
         assert_eq!((args.port, args.threads.map(NonZeroUsize::get)), (4_001, Some(2)));
         assert_eq!(args.name.expect("given").as_str(), "alice");
         assert_eq!(args.exec.as_deref(), Some("mine; chain"));

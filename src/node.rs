@@ -54,9 +54,10 @@ use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Part, Rep
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
+use crate::store::older::{self, Older};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 use crate::types::typed::USUAL_PORT;
-use crate::types::{Address, PeerId};
+use crate::types::{Address, Height, PeerId};
 use clock::Clock;
 use control::{Control, Hub};
 use engine_thread::{Delivery, Wiring};
@@ -176,7 +177,7 @@ impl Node {
                 .for_each(|(account, _)| names.see_account(&account.to_string()));
         }
         let clock = Clock::start();
-        let config = engine_config(args, &folder)?;
+        let config = engine_config(args, &folder, older_folder(args, &folder, &store))?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let inbox = Arc::new(Inbox::default());
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
@@ -258,7 +259,14 @@ fn folder_choice(args: &Args) -> FolderChoice {
     }
 }
 
-fn engine_config(args: &Args, folder: &Folder) -> Result<Config, StartError> {
+/// The earlier version's folder, told until this one's chain begins. Folders chosen by hand have none beside them.
+fn older_folder(args: &Args, folder: &Folder, store: &RedbStore) -> Option<Older> {
+    let is_new = store.tip().is_ok_and(|(height, _)| height == Height::GENESIS);
+    let is_slot = matches!(args.folder, DataFolder::Slot);
+    (is_slot && is_new).then(|| older::find(folder.path(), folder.secret_key(), &args.network))?
+}
+
+fn engine_config(args: &Args, folder: &Folder, older: Option<Older>) -> Result<Config, StartError> {
     Ok(Config {
         params: args.network.clone(),
         key: folder.secret_key().clone(),
@@ -268,8 +276,12 @@ fn engine_config(args: &Args, folder: &Folder) -> Result<Config, StartError> {
         hash_many: crate::miner::many::chosen(),
         instance: u64::from_ne_bytes(random()?),
         data_dir: folder.path().display().to_string(),
-        peer_clock: args.peer_clock,
+        peer_clock: args.peer_clock.clone(),
         mine: args.mine,
+        start_warnings: older
+            .into_iter()
+            .map(|older| ("older_folder", older.sentence()))
+            .collect(),
         manual_peers: args.peers.clone(),
     })
 }

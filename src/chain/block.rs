@@ -6,12 +6,15 @@ use thiserror::Error;
 
 use super::header::{HEADER_BYTES, Header};
 use super::merkle;
-use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
+use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS, NetworkParams};
 use super::transaction::{Transaction, TransactionError};
 use crate::types::hash::HashMany;
 use crate::types::key::verify_batch;
 use crate::types::layout::{LayoutError, Reader};
 use crate::types::{BlockHash, Height, MerkleRoot, NetworkId, Txid};
+
+/// Bytes of a block beside its transactions: header and count.
+pub(super) const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
 
 /// A header and the transactions that its root covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +49,14 @@ pub enum BlockError {
         expected: MerkleRoot,
         /// What the header says.
         got: MerkleRoot,
+    },
+    /// More bytes than the network allows, and the root covers them all.
+    #[error("{size} bytes, at most {limit} are allowed on this network")]
+    TooManyBytes {
+        /// How many.
+        size: usize,
+        /// How many may be.
+        limit: usize,
     },
     /// No reward, one that is not first, a second one, or one of another height.
     #[error("the first transaction, and no other, must be the reward of height {0}")]
@@ -107,31 +118,50 @@ impl Block {
         self.transactions.iter().map(Transaction::txid).collect()
     }
 
+    /// How many bytes it has: header, count and transactions.
+    #[must_use]
+    pub fn size_bytes(&self) -> usize {
+        let sizes = self.transactions.iter().map(|transaction| transaction.to_bytes().len());
+        BLOCK_FRAME_BYTES + sizes.sum::<usize>()
+    }
+
     /// The block's hash.
     #[must_use]
     pub fn hash(&self) -> BlockHash {
         self.header.hash()
     }
 
-    /// Root, reward and signatures: all that can be checked without parent and ledger. `secret` feeds the batch check.
+    /// Root, size, reward and signatures: all that can be checked without parent and ledger. `secret` feeds the batch
+    /// check.
     ///
     /// # Errors
     /// The first broken rule.
-    pub fn check(&self, network: &NetworkId, secret: &[u8; 32]) -> Result<(), BlockError> {
-        self.check_with(network, secret, &HashMany::default())
+    pub fn check(&self, params: &NetworkParams, secret: &[u8; 32]) -> Result<(), BlockError> {
+        self.check_with(params, &params.network_id(), secret, &HashMany::default())
     }
 
-    /// The same with a faster way to hash the tree.
+    /// The same with the network's id at hand and a faster way to hash the tree.
     ///
     /// # Errors
     /// As [`Block::check`].
-    pub fn check_with(&self, network: &NetworkId, secret: &[u8; 32], many: &HashMany) -> Result<(), BlockError> {
+    pub fn check_with(
+        &self,
+        params: &NetworkParams,
+        network: &NetworkId,
+        secret: &[u8; 32],
+        many: &HashMany,
+    ) -> Result<(), BlockError> {
         let expected = merkle::root_with(&self.txids(), many);
         if self.header.merkle_root != expected {
             return Err(BlockError::BadMerkleRoot {
                 expected,
                 got: self.header.merkle_root,
             });
+        }
+        // Only now: a padded copy, which the root does not cover, must not speak against the header.
+        let (size, limit) = (self.size_bytes(), params.block_bytes_max());
+        if size > limit {
+            return Err(BlockError::TooManyBytes { size, limit });
         }
         self.check_reward()?;
         let items: Vec<_> = self

@@ -1,15 +1,15 @@
 //! How a block is accepted: checks, side branches, and the switch to a better branch as one step.
 //!
-//! Promises: whatever the depth, a switch is in one batch; a branch that turns out invalid half way leaves the active
+//! Promises: a switch is in one batch, or a long one in the last of several (`chain::long`); a branch that turns out invalid half way leaves the active
 //! one as it was, and the invalid block with all that stands on it is removed and remembered.
 //! Spec: `proto-notes/consensus.md`, "Branch choice".
 
 use super::block::{Block, BlockError};
 use super::header::Header;
-use super::ledger::{ApplyError, Ledger};
+use super::ledger::{Accounts, ApplyError, Ledger};
 use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
 use super::state::{AcceptError, Accepted, Chain, Tip, side_block};
-use super::store::{ChainStore, StoreError, StoredBlock, TxPlace};
+use super::store::{ChainStore, Spot, StoreError, StoredBlock, TxPlace};
 use super::switch::{Done, Moved, Switch, Undone};
 use super::transaction::Transaction;
 use super::tree::SideBlock;
@@ -69,11 +69,15 @@ impl<S: ChainStore> Chain<S> {
             bytes,
             block,
         };
-        if self.is_better(candidate.stored.work, &hash) {
-            self.switch_to(candidate)
-        } else {
-            self.keep_aside(candidate)
+        if self.is_switching() || !self.is_better(candidate.stored.work, &hash) {
+            return self.keep_aside(candidate);
         }
+        if self.is_short(&candidate.stored)? {
+            return self.switch_to(candidate);
+        }
+        let kept = self.keep_aside(candidate)?;
+        self.start_long(hash)?;
+        Ok(kept)
     }
 
     /// The rules of the body that need no ledger. Only what the hash covers makes the hash invalid: a body that does
@@ -91,11 +95,13 @@ impl<S: ChainStore> Chain<S> {
             })
             .into());
         }
-        match block.check_with(&self.network_id, &self.secret, &self.hash_many) {
+        match block.check_with(&self.params, &self.network_id, &self.secret, &self.hash_many) {
             Ok(()) => Ok(bytes),
             Err(error) => {
                 match error {
-                    BlockError::Transaction { .. } | BlockError::BadReward(_) => self.invalid.insert(hash),
+                    BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
+                        self.invalid.insert(hash);
+                    }
                     BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
                 }
                 Err(error.into())
@@ -126,7 +132,7 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Deletes side blocks from the store, within the running step.
-    fn forget(&mut self, hashes: impl IntoIterator<Item = BlockHash>) {
+    pub(super) fn forget(&mut self, hashes: impl IntoIterator<Item = BlockHash>) {
         let draft = self.overlay.draft();
         for hash in hashes {
             draft.blocks.insert(hash, None);
@@ -228,17 +234,22 @@ impl<S: ChainStore> Chain<S> {
             },
             ApplyError::Store(error) => AcceptError::Store(error),
         })?;
-        let (accounts, undo) = ledger.finish()?;
+        let changed = ledger.finish();
         let height = block.header.height;
+        let mut made = Vec::new();
+        for account in changed.keys() {
+            if self.overlay.account(account)?.is_none() {
+                made.push(account.clone());
+            }
+        }
+        self.young.add(height, hash, made);
         let draft = self.overlay.draft();
-        let changed = accounts.into_iter().map(|(account, state)| (account, Some(state)));
         draft.accounts.extend(changed);
-        draft.undo.insert(hash, Some(undo));
         draft.active.insert(height, Some(hash));
         draft.side.insert(hash, None);
         for (index, transaction) in (0_u32..).zip(&block.transactions) {
             let txid = transaction.txid();
-            draft.places.insert(txid, Some(TxPlace { height, index }));
+            draft.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
             if is_signed_by(transaction, self.own_key) {
                 draft.own.insert(txid, None);
             }
@@ -247,20 +258,19 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Takes the draft's tip off.
-    fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
+    pub(super) fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
         let stored = self.expect_block(&hash)?;
         let block = self.stored_block(&hash)?;
-        let undo = self.overlay.undo(&hash)?;
-        let undo = undo.ok_or_else(|| StoreError::Damaged(format!("block {hash} has no undo data")))?;
+        let mut ledger = Ledger::new(&self.params, &self.overlay);
+        ledger.revert_block(&block)?;
+        let changed = ledger.finish();
         let draft = self.overlay.draft();
-        draft.accounts.extend(undo);
-        draft.undo.insert(hash, None);
+        draft.accounts.extend(changed);
         draft.active.insert(block.header.height, None);
         draft.side.insert(hash, Some(()));
         for transaction in block.transactions.iter().rev() {
-            let txid = transaction.txid();
-            draft.places.insert(txid, None);
             if is_signed_by(transaction, self.own_key) {
+                let txid = transaction.txid();
                 // Counted down, because the newest is undone first: so the oldest stays first.
                 self.own_numbers.0 = self.own_numbers.0.saturating_sub(1);
                 let entry = (self.own_numbers.0, transaction.to_bytes());
@@ -271,7 +281,7 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Removes an invalid block and all that stands on it, the block that was just offered among them.
-    fn bury(&mut self, invalid: BlockHash, offered: BlockHash) {
+    pub(super) fn bury(&mut self, invalid: BlockHash, offered: BlockHash) {
         let doomed = self.tree.remove_branch(&invalid);
         self.invalid.insert(offered);
         // The invalid block itself is remembered last, and so longest.
@@ -307,6 +317,6 @@ impl AcceptError {
 }
 
 /// Whether a key signed a transaction.
-fn is_signed_by(transaction: &Transaction, key: Option<PublicKey>) -> bool {
+pub(super) fn is_signed_by(transaction: &Transaction, key: Option<PublicKey>) -> bool {
     key.is_some() && transaction.signer() == key
 }

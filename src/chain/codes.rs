@@ -31,6 +31,7 @@ impl BlockError {
             Self::Layout(error) => error.code(),
             Self::Transaction { error, .. } => error.code(),
             Self::TooManyTransactions(_) => "too_many_transactions",
+            Self::TooManyBytes { .. } => "too_many_bytes",
             Self::BadMerkleRoot { .. } => "bad_merkle_root",
             Self::BadReward(_) => "bad_reward",
         }

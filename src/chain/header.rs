@@ -7,6 +7,7 @@ use thiserror::Error;
 use super::params::{FUTURE_MAX_MS, HEADER_VERSION, NetworkParams};
 use crate::types::hash::sha256;
 use crate::types::layout::{LayoutError, Reader};
+use crate::types::time::span_words;
 use crate::types::{Bits, BlockHash, Height, MerkleRoot, Time, Work};
 
 /// The bytes of a header.
@@ -73,7 +74,7 @@ pub enum HeaderError {
     #[error("the hash {0} does not meet the target")]
     BadProofOfWork(BlockHash),
     /// Ahead of the local clock: not yet acceptable, not invalid.
-    #[error("its time is {ahead_ms} ms ahead of this clock, {FUTURE_MAX_MS} are allowed")]
+    #[error("its time is {} ahead of this clock, {} are allowed", span_words(*ahead_ms), span_words(FUTURE_MAX_MS))]
     TimeTooNew {
         /// How far ahead.
         ahead_ms: u64,

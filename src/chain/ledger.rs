@@ -11,7 +11,7 @@ use thiserror::Error;
 
 use super::block::Block;
 use super::params::{NetworkParams, Recipients};
-use super::store::{AccountState, StoreError, Undo};
+use super::store::{AccountState, StoreError};
 use super::transaction::{Claim, Reward, Transaction, Transfer};
 use crate::types::{Account, AccountName, Amount, Balance, PublicKey};
 
@@ -83,6 +83,12 @@ pub enum LedgerError {
         /// How much it may owe.
         credit_limit: u64,
     },
+    /// The block makes more accounts than the network allows.
+    #[error("the block makes more than {limit} new accounts, which is the most on this network")]
+    TooManyNewAccounts {
+        /// How many may be new.
+        limit: u64,
+    },
     /// Sender and recipient are the same account.
     #[error("{0} cannot pay itself")]
     SelfTransfer(Account),
@@ -106,6 +112,7 @@ impl LedgerError {
             Self::OwnerChanged { .. } => "owner_changed",
             Self::UnclaimedRecipient { .. } => "unclaimed_recipient",
             Self::Overdraft { .. } => "overdraft",
+            Self::TooManyNewAccounts { .. } => "too_many_new_accounts",
             Self::SelfTransfer(_) => "self_transfer",
             Self::Overflow(_) => "overflow",
         }
@@ -122,7 +129,7 @@ impl LedgerError {
             | Self::Overdraft { account, .. } => {
                 format!("balance {account}")
             }
-            Self::UnclaimedRecipient { .. } | Self::Overflow(_) => "accounts".into(),
+            Self::UnclaimedRecipient { .. } | Self::TooManyNewAccounts { .. } | Self::Overflow(_) => "accounts".into(),
             Self::SelfTransfer(_) => "help tx".into(),
         }
     }
@@ -139,15 +146,24 @@ pub enum ApplyError {
     Store(#[from] StoreError),
 }
 
-/// Changes on top of accounts that stay as they are.
+/// One block's changes on top of accounts that stay as they are.
 pub struct Ledger<'a, A> {
     params: &'a NetworkParams,
     base: &'a A,
     changed: BTreeMap<Account, AccountState>,
+    /// Accounts that neither `base` nor the reward made.
+    new_accounts: u64,
 }
 
-/// The accounts that were touched as they are now, and what undoes it.
-pub type Outcome = (BTreeMap<Account, AccountState>, Undo);
+/// An account as a transaction finds it.
+struct Found {
+    state: AccountState,
+    /// It was never used before.
+    is_new: bool,
+}
+
+/// The accounts that were touched as they are now. None: the account has no entry any more.
+pub type Outcome = BTreeMap<Account, Option<AccountState>>;
 
 impl<'a, A: Accounts> Ledger<'a, A> {
     /// No change yet.
@@ -156,6 +172,7 @@ impl<'a, A: Accounts> Ledger<'a, A> {
             params,
             base,
             changed: BTreeMap::new(),
+            new_accounts: 0,
         }
     }
 
@@ -164,9 +181,26 @@ impl<'a, A: Accounts> Ledger<'a, A> {
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub fn account(&self, account: &Account) -> Result<AccountState, StoreError> {
-        match self.changed.get(account) {
-            Some(state) => Ok(state.clone()),
-            None => Ok(self.base.account(account)?.unwrap_or_default()),
+        Ok(self.find(account)?.state)
+    }
+
+    fn find(&self, account: &Account) -> Result<Found, StoreError> {
+        let known = match self.changed.get(account) {
+            Some(state) => Some(state.clone()),
+            None => self.base.account(account)?,
+        };
+        let is_new = known.is_none();
+        let state = known.unwrap_or_default();
+        Ok(Found { state, is_new })
+    }
+
+    /// How many accounts the block makes with these; the one that the reward goes to is none of them.
+    fn count_new<const N: usize>(&self, found: [bool; N]) -> Result<u64, LedgerError> {
+        let limit = self.params.new_accounts_max;
+        let more = found.into_iter().map(u64::from).sum::<u64>();
+        match self.new_accounts.saturating_add(more) {
+            count if more == 0 || count <= limit => Ok(count),
+            _ => Err(LedgerError::TooManyNewAccounts { limit }),
         }
     }
 
@@ -193,14 +227,55 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         Ok(())
     }
 
-    /// What was changed, and what undoes it.
+    /// Takes back all transactions of a block, which were the last that were applied.
+    ///
+    /// A block says itself what it did: what it moved is moved back, and each signature takes the sequence back by one. A name
+    /// belongs to somebody exactly if its sequence is above 0, and an account has an entry exactly if its balance or
+    /// its sequence is not 0: amounts are at least 1.
     ///
     /// # Errors
-    /// [`StoreError`] if an entry cannot be read.
-    pub fn finish(self) -> Result<Outcome, StoreError> {
-        let before = |account: &Account| Ok((account.clone(), self.base.account(account)?));
-        let undo = self.changed.keys().map(before).collect::<Result<Undo, StoreError>>()?;
-        Ok((self.changed, undo))
+    /// [`StoreError`] if an entry cannot be read, or is none that the block leads to.
+    pub fn revert_block(&mut self, block: &Block) -> Result<(), StoreError> {
+        for transaction in block.transactions.iter().rev() {
+            match transaction {
+                Transaction::Transfer(transfer) => {
+                    self.move_back(&transfer.to, transfer.amount.signed().checked_neg())?;
+                    self.unsign(&transfer.from)?;
+                    self.move_back(&transfer.from, Some(transfer.amount.signed()))?;
+                }
+                Transaction::Claim(claim) => self.unsign(&Account::Name(claim.name.clone()))?,
+                Transaction::Reward(reward) => self.move_back(&reward.to, Amount::ONE.signed().checked_neg())?,
+            }
+        }
+        Ok(())
+    }
+
+    fn move_back(&mut self, account: &Account, change: Option<Balance>) -> Result<(), StoreError> {
+        let mut state = self.account(account)?;
+        state.balance = change
+            .and_then(|change| state.balance.checked_add(change))
+            .ok_or_else(|| not_led_to(account))?;
+        self.changed.insert(account.clone(), state);
+        Ok(())
+    }
+
+    fn unsign(&mut self, account: &Account) -> Result<(), StoreError> {
+        let mut state = self.account(account)?;
+        let before = state.next_sequence.checked_sub(1);
+        state.next_sequence = before.ok_or_else(|| not_led_to(account))?;
+        if state.next_sequence == 0 {
+            state.owner = None;
+        }
+        self.changed.insert(account.clone(), state);
+        Ok(())
+    }
+
+    /// What was changed.
+    #[must_use]
+    pub fn finish(self) -> Outcome {
+        let kept = |state: AccountState| (state != AccountState::default()).then_some(state);
+        let changed = self.changed.into_iter();
+        changed.map(|(account, state)| (account, kept(state))).collect()
     }
 
     fn transfer(&mut self, transfer: &Transfer) -> Result<(), ApplyError> {
@@ -214,13 +289,20 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         if from == to {
             return Err(LedgerError::SelfTransfer(from.clone()).into());
         }
-        let mut payer = self.account(from)?;
+        let Found {
+            state: mut payer,
+            is_new: new_payer,
+        } = self.find(from)?;
         sign_for(from, &mut payer, *public_key, transfer.sequence)?;
         payer.balance = debit(from, payer.balance, *amount, self.params.credit_limit)?;
-        let mut payee = self.account(to)?;
+        let Found {
+            state: mut payee,
+            is_new: new_payee,
+        } = self.find(to)?;
         check_recipient(to, payee.owner, transfer.to_owner)?;
         check_payable(self.params, to, payee.owner)?;
         payee.balance = credit(to, payee.balance, *amount)?;
+        self.new_accounts = self.count_new([new_payer, new_payee])?;
         self.changed.insert(from.clone(), payer);
         self.changed.insert(to.clone(), payee);
         Ok(())
@@ -228,12 +310,13 @@ impl<'a, A: Accounts> Ledger<'a, A> {
 
     fn claim(&mut self, claim: &Claim) -> Result<(), ApplyError> {
         let account = Account::Name(claim.name.clone());
-        let mut state = self.account(&account)?;
+        let Found { mut state, is_new } = self.find(&account)?;
         if let Some(owner) = state.owner {
             let name = claim.name.clone();
             return Err(LedgerError::AlreadyClaimed { name, owner }.into());
         }
         sign_for(&account, &mut state, claim.public_key, 0)?;
+        self.new_accounts = self.count_new([is_new])?;
         self.changed.insert(account, state);
         Ok(())
     }
@@ -241,10 +324,14 @@ impl<'a, A: Accounts> Ledger<'a, A> {
     fn reward(&mut self, reward: &Reward) -> Result<(), ApplyError> {
         let mut state = self.account(&reward.to)?;
         check_payable(self.params, &reward.to, state.owner)?;
-        state.balance = credit(&reward.to, state.balance, Amount::ONE)?;
+        state.balance = credit(&reward.to, state.balance, self.params.reward())?;
         self.changed.insert(reward.to.clone(), state);
         Ok(())
     }
+}
+
+fn not_led_to(account: &Account) -> StoreError {
+    StoreError::Damaged(format!("the entry of {account} is none that its blocks lead to"))
 }
 
 /// The key signs for the account: it must own it, or it takes the free name; the sequence moves on.

@@ -1,13 +1,13 @@
 //! A store without a disk, for tests and simulations. Clones share their contents.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::block::Block;
 use super::params::NetworkParams;
-use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
-use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid, Work};
+use super::store::{AccountState, Batch, Beside, ChainStore, Spot, StoreError, StoredBlock};
+use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid, Work};
 
 /// Tables in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +18,14 @@ pub struct MemoryStore {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Tables {
     blocks: BTreeMap<BlockHash, (StoredBlock, Vec<u8>)>,
-    undo: BTreeMap<BlockHash, Undo>,
     active: BTreeMap<Height, BlockHash>,
     side: BTreeMap<BlockHash, ()>,
     accounts: BTreeMap<Account, AccountState>,
-    places: BTreeMap<Txid, TxPlace>,
+    shadow: BTreeMap<Account, Option<AccountState>>,
+    places: BTreeSet<(Txid, Spot)>,
     own: BTreeMap<Txid, (u64, Vec<u8>)>,
     peers: BTreeMap<PeerId, Vec<Address>>,
+    damage: Option<String>,
 }
 
 fn write<K: Ord + Clone, V: Clone>(table: &mut BTreeMap<K, V>, changes: &BTreeMap<K, Option<V>>) {
@@ -63,14 +64,28 @@ impl MemoryStore {
     /// Applies a batch.
     pub fn commit(&self, batch: &Batch) {
         let mut tables = self.tables.borrow_mut();
+        match batch.beside {
+            Beside::Keep => {}
+            Beside::Drop => tables.shadow.clear(),
+            Beside::Promote => {
+                let shadow = core::mem::take(&mut tables.shadow);
+                write(&mut tables.accounts, &shadow);
+            }
+        }
+        tables.shadow.extend(batch.shadow.clone());
         write(&mut tables.blocks, &batch.blocks);
-        write(&mut tables.undo, &batch.undo);
         write(&mut tables.active, &batch.active);
         write(&mut tables.side, &batch.side);
         write(&mut tables.accounts, &batch.accounts);
-        write(&mut tables.places, &batch.places);
+        tables.places.extend(batch.places.iter().copied());
         write(&mut tables.own, &batch.own);
         write(&mut tables.peers, &batch.peers);
+    }
+
+    /// Something rots: what it is stays as it is, and is told.
+    #[cfg(test)]
+    pub(crate) fn spoil(&self, what: &str) {
+        self.tables.borrow_mut().damage = Some(what.into());
     }
 
     /// A store of its own with the same contents.
@@ -95,10 +110,6 @@ impl ChainStore for MemoryStore {
 
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.tables.borrow().blocks.get(hash).map(|(_, bytes)| bytes.clone()))
-    }
-
-    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
-        Ok(self.tables.borrow().undo.get(hash).cloned())
     }
 
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
@@ -129,23 +140,21 @@ impl ChainStore for MemoryStore {
         ))
     }
 
-    fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
-        let tables = self.tables.borrow();
-        let owned = tables.accounts.iter().filter_map(|(account, state)| match account {
-            Account::Name(name) if state.owner == Some(*owner) => Some(name.clone()),
-            Account::Name(_) | Account::Key(_) => None,
-        });
-        Ok(owned.take(limit).collect())
+    fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
+        Ok(self.tables.borrow().shadow.get(account).cloned())
     }
 
-    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
-        Ok(self.tables.borrow().places.get(txid).copied())
+    fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {
+        let tables = self.tables.borrow();
+        let later = tables.places.range((*txid, Spot::FIRST)..);
+        let all = later.take_while(|(known, _)| known == txid);
+        Ok(all.map(|(_, spot)| *spot).collect())
     }
 
-    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
+    fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError> {
         let tables = self.tables.borrow();
-        let fits = |txid: &&Txid| txid.to_string().starts_with(prefix);
-        Ok(tables.places.keys().filter(fits).take(limit).copied().collect())
+        let fits = |(txid, _): &&(Txid, Spot)| txid.to_string().starts_with(prefix);
+        Ok(tables.places.iter().filter(fits).take(limit).copied().collect())
     }
 
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
@@ -157,5 +166,9 @@ impl ChainStore for MemoryStore {
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError> {
         let tables = self.tables.borrow();
         Ok(tables.peers.iter().map(|(peer, list)| (*peer, list.clone())).collect())
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.tables.borrow().damage.clone()
     }
 }

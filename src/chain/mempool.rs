@@ -2,8 +2,8 @@
 //!
 //! Promises: each could stand in a block on top of the tip once those before it do; one transaction for each account
 //! and sequence, the first seen; own ones are never pushed out; no stranger makes it grow beyond its limits.
-//! Elsewhere: what can be asked of the pool (`chain::pool_view`), what a new tip changes and the order of the next block
-//! (`chain::pool_order`).
+//! Elsewhere: what can be asked of the pool (`chain::pool_view`), who leaves when there is no room (`chain::pool_room`), what
+//! a new tip changes and the order of the next block (`chain::pool_order`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -13,7 +13,7 @@ pub use super::pool_error::PoolError;
 use super::state::Chain;
 use super::store::{AccountState, ChainStore, StoreError};
 use super::transaction::{Transaction, Transfer};
-use crate::types::{Account, Balance, PeerId, PublicKey, Txid};
+use crate::types::{Account, Balance, PublicKey, Txid, Voice};
 
 /// The most transactions. Two and a half full blocks: more would wait for minutes anyway.
 pub const POOL_MAX_TRANSACTIONS: usize = 10_000;
@@ -32,8 +32,8 @@ pub const DROPPED_MAX: usize = 4_096;
 pub enum Origin {
     /// This node's own: no cap applies.
     Own,
-    /// A neighbour.
-    Peer(PeerId),
+    /// A neighbour, or all neighbours behind one address.
+    Peer(Voice),
     /// A block that is not active any more: the cap of the account does not apply.
     Returned,
 }
@@ -63,6 +63,8 @@ pub(super) struct Entry {
     pub(super) size: usize,
     pub(super) account: Account,
     pub(super) sequence: u64,
+    /// It is the first here to name an account that the ledger does not have.
+    pub(super) makes_account: bool,
 }
 
 /// An account's waiting transactions.
@@ -81,8 +83,10 @@ pub struct Mempool {
     pub(super) queues: BTreeMap<Account, Queue>,
     pub(super) incoming: BTreeMap<Account, i128>,
     /// What each neighbour brought, by arrival.
-    holdings: BTreeMap<Origin, BTreeMap<u64, Txid>>,
-    bytes: usize,
+    pub(super) holdings: BTreeMap<Origin, BTreeMap<u64, Txid>>,
+    /// What makes accounts, by who brought it and arrival.
+    pub(super) makers: BTreeMap<Origin, BTreeMap<u64, Txid>>,
+    pub(super) bytes: usize,
     pub(super) digest: u64,
     next_arrival: u64,
     pub(super) dropped: BTreeMap<Txid, (Transaction, String)>,
@@ -131,7 +135,8 @@ impl Mempool {
 
     /// Makes room and takes it in; what stood on something that had to leave for it leaves too.
     fn admitted<S: ChainStore>(&mut self, chain: &Chain<S>, txid: Txid, entry: Entry) -> Result<Added, PoolError> {
-        let mut evicted = self.make_room(entry.origin, entry.size)?;
+        let mut evicted = self.make_room_for_new(chain.params(), &entry)?;
+        evicted.extend(self.make_room(entry.origin, entry.size)?);
         self.dropped.remove(&txid);
         self.insert(txid, entry);
         evicted.extend(self.settle(chain)?);
@@ -201,6 +206,7 @@ impl Mempool {
         }
         Ok(Entry {
             size: transaction.to_bytes().len(),
+            makes_account: self.makes_account(chain, &transaction)?,
             transaction,
             origin,
             arrival: self.next_arrival,
@@ -296,45 +302,6 @@ impl Mempool {
         self.entries.len() > POOL_MAX_TRANSACTIONS / 2 || self.bytes > POOL_MAX_BYTES / 2
     }
 
-    /// Pushes out what the neighbour who holds most brought last, until one more fits.
-    fn make_room(&mut self, origin: Origin, size: usize) -> Result<Vec<Txid>, PoolError> {
-        let mut evicted = Vec::new();
-        while self.entries.len() >= POOL_MAX_TRANSACTIONS || self.bytes.saturating_add(size) > POOL_MAX_BYTES {
-            let strangers = self.holdings.iter().filter(|(holder, _)| **holder != Origin::Own);
-            let most = strangers.max_by_key(|(_, held)| held.len());
-            let newest = most.and_then(|(_, held)| Some((held.len(), *held.last_key_value()?.1)));
-            let held = self.holdings.get(&origin).map_or(0, BTreeMap::len);
-            match newest {
-                None if origin == Origin::Own => break,
-                None => return Err(PoolError::PoolFull),
-                // At most one fits the loop for a stranger who holds as much as anybody: its own newest would leave.
-                Some((most, _)) if origin != Origin::Own && held + 1 >= most => return Err(PoolError::PoolFull),
-                Some((_, txid)) => evicted.extend(self.push_out(&txid)),
-            }
-        }
-        Ok(evicted)
-    }
-
-    /// Takes a transaction out, and those of its account that are useless without it.
-    fn push_out(&mut self, txid: &Txid) -> Vec<Txid> {
-        let Some(entry) = self.entries.get(txid) else {
-            return Vec::new();
-        };
-        let (account, sequence) = (entry.account.clone(), entry.sequence);
-        let queue = self.queues.get(&account).into_iter();
-        let behind = queue.flat_map(|queue| queue.by_sequence.range(sequence..));
-        let behind: Vec<Txid> = behind.map(|(_, (txid, ..))| *txid).collect();
-        let mut gone = Vec::new();
-        for txid in behind {
-            let own = self.entries.get(&txid).is_none_or(|entry| entry.origin == Origin::Own);
-            if !own && let Some(entry) = self.remove(&txid) {
-                self.remember_dropped(txid, entry.transaction, PoolError::PushedOut.to_string());
-                gone.push(txid);
-            }
-        }
-        gone
-    }
-
     pub(super) fn insert(&mut self, txid: Txid, entry: Entry) {
         let amount = entry.amount();
         let Some(signer) = entry.transaction.signer() else {
@@ -358,6 +325,9 @@ impl Mempool {
             .entry(entry.origin)
             .or_default()
             .insert(entry.arrival, txid);
+        if entry.makes_account {
+            self.makers.entry(entry.origin).or_default().insert(entry.arrival, txid);
+        }
         self.bytes += entry.size;
         self.digest ^= txid.leading_bits();
         self.next_arrival = self.next_arrival.max(entry.arrival.saturating_add(1));
@@ -390,6 +360,9 @@ impl Mempool {
             if held.is_empty() {
                 self.holdings.remove(&entry.origin);
             }
+        }
+        if let Some(makers) = self.makers.get_mut(&entry.origin) {
+            makers.remove(&entry.arrival);
         }
         if let Some(queue) = self.queues.get_mut(&entry.account) {
             queue.by_sequence.remove(&entry.sequence);

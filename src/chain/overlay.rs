@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::ledger::Accounts;
-use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace, Undo};
-use crate::types::{Account, AccountName, BlockHash, Height, PublicKey, Txid};
+use super::store::{AccountState, Batch, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
+use crate::types::{Account, BlockHash, Height, Txid};
 
 /// A store and what it does not have yet.
 pub struct Overlay<S> {
@@ -20,6 +20,9 @@ pub struct Overlay<S> {
     unwritten: VecDeque<usize>,
     unwritten_bytes: usize,
 }
+
+/// Places that are looked at for each one that counts: a transaction seldom stood in more blocks.
+const STALE_FACTOR: usize = 4;
 
 /// One kind of record of a batch.
 type Table<K, V> = fn(&Batch) -> &BTreeMap<K, Option<V>>;
@@ -144,17 +147,6 @@ impl<S: ChainStore> Overlay<S> {
         }
     }
 
-    /// See [`ChainStore::undo`].
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
-        match self.find(|batch| &batch.undo, hash) {
-            Some(found) => Ok(found.cloned()),
-            None => self.store.undo(hash),
-        }
-    }
-
     /// See [`ChainStore::active`].
     ///
     /// # Errors
@@ -192,6 +184,12 @@ impl<S: ChainStore> Overlay<S> {
     /// # Errors
     /// [`StoreError`].
     pub fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
+        if self.layers().any(|batch| batch.beside == Beside::Promote) {
+            // For as long as a write takes: what it makes of the ledger can be asked for entry by entry only.
+            return Err(StoreError::Io(
+                "a long switch is being written, ask again in a moment".into(),
+            ));
+        }
         let changes = self.changes(|batch| &batch.accounts);
         let (mut total, stored) = self.store.accounts(limit.saturating_add(changes.len()))?;
         let mut all: BTreeMap<Account, AccountState> = stored.into_iter().collect();
@@ -210,55 +208,74 @@ impl<S: ChainStore> Overlay<S> {
         Ok((total, all.into_iter().take(limit).collect()))
     }
 
-    /// See [`ChainStore::names_of`].
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
-        let changes = self.changes(|batch| &batch.accounts);
-        let mut names = self.store.names_of(owner, limit.saturating_add(changes.len()))?;
-        names.retain(|name| !changes.contains_key(&Account::Name(name.clone())));
-        for (account, state) in changes {
-            match (account, state) {
-                (Account::Name(name), Some(state)) if state.owner == Some(*owner) => names.push(name.clone()),
-                (Account::Name(_) | Account::Key(_), _) => {}
-            }
-        }
-        names.sort_unstable();
-        names.truncate(limit);
-        Ok(names)
-    }
-
-    /// See [`ChainStore::place`].
+    /// Where a transaction stands.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
-        match self.find(|batch| &batch.places, txid) {
-            Some(found) => Ok(found.copied()),
-            None => self.store.place(txid),
+        let from = (*txid, Spot::FIRST);
+        let layers = self.layers().flat_map(|batch| batch.places.range(from..));
+        let unwritten = layers.filter(|(known, _)| known == txid).map(|(_, spot)| *spot);
+        let mut spots: Vec<Spot> = unwritten.collect();
+        spots.extend(self.store.spots(txid)?);
+        for spot in spots {
+            if spot.is_in(self.active(spot.place.height)?.as_ref()) {
+                return Ok(Some(spot.place));
+            }
         }
+        Ok(None)
     }
 
-    /// See [`ChainStore::places_by_prefix`].
+    /// Ids of confirmed transactions that start with these nibbles (lower-case hex), at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
-        let changes = self.changes(|batch| &batch.places);
-        let stored = self
-            .store
-            .places_by_prefix(prefix, limit.saturating_add(changes.len()))?;
-        let mut found: Vec<Txid> = stored.into_iter().filter(|txid| !changes.contains_key(txid)).collect();
-        let added = changes.iter().filter(|(_, place)| place.is_some());
-        found.extend(
-            added
-                .map(|(txid, _)| **txid)
-                .filter(|txid| txid.to_string().starts_with(prefix)),
-        );
-        found.sort_unstable();
-        found.truncate(limit);
-        Ok(found)
+        let unwritten = self.layers().flat_map(|batch| &batch.places);
+        let fits = |(txid, _): &&(Txid, Spot)| txid.to_string().starts_with(prefix);
+        let mut spots: Vec<(Txid, Spot)> = unwritten.filter(fits).copied().collect();
+        // Of each there may be some that no longer count.
+        spots.extend(self.store.spots_by_prefix(prefix, limit.saturating_mul(STALE_FACTOR))?);
+        let mut found = BTreeSet::new();
+        for (txid, spot) in spots {
+            if spot.is_in(self.active(spot.place.height)?.as_ref()) {
+                found.insert(txid);
+            }
+        }
+        Ok(found.into_iter().take(limit).collect())
+    }
+
+    /// An entry beside the ledger. See [`ChainStore::shadow`].
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
+        self.shadow_below(0, account)
+    }
+
+    /// The entry beside the ledger as the layers from this one on know it.
+    fn shadow_below(&self, newest: usize, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
+        for batch in self.layers().skip(newest) {
+            if let Some(state) = batch.shadow.get(account) {
+                return Ok(Some(state.clone()));
+            }
+            if batch.beside != Beside::Keep {
+                return Ok(None);
+            }
+        }
+        self.store.shadow(account)
+    }
+
+    /// Whether a batch on its way to the disk changes the ledger or what lies beside it.
+    pub fn is_ledger_on_the_way(&self) -> bool {
+        let changes =
+            |batch: &Batch| !batch.accounts.is_empty() || !batch.shadow.is_empty() || batch.beside != Beside::Keep;
+        self.taken.iter().any(changes)
+    }
+
+    /// How many batches are on their way to the disk.
+    pub fn on_the_way(&self) -> usize {
+        self.taken.len()
     }
 
     /// Own unconfirmed transactions by running number; keyed by id in the changes, so the ids are asked for.
@@ -298,9 +315,17 @@ impl<S: ChainStore> Overlay<S> {
 
 impl<S: ChainStore> Accounts for Overlay<S> {
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
-        match self.find(|batch| &batch.accounts, account) {
-            Some(found) => Ok(found.cloned()),
-            None => self.store.account(account),
+        for (place, batch) in self.layers().enumerate() {
+            if let Some(state) = batch.accounts.get(account) {
+                return Ok(state.clone());
+            }
+            // Asked for before the ledger: once the disk has the batch, the entry stands there.
+            if batch.beside == Beside::Promote
+                && let Some(state) = self.shadow_below(place + 1, account)?
+            {
+                return Ok(state);
+            }
         }
+        self.store.account(account)
     }
 }

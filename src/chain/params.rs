@@ -8,10 +8,16 @@ use thiserror::Error;
 use super::header::Header;
 use crate::types::hash::sha256;
 use crate::types::target::HALFLIFE_MAX_MS;
-use crate::types::{Bits, BlockHash, Height, MerkleRoot, NetworkId, Time};
+use crate::types::{Amount, Bits, BlockHash, Height, MerkleRoot, NetworkId, Time};
 
-/// The most bytes of a block, header and count included.
+/// The most bytes of a block that are read, header and count included. No network may allow more.
 pub const BLOCK_MAX_BYTES: usize = 1024 * 1024;
+/// The least that a network may allow as the most bytes of a block.
+pub const BLOCK_BYTES_MIN: u64 = 64 * 1024;
+/// The most new accounts of a block that a network may allow: two for each transaction.
+pub const NEW_ACCOUNTS_MAX: u64 = 8_192;
+/// The largest reward that a network may set, in coins.
+pub const REWARD_MAX: u64 = 1_000_000;
 /// The most transactions of a block, reward included.
 pub const BLOCK_MAX_TRANSACTIONS: usize = 4_096;
 /// The most bytes of a transaction.
@@ -29,6 +35,25 @@ pub const NETWORK_NAME_MAX_BYTES: usize = 32;
 const GENESIS_TIME_MS: u64 = 1_767_225_600_000;
 const SPACING_MS: u64 = 10_000;
 const HALFLIFE_MS: u32 = 120_000;
+/// What strangers can write to everybody's disk is bounded by it: 90 MiB an hour at a block each 10 s.
+const BLOCK_BYTES: u64 = 256 * 1024;
+/// Accounts stay for ever, so they are scarcer than bytes: a class of sixty names is there within a block.
+const NEW_ACCOUNTS: u64 = 64;
+const REWARD: u64 = 1;
+/// As much as is read.
+const DEV_BLOCK_BYTES: u64 = 1024 * 1024;
+
+const fn default_block_bytes() -> u64 {
+    BLOCK_BYTES
+}
+
+const fn default_new_accounts() -> u64 {
+    NEW_ACCOUNTS
+}
+
+const fn default_reward() -> u64 {
+    REWARD
+}
 
 /// Whether the difficulty follows the clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -71,6 +96,15 @@ pub struct NetworkParams {
     pub recipients: Recipients,
     /// The time in the genesis header.
     pub genesis_time_ms: u64,
+    /// The most bytes of a block: header, count and transactions.
+    #[serde(default = "default_block_bytes")]
+    pub block_bytes_max: u64,
+    /// The most accounts that a block may make.
+    #[serde(default = "default_new_accounts")]
+    pub new_accounts_max: u64,
+    /// What a block's miner gets, in coins.
+    #[serde(default = "default_reward")]
+    pub reward: u64,
 }
 
 /// Why parameters make no network.
@@ -112,6 +146,9 @@ impl NetworkParams {
             difficulty: Difficulty::Adjusting,
             recipients: Recipients::Anyone,
             genesis_time_ms: GENESIS_TIME_MS,
+            block_bytes_max: BLOCK_BYTES,
+            new_accounts_max: NEW_ACCOUNTS,
+            reward: REWARD,
         }
     }
 
@@ -126,12 +163,14 @@ impl NetworkParams {
         }
     }
 
-    /// Like `lan`, at the lowest difficulty for ever.
+    /// Like `lan`, at the lowest difficulty for ever and with the largest blocks.
     #[must_use]
     pub fn dev() -> Self {
         Self {
             name: "dev".into(),
             difficulty: Difficulty::Floor,
+            block_bytes_max: DEV_BLOCK_BYTES,
+            new_accounts_max: NEW_ACCOUNTS_MAX,
             ..Self::lan()
         }
     }
@@ -189,7 +228,23 @@ impl NetworkParams {
             u64::from(HALFLIFE_MAX_MS),
         )?;
         range("credit_limit", self.credit_limit, 0, CREDIT_LIMIT_MAX)?;
-        range("genesis_time_ms", self.genesis_time_ms, 0, (1 << 53) - 1)
+        range("genesis_time_ms", self.genesis_time_ms, 0, (1 << 53) - 1)?;
+        let largest = u64::try_from(BLOCK_MAX_BYTES).unwrap_or(u64::MAX);
+        range("block_bytes_max", self.block_bytes_max, BLOCK_BYTES_MIN, largest)?;
+        range("new_accounts_max", self.new_accounts_max, 1, NEW_ACCOUNTS_MAX)?;
+        range("reward", self.reward, 1, REWARD_MAX)
+    }
+
+    /// What a block's miner gets.
+    #[must_use]
+    pub fn reward(&self) -> Amount {
+        Amount::new(self.reward).expect("checked: 1 to 1,000,000")
+    }
+
+    /// The most bytes of a block: header, count and transactions.
+    #[must_use]
+    pub fn block_bytes_max(&self) -> usize {
+        usize::try_from(self.block_bytes_max).unwrap_or(BLOCK_MAX_BYTES)
     }
 
     /// How the network is written on the command line: `lan` or `lan:WORD`.
@@ -205,7 +260,27 @@ impl NetworkParams {
     /// All parameters as bytes; their hash is the genesis block's previous hash.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
-        let mut out = b"lanchain network 1\n".to_vec();
+        let mut out = self.bytes_after(b"lanchain network 2\n");
+        for number in [self.block_bytes_max, self.new_accounts_max, self.reward] {
+            out.extend_from_slice(&number.to_be_bytes());
+        }
+        out
+    }
+
+    /// The id that the network had in the first version, which knew fewer parameters: to find what that version left.
+    #[must_use]
+    pub fn first_version_id(&self) -> NetworkId {
+        let previous = sha256(&[&self.bytes_after(b"lanchain network 1\n")]);
+        let genesis = Header {
+            previous: BlockHash::new(previous),
+            ..self.genesis()
+        };
+        NetworkId::new(*genesis.hash().as_bytes())
+    }
+
+    /// A first line, and the parameters that the first version knew.
+    fn bytes_after(&self, first_line: &[u8]) -> Vec<u8> {
+        let mut out = first_line.to_vec();
         for text in [&self.name, &self.salt] {
             out.push(u8::try_from(text.len()).expect("checked: at most 32 bytes"));
             out.extend_from_slice(text.as_bytes());

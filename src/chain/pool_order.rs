@@ -6,17 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::header::HEADER_BYTES;
+use super::block::BLOCK_FRAME_BYTES;
+use super::fairness::in_turn;
 use super::mempool::{Entry, Mempool, Origin, PoolChange, PoolError};
-use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
+use super::params::BLOCK_MAX_TRANSACTIONS;
 use super::state::{Chain, Scratch};
 use super::store::ChainStore;
 use super::switch::{Done, Switch};
 use super::transaction::{Reward, Transaction};
 use crate::types::{Account, AccountName, Txid};
 
-/// Bytes of a block beside its transactions: header and count.
-const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
+/// The most bytes of a reward.
+const REWARD_BYTES: usize = 64;
 /// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.
 const ROUNDS_MAX: usize = 64;
 
@@ -32,7 +33,7 @@ impl Mempool {
         for txid in &switch.done.confirmed {
             self.remove(txid);
         }
-        if switch.disconnected.is_empty() && !self.is_concerned(&switch.done, own) {
+        if switch.disconnected.is_empty() && !switch.done.is_more && !self.is_concerned(&switch.done, own) {
             // Who was paid by what is confirmed now has it on the chain.
             self.shortened.clear();
             return PoolChange::default();
@@ -139,6 +140,7 @@ impl Mempool {
             scratch: chain.scratch(),
             bytes: BLOCK_FRAME_BYTES + reward.to_bytes().len(),
             room: BLOCK_MAX_TRANSACTIONS - 1,
+            bytes_max: chain.params().block_bytes_max(),
             payers: self.payers_of_free_names(),
             chosen: Vec::new(),
         };
@@ -146,33 +148,54 @@ impl Mempool {
             // The block cannot be made with this reward; the order is still worth showing.
             plan.scratch = chain.scratch();
         }
-        plan.fill(self.candidates());
+        plan.fill(self.candidates(chain));
         plan.chosen
     }
 
+    /// This node's own transactions as they came.
+    pub fn own(&self) -> impl Iterator<Item = &Transaction> {
+        let entries = self.arrivals.values().filter_map(|txid| self.entries.get(txid));
+        let own = entries.filter(|entry| entry.origin == Origin::Own);
+        own.map(|entry| &entry.transaction)
+    }
+
+    /// Everything that waits: what the next block takes in its order, then the others in the order in which they are
+    /// tried.
+    pub fn in_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
+        let mut list = self.in_block_order(chain, reward_to);
+        let next: BTreeSet<Txid> = list.iter().map(Transaction::txid).collect();
+        let others = self.candidates(chain).into_iter().map(|entry| &entry.transaction);
+        list.extend(
+            others
+                .filter(|transaction| !next.contains(&transaction.txid()))
+                .cloned(),
+        );
+        list
+    }
+
     /// All entries in the order in which they are tried.
-    fn candidates(&self) -> Vec<&Entry> {
+    fn candidates<S: ChainStore>(&self, chain: &Chain<S>) -> Vec<&Entry> {
         let mut entries: Vec<&Entry> = self
             .arrivals
             .values()
             .filter_map(|txid| self.entries.get(txid))
             .collect();
-        let bytes: usize = entries.iter().map(|entry| entry.size).sum();
-        let crowded = entries.len() >= BLOCK_MAX_TRANSACTIONS || bytes > BLOCK_MAX_BYTES - BLOCK_FRAME_BYTES - 64;
-        if crowded {
-            let mut by_account: BTreeMap<&Account, Vec<&Entry>> = BTreeMap::new();
-            for entry in &entries {
-                by_account.entry(&entry.account).or_default().push(entry);
-            }
-            let mut turn: BTreeMap<u64, usize> = BTreeMap::new();
-            for queue in by_account.values_mut() {
-                queue.sort_by_key(|entry| entry.sequence);
-                turn.extend(queue.iter().enumerate().map(|(turn, entry)| (entry.arrival, turn)));
-            }
-            entries.sort_by_key(|entry| (turn.get(&entry.arrival).copied(), entry.arrival));
+        if self.is_scarce(chain, &entries) {
+            return in_turn(chain, &entries);
         }
         entries.sort_by_key(|entry| entry.origin != Origin::Own);
         entries
+    }
+
+    /// Whether a block may have no room for all: transactions, bytes, or new accounts, of which each can need two.
+    fn is_scarce<S: ChainStore>(&self, chain: &Chain<S>, entries: &[&Entry]) -> bool {
+        let params = chain.params();
+        let bytes: usize = entries.iter().map(|entry| entry.size).sum();
+        let count = entries.len();
+        let new_accounts = u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(2);
+        count >= BLOCK_MAX_TRANSACTIONS
+            || bytes > params.block_bytes_max() - BLOCK_FRAME_BYTES - REWARD_BYTES
+            || new_accounts > params.new_accounts_max
     }
 
     /// How many transfers pay each name as one that belongs to nobody.
@@ -206,6 +229,7 @@ struct Plan<'a, S> {
     scratch: Scratch<'a, S>,
     bytes: usize,
     room: usize,
+    bytes_max: usize,
     payers: BTreeMap<AccountName, usize>,
     chosen: Vec<Transaction>,
 }
@@ -228,7 +252,7 @@ impl<S: ChainStore> Plan<'_, S> {
     }
 
     fn try_add(&mut self, entry: &Entry, patient: bool) -> bool {
-        if self.room == 0 || self.bytes + entry.size > BLOCK_MAX_BYTES {
+        if self.room == 0 || self.bytes + entry.size > self.bytes_max {
             return false;
         }
         let awaited = |name: &AccountName| self.payers.get(name).is_some_and(|count| *count > 0);

@@ -10,8 +10,10 @@ use std::collections::{BTreeSet, VecDeque};
 use thiserror::Error;
 
 use super::block::BlockError;
+use super::fairness::Young;
 use super::header::{Header, HeaderError};
 use super::ledger::{Accounts, Ledger, LedgerError};
+use super::long::{Long, LongLimits};
 use super::overlay::Overlay;
 use super::params::NetworkParams;
 use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace};
@@ -19,7 +21,7 @@ use super::switch::Switch;
 use super::transaction::Transaction;
 use super::tree::{InvalidSet, SideBlock, SideTree};
 use crate::types::hash::HashMany;
-use crate::types::{Account, AccountName, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
+use crate::types::{Account, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
 
 /// The most hashes of a locator: dense near the tip, then doubling, enough for any height that a chain reaches.
 pub const LOCATOR_MAX: usize = 32;
@@ -111,6 +113,11 @@ pub struct Chain<S> {
     pub(super) invalid: InvalidSet,
     /// The running numbers of own transactions in use: first, and one past the last.
     pub(super) own_numbers: (u64, u64),
+    /// What the last blocks made.
+    pub(super) young: Young,
+    /// A switch that takes several steps.
+    pub(super) long: Option<Long>,
+    pub(super) long_limits: LongLimits,
     /// The tip that the disk has.
     written: Tip,
     /// The tip that each batch on its way to the disk leads to.
@@ -135,6 +142,8 @@ impl<S: ChainStore> Chain<S> {
             own_key: None,
             hash_many: HashMany::default(),
             overlay: Overlay::new(store),
+            long: None,
+            long_limits: LongLimits::default(),
             written: tip.clone(),
             handed: VecDeque::new(),
             tip,
@@ -142,9 +151,15 @@ impl<S: ChainStore> Chain<S> {
             tree: SideTree::default(),
             invalid: InvalidSet::default(),
             own_numbers: (OWN_START, OWN_START),
+            young: Young::default(),
         };
         chain.load()?;
         Ok(chain)
+    }
+
+    /// What was found rotten on the disk since the store was opened.
+    pub fn damage(&self) -> Option<String> {
+        self.overlay.store().damage()
     }
 
     /// Tells whose transactions are this node's own: they return to the table of own ones when a block is undone.
@@ -199,6 +214,7 @@ impl<S: ChainStore> Chain<S> {
             .last_key_value()
             .map_or(OWN_START, |(number, _)| number.saturating_add(1));
         self.own_numbers = (first, last);
+        self.long = None;
         self.tree = tree;
         self.tip = Tip {
             hash,
@@ -207,7 +223,7 @@ impl<S: ChainStore> Chain<S> {
         };
         self.written = self.tip.clone();
         self.handed.clear();
-        Ok(())
+        self.load_young()
     }
 
     /// The network's parameters.
@@ -285,14 +301,6 @@ impl<S: ChainStore> Chain<S> {
     /// [`StoreError`].
     pub fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
         self.overlay.accounts(limit)
-    }
-
-    /// Names that the key owns at the tip, in order.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
-        self.overlay.names_of(owner, limit)
     }
 
     /// Where a transaction stands in the active branch.

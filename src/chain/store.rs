@@ -3,12 +3,12 @@
 //! Promises: reads see every batch that was committed; a batch is applied whole or not at all.
 //! Spec: `proto-notes/store.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
 use super::header::Header;
-use crate::types::{Account, AccountName, Address, Balance, BlockHash, Height, PeerId, PublicKey, Txid, Work};
+use crate::types::{Account, Address, Balance, BlockHash, Height, PeerId, PublicKey, Txid, Work};
 
 /// A ledger entry. An account that was never used has none.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
@@ -32,16 +32,47 @@ pub struct StoredBlock {
     pub size_bytes: u64,
 }
 
-/// What a block changed: each touched account as it was before, none where it did not exist.
-pub type Undo = Vec<(Account, Option<AccountState>)>;
-
 /// Where a confirmed transaction stands in the active chain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TxPlace {
     /// The block's height.
     pub height: Height,
     /// Its place in the block, from 0.
     pub index: u32,
+}
+
+/// Where a transaction stands if a block is active: that block by the start of its hash, and the place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Spot {
+    /// The first bytes of the block's hash.
+    pub block: [u8; 8],
+    /// The block's height, and the place in it.
+    pub place: TxPlace,
+}
+
+impl Spot {
+    /// Before every other.
+    pub(crate) const FIRST: Self = Self {
+        block: [0; 8],
+        place: TxPlace {
+            height: Height::GENESIS,
+            index: 0,
+        },
+    };
+
+    /// A transaction's place in a block.
+    #[must_use]
+    pub fn new(hash: &BlockHash, place: TxPlace) -> Self {
+        let mut block = [0; 8];
+        block.copy_from_slice(&hash.as_bytes()[..8]);
+        Self { block, place }
+    }
+
+    /// Whether it counts: the active block at its height is the one that is meant.
+    #[must_use]
+    pub fn is_in(&self, active: Option<&BlockHash>) -> bool {
+        active.is_some_and(|hash| hash.as_bytes().starts_with(&self.block))
+    }
 }
 
 /// Why a store cannot answer.
@@ -65,20 +96,34 @@ pub struct Batch {
     pub id: u64,
     /// Blocks of any branch: header, work and canonical bytes.
     pub blocks: BTreeMap<BlockHash, Option<(StoredBlock, Vec<u8>)>>,
-    /// Undo data of blocks of the active chain.
-    pub undo: BTreeMap<BlockHash, Option<Undo>>,
     /// The active chain by height.
     pub active: BTreeMap<Height, Option<BlockHash>>,
     /// Blocks that are stored but not active (so that side branches are found at the start).
     pub side: BTreeMap<BlockHash, Option<()>>,
     /// The ledger.
     pub accounts: BTreeMap<Account, Option<AccountState>>,
-    /// Confirmed transactions by id.
-    pub places: BTreeMap<Txid, Option<TxPlace>>,
+    /// Where transactions stand, or will once their block is active. None is ever taken back: see [`Spot::is_in`].
+    pub places: BTreeSet<(Txid, Spot)>,
+    /// Entries of the ledger that a long switch leads to, beside the ledger. See [`Beside`].
+    pub shadow: BTreeMap<Account, Option<AccountState>>,
+    /// What becomes of the entries beside the ledger, before all else in this batch.
+    pub beside: Beside,
     /// Own transactions that are not confirmed: a running number (their order) and canonical bytes.
     pub own: BTreeMap<Txid, Option<(u64, Vec<u8>)>>,
     /// Peers to be remembered, with their addresses.
     pub peers: BTreeMap<PeerId, Option<Vec<Address>>>,
+}
+
+/// What a batch does with the ledger entries of a long switch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Beside {
+    /// They stay.
+    #[default]
+    Keep,
+    /// They are dropped: the switch did not come about.
+    Drop,
+    /// They become entries of the ledger, and are none beside it any more.
+    Promote,
 }
 
 impl Batch {
@@ -94,8 +139,23 @@ impl Batch {
     /// The batch that has the effect of this one and then the other.
     pub fn append(&mut self, other: Self) {
         self.id = other.id;
+        match other.beside {
+            Beside::Keep => {}
+            Beside::Drop => {
+                self.shadow.clear();
+                if self.beside == Beside::Keep {
+                    self.beside = Beside::Drop;
+                }
+            }
+            Beside::Promote => {
+                self.accounts.extend(core::mem::take(&mut self.shadow));
+                if self.beside == Beside::Keep {
+                    self.beside = Beside::Promote;
+                }
+            }
+        }
+        self.shadow.extend(other.shadow);
         self.blocks.extend(other.blocks);
-        self.undo.extend(other.undo);
         self.active.extend(other.active);
         self.side.extend(other.side);
         self.accounts.extend(other.accounts);
@@ -118,8 +178,6 @@ pub trait ChainStore {
     fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError>;
     /// A block's canonical bytes. The genesis block's are stored too.
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError>;
-    /// An active block's undo data.
-    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError>;
     /// The active block at a height.
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError>;
     /// Every block that is stored but not active.
@@ -130,14 +188,27 @@ pub trait ChainStore {
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError>;
     /// How many accounts there are, and the first of them: names in order, then keys.
     fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError>;
-    /// Names that the key owns, in order, at most `limit`.
-    fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError>;
+    /// An entry beside the ledger: outer none, there is none; inner none, the account is to have no entry.
+    fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError>;
+    /// Where a transaction may stand: see [`Spot::is_in`].
+    fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError>;
+    /// Transactions whose ids start with these nibbles (lower-case hex) with where they may stand, at most `limit`.
+    fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError>;
     /// Where a confirmed transaction stands.
-    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError>;
-    /// Ids of confirmed transactions that start with these nibbles (lower-case hex), at most `limit`.
-    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError>;
+    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
+        for spot in self.spots(txid)? {
+            if spot.is_in(self.active(spot.place.height)?.as_ref()) {
+                return Ok(Some(spot.place));
+            }
+        }
+        Ok(None)
+    }
     /// Own unconfirmed transactions by running number.
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
     /// Remembered peers.
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError>;
+    /// What was found rotten since the store was opened. It stays so: what a read of it would have said is unknown.
+    fn damage(&self) -> Option<String> {
+        None
+    }
 }

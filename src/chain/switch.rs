@@ -59,6 +59,8 @@ pub struct Done {
     pub confirmed: Vec<Txid>,
     /// The accounts that these name.
     pub touched: BTreeSet<Account>,
+    /// It was more than is listed: whatever waits is to be checked anew.
+    pub is_more: bool,
 }
 
 impl Moved {

@@ -47,7 +47,7 @@ pub struct Claim {
     pub signature: Signature,
 }
 
-/// One coin for who found the block.
+/// The network's reward for who found the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reward {
     /// Who is rewarded.

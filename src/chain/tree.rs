@@ -35,6 +35,8 @@ pub(super) struct SideTree {
     leaves: BTreeSet<(Work, Reverse<BlockHash>)>,
     bytes: u64,
     protected: BTreeSet<BlockHash>,
+    /// The end of the branch that a long switch leads to.
+    pub(super) target: Option<BlockHash>,
     /// [`SIDE_MAX_BLOCKS`]; fewer in a test.
     pub(super) max_blocks: usize,
 }
@@ -47,6 +49,7 @@ impl Default for SideTree {
             leaves: BTreeSet::new(),
             bytes: 0,
             protected: BTreeSet::new(),
+            target: None,
             max_blocks: SIDE_MAX_BLOCKS,
         }
     }
@@ -113,7 +116,9 @@ impl SideTree {
     pub(super) fn evict(&mut self) -> Vec<SideBlock> {
         let mut gone = Vec::new();
         while self.blocks.len() > self.max_blocks || self.bytes > SIDE_MAX_BYTES {
-            let free = |(_, Reverse(hash)): &&(Work, Reverse<BlockHash>)| !self.protected.contains(hash);
+            let free = |(_, Reverse(hash)): &&(Work, Reverse<BlockHash>)| {
+                !self.protected.contains(hash) && self.target != Some(*hash)
+            };
             let Some((_, Reverse(lowest))) = self.leaves.iter().find(free).copied() else {
                 break;
             };

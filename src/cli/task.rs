@@ -34,7 +34,11 @@ pub enum Task {
         file: PathBuf,
     },
     /// Replay the whole chain of a data folder with all checks, and compare what the folder says
-    Verify,
+    Verify {
+        /// Make the chain anew from the blocks that are sound, and cut off what is not: it comes back from peers
+        #[arg(long)]
+        repair: bool,
+    },
     /// The node's key: show, export, import
     Key {
         /// What to do with it.

@@ -13,7 +13,7 @@ use crate::engine::doctor::Diagnosis;
 use crate::engine::explain::{BlockExplained, Inclusion, Part, TxExplained};
 use crate::engine::reply::PeerActed;
 use crate::engine::sandbox::Tampered;
-use crate::engine::stats::Stats;
+use crate::engine::stats::{Growth, Stats};
 
 /// Columns of a layout's names.
 const NAME_COLUMNS: usize = 13;
@@ -334,6 +334,7 @@ fn stats(told: &Stats, look: Look) -> String {
         let account = short_account(&miner.account.to_string());
         page.lines.push(format!("    {account:<16} {:>5} {bar}", miner.blocks));
     }
+    growth(&mut page, &told.growth);
     page.say(
         "  ",
         &format!("the richest ({}):", many(told.accounts_total, "account")),
@@ -343,6 +344,35 @@ fn stats(told: &Stats, look: Look) -> String {
         page.lines.push(format!("    {name:<16} {}", coins(account.balance)));
     }
     page.end()
+}
+
+fn growth(page: &mut Page, told: &Growth) {
+    let hourly = told
+        .bytes_per_hour
+        .map(|bytes| format!(", {} an hour", bytes_words(bytes)));
+    page.say(
+        "  ",
+        &format!(
+            "they have {}{}; who fills the newest:",
+            bytes_words(told.bytes),
+            hourly.unwrap_or_default()
+        ),
+    );
+    for filler in &told.fillers {
+        let account = short_account(&filler.account.to_string());
+        let what = many(filler.transactions, "transaction");
+        page.lines
+            .push(format!("    {account:<16} {:>10} in {what}", bytes_words(filler.bytes)));
+    }
+}
+
+/// A number of bytes as people say it.
+fn bytes_words(bytes: u64) -> String {
+    match bytes {
+        0..10_240 => many(bytes, "byte"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1_024),
+        _ => format!("{} MiB", bytes / 1_048_576),
+    }
 }
 
 fn peer_acted(told: &PeerActed, look: Look) -> String {

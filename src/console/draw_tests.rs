@@ -6,7 +6,7 @@ use crate::engine::doctor::{FailureView, InterfaceView};
 use crate::engine::explain;
 use crate::engine::reply::{AccountView, TxStatus};
 use crate::engine::sandbox::Sandbox;
-use crate::engine::stats::{Intervals, MinerView};
+use crate::engine::stats::{FillerView, Growth, Intervals, MinerView};
 use crate::fuzzing::world::seal;
 use crate::types::{Account, AccountName, Amount, Height, SecretKey, Work};
 
@@ -113,6 +113,15 @@ fn numbers() -> Stats {
             owner: None,
         }],
         accounts_total: 3,
+        growth: Growth {
+            bytes: 5_000_000,
+            bytes_per_hour: Some(90_000_000),
+            fillers: vec![FillerView {
+                account: name("ben"),
+                transactions: 900,
+                bytes: 140_000,
+            }],
+        },
     }
 }
 

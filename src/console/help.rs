@@ -33,7 +33,7 @@ const NETWORK: &str = "The network";
 const CONSOLE: &str = "This console";
 
 /// Every command, in the order of the list.
-pub const COMMANDS: [CommandHelp; 29] = [
+pub const COMMANDS: [CommandHelp; 30] = [
     CommandHelp {
         word: "tx",
         aliases: &[],
@@ -69,8 +69,8 @@ pub const COMMANDS: [CommandHelp; 29] = [
         aliases: &[],
         usage: "accounts",
         group: LEDGER,
-        summary: "every account with its balance and owner",
-        details: "The first 1,000 by name.",
+        summary: "accounts with balance and owner: this node's own, then the richest",
+        details: "At most 1,000. With --json all own ones, and the first 1,000 by name.",
         examples: &["accounts"],
     },
     CommandHelp {
@@ -98,7 +98,7 @@ pub const COMMANDS: [CommandHelp; 29] = [
         group: MINING,
         summary: "forge N blocks (default 1), or mine on and on",
         details: "N is a whole number from 1 to 10000. The command ends when this node itself has found N blocks; \
-                  each pays a reward of 1.",
+                  each pays its miner the reward of the network (1 coin unless a network file says otherwise).",
         examples: &["mine", "mine 3", "mine on", "mine off"],
     },
     CommandHelp {
@@ -210,6 +210,16 @@ pub const COMMANDS: [CommandHelp; 29] = [
         summary: "ask every peer now for a chain with more work",
         details: "This happens by itself all the time; resolve asks at once and answers when done.",
         examples: &["resolve"],
+    },
+    CommandHelp {
+        word: "rewind",
+        aliases: &[],
+        usage: "rewind",
+        group: NETWORK,
+        summary: "take off and delete own blocks from the future, after a clock was put right",
+        details: "Back to the newest block that is not from the future, 512 blocks at most. Their payments wait again and are \
+                  never signed anew. Who still has the blocks may bring them back when their time comes.",
+        examples: &["rewind"],
     },
     CommandHelp {
         word: "drop",

@@ -4,7 +4,7 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use crate::engine::event::FoundBy;
-use crate::engine::reply::{BanView, BlockView, PeerView, Status, TxStatus, TxView};
+use crate::engine::reply::{AccountView, BanView, BlockView, PeerView, Status, TxStatus, TxView};
 use crate::engine::{CommandError, Reply};
 use crate::types::text::is_deceptive;
 use core::fmt::Write;
@@ -119,18 +119,7 @@ pub fn human_reply(reply: &Reply) -> String {
         Reply::Transaction { .. } => transaction_reply(reply),
         Reply::Pending { transactions } => pending_reply(transactions),
         Reply::Balance { .. } => balance_reply(reply),
-        Reply::Accounts { total, accounts } => {
-            let mut text = many(*total, "account") + "\n";
-            for view in accounts {
-                let owner = view.owner.as_deref().map_or_else(|| "nobody".to_owned(), short_peer);
-                let account = short_account(&view.account.to_string());
-                line(
-                    &mut text,
-                    format_args!("  {account:<32}  {:>12}  owner {owner}", view.balance),
-                );
-            }
-            text
-        }
+        Reply::Accounts { total, shown, .. } => accounts_reply(*total, shown),
         Reply::Peers { peers, banned } => peers_reply(peers, banned),
         Reply::Tree { .. }
         | Reply::BlockExplained(_)
@@ -157,16 +146,44 @@ pub fn human_reply(reply: &Reply) -> String {
             format!("{ticket}\n  {network}, at {}\n  {message}\n", places.join(" and "))
         }
         Reply::Resolved {
-            message, height, tip, ..
+            message,
+            notice,
+            height,
+            tip,
+            ..
         } => {
-            format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip))
+            let mut text = format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip));
+            if let Some(notice) = notice {
+                line(&mut text, format_args!("  {}", foreign(notice)));
+            }
+            text
         }
+        Reply::Rewound {
+            message, height, tip, ..
+        } => format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip)),
         Reply::Status(status) => status_reply(status),
         Reply::Net { net: true } => "the net is on: looking for peers\n".to_owned(),
         Reply::Net { net: false } => "the net is off: no connections until `net on`\n".to_owned(),
         Reply::Waited { waited_ms } => format!("waited {waited_ms} ms\n"),
     };
     text.trim_end_matches('\n').to_owned()
+}
+
+fn accounts_reply(total: u64, shown: &[AccountView]) -> String {
+    let mut text = many(total, "account") + "\n";
+    for view in shown {
+        let owner = view.owner.as_deref().map_or_else(|| "nobody".to_owned(), short_peer);
+        let account = short_account(&view.account.to_string());
+        line(
+            &mut text,
+            format_args!("  {account:<32}  {:>12}  owner {owner}", view.balance),
+        );
+    }
+    let count = usize::try_from(total).unwrap_or(usize::MAX);
+    if let Some(more) = count.checked_sub(shown.len()).filter(|more| *more > 0) {
+        line(&mut text, format_args!("  … and {more} more that own less"));
+    }
+    text
 }
 
 fn line(text: &mut String, what: core::fmt::Arguments<'_>) {

@@ -223,17 +223,20 @@ fn account_replies_are_exact() {
     };
     let expected = format!(r#"{{"account":"{key}","balance":-5,"pending":0,"owner":null,"next_sequence":2}}"#);
     assert_eq!(data(reply), expected);
+    let bob = AccountView {
+        account: Account::Name(name("bob")),
+        balance: 5,
+        owner: Some("12D3".into()),
+    };
     let reply = Reply::Accounts {
         total: 1,
-        accounts: vec![AccountView {
-            account: Account::Name(name("bob")),
-            balance: 5,
-            owner: Some("12D3".into()),
-        }],
+        own: Vec::new(),
+        accounts: vec![bob.clone()],
+        shown: vec![bob],
     };
     assert_eq!(
         data(reply),
-        r#"{"total":1,"accounts":[{"account":"bob","balance":5,"owner":"12D3"}]}"#
+        r#"{"total":1,"own":[],"accounts":[{"account":"bob","balance":5,"owner":"12D3"}]}"#
     );
 }
 
@@ -270,11 +273,24 @@ fn network_replies_are_exact() {
     let reply = Reply::Resolved {
         replaced: false,
         message: "Our chain is authoritative".into(),
+        notice: None,
         height: Height::new(3),
         tip: hash(1),
     };
-    let expected = format!(r#"{{"replaced":false,"message":"Our chain is authoritative","height":3,"tip":"{tip}"}}"#);
+    let expected = format!(
+        r#"{{"replaced":false,"message":"Our chain is authoritative","notice":null,"height":3,"tip":"{tip}"}}"#
+    );
     assert_eq!(data(reply), expected);
+    assert_eq!(
+        data(Reply::Status(Box::new(status()))),
+        format!("{{{}}}", status_fields())
+    );
+    assert_eq!(data(Reply::Waited { waited_ms: 7 }), r#"{"waited_ms":7}"#);
+}
+
+#[test]
+fn the_reply_of_tree_is_exact() {
+    let (tip, work) = (hex(1), hex(0));
     let reply = Reply::Tree {
         tips: vec![TipView {
             hash: hash(1),
@@ -301,11 +317,6 @@ fn network_replies_are_exact() {
         r#"{{"tips":[{{"hash":"{tip}","height":3,"work":"{work}","active":true,"fork_height":3}}],"blocks":[{{"hash":"{tip}","height":3,"previous_hash":"{two}","time_ms":7,"adds_work":"{work}","work":"{work}","active":true,"miner":"ben","below":null,"skipped":0}}]}}"#
     );
     assert_eq!(data(reply), expected);
-    assert_eq!(
-        data(Reply::Status(Box::new(status()))),
-        format!("{{{}}}", status_fields())
-    );
-    assert_eq!(data(Reply::Waited { waited_ms: 7 }), r#"{"waited_ms":7}"#);
 }
 
 #[test]

@@ -176,6 +176,7 @@ impl<'a> Reader<'a> {
             "invite" => self.plain(Command::Invite)?,
             "join" => self.join()?,
             "resolve" => self.plain(Command::Resolve)?,
+            "rewind" => self.plain(Command::Rewind)?,
             "net" => Command::Net(self.net()?),
             "status" => self.plain(Command::Status)?,
             "wait" => self.wait()?,

@@ -90,6 +90,7 @@ fn every_command_has_its_form() {
         ("accounts", Command::Accounts),
         ("peers", Command::Peers),
         ("resolve", Command::Resolve),
+        ("rewind", Command::Rewind),
         ("status", Command::Status),
         ("net on", Command::Net(true)),
     ];

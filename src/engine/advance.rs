@@ -5,13 +5,17 @@
 
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
+use super::peers::Fault;
 use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
-use crate::chain::{Block, BlockError, ChainStore, HeaderError, Switch};
+use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, Switch};
 use crate::types::{BlockHash, Height, Work};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
 const DEEP_REORG: u64 = 6;
+
+/// Between two steps of a long switch: others must not wait for many of them.
+const STEP_PAUSE_MS: u64 = 5;
 
 /// What became of an offered block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +48,9 @@ impl<S: ChainStore> Engine<S> {
             Ok(Accepted::Stored { work }) => {
                 self.own_made |= source == Source::Local;
                 self.told_stored(hash, height, work, source);
+                if self.chain.is_switching() {
+                    self.switch_source.get_or_insert(source);
+                }
                 Offer::Taken
             }
             Ok(Accepted::Switched(switch)) => {
@@ -51,7 +58,43 @@ impl<S: ChainStore> Engine<S> {
                 self.switched(&switch, source);
                 Offer::Taken
             }
-            Err(error) => self.refused(hash, height, &error, source),
+            Err(error) => self.refused(hash, Some(height), &error, source),
+        }
+    }
+
+    /// A step of a long switch, if one is due. In between everything else has its turn.
+    pub(super) fn pump_switch(&mut self) {
+        if self.read_only || self.stopping || self.switch_due.is_some_and(|due| due > self.now) {
+            return;
+        }
+        self.switch_due = None;
+        match self.chain.step_switch() {
+            Ok(LongStep::Idle | LongStep::Waiting) => {}
+            Ok(LongStep::Working) => self.switch_due = Some(self.after(STEP_PAUSE_MS)),
+            Ok(LongStep::Done(switch)) => {
+                // After a restart nobody knows who brought it.
+                let source = self.switch_source.take().unwrap_or(Source::Local);
+                self.switched(&switch, source);
+                // There may be a better one by now.
+                self.switch_due = Some(self.after(STEP_PAUSE_MS));
+            }
+            Err(error) => self.switch_failed(&error),
+        }
+    }
+
+    /// A long switch ended in a block that breaks a rule, or the store failed: the active branch is as it was.
+    fn switch_failed(&mut self, error: &AcceptError) {
+        let source = self.switch_source.take().unwrap_or(Source::Local);
+        match error {
+            AcceptError::Ledger { block, .. } => {
+                self.refused(*block, None, error, source);
+                self.end_syncs();
+                // An honest neighbour may hold it aside without having run the ledger.
+                if let Source::Peer(peer) = source {
+                    self.punish(peer, Fault::Limit, &error.to_string());
+                }
+            }
+            error => self.fail_store(&error.to_string()),
         }
     }
 
@@ -64,7 +107,7 @@ impl<S: ChainStore> Engine<S> {
         });
     }
 
-    fn refused(&mut self, hash: BlockHash, height: Height, error: &AcceptError, source: Source) -> Offer {
+    fn refused(&mut self, hash: BlockHash, height: Option<Height>, error: &AcceptError, source: Source) -> Offer {
         let offer = match error {
             AcceptError::Store(error) => {
                 let reason = error.to_string();
@@ -83,7 +126,7 @@ impl<S: ChainStore> Engine<S> {
 
             AcceptError::LowWork { .. } => return Offer::NotNow("low_work"),
         };
-        self.reject_block(Some(hash), Some(height), error.code(), error.to_string(), source);
+        self.reject_block(Some(hash), height, error.code(), error.to_string(), source);
         offer
     }
 

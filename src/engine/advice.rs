@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::doctor::{CLOCK_FAR_MS, Diagnosis, Failure, InterfaceView, LINK_LOCAL, Seen, Surroundings, special};
+use super::doctor::{Diagnosis, Failure, InterfaceView, LINK_LOCAL, Seen, Surroundings, special};
 use super::io::Stranger;
 use super::reasons::Cause;
 use crate::types::Address;
@@ -18,6 +18,8 @@ pub(super) struct Scene<'a> {
     /// The networks of this machine.
     pub(super) networks: &'a [Prefix],
     pub(super) surroundings: &'a Surroundings,
+    /// What is to be said of the clock.
+    pub(super) clock: Option<String>,
     /// Somebody on another machine has found this node and called it.
     pub(super) is_heard: bool,
 }
@@ -38,13 +40,7 @@ pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
             place.unwrap_or_default()
         ));
     }
-    if let Some(ahead) = diagnosis.clock_ahead_ms.filter(|ms| ms.unsigned_abs() > CLOCK_FAR_MS) {
-        let side = if ahead > 0 { "behind" } else { "ahead of" };
-        let seconds = ahead.unsigned_abs() / 1_000;
-        say(format!(
-            "this clock is {seconds} s {side} the peers' clocks: set whichever is wrong, or start here with --peer-clock"
-        ));
-    }
+    scene.clock.iter().cloned().for_each(&mut say);
     let is_used = |view: &&InterfaceView| view.used;
     if let Some(reason) = &scene.surroundings.failure {
         say(format!("the interfaces could not be listed: {reason}"));

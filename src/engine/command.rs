@@ -130,6 +130,8 @@ pub enum Command {
     Join(Box<Ticket>),
     /// `resolve`
     Resolve,
+    /// `rewind`
+    Rewind,
     /// `status`
     Status,
     /// `net on|off`

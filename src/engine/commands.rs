@@ -129,6 +129,7 @@ impl<S: ChainStore> Engine<S> {
             Command::Invite => self.invite(),
             Command::Join(ticket) => return self.join(id, *ticket),
             Command::Resolve => return self.resolve(id),
+            Command::Rewind => self.rewind(),
             Command::Status => Ok(Reply::Status(Box::new(self.status()))),
             Command::Net(on) => Ok(self.set_net(on)),
             Command::Wait { condition, seconds } => return self.wait(id, condition, seconds),
@@ -256,9 +257,9 @@ impl<S: ChainStore> Engine<S> {
         if self.known_peers() == 0 {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
-        let block = self.chain.tip().header.height.next();
+        let block = self.expected_block(&transaction);
         Ok(Reply::Tx {
-            tx: super::view::tx_view(&transaction),
+            tx: super::view::tx_view(&transaction, self.chain.params().reward),
             block,
             message: format!("Transaction will be added to Block {block}"),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
@@ -283,6 +284,9 @@ impl<S: ChainStore> Engine<S> {
     fn mine(&mut self, id: u64, wanted: u32) {
         if let Some(error) = self.cannot_mine() {
             return self.reply(id, Err(error));
+        }
+        if let Some(refused) = self.ahead_refusal() {
+            return self.reply(id, Err(refused));
         }
         let running = Running::Mine {
             wanted: wanted.max(1),
@@ -451,7 +455,7 @@ impl<S: ChainStore> Engine<S> {
         let mut done: Vec<(u64, Result<Reply, CommandError>)> = Vec::new();
         for (id, running) in &self.running {
             let result = match running {
-                Running::Mine { .. } => None,
+                Running::Mine { .. } => self.ahead_refusal().map(Err),
                 Running::Dial { .. } => self.dial_result(running),
                 Running::Resolve {
                     asked,
@@ -528,6 +532,7 @@ impl<S: ChainStore> Engine<S> {
         Some(Ok(Reply::Resolved {
             replaced,
             message: message.to_owned(),
+            notice: self.ahead().map(|ahead| ahead.sentence()),
             height: tip.header.height,
             tip: tip.hash,
         }))
@@ -542,7 +547,10 @@ impl<S: ChainStore> Engine<S> {
             let (what, hint) = match condition {
                 Condition::Peers(_) => (format!("{} peers are connected", self.known_peers()), "peers"),
                 Condition::Height(_) => (format!("the height is {}", self.chain.tip().header.height), "mine"),
-                Condition::Synced => ("the node is not synced".to_owned(), "peers"),
+                Condition::Synced => match self.ahead() {
+                    Some(ahead) => (ahead.sentence(), "rewind"),
+                    None => ("the node is not synced".to_owned(), "peers"),
+                },
                 Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
             };
             Err(refusal("timeout", format!("the time is over: {what}"), hint))
@@ -560,7 +568,7 @@ impl<S: ChainStore> Engine<S> {
                     .peers
                     .iter()
                     .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.syncs.is_empty() && !behind
+                self.known_peers() > 0 && self.syncs.is_empty() && !behind && !self.is_ahead()
             }
             Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
         }

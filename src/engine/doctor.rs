@@ -16,12 +16,18 @@ use super::machine::Engine;
 use super::peers::Peer;
 use super::reply::Reply;
 use crate::chain::ChainStore;
-use crate::types::{Address, PeerId, Time};
+use crate::types::{Address, Height, PeerId, Time};
 
 /// Failed dials that are remembered: more than fit on a screen.
 const FAILURES_MAX: usize = 16;
 /// Clocks further apart are told as a problem; the warning has the same limit.
-pub(super) const CLOCK_FAR_MS: u64 = 30_000;
+const CLOCK_FAR_MS: u64 = 30_000;
+/// A chain that grows faster than this in an hour is told of.
+const GROWTH_FAST_BYTES: u64 = 20 * 1024 * 1024;
+/// A few small blocks at once say nothing about an hour.
+const GROWTH_MIN_BYTES: u64 = 1024 * 1024;
+/// Blocks over which that is measured: a quarter of an hour.
+const GROWTH_BLOCKS: u64 = 100;
 
 /// A network interface as the machine tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -319,6 +325,9 @@ impl<S: ChainStore> Engine<S> {
             other_network: failure.stranger.is_some(),
             ago_ms: self.now.since(failure.at),
         });
+        let middle = self.middle_clock();
+        let is_far = |middle: &super::clocks::Middle| middle.ahead_ms.unsigned_abs() > CLOCK_FAR_MS;
+        let clock = middle.filter(is_far).map(|middle| self.clock_advice(middle));
         let mut diagnosis = Diagnosis {
             peers: self.known_peers(),
             net: self.net,
@@ -331,7 +340,7 @@ impl<S: ChainStore> Engine<S> {
             failures: failures.collect(),
             same_key: self.key_warned || surroundings.twin.is_some(),
             same_key_at: surroundings.twin.as_ref().map(|address| address.as_str().to_owned()),
-            clock_ahead_ms: self.peers.median_clock_ahead_ms(),
+            clock_ahead_ms: middle.map(|middle| middle.ahead_ms),
             dial: self.best_dial_line(surroundings),
             advice: Vec::new(),
         };
@@ -344,10 +353,32 @@ impl<S: ChainStore> Engine<S> {
             seen: &self.seen,
             networks: &self.networks,
             surroundings,
+            clock,
             is_heard: self.peers.known().any(|(_, peer)| called_from_outside(peer)),
         };
         diagnosis.advice = advice(&diagnosis, &scene);
+        diagnosis.advice.extend(self.ahead().map(|ahead| ahead.sentence()));
+        diagnosis.advice.extend(self.growth_told());
         Reply::Diagnosis(Box::new(diagnosis))
+    }
+
+    /// A chain that grows so fast that the disk is worth a thought, and who makes it grow.
+    fn growth_told(&self) -> Option<String> {
+        let tip = self.chain.tip().header.height.get();
+        let growth = self.growth(Height::new(tip.saturating_sub(GROWTH_BLOCKS))).ok()?;
+        let hourly = growth.bytes_per_hour.filter(|bytes| *bytes > GROWTH_FAST_BYTES)?;
+        if growth.bytes < GROWTH_MIN_BYTES {
+            return None;
+        }
+        let most = growth.fillers.first().map(|filler| {
+            let kib = filler.bytes / 1_024;
+            format!("; {} fills most of the newest blocks, {kib} KiB", filler.account)
+        });
+        let hourly = hourly / 1_048_576;
+        Some(format!(
+            "the chain grows by {hourly} MiB an hour{}: look at `stats` and at the disk",
+            most.unwrap_or_default()
+        ))
     }
 
     /// As [`Self::dial_line`], of an ordinary interface rather than of a container bridge or a tunnel.

@@ -16,10 +16,6 @@ use crate::wire::{self, Request};
 const STATUS_EVERY_MS: u64 = 10_000;
 /// On change at most this often to one peer.
 const STATUS_CHANGE_MS: u64 = 1_000;
-/// A clock further off the peers' median brings a warning.
-const CLOCK_WARNING_MS: u64 = 30_000;
-/// How long it must be off before that is said: the first peer that comes may be the one whose clock is wrong.
-const CLOCK_PATIENCE_MS: u64 = 5_000;
 /// A tip that stands still for so many spacings while peers claim more work is stale: by chance a gap of ten spacings
 /// comes once in 22,000 blocks.
 const STALE_SPACINGS: u64 = 10;
@@ -229,7 +225,7 @@ impl<S: ChainStore> Engine<S> {
                 .name
                 .as_ref()
                 .map_or_else(String::new, |name| name.as_str().to_owned()),
-            clock_ms: self.own_clock().ms(),
+            clock_ms: self.told_clock().ms(),
             instance: self.config.instance,
             pool_count: shown.pool_count,
             pool_digest: shown.pool_digest,
@@ -340,11 +336,16 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
         let own_clock = self.own_clock().ms().cast_signed();
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        let clock_ms = status.clock_ms;
         let first = peer.status.is_none();
         let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
         let (count, digest) = (status.pool_count, status.pool_digest);
         peer.status = Some(status);
+        if self.is_chosen_clock(&id) {
+            self.clocks.heard_chosen(self.now, clock_ms);
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
@@ -457,6 +458,7 @@ impl<S: ChainStore> Engine<S> {
         self.check_alone();
         self.check_stale();
         self.check_clock();
+        self.check_ahead();
         self.check_unheard();
         self.retry_early();
         self.check_deadline();
@@ -482,30 +484,6 @@ impl<S: ChainStore> Engine<S> {
                 format!("; to join by hand, type at another node: {line}")
             });
             self.warn("alone", format!("{yet}: type `doctor` to see why{by_hand}"));
-        }
-    }
-
-    fn check_clock(&mut self) {
-        let Some(ahead) = self.peers.median_clock_ahead_ms() else {
-            return;
-        };
-        let off = ahead.unsigned_abs();
-        if off <= CLOCK_WARNING_MS {
-            self.clock_warned = false;
-            self.clock_off_since = None;
-            return;
-        }
-        let since = *self.clock_off_since.get_or_insert(self.now);
-        if !self.clock_warned && self.now.since(since) >= CLOCK_PATIENCE_MS {
-            self.clock_warned = true;
-            let side = if ahead > 0 { "behind" } else { "ahead of" };
-            self.warn(
-                "clock",
-                format!(
-                    "this clock is {} s {side} the other nodes; blocks are refused while clocks differ by more than two minutes: set the clock, or start with --peer-clock",
-                    off / 1_000
-                ),
-            );
         }
     }
 }

@@ -7,13 +7,15 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::clocks::{Clocks, PeerClock};
 use super::commands::Running;
 use super::complaints::Complaints;
 use super::dial::Dialer;
 use super::effort::Effort;
 use super::event::{Event, Source};
+use super::forecast::Forecast;
 use super::gather::Gather;
-use super::io::{Input, MinerFact, NetFact, NetOrder, Output, StoreFact};
+use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::parts::Missing;
 use super::peers::Peers;
 use super::pools::Pools;
@@ -58,10 +60,12 @@ pub struct Config {
     pub instance: u64,
     /// The data folder, as `status` shows it.
     pub data_dir: String,
-    /// Take the peers' median clock instead of the own one.
-    pub peer_clock: bool,
+    /// Which clock it goes by.
+    pub peer_clock: PeerClock,
     /// Start mining at once.
     pub mine: bool,
+    /// What the start has to say: a code and a sentence each.
+    pub start_warnings: Vec<(&'static str, String)>,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
@@ -117,6 +121,11 @@ pub struct Engine<S> {
     /// How often that was said since the last peer.
     pub(super) alone_told: usize,
     pub(super) clock_warned: bool,
+    pub(super) clocks: Clocks,
+    pub(super) ahead_told: bool,
+    /// Branches from the future are not told again before.
+    pub(super) future_branch_until: Time,
+    pub(super) forecast: Forecast,
     /// Since when the clock is too far off the peers' median.
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
@@ -126,7 +135,7 @@ pub struct Engine<S> {
     /// Something of ours was made in this turn.
     pub(super) own_made: bool,
     /// The batch that brings own news to the disk.
-    own_unsaved: Option<u64>,
+    pub(super) own_unsaved: Option<u64>,
     /// When to look whether the tip stands still for too long.
     pub(super) stale_at: Time,
     pub(super) stale_warned: bool,
@@ -136,6 +145,12 @@ pub struct Engine<S> {
     pub(super) missing: Missing,
     pub(super) complaints: Complaints,
     pub(super) read_only: bool,
+    /// When the next step of a long switch is due; none: once something happens.
+    pub(super) switch_due: Option<Time>,
+    /// Who brought the block that a long switch leads to.
+    pub(super) switch_source: Option<Source>,
+    /// A rotten store was told of: nothing is written until the next start.
+    pub(super) damage_told: bool,
     pub(super) stopping: bool,
     out: VecDeque<Output>,
     /// Behind the commit, first.
@@ -151,12 +166,9 @@ impl<S: ChainStore> Engine<S> {
     /// [`StoreError`] if the store cannot be read.
     pub fn new(config: Config, store: S, now: Time, clock: Time) -> Result<Self, StoreError> {
         let remembered = store.peers()?;
-        let me = config.key.public();
-        let peer_id = me.peer_id();
+        let (me, peer_id) = (config.key.public(), config.key.public().peer_id());
         let mut rng = Rng::new(config.seed);
-        let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
-        chain.set_own_key(me);
-        chain.set_hash_many(config.hash_many);
+        let chain = open_chain(&config, store)?;
         let mut dialer = Dialer::new(peer_id, rng.next_u64(), now);
         introduce(&mut dialer, now, &config.manual_peers, &remembered);
         let mining = Mining::new(config.mine, now);
@@ -192,6 +204,10 @@ impl<S: ChainStore> Engine<S> {
             alone_at: None,
             alone_told: 0,
             clock_warned: false,
+            clocks: Clocks::default(),
+            ahead_told: false,
+            future_branch_until: Time::default(),
+            forecast: Forecast::default(),
             clock_off_since: None,
             name_warned: false,
             key_warned: false,
@@ -205,6 +221,9 @@ impl<S: ChainStore> Engine<S> {
             missing: Missing::default(),
             complaints: Complaints::default(),
             read_only: false,
+            switch_due: None,
+            switch_source: None,
+            damage_told: false,
             stopping: false,
             out: VecDeque::new(),
             announcements: Vec::new(),
@@ -292,11 +311,16 @@ impl<S: ChainStore> Engine<S> {
         status.bits = self.opened.header.bits;
         // The first event, whatever was known before.
         self.tidings.insert(0, Output::Event(Event::Started(status)));
+        for (code, message) in core::mem::take(&mut self.config.start_warnings) {
+            self.warn(code, message);
+        }
         self.claim_own_name();
     }
 
     /// Everything that time or the last fact made due, then the outputs in their order.
     fn turn(&mut self) {
+        self.watch_store();
+        self.pump_switch();
         self.keep_house();
         self.pump_sync();
         self.pump_pools();
@@ -323,53 +347,6 @@ impl<S: ChainStore> Engine<S> {
         if self.started {
             self.out.extend(self.tidings.drain(..));
         }
-    }
-
-    fn on_store(&mut self, fact: StoreFact) {
-        match fact {
-            StoreFact::Committed { id } => {
-                self.chain.committed(id);
-                if self.own_unsaved.is_some_and(|own| own <= id) {
-                    self.own_unsaved = None;
-                    self.status_changed();
-                }
-            }
-            StoreFact::Failed { reason } => {
-                self.forget_unwritten();
-                self.fail_store(&reason);
-            }
-            StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
-                Ok(()) => {
-                    self.read_only = false;
-                    self.own_unsaved = None;
-                    self.shown = self.present();
-                    self.mining.drop_jobs();
-                    self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
-                }
-                Err(error) => self.fail_store(&error.to_string()),
-            },
-        }
-    }
-
-    /// Nothing may be promised any more until the store was reopened.
-    pub(super) fn fail_store(&mut self, reason: &str) {
-        if !self.read_only {
-            self.read_only = true;
-            self.warn(
-                "read_only",
-                format!("the disk refused a write, the node is read-only until it answers: {reason}"),
-            );
-        }
-        self.end_syncs();
-        self.fail_mining_runs(&super::commands::read_only());
-    }
-
-    /// What was not written was refused: neither the tip nor the pool counts it from now on.
-    fn forget_unwritten(&mut self) {
-        let lost = self.chain.forget_unwritten();
-        lost.iter().for_each(|txid| self.pool.forget(txid));
-        self.own_unsaved = None;
-        self.shown = self.present();
     }
 
     fn on_stop(&mut self) {
@@ -403,6 +380,7 @@ impl<S: ChainStore> Engine<S> {
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
+            self.switch_due,
             self.complaints.next_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
@@ -433,21 +411,6 @@ impl<S: ChainStore> Engine<S> {
     /// `now` and some milliseconds.
     pub(super) const fn after(&self, ms: u64) -> Time {
         Time::from_ms(self.now.ms().saturating_add(ms))
-    }
-
-    /// The wall clock that rules and templates use: the own one, or with `--peer-clock` the peers' median.
-    pub(super) fn clock(&self) -> Time {
-        let own = self.own_clock();
-        if self.config.peer_clock {
-            own.shifted(self.peers.median_clock_ahead_ms().unwrap_or(0))
-        } else {
-            own
-        }
-    }
-
-    /// The machine's wall clock.
-    pub(super) const fn own_clock(&self) -> Time {
-        self.now.shifted(self.wall_ahead_ms)
     }
 
     /// An order that waits for no disk.
@@ -565,6 +528,14 @@ fn introduce(
             dialer.found(now, *peer, address.clone(), super::FoundBy::Remembered);
         }
     }
+}
+
+/// The chain in a store, with what a node's own key and processor are to it.
+fn open_chain<S: ChainStore>(config: &Config, store: S) -> Result<Chain<S>, StoreError> {
+    let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
+    chain.set_own_key(config.key.public());
+    chain.set_hash_many(config.hash_many);
+    Ok(chain)
 }
 
 /// A wall clock minus the even one.

@@ -6,6 +6,8 @@
 
 mod advance;
 mod advice;
+mod ahead;
+pub mod clocks;
 pub mod command;
 mod commands;
 mod complaints;
@@ -15,6 +17,7 @@ mod effort;
 pub mod event;
 pub mod explain;
 mod facts;
+mod forecast;
 mod gather;
 pub mod io;
 pub mod machine;
@@ -34,13 +37,16 @@ pub mod shape;
 mod side_work;
 mod signatures;
 pub mod stats;
+mod storage;
 mod sync;
 mod template;
 pub mod tickets;
 mod unheard;
 mod view;
 mod visible;
+mod wall;
 
+pub use clocks::PeerClock;
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Stranger, Verdict};

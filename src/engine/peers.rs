@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use super::event::{Direction, FoundBy};
 use super::pace::Pace;
 use super::quota::{Bucket, Kind, QUESTION_BYTES};
-use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Work};
+use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Voice, Work};
 use crate::wire;
 
 /// Peers whose misdeeds are remembered.
@@ -354,19 +354,13 @@ impl Peers {
             .count()
     }
 
-    /// The middle of how far the peers' clocks are ahead; none without peers. Of two middle ones the one that is nearer
-    /// to the own clock: with two peers, one wrong clock among three nodes must not make the right ones doubt theirs.
+    /// Whose voice a peer's is. One that left, or was never here, speaks for itself alone.
     #[must_use]
-    pub fn median_clock_ahead_ms(&self) -> Option<i64> {
-        let mut all: Vec<i64> = self.connected.values().filter_map(|peer| peer.clock_ahead_ms).collect();
-        all.sort_unstable();
-        let upper = all.get(all.len() / 2).copied()?;
-        let lower = all.get((all.len() - 1) / 2).copied()?;
-        Some(if lower.unsigned_abs() < upper.unsigned_abs() {
-            lower
-        } else {
-            upper
-        })
+    pub fn voice(&self, peer: &PeerId, is_near: impl FnOnce(core::net::IpAddr) -> bool) -> Voice {
+        match self.connected.get(peer) {
+            Some(known) => Voice::of(*peer, &known.address, is_near),
+            None => Voice::Identity(*peer),
+        }
     }
 
     /// Notes a misdeed and says what follows.
@@ -518,18 +512,6 @@ mod tests {
         let later = Time::from_ms(SCORE_HALF_MS);
         assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Keep);
         assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Disconnect);
-    }
-
-    #[test]
-    fn of_two_peers_the_clock_nearer_to_the_own_counts() {
-        let mut peers = Peers::new();
-        assert_eq!(peers.median_clock_ahead_ms(), None);
-        for (n, ahead_ms, median) in [(1, 600_000, 600_000), (2, 40, 40), (3, -9_000, 40), (4, -10_000, 40)] {
-            let mut peer = peer();
-            peer.clock_ahead_ms = Some(ahead_ms);
-            peers.insert(id(n), peer);
-            assert_eq!(peers.median_clock_ahead_ms(), Some(median));
-        }
     }
 
     #[test]

@@ -141,11 +141,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a block that helps nobody now may be checked for this peer's address.
     fn may_cost(&mut self, peer: PeerId, bytes: usize) -> bool {
-        let Some(known) = self.peers.get(&peer) else {
+        if self.peers.get(&peer).is_none() {
             return false;
-        };
-        let who = (peer, &known.address);
-        self.side_work.allows(self.now, who, Effort::price(bytes))
+        }
+        let voice = self.voice_of(&peer);
+        self.side_work.allows(self.now, voice, Effort::price(bytes))
     }
 
     /// The sender must have seen it itself.
@@ -243,7 +243,7 @@ impl<S: ChainStore> Engine<S> {
         if self.read_only || !matches!(self.chain.place(&txid), Ok(None)) {
             return Addition::Known;
         }
-        let origin = Origin::Peer(peer);
+        let origin = Origin::Peer(self.voice_of(&peer));
         let added = match self.signatures.verdict(&txid) {
             Some(true) => self.pool.add_checked(&self.chain, transaction.clone(), origin),
             Some(false) => Err(PoolError::Transaction(TransactionError::BadSignature)),

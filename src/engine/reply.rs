@@ -199,7 +199,12 @@ pub enum Reply {
     },
     Accounts {
         total: u64,
+        /// All of this node's own, by name.
+        own: Vec<AccountView>,
         accounts: Vec<AccountView>,
+        /// The own ones, then the richest, for people.
+        #[serde(skip)]
+        shown: Vec<AccountView>,
     },
     Tree {
         tips: Vec<TipView>,
@@ -224,6 +229,14 @@ pub enum Reply {
     },
     Resolved {
         replaced: bool,
+        message: String,
+        /// What stands in the way: own blocks from the future.
+        notice: Option<String>,
+        height: Height,
+        tip: BlockHash,
+    },
+    Rewound {
+        removed: u64,
         message: String,
         height: Height,
         tip: BlockHash,

@@ -71,7 +71,7 @@ impl Sandbox<'_> {
     fn refusal(&self, copy: &Block) -> Result<(), AcceptError> {
         copy.header.check_proof_of_work(self.params)?;
         copy.header.check_after(self.parent, self.params)?;
-        copy.check(&self.network, &self.secret)?;
+        copy.check(self.params, &self.secret)?;
         Ok(())
     }
 

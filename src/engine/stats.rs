@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::machine::count;
 use super::reply::AccountView;
-use crate::chain::Header;
+use crate::chain::{Header, Transaction};
 use crate::types::{Account, Height};
 
 /// Miners and rich accounts that are listed.
@@ -36,6 +36,29 @@ pub struct MinerView {
     pub blocks: u64,
 }
 
+/// Bytes of the newest blocks that are read for who fills them: more would make the question slow.
+pub const FILLED_MAX_BYTES: u64 = 1024 * 1024;
+
+/// Somebody whose transactions fill blocks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct FillerView {
+    pub account: Account,
+    pub transactions: u64,
+    pub bytes: u64,
+}
+
+/// How fast the chain grows.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Growth {
+    /// Of the blocks that were looked at.
+    pub bytes: u64,
+    /// None before two blocks were mined.
+    pub bytes_per_hour: Option<u64>,
+    /// Who pays in the newest of them, the most bytes first.
+    pub fillers: Vec<FillerView>,
+}
+
 /// What `stats` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
@@ -54,6 +77,7 @@ pub struct Stats {
     pub miners_total: u64,
     pub richest: Vec<AccountView>,
     pub accounts_total: u64,
+    pub growth: Growth,
 }
 
 /// The intervals of headers, oldest first. Genesis has the time that the parameters say, so what follows it is no
@@ -77,6 +101,37 @@ pub fn intervals(headers: &[Header]) -> Option<Intervals> {
         mean_ms: sum / count(all.len()).max(1),
         longest_ms,
     })
+}
+
+/// Bytes an hour of blocks that came in these intervals.
+#[must_use]
+pub fn bytes_per_hour(bytes: u64, intervals: Option<&Intervals>) -> Option<u64> {
+    let intervals = intervals?;
+    let elapsed_ms = intervals.mean_ms.saturating_mul(intervals.count).max(1);
+    let hourly = u128::from(bytes) * 3_600_000 / u128::from(elapsed_ms);
+    Some(u64::try_from(hourly).unwrap_or(u64::MAX))
+}
+
+/// Who fills blocks: the accounts whose transactions have the most bytes.
+#[must_use]
+pub fn fillers<'a>(transactions: impl Iterator<Item = &'a Transaction>) -> Vec<FillerView> {
+    let mut sums: BTreeMap<Account, (u64, u64)> = BTreeMap::new();
+    for transaction in transactions {
+        if let Some((account, _)) = transaction.sequence() {
+            let (number, bytes) = sums.entry(account).or_default();
+            *number += 1;
+            *bytes += count(transaction.to_bytes().len());
+        }
+    }
+    let view = |(account, (transactions, bytes))| FillerView {
+        account,
+        transactions,
+        bytes,
+    };
+    let mut list: Vec<FillerView> = sums.into_iter().map(view).collect();
+    list.sort_by_key(|filler| core::cmp::Reverse(filler.bytes));
+    list.truncate(TOP_MAX);
+    list
 }
 
 /// Who found how many, the most first, and how many miners there are.

@@ -190,9 +190,10 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
-    /// Whether anything came of a question for headers: a claim alone is not worth telling.
+    /// Whether anything came of a question for headers, a claim alone is not worth telling; or whether the node is on its way to
+    /// another branch.
     pub(super) fn is_syncing(&self) -> bool {
-        self.syncs.iter().any(|sync| sync.last.is_some())
+        self.chain.is_switching() || self.syncs.iter().any(|sync| sync.last.is_some())
     }
 
     /// How many headers of one candidate are in memory at most.

@@ -13,7 +13,7 @@ use super::event::{Event, Source};
 use super::io::{MinerOrder, NetOrder};
 use super::machine::Engine;
 use super::reply::{CommandError, Reply};
-use crate::chain::{Block, ChainStore, Header, HeaderError, Reward, Transaction, merkle};
+use crate::chain::{Block, ChainStore, Header, Reward, Transaction, merkle};
 use crate::types::{BlockHash, Height, Time};
 use crate::wire::Topic;
 
@@ -101,7 +101,9 @@ impl<S: ChainStore> Engine<S> {
     /// Starts, renews or stops the search.
     pub(super) fn pump_mining(&mut self) {
         let counted = self.mine_runs();
-        if !(self.mining.on && self.started || counted) || self.cannot_mine().is_some() || self.stopping {
+        let wanted = self.mining.on && self.started || counted;
+        // A long switch replaces the tip: what is found on it would be lost.
+        if !wanted || self.cannot_mine().is_some() || self.stopping || self.chain.is_switching() {
             self.mining.held = false;
             self.stop_search();
             return;
@@ -126,26 +128,13 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// A block is never older than its parent: on a tip that is too far ahead of the clock each find would be refused
-    /// as one of the future, by this node first. Happens when a clock was ahead while it mined and was set right later.
+    /// as one of the future, by this node first (`engine::ahead` says it).
     fn is_held(&mut self) -> bool {
-        let ahead_ms = match self.chain.tip().header.check_clock(self.clock()) {
-            Err(HeaderError::TimeTooNew { ahead_ms }) => ahead_ms,
-            Err(_) | Ok(()) => {
-                self.mining.held = false;
-                return false;
-            }
-        };
-        self.stop_search();
-        if !core::mem::replace(&mut self.mining.held, true) {
-            self.warn(
-                "clock_behind_tip",
-                format!(
-                    "the newest block's time is {} s ahead of this clock: nothing can be mined on it before the clock comes near; set the clock, or start with --peer-clock",
-                    ahead_ms / 1_000
-                ),
-            );
+        self.mining.held = self.is_ahead();
+        if self.mining.held {
+            self.stop_search();
         }
-        true
+        self.mining.held
     }
 
     /// Makes the next command's search begin at once, without the rest of a pause.

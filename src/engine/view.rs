@@ -4,11 +4,13 @@ use super::commands::{internal, no_block};
 use super::event::{Event, Source};
 use super::machine::{Engine, count};
 use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TxStatus, TxView};
-use crate::chain::{Block, ChainStore, StoreError, StoredBlock, Transaction, merkle};
+use crate::chain::{AccountState, Block, ChainStore, StoreError, StoredBlock, Transaction, merkle};
 use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
 
 /// Entries of `accounts`.
 const ACCOUNTS_MAX: usize = 1_000;
+/// Accounts that are looked through for the own and the richest ones: a ledger of more is read only in part.
+const ACCOUNTS_READ_MAX: usize = 100_000;
 
 /// A transaction's kind in the contract.
 pub(super) const fn kind(transaction: &Transaction) -> &'static str {
@@ -20,7 +22,7 @@ pub(super) const fn kind(transaction: &Transaction) -> &'static str {
 }
 
 /// TX of the contract.
-pub(super) fn tx_view(transaction: &Transaction) -> TxView {
+pub(super) fn tx_view(transaction: &Transaction, reward: u64) -> TxView {
     let txid = transaction.txid();
     let raw = hex::encode(transaction.to_bytes());
     let kind = kind(transaction);
@@ -49,13 +51,13 @@ pub(super) fn tx_view(transaction: &Transaction) -> TxView {
             signature: Some(claim.signature.to_string()),
             raw,
         },
-        Transaction::Reward(reward) => TxView {
+        Transaction::Reward(paid) => TxView {
             txid,
             kind,
             from: "0".to_owned(),
-            to: Some(reward.to.clone()),
+            to: Some(paid.to.clone()),
             to_owner: None,
-            amount: 1,
+            amount: reward,
             sequence: None,
             public_key: None,
             signature: None,
@@ -66,7 +68,8 @@ pub(super) fn tx_view(transaction: &Transaction) -> TxView {
 
 /// `transaction_accepted`.
 pub(super) fn accepted_event(transaction: &Transaction, source: Source) -> Event {
-    let view = tx_view(transaction);
+    // A reward never waits: its amount is not asked for here.
+    let view = tx_view(transaction, 0);
     Event::TransactionAccepted {
         txid: view.txid,
         kind: view.kind,
@@ -92,9 +95,9 @@ pub(super) fn owner_text(owner: Option<PublicKey>) -> Option<String> {
     owner.map(|key| key.peer_id().to_string())
 }
 
-/// BLOCK of the contract.
+/// BLOCK of the contract; `reward` is the network's.
 #[must_use]
-pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active: bool) -> BlockView {
+pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active: bool, reward: u64) -> BlockView {
     let header = &stored.header;
     BlockView {
         hash: *hash,
@@ -108,7 +111,7 @@ pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active:
         work: stored.work,
         active,
         header: hex::encode(header.to_bytes()),
-        transactions: block.transactions.iter().map(tx_view).collect(),
+        transactions: block.transactions.iter().map(|tx| tx_view(tx, reward)).collect(),
     }
 }
 
@@ -123,12 +126,12 @@ impl<S: ChainStore> Engine<S> {
             .map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))
     }
 
-    /// BLOCK of the contract.
+    /// BLOCK of the contract; `reward` is the network's.
     pub(super) fn block_view(&self, hash: &BlockHash) -> Result<BlockView, CommandError> {
         let stored = self.chain.block(hash).map_err(internal)?.ok_or_else(no_block)?;
         let block = self.body_of(hash).map_err(internal)?.ok_or_else(no_block)?;
         let active = self.chain.is_active(hash).map_err(internal)?;
-        Ok(block_view(hash, &stored, &block, active))
+        Ok(block_view(hash, &stored, &block, active, self.chain.params().reward))
     }
 
     pub(super) fn show_chain(&self, limit: u32) -> Result<Reply, CommandError> {
@@ -156,7 +159,7 @@ impl<S: ChainStore> Engine<S> {
             return Err(no_transaction(txid));
         };
         Ok(Reply::Transaction {
-            tx: tx_view(transaction),
+            tx: tx_view(transaction, self.chain.params().reward),
             status,
             reason,
             height: None,
@@ -178,7 +181,7 @@ impl<S: ChainStore> Engine<S> {
         let transaction = block.transactions.get(index).ok_or_else(no_block)?;
         let tip = self.chain.tip().header.height.get();
         Ok(Reply::Transaction {
-            tx: tx_view(transaction),
+            tx: tx_view(transaction, self.chain.params().reward),
             status: TxStatus::Confirmed,
             reason: None,
             height: Some(height),
@@ -190,9 +193,10 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn show_pending(&self) -> Reply {
-        let list = self.pool.in_block_order(&self.chain, &self.reward_account());
+        let list = self.pool.in_order(&self.chain, &self.reward_account());
+        let reward = self.chain.params().reward;
         Reply::Pending {
-            transactions: list.iter().map(tx_view).collect(),
+            transactions: list.iter().map(|tx| tx_view(tx, reward)).collect(),
         }
     }
 
@@ -212,19 +216,32 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn show_accounts(&self) -> Result<Reply, CommandError> {
-        let (total, list) = self.chain.accounts(ACCOUNTS_MAX).map_err(internal)?;
-        let accounts = list
-            .into_iter()
-            .map(|(account, state)| AccountView {
-                owner: match &account {
-                    Account::Key(key) => owner_text(Some(*key)),
-                    Account::Name(_) => owner_text(state.owner),
-                },
-                account,
-                balance: state.balance,
-            })
-            .collect();
-        Ok(Reply::Accounts { total, accounts })
+        let view = |(account, state): (Account, AccountState)| AccountView {
+            owner: match &account {
+                Account::Key(key) => owner_text(Some(*key)),
+                Account::Name(_) => owner_text(state.owner),
+            },
+            account,
+            balance: state.balance,
+        };
+        let (total, list) = self.chain.accounts(ACCOUNTS_READ_MAX).map_err(internal)?;
+        let is_own = |(account, state): &(Account, AccountState)| match account {
+            Account::Key(key) => *key == self.me,
+            Account::Name(_) => state.owner == Some(self.me),
+        };
+        let accounts = list.iter().take(ACCOUNTS_MAX).cloned().map(view).collect();
+        let (mut own, mut others): (Vec<_>, Vec<_>) = list.into_iter().partition(is_own);
+        others.sort_by_key(|(_, state)| core::cmp::Reverse(state.balance));
+        others.truncate(ACCOUNTS_MAX);
+        let by_name = own.iter().cloned().map(view).collect();
+        own.sort_by_key(|(_, state)| core::cmp::Reverse(state.balance));
+        let shown = own.into_iter().chain(others).take(ACCOUNTS_MAX).map(view).collect();
+        Ok(Reply::Accounts {
+            total,
+            own: by_name,
+            accounts,
+            shown,
+        })
     }
 
     pub(super) fn show_peers(&self) -> Reply {

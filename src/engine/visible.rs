@@ -13,7 +13,7 @@ use super::machine::Engine;
 use super::reply::{AccountView, CommandError, Reply, TipView, TxStatus};
 use super::sandbox::Sandbox;
 use super::shape::{self, TreeBlock};
-use super::stats::{self, Stats};
+use super::stats::{self, Growth, Stats};
 use super::view::owner_text;
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::{Block, ChainStore, Header, StoreError, Transaction};
@@ -175,7 +175,33 @@ impl<S: ChainStore> Engine<S> {
             miners_total,
             richest: stats::richest(accounts.collect()),
             accounts_total,
+            growth: self.growth(first)?,
         })))
+    }
+
+    /// How fast the chain grows from a height on, and who fills the newest blocks.
+    pub(super) fn growth(&self, first: Height) -> Result<Growth, CommandError> {
+        let tip = self.chain.tip().header.height;
+        let (mut headers, mut bytes, mut newest) = (Vec::new(), 0_u64, Vec::new());
+        let mut height = tip;
+        while height >= first {
+            let hash = self.chain.active(height).map_err(internal)?.ok_or_else(no_block)?;
+            let stored = self.chain.block(&hash).map_err(internal)?.ok_or_else(no_block)?;
+            bytes = bytes.saturating_add(stored.size_bytes);
+            headers.push(stored.header);
+            if bytes <= stats::FILLED_MAX_BYTES {
+                newest.extend(self.body_of(&hash).map_err(internal)?);
+            }
+            let Some(below) = height.previous() else { break };
+            height = below;
+        }
+        headers.reverse();
+        let intervals = stats::intervals(&headers);
+        Ok(Growth {
+            bytes,
+            bytes_per_hour: stats::bytes_per_hour(bytes, intervals.as_ref()),
+            fillers: stats::fillers(newest.iter().flat_map(|block| &block.transactions)),
+        })
     }
 
     /// A block's header, who found it, and how many transactions it has; only the first of them is read.

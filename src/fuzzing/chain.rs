@@ -96,6 +96,7 @@ impl Script {
         let later = [10_000, 0, 1, 9_999, 60_000, 700_000][bytes.below(6)];
         let mut content = Vec::new();
         let mut at = ledger.clone().unwrap_or_else(|| Model::new(&self.params));
+        at.next_block();
         for _ in 0..bytes.below(4) {
             if let Some(transaction) = cook(bytes, &self.params, &at)
                 && (at.apply(&transaction).is_ok() || bytes.one_in(8))

@@ -129,7 +129,7 @@ pub(super) fn block(input: &[u8]) {
     let ids: Vec<[u8; 32]> = block.txids().iter().map(|id| *id.as_bytes()).collect();
     assert_eq!(ids, leaves);
     let root_fits = *block.header.merkle_root.as_bytes() == naive::merkle_root(&leaves);
-    let checked = block.check(&NetworkParams::dev().network_id(), &[9; 32]);
+    let checked = block.check(&NetworkParams::dev(), &[9; 32]);
     assert_eq!(matches!(checked, Err(BlockError::BadMerkleRoot { .. })), !root_fits);
 }
 
@@ -161,9 +161,10 @@ pub(super) fn gossip_block(input: &[u8]) {
     let Ok(mut block) = Block::from_bytes(input) else {
         return;
     };
-    let network = NetworkParams::dev().network_id();
+    let params = NetworkParams::dev();
+    let network = params.network_id();
     block.header.merkle_root = crate::chain::merkle::root(&block.txids());
-    let checked = block.check(&network, &[5; 32]);
+    let checked = block.check(&params, &[5; 32]);
     let rewards = block
         .transactions
         .iter()
@@ -176,7 +177,7 @@ pub(super) fn gossip_block(input: &[u8]) {
     let signed = block.transactions.iter().all(|tx| tx.check_signature(&network).is_ok());
     assert_eq!(checked.is_ok(), rewards == 1 && first_fits && signed, "{checked:?}");
     // Another secret gives the same verdict.
-    assert_eq!(block.check(&network, &[6; 32]), checked);
+    assert_eq!(block.check(&params, &[6; 32]), checked);
 }
 
 /// Small keys and messages, some of them signed well, some spoilt: alone and together the verdicts agree.

@@ -4,10 +4,10 @@
 use std::sync::OnceLock;
 
 use super::bytes::Bytes;
-use super::recorder::Recorder;
-use super::world::{KEYS, account, key};
+use super::recorder::{Files, Recorder};
+use super::world::{account, key};
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, StoredBlock, TxPlace};
+use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, Spot, StoredBlock, TxPlace};
 use crate::store::RedbStore;
 use crate::store::redb_store::testing;
 use crate::types::rng::Rng;
@@ -16,15 +16,16 @@ use crate::types::{Account, Address, Height, Time, Txid, Work};
 /// Commits of one input: each costs some milliseconds.
 const STEPS_MAX: usize = 8;
 
-/// The bytes of a new chain file.
-fn new_file(params: &NetworkParams) -> Vec<u8> {
-    static BYTES: OnceLock<Vec<u8>> = OnceLock::new();
+/// The bytes of a new chain file and of its sums.
+fn new_files(params: &NetworkParams) -> Files {
+    static FILES: OnceLock<Files> = OnceLock::new();
     let make = || {
         let disk = Recorder::default();
         testing::create_on(disk.clone(), params).unwrap();
-        core::mem::take(&mut disk.disk().bytes)
+        drop(disk.open(params).unwrap());
+        core::mem::take(&mut disk.disk().files)
     };
-    BYTES.get_or_init(make).clone()
+    FILES.get_or_init(make).clone()
 }
 
 struct Script {
@@ -38,7 +39,7 @@ struct Script {
 pub(super) fn store(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let params = NetworkParams::dev();
-    let disk = Recorder::on(&new_file(&params));
+    let disk = Recorder::on(&new_files(&params));
     let mut script = Script {
         store: disk.open(&params).unwrap(),
         memory: MemoryStore::new(&params),
@@ -88,7 +89,7 @@ impl Script {
             Ok(()) => self.memory = after,
             Err(error) => {
                 assert!(room.is_some(), "{error}");
-                let disk = Recorder::on(&self.disk.disk().bytes.clone());
+                let disk = Recorder::on(&self.disk.disk().files.clone());
                 self.open(disk);
                 // Whole or not at all: the failure may have been in the last write of all.
                 if self.store.tip() == after.tip() && self.store.accounts(99) == after.accounts(99) && self.same(&after)
@@ -103,12 +104,10 @@ impl Script {
     fn same(&self, memory: &MemoryStore) -> bool {
         // A batch may change nothing but what is known of a block.
         let blocks = memory.blocks_by_prefix("", 99).unwrap();
-        let known = blocks
-            .iter()
-            .all(|hash| self.store.block(hash) == memory.block(hash) && self.store.undo(hash) == memory.undo(hash));
+        let known = blocks.iter().all(|hash| self.store.block(hash) == memory.block(hash));
         let placed = (0..4).all(|number| {
             let txid = Txid::new([number; 32]);
-            self.store.place(&txid) == memory.place(&txid)
+            self.store.spots(&txid) == memory.spots(&txid)
         });
         let lists = self.store.own() == memory.own() && self.store.peers() == memory.peers();
         known && placed && lists && self.store.side() == memory.side()
@@ -143,7 +142,6 @@ impl Script {
             0 | 1 => {
                 batch.blocks.insert(hash, Some((stored, body)));
                 batch.active.insert(height.next(), Some(hash));
-                batch.undo.insert(hash, Some(vec![(account(usize::from(way)), None)]));
                 batch.side.insert(hash, None);
             }
             2 => {
@@ -152,7 +150,6 @@ impl Script {
             }
             _ if height > Height::GENESIS => {
                 batch.active.insert(height, None);
-                batch.undo.insert(tip, None);
                 batch.side.insert(tip, Some(()));
             }
             _ => {}
@@ -169,17 +166,12 @@ impl Script {
         for limit in [0, 2, 99] {
             assert_eq!(disk.accounts(limit), memory.accounts(limit));
             assert_eq!(disk.blocks_by_prefix("", limit), memory.blocks_by_prefix("", limit));
-            for number in 0..KEYS {
-                let owner = key(number).public();
-                assert_eq!(disk.names_of(&owner, limit), memory.names_of(&owner, limit));
-            }
         }
         for hash in memory.blocks_by_prefix("", 99).unwrap() {
             assert_eq!(
                 (disk.block(&hash), disk.body(&hash)),
                 (memory.block(&hash), memory.body(&hash))
             );
-            assert_eq!(disk.undo(&hash), memory.undo(&hash));
             let prefix = &hash.to_string()[..3];
             assert_eq!(disk.blocks_by_prefix(prefix, 9), memory.blocks_by_prefix(prefix, 9));
         }
@@ -188,8 +180,8 @@ impl Script {
         }
         for number in 0..4 {
             assert_eq!(
-                disk.place(&Txid::new([number; 32])),
-                memory.place(&Txid::new([number; 32]))
+                disk.spots(&Txid::new([number; 32])),
+                memory.spots(&Txid::new([number; 32]))
             );
         }
         for choice in 0..9 {
@@ -221,9 +213,11 @@ fn small_changes(bytes: &mut Bytes<'_>, batch: &mut Batch) {
             2 => {
                 let place = TxPlace {
                     height: Height::new(number.into()),
-                    index: u32::from(way),
+                    index: u32::from(number),
                 };
-                batch.places.insert(id, there.then_some(place));
+                // A transaction stands in a block once: the place follows from the block.
+                let block = [number; 8];
+                batch.places.insert((id, Spot { block, place }));
                 batch
                     .own
                     .insert(id, there.then(|| (u64::from(number), vec![way; usize::from(number)])));

@@ -11,8 +11,8 @@ use crate::console::Line;
 use crate::console::parse::parse_line;
 use crate::engine::peers::Fault;
 use crate::engine::{
-    Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact,
-    Stranger,
+    Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, PeerClock,
+    StoreFact, Stranger,
 };
 use crate::types::hash::HashMany;
 use crate::types::{AccountName, Address, BlockHash, PeerId, Time};
@@ -87,8 +87,13 @@ pub(super) fn engine(input: &[u8]) {
         hash_many: HashMany::default(),
         instance: 1,
         data_dir: "folder".into(),
-        peer_clock: bytes.one_in(4),
+        peer_clock: match bytes.below(8) {
+            0 => PeerClock::Median,
+            1 => PeerClock::Key(key(1).public().peer_id()),
+            _ => PeerClock::Own,
+        },
         mine: false,
+        start_warnings: Vec::new(),
         manual_peers: Vec::new(),
     };
     let mut script = Script {

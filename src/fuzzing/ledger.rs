@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::bytes::Bytes;
 use super::world::{Model, account, cook};
-use crate::chain::ledger::{Accounts, Ledger};
-use crate::chain::{AccountState, ApplyError, NetworkParams, Reward, StoreError, Transaction};
+use crate::chain::ledger::{Accounts, Ledger, Outcome};
+use crate::chain::{AccountState, ApplyError, Block, NetworkParams, Reward, StoreError, Transaction};
 use crate::types::{Account, Height};
 
 /// Transactions of one input.
@@ -13,6 +13,17 @@ const STEPS_MAX: usize = 64;
 
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 struct Base(BTreeMap<Account, AccountState>);
+
+impl Base {
+    fn change(&mut self, changed: Outcome) {
+        for (account, state) in changed {
+            match state {
+                Some(state) => self.0.insert(account, state),
+                None => self.0.remove(&account),
+            };
+        }
+    }
+}
 
 impl Accounts for Base {
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
@@ -27,11 +38,18 @@ pub(super) fn ledger(input: &[u8]) {
     } else {
         NetworkParams::coin()
     };
+    let params = NetworkParams {
+        new_accounts_max: 1 + u64::try_from(bytes.below(4)).unwrap(),
+        reward: 1 + u64::try_from(bytes.below(3)).unwrap(),
+        ..params
+    };
     let (mut base, mut model) = (Base::default(), Model::new(&params));
     let (mut rewards, mut steps) = (0_i128, 0);
     while !bytes.is_empty() && steps < STEPS_MAX {
         let before = (base.clone(), model.clone(), rewards);
         let mut ledger = Ledger::new(&params, &base);
+        model.next_block();
+        let mut applied = Vec::new();
         for _ in 0..=bytes.below(8) {
             steps += 1;
             let Some(transaction) = step(&mut bytes, &params, &model, steps) else {
@@ -42,10 +60,15 @@ pub(super) fn ledger(input: &[u8]) {
                 ApplyError::Store(error) => panic!("{error}"),
             });
             assert_eq!(said, model.apply(&transaction), "{transaction:?}");
-            rewards += i128::from(said.is_ok() && matches!(transaction, Transaction::Reward(_)));
+            if said.is_ok() && matches!(transaction, Transaction::Reward(_)) {
+                rewards += i128::from(params.reward);
+            }
+            if said.is_ok() {
+                applied.push(transaction);
+            }
         }
-        let (changed, undo) = ledger.finish().unwrap();
-        base.0.extend(changed);
+        let changed = ledger.finish();
+        base.change(changed);
         let states: Vec<_> = base.0.clone().into_iter().collect();
         assert_eq!(states, model.states());
         assert_eq!(
@@ -53,12 +76,14 @@ pub(super) fn ledger(input: &[u8]) {
             rewards
         );
         if bytes.u8() % 4 == 3 {
-            for (account, was) in undo {
-                match was {
-                    Some(state) => base.0.insert(account, state),
-                    None => base.0.remove(&account),
-                };
-            }
+            let block = Block {
+                header: params.genesis(),
+                transactions: applied,
+            };
+            let mut ledger = Ledger::new(&params, &base);
+            ledger.revert_block(&block).unwrap();
+            let changed = ledger.finish();
+            base.change(changed);
             assert_eq!(base, before.0, "undoing restores");
             (model, rewards) = (before.1, before.2);
         }

@@ -70,7 +70,7 @@ impl Script {
         let origin = match way % 8 {
             0 => Origin::Own,
             1 => Origin::Returned,
-            _ => Origin::Peer(key(usize::from(way / 8)).public().peer_id()),
+            _ => Origin::Peer(key(usize::from(way / 8)).public().peer_id().into()),
         };
         let expected = self.takes(&transaction, origin);
         let said = self.pool.add(&self.chain, transaction.clone(), origin);

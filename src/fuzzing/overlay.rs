@@ -1,20 +1,20 @@
 //! Changes over a store, in layers that are kept, handed over, committed or lost: every read against plain maps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::bytes::Bytes;
-use super::world::{KEYS, account, key};
+use super::world::{account, key};
 use crate::chain::ledger::Accounts;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::overlay::Overlay;
-use crate::chain::{AccountState, Batch, ChainStore, NetworkParams, TxPlace};
-use crate::types::{Account, AccountName, BlockHash, Height, Txid};
+use crate::chain::{AccountState, Batch, ChainStore, NetworkParams, Spot, TxPlace};
+use crate::types::{Account, BlockHash, Height, Txid};
 
 /// What can be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Maps {
     accounts: BTreeMap<Account, AccountState>,
-    places: BTreeMap<Txid, TxPlace>,
+    places: BTreeSet<(Txid, Spot)>,
     active: BTreeMap<Height, BlockHash>,
     side: BTreeMap<BlockHash, ()>,
     own: BTreeMap<Txid, (u64, Vec<u8>)>,
@@ -126,12 +126,14 @@ impl Script {
                 write(&mut self.now.accounts, account, state);
             }
             4 | 5 => {
-                let place = there.then_some(TxPlace {
-                    height: Height::new(number.into()),
+                // In a block that may be active at that height, or come and go.
+                let place = TxPlace {
+                    height: Height::new(1 + u64::from(number % 4)),
                     index: 0,
-                });
-                draft.places.insert(Txid::new(id), place);
-                write(&mut self.now.places, Txid::new(id), place);
+                };
+                let spot = Spot::new(&BlockHash::new(id), place);
+                draft.places.insert((Txid::new(id), spot));
+                self.now.places.insert((Txid::new(id), spot));
             }
             6 => {
                 let (height, hash) = (
@@ -165,23 +167,13 @@ impl Script {
             assert_eq!(usize::try_from(total).unwrap(), now.accounts.len());
             let expected: Vec<_> = now.accounts.clone().into_iter().take(limit).collect();
             assert_eq!(first, expected);
-            for number in 0..KEYS {
-                let owner = key(number).public();
-                let names: Vec<AccountName> = now
-                    .accounts
-                    .iter()
-                    .filter_map(|(account, state)| match account {
-                        Account::Name(name) if state.owner == Some(owner) => Some(name.clone()),
-                        Account::Name(_) | Account::Key(_) => None,
-                    })
-                    .take(limit)
-                    .collect();
-                assert_eq!(overlay.names_of(&owner, limit).unwrap(), names);
-            }
         }
         for number in 0..4 {
             let txid = Txid::new([number; 32]);
-            assert_eq!(overlay.place(&txid).unwrap(), now.places.get(&txid).copied());
+            let counts =
+                |(known, spot): &&(Txid, Spot)| *known == txid && spot.is_in(now.active.get(&spot.place.height));
+            let place = now.places.iter().find(counts).map(|(_, spot)| spot.place);
+            assert_eq!(overlay.place(&txid).unwrap(), place);
             let height = Height::new(number.into());
             assert_eq!(overlay.active(height).unwrap(), now.active.get(&height).copied());
         }

@@ -4,7 +4,7 @@ use super::bytes::Bytes;
 use super::naive;
 use crate::chain::StoreError;
 use crate::store::records;
-use crate::types::{Account, BlockHash, PublicKey};
+use crate::types::{BlockHash, PublicKey};
 
 /// An error must be of the kind that a bad record is.
 fn damaged<T>(read: Result<T, StoreError>) -> Option<T> {
@@ -27,8 +27,10 @@ pub(super) fn records(input: &[u8]) {
         1 => account_key(rest),
         2 => state(rest),
         3 => {
-            if let Some(undo) = damaged(records::undo(rest)) {
-                assert_eq!(records::undo_value(&undo).unwrap(), rest);
+            let state = damaged(records::beside_bytes(rest)).map(|state| state.map(records::state));
+            if let Some(None | Some(Ok(_))) = state {
+                let state = state.flatten().transpose().unwrap();
+                assert_eq!(records::beside_value(state.as_ref()), rest);
             }
         }
         4 => {
@@ -49,7 +51,7 @@ pub(super) fn records(input: &[u8]) {
             assert!(own.is_none_or(|(number, bytes)| records::own_value(number, &bytes) == rest));
         }
         7 => peer(rest),
-        8 => owner(rest),
+        8 => spot(rest),
         _ => prefix(rest),
     }
 }
@@ -76,11 +78,6 @@ fn account_key(rest: &[u8]) {
     assert_eq!(read.is_some(), fits);
     if let Some(account) = read {
         assert_eq!(records::account_key(&account), rest);
-        let owned = records::owner_key(&[7; 32], rest);
-        assert_eq!(owned.is_some(), matches!(account, Account::Name(_)));
-        if let Some(key) = owned {
-            assert_eq!(Account::Name(records::owned_name(&key).unwrap()), account);
-        }
     }
 }
 
@@ -94,8 +91,6 @@ fn state(rest: &[u8]) {
     assert_eq!(read.is_some(), fits);
     if let Some(state) = read {
         assert_eq!(records::state_value(&state), rest);
-        let owner = records::owner_bytes(rest);
-        assert_eq!(owner, state.owner.as_ref().map(|key| &key.as_bytes()[..]));
     }
 }
 
@@ -114,11 +109,14 @@ fn peer(rest: &[u8]) {
     }
 }
 
-fn owner(rest: &[u8]) {
-    let name = damaged(records::owned_name(rest));
-    let text = rest.get(32..).unwrap_or_default();
-    assert_eq!(name.is_some(), naive::is_name(text));
-    let _ = (records::owner_bytes(rest), records::owner_key(rest, rest));
+fn spot(rest: &[u8]) {
+    let (key, value) = rest.split_at(rest.len().saturating_sub(12));
+    let read = damaged(records::spot(key, value));
+    assert_eq!(read.is_some(), rest.len() == 52);
+    if let Some((txid, spot)) = read {
+        assert_eq!(records::spot_key(&txid, &spot), key);
+        assert_eq!(records::place_value(&spot.place), value);
+    }
 }
 
 fn prefix(rest: &[u8]) {

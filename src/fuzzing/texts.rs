@@ -51,9 +51,9 @@ pub(super) fn network_file(input: &[u8]) {
     let id = params.network_id().to_string();
     let format = lines.first().and_then(|line| line.strip_prefix("lanchain "));
     let code = match (format.map(str::parse::<u32>), lines.as_slice()) {
-        (Some(Ok(2..)), _) => "newer_format",
-        (Some(Ok(1)), [_, _, third, ..]) if *third == id => "",
-        (Some(Ok(1)), [_, _, _, ..]) => "other_network",
+        (Some(Ok(3..)), _) => "newer_format",
+        (Some(Ok(1..)), [_, _, third, ..]) if *third == id => "",
+        (Some(Ok(1..)), [_, _, _, ..]) => "other_network",
         (_, _) => "damaged",
     };
     match said {
@@ -83,7 +83,8 @@ pub(super) fn network_toml(input: &[u8]) {
     let word = |value: String| value.to_lowercase();
     let written = format!(
         "name = \"{}\"\nsalt = \"{}\"\nspacing_ms = {}\nhalflife_ms = {}\ncredit_limit = {}\ndifficulty = \"{}\"\n\
-         recipients = \"{}\"\ngenesis_time_ms = {}\n",
+         recipients = \"{}\"\ngenesis_time_ms = {}\n\
+         block_bytes_max = {}\nnew_accounts_max = {}\nreward = {}\n",
         params.name,
         params.salt,
         params.spacing_ms,
@@ -92,12 +93,15 @@ pub(super) fn network_toml(input: &[u8]) {
         word(format!("{:?}", params.difficulty)),
         word(format!("{:?}", params.recipients)),
         params.genesis_time_ms,
+        params.block_bytes_max,
+        params.new_accounts_max,
+        params.reward,
     );
     assert_eq!(NetworkParams::from_toml(&written), Ok(params.clone()));
     let bytes = params.canonical_bytes();
     assert_eq!(
         bytes.len(),
-        19 + 2 + params.name.len() + params.salt.len() + 8 + 4 + 8 + 1 + 1 + 8
+        19 + 2 + params.name.len() + params.salt.len() + 8 + 4 + 8 + 1 + 1 + 4 * 8
     );
     let genesis = params.genesis();
     assert_eq!(*genesis.previous.as_bytes(), naive::sha256(&bytes));

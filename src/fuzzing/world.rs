@@ -62,6 +62,9 @@ pub(super) struct Entry {
 pub(super) struct Model {
     credit: i128,
     owned_only: bool,
+    reward: i128,
+    new_max: u64,
+    new_in_block: u64,
     pub(super) accounts: BTreeMap<Account, Entry>,
 }
 
@@ -70,8 +73,27 @@ impl Model {
         Self {
             credit: params.credit_limit.into(),
             owned_only: params.recipients == Recipients::Owned,
+            reward: params.reward.into(),
+            new_max: params.new_accounts_max,
+            new_in_block: 0,
             accounts: BTreeMap::new(),
         }
+    }
+
+    /// What comes now stands in another block.
+    pub(super) const fn next_block(&mut self) {
+        self.new_in_block = 0;
+    }
+
+    /// Counts those of the accounts that are not there yet.
+    fn count_new(&mut self, accounts: &[&Account]) -> Result<(), &'static str> {
+        let new = accounts.iter().filter(|account| !self.accounts.contains_key(**account));
+        let new = u64::try_from(new.count()).unwrap();
+        if new > 0 && self.new_in_block + new > self.new_max {
+            return Err("too_many_new_accounts");
+        }
+        self.new_in_block += new;
+        Ok(())
     }
 
     pub(super) fn entry(&self, account: &Account) -> Entry {
@@ -92,7 +114,7 @@ impl Model {
                 if self.owned_only && self.owner(&reward.to).is_none() {
                     return Err("unclaimed_recipient");
                 }
-                self.accounts.entry(reward.to.clone()).or_default().balance += 1;
+                self.accounts.entry(reward.to.clone()).or_default().balance += self.reward;
             }
             Transaction::Claim(claim) => {
                 let account = Account::Name(claim.name.clone());
@@ -103,6 +125,7 @@ impl Model {
                 if entry.next != 0 {
                     return Err("wrong_sequence");
                 }
+                self.count_new(&[&account])?;
                 let owner = Some(claim.public_key);
                 self.accounts.insert(
                     account,
@@ -135,6 +158,7 @@ impl Model {
                 if self.owned_only && payee_owner.is_none() {
                     return Err("unclaimed_recipient");
                 }
+                self.count_new(&[&transfer.from, &transfer.to])?;
                 payer.balance -= amount;
                 payer.next += 1;
                 if matches!(transfer.from, Account::Name(_)) {
@@ -150,6 +174,7 @@ impl Model {
     /// Applies all or nothing.
     pub(super) fn apply_all(&self, transactions: &[Transaction]) -> Option<Self> {
         let mut next = self.clone();
+        next.next_block();
         transactions
             .iter()
             .try_for_each(|transaction| next.apply(transaction))

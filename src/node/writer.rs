@@ -34,7 +34,7 @@ pub trait Disk: Send + 'static {
 
 /// What the writer is told. Bounded by the outbox: at most its maximum in flight.
 enum Job {
-    Write(Batch),
+    Write(Box<Batch>),
     /// The engine knows of the failure: what comes now is built on what the disk has.
     Resume,
 }
@@ -74,7 +74,7 @@ impl Writer {
 
     /// Queues a batch.
     pub fn write(&self, batch: Batch) {
-        self.send(Job::Write(batch));
+        self.send(Job::Write(Box::new(batch)));
     }
 
     /// After a failure: the engine has dropped what was not written.
@@ -128,7 +128,7 @@ fn run(mut disk: impl Disk, queue: &Receiver<Job>, inbox: &Inbox) {
 
 fn batch_of(job: Job) -> Option<Batch> {
     match job {
-        Job::Write(batch) => Some(batch),
+        Job::Write(batch) => Some(*batch),
         Job::Resume => None,
     }
 }

@@ -43,6 +43,16 @@ pub enum OpenError {
         /// The newest format that this version knows.
         known: u32,
     },
+    /// An older version wrote it.
+    #[error("{} has format {found}, this version writes and reads format {known}", path.display())]
+    OlderFormat {
+        /// The chain file.
+        path: PathBuf,
+        /// The format found.
+        found: u32,
+        /// The format that this version knows.
+        known: u32,
+    },
     /// A file is missing, cut off, or holds what no node has written.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {
@@ -168,6 +178,7 @@ impl OpenError {
             Self::InUse { .. } => "in_use",
             Self::OtherNetwork { .. } => "other_network",
             Self::NewerFormat { .. } => "newer_format",
+            Self::OlderFormat { .. } => "older_format",
             Self::Damaged { .. } => "damaged",
             Self::Denied { .. } => "denied",
             Self::ExposedKey { .. } => "exposed_key",
@@ -191,21 +202,14 @@ impl OpenError {
     pub fn hint(&self) -> String {
         match self {
             Self::InUse { .. } => "stop that node, or choose another folder with --data-dir DIR or --name NAME".into(),
-            Self::OtherNetwork { found, .. } => {
-                let label = found.split(' ').next().unwrap_or(found);
-                format!("start with --network {label}, or choose another folder with --data-dir DIR")
-            }
+            Self::OtherNetwork { path, found, wanted } => hint_of_network(path, found, wanted),
             Self::NewerFormat { .. } => "use a newer lanchain, or choose another folder with --data-dir DIR".into(),
-            Self::Damaged { path, .. } if path.ends_with(super::folder::KEY_FILE) => {
-                "restore the key file from a copy (lanchain key import FILE, once a damaged one was moved away), or choose \
-                another folder with --data-dir DIR: it gets a new key"
+            Self::OlderFormat { .. } => {
+                "take its key along: lanchain key export FILE with the older version or a copy of its file key, then lanchain key \
+                import FILE into an empty folder with --data-dir DIR: blocks come back from peers"
                     .into()
             }
-            Self::Damaged { .. } => {
-                "restore the folder from a copy, or copy its file key into an empty folder and start \
-                there with --data-dir DIR: blocks come back from peers"
-                    .into()
-            }
+            Self::Damaged { path, .. } => hint_of_damage(path),
             Self::Denied { path, .. } => format!(
                 "check owner and permissions of {}, or choose another folder with --data-dir DIR",
                 path.display()
@@ -314,6 +318,32 @@ pub(super) fn is_full(kind: io::ErrorKind) -> bool {
 
 fn by_process(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
+}
+
+/// What helps when a file of a folder is damaged.
+fn hint_of_damage(path: &Path) -> String {
+    let text = if path.ends_with(super::folder::KEY_FILE) {
+        "restore the key file from a copy (lanchain key import FILE, once a damaged one was moved away), or choose another \
+         folder with --data-dir DIR: it gets a new key"
+    } else {
+        "lanchain verify --repair keeps the blocks that are sound, the others come back from peers; or restore the folder from \
+         a copy, or copy its file key into an empty folder and start there with --data-dir DIR"
+    };
+    text.into()
+}
+
+/// What helps when a folder is another network's: of the same name it is an earlier version's, or another file's.
+fn hint_of_network(path: &Path, found: &str, wanted: &str) -> String {
+    let label = found.split(' ').next().unwrap_or(found);
+    if wanted.split(' ').next() != Some(label) {
+        return format!("start with --network {label}, or choose another folder with --data-dir DIR");
+    }
+    let folder = if path.is_file() { path.parent() } else { None };
+    format!(
+        "it has the same name and other rules: an earlier version made it, or another network file. Its chain does not go on \
+         here, but its key can be taken along: lanchain key import --data-dir NEW {}, then start with --data-dir NEW",
+        folder.unwrap_or(path).join("key").display()
+    )
 }
 
 #[cfg(test)]

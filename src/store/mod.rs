@@ -7,11 +7,13 @@
 
 pub(crate) mod addresses;
 mod backend;
+mod checked;
 pub mod error;
 pub(crate) mod files;
 pub mod folder;
 pub(crate) mod inputs;
 pub(crate) mod key;
+pub mod older;
 mod opening;
 pub mod places;
 pub mod privacy;
@@ -31,4 +33,4 @@ pub use reading::Reading;
 pub use redb_store::RedbStore;
 
 /// The version of the folder's and the chain file's format.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;

@@ -6,14 +6,16 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use redb::backends::FileBackend;
+use redb::backends::{FileBackend, InMemoryBackend};
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 
 use super::backend::Probation;
+use super::checked::{Checked, Sums, rotten};
 use super::files::{self, Access, Owner};
-use super::tables::{self, BODIES, HEADERS, META, TABLES, UNDO, active, failed, get, put, tip, unpanicked, write};
+use super::reading::FileToRead;
+use super::tables::{self, HEADERS, META, TABLES, active, failed, get, put, tip, unpanicked, write};
 use super::{FORMAT, OpenError, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
 use crate::types::{Height, Work};
@@ -22,15 +24,15 @@ pub(super) const META_FORMAT: &[u8] = b"format";
 const META_NETWORK: &[u8] = b"network";
 const META_LABEL: &[u8] = b"label";
 
-/// A file up to this size is verified page by page at each start, which costs some 2 ms for each MiB. In a larger one
-/// redb trusts what it closed cleanly, and the last blocks alone are checked.
-pub(super) const VERIFIED_MAX_BYTES: u64 = 128 * 1024 * 1024;
+/// The ending of the file with the sums of the chain file's pages.
+const SUMS_ENDING: &str = "sums";
 /// The first bytes of every redb file.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 /// The smallest file that holds a header: one page.
 const FILE_MIN_BYTES: u64 = 4096;
-/// redb's page cache. Its default of 1 GiB is more than a whole node may use (512 MiB).
-const CACHE_BYTES: usize = 64 * 1024 * 1024;
+/// redb's page cache. Its default of 1 GiB is more than a whole node may use (512 MiB); more than this gains little, as
+/// most of what is read and written lies close together.
+const CACHE_BYTES: usize = 16 * 1024 * 1024;
 /// So many blocks below the tip are read and linked at each start: a node that crashed wrote no more than these lately.
 const CHECKED_BLOCKS: u64 = 64;
 /// The longest label, `NAME:SALT` with 32 bytes each.
@@ -39,6 +41,7 @@ const LABEL_SHOWN_MAX: usize = 65;
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) database: Database,
+    pub(super) pages: Checked,
     /// Tells whether the file of this path is still the one that was opened.
     pub(super) identity: Option<(u64, u64)>,
 }
@@ -78,10 +81,9 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         database.close().map_err(failed)
     });
     let placed = match made {
-        // Windows syncs only what may be written.
-        Ok(()) => OpenOptions::new()
-            .write(true)
-            .open(&beside)
+        // Sums of a file that was there before are none of this one. Windows syncs only what may be written.
+        Ok(()) => remove_sums(path)
+            .and_then(|()| OpenOptions::new().write(true).open(&beside))
             .and_then(|file| file.sync_all())
             .and_then(|()| fs::rename(&beside, path))
             .and_then(|()| files::sync_folder_of(path))
@@ -92,6 +94,43 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         let _ = fs::remove_file(&beside);
     }
     placed
+}
+
+/// Where the sums of a chain file's pages are.
+pub(super) fn sums_path(path: &Path) -> PathBuf {
+    path.with_extension(SUMS_ENDING)
+}
+
+/// Removes the sums: at the next opening the chain file is checked whole, and they are made anew.
+pub(super) fn remove_sums(path: &Path) -> io::Result<()> {
+    match fs::remove_file(sums_path(path)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Opens the file with the sums, an empty one if there is none; tells whether it is new.
+fn open_sums(path: &Path) -> Result<(FileBackend, bool), OpenError> {
+    let path = sums_path(path);
+    let opened = files::open_or_create(&path, Access::Change, Owner::Anybody);
+    let (file, is_new) = opened.map_err(|error| OpenError::from_io(&path, &error))?;
+    match FileBackend::new(file) {
+        Ok(backend) => Ok((backend, is_new)),
+        Err(error) => Err(OpenError::Io {
+            reason: error.to_string(),
+            path,
+        }),
+    }
+}
+
+/// The sums for whoever only reads: as they are, or none.
+fn sums_to_read(path: &Path) -> Result<Box<dyn StorageBackend>, OpenError> {
+    let path = sums_path(path);
+    match files::open(&path, Access::Read, Owner::Anybody) {
+        Ok(file) => Ok(Box::new(FileToRead(file))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Box::new(InMemoryBackend::new())),
+        Err(error) => Err(OpenError::from_io(&path, &error)),
+    }
 }
 
 /// Makes a new database in a storage of the caller's own.
@@ -166,9 +205,52 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
         path: path.to_path_buf(),
         reason: error.to_string(),
     })?;
+    let (sums, is_new) = open_sums(path)?;
     let identity = identity(path);
-    let database = open_storage(Box::new(backend), path, params)?;
-    Ok(Open { database, identity })
+    let opened = open_storage(Box::new(backend), Box::new(sums), path, params);
+    if opened.is_err() && is_new {
+        // A refusal leaves nothing new behind.
+        let _ = remove_sums(path);
+    }
+    let (database, pages) = opened?;
+    Ok(Open {
+        database,
+        pages,
+        identity,
+    })
+}
+
+/// Opens a file to read it. What redb writes for that, even a repair, stays in memory.
+pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
+    let file = check_file(path, Access::Read, Owner::Anybody)?;
+    let sums = sums_to_read(path)?;
+    let (database, _, pages, _) = open_on_probation(Box::new(FileToRead(file)), sums, path, params)?;
+    Ok(Open {
+        database,
+        pages,
+        identity: None,
+    })
+}
+
+/// As [`open_to_read`], if redb can read anything of the file.
+pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
+    let file = check_file(path, Access::Read, Owner::Anybody)?;
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    let (pages, _) = Checked::new(Box::new(FileToRead(file)), sums_to_read(path)?).map_err(io_error)?;
+    let probation = Probation::new(Box::new(pages.clone())).map_err(io_error)?;
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        let made = builder().create_with_backend(probation);
+        let database = made.map_err(|error| refused(path, failed(error)))?;
+        let reading = database.begin_read().map_err(|error| refused(path, failed(error)))?;
+        check_meta(&reading, path, params)?;
+        Ok(database)
+    }));
+    let opened = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")));
+    Ok(Open {
+        database: opened?,
+        pages,
+        identity: None,
+    })
 }
 
 /// Why a file of this path is not opened.
@@ -184,42 +266,60 @@ fn refused(path: &Path, error: StoreError) -> OpenError {
 /// Opens a storage on probation, checks what it holds, and only then lets anything be written.
 pub(super) fn open_storage(
     storage: Box<dyn StorageBackend>,
+    sums: Box<dyn StorageBackend>,
     path: &Path,
     params: &NetworkParams,
-) -> Result<Database, OpenError> {
-    let (database, probation) = open_on_probation(storage, path, params)?;
-    probation.release().map_err(|error| OpenError::from_io(path, &error))?;
-    Ok(database)
+) -> Result<(Database, Checked), OpenError> {
+    let (database, probation, pages, known) = open_on_probation(storage, sums, path, params)?;
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    if known == Sums::Missing {
+        pages.build().map_err(io_error)?;
+    }
+    probation.release().map_err(io_error)?;
+    Ok((database, pages))
 }
 
+/// What is open and checked, and to be released before anything is written.
+type Probed = (Database, Probation, Checked, Sums);
+
 /// Opens a storage and checks what it holds. Until the probation is released nothing is written.
-pub(super) fn open_on_probation(
+fn open_on_probation(
     storage: Box<dyn StorageBackend>,
+    sums: Box<dyn StorageBackend>,
     path: &Path,
     params: &NetworkParams,
-) -> Result<(Database, Probation), OpenError> {
-    let refused = |error: StoreError| refused(path, error);
-    let probation = Probation::new(storage).map_err(|error| OpenError::from_io(path, &error))?;
-    let storage = probation.clone();
-    let verified = storage.len().is_ok_and(|len| len <= VERIFIED_MAX_BYTES);
+) -> Result<Probed, OpenError> {
+    let io_error = |error: io::Error| OpenError::from_io(path, &error);
+    let (pages, known) = Checked::new(storage, sums).map_err(io_error)?;
+    let probation = Probation::new(Box::new(pages.clone())).map_err(io_error)?;
     let opened = catch_unwind(AssertUnwindSafe(|| {
-        let mut builder = builder();
-        builder.set_check_integrity_on_open(verified);
-        let database = builder.create_with_backend(storage).map_err(|error| match error {
-            redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse {
-                path: path.to_path_buf(),
-                pid: None,
-            },
-            error => refused(failed(error)),
-        })?;
-        let reading = database.begin_read().map_err(|error| refused(failed(error)))?;
-        check_meta(&reading, path, params)?;
-        check_recent(&reading, params).map_err(refused)?;
-        reading.close().map_err(|error| refused(failed(error)))?;
-        Ok(database)
+        open_checked(probation.clone(), known, path, params)
     }));
-    let database = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")))?;
-    Ok((database, probation))
+    let opened = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")));
+    // Rot is the reason for whatever else seems to be wrong.
+    if let Some(page) = pages.rot() {
+        return Err(OpenError::damaged(path, rotten(page)));
+    }
+    Ok((opened?, probation, pages, known))
+}
+
+fn open_checked(storage: Probation, sums: Sums, path: &Path, params: &NetworkParams) -> Result<Database, OpenError> {
+    let refused = |error: StoreError| refused(path, error);
+    let mut builder = builder();
+    // Pages with sums are checked when they are read.
+    builder.set_check_integrity_on_open(sums == Sums::Missing);
+    let database = builder.create_with_backend(storage).map_err(|error| match error {
+        redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse {
+            path: path.to_path_buf(),
+            pid: None,
+        },
+        error => refused(failed(error)),
+    })?;
+    let reading = database.begin_read().map_err(|error| refused(failed(error)))?;
+    check_meta(&reading, path, params)?;
+    check_recent(&reading, params).map_err(refused)?;
+    reading.close().map_err(|error| refused(failed(error)))?;
+    Ok(database)
 }
 
 /// Format first: a newer one may mean anything by the rest.
@@ -245,6 +345,13 @@ fn check_meta(reading: &ReadTransaction, path: &Path, params: &NetworkParams) ->
     }
     if found == 0 {
         return Err(OpenError::damaged(path, "format 0 never existed"));
+    }
+    if found < FORMAT {
+        return Err(OpenError::OlderFormat {
+            path: path.to_path_buf(),
+            found,
+            known: FORMAT,
+        });
     }
     let network = records::hash("network id", &field(META_NETWORK)?).map_err(damaged)?;
     if network != *params.network_id().as_bytes() {
@@ -287,15 +394,13 @@ fn check_recent(reading: &ReadTransaction, params: &NetworkParams) -> Result<(),
         let gone = |what: &str| records::damaged("active chain", format_args!("block {height} has no {what}"));
         let value = get(reading, HEADERS, hash.as_bytes())?.ok_or_else(|| gone("header"))?;
         let block = records::block(&hash, &value)?;
-        let body = get(reading, BODIES, hash.as_bytes())?.ok_or_else(|| gone("body"))?;
+        let body = tables::body(reading, &hash)?.ok_or_else(|| gone("body"))?;
         let whole = Block::header_of(&body).is_ok_and(|header| header == block.header)
             && u64::try_from(body.len()).is_ok_and(|size| size == block.size_bytes);
         if !whole || block.header.height != height {
             return Err(gone("body of its own"));
         }
         let Some(below) = height.previous() else { break };
-        let undo = get(reading, UNDO, hash.as_bytes())?.ok_or_else(|| gone("undo data"))?;
-        records::undo(&undo)?;
         if active(reading, below)? != Some(block.header.previous) {
             return Err(gone("parent below it"));
         }

@@ -2,9 +2,9 @@
 //!
 //! Spec: `proto-notes/store.md`, "Tables".
 
-use crate::chain::{AccountState, Header, StoreError, StoredBlock, TxPlace, Undo};
+use crate::chain::{AccountState, Header, Spot, StoreError, StoredBlock, TxPlace};
 use crate::types::layout::{LayoutError, Reader};
-use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Work};
+use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid, Work};
 
 const NAME: u8 = 1;
 const KEY: u8 = 2;
@@ -134,60 +134,48 @@ pub(crate) fn state(bytes: &[u8]) -> Result<AccountState, StoreError> {
     whole("account", bytes, read_state)
 }
 
-/// The owner in a ledger entry's value, unchecked: enough to find the entry of the owner index.
-pub(crate) fn owner_bytes(bytes: &[u8]) -> Option<&[u8]> {
-    match bytes.get(16..)?.split_first()? {
-        (&PRESENT, owner) => Some(owner),
-        (_, _) => None,
-    }
-}
-
-/// Count, then each account with what it was before.
-pub(crate) fn undo_value(undo: &Undo) -> Result<Vec<u8>, StoreError> {
-    let count = u32::try_from(undo.len()).map_err(|error| damaged("undo data", error))?;
-    let mut out = count.to_be_bytes().to_vec();
-    for (account, before) in undo {
-        account.write(&mut out);
-        match before {
-            None => out.push(ABSENT),
-            Some(state) => {
-                out.push(PRESENT);
-                write_state(&mut out, state);
-            }
+/// An entry beside the ledger: absent, or present with the entry.
+pub(crate) fn beside_value(state: Option<&AccountState>) -> Vec<u8> {
+    match state {
+        None => vec![ABSENT],
+        Some(state) => {
+            let mut out = vec![PRESENT];
+            write_state(&mut out, state);
+            out
         }
     }
-    Ok(out)
 }
 
-/// Undo data from its value.
-pub(crate) fn undo(bytes: &[u8]) -> Result<Undo, StoreError> {
-    whole("undo data", bytes, |reader| {
-        let count = reader.u32()?;
-        (0..count)
-            .map(|_| {
-                let account = Account::read(reader)?;
-                let before = match reader.u8()? {
-                    ABSENT => None,
-                    PRESENT => Some(read_state(reader)?),
-                    tag => return Err(LayoutError::UnknownTag(tag)),
-                };
-                Ok((account, before))
-            })
-            .collect()
-    })
-}
-
-/// Owner and name as key of the owner index: the names of a key stand together and in order.
-pub(crate) fn owner_key(owner: &[u8], account_key: &[u8]) -> Option<Vec<u8>> {
-    match account_key.split_first() {
-        Some((&NAME, text)) => Some([owner, text].concat()),
-        Some(_) | None => None,
+/// The entry's bytes in a value beside the ledger; none: there is to be no entry.
+pub(crate) fn beside_bytes(bytes: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+    match bytes.split_first() {
+        Some((&ABSENT, [])) => Ok(None),
+        Some((&PRESENT, state)) => Ok(Some(state)),
+        Some(_) | None => Err(damaged("entry beside the ledger", "unknown tag")),
     }
 }
 
-/// The name in a key of the owner index.
-pub(crate) fn owned_name(bytes: &[u8]) -> Result<AccountName, StoreError> {
-    name(bytes.get(32..).unwrap_or_default())
+/// A piece of a body, by its number.
+pub(crate) fn piece_key(hash: &BlockHash, number: u16) -> [u8; 34] {
+    let mut key = [0; 34];
+    key[..32].copy_from_slice(hash.as_bytes());
+    key[32..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// A transaction and the start of a block's hash.
+pub(crate) fn spot_key(txid: &Txid, spot: &Spot) -> [u8; 40] {
+    let mut key = [0; 40];
+    key[..32].copy_from_slice(txid.as_bytes());
+    key[32..].copy_from_slice(&spot.block);
+    key
+}
+
+/// A transaction's spot from key and value.
+pub(crate) fn spot(key: &[u8], value: &[u8]) -> Result<(Txid, Spot), StoreError> {
+    let (txid, block) = whole("place", key, |reader| Ok((Txid::new(reader.array()?), reader.array()?)))?;
+    let place = place(value)?;
+    Ok((txid, Spot { block, place }))
 }
 
 /// Height and index.

@@ -8,20 +8,23 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
-use super::files::{Access, Owner};
-use super::opening::{Open, check_file, create, identity, open_file, open_on_probation, open_storage};
-use super::reading::FileToRead;
+use super::checked::rotten;
+use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, open_to_read, remove_sums};
 use super::tables::{
-    ACCOUNTS, BODIES, EVERY_KEY, HEADERS, OWN, OWNERS, PEERS, PLACES, SIDE, UNDO, active, apply, collect, failed, get,
-    tip, unpanicked, write,
+    ACCOUNTS, BESIDE, EVERY_KEY, HEADERS, OWN, PEERS, PLACES, SIDE, active, apply, body, collect, failed, get, tip,
+    unpanicked, write,
 };
 use super::{OpenError, files, records};
-use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, StoreError, StoredBlock, TxPlace, Undo};
-use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid};
+use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
+use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
+
+/// Blocks in which a transaction stood that are looked at: branches that held it, the active one among them.
+const SPOTS_MAX: usize = 1_024;
 
 /// A cheap handle to the chain file; clones share it. Each read sees the last commit.
 #[derive(Clone, Debug)]
@@ -33,6 +36,21 @@ struct Inner {
     params: NetworkParams,
     /// None after a reopening failed.
     open: RwLock<Option<Open>>,
+    /// What rotted while the store was open: it stays so until the process ends.
+    rot: OnceLock<String>,
+    /// It was opened again after something rotted.
+    reopened: AtomicBool,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        close(self.open.get_mut().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+/// After a panic inside it redb's own locks may be poisoned, and closing panics too.
+fn close(open: &mut Option<Open>) {
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(open.take())));
 }
 
 impl RedbStore {
@@ -44,61 +62,75 @@ impl RedbStore {
         if !files::exists(path).map_err(|error| OpenError::from_io(path, &error))? {
             create(path, params)?;
         }
-        let open = open_file(path, params)?;
-        Ok(Self(Arc::new(Inner {
+        Ok(Self::on(path, params, open_file(path, params)?))
+    }
+
+    /// Opens a damaged chain file as far as that goes, for reading alone: it stays as it is, and what is sound can be read.
+    ///
+    /// # Errors
+    /// [`OpenError`] if nothing can be read, or if it is another network's.
+    pub fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Self, OpenError> {
+        let open = open_damaged(path, params)?;
+        Ok(Self::on(path, params, open))
+    }
+
+    fn on(path: &Path, params: &NetworkParams, open: Open) -> Self {
+        Self(Arc::new(Inner {
             path: path.to_path_buf(),
             params: params.clone(),
             open: RwLock::new(Some(open)),
-        })))
+            rot: OnceLock::new(),
+            reopened: AtomicBool::new(false),
+        }))
     }
 
     /// Opens a chain file that may only be read: nothing is written to it, not even redb's repair after a crash.
     pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<impl ChainStore + use<>, OpenError> {
-        let file = check_file(path, Access::Read, Owner::Anybody)?;
-        let (database, _held) = open_on_probation(Box::new(FileToRead(file)), path, params)?;
-        let open = Open {
-            database,
-            identity: None,
-        };
-        Ok(Self(Arc::new(Inner {
-            path: path.to_path_buf(),
-            params: params.clone(),
-            open: RwLock::new(Some(open)),
-        })))
+        Ok(Self::on(path, params, open_to_read(path, params)?))
     }
 
-    /// Opens the store on a storage of the caller's own, which holds a chain: for simulated disks. What is
+    /// Opens the store on storages of the caller's own, for a chain file and its sums: for simulated disks. What is
     /// checked and promised is the same as for a file, except that [`RedbStore::reopen`] finds no file: such a store is
     /// dropped and made anew.
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn on_storage(storage: Box<dyn StorageBackend>, params: &NetworkParams) -> Result<Self, OpenError> {
+    pub fn on_storage(
+        storage: Box<dyn StorageBackend>,
+        sums: Box<dyn StorageBackend>,
+        params: &NetworkParams,
+    ) -> Result<Self, OpenError> {
         let path = PathBuf::from("in memory");
-        let database = open_storage(storage, &path, params)?;
+        let (database, pages) = open_storage(storage, sums, &path, params)?;
         let open = Open {
             database,
+            pages,
             identity: None,
         };
-        Ok(Self(Arc::new(Inner {
-            path,
-            params: params.clone(),
-            open: RwLock::new(Some(open)),
-        })))
+        Ok(Self::on(&path, params, open))
     }
 
     /// Closes the file and opens it again, after a failed commit. The other handles follow.
     ///
     /// # Errors
-    /// [`OpenError`]; reads and commits fail until another try succeeds.
+    /// [`OpenError`]; reads and commits fail until another try succeeds. A store of which a page rotted is not opened again:
+    /// what is sound can still be read.
     pub fn reopen(&self) -> Result<(), OpenError> {
-        let mut open = self.0.open.write().unwrap_or_else(PoisonError::into_inner);
-        if let Some(old) = open.take() {
-            // After a panic inside it redb's own locks may be poisoned, and closing panics too.
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(old)));
+        let rot = self.0.rot.get();
+        if let (Some(reason), true) = (rot, self.0.reopened.load(Ordering::Acquire)) {
+            return Err(OpenError::damaged(&self.0.path, reason));
         }
+        let mut open = self.0.open.write().unwrap_or_else(PoisonError::into_inner);
+        close(&mut open);
         *open = Some(open_file(&self.0.path, &self.0.params)?);
-        Ok(())
+        match rot {
+            None => Ok(()),
+            Some(reason) => {
+                // A write that met rot ended in an error, after which redb reads nothing either: once, for the readers.
+                self.0.reopened.store(true, Ordering::Release);
+                Err(OpenError::damaged(&self.0.path, reason))
+            }
+        }
     }
 
     /// Writes batches in one atomic step, and returns when the disk has them.
@@ -107,6 +139,9 @@ impl RedbStore {
     /// [`StoreError`]; then readers see nothing of them, and [`RedbStore::reopen`] comes before the next commit. Were the
     /// disk to fail in the very last write, they may be there, all of them, after the reopening.
     pub fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
+        if let Some(reason) = self.0.rot.get() {
+            return Err(StoreError::Damaged(reason.clone()));
+        }
         self.with(|open| {
             if identity(&self.0.path) != open.identity {
                 let path = self.0.path.display();
@@ -127,12 +162,31 @@ impl RedbStore {
         let open = open
             .as_ref()
             .ok_or_else(|| StoreError::Io("the store is closed".into()))?;
-        unpanicked(|| work(open))
+        let met = open.pages.met();
+        let result = unpanicked(|| work(open));
+        let Some(page) = open.pages.rot() else { return result };
+        let reason = self.0.rot.get_or_init(|| rotten(page));
+        match result {
+            // What was read before, or is sound.
+            Ok(_) | Err(StoreError::Full | StoreError::Io(_)) if open.pages.met() == met => result,
+            Ok(_) | Err(_) => Err(StoreError::Damaged(reason.clone())),
+        }
     }
 
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.with(|open| work(&open.database.begin_read().map_err(failed)?))
     }
+}
+
+/// Puts a chain file that was made anew in the place of a damaged one.
+///
+/// # Errors
+/// Of the system; one of the two files is in the place then.
+pub fn replace(path: &Path, by: &Path) -> std::io::Result<()> {
+    // First: the sums are not those of the new file. At the next opening that is checked whole.
+    remove_sums(path)?;
+    std::fs::rename(by, path)?;
+    files::sync_folder_of(path)
 }
 
 impl ChainStore for RedbStore {
@@ -146,18 +200,13 @@ impl ChainStore for RedbStore {
     }
 
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
-        let body = self.read(|reading| get(reading, BODIES, hash.as_bytes()))?;
+        let body = self.read(|reading| body(reading, hash))?;
         match &body {
             Some(bytes) if !Block::header_of(bytes).is_ok_and(|header| header.hash() == *hash) => {
                 Err(records::damaged("body", format_args!("it is not that of block {hash}")))
             }
             Some(_) | None => Ok(body),
         }
-    }
-
-    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
-        let value = self.read(|reading| get(reading, UNDO, hash.as_bytes()))?;
-        value.map(|value| records::undo(&value)).transpose()
     }
 
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
@@ -198,30 +247,28 @@ impl ChainStore for RedbStore {
         })
     }
 
-    fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
-        let first = owner.as_bytes();
-        let last = [&first[..], &[0xff; 33]].concat();
+    fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
+        let value = self.read(|reading| get(reading, BESIDE, &records::account_key(account)))?;
+        let Some(value) = value else { return Ok(None) };
+        records::beside_bytes(&value)?.map(records::state).transpose().map(Some)
+    }
+
+    fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {
+        let first = txid.as_bytes();
+        let last = [&first[..], &[0xff; 8]].concat();
         self.read(|reading| {
-            collect(reading, OWNERS, (first, &last), limit, |key, _| {
-                records::owned_name(key)
+            collect(reading, PLACES, (first, &last), SPOTS_MAX, |key, value| {
+                records::spot(key, value).map(|(_, spot)| spot)
             })
         })
     }
 
-    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
-        let value = self.read(|reading| get(reading, PLACES, txid.as_bytes()))?;
-        value.map(|value| records::place(&value)).transpose()
-    }
-
-    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
+    fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError> {
         let Some((first, last)) = records::prefix_range(prefix) else {
             return Ok(Vec::new());
         };
-        self.read(|reading| {
-            collect(reading, PLACES, (&first, &last), limit, |key, _| {
-                records::hash("place", key).map(Txid::new)
-            })
-        })
+        let last = [&last[..], &[0xff; 8]].concat();
+        self.read(|reading| collect(reading, PLACES, (&first, &last), limit, records::spot))
     }
 
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
@@ -233,6 +280,10 @@ impl ChainStore for RedbStore {
 
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError> {
         self.read(|reading| collect(reading, PEERS, EVERY_KEY, usize::MAX, records::peer))
+    }
+
+    fn damage(&self) -> Option<String> {
+        self.0.rot.get().cloned()
     }
 }
 

@@ -6,12 +6,13 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
+    WriteTransaction,
 };
 
 use super::error::is_full;
 use super::records;
-use crate::chain::{Batch, StoreError};
+use crate::chain::{Batch, Beside, StoreError};
 use crate::types::{BlockHash, Height};
 
 pub(super) type Bytes = &'static [u8];
@@ -22,17 +23,21 @@ pub(super) type Writing<'a> = Table<'a, Bytes, Bytes>;
 pub(super) const META: Definition = TableDefinition::new("meta");
 pub(super) const HEADERS: Definition = TableDefinition::new("headers");
 pub(super) const BODIES: Definition = TableDefinition::new("bodies");
-pub(super) const UNDO: Definition = TableDefinition::new("undo");
 pub(super) const ACTIVE: Definition = TableDefinition::new("active");
 pub(super) const SIDE: Definition = TableDefinition::new("side");
 pub(super) const ACCOUNTS: Definition = TableDefinition::new("accounts");
-pub(super) const OWNERS: Definition = TableDefinition::new("owners");
+/// Entries of the ledger that a long switch leads to.
+pub(super) const BESIDE: Definition = TableDefinition::new("beside");
 pub(super) const PLACES: Definition = TableDefinition::new("places");
 pub(super) const OWN: Definition = TableDefinition::new("own");
 pub(super) const PEERS: Definition = TableDefinition::new("peers");
-pub(super) const TABLES: [Definition; 11] = [
-    META, HEADERS, BODIES, UNDO, ACTIVE, SIDE, ACCOUNTS, OWNERS, PLACES, OWN, PEERS,
+pub(super) const TABLES: [Definition; 10] = [
+    META, HEADERS, BODIES, ACTIVE, SIDE, ACCOUNTS, BESIDE, PLACES, OWN, PEERS,
 ];
+
+/// Bytes of a piece of a body. With its key it fills a page of 16 KiB; a longer value gets a page of the next power of two,
+/// and a body of 300 KiB one of 512.
+pub(super) const PIECE_BYTES: usize = 16 * 1024 - 64;
 
 /// Turns a panic of redb, which trusts what it reads, into an error.
 pub(super) fn unpanicked<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -83,6 +88,21 @@ pub(super) fn get(reading: &ReadTransaction, table: Definition, key: &[u8]) -> R
     let table: Reading = reading.open_table(table).map_err(failed)?;
     let value = table.get(key).map_err(failed)?;
     Ok(value.map(|value| value.value().to_vec()))
+}
+
+/// A body, put together of its pieces.
+pub(super) fn body(reading: &ReadTransaction, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
+    let table: Reading = reading.open_table(BODIES).map_err(failed)?;
+    let mut body = Vec::new();
+    for number in 0..=u16::MAX {
+        let piece = table.get(records::piece_key(hash, number).as_slice()).map_err(failed)?;
+        let Some(piece) = piece else { break };
+        body.extend_from_slice(piece.value());
+        if piece.value().len() < PIECE_BYTES {
+            break;
+        }
+    }
+    Ok((!body.is_empty()).then_some(body))
 }
 
 pub(super) fn tip(reading: &ReadTransaction) -> Result<(Height, BlockHash), StoreError> {
@@ -158,7 +178,7 @@ pub(super) fn apply(transaction: &WriteTransaction, batches: &[Batch]) -> Result
         put_all(
             transaction,
             PLACES,
-            places.map(|(txid, place)| (txid.as_bytes(), place.as_ref().map(records::place_value))),
+            places.map(|(txid, spot)| (records::spot_key(txid, spot), Some(records::place_value(&spot.place)))),
         )?;
         let own = batch.own.iter();
         put_all(
@@ -192,16 +212,27 @@ pub(super) fn apply_blocks(transaction: &WriteTransaction, batch: &Batch) -> Res
             (hash.as_bytes(), value)
         }),
     )?;
-    put_all(
-        transaction,
-        BODIES,
-        blocks.map(|(hash, block)| (hash.as_bytes(), block.as_ref().map(|(_, body)| body))),
-    )?;
-    let undo = batch.undo.iter().map(|(hash, undo)| {
-        let value = undo.as_ref().map(records::undo_value).transpose()?;
-        Ok((hash.as_bytes(), value))
-    });
-    put_all(transaction, UNDO, undo.collect::<Result<Vec<_>, StoreError>>()?)?;
+    let mut bodies = transaction.open_table(BODIES).map_err(failed)?;
+    for (hash, block) in blocks {
+        match block {
+            Some((_, body)) => {
+                for (number, piece) in (0_u16..).zip(body.chunks(PIECE_BYTES)) {
+                    put(&mut bodies, &records::piece_key(hash, number), piece)?;
+                }
+            }
+            None => {
+                for number in 0..=u16::MAX {
+                    let removed = bodies
+                        .remove(records::piece_key(hash, number).as_slice())
+                        .map_err(failed)?;
+                    if removed.is_none() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+    drop(bodies);
     let active = batch.active.iter();
     put_all(
         transaction,
@@ -216,32 +247,45 @@ pub(super) fn apply_blocks(transaction: &WriteTransaction, batch: &Batch) -> Res
     )
 }
 
-/// Writes the ledger, and with it the index from owners to names.
+/// Writes the ledger, and what a long switch puts beside it.
 pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
-    let mut accounts = transaction.open_table(ACCOUNTS).map_err(failed)?;
-    let mut owners = transaction.open_table(OWNERS).map_err(failed)?;
-    for (account, state) in &batch.accounts {
-        let key = records::account_key(account);
-        let index = |owner: &[u8]| records::owner_key(owner, &key);
-        let after = state.as_ref().map(records::state_value);
-        let before = match &after {
-            Some(value) => accounts.insert(key.as_slice(), value.as_slice()),
-            None => accounts.remove(key.as_slice()),
-        };
-        let before = before.map_err(failed)?;
-        let old = before
-            .as_ref()
-            .and_then(|value| records::owner_bytes(value.value()).and_then(index));
-        let new = after.as_deref().and_then(records::owner_bytes).and_then(index);
-        if old == new {
-            continue;
-        }
-        if let Some(old) = old {
-            owners.remove(old.as_slice()).map(drop).map_err(failed)?;
-        }
-        if let Some(new) = new {
-            put(&mut owners, &new, &[])?;
+    if batch.beside == Beside::Promote {
+        let mut accounts = transaction.open_table(ACCOUNTS).map_err(failed)?;
+        let beside = transaction.open_table(BESIDE).map_err(failed)?;
+        for entry in beside.iter().map_err(failed)? {
+            let (key, value) = entry.map_err(failed)?;
+            match records::beside_bytes(value.value())? {
+                Some(state) => put(&mut accounts, key.value(), state)?,
+                None => accounts.remove(key.value()).map(drop).map_err(failed)?,
+            }
         }
     }
-    Ok(())
+    if batch.beside != Beside::Keep {
+        let is_empty = transaction
+            .open_table(BESIDE)
+            .map_err(failed)?
+            .is_empty()
+            .map_err(failed)?;
+        if !is_empty {
+            transaction.delete_table(BESIDE).map_err(failed)?;
+            transaction.open_table(BESIDE).map(drop).map_err(failed)?;
+        }
+    }
+    let shadow = batch.shadow.iter();
+    put_all(
+        transaction,
+        BESIDE,
+        shadow.map(|(account, state)| {
+            (
+                records::account_key(account),
+                Some(records::beside_value(state.as_ref())),
+            )
+        }),
+    )?;
+    let accounts = batch.accounts.iter();
+    put_all(
+        transaction,
+        ACCOUNTS,
+        accounts.map(|(account, state)| (records::account_key(account), state.as_ref().map(records::state_value))),
+    )
 }

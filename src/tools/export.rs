@@ -39,7 +39,7 @@ impl Finding for Exported {
 pub(super) fn run(args: &Args, file: Option<&Path>) -> Result<Option<Exported>, Failure> {
     let (store, _reading) = read(args)?;
     let Some(path) = file.filter(|path| !is_standard(path)) else {
-        return match write_all(&store, &mut BufWriter::new(io::stdout().lock())) {
+        return match write_all(&store, args.network.reward, &mut BufWriter::new(io::stdout().lock())) {
             // Who reads no more has seen enough.
             Err(Wrong::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
             Err(wrong) => Err(wrong.failure(Path::new("standard output"))),
@@ -49,7 +49,7 @@ pub(super) fn run(args: &Args, file: Option<&Path>) -> Result<Option<Exported>, 
     let out = OpenOptions::new().write(true).create_new(true).open(path);
     let out: File = out.map_err(|error| file_failed(path, &error))?;
     let mut out = BufWriter::new(out);
-    let written = write_all(&store, &mut out).and_then(|done| {
+    let written = write_all(&store, args.network.reward, &mut out).and_then(|done| {
         out.get_ref().sync_all().map_err(Wrong::Output)?;
         Ok(done)
     });
@@ -82,10 +82,10 @@ impl Wrong {
     }
 }
 
-fn write_all(store: &impl ChainStore, out: &mut impl Write) -> Result<(Height, BlockHash), Wrong> {
+fn write_all(store: &impl ChainStore, reward: u64, out: &mut impl Write) -> Result<(Height, BlockHash), Wrong> {
     let (height, tip) = store.tip().map_err(Wrong::Store)?;
     for at in 0..=height.get() {
-        let line = line(store, Height::new(at)).map_err(Wrong::Store)?;
+        let line = line(store, Height::new(at), reward).map_err(Wrong::Store)?;
         writeln!(out, "{line}").map_err(Wrong::Output)?;
     }
     out.flush().map_err(Wrong::Output)?;
@@ -93,11 +93,11 @@ fn write_all(store: &impl ChainStore, out: &mut impl Write) -> Result<(Height, B
 }
 
 /// The line of an active block.
-pub(super) fn line(store: &impl ChainStore, height: Height) -> Result<String, StoreError> {
+pub(super) fn line(store: &impl ChainStore, height: Height, reward: u64) -> Result<String, StoreError> {
     let gone = |what: &str| StoreError::Damaged(format!("index {height} has no {what}"));
     let hash = store.active(height)?.ok_or_else(|| gone("active block"))?;
     let stored = store.block(&hash)?.ok_or_else(|| gone("header"))?;
     let body = store.body(&hash)?.ok_or_else(|| gone("body"))?;
     let block = Block::from_bytes(&body).map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))?;
-    Ok(serde_json::to_string(&block_view(&hash, &stored, &block, true)).expect("a block is JSON"))
+    Ok(serde_json::to_string(&block_view(&hash, &stored, &block, true, reward)).expect("a block is JSON"))
 }

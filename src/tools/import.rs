@@ -13,7 +13,7 @@ use super::folder::{choice, file_failed, is_standard, take};
 use super::{Failure, Finding, STATUS_FAILED};
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::params::BLOCK_MAX_BYTES;
-use crate::chain::{Accepted, Block, Chain, StoreError};
+use crate::chain::{Accepted, Block, Chain, LongStep, StoreError};
 use crate::cli::Args;
 use crate::store::{Folder, RedbStore, inputs, places};
 use crate::types::text::{is_utf16, without_mark};
@@ -161,7 +161,18 @@ impl Import {
             }
             Err(error) => return Err(invalid(error.code(), error.to_string())),
         }
-        Ok(())
+        self.switch()
+    }
+
+    /// All steps of a long switch.
+    fn switch(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.chain.step_switch() {
+                Ok(LongStep::Idle) => return Ok(()),
+                Ok(LongStep::Working | LongStep::Waiting | LongStep::Done(_)) => self.commit()?,
+                Err(error) => return Err(invalid(error.code(), error.to_string())),
+            }
+        }
     }
 
     fn take_genesis(&mut self, block: &Block) -> Result<(), Failure> {

@@ -10,6 +10,7 @@ mod export;
 mod folder;
 mod import;
 mod key;
+mod repair;
 #[cfg(test)]
 mod tests;
 mod verify;
@@ -67,7 +68,8 @@ pub fn run(args: &Args, task: &Task) -> u8 {
     match task {
         Task::Export { file } => told(args, "export", export::run(args, file.as_deref())),
         Task::Import { file } => told(args, "import", import::run(args, file)),
-        Task::Verify => told(args, "verify", verify::run(args)),
+        Task::Verify { repair: false } => told(args, "verify", verify::run(args)),
+        Task::Verify { repair: true } => told(args, "verify", repair::run(args)),
         Task::Key { action } => told(args, "key", key::run(args, action)),
         Task::Paths => told(args, "paths", about::paths(args)),
         Task::Completions { shell } => about::completions(*shell),

@@ -14,10 +14,11 @@ use super::folder::read;
 use super::{Failure, Finding, STATUS_FAILED, STATUS_FOLDER};
 use crate::chain::ledger::{Accounts, Ledger};
 use crate::chain::{
-    AccountState, Block, ChainStore, Header, NetworkParams, StoreError, StoredBlock, Transaction, TxPlace,
+    AccountState, Block, ChainStore, Header, NetworkParams, Spot, StoreError, StoredBlock, Transaction, TxPlace,
 };
 use crate::cli::Args;
-use crate::types::{Account, AccountName, BlockHash, Height, NetworkId, PublicKey, Work};
+use crate::types::hash::HashMany;
+use crate::types::{Account, BlockHash, Height, NetworkId, Work};
 
 /// Damages that are told: more help nobody.
 const FINDINGS_MAX: usize = 20;
@@ -58,8 +59,8 @@ pub(super) fn run(args: &Args) -> Result<Option<Verified>, Failure> {
     getrandom::fill(&mut secret)
         .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
     verify(&store, &args.network, &secret).map(Some).map_err(|findings| {
-        let hint = "restore the folder from a copy, or copy its file key into an empty folder and start there with \
-                    --data-dir DIR: blocks come back from peers, or from an export with lanchain import";
+        let hint = "lanchain verify --repair keeps the blocks that are sound, the others come back from peers; or restore \
+                    the folder from a copy";
         Failure::new(STATUS_FOLDER, "damaged", findings.join("\n"), hint)
     })
 }
@@ -185,17 +186,17 @@ impl<S: ChainStore> Replay<'_, S> {
             .check_after(&parent.header, self.params)
             .map_err(|error| broken(self, error.to_string()))?;
         block
-            .check(&self.network, self.secret)
+            .check_with(self.params, &self.network, self.secret, &HashMany::default())
             .map_err(|error| broken(self, error.to_string()))?;
         let work = parent.work.plus(Header::weight(&parent.header, self.params));
         if stored.work != work {
             self.find(format!("{what}: its work is stored as {}, it is {work}", stored.work));
         }
-        self.apply(&hash, &block, &what)?;
+        self.apply(&block, &what)?;
         for (index, transaction) in (0_u32..).zip(&block.transactions) {
             self.transactions += 1;
-            let place = self.must(self.store.place(&transaction.txid()), &what)?;
-            if place != Some(TxPlace { height, index }) {
+            let spots = self.must(self.store.spots(&transaction.txid()), &what)?;
+            if !spots.contains(&Spot::new(&hash, TxPlace { height, index })) {
                 self.find(format!(
                     "{what}: transaction {} is not found where it stands",
                     transaction.txid()
@@ -227,31 +228,28 @@ impl<S: ChainStore> Replay<'_, S> {
         Ok((stored, block))
     }
 
-    /// The ledger's rules, and the undo data that follows from them.
-    fn apply(&mut self, hash: &BlockHash, block: &Block, what: &str) -> Result<(), Broken> {
+    /// The ledger's rules.
+    fn apply(&mut self, block: &Block, what: &str) -> Result<(), Broken> {
         let mut ledger = Ledger::new(self.params, &self.ledger);
-        let applied = ledger
-            .apply_block(block)
-            .map_err(|(index, error)| format!("transaction {index}: {error}"));
-        let outcome = applied.and_then(|()| ledger.finish().map_err(|error| error.to_string()));
-        let (changed, undo) = outcome.map_err(|error| {
-            self.find(format!("{what}: {error}"));
+        let applied = ledger.apply_block(block);
+        let changed = ledger.finish();
+        applied.map_err(|(index, error)| {
+            self.find(format!("{what}: transaction {index}: {error}"));
             Broken
         })?;
-        self.ledger.0.extend(changed);
-        match self.must(self.store.undo(hash), what)? {
-            None => self.find(format!("{what}: its undo data is missing")),
-            Some(stored) if stored != undo => self.find(format!("{what}: its undo data is not what it changed")),
-            Some(_) => {}
+        for (account, state) in changed {
+            match state {
+                Some(state) => self.ledger.0.insert(account, state),
+                None => self.ledger.0.remove(&account),
+            };
         }
         Ok(())
     }
 
-    /// The stored ledger and its index of owners against the replayed one.
+    /// The stored ledger against the replayed one.
     fn compare_ledger(&mut self) -> Result<u64, Broken> {
         let (total, stored) = self.must(self.store.accounts(usize::MAX), "ledger")?;
         let stored: BTreeMap<Account, AccountState> = stored.into_iter().collect();
-        let mut owned: BTreeMap<PublicKey, Vec<AccountName>> = BTreeMap::new();
         let entries = std::mem::take(&mut self.ledger.0);
         for (account, state) in &entries {
             match stored.get(account) {
@@ -270,22 +268,9 @@ impl<S: ChainStore> Replay<'_, S> {
                 )),
                 None => self.find(format!("account {account} is missing in the ledger")),
             }
-            if let (Account::Name(name), Some(owner)) = (account, state.owner) {
-                owned.entry(owner).or_default().push(name.clone());
-            }
         }
         for account in stored.keys().filter(|account| !entries.contains_key(account)) {
             self.find(format!("account {account} stands in the ledger, no block made it"));
-        }
-        for (owner, names) in owned {
-            let mut found = self.must(self.store.names_of(&owner, usize::MAX), "index of owners")?;
-            found.sort();
-            if found != names {
-                self.find(format!(
-                    "index of owners: the names of {} are not what the ledger says",
-                    owner.peer_id()
-                ));
-            }
         }
         Ok(total)
     }
@@ -311,7 +296,7 @@ impl<S: ChainStore> Replay<'_, S> {
                 .map_err(|error| error.to_string());
             let checked = checked.and_then(|()| {
                 block
-                    .check(&self.network, self.secret)
+                    .check_with(self.params, &self.network, self.secret, &HashMany::default())
                     .map_err(|error| error.to_string())
             });
             if let Err(error) = checked {

@@ -24,7 +24,7 @@ pub enum AmountError {
 }
 
 impl Amount {
-    /// The smallest amount, and the reward of a block.
+    /// The smallest amount.
     pub const ONE: Self = Self(1);
     /// The largest amount.
     pub const MAX: Self = Self((1 << 53) - 1);

@@ -17,6 +17,7 @@ pub mod text;
 pub mod ticket;
 pub mod time;
 pub mod typed;
+pub mod voice;
 
 pub use account::{Account, AccountName, NameError};
 pub use address::Address;
@@ -25,3 +26,4 @@ pub use hash::{BlockHash, MerkleRoot, NetworkId, Txid};
 pub use key::{PeerId, PublicKey, SecretKey, Signature};
 pub use target::{Bits, Target, Work};
 pub use time::{Height, Time};
+pub use voice::Voice;

@@ -44,6 +44,35 @@ impl Time {
     }
 }
 
+/// A length of time as people say it: the two largest units that say something.
+#[must_use]
+pub fn span_words(ms: u64) -> String {
+    const UNITS: [(u64, &str, &str); 5] = [
+        (365 * 86_400, "year", "years"),
+        (86_400, "day", "days"),
+        (3_600, "h", "h"),
+        (60, "min", "min"),
+        (1, "s", "s"),
+    ];
+    let mut rest = ms / 1_000;
+    let mut parts = Vec::new();
+    for (at, (unit, one, many)) in UNITS.into_iter().enumerate() {
+        match rest / unit {
+            0 => {}
+            1 => parts.push((at, format!("1 {one}"))),
+            count => parts.push((at, format!("{count} {many}"))),
+        }
+        rest %= unit;
+    }
+    let mut parts = parts.into_iter();
+    match (parts.next(), parts.next()) {
+        (None, _) => "0 s".to_owned(),
+        // Seconds beside hours, or hours beside years, say nothing.
+        (Some((at, first)), Some((next, second))) if next == at + 1 => format!("{first} {second}"),
+        (Some((_, first)), _) => first,
+    }
+}
+
 /// How many blocks lie below a block; the genesis block has height 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize)]
 pub struct Height(u64);
@@ -86,5 +115,31 @@ impl fmt::Display for Height {
 impl fmt::Debug for Height {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "#{}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::span_words;
+
+    #[test]
+    fn a_span_is_told_in_its_two_largest_units() {
+        for (ms, words) in [
+            (0, "0 s"),
+            (999, "0 s"),
+            (59_000, "59 s"),
+            (61_000, "1 min 1 s"),
+            (120_000, "2 min"),
+            (3_600_000, "1 h"),
+            (3_605_000, "1 h"),
+            (86_340_000, "23 h 59 min"),
+            (90_000_000, "1 day 1 h"),
+            (86_460_000, "1 day"),
+            (3 * 86_400_000 + 7_200_000, "3 days 2 h"),
+            (1_767_225_600_000, "56 years 14 days"),
+            (365 * 86_400_000 + 3_600_000, "1 year"),
+        ] {
+            assert_eq!(span_words(ms), words, "{ms}");
+        }
     }
 }

@@ -47,6 +47,8 @@ const FORMS: &[(&str, &str)] = &[
         "count:int shortest_ms:int median_ms:int mean_ms:int longest_ms:int",
     ),
     ("MINER", "account:account blocks:int"),
+    ("FILLER", "account:account transactions:int bytes:int"),
+    ("GROWTH", "bytes:int bytes_per_hour:int? fillers:[FILLER]"),
     (
         "INTERFACE",
         "name:text addresses:[text] used:bool reason:text? multicast:text?",
@@ -81,13 +83,14 @@ const REPLIES: &[(&str, &str)] = &[
         "balance",
         "account:account balance:signed pending:signed owner:peer? next_sequence:int",
     ),
-    ("accounts", "total:int accounts:[ACCOUNT]"),
+    ("accounts", "total:int own:[ACCOUNT] accounts:[ACCOUNT]"),
     ("peers", "peers:[PEER] banned:[BAN]"),
     ("status", "STATUS"),
     ("dial", "peer_id:peer address:address message:text"),
     ("invite", "ticket:text network:text addresses:[address] message:text"),
     ("join", "peer_id:peer address:address message:text"),
-    ("resolve", "replaced:bool message:text height:int tip:hash"),
+    ("resolve", "replaced:bool message:text notice:text? height:int tip:hash"),
+    ("rewind", "removed:int message:text height:int tip:hash"),
     ("net", "net:bool"),
     ("tree", "tips:[TIP] blocks:[TREEBLOCK]"),
     (
@@ -105,7 +108,7 @@ const REPLIES: &[(&str, &str)] = &[
     (
         "stats",
         "from_height:int to_height:int transactions:int spacing_ms:int halflife_ms:int intervals:INTERVALS? bits:[int] \
-         miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int",
+         miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int growth:GROWTH",
     ),
     ("drop", "peer_id:peer name:name? banned_ms:int? message:text"),
     ("ban", "peer_id:peer name:name? banned_ms:int? message:text"),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use lanchain::chain::{
-    AccountState, Batch, Block, Header, NetworkParams, Reward, StoredBlock, Transaction, TxPlace, merkle,
+    AccountState, Batch, Block, Header, NetworkParams, Reward, Spot, StoredBlock, Transaction, TxPlace, merkle,
 };
 use lanchain::store::RedbStore;
 use lanchain::types::{Account, AccountName, Time, Work};
@@ -60,13 +60,13 @@ fn connect(batch: &mut Batch, block: &Block, work: Work) {
         owner: None,
     };
     let account = miner(height.get() % MINERS);
-    let before = (rounds > 0).then(|| state(rounds));
     batch.blocks.insert(hash, Some((stored, bytes)));
     batch.active.insert(height, Some(hash));
-    batch.undo.insert(hash, Some(vec![(account.clone(), before)]));
     batch.accounts.insert(account, Some(state(rounds + 1)));
     let place = TxPlace { height, index: 0 };
-    batch.places.insert(block.transactions[0].txid(), Some(place));
+    batch
+        .places
+        .insert((block.transactions[0].txid(), Spot::new(&hash, place)));
 }
 
 /// Appends blocks to a folder's chain.

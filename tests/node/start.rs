@@ -56,7 +56,7 @@ fn folder_of_a_newer_format_ends_with_3() {
     let folder = used_folder();
     let path = folder.path().join("network");
     let text = fs::read_to_string(&path).expect("the network's file");
-    fs::write(&path, text.replacen("lanchain 1", "lanchain 99", 1)).expect("written");
+    fs::write(&path, text.replacen("lanchain 2", "lanchain 99", 1)).expect("written");
     refused(&visit(folder.path()), 3, "format 99");
 }
 

@@ -1,4 +1,5 @@
-//! A disk in memory: what is not synced may be lost in a power cut, in part and torn.
+//! A disk in memory with two files, a chain file and its sums: what is not synced may be lost in a power cut, in part and
+//! torn.
 //!
 //! Promises: what was synced stays; of what came after, a cut keeps all, nothing, or any sectors in any order. Which of
 //! them is decided by the seed and by where they lie, not by the order in which they were written.
@@ -29,34 +30,61 @@ pub(crate) enum Kept {
     Part,
 }
 
+/// Both files' bytes: the chain file, and its sums.
+pub(crate) type Files = [Vec<u8>; 2];
+
 #[derive(Debug, Default)]
-struct Inner {
+struct File {
     /// As the running process sees it.
     bytes: Vec<u8>,
     /// As a power cut would leave it at least.
     synced: Vec<u8>,
     unsynced: Vec<Change>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    files: [File; 2],
     /// So many changes succeed yet; none: all of them.
     room: Option<u64>,
     /// After so many changes the power goes; none: it stays.
     power: Option<u64>,
 }
 
-/// A handle; clones share the disk.
+/// A handle on one of the files; clones share the disk.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk(Arc<Mutex<Inner>>);
+pub(crate) struct Disk {
+    inner: Arc<Mutex<Inner>>,
+    file: usize,
+}
 
 impl Disk {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
-        Self(Arc::new(Mutex::new(Inner {
+    pub(crate) fn new(files: Files) -> Self {
+        let files = files.map(|bytes| File {
             synced: bytes.clone(),
             bytes,
+            unsynced: Vec::new(),
+        });
+        let inner = Inner {
+            files,
             ..Inner::default()
-        })))
+        };
+        Self {
+            inner: Arc::new(Mutex::new(inner)),
+            file: 0,
+        }
+    }
+
+    /// The file with the sums.
+    pub(crate) fn sums(&self) -> Self {
+        Self {
+            file: 1,
+            ..self.clone()
+        }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// So many changes succeed from now on; none: all.
@@ -76,9 +104,24 @@ impl Disk {
     /// The disk as it is found after the power cut.
     pub(crate) fn after_cut(&self, kept: Kept, rng: &mut Rng) -> Self {
         let inner = self.inner();
-        let mut bytes = inner.synced.clone();
         let salt = rng.next_u64();
-        for change in &inner.unsynced {
+        Self::new([0, 1].map(|file| inner.files[file].after_cut(kept, salt.wrapping_add(u64::from(file == 1)))))
+    }
+
+    fn change(&self, change: Change) -> io::Result<()> {
+        let mut inner = self.inner();
+        spend(&mut inner)?;
+        let file = &mut inner.files[self.file];
+        apply(&mut file.bytes, &change);
+        file.unsynced.push(change);
+        Ok(())
+    }
+}
+
+impl File {
+    fn after_cut(&self, kept: Kept, salt: u64) -> Vec<u8> {
+        let mut bytes = self.synced.clone();
+        for change in &self.unsynced {
             match (kept, change) {
                 (Kept::Nothing, _) => {}
                 (Kept::All, change) => apply(&mut bytes, change),
@@ -97,15 +140,7 @@ impl Disk {
                 }
             }
         }
-        Self::new(bytes)
-    }
-
-    fn change(&self, change: Change) -> io::Result<()> {
-        let mut inner = self.inner();
-        spend(&mut inner)?;
-        apply(&mut inner.bytes, &change);
-        inner.unsynced.push(change);
-        Ok(())
+        bytes
     }
 }
 
@@ -149,13 +184,13 @@ fn place(offset: u64) -> usize {
 
 impl StorageBackend for Disk {
     fn len(&self) -> io::Result<u64> {
-        Ok(u64::try_from(self.inner().bytes.len()).unwrap_or(u64::MAX))
+        Ok(u64::try_from(self.inner().files[self.file].bytes.len()).unwrap_or(u64::MAX))
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let inner = self.inner();
         let end = place(offset) + out.len();
-        let bytes = inner.bytes.get(place(offset)..end);
+        let bytes = inner.files[self.file].bytes.get(place(offset)..end);
         out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
         Ok(())
     }
@@ -167,9 +202,9 @@ impl StorageBackend for Disk {
     fn sync_data(&self) -> io::Result<()> {
         let mut inner = self.inner();
         spend(&mut inner)?;
-        let unsynced = std::mem::take(&mut inner.unsynced);
-        let inner = &mut *inner;
-        unsynced.iter().for_each(|change| apply(&mut inner.synced, change));
+        let file = &mut inner.files[self.file];
+        let unsynced = std::mem::take(&mut file.unsynced);
+        unsynced.iter().for_each(|change| apply(&mut file.synced, change));
         Ok(())
     }
 

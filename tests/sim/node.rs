@@ -150,8 +150,13 @@ impl Node {
             hash_many: HashMany::default(),
             instance: seed ^ 0xabcd,
             data_dir: "simulated".into(),
-            peer_clock: self.plan.peer_clock,
+            peer_clock: if self.plan.peer_clock {
+                lanchain::engine::PeerClock::Median
+            } else {
+                lanchain::engine::PeerClock::Own
+            },
             mine: mines,
+            start_warnings: Vec::new(),
             manual_peers: Vec::new(),
         }
     }

@@ -9,12 +9,12 @@ use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 use lanchain::chain::memory_store::MemoryStore;
-use lanchain::chain::{AccountState, Batch, ChainStore, NetworkParams, StoreError, StoredBlock, TxPlace, Undo};
+use lanchain::chain::{AccountState, Batch, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
 use lanchain::store::RedbStore;
 use lanchain::types::rng::Rng;
-use lanchain::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid};
+use lanchain::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 
-use crate::disk::{Disk, Kept};
+use crate::disk::{Disk, Files, Kept};
 
 /// Which store a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ impl SimStore {
 }
 
 fn open(disk: &Disk, params: &NetworkParams) -> Result<RedbStore, String> {
-    RedbStore::on_storage(Box::new(disk.clone()), params).map_err(|error| error.to_string())
+    RedbStore::on_storage(Box::new(disk.clone()), Box::new(disk.sums()), params).map_err(|error| error.to_string())
 }
 
 /// A process that ends closes nothing; here the handle must go, and redb may not like how the disk ended.
@@ -167,16 +167,17 @@ fn close(store: &mut Option<RedbStore>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(store.take())));
 }
 
-/// The bytes of a fresh chain file, made once for each network.
-fn template(params: &NetworkParams) -> Vec<u8> {
-    static MADE: Mutex<BTreeMap<[u8; 32], Vec<u8>>> = Mutex::new(BTreeMap::new());
+/// The bytes of a fresh chain file and of its sums, made once for each network.
+fn template(params: &NetworkParams) -> Files {
+    static MADE: Mutex<BTreeMap<[u8; 32], Files>> = Mutex::new(BTreeMap::new());
     let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
     made.entry(*params.network_id().as_bytes())
         .or_insert_with(|| {
             let folder = tempfile::tempdir().expect("a temporary folder");
             let path = folder.path().join("chain.redb");
             drop(RedbStore::open(&path, params).expect("a new chain file"));
-            std::fs::read(&path).expect("the file that was just made")
+            [path.clone(), path.with_extension("sums")]
+                .map(|path| std::fs::read(path).expect("a file that was just made"))
         })
         .clone()
 }
@@ -190,9 +191,6 @@ impl ChainStore for SimStore {
     }
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
         self.read(|store| store.body(hash))
-    }
-    fn undo(&self, hash: &BlockHash) -> Result<Option<Undo>, StoreError> {
-        self.read(|store| store.undo(hash))
     }
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
         self.read(|store| store.active(height))
@@ -209,14 +207,14 @@ impl ChainStore for SimStore {
     fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
         self.read(|store| store.accounts(limit))
     }
-    fn names_of(&self, owner: &PublicKey, limit: usize) -> Result<Vec<AccountName>, StoreError> {
-        self.read(|store| store.names_of(owner, limit))
+    fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
+        self.read(|store| store.shadow(account))
     }
-    fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
-        self.read(|store| store.place(txid))
+    fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {
+        self.read(|store| store.spots(txid))
     }
-    fn places_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<Txid>, StoreError> {
-        self.read(|store| store.places_by_prefix(prefix, limit))
+    fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError> {
+        self.read(|store| store.spots_by_prefix(prefix, limit))
     }
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.read(|store| store.own())

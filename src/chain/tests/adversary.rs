@@ -133,8 +133,8 @@ fn adv_l17_a_squatters_ten_thousand_claims_keep_no_other_out_of_pool_and_blocks(
     let (mut chain, _) = dev();
     let params = NetworkParams::dev();
     let mut pool = Mempool::new();
-    let squatter = Origin::Peer(key(9).public().peer_id());
-    let honest = Origin::Peer(key(8).public().peer_id());
+    let squatter = Origin::Peer(key(9).public().peer_id().into());
+    let honest = Origin::Peer(key(8).public().peer_id().into());
     let mut number = 0_u32;
     let mut refused = 0;
     while refused < 10 {

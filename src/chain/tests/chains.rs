@@ -4,9 +4,11 @@
 //! `LANCHAIN_WRITE_VECTORS=1 cargo test vectors` writes them anew after a deliberate change of the rules.
 //! Spec: `proto-notes/README.md`, "Chains".
 
+mod curve;
 mod forks;
 mod forms;
 mod ledger;
+mod parameters;
 mod script;
 
 use std::collections::BTreeSet;
@@ -26,7 +28,14 @@ fn folder() -> PathBuf {
 
 /// Every chain by the name of its file.
 fn made() -> Vec<(String, Value)> {
-    let all = [ledger::chains(), forks::chains(), forms::chains()].concat();
+    let all = [
+        ledger::chains(),
+        forks::chains(),
+        forms::chains(),
+        curve::chains(),
+        parameters::chains(),
+    ]
+    .concat();
     let names: BTreeSet<_> = all.iter().map(|(name, _)| name).collect();
     assert_eq!(names.len(), all.len(), "two chains have the same name");
     all

@@ -109,22 +109,21 @@ fn a_transaction_with_bytes_left_over_is_refused() {
 #[test]
 fn the_proof_covers_the_blocks_own_transactions_and_reward() {
     let params = NetworkParams::dev();
-    let network = params.network_id();
     let block = mined(&params, &params.genesis(), vec![reward(1), transfer()]);
-    assert_eq!(block.check(&network, &[0; 32]), Ok(()));
+    assert_eq!(block.check(&params, &[0; 32]), Ok(()));
     let mut greedy = block.clone();
     greedy.transactions[0] = Transaction::Reward(Reward {
         to: name("mallory"),
         height: Height::new(1),
     });
     assert!(matches!(
-        greedy.check(&network, &[0; 32]),
+        greedy.check(&params, &[0; 32]),
         Err(BlockError::BadMerkleRoot { .. })
     ));
     let mut bare = block;
     bare.transactions.pop();
     assert!(matches!(
-        bare.check(&network, &[0; 32]),
+        bare.check(&params, &[0; 32]),
         Err(BlockError::BadMerkleRoot { .. })
     ));
 }
@@ -132,7 +131,6 @@ fn the_proof_covers_the_blocks_own_transactions_and_reward() {
 #[test]
 fn a_block_has_one_reward_and_it_stands_first() {
     let params = NetworkParams::dev();
-    let network = params.network_id();
     let genesis = params.genesis();
     for transactions in [
         vec![],
@@ -143,7 +141,7 @@ fn a_block_has_one_reward_and_it_stands_first() {
     ] {
         let block = mined(&params, &genesis, transactions);
         assert_eq!(
-            block.check(&network, &[0; 32]),
+            block.check(&params, &[0; 32]),
             Err(BlockError::BadReward(Height::new(1)))
         );
     }
@@ -159,7 +157,7 @@ fn a_bad_signature_spoils_the_whole_block() {
     let block = mined(&params, &params.genesis(), vec![reward(1), forged]);
     let error = TransactionError::BadSignature;
     assert_eq!(
-        block.check(&params.network_id(), &[0; 32]),
+        block.check(&params, &[0; 32]),
         Err(BlockError::Transaction { index: 1, error })
     );
 }

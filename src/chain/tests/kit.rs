@@ -31,6 +31,14 @@ pub(super) fn dev() -> (Chain<MemoryStore>, MemoryStore) {
     open(NetworkParams::dev())
 }
 
+/// Where a block may make any number of accounts, so that they are not what is scarce.
+pub(super) fn roomy() -> (Chain<MemoryStore>, MemoryStore) {
+    open(NetworkParams {
+        new_accounts_max: u64::MAX,
+        ..NetworkParams::dev()
+    })
+}
+
 /// A transfer between names; the recipient's owner as given.
 pub(super) fn pay(
     params: &NetworkParams,

@@ -27,7 +27,7 @@ fn last_is_refused(params: &NetworkParams, transactions: &[Transaction]) -> Ledg
     for transaction in first {
         twin.apply(transaction).unwrap();
     }
-    assert_eq!(ledger.finish().unwrap(), twin.finish().unwrap());
+    assert_eq!(ledger.finish(), twin.finish());
     assert!(!error.hint().is_empty());
     error
 }

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it cannot go on")]
 
 mod chains;
+mod fairness;
 mod forms;
 mod kit;
 mod layouts;
@@ -14,6 +15,8 @@ mod branch;
 mod economy;
 mod ledger;
 mod limits;
+mod long;
 mod pool;
 mod pool_limits;
 mod properties;
+mod zip215;

@@ -6,7 +6,7 @@ use crate::chain::{Chain, ChainStore, Mempool, NetworkParams, Origin, PoolError,
 use crate::types::{Account, AccountName, PeerId, Txid};
 
 fn peer(seed: u8) -> Origin {
-    Origin::Peer(key(seed).public().peer_id())
+    Origin::Peer(key(seed).public().peer_id().into())
 }
 
 fn peer_id(seed: u8) -> PeerId {
@@ -239,7 +239,7 @@ fn own_transactions_come_first_and_accounts_take_turns_when_not_all_fits() {
 
 #[test]
 fn adv_g08_full_pool_takes_from_the_neighbour_who_holds_most_and_never_from_us() {
-    let (chain, _) = dev();
+    let (chain, _) = roomy();
     let params = NetworkParams::dev();
     let mut pool = Mempool::new();
     let make = |n: usize| {
@@ -262,7 +262,7 @@ fn adv_g08_full_pool_takes_from_the_neighbour_who_holds_most_and_never_from_us()
     }
     let more = make(POOL_MAX_TRANSACTIONS);
     let error = pool
-        .add_checked(&chain, more.clone(), Origin::Peer(peer_id(9)))
+        .add_checked(&chain, more.clone(), Origin::Peer(peer_id(9).into()))
         .unwrap_err();
     assert_eq!(error, PoolError::PoolFull);
     let added = pool.add_checked(&chain, more, peer(8)).unwrap();

@@ -7,7 +7,7 @@ use crate::chain::{Accepted, Block, Claim, Mempool, NetworkParams, Origin, PoolE
 use crate::types::{AccountName, Txid};
 
 fn peer(seed: u8) -> Origin {
-    Origin::Peer(key(seed).public().peer_id())
+    Origin::Peer(key(seed).public().peer_id().into())
 }
 
 /// Claims of any number of names with one signature, which is not looked at.
@@ -26,7 +26,7 @@ fn claims(count: usize) -> Vec<Transaction> {
 
 #[test]
 fn what_is_pushed_out_takes_along_what_stands_on_it_but_nothing_of_our_own() {
-    let (chain, _) = dev();
+    let (chain, _) = roomy();
     let params = NetworkParams::dev();
     let mut pool = Mempool::new();
     let [first, second, own] = [0, 1, 2].map(|n| pay(&params, 1, ("alice", "bob"), None, 1 + n, n));
@@ -48,7 +48,7 @@ fn what_is_pushed_out_takes_along_what_stands_on_it_but_nothing_of_our_own() {
 
 #[test]
 fn who_would_then_hold_as_much_as_anybody_pushes_nobody_out() {
-    let (chain, _) = dev();
+    let (chain, _) = roomy();
     let mut pool = Mempool::new();
     let mut all = claims(POOL_MAX_TRANSACTIONS + 1);
     let last = all.pop().unwrap();

@@ -8,7 +8,8 @@ use crate::chain::ledger::Ledger;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::overlay::Overlay;
 use crate::chain::{
-    AcceptError, Accepted, Batch, Block, Chain, ChainStore, Header, Mempool, NetworkParams, Origin, Reward, Transaction,
+    AcceptError, Accepted, Batch, Block, Chain, ChainStore, Header, LongStep, Mempool, NetworkParams, Origin, Reward,
+    Transaction,
 };
 use crate::types::{BlockHash, Height, Work};
 
@@ -69,7 +70,7 @@ fn state(chain: &Chain<MemoryStore>) -> impl PartialEq + std::fmt::Debug + use<>
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// L27: whatever a block does to the ledger, its undo data take it back to the byte; coins only come as rewards.
+    /// L27: whatever a block does to the ledger, taking it back leads to the byte to what was; coins only come as rewards.
     #[test]
     fn undo_after_apply_is_identity(first in vec(recipe(), 0..30), second in vec(recipe(), 0..30)) {
         let params = NetworkParams::lan();
@@ -79,20 +80,21 @@ proptest! {
             let before = store.copy();
             let reader = Overlay::new(store.clone());
             let mut ledger = Ledger::new(&params, &reader);
-            ledger.apply(&Transaction::Reward(Reward { to: wallet(1), height: Height::new(1) })).unwrap();
-            for recipe in recipes {
-                let _refused_or_not = ledger.apply(&cook(&params, recipe));
-            }
-            let (accounts, undo) = ledger.finish().unwrap();
-            let changed = accounts.into_iter().map(|(account, state)| (account, Some(state))).collect();
-            store.commit(&Batch { accounts: changed, ..Batch::default() });
-            undos.push((before, undo));
+            let reward = Transaction::Reward(Reward { to: wallet(1), height: Height::new(1) });
+            let offered = std::iter::once(reward).chain(recipes.into_iter().map(|recipe| cook(&params, recipe)));
+            // What is refused is in no block.
+            let transactions = offered.filter(|transaction| ledger.apply(transaction).is_ok()).collect();
+            store.commit(&Batch { accounts: ledger.finish(), ..Batch::default() });
+            undos.push((before, Block { header: params.genesis(), transactions }));
             let (_, all) = store.accounts(usize::MAX).unwrap();
             prop_assert_eq!(all.iter().map(|(_, state)| state.balance).sum::<i64>(), rewards);
             prop_assert!(all.iter().all(|(_, state)| state.balance >= -1_000));
         }
-        for (before, undo) in undos.into_iter().rev() {
-            store.commit(&Batch { accounts: undo.into_iter().collect(), ..Batch::default() });
+        for (before, block) in undos.into_iter().rev() {
+            let reader = Overlay::new(store.clone());
+            let mut ledger = Ledger::new(&params, &reader);
+            ledger.revert_block(&block).unwrap();
+            store.commit(&Batch { accounts: ledger.finish(), ..Batch::default() });
             prop_assert_eq!(&store, &before);
         }
     }
@@ -138,19 +140,46 @@ fn best_by_replay(params: &NetworkParams, blocks: &[Block]) -> BlockHash {
     best.1
 }
 
-/// Delivers blocks in an order; those without a parent are tried again after each success.
-fn deliver(params: &NetworkParams, blocks: &[Block], order: &[usize], commits: &[bool]) -> Chain<MemoryStore> {
+/// Makes every step of long switches that there is to make.
+fn finish_switches(chain: &mut Chain<MemoryStore>, store: &MemoryStore) {
+    loop {
+        let before = (chain.tip().clone(), chain.accounts(usize::MAX));
+        match chain.step_switch() {
+            Ok(LongStep::Idle) => return,
+            Ok(LongStep::Waiting) => commit(chain, store),
+            // Whoever looks sees the old branch.
+            Ok(LongStep::Working) => assert_eq!((chain.tip().clone(), chain.accounts(usize::MAX)), before),
+            Ok(LongStep::Done(_)) => assert_ne!(chain.tip(), &before.0),
+            Err(error) => {
+                assert!(matches!(error, AcceptError::Ledger { .. }), "{error}");
+                assert_eq!((chain.tip().clone(), chain.accounts(usize::MAX)), before);
+            }
+        }
+    }
+}
+
+/// Delivers blocks in an order; those without a parent are tried again after each success. With `held` every switch is a
+/// long one that holds so many entries of the ledger.
+fn deliver(
+    params: &NetworkParams,
+    blocks: &[Block],
+    order: &[usize],
+    commits: &[bool],
+    held: Option<usize>,
+) -> Chain<MemoryStore> {
     let (mut chain, store) = open(params.clone());
+    if let Some(held) = held {
+        chain.set_long(0, held);
+    }
     let mut waiting: Vec<&Block> = Vec::new();
     for (index, due) in order.iter().zip(commits.iter().cycle()) {
         waiting.push(&blocks[*index]);
         loop {
             let count = waiting.len();
             waiting.retain(|block| {
-                matches!(
-                    chain.accept((*block).clone(), CLOCK),
-                    Err(AcceptError::UnknownParent { .. })
-                )
+                let accepted = chain.accept((*block).clone(), CLOCK);
+                finish_switches(&mut chain, &store);
+                matches!(accepted, Err(AcceptError::UnknownParent { .. }))
             });
             if waiting.len() == count {
                 break;
@@ -179,10 +208,14 @@ proptest! {
         let mut shuffled: Vec<usize> = (0..blocks.len()).collect();
         shuffled.sort_by_key(|index| keys[*index]);
         let forward: Vec<usize> = (0..blocks.len()).collect();
-        let one = deliver(&params, &blocks, &forward, &commits);
-        let two = deliver(&params, &blocks, &shuffled, &commits);
+        let one = deliver(&params, &blocks, &forward, &commits, None);
+        let two = deliver(&params, &blocks, &shuffled, &commits, None);
         prop_assert_eq!(one.tip().hash, best_by_replay(&params, &blocks));
         prop_assert_eq!(state(&one), state(&two));
+        // Long switches lead where short ones do, however little they hold.
+        for held in [0, 2, 1_000] {
+            prop_assert_eq!(state(&deliver(&params, &blocks, &shuffled, &commits, Some(held))), state(&one));
+        }
         // A chain that never saw another branch has the same state.
         let mut path = Vec::new();
         let mut at = one.tip().hash;
@@ -191,7 +224,7 @@ proptest! {
             at = blocks[index].header.previous;
         }
         path.reverse();
-        prop_assert_eq!(state(&deliver(&params, &blocks, &path, &commits)), state(&one));
+        prop_assert_eq!(state(&deliver(&params, &blocks, &path, &commits, None)), state(&one));
     }
 }
 
@@ -265,7 +298,7 @@ proptest! {
                 Step::Add(recipe, origin) => {
                     let transaction = cook_fitting(&chain, &pool, recipe);
                     let ours = transaction.signer() == Some(key(1).public());
-                    let origin = if ours { Origin::Own } else { Origin::Peer(key(origin + 1).public().peer_id()) };
+                    let origin = if ours { Origin::Own } else { Origin::Peer(key(origin + 1).public().peer_id().into()) };
                     if pool.add(&chain, transaction.clone(), origin).is_ok() && ours {
                         chain.keep_own(&transaction);
                         own.push(transaction);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
+use super::zip215::{self, Way, key_beyond_p, without_cofactor};
 use crate::chain::{Block, NetworkParams, Reward, Transaction, merkle};
 use crate::fuzzing::world::seal;
 use crate::types::{Account, AccountName, Amount, Bits, Height, PublicKey, SecretKey, Signature, Txid};
@@ -111,6 +112,14 @@ fn network_files_hold() {
         changed("\"a\"", "\"9\""),
         changed("floor", "none"),
         changed("recipients", "payees"),
+        format!("{whole}block_bytes_max = 65536\nnew_accounts_max = 1\nreward = 1\n"),
+        format!("{whole}block_bytes_max = 1048576\nnew_accounts_max = 8192\nreward = 1000000\n"),
+        format!("{whole}block_bytes_max = 65535\n"),
+        format!("{whole}block_bytes_max = 1048577\n"),
+        format!("{whole}new_accounts_max = 0\n"),
+        format!("{whole}new_accounts_max = 8193\n"),
+        format!("{whole}reward = 0\n"),
+        format!("{whole}reward = 1000001\n"),
         format!("{whole}extra = 1\n"),
     ];
     let read = |text: String| match NetworkParams::from_toml(&text) {
@@ -122,7 +131,7 @@ fn network_files_hold() {
         Err(_) => json!({"text": text, "network_id": null}),
     };
     let list: Vec<Value> = texts.into_iter().map(read).collect();
-    assert_eq!(list.iter().filter(|entry| entry["network_id"].is_null()).count(), 9);
+    assert_eq!(list.iter().filter(|entry| entry["network_id"].is_null()).count(), 15);
     hold("network_files.json", &json!(list));
 }
 
@@ -207,7 +216,7 @@ fn block_vectors_hold() {
     transactions.truncate(2);
     let block = seal(&params, &genesis, 5_000, transactions);
     assert_eq!(block.header.check_after(&genesis, &params), Ok(()));
-    assert_eq!(block.check(&params.network_id(), &[7; 32]), Ok(()));
+    assert_eq!(block.check(&params, &[7; 32]), Ok(()));
     assert_eq!(Block::from_bytes(&block.to_bytes()), Ok(block.clone()));
     let made = json!({
         "network_id": params.network_id().to_string(),
@@ -236,18 +245,42 @@ fn signature_vectors_hold() {
         ("s is not below the order", key(1).public(), high_s, false),
         ("another key", key(2).public(), good, false),
     ];
+    let unusual = [
+        ("a good signature made by hand", Way::Plain, true),
+        ("R has a part of order 8", Way::TorsionInR, true),
+        ("R is a point of order 8", Way::SmallR, true),
+        ("R is the neutral point, its y written as p + 1", Way::BeyondPInR, true),
+        ("the key has a part of order 8", Way::TorsionInKey, true),
+        ("s is one order too large, else right", Way::LargeS, false),
+    ]
+    .map(|(what, way, valid)| (what, way.key(), way.sign(message), valid));
     let list: Vec<_> = cases
         .into_iter()
+        .chain(unusual)
         .map(|(what, key, signature, valid)| {
             assert_eq!(key.verify(message, &signature), valid, "{what}");
             let batch = crate::types::key::verify_batch(&[3; 32], &[(key, message.to_vec(), signature)]);
             assert_eq!(batch, valid, "{what}, in a batch");
-            json!({"what": what, "public_key": key, "message": hex::encode(message), "signature": signature, "valid": valid})
+            json!({"what": what, "public_key": key, "message": hex::encode(message), "signature": signature, "valid": valid,
+                   "valid_without_cofactor": without_cofactor(&key, message, &signature)})
         })
         .collect();
     assert!(PublicKey::from_bytes(identity).is_err());
     assert!(PublicKey::from_bytes([0; 32]).is_err());
     assert!(!key(1).public().verify(message, &Signature([0; 64])));
-    let refused = [hex::encode(identity), hex::encode([0; 32])];
-    hold("signatures.json", &json!({"signatures": list, "refused_keys": refused}));
+    assert!(PublicKey::from_bytes(zip215::bytes(zip215::NEUTRAL_BEYOND_P)).is_err());
+    let refused = [
+        hex::encode(identity),
+        hex::encode([0; 32]),
+        zip215::NEUTRAL_BEYOND_P.to_owned(),
+    ];
+    let beyond = key_beyond_p();
+    assert_eq!(
+        list.iter()
+            .filter(|case| case["valid"] != case["valid_without_cofactor"])
+            .count(),
+        4
+    );
+    let made = json!({"signatures": list, "refused_keys": refused, "keys_beyond_p": [beyond]});
+    hold("signatures.json", &made);
 }

@@ -72,7 +72,9 @@ impl Bench {
     }
 
     fn add(&mut self, transaction: Transaction) -> bool {
-        self.pool.add(&self.chain, transaction, Origin::Peer(peer(200))).is_ok()
+        self.pool
+            .add(&self.chain, transaction, Origin::Peer(peer(200).into()))
+            .is_ok()
     }
 
     /// Carries out what is ordered; who was asked behind which id.
@@ -90,7 +92,9 @@ impl Bench {
                 Some(Order::Offer { peer, list }) => {
                     assert!(list.len() <= SLICE);
                     let refusal = |transaction: Transaction| {
-                        let added = self.pool.add(&self.chain, transaction.clone(), Origin::Peer(peer));
+                        let added = self
+                            .pool
+                            .add(&self.chain, transaction.clone(), Origin::Peer(peer.into()));
                         added.err().map(|error| (transaction, error))
                     };
                     let count = list.len();

@@ -105,7 +105,8 @@ impl<S: ChainStore> Engine<S> {
             if self.chain.is_invalid(&hash) {
                 return Err((Fault::Fatal, format!("the branch holds {hash}, which is invalid")));
             }
-            if let Err(HeaderError::TimeTooNew { .. }) = header.check_clock(clock) {
+            if let Err(HeaderError::TimeTooNew { ahead_ms }) = header.check_clock(clock) {
+                self.note_future_branch(sync.source, ahead_ms);
                 sync.not_yet = true;
                 break;
             }

@@ -3,6 +3,7 @@
 mod abuse;
 mod adversary;
 mod adversary_sync;
+mod ahead;
 mod bodies;
 mod claims;
 mod commands;
@@ -17,6 +18,7 @@ mod pools;
 mod records;
 mod relay;
 mod silence;
+mod storage;
 mod sync;
 mod twins;
 mod visible;

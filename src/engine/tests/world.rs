@@ -135,8 +135,9 @@ impl World {
             hash_many: HashMany::default(),
             instance: u64::try_from(index).unwrap(),
             data_dir: "/dev/null".into(),
-            peer_clock: false,
+            peer_clock: crate::engine::PeerClock::Own,
             mine: false,
+            start_warnings: Vec::new(),
             manual_peers: Vec::new(),
         };
         change(&mut config);
@@ -370,9 +371,8 @@ impl World {
                 }
             }
             NetOrder::Disconnect { peer } | NetOrder::Ban { peer, banned: true } => {
-                if matches!(order, NetOrder::Ban { .. }) {
-                    self.nodes[node].kinds.push("ban");
-                }
+                let is_ban = matches!(order, NetOrder::Ban { .. });
+                self.nodes[node].kinds.extend(is_ban.then_some("ban"));
                 if let Some(other) = self.index_of(&peer) {
                     self.unlink(node, other);
                 }

@@ -216,7 +216,7 @@ async fn adv_w21_a_peer_that_reads_nothing_of_a_long_answer_is_counted_and_one_t
     }
     // The slow one takes a third of it, and no more.
     open[1].read_exact(&mut vec![0; 500_000]).await.unwrap();
-    assert_eq!(fault(&mut a, deaf.peer).await, Fault::Mid);
+    assert_eq!(fault(&mut a, deaf.peer).await, Fault::Limit);
     while let Ok(fact) = timeout(Duration::from_millis(2_000), a.facts.recv()).await {
         assert!(!matches!(fact, Some(NetFact::Malformed { .. })), "{fact:?}");
     }

@@ -1,6 +1,6 @@
 //! Rows of the catalogue (`proto-notes/threats.md`) about the disk that need a whole chain above it.
 
-use super::crash::new_file;
+use super::crash::new_files;
 use super::*;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Accepted, Chain, ChainStore, Reward, Transaction, merkle};
@@ -52,7 +52,7 @@ fn shown<S: ChainStore>(chain: &Chain<S>) -> String {
 #[test]
 fn adv_s19_a_power_cut_at_any_write_of_a_reorganisation_leaves_the_old_tip_or_the_new_one() {
     let params = NetworkParams::dev();
-    let start = new_file(&params);
+    let start = new_files(&params);
     let recorder = Recorder::on(&start);
     let disk = recorder.open(&params).unwrap();
     let mut chain = Chain::open(params.clone(), disk.clone(), [7; 32]).unwrap();

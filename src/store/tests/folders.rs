@@ -33,7 +33,7 @@ fn a_new_folder_is_complete_and_keeps_its_key_and_port() {
     assert_eq!(folder.secret_key().public(), key);
     assert_eq!(folder.last_port(), Some(4001));
     let network = fs::read_to_string(path.join("network")).unwrap();
-    assert_eq!(network, format!("lanchain 1\ndev\n{}\n", params.network_id()));
+    assert_eq!(network, format!("lanchain 2\ndev\n{}\n", params.network_id()));
 }
 
 #[cfg(unix)]
@@ -147,7 +147,7 @@ fn another_networks_folder_is_refused_and_not_changed() {
 #[test]
 fn a_newer_folder_is_refused_and_not_changed() {
     refused(&NetworkParams::dev(), "newer_format", |path| {
-        fs::write(path.join("network"), "lanchain 2\nwhatever comes\n").unwrap();
+        fs::write(path.join("network"), "lanchain 3\nwhatever comes\n").unwrap();
     });
 }
 

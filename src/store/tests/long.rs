@@ -1,4 +1,4 @@
-//! Files too large to be verified whole at a start.
+//! A start reads little of a file, however large; what rotted is found when it is read.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,6 @@ use redb::backends::InMemoryBackend;
 
 use super::*;
 use crate::chain::{ChainStore, StoreError};
-use crate::store::opening::VERIFIED_MAX_BYTES;
 use crate::store::redb_store::testing::create_on;
 use crate::store::{OpenError, RedbStore};
 
@@ -61,11 +60,25 @@ impl StorageBackend for Counter {
     }
 }
 
-impl Counter {
+/// Both files of a store.
+#[derive(Clone, Debug, Default)]
+struct Files {
+    chain: Counter,
+    sums: Counter,
+}
+
+impl Files {
     fn open(&self, params: &NetworkParams) -> Result<RedbStore, OpenError> {
-        RedbStore::on_storage(Box::new(self.clone()), params)
+        RedbStore::on_storage(Box::new(self.chain.clone()), Box::new(self.sums.clone()), params)
     }
 
+    fn read_bytes(&self) -> u64 {
+        let read = |file: &Counter| file.0.read_bytes.swap(0, Ordering::Relaxed);
+        read(&self.chain) + read(&self.sums)
+    }
+}
+
+impl Counter {
     fn size(&self) -> u64 {
         self.len().unwrap()
     }
@@ -85,9 +98,9 @@ impl Counter {
 }
 
 /// A file with so many large blocks and [`RECENT`] small ones above them; gives the large ones too.
-fn file(params: &NetworkParams, large: u64) -> (Counter, Vec<Block>) {
-    let disk = Counter::default();
-    create_on(disk.clone(), params).unwrap();
+fn file(params: &NetworkParams, large: u64) -> (Files, Vec<Block>) {
+    let disk = Files::default();
+    create_on(disk.chain.clone(), params).unwrap();
     let store = disk.open(params).unwrap();
     let mut blocks = chain(params, large + RECENT);
     for (block, number) in blocks.iter().zip(0..) {
@@ -107,20 +120,18 @@ fn file(params: &NetworkParams, large: u64) -> (Counter, Vec<Block>) {
 }
 
 #[test]
-fn adv_t16_a_start_reads_the_last_blocks_of_a_large_file_and_the_rest_when_it_is_asked_for() {
+fn adv_t16_a_start_reads_the_last_blocks_of_a_file_and_the_rest_when_it_is_asked_for() {
     let params = NetworkParams::dev();
-    let (disk, old) = file(&params, 140);
-    assert!(disk.size() > VERIFIED_MAX_BYTES, "{}", disk.size());
-    disk.rot(&old[20]);
+    let (disk, old) = file(&params, 40);
+    disk.chain.rot(&old[20]);
     for start in ["after a clean stop", "after a crash"] {
-        disk.0.read_bytes.store(0, Ordering::Relaxed);
+        disk.read_bytes();
         let store = disk.open(&params).unwrap();
-        let read = disk.0.read_bytes.load(Ordering::Relaxed);
-        // A redb with debug assertions walks over every page for them, without verifying it.
-        let few = cfg!(debug_assertions) || read < 4 * 1024 * 1024;
-        assert!(few, "{start}: {read} bytes of {}", disk.size());
-        assert_eq!(store.tip().unwrap().0, Height::new(240));
+        let read = disk.read_bytes();
+        assert!(read < 4 * 1024 * 1024, "{start}: {read} bytes of {}", disk.chain.size());
+        assert_eq!(store.tip().unwrap().0, Height::new(140));
         assert!(store.body(&old[21].hash()).unwrap().is_some());
+        assert_eq!(store.damage(), None);
         let rotten = store.body(&old[20].hash());
         assert!(matches!(rotten, Err(StoreError::Damaged(_))), "{rotten:?}");
         // What a process that is killed leaves: never closed.
@@ -129,12 +140,38 @@ fn adv_t16_a_start_reads_the_last_blocks_of_a_large_file_and_the_rest_when_it_is
 }
 
 #[test]
-fn a_small_file_is_verified_whole_at_a_start() {
+fn what_rotted_is_never_read_and_nothing_is_written_any_more_while_the_rest_can_be_read() {
     let params = NetworkParams::dev();
     let (disk, old) = file(&params, 5);
-    assert!(disk.size() < VERIFIED_MAX_BYTES);
-    drop(disk.open(&params).unwrap());
-    disk.rot(&old[2]);
-    let refused = disk.open(&params).map(drop);
+    disk.chain.rot(&old[2]);
+    let store = disk.open(&params).unwrap();
+    let (_, tip) = store.tip().unwrap();
+    for _ in 0..2 {
+        let rotten = store.body(&old[2].hash());
+        assert!(matches!(rotten, Err(StoreError::Damaged(_))), "{rotten:?}");
+        assert!(store.damage().is_some());
+        assert_eq!(store.tip().unwrap().1, tip);
+        assert!(store.body(&old[3].hash()).unwrap().is_some());
+        assert!(store.account(&name("alice")).unwrap().is_some());
+        let next = child(&store.block(&tip).unwrap().unwrap().header, 9_999);
+        let refused = store.commit(&[connect(&next)]);
+        assert!(matches!(refused, Err(StoreError::Damaged(_))), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_file_without_sums_is_verified_whole_and_gets_them() {
+    let params = NetworkParams::dev();
+    let (disk, old) = file(&params, 5);
+    let without = || Files {
+        chain: disk.chain.clone(),
+        ..Files::default()
+    };
+    let fresh = without();
+    drop(fresh.open(&params).unwrap());
+    assert!(fresh.sums.size() > 4 * disk.chain.size() / 4096);
+    disk.chain.rot(&old[2]);
+    assert!(fresh.open(&params).unwrap().body(&old[2].hash()).is_err());
+    let refused = without().open(&params).map(drop);
     assert!(matches!(refused, Err(OpenError::Damaged { .. })), "{refused:?}");
 }

@@ -5,6 +5,8 @@ mod agree;
 mod crash;
 mod folders;
 mod long;
+mod rot;
+mod switches;
 mod tables;
 mod vectors;
 
@@ -12,7 +14,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::chain::{AccountState, Batch, Block, Header, NetworkParams, StoredBlock, TxPlace};
+use crate::chain::{AccountState, Batch, Block, Header, NetworkParams, Spot, StoredBlock, Transaction, TxPlace};
 use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Time, Txid, Work};
 
 fn name(text: &str) -> Account {
@@ -67,13 +69,9 @@ fn connect(block: &Block) -> Batch {
     };
     batch.blocks.insert(hash, Some(stored(block)));
     batch.active.insert(height, Some(hash));
-    batch
-        .undo
-        .insert(hash, Some(vec![(name("alice"), Some(state(balance - 1)))]));
     batch.accounts.insert(name("alice"), Some(state(balance)));
-    batch
-        .places
-        .insert(txid(height.get()), Some(TxPlace { height, index: 0 }));
+    let spot = Spot::new(&hash, TxPlace { height, index: 0 });
+    batch.places.insert((txid(height.get()), spot));
     batch
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 
 use super::*;
-use crate::chain::{ChainStore, StoreError};
+use crate::chain::{Beside, ChainStore, StoreError};
 use crate::store::redb_store::testing;
 use crate::store::{OpenError, RedbStore};
 use crate::types::Address;
@@ -31,7 +31,7 @@ fn a_new_store_holds_the_genesis_block_as_active_block_0() {
     assert_eq!(u64::try_from(body.len()).unwrap(), block.size_bytes);
     assert_eq!(Block::from_bytes(&body).unwrap().hash(), hash);
     assert_eq!(store.accounts(10), Ok((0, Vec::new())));
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
 }
 
 #[test]
@@ -63,8 +63,6 @@ fn what_was_committed_is_read_back_after_a_restart() {
     }
     assert_eq!(store.active(Height::new(1)), Ok(Some(blocks[0].hash())));
     assert_eq!(store.active(Height::new(3)), Ok(None));
-    let undo = store.undo(&blocks[1].hash()).unwrap().unwrap();
-    assert_eq!(undo[0].1.as_ref().unwrap().balance, 1);
     assert_eq!(store.side(), Ok(vec![side.hash()]));
     assert_eq!(store.account(&name("alice")).unwrap().unwrap().balance, 2);
     assert_eq!(store.account(&name("bob")), Ok(None));
@@ -87,13 +85,12 @@ fn a_deletion_leaves_nothing_in_any_table() {
     let gone = Batch {
         id: 2,
         blocks: made.blocks.keys().map(|key| (*key, None)).collect(),
-        undo: made.undo.keys().map(|key| (*key, None)).collect(),
         active: made.active.keys().map(|key| (*key, None)).collect(),
         side: made.side.keys().map(|key| (*key, None)).collect(),
         accounts: made.accounts.keys().map(|key| (key.clone(), None)).collect(),
-        places: made.places.keys().map(|key| (*key, None)).collect(),
         own: made.own.keys().map(|key| (*key, None)).collect(),
         peers: made.peers.keys().map(|key| (*key, None)).collect(),
+        ..Batch::default()
     };
     store.commit(&[made]).unwrap();
     store.commit(&[gone]).unwrap();
@@ -103,10 +100,8 @@ fn a_deletion_leaves_nothing_in_any_table() {
     assert_eq!(store.tip(), Ok((GENESIS, genesis_hash(&params))));
     assert_eq!(store.block(&hash), Ok(None));
     assert_eq!(store.body(&hash), Ok(None));
-    assert_eq!(store.undo(&hash), Ok(None));
     assert_eq!(store.side(), Ok(Vec::new()));
     assert_eq!(store.accounts(9), Ok((0, Vec::new())));
-    assert_eq!(store.names_of(&secret(1).public(), 9), Ok(Vec::new()));
     assert_eq!(store.place(&txid(1)), Ok(None));
     assert_eq!(store.own(), Ok(Vec::new()));
     assert_eq!(store.peers(), Ok(Vec::new()));
@@ -137,32 +132,76 @@ fn accounts_are_listed_names_in_order_then_keys_and_counted_in_whole() {
 }
 
 #[test]
-fn names_follow_their_owner_through_claims_and_reorganisations() {
+fn a_body_of_any_size_is_read_back_whole_and_removed_whole() {
+    use super::super::tables::PIECE_BYTES;
     let params = NetworkParams::dev();
     let (_folder, _, store) = fresh(&params);
-    let owned = |number: Option<u8>| AccountState {
-        owner: number.map(|number| secret(number).public()),
+    for (nonce, size) in (0..).zip([
+        100,
+        PIECE_BYTES - 1,
+        PIECE_BYTES,
+        PIECE_BYTES + 1,
+        20 * PIECE_BYTES,
+        1_000_000,
+    ]) {
+        let block = child(&params.genesis(), nonce);
+        let (stored, mut body) = stored(&block);
+        body.resize(size, 7);
+        let mut batch = Batch::default();
+        batch.blocks.insert(block.hash(), Some((stored, body.clone())));
+        store.commit(&[batch]).unwrap();
+        assert_eq!(store.body(&block.hash()), Ok(Some(body)), "{size}");
+        let mut gone = Batch::default();
+        gone.blocks.insert(block.hash(), None);
+        store.commit(&[gone]).unwrap();
+        assert_eq!(store.body(&block.hash()), Ok(None), "{size}");
+    }
+}
+
+#[test]
+fn what_lies_beside_the_ledger_joins_it_or_vanishes_in_one_step() {
+    let params = NetworkParams::dev();
+    let (_folder, _, store) = fresh(&params);
+    let state = |balance| AccountState {
+        balance,
         ..AccountState::default()
     };
-    let batch = |entries: &[(&str, Option<u8>)]| Batch {
-        accounts: entries
-            .iter()
-            .map(|(text, owner)| (name(text), Some(owned(*owner))))
-            .collect(),
+    let batch = |entries: &[(&str, Option<i64>)]| {
+        let entries = entries.iter();
+        entries
+            .map(|(text, balance)| (name(text), balance.map(state)))
+            .collect()
+    };
+    let accounts = batch(&[("a", Some(1)), ("b", Some(2)), ("c", Some(3))]);
+    let shadow = batch(&[("a", None), ("b", Some(20)), ("d", Some(40))]);
+    let start = Batch {
+        accounts,
+        shadow,
         ..Batch::default()
     };
-    let names = |number| -> Vec<String> {
-        let names = store.names_of(&secret(number).public(), 10).unwrap();
-        names.iter().map(ToString::to_string).collect()
+    let balances = || -> Vec<i64> {
+        store
+            .accounts(9)
+            .unwrap()
+            .1
+            .iter()
+            .map(|(_, state)| state.balance)
+            .collect()
     };
-    let first = batch(&[("zoe", Some(1)), ("amy", Some(1)), ("bob", Some(2)), ("eve", None)]);
-    store.commit(&[first]).unwrap();
-    assert_eq!(names(1), ["amy", "zoe"]);
-    assert_eq!(names(2), ["bob"]);
-    store.commit(&[batch(&[("amy", Some(2)), ("zoe", None)])]).unwrap();
-    assert_eq!(names(1), [""; 0]);
-    assert_eq!(names(2), ["amy", "bob"]);
-    assert_eq!(store.names_of(&secret(2).public(), 1).unwrap().len(), 1);
+    store.commit(std::slice::from_ref(&start)).unwrap();
+    assert_eq!(balances(), [1, 2, 3]);
+    assert_eq!(store.shadow(&name("a")), Ok(Some(None)));
+    assert_eq!(store.shadow(&name("b")), Ok(Some(Some(state(20)))));
+    assert_eq!(store.shadow(&name("c")), Ok(None));
+    let end = |beside| Batch {
+        beside,
+        ..Batch::default()
+    };
+    store.commit(&[end(Beside::Drop)]).unwrap();
+    assert_eq!((balances(), store.shadow(&name("b"))), (vec![1, 2, 3], Ok(None)));
+    store.commit(&[start, end(Beside::Promote)]).unwrap();
+    assert_eq!((balances(), store.shadow(&name("b"))), (vec![20, 3, 40], Ok(None)));
+    assert_eq!(store.account(&name("a")), Ok(None));
 }
 
 #[test]
@@ -254,7 +293,7 @@ fn another_networks_chain_file_is_refused_and_not_changed() {
 fn a_newer_chain_file_is_refused_and_not_changed() {
     let params = NetworkParams::dev();
     let (folder, path, store) = fresh(&params);
-    testing::set_format(&store, 2);
+    testing::set_format(&store, 3);
     drop(store);
     let before = snapshot(folder.path());
     let error = RedbStore::open(&path, &params).unwrap_err();
@@ -262,10 +301,23 @@ fn a_newer_chain_file_is_refused_and_not_changed() {
         error,
         OpenError::NewerFormat {
             path,
-            found: 2,
-            known: 1
+            found: 3,
+            known: 2
         }
     );
+    assert_eq!(snapshot(folder.path()), before);
+}
+
+#[test]
+fn an_older_chain_file_is_refused_not_changed_and_told_how_to_keep_the_key() {
+    let params = NetworkParams::dev();
+    let (folder, path, store) = fresh(&params);
+    testing::set_format(&store, 1);
+    drop(store);
+    let before = snapshot(folder.path());
+    let error = RedbStore::open(&path, &params).unwrap_err();
+    assert_eq!(error.code(), "older_format");
+    assert!(error.hint().contains("lanchain key import"), "{}", error.hint());
     assert_eq!(snapshot(folder.path()), before);
 }
 

@@ -39,25 +39,22 @@ fn ledger_records() -> Vec<Value> {
             (account, state)
         );
         list.push(record("accounts", meaning(account, state), &key, &value));
-        if let (Some(owner), Some(key)) = (
-            state.owner,
-            records::owner_key(records::owner_bytes(&value).unwrap_or(&[]), &key),
-        ) {
-            list.push(record("owners", json!({"owner": owner, "name": account}), &key, &[]));
-        }
     }
-    let before: Vec<_> = accounts
-        .iter()
-        .map(|(account, state)| (account.clone(), Some(state.clone())))
-        .collect();
-    let undo = [before, vec![(name("carol"), None)]].concat();
-    let value = records::undo_value(&undo).unwrap();
-    assert_eq!(records::undo(&value).unwrap(), undo);
-    let told = undo.iter().map(|(account, before)| match before {
-        Some(state) => meaning(account, state),
-        None => json!({"account": account, "was": "absent"}),
-    });
-    list.push(record("undo", json!(told.collect::<Vec<_>>()), &[9; 32], &value));
+    let value = records::beside_value(Some(&accounts[0].1));
+    assert_eq!(
+        records::beside_bytes(&value).unwrap(),
+        Some(&records::state_value(&accounts[0].1)[..])
+    );
+    let key = records::account_key(&accounts[0].0);
+    list.push(record("beside", meaning(&accounts[0].0, &accounts[0].1), &key, &value));
+    let gone = name("carol");
+    let absent = json!({"account": gone, "was": "absent"});
+    list.push(record(
+        "beside",
+        absent,
+        &records::account_key(&gone),
+        &records::beside_value(None),
+    ));
     list
 }
 
@@ -76,6 +73,9 @@ fn record_vectors_hold() {
     let value = records::addresses_value(&addresses);
     assert_eq!(records::peer(&peer.to_bytes(), &value).unwrap(), (peer, addresses));
     let height = Height::new(258);
+    let parties = (name("alice"), name("bob"), None);
+    let payment = Transaction::transfer(&params.network_id(), &secret(1), parties, crate::types::Amount::ONE, 0);
+    let payment = payment.expect("a valid payment");
     let mut list = vec![
         record(
             "headers",
@@ -83,7 +83,12 @@ fn record_vectors_hold() {
             hash.as_bytes(),
             &records::block_value(&block_record),
         ),
-        record("bodies", json!({"hash": hash}), hash.as_bytes(), &body),
+        record(
+            "bodies",
+            json!({"hash": hash, "piece": 0}),
+            &records::piece_key(&hash, 0),
+            &body,
+        ),
         record(
             "active",
             json!({"height": height, "hash": hash}),
@@ -93,15 +98,15 @@ fn record_vectors_hold() {
         record("side", json!({"hash": hash}), hash.as_bytes(), &[]),
         record(
             "places",
-            json!({"height": place.height, "index": place.index}),
-            txid(1).as_bytes(),
+            json!({"height": place.height, "index": place.index, "block": hash}),
+            &records::spot_key(&txid(1), &Spot::new(&hash, place)),
             &records::place_value(&place),
         ),
         record(
             "own",
-            json!({"number": 5, "transaction": "010203"}),
-            txid(2).as_bytes(),
-            &records::own_value(5, &[1, 2, 3]),
+            json!({"number": 5, "transaction": hex::encode(payment.to_bytes())}),
+            payment.txid().as_bytes(),
+            &records::own_value(5, &payment.to_bytes()),
         ),
         record(
             "peers",

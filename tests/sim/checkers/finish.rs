@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lanchain::chain::{AccountState, ChainStore, Difficulty, NetworkParams, Recipients};
+use lanchain::chain::ledger::{Accounts, Ledger as Entries};
+use lanchain::chain::{AccountState, Block, ChainStore, Difficulty, NetworkParams, Recipients, StoreError};
 use lanchain::types::{Account, BlockHash, Height, Txid};
 
 use super::Watch;
@@ -17,6 +18,9 @@ fn rules(params: &NetworkParams) -> Rules {
         credit_limit: i128::from(params.credit_limit),
         adjusting: params.difficulty == Difficulty::Adjusting,
         only_owned: params.recipients == Recipients::Owned,
+        block_bytes_max: usize::try_from(params.block_bytes_max).expect("at most a mebibyte"),
+        new_accounts_max: usize::try_from(params.new_accounts_max).expect("at most 8,192"),
+        reward: i128::from(params.reward),
         genesis: params.genesis().to_bytes(),
     }
 }
@@ -172,13 +176,14 @@ fn ledger(world: &World, node: usize, reference: &Reference) {
             "node {node}: the ledger differs from a replay, first at {differs:?}"
         ));
     }
-    for (account, state) in &accounts {
-        if let (Account::Name(name), Some(owner)) = (account, &state.owner) {
-            let names = read(world, node, store.names_of(owner, usize::MAX));
-            if !names.contains(name) {
-                world.fail(&format!("node {node}: {name} is missing among the names of its owner"));
-            }
-        }
+}
+
+/// A ledger as it is listed.
+struct Plain(BTreeMap<Account, AccountState>);
+
+impl Accounts for Plain {
+    fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
+        Ok(self.0.get(account).cloned())
     }
 }
 
@@ -189,10 +194,18 @@ fn undo(world: &World, node: usize) {
     let mut ledger: BTreeMap<Account, AccountState> = accounts.into_iter().collect();
     let (mut height, mut at) = read(world, node, store.tip());
     while let Some(below) = height.previous() {
-        let Some(undo) = read(world, node, store.undo(&at)) else {
+        let body = read(world, node, store.body(&at)).unwrap_or_default();
+        let Ok(block) = Block::from_bytes(&body) else {
             world.fail(&format!("node {node}: block {height} cannot be undone"));
         };
-        for (account, before) in undo {
+        let before = Plain(ledger);
+        let mut undone = Entries::new(&world.plan.params, &before);
+        if let Err(error) = undone.revert_block(&block) {
+            world.fail(&format!("node {node}: block {height} cannot be undone: {error}"));
+        }
+        let changed = undone.finish();
+        ledger = before.0;
+        for (account, before) in changed {
             match before {
                 Some(state) => ledger.insert(account, state),
                 None => ledger.remove(&account),

@@ -17,6 +17,9 @@ pub(crate) struct Rules {
     pub(crate) credit_limit: i128,
     pub(crate) adjusting: bool,
     pub(crate) only_owned: bool,
+    pub(crate) block_bytes_max: usize,
+    pub(crate) new_accounts_max: usize,
+    pub(crate) reward: i128,
     pub(crate) genesis: [u8; 96],
 }
 
@@ -212,6 +215,9 @@ impl Reference {
         if merkle_root(&txids) != header.root {
             return Err("merkle root".into());
         }
+        if bytes.len() > self.rules.block_bytes_max {
+            return Err("more bytes than the network allows".into());
+        }
         let is_reward = |tx: &Tx| matches!(tx, Tx::Reward { .. });
         match list.split_first() {
             Some((Tx::Reward { height, .. }, rest)) if *height == header.height && !rest.iter().any(is_reward) => {}
@@ -224,6 +230,16 @@ impl Reference {
         for (index, tx) in list.iter().enumerate() {
             self.apply(&mut ledger, tx)
                 .map_err(|reason| format!("transaction {index}: {reason}"))?;
+        }
+        let rewarded = list.iter().find_map(|tx| match tx {
+            Tx::Reward { to, .. } => Some(to),
+            Tx::Claim { .. } | Tx::Transfer { .. } => None,
+        });
+        let made = ledger
+            .keys()
+            .filter(|account| !parent.ledger.contains_key(*account) && Some(*account) != rewarded);
+        if made.count() > self.rules.new_accounts_max {
+            return Err("too many new accounts".into());
         }
         Ok(Valid {
             header: header.clone(),
@@ -243,7 +259,7 @@ impl Reference {
                 if self.rules.only_owned && owner_of(ledger, to).is_none() {
                     return Err("the reward goes to nobody's name".into());
                 }
-                ledger.entry(to.clone()).or_default().balance += 1;
+                ledger.entry(to.clone()).or_default().balance += self.rules.reward;
                 Ok(())
             }
             Tx::Claim { name, key, .. } => {

@@ -84,9 +84,12 @@ fn other_rules() -> (String, Value) {
         difficulty: Difficulty::Adjusting,
         recipients: Recipients::Owned,
         genesis_time_ms: 1,
+        block_bytes_max: 65_536,
+        new_accounts_max: 2,
+        reward: 1_000_000,
     };
     let mut script = Script::new(
-        "a network of its own rules: the smallest halflife, ten coins on credit",
+        "a network of its own rules: the smallest halflife, ten coins on credit, a million for a block",
         params.clone(),
     );
     let contents = [

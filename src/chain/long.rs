@@ -1,0 +1,376 @@
+//! Long switches: a branch of any length replaces the active one in steps of one block.
+//!
+//! Promises: a step is bounded by the largest block; what is held is bounded whatever the depth: changed entries of the
+//! ledger beyond [`HELD_ACCOUNTS_MAX`] are written beside it; whoever looks sees the old branch until the last step, which
+//! is one batch, and the new one from then on; a crash before it leaves the old branch, with nothing to clean up but entries beside the ledger.
+//! A broken rule leaves no trace but the invalid block that is remembered.
+//! Elsewhere: short switches, which are one step (`chain::branch`).
+//! Spec: `proto-notes/decisions/switches.md`.
+
+use std::collections::BTreeMap;
+
+use super::branch::is_signed_by;
+use super::fairness::Young;
+use super::ledger::{Accounts, ApplyError, Ledger};
+use super::overlay::Overlay;
+use super::state::{AcceptError, Chain, Tip, side_block};
+use super::store::{AccountState, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
+use super::switch::{Done, Moved, Switch, Undone};
+use super::tree::SideBlock;
+use crate::types::{Account, BlockHash, Txid};
+
+/// Bytes of blocks that leave and join in a short switch: what one turn of a node may take.
+const SHORT_MAX_BYTES: u64 = 1024 * 1024;
+/// Blocks that leave and join in a short switch.
+const SHORT_MAX_BLOCKS: usize = 256;
+/// Changed entries of the ledger that are held in memory: some 10 MiB, three times while they are written.
+const HELD_ACCOUNTS_MAX: usize = 50_000;
+/// Batches on their way to the disk before a step waits: each holds the places of a block's transactions.
+const ON_THE_WAY_MAX: usize = 16;
+/// Own transactions of blocks that leave are kept up to this number, the oldest first: the pool has room for fewer.
+const OWN_RETURNED_MAX: usize = 20_000;
+
+/// When a switch is a long one, and what it holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LongLimits {
+    short_bytes: u64,
+    short_blocks: usize,
+    held_accounts: usize,
+}
+
+impl Default for LongLimits {
+    fn default() -> Self {
+        Self {
+            short_bytes: SHORT_MAX_BYTES,
+            short_blocks: SHORT_MAX_BLOCKS,
+            held_accounts: HELD_ACCOUNTS_MAX,
+        }
+    }
+}
+
+/// A switch under way.
+#[derive(Debug)]
+pub(super) struct Long {
+    /// The end of the new branch.
+    target: BlockHash,
+    fork: BlockHash,
+    /// The next block to leave; the fork once all have left.
+    down: BlockHash,
+    /// The blocks to join, the last one first.
+    up: Vec<BlockHash>,
+    /// The ledger's entries as the switch leaves them.
+    changed: BTreeMap<Account, Option<AccountState>>,
+    /// Some of them were written beside the ledger.
+    spilled: bool,
+    own: BTreeMap<Txid, Option<(u64, Vec<u8>)>>,
+    own_first: u64,
+    disconnected: Vec<Moved>,
+    aside: Vec<SideBlock>,
+    connected: Vec<Moved>,
+    undone: Undone,
+}
+
+/// What a step led to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LongStep {
+    /// There is nothing to switch to.
+    Idle,
+    /// There is more to do.
+    Working,
+    /// The disk has to write what it was given before the next step.
+    Waiting,
+    /// The new branch is the active one.
+    Done(Box<Switch>),
+}
+
+/// The ledger as the switch has changed it so far.
+struct Changed<'a, S> {
+    overlay: &'a Overlay<S>,
+    long: &'a Long,
+}
+
+impl<S: ChainStore> Accounts for Changed<'_, S> {
+    fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
+        if let Some(state) = self.long.changed.get(account) {
+            return Ok(state.clone());
+        }
+        if self.long.spilled
+            && let Some(state) = self.overlay.shadow(account)?
+        {
+            return Ok(state);
+        }
+        self.overlay.account(account)
+    }
+}
+
+impl<S: ChainStore> Chain<S> {
+    /// Whether a long switch is under way. Meanwhile blocks are kept aside, and the active branch stays as it is.
+    pub const fn is_switching(&self) -> bool {
+        self.long.is_some()
+    }
+
+    /// Switches of more blocks than this are long, and hold fewer entries of the ledger: real ones take a test too long.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) const fn set_long(&mut self, short_blocks: usize, held_accounts: usize) {
+        self.long_limits = LongLimits {
+            short_bytes: SHORT_MAX_BYTES,
+            short_blocks,
+            held_accounts,
+        };
+    }
+
+    /// One step towards the best branch that is stored.
+    ///
+    /// # Errors
+    /// [`AcceptError`]: a block of that branch breaks a rule, and is buried, or the store fails. The active branch is as
+    /// it was.
+    pub fn step_switch(&mut self) -> Result<LongStep, AcceptError> {
+        if self.long.is_none() {
+            let best = self.tree.tips().next().map(|block| (block.work, block.hash));
+            match best {
+                Some((work, hash)) if self.is_better(work, &hash) => self.start_long(hash)?,
+                Some(_) | None => return Ok(LongStep::Idle),
+            }
+        }
+        let Some(mut long) = self.long.take() else {
+            return Ok(LongStep::Idle);
+        };
+        match self.step(&mut long) {
+            Ok(None) => self.finish_long(long),
+            Ok(Some(step)) => {
+                self.long = Some(long);
+                Ok(step)
+            }
+            Err(error) => {
+                self.give_up(&long, &error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Nothing is left of the switch; of a block that breaks a rule, that it does.
+    fn give_up(&mut self, long: &Long, error: &AcceptError) {
+        self.overlay.discard();
+        self.tree.target = None;
+        if long.spilled {
+            self.overlay.draft().beside = Beside::Drop;
+            self.overlay.keep();
+        }
+        if let AcceptError::Ledger { block, .. } = error {
+            self.bury(*block, long.target);
+            // It is stored, other than a block that was offered just now.
+            self.forget([long.target]);
+            self.overlay.keep();
+        }
+    }
+
+    /// How far a long switch is: blocks that left or joined, and how many are known to do so in all.
+    pub fn switch_progress(&self) -> Option<(usize, usize)> {
+        let long = self.long.as_ref()?;
+        let done = long.disconnected.len() + long.connected.len();
+        Some((done, done + long.up.len()))
+    }
+
+    /// Whether a switch to a block that was just offered is small enough to be made at once.
+    pub(super) fn is_short(&self, offered: &StoredBlock) -> Result<bool, StoreError> {
+        let (branch, fork) = self.tree.path_down(offered.header.previous);
+        let mut at = self.tip.hash;
+        let mut joining = branch.iter();
+        let (mut bytes, mut blocks) = (0_u64, 0_usize);
+        while bytes <= self.long_limits.short_bytes && blocks <= self.long_limits.short_blocks {
+            let size = match joining.next() {
+                Some(hash) => self.expect_block(hash)?.size_bytes,
+                None if at == fork => return Ok(true),
+                None => {
+                    let stored = self.expect_block(&at)?;
+                    at = stored.header.previous;
+                    stored.size_bytes
+                }
+            };
+            bytes = bytes.saturating_add(size);
+            blocks += 1;
+        }
+        Ok(false)
+    }
+
+    pub(super) fn start_long(&mut self, target: BlockHash) -> Result<(), StoreError> {
+        let (up, fork) = self.tree.path_down(target);
+        self.expect_block(&fork)?;
+        self.tree.target = Some(target);
+        // What a crash left beside the ledger.
+        self.overlay.draft().beside = Beside::Drop;
+        self.overlay.keep();
+        self.long = Some(Long {
+            target,
+            fork,
+            down: self.tip.hash,
+            up,
+            changed: BTreeMap::new(),
+            spilled: false,
+            own: BTreeMap::new(),
+            own_first: self.own_numbers.0,
+            disconnected: Vec::new(),
+            aside: Vec::new(),
+            connected: Vec::new(),
+            undone: Undone::default(),
+        });
+        Ok(())
+    }
+
+    /// None: all blocks have left and joined, and only the last step is left to do.
+    fn step(&mut self, long: &mut Long) -> Result<Option<LongStep>, AcceptError> {
+        let is_last = long.down == long.fork && long.up.is_empty();
+        let waits = if is_last && long.spilled {
+            // The entries beside the ledger must be there, and no older batch above them.
+            self.overlay.is_ledger_on_the_way()
+        } else {
+            self.overlay.on_the_way() >= ON_THE_WAY_MAX
+        };
+        if waits {
+            return Ok(Some(LongStep::Waiting));
+        }
+        if is_last {
+            return Ok(None);
+        }
+        if long.down != long.fork {
+            self.take_off(long)?;
+        } else if let Some(hash) = long.up.pop() {
+            self.put_on(long, hash)?;
+        }
+        if long.changed.len() > self.long_limits.held_accounts {
+            long.spilled = true;
+            self.overlay.draft().shadow = core::mem::take(&mut long.changed);
+            self.overlay.keep();
+        }
+        Ok(Some(LongStep::Working))
+    }
+
+    /// The next block leaves.
+    fn take_off(&self, long: &mut Long) -> Result<(), StoreError> {
+        let hash = long.down;
+        let stored = self.expect_block(&hash)?;
+        let block = self.stored_block(&hash)?;
+        let below = Changed {
+            overlay: &self.overlay,
+            long,
+        };
+        let mut ledger = Ledger::new(&self.params, &below);
+        ledger.revert_block(&block)?;
+        let changed = ledger.finish();
+        long.changed.extend(changed);
+        for transaction in block.transactions.iter().rev() {
+            if is_signed_by(transaction, self.own_key) {
+                // Counted down, because the newest is undone first: so the oldest stays first.
+                long.own_first = long.own_first.saturating_sub(1);
+                let entry = (long.own_first, transaction.to_bytes());
+                long.own.insert(transaction.txid(), Some(entry));
+            }
+        }
+        long.keep_oldest_own();
+        long.aside.push(side_block(hash, &stored));
+        long.disconnected.push(Moved::new(hash, &block));
+        long.undone.put_before(block);
+        long.down = stored.header.previous;
+        Ok(())
+    }
+
+    /// A block joins. Its places are written at once: they count when it is active.
+    fn put_on(&mut self, long: &mut Long, hash: BlockHash) -> Result<(), AcceptError> {
+        let block = self.stored_block(&hash)?;
+        let below = Changed {
+            overlay: &self.overlay,
+            long,
+        };
+        let mut ledger = Ledger::new(&self.params, &below);
+        ledger.apply_block(&block).map_err(|(index, error)| match error {
+            ApplyError::Ledger(error) => AcceptError::Ledger {
+                block: hash,
+                index,
+                error: Box::new(error),
+            },
+            ApplyError::Store(error) => AcceptError::Store(error),
+        })?;
+        let changed = ledger.finish();
+        long.changed.extend(changed);
+        let height = block.header.height;
+        let draft = self.overlay.draft();
+        for (index, transaction) in (0_u32..).zip(&block.transactions) {
+            let txid = transaction.txid();
+            draft.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
+            if is_signed_by(transaction, self.own_key) {
+                long.own.insert(txid, None);
+            }
+        }
+        self.overlay.keep();
+        long.connected.push(Moved::new(hash, &block));
+        Ok(())
+    }
+
+    /// The last step: the branches change places.
+    fn finish_long(&mut self, long: Long) -> Result<LongStep, AcceptError> {
+        let stored = self.expect_block(&long.target)?;
+        let fork = self.expect_block(&long.fork)?.header.height;
+        let draft = self.overlay.draft();
+        if long.spilled {
+            draft.beside = Beside::Promote;
+        }
+        draft.accounts = long.changed;
+        draft.own = long.own;
+        for block in &long.disconnected {
+            draft.active.insert(block.height, None);
+            draft.side.insert(block.hash, Some(()));
+        }
+        for block in &long.connected {
+            draft.active.insert(block.height, Some(block.hash));
+            draft.side.insert(block.hash, None);
+        }
+        self.own_numbers.0 = self.own_numbers.0.min(long.own_first);
+        self.tree.target = None;
+        long.connected.iter().for_each(|block| {
+            self.tree.remove(&block.hash);
+        });
+        long.aside.into_iter().for_each(|block| self.tree.insert(block));
+        let gone = self.tree.evict();
+        self.forget(gone.into_iter().map(|block| block.hash));
+        self.overlay.keep();
+        let tip = Tip {
+            hash: long.target,
+            header: stored.header,
+            work: stored.work,
+        };
+        let old_tip = core::mem::replace(&mut self.tip, tip).hash;
+        // Who is new on this branch was not noted: whoever is there now counts as old.
+        self.young = Young::default();
+        Ok(LongStep::Done(Box::new(Switch {
+            fork,
+            old_tip,
+            new_tip: self.tip.hash,
+            disconnected: long.disconnected,
+            connected: long.connected,
+            undone: long.undone,
+            done: Done {
+                is_more: true,
+                ..Done::default()
+            },
+        })))
+    }
+}
+
+impl Long {
+    /// Forgets the newest own transactions beyond the limit: those that stand on others that have no room either.
+    fn keep_oldest_own(&mut self) {
+        let excess = self.own.len().saturating_sub(OWN_RETURNED_MAX);
+        if excess == 0 {
+            return;
+        }
+        let mut numbered: Vec<(u64, Txid)> = self
+            .own
+            .iter()
+            .filter_map(|(txid, entry)| entry.as_ref().map(|(number, _)| (*number, *txid)))
+            .collect();
+        numbered.sort_unstable();
+        for (_, txid) in numbered.into_iter().rev().take(excess) {
+            self.own.remove(&txid);
+        }
+    }
+}

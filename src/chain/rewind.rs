@@ -1,0 +1,62 @@
+//! Taking the newest blocks off the chain for good, because their user asks for it.
+//!
+//! Promises: one step, whole or without a trace; the blocks are deleted and not remembered as invalid, so that whoever
+//! still has them can bring them back, and they win again by the ordinary rule; own transactions wait again, and none is
+//! signed anew. Elsewhere: which blocks, and why (`engine::ahead`).
+//! Spec: `proto-notes/consensus.md`, "Blocks from the future".
+
+use super::state::{Chain, Tip};
+use super::store::{ChainStore, StoreError};
+use super::switch::{Done, Moved, Switch, Undone};
+use crate::types::Height;
+
+impl<S: ChainStore> Chain<S> {
+    /// Takes all blocks above a height off the active branch and deletes them, with the side branches on them.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing has changed then.
+    pub fn rewind(&mut self, to: Height) -> Result<Switch, StoreError> {
+        let own_numbers = self.own_numbers;
+        let rewound = self.try_rewind(to);
+        if rewound.is_err() {
+            self.overlay.discard();
+            self.own_numbers = own_numbers;
+        }
+        rewound
+    }
+
+    fn try_rewind(&mut self, to: Height) -> Result<Switch, StoreError> {
+        let old_tip = self.tip().hash;
+        let (mut at, mut height) = (old_tip, self.tip().header.height);
+        let (mut disconnected, mut undone) = (Vec::new(), Undone::default());
+        while height > to {
+            let (stored, block) = self.disconnect(at)?;
+            disconnected.push(Moved::new(at, &block));
+            undone.put_before(block);
+            at = stored.header.previous;
+            let Some(below) = height.previous() else { break };
+            height = below;
+        }
+        let stored = self.expect_block(&at)?;
+        let doomed: Vec<_> = disconnected
+            .iter()
+            .flat_map(|moved| self.tree.remove_branch(&moved.hash))
+            .collect();
+        self.forget(doomed);
+        self.overlay.keep();
+        self.tip = Tip {
+            hash: at,
+            header: stored.header,
+            work: stored.work,
+        };
+        Ok(Switch {
+            fork: height,
+            old_tip,
+            new_tip: at,
+            disconnected,
+            connected: Vec::new(),
+            undone,
+            done: Done::default(),
+        })
+    }
+}

@@ -1,0 +1,151 @@
+//! Own blocks from the future: mined while a clock was ahead, which was put right later. No other node takes them before
+//! their time, and nothing can be mined on them.
+//!
+//! Promises: told once each time it comes about, with the way out; `mine` is refused instead of waiting for hours;
+//! `resolve`, `wait synced` and `doctor` know of it. Elsewhere: how blocks are taken off (`chain::rewind`).
+//! Spec: `proto-notes/consensus.md`, "Blocks from the future".
+
+use super::commands::{internal, no_block, read_only, refusal};
+use super::event::Source;
+use super::machine::{Engine, count};
+use super::reply::{CommandError, Reply};
+use crate::chain::ChainStore;
+use crate::chain::params::FUTURE_MAX_MS;
+use crate::types::time::span_words;
+use crate::types::{Height, PeerId, Time};
+
+/// The most blocks that `rewind` takes off: as many as a page of headers has. More is a chain, and no slip of a clock.
+const REWIND_MAX: u64 = 512;
+
+/// How often a neighbour's branch from the future is told.
+const TOLD_EVERY_MS: u64 = 3_600_000;
+
+/// Blocks at the end of the chain whose time has not come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ahead {
+    /// How many; one more than [`REWIND_MAX`] if there are more.
+    count: u64,
+    /// How far the newest is ahead of the clock.
+    ahead_ms: u64,
+    /// The newest block that is not from the future.
+    last: Height,
+}
+
+impl Ahead {
+    /// What is to be said of it.
+    pub(super) fn sentence(&self) -> String {
+        let Self { count, ahead_ms, last } = self;
+        let blocks = match count {
+            1 => "the newest block is".to_owned(),
+            count if *count > REWIND_MAX => format!("more than {REWIND_MAX} of the newest blocks are"),
+            count => format!("the {count} newest blocks are"),
+        };
+        let span = span_words(*ahead_ms);
+        let way = if *count > REWIND_MAX {
+            format!("`rewind` takes off {REWIND_MAX} blocks at most")
+        } else {
+            format!("`rewind` takes the chain back to block {last}")
+        };
+        format!(
+            "{blocks} from the future, by {span}: made while a clock was ahead. Other nodes take them only when their time \
+             comes, and nothing can be mined on them before; if this clock is right, {way}"
+        )
+    }
+}
+
+impl<S: ChainStore> Engine<S> {
+    /// Whether this node itself would not take its newest block now.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.chain.tip().header.check_clock(self.clock()).is_err()
+    }
+
+    /// The blocks at the end of the chain that this node itself would not take now.
+    pub(super) fn ahead(&self) -> Option<Ahead> {
+        if !self.is_ahead() {
+            return None;
+        }
+        let latest = Time::from_ms(self.clock().ms().saturating_add(FUTURE_MAX_MS));
+        let tip = &self.chain.tip().header;
+        let (mut count, mut at) = (0, tip.clone());
+        while at.time > latest && count <= REWIND_MAX && at.height > Height::GENESIS {
+            count += 1;
+            at = self.chain.block(&at.previous).ok().flatten()?.header;
+        }
+        Some(Ahead {
+            count,
+            ahead_ms: tip.time.since(self.clock()),
+            last: at.height,
+        })
+    }
+
+    /// Why `mine` does not wait: until the clock is there nothing is found.
+    pub(super) fn ahead_refusal(&self) -> Option<CommandError> {
+        let ahead = self.ahead()?;
+        Some(refusal("clock_behind_tip", ahead.sentence(), "rewind"))
+    }
+
+    /// Says it when it comes about: after a start, or when the clock is set.
+    pub(super) fn check_ahead(&mut self) {
+        if !self.started {
+            return;
+        }
+        let is_ahead = self.is_ahead();
+        let was_told = core::mem::replace(&mut self.ahead_told, is_ahead);
+        if was_told {
+            return;
+        }
+        if let Some(ahead) = self.ahead() {
+            self.warn("clock_behind_tip", ahead.sentence());
+        }
+    }
+
+    /// A peer shows a branch that ends in the future: its user wonders why nobody takes it, and so may this one.
+    pub(super) fn note_future_branch(&mut self, peer: PeerId, ahead_ms: u64) {
+        if self.future_branch_until > self.now {
+            return;
+        }
+        self.future_branch_until = self.after(TOLD_EVERY_MS);
+        let span = span_words(ahead_ms);
+        self.warn(
+            "future_branch",
+            format!(
+                "{peer} has blocks that are {span} ahead of this clock: they are not taken before their time. Either they were made \
+                 while a clock was ahead (`rewind` there takes them off), or this clock is behind"
+            ),
+        );
+    }
+
+    /// `rewind`.
+    pub(super) fn rewind(&mut self) -> Result<Reply, CommandError> {
+        if self.read_only {
+            return Err(read_only());
+        }
+        let Some(ahead) = self.ahead() else {
+            return Err(refusal(
+                "nothing_to_rewind",
+                "no block of this chain is from the future: there is nothing to take off",
+                "status",
+            ));
+        };
+        if ahead.count > REWIND_MAX {
+            return Err(refusal("too_many_blocks", ahead.sentence(), "status"));
+        }
+        self.chain.active(ahead.last).map_err(internal)?.ok_or_else(no_block)?;
+        let switch = self.chain.rewind(ahead.last).map_err(internal)?;
+        self.own_made = true;
+        let removed = count(switch.disconnected.len());
+        self.switched(&switch, Source::Local);
+        self.ahead_told = false;
+        let tip = self.chain.tip();
+        Ok(Reply::Rewound {
+            removed,
+            message: format!(
+                "{removed} {} from the future taken off and deleted here. Their payments wait again and are not signed anew. \
+                 Who still has the blocks may bring them back when their time comes: they win then if their chain has more work",
+                if removed == 1 { "block" } else { "blocks" }
+            ),
+            height: tip.header.height,
+            tip: tip.hash,
+        })
+    }
+}

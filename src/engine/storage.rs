@@ -1,0 +1,80 @@
+//! What the disk tells the engine: batches that are written, writes that fail, pages that rot.
+//!
+//! Promises: after a failure nothing is promised until the store was reopened; damage is told once, and nothing is built on
+//! it.
+//! Elsewhere: what a store promises (`chain::store`), what waits for the disk (`node::outbox`).
+//! Spec: `proto-notes/store.md`, "Damage".
+
+use super::io::StoreFact;
+use super::machine::Engine;
+use crate::chain::ChainStore;
+
+impl<S: ChainStore> Engine<S> {
+    pub(super) fn on_store(&mut self, fact: StoreFact) {
+        match fact {
+            StoreFact::Committed { id } => {
+                self.chain.committed(id);
+                if self.own_unsaved.is_some_and(|own| own <= id) {
+                    self.own_unsaved = None;
+                    self.status_changed();
+                }
+            }
+            StoreFact::Failed { reason } => {
+                self.forget_unwritten();
+                self.fail_store(&reason);
+            }
+            StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
+                Ok(()) => {
+                    self.read_only = self.damage_told;
+                    self.own_unsaved = None;
+                    self.shown = self.present();
+                    self.mining.drop_jobs();
+                    self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
+                }
+                Err(error) => self.fail_store(&error.to_string()),
+            },
+        }
+    }
+
+    /// Tells once that something on the disk rotted. What was asked for has no answer then, so that nothing may be built
+    /// on it: the node is read-only until it is started anew.
+    pub(super) fn watch_store(&mut self) {
+        if self.damage_told {
+            return;
+        }
+        let Some(reason) = self.chain.damage() else { return };
+        self.damage_told = true;
+        self.read_only = true;
+        self.warn(
+            "store_damaged",
+            format!(
+                "the chain on the disk is damaged: {reason}; the node takes and makes no more blocks: stop it and run \
+                 lanchain verify --repair"
+            ),
+        );
+        self.end_syncs();
+        self.fail_mining_runs(&super::commands::read_only());
+    }
+
+    /// Nothing may be promised any more until the store was reopened.
+    pub(super) fn fail_store(&mut self, reason: &str) {
+        self.watch_store();
+        if !self.read_only {
+            self.read_only = true;
+            self.warn(
+                "read_only",
+                format!("the disk refused a write, the node is read-only until it answers: {reason}"),
+            );
+        }
+        self.end_syncs();
+        self.fail_mining_runs(&super::commands::read_only());
+    }
+
+    /// What was not written was refused: neither the tip nor the pool counts it from now on.
+    fn forget_unwritten(&mut self) {
+        let lost = self.chain.forget_unwritten();
+        lost.iter().for_each(|txid| self.pool.forget(txid));
+        self.own_unsaved = None;
+        self.shown = self.present();
+    }
+}

@@ -1,0 +1,196 @@
+//! `lanchain verify --repair`: makes a folder's chain anew from the blocks in it that are sound.
+//!
+//! Promises: every block is checked by the chain's rules on its way over, ledger and indexes are made of the blocks alone;
+//! from the first block on that cannot be read or breaks a rule, all is cut off, and it is said which that is. The old file
+//! stays until the new one is whole.
+//! Elsewhere: how rot is found (`store`), the check without a change (`tools::verify`).
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::folder::{existing, file_failed};
+use super::{Failure, Finding, STATUS_FAILED};
+use crate::chain::{Accepted, Block, Chain, ChainStore, NetworkParams, Transaction};
+use crate::cli::Args;
+use crate::store::{Folder, FolderChoice, RedbStore, redb_store};
+use crate::types::{BlockHash, Height, PublicKey, Time};
+
+/// Where the new file is made, in the data folder.
+const WORKSHOP: &str = "repair";
+/// Bytes of blocks that are written in one step: the chain keeps them in memory until then.
+const STEP_BYTES: u64 = 8 * 1024 * 1024;
+/// How often the progress is told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+/// What was kept.
+#[derive(Debug, Serialize)]
+pub(super) struct Repaired {
+    /// Blocks of the new chain, the genesis block among them.
+    blocks: u64,
+    transactions: u64,
+    accounts: u64,
+    /// Blocks on side branches are not taken along.
+    side_blocks: u64,
+    height: Height,
+    tip: BlockHash,
+    /// Own payments that wait.
+    own: u64,
+    /// The first height that was cut off; none if everything was sound.
+    cut_from: Option<Height>,
+    /// Why it was cut off.
+    reason: Option<String>,
+}
+
+impl Finding for Repaired {
+    fn words(&self) -> String {
+        let Self {
+            blocks, height, tip, ..
+        } = self;
+        let kept = format!("the chain was made anew from {blocks} sound blocks: tip {tip} at index {height}");
+        match (&self.cut_from, &self.reason) {
+            (Some(from), Some(reason)) => format!(
+                "{kept}\nblocks from index {from} on were cut off ({reason}): at the next start they come back from peers"
+            ),
+            _ => format!("{kept}\nno block was cut off"),
+        }
+    }
+}
+
+pub(super) fn run(args: &Args) -> Result<Option<Repaired>, Failure> {
+    let folder = Folder::open(FolderChoice::Dir(existing(args)?), &args.network, args.trust)?;
+    let chain_path = folder.chain_path();
+    let workshop = chain_path.with_file_name(WORKSHOP);
+    clear(&workshop)?;
+    fs::create_dir(&workshop).map_err(|error| file_failed(&workshop, &error))?;
+    let own_key = folder.secret_key().public();
+    let made = rebuild(&args.network, own_key, &chain_path, &workshop);
+    let made = made.and_then(|repaired| {
+        redb_store::replace(&chain_path, &workshop.join("chain.redb"))
+            .map_err(|error| file_failed(&chain_path, &error))?;
+        Ok(repaired)
+    });
+    // After a failure the old file is there as it was.
+    clear(&workshop)?;
+    made.map(Some)
+}
+
+fn clear(workshop: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(workshop) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_failed(workshop, &error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Makes the new file in the workshop.
+pub(super) fn rebuild(
+    params: &NetworkParams,
+    own_key: PublicKey,
+    chain_path: &Path,
+    workshop: &Path,
+) -> Result<Repaired, Failure> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
+    let store = RedbStore::open(&workshop.join("chain.redb"), params)?;
+    let mut chain = Chain::open(params.clone(), store.clone(), secret)?;
+    chain.set_own_key(own_key);
+    let mut transactions = 0;
+    let old = RedbStore::open_damaged(chain_path, params);
+    let (cut, own) = match &old {
+        Ok(old) => (
+            copy_blocks(old, &mut chain, &store, &mut transactions)?,
+            copy_others(old, &mut chain),
+        ),
+        Err(error) => (Some((Height::new(1), error.to_string())), 0),
+    };
+    write(&mut chain, &store)?;
+    let (height, tip) = (chain.tip().header.height, chain.tip().hash);
+    let (cut_from, reason) = cut.unzip();
+    Ok(Repaired {
+        blocks: height.get().saturating_add(1),
+        transactions,
+        accounts: chain.accounts(0)?.0,
+        side_blocks: 0,
+        height,
+        tip,
+        own,
+        cut_from,
+        reason,
+    })
+}
+
+/// Where the old chain is cut off, and why.
+type Cut = Option<(Height, String)>;
+
+/// Offers the old chain's blocks to the new one until one is not there, or breaks a rule.
+fn copy_blocks(
+    old: &RedbStore,
+    chain: &mut Chain<RedbStore>,
+    store: &RedbStore,
+    transactions: &mut u64,
+) -> Result<Cut, Failure> {
+    let last = old.tip().map(|(height, _)| height);
+    let mut told = Instant::now();
+    let mut bytes = 0;
+    loop {
+        let height = chain.tip().header.height.next();
+        if last.as_ref().is_ok_and(|last| height > *last) {
+            return Ok(None);
+        }
+        let block = match sound_block(old, height) {
+            Ok(block) => block,
+            Err(reason) => return Ok(Some((height, reason))),
+        };
+        bytes += u64::try_from(block.to_bytes().len()).unwrap_or(u64::MAX);
+        let count = u64::try_from(block.transactions.len()).unwrap_or(u64::MAX);
+        match chain.accept(block, Time::from_ms(u64::MAX)) {
+            Ok(Accepted::Switched(_)) => *transactions += count,
+            Ok(Accepted::AlreadyKnown | Accepted::Stored { .. }) => {
+                return Ok(Some((height, "its block is not one of this chain".into())));
+            }
+            Err(error) => return Ok(Some((height, error.to_string()))),
+        }
+        if bytes >= STEP_BYTES {
+            bytes = 0;
+            write(chain, store)?;
+        }
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            eprintln!("index {height}");
+        }
+    }
+}
+
+fn sound_block(old: &RedbStore, height: Height) -> Result<Block, String> {
+    let hash = old.active(height).map_err(|error| error.to_string())?;
+    let hash = hash.ok_or("its hash is missing")?;
+    let body = old.body(&hash).map_err(|error| error.to_string())?;
+    let body = body.ok_or("its body is missing")?;
+    Block::from_bytes(&body).map_err(|error| error.to_string())
+}
+
+/// Takes own payments and remembered peers along, as far as they can be read; gives the number of payments.
+fn copy_others(old: &RedbStore, chain: &mut Chain<RedbStore>) -> u64 {
+    let mut own = 0;
+    for (_, bytes) in old.own().unwrap_or_default() {
+        if let Ok(transaction) = Transaction::from_bytes(&bytes) {
+            chain.keep_own(&transaction);
+            own += 1;
+        }
+    }
+    for (peer, addresses) in old.peers().unwrap_or_default() {
+        chain.remember_peer(peer, Some(addresses));
+    }
+    own
+}
+
+fn write(chain: &mut Chain<RedbStore>, store: &RedbStore) -> Result<(), Failure> {
+    if let Some(batch) = chain.take_batch() {
+        store.commit(std::slice::from_ref(&batch))?;
+        chain.committed(batch.id);
+    }
+    Ok(())
+}
