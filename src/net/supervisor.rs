@@ -113,7 +113,6 @@ impl Supervisor {
         Ok((supervisor, task))
     }
 
-    #[expect(clippy::result_large_err, reason = "the fact is given back as it came")]
     fn task(&self, lasting: OwnedMutexGuard<Lasting>) -> Result<Task, NetError> {
         let facts = Arc::clone(&self.facts);
         #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
