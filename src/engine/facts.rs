@@ -37,6 +37,11 @@ const ALONE_LATER_MS: u64 = 2 * 3_600_000;
 const MAKES_ROOM: &str = "it makes room for another neighbour";
 
 impl<S: ChainStore> Engine<S> {
+    /// Whether a link is being closed to make room for another neighbour, and not for anything that the peer did.
+    pub fn makes_room(&self, peer: &PeerId) -> bool {
+        self.dialer.is_leaving(peer)
+    }
+
     /// The node can be reached here now.
     pub(super) fn on_listening(&mut self, address: Address) {
         if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {

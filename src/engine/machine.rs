@@ -172,7 +172,6 @@ impl<S: ChainStore> Engine<S> {
         let chain = open_chain(&config, store)?;
         let dialer = Dialer::new(peer_id, rng.next_u64(), now);
         let dialer = super::neighbours::first_candidates(dialer, now, &config, &remembered);
-        // A sequence of its own, so that it takes nothing from that of the others.
         let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
         let mining = Mining::new(config.mine, now);
         let mut engine = Self {

@@ -101,6 +101,12 @@ impl Watch {
                 Self::no_blame(world, node, *peer, "bans");
             }
             // However bad the link: slowness and silence cost nothing.
+            // One own link too many ends, whoever is there.
+            Output::Net(NetOrder::Disconnect { peer })
+                if world.nodes[node]
+                    .engine
+                    .as_ref()
+                    .is_some_and(|engine| engine.makes_room(peer)) => {}
             Output::Net(NetOrder::Disconnect { peer }) => {
                 world.watch.figures.thrown_out += 1;
                 Self::no_blame(world, node, *peer, "throws out");
