@@ -9,7 +9,7 @@ use super::peers::Fault;
 use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, Switch};
-use crate::types::{BlockHash, Height, Work};
+use crate::types::{BlockHash, Height, Time, Work};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
 const DEEP_REORG: u64 = 6;
@@ -60,6 +60,11 @@ impl<S: ChainStore> Engine<S> {
             }
             Err(error) => self.refused(hash, Some(height), &error, source),
         }
+    }
+
+    /// When a long switch goes on. While nothing can be written it waits for what ends that.
+    pub(super) fn switch_wakeup(&self) -> Option<Time> {
+        self.storage.switch_due.filter(|_| !self.read_only && !self.stopping)
     }
 
     /// A step of a long switch, if one is due. In between everything else has its turn.

@@ -388,7 +388,7 @@ impl<S: ChainStore> Engine<S> {
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
-            self.storage.switch_due,
+            self.switch_wakeup(),
             self.complaints.next_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
