@@ -110,7 +110,7 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Switches of more blocks than this are long, and hold fewer entries of the ledger: real ones take a test too long.
-    #[cfg(any(test, feature = "fuzzing"))]
+    #[cfg(test)]
     pub(crate) const fn set_long(&mut self, short_blocks: usize, held_accounts: usize) {
         self.long_limits = LongLimits {
             short_bytes: SHORT_MAX_BYTES,
