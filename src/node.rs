@@ -162,7 +162,9 @@ impl Node {
             .build()?;
         // First of all: a stop that comes while the chain is opened is no kill.
         let leaving = Arc::new(AtomicBool::new(false));
-        signals::listen(&runtime, to_session, &leaving, screen);
+        let inbox = Arc::new(Inbox::default());
+        signals::listen(&runtime, to_session, &leaving, (screen, &inbox));
+        screen.switches().watched_by(folding_lost(&inbox));
         let folder = Folder::open(folder_choice(args), &args.network, args.trust).map_err(StartError::Folder)?;
         if let Some(warning) = folder.warning() {
             tracing::warn!(target: "store", "{warning}");
@@ -179,7 +181,6 @@ impl Node {
         let clock = Clock::start();
         let config = engine_config(args, &folder, older_folder(args, &folder, &store))?;
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
-        let inbox = Arc::new(Inbox::default());
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
         let notices = Arc::new(Notices::default());
         let place = Place {
@@ -433,4 +434,10 @@ fn note_failure(result: std::io::Result<()>) {
     if let Err(error) = result {
         tracing::debug!(target: "store", %error, "the data folder cannot be written");
     }
+}
+
+/// Tells that a thread which folds rows has failed.
+fn folding_lost(inbox: &Arc<Inbox>) -> telling::Lost {
+    let inbox = Arc::clone(inbox);
+    Box::new(move |reason| inbox.failed(Part::Folding, reason))
 }

@@ -5,7 +5,7 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use super::graph;
-use super::human::{self, coins, foreign, many, short, short_account, short_peer};
+use super::human::{self, NameStanding, coins, foreign, many, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_MIN, Look};
 use crate::chain::merkle::Side;
 use crate::engine::Reply;
@@ -377,10 +377,17 @@ fn bytes_words(bytes: u64) -> String {
 
 fn peer_acted(told: &PeerActed, look: Look) -> String {
     let id = short_peer(&told.peer_id);
-    let who = told
-        .name
-        .as_ref()
-        .map_or_else(|| id.clone(), |name| format!("{name} ({id})"));
+    let who = told.name.as_ref().map_or_else(
+        || id.clone(),
+        |name| {
+            let standing = if told.name_taken {
+                NameStanding::Taken
+            } else {
+                NameStanding::Said
+            };
+            format!("{} ({id})", self_named(name.as_str(), standing))
+        },
+    );
     look.fold("", &format!("{who}: {}", foreign(&told.message)))
 }
 

@@ -75,6 +75,7 @@ fn replies() -> Vec<Reply> {
         Reply::PeerActed(PeerActed {
             peer_id: "12D3KooWabcdefgh12345678".into(),
             name: AccountName::new("ben").ok(),
+            name_taken: false,
             banned_ms: None,
             message: "the connections are closed".into(),
         }),

@@ -6,6 +6,7 @@
 use crate::engine::event::FoundBy;
 use crate::engine::reply::{AccountView, BanView, BlockView, PeerView, Status, TxStatus, TxView};
 use crate::engine::{CommandError, Reply};
+use crate::types::AccountName;
 use crate::types::text::is_deceptive;
 use core::fmt::Write;
 
@@ -48,6 +49,35 @@ pub(super) fn short_peer(peer: &str) -> String {
         return safe;
     }
     format!("…{}", safe.chars().skip(count - PEER_DIGITS).collect::<String>())
+}
+
+/// How certain a name is that a peer gave itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NameStanding {
+    /// The chain says that it is this peer's.
+    Proven,
+    /// Nobody says anything else.
+    Said,
+    /// Another key holds it here.
+    Taken,
+}
+
+/// Every name that a peer gave itself is written by this: one that another key holds is doubted wherever it stands.
+pub(super) fn self_named(name: &str, standing: NameStanding) -> String {
+    let name = foreign(name);
+    match standing {
+        NameStanding::Proven | NameStanding::Said => name,
+        NameStanding::Taken => format!("{name}?"),
+    }
+}
+
+/// A name in a list where what is not proven is put in doubt.
+fn listed(name: Option<&AccountName>, is_proven: bool) -> String {
+    match name {
+        Some(name) if is_proven => self_named(name.as_str(), NameStanding::Proven),
+        Some(name) => format!("({})", self_named(name.as_str(), NameStanding::Taken)),
+        None => "-".to_owned(),
+    }
 }
 
 /// An address without the PeerId at its end: whose it is stands beside it.
@@ -347,11 +377,7 @@ fn balance_reply(reply: &Reply) -> String {
 fn peers_reply(peers: &[PeerView], banned: &[BanView]) -> String {
     let mut text = many(peers.len(), "peer") + "\n";
     for peer in peers {
-        let name = match &peer.name {
-            Some(name) if peer.name_proven => name.to_string(),
-            Some(name) => format!("({name}?)"),
-            None => "-".to_owned(),
-        };
+        let name = listed(peer.name.as_ref(), peer.name_proven);
         let latency = peer.latency_ms.map_or_else(String::new, |ms| format!("  {ms} ms"));
         let (id, address) = (short_peer(&peer.peer_id), place(&peer.address));
         line(
@@ -364,7 +390,7 @@ fn peers_reply(peers: &[PeerView], banned: &[BanView]) -> String {
         );
     }
     for ban in banned {
-        let name = ban.name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        let name = listed(ban.name.as_ref(), ban.name_proven);
         let (id, minutes) = (short_peer(&ban.peer_id), ban.left_ms.div_ceil(60_000));
         line(&mut text, format_args!("  {name:<16}  {id}  banned for {minutes} min"));
     }

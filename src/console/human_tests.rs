@@ -13,9 +13,14 @@ fn peer() -> crate::types::PeerId {
 }
 
 fn connected() -> Event {
+    calls_itself("ben", false)
+}
+
+fn calls_itself(name: &str, name_taken: bool) -> Event {
     Event::PeerConnected {
         peer_id: peer().to_string(),
-        name: Some(AccountName::new("ben").expect("a name")),
+        name: Some(AccountName::new(name).expect("a name")),
+        name_taken,
         address: format!("/ip4/10.0.0.2/tcp/1/p2p/{}", peer()),
         direction: Direction::Out,
         found_by: FoundBy::Mdns,
@@ -50,6 +55,7 @@ fn the_log_says_what_came_from_whom() {
     narrator.tell(&Event::PeerDisconnected {
         peer_id: peer().to_string(),
         name: None,
+        name_taken: false,
         reason: "r".into(),
     });
     let expected = format!("tx     …{id}: alice pays bob 5 coins; waits for a block; aaaaaaaaaaaa");
@@ -75,6 +81,68 @@ fn a_warning_calls_a_peer_by_its_name() {
 }
 
 #[test]
+fn who_goes_by_anothers_name_is_doubted_in_every_line_with_its_address() {
+    let mut narrator = Narrator::default();
+    let id = tail();
+    let place = "/ip4/10.0.0.2/tcp/1";
+    let connected = narrator.tell(&calls_itself("anna", true));
+    let expected = format!("peer   anna? (…{id}) connected: we called {place}; that name is another key's");
+    assert_eq!(connected, Some(expected));
+    let peer_id = || peer().to_string();
+    let source = Source::Peer(peer());
+    let height = Height::new(1);
+    let lines = [
+        gossiped(),
+        Event::TransactionRejected {
+            txid: None,
+            code: "c",
+            message: "no".into(),
+            source,
+        },
+        Event::BlockRejected {
+            hash: None,
+            height: None,
+            code: "c",
+            message: "no".into(),
+            source,
+        },
+        Event::SyncStarted {
+            peer_id: peer_id(),
+            height,
+            target_height: height,
+        },
+        Event::SyncProgress {
+            peer_id: peer_id(),
+            height,
+            target_height: height,
+        },
+        Event::SyncFinished {
+            peer_id: peer_id(),
+            height,
+            target_height: height,
+        },
+        Event::Warning {
+            code: "peer_banned",
+            message: format!("{} loses all its points", peer()),
+        },
+        Event::Warning {
+            code: "same_key",
+            message: format!("two nodes use the key of {} (there)", peer()),
+        },
+        Event::PeerDisconnected {
+            peer_id: peer_id(),
+            name: None,
+            name_taken: true,
+            reason: "r".into(),
+        },
+    ];
+    for event in lines {
+        let told = narrator.tell(&event).expect("it is told");
+        assert!(told.contains(&format!("anna? (…{id} at {place})")), "{told}");
+    }
+}
+
+#[test]
 fn who_is_there_is_not_found_again_and_leaves_in_plain_words() {
     let mut narrator = Narrator::default();
     let found = Event::PeerFound {
@@ -88,6 +156,7 @@ fn who_is_there_is_not_found_again_and_leaves_in_plain_words() {
     let left = |reason: &str| Event::PeerDisconnected {
         peer_id: peer().to_string(),
         name: None,
+        name_taken: false,
         reason: reason.into(),
     };
     let told = narrator.tell(&left(
@@ -251,7 +320,7 @@ proptest! {
     fn what_a_peer_says_never_reaches_the_terminal_raw(text in any::<String>(), control in "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{202a}-\u{202e}]{1,9}") {
         let hostile = format!("{text}{control}{text}");
         let events = [
-            Event::PeerDisconnected { peer_id: hostile.clone(), name: None, reason: hostile.clone() },
+            Event::PeerDisconnected { peer_id: hostile.clone(), name: None, name_taken: false, reason: hostile.clone() },
             Event::PeerFound { peer_id: hostile.clone(), address: hostile.clone(), found_by: FoundBy::Mdns },
             Event::BlockRejected {
                 hash: None, height: None, code: "c", message: hostile.clone(), source: Source::Peer(peer()),

@@ -257,11 +257,12 @@ fn network_replies_are_exact() {
         banned: vec![BanView {
             peer_id: "12D4".into(),
             name: Some(name("ben")),
+            name_proven: false,
             left_ms: 9,
         }],
     };
     let expected = format!(
-        r#"{{"peers":[{{"peer_id":"12D3","name":null,"name_proven":false,"address":"/a","height":1,"work":"{work}","latency_ms":null,"found_by":"sibling"}}],"banned":[{{"peer_id":"12D4","name":"ben","left_ms":9}}]}}"#
+        r#"{{"peers":[{{"peer_id":"12D3","name":null,"name_proven":false,"address":"/a","height":1,"work":"{work}","latency_ms":null,"found_by":"sibling"}}],"banned":[{{"peer_id":"12D4","name":"ben","name_proven":false,"left_ms":9}}]}}"#
     );
     assert_eq!(data(reply), expected);
     let reply = Reply::Dialled {
@@ -359,22 +360,24 @@ fn node_events_are_exact() {
     let connected = Event::PeerConnected {
         peer_id: "p".into(),
         name: None,
+        name_taken: false,
         address: "/a".into(),
         direction: Direction::In,
         found_by: FoundBy::Inbound,
     };
     assert_eq!(
         fields(&connected),
-        r#"peer_connected","time_ms":5,"peer_id":"p","name":null,"address":"/a","direction":"in","found_by":"inbound"}"#
+        r#"peer_connected","time_ms":5,"peer_id":"p","name":null,"name_taken":false,"address":"/a","direction":"in","found_by":"inbound"}"#
     );
     let gone = Event::PeerDisconnected {
         peer_id: "p".into(),
         name: Some(name("ben")),
+        name_taken: true,
         reason: "},\"event\":\"x".into(),
     };
     assert_eq!(
         fields(&gone),
-        r#"peer_disconnected","time_ms":5,"peer_id":"p","name":"ben","reason":"},\"event\":\"x"}"#
+        r#"peer_disconnected","time_ms":5,"peer_id":"p","name":"ben","name_taken":true,"reason":"},\"event\":\"x"}"#
     );
     let sync = Event::SyncProgress {
         peer_id: "p".into(),

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::human::{coins, foreign, found_by, many, place, short, short_account, short_peer};
+use super::human::{NameStanding, coins, foreign, found_by, many, place, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
 use crate::engine::Event;
 use crate::engine::event::{Direction, Source};
@@ -28,10 +28,17 @@ pub fn human_event(event: &Event) -> Option<String> {
     Narrator::default().tell(event)
 }
 
+/// What a peer called itself, and where it is if another key holds that name.
+#[derive(Clone, Debug)]
+struct Named {
+    name: String,
+    doubted_at: Option<String>,
+}
+
 /// Tells events in words and calls peers by the names they gave themselves.
 #[derive(Clone, Debug)]
 pub struct Narrator {
-    names: BTreeMap<String, String>,
+    names: BTreeMap<String, Named>,
     connected: BTreeSet<String>,
     /// What transactions do, the newest last.
     deeds: VecDeque<(Txid, String)>,
@@ -66,8 +73,18 @@ impl Narrator {
     /// Remembers what later lines need of an event that is not told.
     pub fn note(&mut self, event: &Event) {
         match event {
-            Event::PeerConnected { peer_id, name, .. } => {
-                self.remember(peer_id, name.as_ref().map(AccountName::as_str));
+            Event::PeerConnected {
+                peer_id,
+                name,
+                name_taken,
+                address,
+                ..
+            } => {
+                let name = name.as_ref().map(|name| Named {
+                    name: name.as_str().to_owned(),
+                    doubted_at: name_taken.then(|| place(address)),
+                });
+                self.remember(peer_id, name);
             }
             Event::PeerDisconnected { peer_id, .. } => {
                 self.names.remove(peer_id);
@@ -132,32 +149,44 @@ impl Narrator {
         Some(told)
     }
 
-    fn remember(&mut self, peer: &str, name: Option<&str>) {
+    fn remember(&mut self, peer: &str, name: Option<Named>) {
         if self.connected.len() < NAMES_MAX {
             self.connected.insert(peer.to_owned());
         }
         if let Some(name) = name
             && self.names.len() < NAMES_MAX
         {
-            self.names.insert(peer.to_owned(), name.to_owned());
+            self.names.insert(peer.to_owned(), name);
         }
     }
 
-    /// A message that begins with a peer calls it as other lines do.
+    /// A message calls peers as other lines do: the one that it begins with, and others that have a name here.
     fn with_name(&self, message: &str) -> String {
-        let (first, rest) = message.split_once(' ').unwrap_or((message, ""));
-        let is_peer = first.len() == PEER_ID_CHARS && first.starts_with("12D3KooW");
-        if is_peer {
-            format!("{} {}", self.peer(first), foreign(rest))
-        } else {
-            foreign(message)
-        }
+        let is_peer = |word: &str| word.len() == PEER_ID_CHARS && word.starts_with("12D3KooW");
+        let call = |(at, word): (usize, &str)| {
+            if is_peer(word) && (at == 0 || self.names.contains_key(word)) {
+                self.peer(word)
+            } else {
+                word.to_owned()
+            }
+        };
+        // Escaped before: a PeerId has nothing to escape, and a name is escaped where it is written.
+        let message = foreign(message);
+        let words: Vec<String> = message.split(' ').enumerate().map(call).collect();
+        words.join(" ")
     }
 
-    /// "ben (…XyZ12345)" or "…XyZ12345"
+    /// "ben (…XyZ12345)", "…XyZ12345", or of who goes by another's name "anna? (…XyZ12345 at /ip4/10.0.0.7/tcp/4141)"
     fn peer(&self, peer: &str) -> String {
-        let name = self.names.get(peer);
-        name.map_or_else(|| short_peer(peer), |name| named(name, peer))
+        let id = short_peer(peer);
+        match self.names.get(peer) {
+            None => id,
+            Some(Named {
+                name,
+                doubted_at: Some(place),
+            }) => format!("{} ({id} at {place})", self_named(name, NameStanding::Taken)),
+            Some(Named { name, doubted_at: None }) => format!("{} ({id})", self_named(name, NameStanding::Said)),
+        }
     }
 
     fn source(&self, source: &Source) -> Option<String> {
@@ -187,6 +216,7 @@ impl Narrator {
             Event::PeerConnected {
                 peer_id,
                 name,
+                name_taken,
                 address,
                 direction,
                 ..
@@ -195,10 +225,21 @@ impl Narrator {
                     Direction::In => "it called from",
                     Direction::Out => "we called",
                 };
-                let peer = name
-                    .as_ref()
-                    .map_or_else(|| self.peer(peer_id), |name| named(name.as_str(), peer_id));
-                format!("peer   {peer} connected: {way} {}", place(address))
+                let standing = if *name_taken {
+                    NameStanding::Taken
+                } else {
+                    NameStanding::Said
+                };
+                // Its address stands in this line anyway.
+                let named =
+                    |name: &AccountName| format!("{} ({})", self_named(name.as_str(), standing), short_peer(peer_id));
+                let peer = name.as_ref().map_or_else(|| self.peer(peer_id), named);
+                let warned = if *name_taken {
+                    "; that name is another key's"
+                } else {
+                    ""
+                };
+                format!("peer   {peer} connected: {way} {}{warned}", place(address))
             }
             Event::PeerDisconnected { peer_id, reason, .. } => {
                 format!("peer   {} lost: {}", self.peer(peer_id), lost(reason))
@@ -347,11 +388,6 @@ impl Narrator {
         }
         format!("{waits} ({})", deeds.join(", "))
     }
-}
-
-/// "ben (…XyZ12345)"
-fn named(name: &str, peer: &str) -> String {
-    format!("{} ({})", foreign(name), short_peer(peer))
 }
 
 /// Why a connection ended; what libraries say of their insides is said in the user's words.

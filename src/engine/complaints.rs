@@ -1,13 +1,18 @@
 //! Which misdeeds of peers are told one by one, and which are only counted.
 //!
-//! Promises: at most [`TOLD_MAX`] lines in any [`WINDOW_MS`]; whatever is left out is counted, and the count is told
+//! Promises: at most [`TOLD_MAX`] lines in any [`WINDOW_MS`], and [`TOLD_EACH`] over peers of one voice, so that identities
+//! which come and go at one address leave room for what others do; whatever is left out is counted, and the count is told
 //! once when the window ends.
 //! Elsewhere: what a misdeed costs (`peers`).
 
-use crate::types::Time;
+use std::collections::BTreeMap;
+
+use crate::types::{Time, Voice};
 
 /// Lines in a window: more says nothing new to a person, and identities that come and go could fill a disk.
 const TOLD_MAX: u32 = 10;
+/// Lines over one voice in a window.
+const TOLD_EACH: u32 = 4;
 /// How long a window lasts, in milliseconds.
 const WINDOW_MS: u64 = 60_000;
 
@@ -16,17 +21,21 @@ const WINDOW_MS: u64 = 60_000;
 pub(super) struct Complaints {
     until: Option<Time>,
     told: u32,
+    /// Only those over whom a line was told: [`TOLD_MAX`] at most.
+    by_voice: BTreeMap<Voice, u32>,
     left_out: u64,
 }
 
 impl Complaints {
     /// Whether one more misdeed is told by a line of its own; counts it if not.
-    pub(super) fn take(&mut self, now: Time) -> bool {
+    pub(super) fn take(&mut self, now: Time, voice: Voice) -> bool {
         self.until
             .get_or_insert(Time::from_ms(now.ms().saturating_add(WINDOW_MS)));
-        let is_told = self.told < TOLD_MAX;
+        let own = self.by_voice.get(&voice).copied().unwrap_or(0);
+        let is_told = self.told < TOLD_MAX && own < TOLD_EACH;
         if is_told {
             self.told += 1;
+            self.by_voice.insert(voice, own + 1);
         } else {
             self.left_out += 1;
         }
@@ -55,12 +64,28 @@ impl Complaints {
 mod tests {
     use super::*;
 
+    fn voice(host: u64) -> Voice {
+        Voice::Host(std::net::IpAddr::from([10, 0, 0, u8::try_from(host % 100).unwrap()]))
+    }
+
+    #[test]
+    fn a_rotating_flood_from_one_address_leaves_room_for_what_others_do() {
+        let mut complaints = Complaints::default();
+        let at = Time::from_ms(5);
+        let told = (0..1_000).filter(|_| complaints.take(at, voice(1))).count();
+        assert_eq!(told, 4);
+        assert!(complaints.take(at, voice(2)));
+        let line = complaints.poll(Time::from_ms(60_005)).unwrap();
+        assert!(line.starts_with("996 more"), "{line}");
+        assert!(complaints.take(Time::from_ms(70_000), voice(1)), "a new window");
+    }
+
     #[test]
     fn ten_misdeeds_a_minute_are_told_and_the_others_counted() {
         let mut complaints = Complaints::default();
         let at = Time::from_ms;
         assert_eq!(complaints.next_wakeup(), None);
-        let told = (0..1_000).filter(|n| complaints.take(at(5 + n))).count();
+        let told = (0..1_000).filter(|n| complaints.take(at(5 + n), voice(*n))).count();
         assert_eq!(told, 10);
         assert_eq!(complaints.next_wakeup(), Some(at(60_005)));
         assert_eq!(complaints.poll(at(60_004)), None);
@@ -71,13 +96,13 @@ mod tests {
                 .starts_with("990 more misdeeds of peers")
         );
         assert_eq!((complaints.poll(at(200_000)), complaints.next_wakeup()), (None, None));
-        assert!(complaints.take(at(200_000)), "a new window");
+        assert!(complaints.take(at(200_000), voice(1)), "a new window");
     }
 
     #[test]
     fn a_window_without_a_flood_leaves_no_line() {
         let mut complaints = Complaints::default();
-        assert!(complaints.take(Time::from_ms(1)));
+        assert!(complaints.take(Time::from_ms(1), voice(1)));
         assert_eq!(complaints.poll(Time::from_ms(60_001)), None);
         assert_eq!(complaints.next_wakeup(), None);
     }

@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::event::{Direction, FoundBy};
 use crate::types::rng::Rng;
-use crate::types::{Address, PeerId, Time};
+use crate::types::{Address, PeerId, Time, Voice};
 pub use candidate::ADDRESSES_MAX;
 use candidate::{Candidate, Goal, Source};
 use links::Links;
@@ -97,8 +97,8 @@ pub enum Fact {
     Typed(Address),
     /// A peer told of another one.
     Told {
-        /// The teller's address.
-        teller: Option<IpAddr>,
+        /// Whose voice told.
+        teller: Voice,
         /// Who.
         peer: PeerId,
         /// Where, checked by [`super::exchange`].
@@ -112,6 +112,13 @@ pub enum Fact {
         address: Address,
         /// Who dialled.
         direction: Direction,
+    },
+    /// A connected peer is no longer on the host of this address.
+    Left {
+        /// Who.
+        peer: PeerId,
+        /// Where it was.
+        address: Address,
     },
     /// A connected peer has said where it stands.
     Exchanged(PeerId),
@@ -216,6 +223,11 @@ impl Dialer {
                 address,
                 direction,
             } => self.connected(now, peer, &address, direction),
+            Fact::Left { peer, address } => {
+                if let Some(candidate) = self.candidates.get_mut(&Goal::Peer(peer)) {
+                    candidate.left(&address);
+                }
+            }
             Fact::Exchanged(peer) => self.links.exchanged(&peer),
             Fact::Disconnected(peer) => self.disconnected(now, &peer),
             Fact::Failed {
@@ -251,7 +263,7 @@ impl Dialer {
             FoundBy::Remembered | FoundBy::Inbound => Source::Known,
             FoundBy::Mdns => Source::Record(from.or_else(|| address.ip())),
             FoundBy::Sibling => Source::Record(None),
-            FoundBy::Told => Source::Told(from),
+            FoundBy::Told => Source::Told(peer.into()),
         };
         let wait_ms = self.courtesy(&peer, by);
         let mut offer = Candidate::new(now, address.clone(), by, source);
@@ -275,7 +287,7 @@ impl Dialer {
         }
     }
 
-    fn told(&mut self, now: Time, teller: Option<IpAddr>, peer: PeerId, mut addresses: Vec<Address>) {
+    fn told(&mut self, now: Time, teller: Voice, peer: PeerId, mut addresses: Vec<Address>) {
         self.tried.retain(|_, at| now.since(*at) < TOLD_AGAIN_MS);
         let source = Source::Told(teller);
         let by_teller = self.candidates.values().filter(|c| c.source == source).count();

@@ -80,6 +80,8 @@ pub enum Event {
     PeerConnected {
         peer_id: String,
         name: Option<AccountName>,
+        /// Another key holds the name here.
+        name_taken: bool,
         address: String,
         direction: Direction,
         found_by: FoundBy,
@@ -87,6 +89,8 @@ pub enum Event {
     PeerDisconnected {
         peer_id: String,
         name: Option<AccountName>,
+        /// Another key holds the name here.
+        name_taken: bool,
         reason: String,
     },
     TransactionAccepted {

@@ -45,6 +45,13 @@ pub enum Fact {
         /// Where.
         address: Address,
     },
+    /// A connected peer is no longer on the host of this address.
+    Left {
+        /// Who.
+        peer: PeerId,
+        /// Where it was.
+        address: Address,
+    },
     /// A connected peer has said where it stands: it may be asked.
     Exchanged(PeerId),
     /// The last link to a peer is gone.
@@ -131,6 +138,11 @@ impl Exchange {
     pub fn handle(&mut self, now: Time, fact: Fact) {
         match fact {
             Fact::Confirmed { peer, address } => self.confirmed(now, peer, address),
+            Fact::Left { peer, address } => {
+                if let Some(state) = self.peers.get_mut(&peer) {
+                    state.confirmed.retain(|known| known.ip() != address.ip());
+                }
+            }
             Fact::Exchanged(peer) => {
                 let next = later(now, self.rng.below(ASK_JITTER_MS));
                 self.state(now, peer).next.get_or_insert(next);

@@ -25,6 +25,8 @@ const STATUS_CHANGE_MS: u64 = 1_000;
 const STALE_SPACINGS: u64 = 10;
 /// Peers that are asked where they stand when the tip is stale.
 const STALE_ASKED: usize = 2;
+/// The shortest time between two looks whether another machine has this node's key.
+const TWIN_AGAIN_MS: u64 = 60_000;
 /// How long `started` waits for one more address: the interfaces are told one by one, within a few milliseconds.
 const START_SETTLE_MS: u64 = 30;
 /// Own addresses that are shown and told.
@@ -60,6 +62,9 @@ impl<S: ChainStore> Engine<S> {
         }
         if peer != self.peer_id {
             self.seen.found(self.now, by);
+        } else if by == FoundBy::Mdns {
+            self.look_for_twin(address);
+            return;
         }
         if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             return;
@@ -109,7 +114,7 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         if self.peers.get(&peer).is_some() {
-            return;
+            return self.on_moved(peer, address, direction);
         }
         let found_by = match (named, direction) {
             (Some(by), _) => by,
@@ -136,12 +141,46 @@ impl<S: ChainStore> Engine<S> {
         self.send_status(peer);
     }
 
+    /// A connected peer came back from elsewhere: where it was leads nowhere.
+    fn on_moved(&mut self, id: PeerId, address: Address, direction: Direction) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let before = core::mem::replace(&mut peer.address, address.clone());
+        peer.direction = direction;
+        if before.ip() == address.ip() {
+            return;
+        }
+        let left = dial::Fact::Left {
+            peer: id,
+            address: before.clone(),
+        };
+        self.dialer.handle(self.now, left);
+        self.exchange.handle(
+            self.now,
+            exchange::Fact::Left {
+                peer: id,
+                address: before,
+            },
+        );
+        self.remember(id, address, direction);
+    }
+
+    /// Another machine announces this node's own identity. Anybody can say so: whoever answers there with the key is one.
+    fn look_for_twin(&mut self, address: Address) {
+        if self.key_warned || self.twin_sought.is_some_and(|at| self.now.since(at) < TWIN_AGAIN_MS) || !self.net {
+            return;
+        }
+        self.twin_sought = Some(self.now);
+        let addresses = vec![address];
+        self.order(NetOrder::Dial { peer: None, addresses });
+    }
+
     /// Two nodes with one key sign over each other's sequence numbers, and each hides the other from the network.
     fn note_same_key(&mut self, place: &str) {
         if !self.key_warned {
             self.key_warned = true;
             let message = format!(
-                "another node uses this node's key ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
+                "another node uses this node's key ({place}): payments of one are refused at the other, and neighbours keep only one of them. \
+                 Stop one, and start it in an empty folder with --data-dir DIR"
             );
             self.warn("same_key", message);
         }
@@ -190,6 +229,7 @@ impl<S: ChainStore> Engine<S> {
         if peer.status.is_some() {
             self.event(Event::PeerDisconnected {
                 peer_id: id.to_string(),
+                name_taken: peer.name().is_some_and(|name| self.is_name_taken(&id, &name)),
                 name: peer.name(),
                 reason: if makes_room { MAKES_ROOM.to_owned() } else { reason },
             });
@@ -389,11 +429,14 @@ impl<S: ChainStore> Engine<S> {
         if self.is_chosen_clock(&id) {
             self.clocks.heard_chosen(self.now, clock_ms);
         }
+        let name = self.peers.get(&id).and_then(Peer::name);
+        let name_taken = first && name.as_ref().is_some_and(|name| self.is_name_taken(&id, name));
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
-            name: peer.name(),
+            name,
+            name_taken,
             address: peer.address.with_peer(&id),
             direction: peer.direction,
             found_by: peer.found_by,
@@ -456,6 +499,7 @@ impl<S: ChainStore> Engine<S> {
             Consequence::Keep if fault == Fault::Limit => {}
             Consequence::Keep => {
                 self.complain(
+                    id,
                     "peer_fault",
                     format!("{id} loses {cost} of its {points} points: {reason}"),
                 );
@@ -463,12 +507,13 @@ impl<S: ChainStore> Engine<S> {
             Consequence::Disconnect => {
                 self.order(NetOrder::Disconnect { peer: id });
                 let text = format!("{id} loses {cost} of its {points} points and the connection: {reason}");
-                self.complain("peer_fault", text);
+                self.complain(id, "peer_fault", text);
             }
             Consequence::Ban => {
                 self.dialer.handle(self.now, dial::Fact::Forget(id));
                 self.order(NetOrder::Ban { peer: id, banned: true });
                 self.complain(
+                    id,
                     "peer_banned",
                     format!("{id} loses all its points and is refused for a while: {reason}"),
                 );
@@ -477,8 +522,8 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Tells a misdeed, or only counts it when too many are told already.
-    fn complain(&mut self, code: &'static str, text: String) {
-        if self.complaints.take(self.now) {
+    fn complain(&mut self, id: PeerId, code: &'static str, text: String) {
+        if self.complaints.take(self.now, self.voice_of(&id)) {
             self.warn(code, text);
         }
     }

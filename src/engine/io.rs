@@ -58,6 +58,10 @@ pub enum Part {
     Mining,
     /// The door for `ctl` and `attach`.
     Control,
+    /// What hears the system's signals.
+    Signals,
+    /// What folds rows of the log.
+    Folding,
 }
 
 /// What became of a part.

@@ -136,6 +136,8 @@ pub struct Engine<S> {
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) key_warned: bool,
+    /// When it was last looked whether another machine has this node's key.
+    pub(super) twin_sought: Option<Time>,
     /// What statuses say of tip and pool while a new tip or own news are not on disk.
     pub(super) shown: Shown,
     /// Something of ours was made in this turn, or the tip moved.
@@ -214,6 +216,7 @@ impl<S: ChainStore> Engine<S> {
             clock_off_since: None,
             name_warned: false,
             key_warned: false,
+            twin_sought: None,
             shown: Shown::default(),
             own_made: false,
             own_unsaved: None,

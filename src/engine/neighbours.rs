@@ -65,7 +65,7 @@ impl<S: ChainStore> Engine<S> {
         if !self.net || self.peers.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
             return;
         }
-        let teller = self.peers.get(&teller).and_then(|known| known.address.ip());
+        let teller = self.voice_of(&teller);
         let told = dial::Fact::Told {
             teller,
             peer,

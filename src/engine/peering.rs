@@ -9,7 +9,7 @@ use super::io::NetOrder;
 use super::machine::Engine;
 use super::reply::{BanView, CommandError, PeerActed, Reply};
 use crate::chain::ChainStore;
-use crate::types::{AccountName, PeerId, Time};
+use crate::types::{Account, AccountName, PeerId, Time};
 
 /// Candidates that are told when words fit several.
 const SHOWN_MAX: usize = 3;
@@ -48,6 +48,7 @@ impl<S: ChainStore> Engine<S> {
         };
         Ok(Reply::PeerActed(PeerActed {
             peer_id: peer.to_string(),
+            name_taken: name.as_ref().is_some_and(|name| self.is_name_taken(&peer, name)),
             name,
             banned_ms: match act {
                 PeerAct::Ban { minutes } => Some(u64::from(minutes).saturating_mul(60_000)),
@@ -99,11 +100,26 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// Whether the chain says that a name is this peer's.
+    pub(super) fn is_name_proven(&self, peer: &PeerId, name: &AccountName) -> bool {
+        let owner = self.chain.owner(&Account::Name(name.clone()));
+        matches!(owner, Ok(Some(key)) if key.peer_id() == *peer)
+    }
+
+    /// Whether another key holds a name here: by the chain, or, while nobody owns it, because this node goes by it.
+    pub(super) fn is_name_taken(&self, peer: &PeerId, name: &AccountName) -> bool {
+        match self.chain.owner(&Account::Name(name.clone())) {
+            Ok(Some(key)) => key.peer_id() != *peer,
+            Ok(None) | Err(_) => self.config.name.as_ref() == Some(name),
+        }
+    }
+
     /// Refused nodes, as `peers` shows them.
     pub(super) fn bans(&self) -> Vec<BanView> {
         let view = |(id, name, until): (&PeerId, Option<&AccountName>, Time)| BanView {
             peer_id: id.to_string(),
             name: name.cloned(),
+            name_proven: name.is_some_and(|name| self.is_name_proven(id, name)),
             left_ms: until.since(self.now),
         };
         self.peers.banned(self.now).map(view).collect()

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::event::{Direction, FoundBy};
 use super::pace::Pace;
 use super::quota::{Bucket, Kind, QUESTION_BYTES};
+use crate::types::prefix::Prefix;
 use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Voice, Work};
 use crate::wire;
 
@@ -356,9 +357,9 @@ impl Peers {
 
     /// Whose voice a peer's is. One that left, or was never here, speaks for itself alone.
     #[must_use]
-    pub fn voice(&self, peer: &PeerId, is_near: impl FnOnce(core::net::IpAddr) -> bool) -> Voice {
+    pub fn voice(&self, peer: &PeerId, networks: &[Prefix]) -> Voice {
         match self.connected.get(peer) {
-            Some(known) => Voice::of(*peer, &known.address, is_near),
+            Some(known) => Voice::of(*peer, &known.address, networks),
             None => Voice::Identity(*peer),
         }
     }

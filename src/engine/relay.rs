@@ -61,8 +61,15 @@ impl<S: ChainStore> Engine<S> {
         fine
     }
 
+    /// Whether a peer may tell so much now. No points if not: an honest neighbour passes on what others flood.
+    fn may_gossip(&mut self, peer: PeerId, kind: Kind, count: u64) -> bool {
+        let now = self.now;
+        let fine = |known: &mut Peer| known.allows(now, kind, count);
+        self.peers.get_mut(&peer).is_none_or(fine)
+    }
+
     fn on_gossiped_block(&mut self, peer: PeerId, bytes: &[u8]) -> Verdict {
-        if self.read_only || !self.allowed(peer, Kind::GossipBlock, 1) {
+        if self.read_only || !self.may_gossip(peer, Kind::GossipBlock, 1) {
             return Verdict::Ignore;
         }
         let source = from_peer(peer);
@@ -193,10 +200,7 @@ impl<S: ChainStore> Engine<S> {
                 return Verdict::Reject;
             }
         };
-        let (now, count) = (self.now, super::machine::count(list.len()));
-        let fine = |known: &mut Peer| known.allows(now, Kind::GossipTx, count);
-        if !self.peers.get_mut(&peer).is_none_or(fine) {
-            // No points: an honest neighbour passes on what others flood.
+        if !self.may_gossip(peer, Kind::GossipTx, super::machine::count(list.len())) {
             return Verdict::Ignore;
         }
         self.effort.transactions(list.len(), bytes.len());

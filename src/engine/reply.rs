@@ -99,6 +99,7 @@ pub struct PeerView {
 pub struct BanView {
     pub peer_id: String,
     pub name: Option<AccountName>,
+    pub name_proven: bool,
     pub left_ms: u64,
 }
 
@@ -108,6 +109,7 @@ pub struct BanView {
 pub struct PeerActed {
     pub peer_id: String,
     pub name: Option<AccountName>,
+    pub name_taken: bool,
     /// How long it is refused; none if it is not.
     pub banned_ms: Option<u64>,
     pub message: String,

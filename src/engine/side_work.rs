@@ -54,7 +54,7 @@ mod tests {
     /// The voice of an identity at an address.
     fn voice(n: u8, text: &str) -> Voice {
         let peer = SecretKey::from_seed([n; 32]).public().peer_id();
-        Voice::of(peer, &Address::parse(text).unwrap().0, |_| false)
+        Voice::of(peer, &Address::parse(text).unwrap().0, &[])
     }
 
     #[test]

@@ -250,13 +250,10 @@ impl<S: ChainStore> Engine<S> {
             .known()
             .map(|(id, peer)| {
                 let name = peer.name();
-                let owner = name
-                    .as_ref()
-                    .and_then(|name| self.chain.owner(&Account::Name(name.clone())).ok().flatten());
                 let status = peer.status.as_ref();
                 PeerView {
                     peer_id: id.to_string(),
-                    name_proven: owner.is_some_and(|key| key.peer_id() == *id),
+                    name_proven: name.as_ref().is_some_and(|name| self.is_name_proven(id, name)),
                     name,
                     address: peer.address.with_peer(id),
                     height: Height::new(status.map_or(0, |status| status.height)),

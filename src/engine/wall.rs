@@ -2,8 +2,6 @@
 //!
 //! Elsewhere: whose clock counts (`engine::clocks`). Spec: `proto-notes/consensus.md`, "Header rules".
 
-use core::net::IpAddr;
-
 use super::clocks::{Middle, PeerClock, middle};
 use super::machine::Engine;
 use crate::chain::ChainStore;
@@ -53,11 +51,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whose voice a peer's is.
     pub(super) fn voice_of(&self, peer: &PeerId) -> Voice {
-        let is_near = |ip: IpAddr| match ip {
-            IpAddr::V4(_) => true,
-            IpAddr::V6(ip) => ip.is_unique_local() || ip.is_unicast_link_local(),
-        };
-        self.peers.voice(peer, is_near)
+        self.peers.voice(peer, &self.networks)
     }
 
     /// The machine's wall clock.

@@ -195,6 +195,7 @@ pub(super) fn words(input: &[u8]) {
         Event::PeerDisconnected {
             peer_id: text.clone(),
             name: None,
+            name_taken: false,
             reason: text.clone(),
         },
         Event::TransactionRejected {

@@ -125,6 +125,11 @@ impl Drop for Discovery {
     }
 }
 
+/// Whether an address is one of this machine's interfaces.
+fn is_own(prefixes: &[Prefix], ip: IpAddr) -> bool {
+    prefixes.iter().any(|prefix| prefix.ip() == ip)
+}
+
 /// Another for each node, so that no two throw the same records out.
 fn seed(local: &PeerId) -> u64 {
     local.to_bytes().iter().fold(1_u64, |seed, byte| {
@@ -337,7 +342,14 @@ impl Seeker {
                 if said.asks_services {
                     let _ = post.ear.say(&packet::services(TTL_SECONDS));
                 }
-                for named in said.named.iter().filter(|named| named.peer != self.local) {
+                for named in &said.named {
+                    // Of this node itself only what another machine says: there may be a second one with its key.
+                    let is_echo = || {
+                        is_own(&self.prefixes, source) || named.address.ip().is_none_or(|ip| is_own(&self.prefixes, ip))
+                    };
+                    if named.peer == self.local && is_echo() {
+                        continue;
+                    }
                     match judge(&named.address, source, &post.link.prefixes) {
                         Judged::Believed(address) => {
                             if let Some(new) = self.records.take(began, named, address, source)

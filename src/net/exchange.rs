@@ -1,6 +1,7 @@
 //! Requests and answers under way, both directions.
 //!
-//! Promises: a peer has at most eight requests in process and all peers together 64, else the answer is `Busy`; answers
+//! Promises: a peer has at most eight requests in process, all peers together 64 and no voice more than its share of them,
+//! else the answer is `Busy`; answers
 //! that a peer does not read take bounded memory; every own request ends in exactly one `Response`.
 //! Elsewhere: bytes of a stream (`net::codec`), which request deserves which answer (`engine`).
 //! Spec: `proto-notes/sync.md`, "Messages".
@@ -12,7 +13,7 @@ use libp2p::swarm::ConnectionId;
 
 use super::codec::{Raw, Written};
 use crate::engine::peers::Fault;
-use crate::types::PeerId;
+use crate::types::{PeerId, Voice, has_share};
 use crate::wire::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, WireError};
 
 /// Requests in process for one connection: twice what a well-behaved peer has in flight.
@@ -37,6 +38,7 @@ const FIRST_WINDOW_BYTES: usize = 256 * 1024;
 #[derive(Debug)]
 struct Inbound {
     peer: PeerId,
+    voice: Voice,
     connection: ConnectionId,
     id: InboundRequestId,
     channel: Option<ResponseChannel<Raw>>,
@@ -96,8 +98,7 @@ impl Exchange {
     /// A request came in.
     pub(super) fn arrived(
         &mut self,
-        peer: PeerId,
-        connection: ConnectionId,
+        (peer, connection, voice): (PeerId, ConnectionId, Voice),
         id: InboundRequestId,
         raw: &Raw,
         channel: ResponseChannel<Raw>,
@@ -115,7 +116,7 @@ impl Exchange {
             // A stream that is reset ends like one that was finished, so this may be a cable.
             Err(error) if is_cut(&error) => Arrival::Malformed(Fault::Mid, "a request that ends early".into()),
             Err(error) => Arrival::Malformed(Fault::Fatal, error.to_string()),
-            Ok(_) if self.is_crowded(connection) => Arrival::Answer(channel, Response::Busy),
+            Ok(_) if self.is_crowded(connection, voice) => Arrival::Answer(channel, Response::Busy),
             Ok(request) => {
                 let token = self.next;
                 self.next += 1;
@@ -126,6 +127,7 @@ impl Exchange {
                     token,
                     Inbound {
                         peer,
+                        voice,
                         connection,
                         id,
                         channel,
@@ -143,9 +145,13 @@ impl Exchange {
         }
     }
 
-    fn is_crowded(&self, connection: ConnectionId) -> bool {
+    fn is_crowded(&self, connection: ConnectionId, voice: Voice) -> bool {
         let of_connection = self.inbound.values().filter(|entry| entry.connection == connection);
-        self.inbound.len() >= IN_PROCESS || of_connection.count() >= IN_PROCESS_PER_CONNECTION
+        let mut voices: BTreeSet<Voice> = self.inbound.values().map(|entry| entry.voice).collect();
+        voices.insert(voice);
+        let own = self.inbound.values().filter(|entry| entry.voice == voice).count();
+        let has_place = has_share(self.inbound.len(), IN_PROCESS, voices.len(), own);
+        !has_place || of_connection.count() >= IN_PROCESS_PER_CONNECTION
     }
 
     /// The requests that waited for their sender to be confirmed.

@@ -13,7 +13,7 @@ use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 
 use crate::engine::Direction;
-use crate::types::PeerId;
+use crate::types::{Address, PeerId};
 
 /// Two connections of which one is older by more than this are no mutual dial: the peer has come back. Handshakes of
 /// dials that crossed end within a second of each other, and a process that was killed needs about as long to return.
@@ -32,6 +32,8 @@ pub(super) struct Link {
     pub(super) direction: Direction,
     /// The remote end.
     pub(super) address: Multiaddr,
+    /// Where the peer says that it listens, on the host that it called from.
+    pub(super) listens: Option<Address>,
     /// When it was established.
     pub(super) since: Instant,
     /// When it last showed that it lives; at first, when it was established.
@@ -48,6 +50,7 @@ impl Link {
         Self {
             direction,
             address,
+            listens: None,
             since,
             heard: since,
             pings: true,

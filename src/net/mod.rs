@@ -128,6 +128,6 @@ pub fn start(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSi
     let (supervisor, first) = supervisor::Supervisor::new(config.clone(), orders, facts)?;
     Ok(NetHandle {
         peer_id: first.peer_id(),
-        task: tokio::spawn(supervisor.run(first)),
+        task: tokio::spawn(supervisor.run_watched(first)),
     })
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::threads::{self, panic_point};
 use crate::types::Address;
 
 /// Threads that look up: the system's own look-up cannot be ended, only left behind.
@@ -51,13 +52,20 @@ impl Names {
             return false;
         }
         let (busy, answers) = (Place(Arc::clone(&self.busy)), self.answers.clone());
+        let unanswered = self.answers.clone();
         let work = move || {
+            panic_point("names");
             let mut addresses: Vec<Address> = names.iter().flat_map(resolve).collect();
             addresses.truncate(ADDRESSES_MAX);
             drop(busy);
             answers.send(Answer { id, addresses }).unwrap_or_default();
         };
-        std::thread::Builder::new().name("names".into()).spawn(work).is_ok()
+        // The dial that waits ends: the name leads nowhere.
+        let failed = move |_: &str| {
+            let addresses = Vec::new();
+            unanswered.send(Answer { id, addresses }).unwrap_or_default();
+        };
+        threads::spawn("names", work, failed).is_ok()
     }
 }
 

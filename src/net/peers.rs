@@ -14,7 +14,8 @@ use libp2p::swarm::ConnectionId;
 use super::gate::Source;
 use super::links::{Link, Returns, spare};
 use crate::engine::{Direction, Stranger};
-use crate::types::{Address, PeerId};
+use crate::types::prefix::Prefix;
+use crate::types::{Address, PeerId, Voice};
 
 /// How long a peer may take to tell its network.
 const IDENTIFY_PATIENCE: Duration = Duration::from_secs(10);
@@ -70,6 +71,8 @@ pub(super) struct Peer {
     is_protected: bool,
     /// Valid blocks that came from it first.
     blocks: u64,
+    /// Where the engine was told that it is.
+    pub(super) told: Option<Address>,
     /// Its fastest answer to a ping.
     ping: Option<Duration>,
     /// Its connections.
@@ -137,6 +140,7 @@ impl Peers {
             reason: None,
             is_protected: false,
             blocks: 0,
+            told: None,
             ping: None,
             links: BTreeMap::new(),
             returns: Returns::default(),
@@ -189,6 +193,13 @@ impl Peers {
     /// A connected peer.
     pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
         self.peers.get_mut(peer)
+    }
+
+    /// Whose voice a peer's is: all identities behind its address, or it alone.
+    pub(super) fn voice(&self, peer: &PeerId, networks: &[Prefix]) -> Voice {
+        let link = self.peers.get(peer).and_then(|known| known.links.values().next());
+        let address = link.and_then(|link| Address::parse(&link.address.to_string()).ok());
+        address.map_or_else(|| (*peer).into(), |(address, _)| Voice::of(*peer, &address, networks))
     }
 
     /// Whether a peer is connected and of this network.

@@ -5,10 +5,12 @@
 //! off, and the node goes on without it.
 //! Spec: `proto-notes/events.md`, "Parts that fail".
 
+use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::restarts::Restarts;
@@ -120,8 +122,24 @@ impl Supervisor {
         Task::new(&self.config, lasting, sink)
     }
 
+    /// Runs until the orders end. If it fails itself, that is told, and the network is off.
+    pub(super) async fn run_watched(self, first: Task) {
+        let facts = Arc::clone(&self.facts);
+        let Err(panic) = AssertUnwindSafe(self.run(first)).catch_unwind().await else {
+            return;
+        };
+        let ended = PartFact::Ended {
+            part: Part::Network,
+            reason: threads::message_of(&*panic),
+            again_ms: None,
+        };
+        while facts.offer(Instant::now(), NetFact::Part(ended.clone())).is_err() {
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
     /// Runs until the orders end.
-    pub(super) async fn run(mut self, first: Task) {
+    async fn run(mut self, first: Task) {
         let mut next: Result<Task, NetError> = Ok(first);
         loop {
             let reason = match next {

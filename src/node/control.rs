@@ -132,7 +132,7 @@ impl Hub {
             form: Form::Json,
             joined: false,
             replying: false,
-            switches: Switches::default(),
+            switches: self.node.of_session(),
             ended: false,
             hang_up,
         };

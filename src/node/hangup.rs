@@ -7,6 +7,8 @@
 use std::sync::mpsc::Sender;
 
 use super::session::Message;
+#[cfg(unix)]
+use crate::threads;
 
 /// Watches standard output on a thread of its own; tells once when its reader is gone.
 #[cfg(unix)]
@@ -16,7 +18,9 @@ pub(super) fn watch(messages: Sender<Message>) {
             messages.send(Message::Stop).unwrap_or_default();
         }
     };
-    if let Err(error) = std::thread::Builder::new().name("hangup".into()).spawn(body) {
+    // The next write notices it too.
+    let failed = |reason: &str| tracing::warn!(target: "node", reason, "the watch over the output's reader failed");
+    if let Err(error) = threads::spawn("hangup", body, failed) {
         // The next write notices it too.
         tracing::debug!(%error, "no thread to watch the output with");
     }

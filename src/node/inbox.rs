@@ -2,7 +2,8 @@
 //!
 //! Promises: facts of the disk and commands are never lost and never block their sender; of the network's facts those
 //! that end a request, connect, or bring a block or a status go before questions and payments, in the order in which they
-//! were read; questions and payments wait in lanes of their own, where senders take turns; no lane grows beyond its maximum.
+//! were read; questions and payments wait in lanes of their own, where voices take turns, and within a voice its
+//! identities; no lane grows beyond its maximum.
 //! Elsewhere: what the engine makes of it (`node::engine_thread`), what the network does with what is refused
 //! (`net::outbox`).
 
@@ -11,7 +12,8 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::engine::{Input, NetFact, Part, PartFact, StoreFact};
-use crate::types::PeerId;
+use crate::types::prefix::Prefix;
+use crate::types::{PeerId, Voice, has_share};
 use crate::wire::{Request, Topic};
 
 /// Facts that may wait in one of the network's lanes: a second of a flood, a few MiB of blocks at the gossip layer's own
@@ -89,9 +91,32 @@ struct Waiting {
     payments: Turns,
     /// Whose turn it is of the two.
     payments_next: bool,
+    /// Whose voice a connected peer's is. As many as there are connections.
+    voices: BTreeMap<PeerId, Voice>,
+    networks: Vec<Prefix>,
 }
 
 impl Waiting {
+    /// Learns whose voice speaks where.
+    fn note(&mut self, fact: &NetFact) {
+        match fact {
+            NetFact::Connected { peer, address, .. } => {
+                let voice = Voice::of(*peer, address, &self.networks);
+                self.voices.insert(*peer, voice);
+            }
+            NetFact::Disconnected { peer, .. } => {
+                self.voices.remove(peer);
+            }
+            NetFact::Networks(networks) => self.networks.clone_from(networks),
+            _ => {}
+        }
+    }
+
+    fn from(&self, peer: PeerId) -> (Voice, PeerId) {
+        let voice = self.voices.get(&peer).copied();
+        (voice.unwrap_or(Voice::Identity(peer)), peer)
+    }
+
     fn take(&mut self, lanes: Lanes) -> Option<Input> {
         if let Some(fact) = self.disk.pop_front() {
             return Some(Input::Store(fact));
@@ -123,30 +148,36 @@ impl Waiting {
     }
 }
 
-/// Facts of many senders, who take turns.
+/// Facts of many senders. Voices take turns, and within one its identities.
 #[derive(Debug, Default)]
 struct Turns {
+    voices: BTreeMap<Voice, Senders>,
+    order: VecDeque<Voice>,
+    count: usize,
+}
+
+/// The identities of one voice, who take turns.
+#[derive(Debug, Default)]
+struct Senders {
     queues: BTreeMap<PeerId, VecDeque<NetFact>>,
     order: VecDeque<PeerId>,
     count: usize,
 }
 
-impl Turns {
-    /// Adds a fact, or hands it back: in a lane that is half full nobody has more than its share of that half.
-    #[expect(clippy::result_large_err, reason = "a refused fact goes back to its sender")]
-    fn push(&mut self, sender: PeerId, fact: NetFact) -> Result<(), NetFact> {
+impl Senders {
+    /// With one more of this one: how many there are, and how many of its facts wait.
+    fn with(&self, sender: PeerId) -> (usize, usize) {
         let own = self.queues.get(&sender).map_or(0, VecDeque::len);
-        let senders = self.queues.len() + usize::from(own == 0);
-        let share = NET_LANE_MAX / 2 / senders;
-        if self.count >= NET_LANE_MAX || (self.count >= NET_LANE_MAX / 2 && own >= share) {
-            return Err(fact);
-        }
-        if own == 0 {
+        (self.queues.len() + usize::from(own == 0), own)
+    }
+
+    fn push(&mut self, sender: PeerId, fact: NetFact) {
+        let queue = self.queues.entry(sender).or_default();
+        if queue.is_empty() {
             self.order.push_back(sender);
         }
-        self.queues.entry(sender).or_default().push_back(fact);
+        queue.push_back(fact);
         self.count += 1;
-        Ok(())
     }
 
     fn pop(&mut self) -> Option<NetFact> {
@@ -158,6 +189,41 @@ impl Turns {
             self.queues.remove(&sender);
         } else {
             self.order.push_back(sender);
+        }
+        Some(fact)
+    }
+}
+
+impl Turns {
+    /// Adds a fact, or hands it back: no voice has more than its share of the lane, nor an identity of what its voice has.
+    #[expect(clippy::result_large_err, reason = "a refused fact goes back to its sender")]
+    fn push(&mut self, (voice, sender): (Voice, PeerId), fact: NetFact) -> Result<(), NetFact> {
+        let known = self.voices.get(&voice);
+        let voices = self.voices.len() + usize::from(known.is_none());
+        let of_voice = known.map_or(0, |senders| senders.count);
+        let (senders, own) = known.map_or((1, 0), |known| known.with(sender));
+        let has_place = has_share(self.count, NET_LANE_MAX, voices, of_voice)
+            && has_share(of_voice, NET_LANE_MAX / 2, senders, own);
+        if !has_place {
+            return Err(fact);
+        }
+        if known.is_none() {
+            self.order.push_back(voice);
+        }
+        self.voices.entry(voice).or_default().push(sender, fact);
+        self.count += 1;
+        Ok(())
+    }
+
+    fn pop(&mut self) -> Option<NetFact> {
+        let voice = self.order.pop_front()?;
+        let senders = self.voices.get_mut(&voice)?;
+        let fact = senders.pop()?;
+        self.count -= 1;
+        if senders.count == 0 {
+            self.voices.remove(&voice);
+        } else {
+            self.order.push_back(voice);
         }
         Some(fact)
     }
@@ -202,6 +268,7 @@ impl Inbox {
     #[expect(clippy::result_large_err, reason = "a refused fact goes back to its sender")]
     pub fn push_read(&self, read: Instant, fact: NetFact) -> Result<(), NetFact> {
         let mut lanes = self.lanes();
+        lanes.note(&fact);
         match place(&fact) {
             Place::First if lanes.first.len() >= NET_LANE_MAX => {
                 // Gossip that is refused is not told again.
@@ -212,8 +279,14 @@ impl Inbox {
                 lanes.overflows = false;
                 lanes.first.push_back((read, fact));
             }
-            Place::Questions(sender) => lanes.questions.push(sender, fact)?,
-            Place::Payments(sender) => lanes.payments.push(sender, fact)?,
+            Place::Questions(sender) => {
+                let from = lanes.from(sender);
+                lanes.questions.push(from, fact)?;
+            }
+            Place::Payments(sender) => {
+                let from = lanes.from(sender);
+                lanes.payments.push(from, fact)?;
+            }
         }
         drop(lanes);
         self.wake.notify_one();
@@ -269,6 +342,7 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Direction;
     use crate::types::Address;
 
     fn listening(port: usize) -> NetFact {
@@ -334,6 +408,54 @@ mod tests {
         assert!(inbox.push_net(gossip(flood, Topic::Transactions, 1)).is_err());
         let place = tokens(&inbox).iter().position(|token| *token == 9_999);
         assert!(place.is_some_and(|place| place <= 1), "{place:?}");
+    }
+
+    fn connected(peer: PeerId, text: &str) -> NetFact {
+        NetFact::Connected {
+            peer,
+            address: Address::parse(text).unwrap().0,
+            direction: Direction::In,
+        }
+    }
+
+    #[test]
+    fn thirty_one_identities_of_one_address_have_one_turn_and_those_of_this_machine_have_theirs() {
+        for (text, place_max) in [("/ip4/10.0.0.7/tcp/1", 1), ("/ip4/127.0.0.1/tcp/1", 31)] {
+            let inbox = Inbox::default();
+            let flood: Vec<PeerId> = (0..31).map(|_| PeerId::random()).collect();
+            flood
+                .iter()
+                .for_each(|peer| inbox.push_net(connected(*peer, text)).unwrap());
+            let honest = PeerId::random();
+            inbox.push_net(connected(honest, "/ip4/10.0.0.8/tcp/1")).unwrap();
+            while !inbox.is_heard() {
+                let _ = inbox.take(Lanes::All, Duration::ZERO);
+            }
+            for n in 0..2_000 {
+                let _ = inbox.push_net(gossip(flood[n % 31], Topic::Transactions, 1));
+            }
+            inbox.push_net(gossip(honest, Topic::Transactions, 9_999)).unwrap();
+            let place = tokens(&inbox).iter().position(|token| *token == 9_999).unwrap();
+            assert!(place <= place_max, "{text}: {place}");
+        }
+    }
+
+    #[test]
+    fn who_floods_behind_a_router_leaves_room_for_the_others_behind_it() {
+        let inbox = Inbox::default();
+        let [flood, honest] = [PeerId::random(), PeerId::random()];
+        for peer in [flood, honest] {
+            inbox.push_net(connected(peer, "/ip4/10.0.0.7/tcp/1")).unwrap();
+        }
+        while !inbox.is_heard() {
+            let _ = inbox.take(Lanes::All, Duration::ZERO);
+        }
+        for _ in 0..2_000 {
+            let _ = inbox.push_net(gossip(flood, Topic::Transactions, 1));
+        }
+        inbox.push_net(gossip(honest, Topic::Transactions, 9_999)).unwrap();
+        let place = tokens(&inbox).iter().position(|token| *token == 9_999).unwrap();
+        assert!(place <= 1, "{place}");
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::clock::wall;
@@ -14,12 +14,16 @@ use crate::console::look;
 use crate::console::output::LogWriter;
 use crate::console::watch::{FOLD_PAUSE_MS, Telling, TellingReply, Verdict, Watch};
 use crate::engine::Event;
+use crate::threads::{self, panic_point};
 
 /// How often it is asked whether a storm is over.
 const ASK_EVERY: Duration = Duration::from_millis(FOLD_PAUSE_MS / 2);
 
 /// Changes the level of the log; false if it could not.
 pub type SetLevel = Box<dyn Fn(&str) -> bool + Send>;
+
+/// Hears why a thread that folds has failed.
+pub type Lost = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Takes a line of the log. It must not log.
 pub type Follow = Box<dyn Fn(&str) + Send>;
@@ -40,6 +44,8 @@ pub struct Switches {
     followers: Arc<Mutex<BTreeMap<u64, Follow>>>,
     /// A thread waits for the end of a storm.
     waits: Arc<AtomicBool>,
+    /// Who hears of its failure.
+    lost: Arc<OnceLock<Lost>>,
 }
 
 impl Switches {
@@ -49,6 +55,20 @@ impl Switches {
 
     fn log(&self) -> MutexGuard<'_, Log> {
         self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Those of a session elsewhere, with topics and rows of its own.
+    #[must_use]
+    pub fn of_session(&self) -> Self {
+        Self {
+            lost: Arc::clone(&self.lost),
+            ..Self::default()
+        }
+    }
+
+    /// Who is to hear that a thread which folds has failed: the first one named.
+    pub fn watched_by(&self, lost: Lost) {
+        let _ = self.lost.set(lost);
     }
 
     /// Tells how the log's level is changed.
@@ -104,10 +124,14 @@ impl Switches {
     pub fn judge(&self, event: &Event, tell: impl Fn(String) + Send + 'static) -> Verdict {
         let verdict = self.watch().judge(event, wall().ms());
         if verdict.folding && !self.waits.swap(true, Ordering::SeqCst) {
-            let switches = self.clone();
-            let started = std::thread::Builder::new()
-                .name("fold".into())
-                .spawn(move || switches.wait_for_the_end(&tell));
+            let (switches, broken) = (self.clone(), self.clone());
+            let failed = move |reason: &str| {
+                broken.waits.store(false, Ordering::SeqCst);
+                if let Some(lost) = broken.lost.get() {
+                    lost(reason);
+                }
+            };
+            let started = threads::spawn("fold", move || switches.wait_for_the_end(&tell), failed);
             if started.is_err() {
                 // No thread now: the next event of another kind ends the row.
                 self.waits.store(false, Ordering::SeqCst);
@@ -119,6 +143,7 @@ impl Switches {
     fn wait_for_the_end(&self, tell: &impl Fn(String)) {
         loop {
             std::thread::sleep(ASK_EVERY);
+            panic_point("fold");
             let mut watch = self.watch();
             if let Some(line) = watch.pause(wall().ms()) {
                 tell(line);
@@ -186,6 +211,25 @@ mod tests {
             .and_then(|word| word.parse().ok())
             .expect("a count");
         assert!(shown >= 12 && shown + folded <= 50, "{shown} {line}");
+    }
+
+    #[test]
+    fn a_thread_that_fails_while_it_folds_is_told_and_the_next_row_is_folded() {
+        let switches = Switches::default();
+        let (tell, told) = channel();
+        let tell = Mutex::new(tell);
+        let lost = move |reason: &str| tell.lock().unwrap().send(reason.to_owned()).unwrap();
+        switches.watched_by(Box::new(lost));
+        let event = Event::BlockDisconnected {
+            hash: BlockHash::ZERO,
+            height: Height::new(1),
+        };
+        for _ in 0..20 {
+            let _ = switches.judge(&event, |line| panic!("no place for {line}"));
+        }
+        let reason = told.recv_timeout(Duration::from_secs(30)).expect("it is told");
+        assert!(reason.starts_with("no place for"), "{reason}");
+        assert!(!switches.waits.load(Ordering::SeqCst), "another may wait");
     }
 
     #[test]

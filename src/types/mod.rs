@@ -26,4 +26,4 @@ pub use hash::{BlockHash, MerkleRoot, NetworkId, Txid};
 pub use key::{PeerId, PublicKey, SecretKey, Signature};
 pub use target::{Bits, Target, Work};
 pub use time::{Height, Time};
-pub use voice::Voice;
+pub use voice::{Voice, has_share};

@@ -1,11 +1,14 @@
 //! Whose voice counts as one: identities cost nothing, addresses do.
 //!
 //! Promises: all identities behind one address are one voice, but on this machine itself, where nodes share the loopback
-//! and are told apart by identity. Elsewhere: what is shared out by voices (pool, blocks, clock).
+//! and are told apart by identity. Elsewhere: what is shared out by voices: places of pool and blocks (`chain`), the clock
+//! (`engine::clocks`), work that helps nobody (`engine::side_work`), tellings (`engine::dial`), lines of the log
+//! (`engine::complaints`), messages, requests and facts that wait (`net`, `node::inbox`).
 //! Spec: `proto-notes/limits.md`, "Voices".
 
 use core::net::IpAddr;
 
+use super::prefix::Prefix;
 use super::{Address, PeerId};
 
 /// What counts once where something is shared out among strangers.
@@ -20,10 +23,11 @@ pub enum Voice {
 }
 
 impl Voice {
-    /// The voice of a peer at an address. `is_near` says whether an address of IPv6 lies in a network of this machine's
-    /// own: there each address is a host.
+    /// The voice of a peer at an address. Of IPv6 each address in one of this machine's own `networks`, and each
+    /// link-local one, is a host.
     #[must_use]
-    pub fn of(peer: PeerId, address: &Address, is_near: impl FnOnce(IpAddr) -> bool) -> Self {
+    pub fn of(peer: PeerId, address: &Address, networks: &[Prefix]) -> Self {
+        let is_near = |ip| networks.iter().any(|network| network.contains(ip));
         let ip = match address.ip() {
             Some(IpAddr::V6(ip)) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
             Some(ip @ IpAddr::V4(_)) => ip,
@@ -32,13 +36,23 @@ impl Voice {
         match ip {
             _ if ip.is_loopback() => Self::Identity(peer),
             IpAddr::V4(_) => Self::Host(ip),
-            IpAddr::V6(v6) if !is_near(ip) => {
+            IpAddr::V6(v6) if !v6.is_unicast_link_local() && !is_near(ip) => {
                 let [a, b, c, d, ..] = v6.segments();
                 Self::Network([a, b, c, d])
             }
             IpAddr::V6(_) => Self::Host(ip),
         }
     }
+}
+
+/// Whether one of so many `voices` that share `max` places may take one more, when it holds `own` of the `held` ones: the
+/// first half is for whoever comes, of the other each has its share. So one that floods leaves room for others, and one
+/// that is alone is hardly limited.
+#[must_use]
+pub const fn has_share(held: usize, max: usize, voices: usize, own: usize) -> bool {
+    let half = max / 2;
+    let share = if voices > 1 { half / voices } else { half };
+    held < max && (held < half || own < if share == 0 { 1 } else { share })
 }
 
 impl From<PeerId> for Voice {
@@ -58,7 +72,8 @@ mod tests {
 
     fn voice(seed: u8, text: &str) -> Voice {
         let (address, _) = Address::parse(text).unwrap();
-        Voice::of(peer(seed), &address, |ip| ip.to_string().starts_with("fd00:1:"))
+        let networks = [Prefix::new("fd00:1::1".parse().unwrap(), 64)];
+        Voice::of(peer(seed), &address, &networks)
     }
 
     #[test]
@@ -73,10 +88,30 @@ mod tests {
     }
 
     #[test]
+    fn one_that_floods_leaves_room_for_others_and_each_has_a_share() {
+        let mut held = [0; 3];
+        let fill = |held: &mut [usize; 3], who: usize, voices| {
+            while has_share(held.iter().sum(), 100, voices, held[who]) {
+                held[who] += 1;
+            }
+        };
+        fill(&mut held, 0, 1);
+        assert_eq!(held, [50, 0, 0]);
+        fill(&mut held, 1, 2);
+        fill(&mut held, 2, 3);
+        fill(&mut held, 0, 3);
+        assert_eq!(held, [50, 25, 16]);
+        // With more voices than places each has one, while there are some.
+        assert!(has_share(7, 8, 100, 0) && !has_share(7, 8, 100, 1) && !has_share(8, 8, 100, 0));
+    }
+
+    #[test]
     fn of_ipv6_an_address_is_a_voice_within_own_networks_and_the_first_64_bits_elsewhere() {
         let same = |a: &str, b: &str| voice(1, a) == voice(2, b);
         assert!(!same("/ip6/fd00:1::7/tcp/4001", "/ip6/fd00:1::8/tcp/4001"));
         assert!(same("/ip6/fd00:1::7/tcp/4001", "/ip6/fd00:1::7/tcp/4002"));
+        assert!(!same("/ip6/fe80::7/tcp/4001", "/ip6/fe80::8/tcp/4001"));
+        assert!(same("/ip6/fd00:2::7/tcp/4001", "/ip6/fd00:2::8/tcp/4001"));
         assert!(same("/ip6/2001:db8:0:1::7/tcp/4001", "/ip6/2001:db8:0:1:9::8/tcp/4001"));
         assert!(!same("/ip6/2001:db8:0:1::7/tcp/4001", "/ip6/2001:db8:0:2::7/tcp/4001"));
     }

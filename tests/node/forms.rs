@@ -31,7 +31,7 @@ const FORMS: &[(&str, &str)] = &[
         "hash:hash height:int previous_hash:hash time_ms:int adds_work:hash work:hash active:bool miner:account? \
          below:hash? skipped:int",
     ),
-    ("BAN", "peer_id:peer name:name? left_ms:int"),
+    ("BAN", "peer_id:peer name:name? name_proven:bool left_ms:int"),
     ("PART", "name:text offset:int length:int hex:bytes value:text"),
     ("PATHSTEP", "side:side left:hash right:hash hash:hash"),
     (
@@ -110,9 +110,18 @@ const REPLIES: &[(&str, &str)] = &[
         "from_height:int to_height:int transactions:int spacing_ms:int halflife_ms:int intervals:INTERVALS? bits:[int] \
          miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int growth:GROWTH",
     ),
-    ("drop", "peer_id:peer name:name? banned_ms:int? message:text"),
-    ("ban", "peer_id:peer name:name? banned_ms:int? message:text"),
-    ("unban", "peer_id:peer name:name? banned_ms:int? message:text"),
+    (
+        "drop",
+        "peer_id:peer name:name? name_taken:bool banned_ms:int? message:text",
+    ),
+    (
+        "ban",
+        "peer_id:peer name:name? name_taken:bool banned_ms:int? message:text",
+    ),
+    (
+        "unban",
+        "peer_id:peer name:name? name_taken:bool banned_ms:int? message:text",
+    ),
     (
         "doctor",
         "peers:int net:bool discovery:bool interfaces:[INTERFACE] multicast_heard:int multicast_ago_ms:int? multicast_dropped:int others_heard:int? \
@@ -131,9 +140,12 @@ const EVENTS: &[(&str, &str)] = &[
     ("peer_found", "peer_id:peer address:address found_by:found_by"),
     (
         "peer_connected",
-        "peer_id:peer name:name? address:address direction:direction found_by:found_by",
+        "peer_id:peer name:name? name_taken:bool address:address direction:direction found_by:found_by",
     ),
-    ("peer_disconnected", "peer_id:peer name:name? reason:text"),
+    (
+        "peer_disconnected",
+        "peer_id:peer name:name? name_taken:bool reason:text",
+    ),
     (
         "transaction_accepted",
         "txid:hash kind:kind from:payer to:account? amount:int sequence:int? source:source",

@@ -150,6 +150,29 @@ fn a_failed_search_for_siblings_is_told() {
     anna.warning("part_failed", "the search for other nodes of this machine failed");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_failed_hearer_of_signals_is_told_and_hears_the_next_signal() {
+    let mut anna = Fragile::start(&[]);
+    anna.fail("signals");
+    anna.node.signal("TERM");
+    anna.warning(
+        "part_failed",
+        "what hears the system's signals failed: a test asked for this",
+    );
+    anna.node.ok("tx me bob 5");
+    anna.node.signal("TERM");
+    assert_eq!(anna.node.wait().code(), Some(0));
+}
+
+#[test]
+fn a_failed_look_up_of_a_name_ends_its_dial() {
+    let mut anna = Fragile::start(&[]);
+    anna.fail("names");
+    assert_eq!(anna.node.refused("dial nobody.example:4141"), "dial_failed");
+    anna.node.ok("status");
+}
+
 #[test]
 fn a_doctor_whose_look_around_fails_answers_all_the_same() {
     let mut anna = Fragile::start(&[]);

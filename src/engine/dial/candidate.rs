@@ -6,7 +6,7 @@ use core::net::IpAddr;
 
 use super::{BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, OTHER_NETWORK_MS, PATIENCE_MS, later};
 use crate::engine::event::{Direction, FoundBy};
-use crate::types::{Address, PeerId, Time};
+use crate::types::{Address, PeerId, Time, Voice};
 
 /// Addresses kept for a candidate: one for each interface of a usual machine, and room.
 pub const ADDRESSES_MAX: usize = 8;
@@ -36,8 +36,8 @@ pub(super) enum Source {
     Known,
     /// A record of discovery that came from this address; none: this machine.
     Record(Option<IpAddr>),
-    /// A peer at this address.
-    Told(Option<IpAddr>),
+    /// A peer of this voice.
+    Told(Voice),
 }
 
 impl Source {
@@ -153,6 +153,16 @@ impl Candidate {
         }
         self.is_private |= address.is_private();
         self.addresses.insert(0, address);
+    }
+
+    /// It is no longer on the host of this address. What the user typed stays: at least one address does.
+    pub(super) fn left(&mut self, address: &Address) {
+        let elsewhere = |known: &Address| known.ip() != address.ip();
+        if self.addresses.iter().any(elsewhere) {
+            self.addresses.retain(elsewhere);
+            self.host = self.addresses.first().and_then(Address::ip);
+        }
+        self.proven = self.proven.take().filter(elsewhere);
     }
 
     /// A link to it stands.

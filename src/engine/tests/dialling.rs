@@ -8,7 +8,7 @@ use crate::engine::dial::{
     PENDING_PER_HOST_MAX,
 };
 use crate::engine::{Direction, FoundBy};
-use crate::types::{Address, PeerId, SecretKey, Time};
+use crate::types::{Address, PeerId, SecretKey, Time, Voice};
 
 fn id(number: usize) -> PeerId {
     let mut seed = [7; 32];
@@ -73,7 +73,7 @@ impl Table {
     }
 
     pub(super) fn told(&mut self, ms: u64, teller: usize, peer: PeerId, address: Address) {
-        let teller = crate::engine::tests::dialling::address(teller).ip();
+        let teller = Voice::Host(crate::engine::tests::dialling::address(teller).ip().unwrap());
         let addresses = vec![address];
         self.tell(
             ms,

@@ -1,7 +1,8 @@
 //! Two nodes with one key: who notices, and what is said.
 
 use super::world::{World, address, key};
-use crate::engine::{Command, Direction, Event, FoundBy, Input, NetFact};
+use crate::chain::ChainStore;
+use crate::engine::{Command, Direction, Event, FoundBy, Input, NetFact, Reply};
 use crate::types::Address;
 use crate::wire::{Request, Status};
 
@@ -88,4 +89,67 @@ fn adv_w07_a_dialled_address_that_is_our_own_is_told_from_a_clones() {
     assert_eq!((own.code, clone.code), ("dial_failed", "dial_failed"));
     assert!(clone.message.contains("own key"), "{}", clone.message);
     assert_eq!(warnings(&world), 1);
+}
+
+/// Another machine announces node 0's own identity: it is dialled, once a minute at most, and only a key makes a twin.
+#[test]
+fn adv_w07_a_machine_that_announces_our_identity_is_asked_and_only_its_key_makes_it_a_twin() {
+    let mut world = World::new(1);
+    world.run(100);
+    let elsewhere = Address::parse("/ip4/10.9.9.9/tcp/9").unwrap().0;
+    let announced = || NetFact::Found {
+        peer: key(0).public().peer_id(),
+        address: elsewhere.clone(),
+        by: FoundBy::Mdns,
+        from: elsewhere.ip(),
+    };
+    let dials = |world: &World| world.nodes[0].kinds.iter().filter(|kind| **kind == "dial").count();
+    (0..5).for_each(|_| world.tell(0, Input::Net(announced())));
+    assert_eq!((dials(&world), warnings(&world)), (1, 0), "a record alone says nothing");
+    world.run(61_000);
+    world.tell(0, Input::Net(announced()));
+    assert_eq!(dials(&world), 2);
+    let answered = NetFact::DialFailed {
+        peer: Some(key(0).public().peer_id()),
+        addresses: vec![elsewhere.clone()],
+        reason: "that is this node itself".into(),
+        stranger: None,
+    };
+    world.tell(0, Input::Net(answered));
+    world.run(61_000);
+    world.tell(0, Input::Net(announced()));
+    assert_eq!((dials(&world), warnings(&world)), (2, 1), "said once, with what to do");
+}
+
+#[test]
+fn a_peer_that_came_back_from_elsewhere_is_shown_told_and_remembered_there_alone() {
+    let mut world = World::new(1);
+    let peer = key(1).public().peer_id();
+    let [before, now] =
+        ["/ip4/10.0.0.7/tcp/4141", "/ip4/10.0.0.8/tcp/4141"].map(|text| Address::parse(text).unwrap().0);
+    let connected = |address: &Address| {
+        Input::Net(NetFact::Connected {
+            peer,
+            address: address.clone(),
+            direction: Direction::Out,
+        })
+    };
+    world.tell(0, connected(&before));
+    let request = status(&world, 1);
+    world.tell(
+        0,
+        Input::Net(NetFact::Request {
+            token: 1,
+            peer,
+            request,
+        }),
+    );
+    world.tell(0, connected(&now));
+    let Ok(Reply::Peers { peers, .. }) = world.ask(0, Command::Peers) else {
+        panic!("no list");
+    };
+    assert_eq!(peers[0].address, now.with_peer(&peer));
+    world.run(100);
+    let kept = world.nodes[0].store.peers().unwrap();
+    assert_eq!(kept, [(peer, vec![now])]);
 }

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance};
-use libp2p::swarm::{ConnectionId, DialError, StreamUpgradeError, SwarmEvent};
+use libp2p::swarm::{ConnectionId, DialError, ListenError, StreamUpgradeError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping, request_response};
 
 use super::super::behaviour::{CONNECTIONS_IN_MAX, NodeEvent, topic};
@@ -18,7 +18,7 @@ use super::super::links::Link;
 use super::super::peers::{Closed, Standing};
 use super::super::streams::STREAM_FLOOD;
 use super::dials::dial_reason;
-use super::{OTHER_PROGRAM, Task};
+use super::{IT_IS_US, OTHER_PROGRAM, Task};
 use crate::engine::peers::Fault;
 use crate::engine::{Direction, FoundBy, NetFact, Stranger, Verdict};
 use crate::types::Address;
@@ -82,7 +82,21 @@ impl Task {
                     self.listens(address, NetFact::NotListening);
                 }
             }
+            SwarmEvent::IncomingConnectionError {
+                error: ListenError::LocalPeerId { .. },
+                send_back_addr,
+                ..
+            } => self.called_by_twin(&send_back_addr),
             other => tracing::trace!(target: "net", event = ?other, "swarm"),
+        }
+    }
+
+    /// Somebody who has this node's own key called: another machine, unless this one called itself.
+    fn called_by_twin(&mut self, from: &Multiaddr) {
+        let Some(address) = read_address(from) else { return };
+        let is_own = |ip: IpAddr| ip.is_loopback() || self.prefixes.iter().any(|prefix| prefix.ip() == ip);
+        if address.ip().is_some_and(|ip| !is_own(ip)) {
+            self.dial_failed(Some(self.peer_id()), vec![address], IT_IS_US.into(), None);
         }
     }
 
@@ -135,7 +149,10 @@ impl Task {
             .and_then(|known| known.links.get(&connection).cloned());
         let gone = match self.peers.closed(&peer, connection, Instant::now()) {
             Closed::Last(gone) => gone,
-            Closed::OneLeft(left, address) => return self.announce(peer, left, address),
+            Closed::OneLeft(left, address) => {
+                self.moved(peer);
+                return self.announce(peer, left, address);
+            }
             Closed::Other => return,
         };
         if cause.as_ref().is_some_and(|cause| cause.contains(STREAM_FLOOD)) {
@@ -205,19 +222,23 @@ impl Task {
 
     fn confirm(&mut self, peer: PeerId, connection: ConnectionId, info: &identify::Info) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        if known.standing != Standing::Unconfirmed {
-            return;
-        }
-        let Some(link) = known.links.get(&connection).or_else(|| known.links.values().next()) else {
-            return;
+        let link = match known.links.contains_key(&connection) {
+            true => known.links.get_mut(&connection),
+            false => known.links.values_mut().next(),
         };
+        let Some(link) = link else { return };
         let direction = link.direction;
         let remote = read_address(&link.address);
         let listens = match direction {
             Direction::Out => None,
             Direction::In => listen_address(remote.as_ref(), &info.listen_addrs),
         };
+        link.listens.clone_from(&listens);
+        if known.standing != Standing::Unconfirmed {
+            return self.moved(peer);
+        }
         let address = listens.clone().or(remote);
+        known.told.clone_from(&address);
         let speaks_gossip = info.protocols.iter().any(|known| known.as_ref().starts_with(GOSSIP));
         self.peers.confirmed(&peer, speaks_gossip, Instant::now());
         let named = self
@@ -249,6 +270,28 @@ impl Task {
         for (token, request) in self.exchange.release(&peer) {
             self.ask_engine(token, peer, request);
         }
+    }
+
+    /// Of a peer that came back from elsewhere one link is left: where it is now.
+    fn moved(&mut self, peer: PeerId) {
+        let Some(known) = self.peers.get_mut(&peer) else { return };
+        let mut links = known.links.values();
+        let (Some(link), None) = (links.next(), links.next()) else {
+            return;
+        };
+        let host = |address: &Option<Address>| address.as_ref().and_then(Address::ip);
+        let address = link.listens.clone().or_else(|| read_address(&link.address));
+        let has_moved = known.told.is_some() && host(&known.told) != host(&address);
+        let direction = link.direction;
+        let Some(address) = address.filter(|_| has_moved && known.standing == Standing::Confirmed) else {
+            return;
+        };
+        known.told = Some(address.clone());
+        self.outbox.keep(NetFact::Connected {
+            peer,
+            address,
+            direction,
+        });
     }
 
     pub(super) fn foreign(&mut self, peer: PeerId, stranger: Stranger, reason: String) {
@@ -313,7 +356,8 @@ impl Task {
         // Before identify has spoken the engine does not know the peer; `Status` will bring what is missed here.
         let token = if self.peers.is_confirmed(&peer) {
             let (now, size) = (Instant::now(), bytes.len());
-            self.verdicts.insert(now, kind, id.clone(), peer, size)
+            let from = (peer, self.peers.voice(&peer, &self.prefixes));
+            self.verdicts.insert(now, kind, id.clone(), from, size)
         } else {
             None
         };
@@ -358,9 +402,8 @@ impl Task {
                     },
             } => {
                 let confirmed = self.peers.is_confirmed(&peer);
-                let arrival = self
-                    .exchange
-                    .arrived(peer, connection_id, request_id, &request, channel, confirmed);
+                let from = (peer, connection_id, self.peers.voice(&peer, &self.prefixes));
+                let arrival = self.exchange.arrived(from, request_id, &request, channel, confirmed);
                 self.arrived(peer, arrival);
             }
             Event::Message {
