@@ -201,6 +201,33 @@ impl Narrator {
         self.source(source).unwrap_or_else(|| "this node".to_owned())
     }
 
+    fn connected_event(&self, event: &Event) -> Option<String> {
+        let Event::PeerConnected {
+            peer_id,
+            name,
+            name_taken,
+            address,
+            direction,
+            ..
+        } = event
+        else {
+            return None;
+        };
+        let way = match direction {
+            Direction::In => "it called from",
+            Direction::Out => "we called",
+        };
+        let (standing, warned) = if *name_taken {
+            (NameStanding::Taken, "; that name is another key's")
+        } else {
+            (NameStanding::Said, "")
+        };
+        // Its address stands in this line anyway.
+        let named = |name: &AccountName| format!("{} ({})", self_named(name.as_str(), standing), short_peer(peer_id));
+        let peer = name.as_ref().map_or_else(|| self.peer(peer_id), named);
+        Some(format!("peer   {peer} connected: {way} {}{warned}", place(address)))
+    }
+
     fn peer_event(&self, event: &Event) -> Option<String> {
         let told = match event {
             // Multicast names those too who are there already.
@@ -213,34 +240,7 @@ impl Narrator {
                 let (peer, address) = (self.peer(peer_id), place(address));
                 format!("peer   {peer} {} at {address}", found_by(*by))
             }
-            Event::PeerConnected {
-                peer_id,
-                name,
-                name_taken,
-                address,
-                direction,
-                ..
-            } => {
-                let way = match direction {
-                    Direction::In => "it called from",
-                    Direction::Out => "we called",
-                };
-                let standing = if *name_taken {
-                    NameStanding::Taken
-                } else {
-                    NameStanding::Said
-                };
-                // Its address stands in this line anyway.
-                let named =
-                    |name: &AccountName| format!("{} ({})", self_named(name.as_str(), standing), short_peer(peer_id));
-                let peer = name.as_ref().map_or_else(|| self.peer(peer_id), named);
-                let warned = if *name_taken {
-                    "; that name is another key's"
-                } else {
-                    ""
-                };
-                format!("peer   {peer} connected: {way} {}{warned}", place(address))
-            }
+            Event::PeerConnected { .. } => self.connected_event(event)?,
             Event::PeerDisconnected { peer_id, reason, .. } => {
                 format!("peer   {} lost: {}", self.peer(peer_id), lost(reason))
             }

@@ -338,7 +338,7 @@ impl<S: ChainStore> Engine<S> {
             multicast_dropped: self.seen.elsewhere.map_or(0, |(count, _)| count),
             others_heard: surroundings.others_heard,
             failures: failures.collect(),
-            same_key: self.key_warned || surroundings.twin.is_some(),
+            same_key: self.twins.warned || surroundings.twin.is_some(),
             same_key_at: surroundings.twin.as_ref().map(|address| address.as_str().to_owned()),
             clock_ahead_ms: middle.map(|middle| middle.ahead_ms),
             dial: self.best_dial_line(surroundings),

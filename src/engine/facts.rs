@@ -166,18 +166,18 @@ impl<S: ChainStore> Engine<S> {
 
     /// Another machine announces this node's own identity. Anybody can say so: whoever answers there with the key is one.
     fn look_for_twin(&mut self, address: Address) {
-        if self.key_warned || self.twin_sought.is_some_and(|at| self.now.since(at) < TWIN_AGAIN_MS) || !self.net {
+        if self.twins.warned || self.twins.sought.is_some_and(|at| self.now.since(at) < TWIN_AGAIN_MS) || !self.net {
             return;
         }
-        self.twin_sought = Some(self.now);
+        self.twins.sought = Some(self.now);
         let addresses = vec![address];
         self.order(NetOrder::Dial { peer: None, addresses });
     }
 
     /// Two nodes with one key sign over each other's sequence numbers, and each hides the other from the network.
     fn note_same_key(&mut self, place: &str) {
-        if !self.key_warned {
-            self.key_warned = true;
+        if !self.twins.warned {
+            self.twins.warned = true;
             let message = format!(
                 "another node uses this node's key ({place}): payments of one are refused at the other, and neighbours keep only one of them. \
                  Stop one, and start it in an empty folder with --data-dir DIR"

@@ -75,6 +75,15 @@ pub struct Config {
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
 }
 
+/// Another node with this node's key.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Twins {
+    /// The user was told of one.
+    pub(super) warned: bool,
+    /// When it was last looked for.
+    pub(super) sought: Option<Time>,
+}
+
 /// What a status says of the chain and the pool.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Shown {
@@ -135,9 +144,7 @@ pub struct Engine<S> {
     /// Since when the clock is too far off the peers' median.
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
-    pub(super) key_warned: bool,
-    /// When it was last looked whether another machine has this node's key.
-    pub(super) twin_sought: Option<Time>,
+    pub(super) twins: Twins,
     /// What statuses say of tip and pool while a new tip or own news are not on disk.
     pub(super) shown: Shown,
     /// Something of ours was made in this turn, or the tip moved.
@@ -215,8 +222,7 @@ impl<S: ChainStore> Engine<S> {
             forecast: Forecast::default(),
             clock_off_since: None,
             name_warned: false,
-            key_warned: false,
-            twin_sought: None,
+            twins: Twins::default(),
             shown: Shown::default(),
             own_made: false,
             own_unsaved: None,
