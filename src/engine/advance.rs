@@ -54,7 +54,9 @@ impl<S: ChainStore> Engine<S> {
                 Offer::Taken
             }
             Ok(Accepted::Switched(switch)) => {
-                self.own_made |= source == Source::Local;
+                // Told to nobody before the disk has it: where the disk fails, the tip goes back to what was there before, and whoever
+                // had heard of the new one would take this node for a liar.
+                self.own_made = true;
                 self.switched(&switch, source);
                 Offer::Taken
             }
@@ -79,6 +81,7 @@ impl<S: ChainStore> Engine<S> {
             Ok(LongStep::Done(switch)) => {
                 // After a restart nobody knows who brought it.
                 let source = self.storage.switch_source.take().unwrap_or(Source::Local);
+                self.own_made = true;
                 self.switched(&switch, source);
                 // There may be a better one by now.
                 self.storage.switch_due = Some(self.after(STEP_PAUSE_MS));

@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::dial::OWN_LINKS;
+use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, PublicKey, Time};
 use crate::wire::ToldPeer;
@@ -56,6 +57,8 @@ pub enum Fact {
         list: Vec<ToldPeer>,
         /// Where this node listens.
         own: Vec<Address>,
+        /// The networks that this machine's interfaces are in.
+        networks: Vec<Prefix>,
     },
     /// A question ended without an answer.
     Failed(PeerId),
@@ -133,10 +136,15 @@ impl Exchange {
                 self.state(now, peer).next.get_or_insert(next);
             }
             Fact::Disconnected(peer) => self.disconnected(now, &peer),
-            Fact::Answered { peer, list, own } => {
+            Fact::Answered {
+                peer,
+                list,
+                own,
+                networks,
+            } => {
                 self.ended(&peer);
                 if self.enabled {
-                    self.answered(peer, list, &own);
+                    self.answered(peer, list, (&own, &networks));
                 }
             }
             Fact::Failed(peer) => self.ended(&peer),
@@ -249,14 +257,14 @@ impl Exchange {
         }
     }
 
-    fn answered(&mut self, teller: PeerId, list: Vec<ToldPeer>, own: &[Address]) {
+    fn answered(&mut self, teller: PeerId, list: Vec<ToldPeer>, here: (&[Address], &[Prefix])) {
         for told in list.into_iter().take(PEERS_MAX) {
             let Ok(key) = PublicKey::from_bytes(told.key) else {
                 continue;
             };
             let read = |text: &String| Address::parse(text).ok().map(|(address, _)| address);
             let mut addresses: Vec<Address> = told.addresses.iter().filter_map(read).collect();
-            addresses.retain(|address| may_be_dialled(address, own));
+            addresses.retain(|address| may_be_dialled(address, here));
             addresses.truncate(PEER_ADDRESSES_MAX);
             let peer = key.peer_id();
             if peer != self.me && !self.peers.contains_key(&peer) && !addresses.is_empty() {
@@ -273,7 +281,7 @@ impl Exchange {
 /// Whether an address that a peer told may be dialled: else one lie sends this node to a printer, to itself, or to a
 /// victim elsewhere.
 #[must_use]
-pub fn may_be_dialled(address: &Address, own: &[Address]) -> bool {
+pub fn may_be_dialled(address: &Address, (own, networks): (&[Address], &[Prefix])) -> bool {
     let (Some(ip), Some(port)) = (address.ip(), address.tcp_port()) else {
         return false;
     };
@@ -285,17 +293,8 @@ pub fn may_be_dialled(address: &Address, own: &[Address]) -> bool {
     };
     let is_own = own.contains(address);
     let has_service = port < PORT_MIN || port == PORT_OF_PRINTERS;
-    let is_near = || address.is_private() || own.iter().filter_map(Address::ip).any(|own| is_same_subnet(own, ip));
+    let is_near = || address.is_private() || networks.iter().any(|network| network.contains(ip));
     !is_of_nobody && !ip.is_multicast() && !is_own && !has_service && is_near()
-}
-
-/// Whether two addresses are of one subnet, as far as that shows without the interface's prefix: the same /24, or /64.
-fn is_same_subnet(a: IpAddr, b: IpAddr) -> bool {
-    match (a, b) {
-        (IpAddr::V4(a), IpAddr::V4(b)) => a.to_bits() >> 8 == b.to_bits() >> 8,
-        (IpAddr::V6(a), IpAddr::V6(b)) => a.to_bits() >> 64 == b.to_bits() >> 64,
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
 }
 
 const fn later(now: Time, ms: u64) -> Time {

@@ -136,11 +136,11 @@ pub struct Engine<S> {
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) key_warned: bool,
-    /// What statuses say of tip and pool while own news are not on disk.
+    /// What statuses say of tip and pool while a new tip or own news are not on disk.
     pub(super) shown: Shown,
-    /// Something of ours was made in this turn.
+    /// Something of ours was made in this turn, or the tip moved.
     pub(super) own_made: bool,
-    /// The batch that brings own news to the disk.
+    /// The batch that brings them to the disk.
     pub(super) own_unsaved: Option<u64>,
     /// When to look whether the tip stands still for too long.
     pub(super) stale_at: Time,

@@ -27,9 +27,13 @@ impl<S: ChainStore> Engine<S> {
 
     /// A peer told of others.
     pub(super) fn on_peers_told(&mut self, peer: PeerId, list: Vec<ToldPeer>) {
-        let own = self.addresses.clone();
-        self.exchange
-            .handle(self.now, exchange::Fact::Answered { peer, list, own });
+        let fact = exchange::Fact::Answered {
+            peer,
+            list,
+            own: self.addresses.clone(),
+            networks: self.networks.clone(),
+        };
+        self.exchange.handle(self.now, fact);
     }
 
     pub(super) fn no_peers_told(&mut self, peer: PeerId) {

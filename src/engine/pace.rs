@@ -30,7 +30,7 @@ pub struct Pace {
     bytes_per_second: Option<u64>,
     /// Of one block, as the peer's answers had them.
     block_bytes: u64,
-    /// When it last answered with bodies.
+    /// When it last answered with bodies, headers or payments.
     answered: Time,
 }
 
@@ -64,7 +64,12 @@ impl Pace {
     pub fn patience_for(&self, blocks: usize) -> u64 {
         let blocks = u64::try_from(blocks).unwrap_or(u64::MAX);
         let most = u64::try_from(RESPONSE_MAX_BYTES).unwrap_or(u64::MAX).saturating_mul(4);
-        let bytes = self.block_bytes.saturating_mul(blocks).min(most);
+        self.patience_for_bytes(self.block_bytes.saturating_mul(blocks).min(most))
+    }
+
+    /// The patience for an answer of so many bytes.
+    #[must_use]
+    pub fn patience_for_bytes(&self, bytes: u64) -> u64 {
         // Twice what it should take: other traffic shares the link.
         let carry_ms = self
             .bytes_per_second
@@ -93,9 +98,16 @@ impl Pace {
     pub fn delivered(&mut self, asked: Time, read: Time, blocks: usize, bytes: usize) {
         self.answered();
         self.window = (self.window * 2).min(WINDOW_MAX);
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         let blocks = u64::try_from(blocks.max(1)).unwrap_or(u64::MAX);
-        self.block_bytes = mean(Some(self.block_bytes).filter(|known| *known > 0), bytes / blocks);
+        let each = u64::try_from(bytes).unwrap_or(u64::MAX) / blocks;
+        self.block_bytes = mean(Some(self.block_bytes).filter(|known| *known > 0), each);
+        self.carried(asked, read, bytes);
+    }
+
+    /// An answer of so many bytes came, late or not, that was asked for at `asked` and read at `read`: what that says of
+    /// the link's speed, or of the way there and back.
+    pub fn carried(&mut self, asked: Time, read: Time, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         // What was asked before the last answer came waited behind it.
         let took_ms = read.since(asked.max(self.answered)).max(1);
         if bytes >= TELLING_BYTES {
@@ -184,6 +196,16 @@ mod tests {
         assert_eq!(pace.patience_for(1), 19_500);
         pace.delivered(at(13_000), at(13_010), 1, 300);
         assert!(pace.patience_for(1) < 19_500);
+    }
+
+    #[test]
+    fn a_page_that_came_late_is_asked_for_with_the_time_that_it_takes() {
+        let mut pace = Pace::new();
+        pace.stalled();
+        // 48 KiB in 24 s: 2 KiB a second.
+        pace.carried(at(0), at(24_000), 48 * 1_024);
+        assert_eq!(pace.patience_for_bytes(48 * 1_024), 4_000 + 48_000);
+        assert_eq!((pace.questions(), pace.blocks()), (1, 8), "it says nothing of bodies");
     }
 
     #[test]

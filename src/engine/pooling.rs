@@ -7,16 +7,18 @@
 
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question};
-use super::peers::IN_FLIGHT_MAX;
-use super::pools::{Around, Fact, Order, Taken};
+use super::peers::{IN_FLIGHT_MAX, Peer};
+use super::pools::{Around, Fact, Order, Pools, Taken};
 use super::relay::Addition;
 use crate::chain::mempool::{Mempool, Origin, PoolError};
 use crate::chain::{ChainStore, StoreError, Transaction};
-use crate::types::{PeerId, Time};
+use crate::types::{BlockHash, PeerId, Time, Work};
 use crate::wire::{Request, Topic};
 
-/// A page of the pool that does not come in this time is asked for again.
+/// A page of the pool that does not come in this time is asked for again, unless the link is known to be slower.
 const PAGE_TIMEOUT_MS: u64 = 15_000;
+/// A page of ordinary payments.
+const PAGE_BYTES: u64 = 256 * 1_024;
 
 impl<S: ChainStore> Engine<S> {
     /// Tells the comparison of pools a fact.
@@ -31,7 +33,10 @@ impl<S: ChainStore> Engine<S> {
             match order {
                 Order::Ask { peer, after } => {
                     let request = Request::GetPending { after };
-                    self.ask(peer, Question::Pending(after), request, Some(PAGE_TIMEOUT_MS));
+                    let known = self.peers.get(&peer);
+                    let patience = known.map_or(0, |known| known.pace.patience_for_bytes(PAGE_BYTES));
+                    let patience = patience.max(PAGE_TIMEOUT_MS);
+                    self.ask(peer, Question::Pending(after), request, Some(patience));
                 }
                 Order::Offer { peer, list } => {
                     self.offer_slice(peer, list);
@@ -63,28 +68,41 @@ impl<S: ChainStore> Engine<S> {
 
     fn next_pool_order(&mut self) -> Option<Order> {
         let is_open = self.may_compare();
-        let peers = &self.peers;
-        let free_at = |peer: &PeerId| {
-            let known = peers.get(peer)?;
-            (known.in_flight < IN_FLIGHT_MAX).then_some(known.busy_until)
-        };
+        // The comparison is changed while it looks at the peers.
+        let mut pools = core::mem::replace(&mut self.pools, Pools::new());
+        let free_at = |peer: &PeerId| self.page_due(peer);
         let around = Around {
             is_open,
             free_at: &free_at,
         };
-        self.pools.poll(self.now, &around)
+        let order = pools.poll(self.now, &around);
+        self.pools = pools;
+        order
     }
 
     /// From when on a peer may be asked for a page.
     fn page_due(&self, peer: &PeerId) -> Option<Time> {
         let known = self.peers.get(peer)?;
         // A page that is late counts until the network ends it, like every request.
-        (known.in_flight < IN_FLIGHT_MAX).then_some(known.busy_until)
+        let is_free = known.in_flight < IN_FLIGHT_MAX && self.stands_here(peer, known);
+        is_free.then_some(known.busy_until)
     }
 
-    /// Whether pools may be compared now: a candidate that is being fetched will change what the pool takes.
-    fn may_compare(&self) -> bool {
-        self.net && !self.read_only && !self.stopping && self.syncs.is_empty()
+    /// Whether pools may be compared at all.
+    const fn may_compare(&self) -> bool {
+        self.net && !self.read_only && !self.stopping
+    }
+
+    /// Whether a peer's pool is one for this node's tip: while a candidate is followed, whoever has more work holds what
+    /// this pool takes after that. Others are compared with all the time, however slow the candidate's source is.
+    fn stands_here(&self, id: &PeerId, peer: &Peer) -> bool {
+        let is_ahead = || {
+            peer.status.as_ref().is_none_or(|status| {
+                let (tip, work) = (BlockHash::new(status.tip), Work::from_be_bytes(status.work));
+                self.chain.is_better(work, &tip) || self.syncs.iter().any(|sync| sync.is_from(id))
+            })
+        };
+        self.syncs.is_empty() || !is_ahead()
     }
 
     /// A page of a peer's pool came.
@@ -185,7 +203,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// Own payments that no neighbour has after some seconds: the user hears of it.
     pub(super) fn check_unheard(&mut self) {
-        let is_listening = self.may_compare() && self.known_peers() > 0;
+        let listens = |(id, peer): (&PeerId, &Peer)| self.stands_here(id, peer);
+        let is_listening = self.may_compare() && self.peers.known().any(listens);
         self.unheard.listen(self.now, is_listening);
         let pool = &self.pool;
         let Some(late) = self.unheard.overdue(self.now, |txid| pool.contains(txid)) else {

@@ -13,6 +13,7 @@ use super::machine::{Engine, Question, from_peer};
 use super::peers::{Fault, Peer};
 use super::pools::{Fact, PAGE_MAX};
 use super::quota::{Kind, QUESTION_BYTES};
+use crate::chain::header::HEADER_BYTES;
 use crate::chain::mempool::{Origin, PoolError};
 use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
 use crate::types::{BlockHash, PeerId, Time, Txid};
@@ -405,6 +406,9 @@ impl<S: ChainStore> Engine<S> {
                 }
             }
             (Question::Headers, Some(Response::Headers(list))) => {
+                if !list.is_empty() {
+                    self.page_carried(peer, at, list.len().saturating_mul(HEADER_BYTES));
+                }
                 if late && !list.is_empty() {
                     self.answered_late(peer);
                 }
@@ -417,7 +421,10 @@ impl<S: ChainStore> Engine<S> {
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
                 self.no_blocks(peer, &hashes, late);
             }
-            (Question::Pending(after), Some(Response::Pending(list))) => self.on_pool_page(peer, after, list),
+            (Question::Pending(after), Some(Response::Pending(list))) => {
+                self.page_carried(peer, at, list.iter().map(|bytes| bytes.len().saturating_add(8)).sum());
+                self.on_pool_page(peer, after, list);
+            }
             (Question::Pending(after), None | Some(Response::Busy | Response::Unsupported)) => {
                 self.tell_pools(Fact::NoPage { peer, after });
             }
@@ -434,6 +441,14 @@ impl<S: ChainStore> Engine<S> {
                     Question::Peers => self.no_peers_told(peer),
                 }
             }
+        }
+    }
+
+    /// A page came that was asked for at `at`: its time says what the link can do.
+    fn page_carried(&mut self, peer: PeerId, at: Time, bytes: usize) {
+        let read = self.requests.heard();
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.pace.carried(at, read, bytes);
         }
     }
 

@@ -36,6 +36,8 @@ const SLOW_MS: u64 = 10_000;
 const IDLE_MS: u64 = 250;
 /// How soon a branch that is ahead of the clock is looked at again.
 const NOT_YET_MS: u64 = 5_000;
+/// A whole page of headers.
+const HEADERS_PAGE_BYTES: u64 = 48 * 1_024;
 /// Headers that take longer than this are asked from a second peer of the same tip too. A LAN answers in milliseconds.
 const HURRY_MS: u64 = 1_000;
 
@@ -150,6 +152,11 @@ impl Sync {
         self.next = 0;
         self.bodies.clear();
         self.buffered = 0;
+    }
+
+    /// Whether this peer is the one that is followed.
+    pub(super) fn is_from(&self, peer: &PeerId) -> bool {
+        self.source == *peer
     }
 
     /// What of it must not leave the side branches: the window, and what it stands on.
@@ -350,7 +357,7 @@ impl<S: ChainStore> Engine<S> {
         let patience = self
             .peers
             .get(&source)
-            .map_or(PATIENCE_MIN_MS, |peer| peer.pace.patience_ms());
+            .map_or(PATIENCE_MIN_MS, |peer| peer.pace.patience_for_bytes(HEADERS_PAGE_BYTES));
         let id = self.ask(
             source,
             Question::Headers,

@@ -39,8 +39,9 @@ const CONNECTIONS_PER_PEER_MAX: u32 = 2;
 /// A ping every five seconds and ten to answer it: a dead neighbour is noticed within fifteen.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the opening of a request's stream to the end of its answer: 2 MiB over a slow wireless link.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(20);
+/// From the opening of a request's stream to the end of its answer, while bytes come: longer than the engine's longest
+/// patience with a slow link. What stands still ends sooner (`net::codec`).
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(80);
 /// Streams of requests and answers together, each connection; above it libp2p resets without an answer.
 const STREAMS_MAX: usize = 16;
 /// How long the bytes of an id count as seen: far beyond the time a block takes to reach everybody.

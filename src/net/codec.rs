@@ -8,9 +8,11 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{StreamProtocol, request_response};
+use tokio::time::timeout;
 
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::params::BLOCK_MAX_BYTES;
@@ -20,6 +22,12 @@ use crate::wire::{HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES};
 
 /// Bytes of an answer handed over at a time, so that it is known how far its reader is.
 const STEP_BYTES: usize = 16 * 1024;
+
+/// Bytes read at a time: each stream that waits holds so many.
+const READ_BYTES: usize = 4 * 1024;
+/// How long a stream may stand still before it is given up. One that carries bytes goes on up to the library's limit, so
+/// that what is long reaches who is slow.
+const STILL_MAX: Duration = Duration::from_secs(20);
 
 /// How much of an answer the connection has taken.
 #[derive(Clone, Debug, Default)]
@@ -78,23 +86,33 @@ fn answer_max(request: &[u8]) -> usize {
     }
 }
 
-async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize) -> io::Result<Raw> {
-    let mut bytes = Vec::new();
-    let cap = u64::try_from(limit).expect("a cap of megabytes fits 64 bits") + 1;
-    io.take(cap).read_to_end(&mut bytes).await?;
-    Ok(if bytes.len() > limit {
-        Raw::TooLong
-    } else {
-        Raw::Whole(bytes)
-    })
+/// What a stream does, unless it stands still for too long.
+async fn moving<T>(still_max: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let done = timeout(still_max, step).await;
+    done.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the stream stands still")))
 }
 
-async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, raw: Raw) -> io::Result<()> {
+async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize, still_max: Duration) -> io::Result<Raw> {
+    let mut bytes = Vec::new();
+    let mut step = vec![0; READ_BYTES];
+    loop {
+        let count = moving(still_max, io.read(&mut step)).await?;
+        if count == 0 {
+            return Ok(Raw::Whole(bytes));
+        }
+        bytes.extend_from_slice(&step[..count]);
+        if bytes.len() > limit {
+            return Ok(Raw::TooLong);
+        }
+    }
+}
+
+async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, raw: Raw, still_max: Duration) -> io::Result<()> {
     match raw {
-        Raw::Whole(bytes) => io.write_all(&bytes).await,
+        Raw::Whole(bytes) => moving(still_max, io.write_all(&bytes)).await,
         Raw::Watched(bytes, written) => {
             for step in bytes.chunks(STEP_BYTES) {
-                io.write_all(step).await?;
+                moving(still_max, io.write_all(step)).await?;
                 written.0.fetch_add(step.len(), Ordering::Relaxed);
             }
             Ok(())
@@ -112,14 +130,14 @@ impl request_response::Codec for Codec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io, REQUEST_MAX_BYTES).await
+        read(io, REQUEST_MAX_BYTES, STILL_MAX).await
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Raw>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io, self.answer_max).await
+        read(io, self.answer_max, STILL_MAX).await
     }
 
     async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Raw) -> io::Result<()>
@@ -129,20 +147,19 @@ impl request_response::Codec for Codec {
         if let Raw::Whole(bytes) = &request {
             self.answer_max = answer_max(bytes);
         }
-        write(io, request).await
+        write(io, request, STILL_MAX).await
     }
 
     async fn write_response<T>(&mut self, _: &StreamProtocol, io: &mut T, response: Raw) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        write(io, response).await
+        write(io, response, STILL_MAX).await
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures::executor::block_on;
     use futures::io::Cursor;
 
     use super::*;
@@ -201,16 +218,66 @@ mod tests {
         assert!(answer_max(&hashes(1).encode()) < BLOCK_MAX_BYTES + 8 * 1024);
     }
 
-    #[test]
-    fn a_stream_of_the_cap_is_read_whole() {
+    #[tokio::test]
+    async fn a_stream_of_the_cap_is_read_whole() {
         let bytes = vec![7; REQUEST_MAX_BYTES];
-        let read = block_on(read(&mut Cursor::new(&bytes), REQUEST_MAX_BYTES)).unwrap();
-        assert_eq!(read, Raw::Whole(bytes));
+        let read = read(&mut Cursor::new(&bytes), REQUEST_MAX_BYTES, STILL_MAX).await;
+        assert_eq!(read.unwrap(), Raw::Whole(bytes));
     }
 
-    #[test]
-    fn a_stream_that_does_not_end_is_cut_at_the_cap() {
-        let read = block_on(read(&mut futures::io::repeat(1), REQUEST_MAX_BYTES)).unwrap();
-        assert_eq!(read, Raw::TooLong);
+    #[tokio::test]
+    async fn a_stream_that_does_not_end_is_cut_at_the_cap() {
+        let read = read(&mut futures::io::repeat(1), REQUEST_MAX_BYTES, STILL_MAX).await;
+        assert_eq!(read.unwrap(), Raw::TooLong);
+    }
+
+    /// Gives a byte after each pause, so many times, and then nothing more and no end, or the end.
+    struct Drip {
+        left: usize,
+        ends: bool,
+        pause: std::pin::Pin<Box<tokio::time::Sleep>>,
+    }
+
+    const PAUSE: Duration = Duration::from_millis(20);
+
+    impl Drip {
+        fn new(left: usize, ends: bool) -> Self {
+            let pause = Box::pin(tokio::time::sleep(PAUSE));
+            Self { left, ends, pause }
+        }
+    }
+
+    impl AsyncRead for Drip {
+        fn poll_read(
+            mut self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+            buf: &mut [u8],
+        ) -> std::task::Poll<io::Result<usize>> {
+            std::task::ready!(self.pause.as_mut().poll(cx));
+            if self.left == 0 {
+                return if self.ends {
+                    std::task::Poll::Ready(Ok(0))
+                } else {
+                    std::task::Poll::Pending
+                };
+            }
+            self.left -= 1;
+            buf[0] = 7;
+            self.pause = Box::pin(tokio::time::sleep(PAUSE));
+            std::task::Poll::Ready(Ok(1))
+        }
+    }
+
+    #[tokio::test]
+    async fn what_comes_slowly_is_read_to_its_end_and_what_stands_still_is_given_up() {
+        let still_max = PAUSE * 50;
+        let slow = read(&mut Drip::new(75, true), REQUEST_MAX_BYTES, still_max).await;
+        assert_eq!(
+            slow.unwrap(),
+            Raw::Whole(vec![7; 75]),
+            "in longer than it may stand still"
+        );
+        let still = read(&mut Drip::new(3, false), REQUEST_MAX_BYTES, still_max).await;
+        assert_eq!(still.unwrap_err().kind(), io::ErrorKind::TimedOut);
     }
 }

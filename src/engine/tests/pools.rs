@@ -42,6 +42,19 @@ fn a_joiner_has_every_payment_of_a_long_queue_within_five_seconds() {
 }
 
 #[test]
+fn pools_become_equal_while_another_peer_is_slow_to_show_its_chain() {
+    let mut world = World::new(3);
+    world.mine(1, 20);
+    world.nodes[1].withholds = true;
+    world.link(0, 1);
+    burst(&mut world, 2, 20, 20);
+    world.until(1_000, |world| world.nodes[0].engine.status().syncing);
+    world.link(0, 2);
+    world.until(EQUAL_MS, |world| pending(world, 0) == 20);
+    assert!(world.nodes[0].engine.status().syncing);
+}
+
+#[test]
 fn a_joiner_has_a_pool_of_many_pages_within_five_seconds_although_pages_fail() {
     let mut world = World::new(2);
     burst(&mut world, 0, 3_000, 50);

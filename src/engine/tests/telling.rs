@@ -8,6 +8,7 @@ use crate::engine::exchange::{
 };
 use crate::engine::remembered::{Outcome, REMEMBERED_MAX, Reason, Remembered};
 use crate::engine::{Event, FoundBy, Input, NetFact};
+use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, PublicKey, SecretKey, Time};
 use crate::wire::{Request, Response, ToldPeer};
@@ -42,6 +43,15 @@ fn told(number: u8, addresses: &[&str]) -> ToldPeer {
     ToldPeer {
         key: *public(number).as_bytes(),
         addresses: addresses.iter().map(|text| (*text).to_owned()).collect(),
+    }
+}
+
+fn answered(peer: PeerId, list: Vec<ToldPeer>) -> Fact {
+    Fact::Answered {
+        peer,
+        list,
+        own: Vec::new(),
+        networks: Vec::new(),
     }
 }
 
@@ -148,24 +158,25 @@ fn without_exchange_nobody_is_asked_and_no_telling_is_taken() {
     assert!(tick(&mut exchange, 60_000, 0).is_empty());
     assert_eq!(exchange.next_wakeup(), None);
     let list = vec![told(5, &["/ip4/10.0.0.5/tcp/4001"])];
-    let (peer, own) = (id(1), Vec::new());
-    exchange.handle(at(0), Fact::Answered { peer, list, own });
+    exchange.handle(at(0), answered(id(1), list));
     assert_eq!(orders(&mut exchange), []);
 }
 
 #[test]
 fn adv_d13_a_telling_leads_to_no_service_no_stranger_and_not_to_this_node() {
     let own = [read("/ip4/10.0.0.1/tcp/4001"), read("/ip4/130.149.5.5/tcp/4141")];
+    let networks = [Prefix::new("130.149.5.5".parse().unwrap(), 17)];
+    let here = (&own[..], &networks[..]);
     for fine in [
         "/ip4/10.0.0.2/tcp/4001",
         "/ip4/10.0.0.1/tcp/4002",
         "/ip4/172.16.0.9/tcp/1024",
         "/ip4/192.168.3.4/tcp/65535",
         "/ip4/100.64.0.1/tcp/4141",
-        "/ip4/130.149.5.77/tcp/4141",
+        "/ip4/130.149.7.9/tcp/4141",
         "/ip6/fd00::5/tcp/4141",
     ] {
-        assert!(may_be_dialled(&read(fine), &own), "{fine}");
+        assert!(may_be_dialled(&read(fine), here), "{fine}");
     }
     for refused in [
         "/ip4/10.0.0.1/tcp/4001",
@@ -187,10 +198,10 @@ fn adv_d13_a_telling_leads_to_no_service_no_stranger_and_not_to_this_node() {
         "/dns4/printer.local/tcp/4001",
         "/dns/victim.example/tcp/4001",
         "/ip4/8.8.8.8/tcp/4001",
-        "/ip4/130.149.7.9/tcp/4141",
+        "/ip4/130.149.200.9/tcp/4141",
         "/ip6/2001:db8::1/tcp/4141",
     ] {
-        assert!(!may_be_dialled(&read(refused), &own), "{refused}");
+        assert!(!may_be_dialled(&read(refused), here), "{refused}");
     }
 }
 
@@ -207,9 +218,8 @@ fn what_is_no_key_no_address_or_known_is_passed_over() {
         },
         told(10, &["nowhere", "/ip4/10.0.0.53/tcp/4001"]),
     ];
-    let (teller, own) = (id(1), Vec::new());
-    let peer = teller;
-    exchange.handle(at(0), Fact::Answered { peer, list, own });
+    let teller = id(1);
+    exchange.handle(at(0), answered(teller, list));
     let good = Order::Told {
         teller,
         peer: id(10),

@@ -397,7 +397,12 @@ impl Task {
                 error,
                 ..
             } => {
-                if matches!(error, InboundFailure::Timeout) && self.exchange.lapsed(request_id) {
+                let is_late = match &error {
+                    InboundFailure::Timeout => true,
+                    InboundFailure::Io(error) => error.kind() == std::io::ErrorKind::TimedOut,
+                    _ => false,
+                };
+                if is_late && self.exchange.lapsed(request_id) {
                     self.malformed(
                         peer,
                         Fault::Limit,

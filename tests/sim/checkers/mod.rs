@@ -160,10 +160,6 @@ impl Watch {
 
     /// Nor to take points from each other.
     fn no_points(world: &World, node: usize, message: &str) {
-        // What a node had and claimed, a crash or a full disk can take back before it is asked for it.
-        if message.contains("claims work that its headers do not prove") {
-            return;
-        }
         let who = message.split(' ').next().and_then(|word| word.parse().ok());
         let other = who.and_then(|peer: lanchain::types::PeerId| world.index.get(&peer).copied());
         if world.is_honest(node) && other.is_some_and(|other| world.is_honest(other)) {
