@@ -415,10 +415,8 @@ impl Dialer {
             self.dial(now, &goal);
         }
         self.dial_extra(now);
-        let is_heard = |peer: &PeerId| {
-            let candidate = self.candidates.get(&Goal::Peer(*peer));
-            candidate.is_some_and(|c| matches!(c.found_by, FoundBy::Mdns | FoundBy::Sibling))
-        };
+        let candidates = &self.candidates;
+        let is_heard = |peer: &PeerId| candidates.get(&Goal::Peer(*peer)).is_some_and(|c| c.is_heard);
         let surplus = self.links.surplus(now, fetching);
         let crowding = self.links.crowding(now, fetching, (&mut self.rng, is_heard));
         for peer in surplus.into_iter().chain(crowding) {

@@ -173,10 +173,11 @@ fn crowd(count: usize, heard: bool) -> (Table, Vec<PeerId>) {
     let (me, others) = ids(count);
     let mut table = Table::new(me);
     for (number, peer) in others.iter().enumerate() {
-        if heard {
-            table.found(0, *peer, address(number), FoundBy::Mdns);
-        }
         table.connected(u64::try_from(number).unwrap(), *peer, address(number), Direction::In);
+        if heard {
+            // It dialled first and was heard later.
+            table.found(500, *peer, address(number), FoundBy::Mdns);
+        }
     }
     (table, others)
 }
