@@ -27,6 +27,8 @@ use turns::{Ready, Turns};
 /// Links that this node opens by itself: enough that a room stays one network when many leave, few enough that the
 /// traffic of a node does not grow with the room. The rest of the 48 is for those who dial it.
 pub const OWN_LINKS: usize = 8;
+/// Links above which those who dialled in make room, as long as discovery hears them.
+pub const LINKS_MANY: usize = 20;
 /// Own links with those whom the user named.
 pub const OUTBOUND_MAX: usize = 16;
 /// Own links by tellings of one address: a third of all, so that nobody chooses this node's neighbours.
@@ -425,7 +427,11 @@ impl Dialer {
             self.dial(now, &goal);
         }
         self.dial_extra(now);
-        if let Some(peer) = self.links.surplus(now, fetching) {
+        let candidates = &self.candidates;
+        let is_heard = |peer: &PeerId| candidates.get(&Goal::Peer(*peer)).is_some_and(|c| c.is_heard);
+        let surplus = self.links.surplus(now, fetching);
+        let crowding = self.links.crowding(now, fetching, (&mut self.rng, is_heard));
+        for peer in surplus.into_iter().chain(crowding) {
             self.links.close(&peer);
             self.out.push_back(Order::Close(peer));
         }

@@ -33,6 +33,9 @@ const TTL_SECONDS: u32 = 120;
 /// How long the thread works at a time, and pauses after it: at most a fiftieth of a core.
 const SLICE: Duration = Duration::from_millis(1);
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long the thread waits for a packet before it looks whether something is due, in milliseconds.
+#[cfg(unix)]
+const QUIET_MS: u16 = 250;
 /// How often it is looked which interfaces are there: a cable that is plugged in is used within a second.
 const LOOK: Duration = Duration::from_secs(1);
 /// How often what is known is told again, for a dial manager that had no room for it.
@@ -227,10 +230,31 @@ impl Post {
         all.iter().filter(is_here).collect::<Vec<_>>().into_iter()
     }
 
+    #[cfg(unix)]
+    fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.ear.fd()
+    }
+
     /// Nodes with IPv4 meet over that; those without ask by IPv6, and everybody answers them.
     const fn asks(&self) -> bool {
         !self.is_v6 || self.link.v4.is_empty()
     }
+}
+
+/// Waits until a post has something to hear, for a quarter of a second at most: what is due to be said has no bell.
+#[cfg(unix)]
+fn wait(posts: &[Post]) {
+    use nix::poll::{PollFd, PollFlags};
+    let entry = |post| PollFd::new(Post::fd(post), PollFlags::POLLIN);
+    let mut waited: Vec<PollFd<'_>> = posts.iter().map(entry).collect();
+    if nix::poll::poll(&mut waited, QUIET_MS).is_err() {
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(not(unix))]
+fn wait(_: &[Post]) {
+    std::thread::sleep(PAUSE);
 }
 
 /// The thread's state.
@@ -285,7 +309,7 @@ impl Seeker {
         while !shared.is_stopped() {
             panic_point("discovery");
             let now = Instant::now();
-            self.hear(shared, now);
+            let has_heard = self.hear(shared, now);
             self.speak(&shared.told().addresses.clone(), now);
             if looked.elapsed() >= LOOK {
                 looked = now;
@@ -299,7 +323,12 @@ impl Seeker {
                     .all()
                     .all(|record| self.found.try_send(record.clone()).is_ok());
             }
-            std::thread::sleep(PAUSE);
+            // A flood gets a slice of each pause; in silence the first packet wakes.
+            if has_heard {
+                std::thread::sleep(PAUSE);
+            } else {
+                wait(&self.posts);
+            }
         }
         Ok(())
     }
@@ -325,16 +354,16 @@ impl Seeker {
         Ok(())
     }
 
-    /// Takes what waits, for a moment.
-    fn hear(&mut self, shared: &Shared, began: Instant) {
-        let mut is_silent = false;
+    /// Takes what waits, for a moment; tells whether anything did.
+    fn hear(&mut self, shared: &Shared, began: Instant) -> bool {
+        let (mut is_silent, mut has_heard) = (false, false);
         while !is_silent && began.elapsed() < SLICE {
             is_silent = true;
             for post in &mut self.posts {
                 let Some((bytes, source)) = post.ear.hear(&mut self.room) else {
                     continue;
                 };
-                is_silent = false;
+                (is_silent, has_heard) = (false, true);
                 let Some(said) = packet::read(bytes) else { continue };
                 if said.asks && said.number != self.number {
                     post.schedule.heard_question(began, self.records.len());
@@ -370,6 +399,7 @@ impl Seeker {
                 }
             }
         }
+        has_heard
     }
 
     /// Says what is due.

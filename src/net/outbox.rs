@@ -55,6 +55,11 @@ impl Outbox {
         }
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Whether the swarm may produce more.
     pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < WAITING_MAX

@@ -290,6 +290,12 @@ impl Peers {
             .collect()
     }
 
+    /// Whether all there is to wait for is measured in seconds: each peer is confirmed and has one link.
+    pub(super) fn are_settled(&self) -> bool {
+        let is_settled = |peer: &Peer| peer.standing == Standing::Confirmed && peer.links.len() == 1;
+        self.peers.values().all(is_settled)
+    }
+
     /// The same for one peer, as soon as something has changed.
     pub(super) fn due_of(&mut self, id: &PeerId, now: Instant) -> Option<Due> {
         self.peers.get_mut(id)?.due(&self.local, id, now)

@@ -18,7 +18,6 @@ use libp2p::swarm::behaviour::ConnectionEstablished;
 use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
 use tokio::sync::{OwnedMutexGuard, mpsc};
-use tokio::time::MissedTickBehavior;
 
 use self::dials::Asked;
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
@@ -52,8 +51,10 @@ const DIALLED_AT_ONCE: NonZeroU8 = NonZeroU8::new(8).expect("not zero");
 const HANDLER_EVENTS: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
 /// Connections that the system has made and nobody has taken yet.
 const LISTEN_BACKLOG: u32 = 1024;
-/// How often time is looked at.
+/// How often time is looked at while something waits that is measured in tenths of a second.
 const TICK: Duration = Duration::from_millis(100);
+/// How often otherwise: a hundred idle nodes of one machine wake each other often enough.
+const CALM_TICK: Duration = Duration::from_millis(400);
 /// Records from discovery that wait for the task.
 const FOUND_MAX: usize = 256;
 /// Refused peers that are remembered.
@@ -197,8 +198,8 @@ impl Task {
 
     /// Runs until the orders end.
     pub(super) async fn run(mut self) {
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let tick = tokio::time::sleep(TICK);
+        tokio::pin!(tick);
         loop {
             tokio::select! {
                 order = self.lasting.orders.recv() => match order {
@@ -215,7 +216,10 @@ impl Task {
                 event = self.swarm.select_next_some(), if self.outbox.has_room() => self.happened(event),
                 Some(answer) = self.answers.recv() => self.named(answer),
                 Some(sighting) = self.found.recv(), if self.lasting.enabled => self.discovered(sighting),
-                _ = tick.tick() => self.tick(Instant::now()),
+                () = &mut tick => {
+                    self.tick(Instant::now());
+                    tick.as_mut().reset(tokio::time::Instant::now() + self.pause());
+                }
             }
         }
         self.stop().await;
@@ -263,6 +267,15 @@ impl Task {
             self.listeners.look(&mut self.swarm);
             self.open_listeners();
         }
+    }
+
+    /// How long until the next tick.
+    fn pause(&self) -> Duration {
+        let is_calm = self.outbox.is_empty()
+            && self.peers.are_settled()
+            && self.asked.is_empty()
+            && !self.listeners.is_incomplete();
+        if is_calm { CALM_TICK } else { TICK }
     }
 
     fn open_listeners(&mut self) {

@@ -65,6 +65,8 @@ pub(super) struct Candidate {
     pub(super) host: Option<IpAddr>,
     pub(super) found_by: FoundBy,
     pub(super) source: Source,
+    /// Discovery heard it, so that it most likely hears others.
+    pub(super) is_heard: bool,
     /// Only this one told of it so far.
     pub(super) teller: Option<Source>,
     is_private: bool,
@@ -93,6 +95,7 @@ impl Candidate {
             proven: None,
             found_by,
             source,
+            is_heard: matches!(found_by, FoundBy::Mdns | FoundBy::Sibling),
             teller: None,
             failures: 0,
             found: now,
@@ -116,6 +119,7 @@ impl Candidate {
             self.add_address(address);
         }
         self.proven = offer.proven.or_else(|| self.proven.take());
+        self.is_heard |= offer.is_heard;
         if offer.teller.is_none() {
             self.teller = None;
         }

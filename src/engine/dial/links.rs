@@ -2,12 +2,13 @@
 //!
 //! Promises: with enough own links one more is opened every 20 s, and when it has brought the other's status the youngest
 //! own link that nothing protects is closed. Protected are the four oldest, those whom the user named, those that a sync
-//! is fetching from, and the new one as long as there is another.
+//! is fetching from, and the new one as long as there is another. With many links, those whom discovery heard make room
+//! if they dialled in: they find others.
 
 use std::collections::BTreeMap;
 
 use super::candidate::Source;
-use super::{BACKOFF_MIN_MS, OWN_LINKS, later};
+use super::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS, choose, later};
 use crate::engine::event::Direction;
 use crate::types::rng::Rng;
 use crate::types::{PeerId, Time};
@@ -19,7 +20,8 @@ const EXTRA_EVERY_MS: u64 = 18_000;
 const EXTRA_JITTER_MS: u64 = 4_000;
 /// The shortest time between two, however many unknown nodes are heard of, and the pause after one that failed.
 const EXTRA_SOONEST_MS: u64 = 4_000;
-/// Own links that never make room: who would cut this node off must have been there before.
+/// Own links, and as many of those that others opened, that never make room: who would cut this node off must have been
+/// there before.
 const OLDEST_KEPT: usize = 4;
 /// How long the status of the newest link is waited for.
 const STATUS_PATIENCE_MS: u64 = 10_000;
@@ -114,7 +116,13 @@ impl Links {
             self.extra = None;
             self.hurry(now, EXTRA_SOONEST_MS);
         }
-        if link.is_closing { REPLACED_MS } else { BACKOFF_MIN_MS }
+        // With enough other own links there is no hurry: it may have had too many.
+        let is_spare = link.is_own && !link.is_named && self.own() >= OWN_LINKS / 2;
+        if link.is_closing || is_spare {
+            REPLACED_MS
+        } else {
+            BACKOFF_MIN_MS
+        }
     }
 
     pub(super) fn exchanged(&mut self, peer: &PeerId) {
@@ -178,6 +186,32 @@ impl Links {
         }
         let youngest = open.clone().rfind(|(peer, _)| !is_new(peer));
         youngest.or_else(|| open.next_back()).map(|(peer, _)| **peer)
+    }
+
+    /// A link that somebody else opened, when there are many: one of those who `find_others`, at random, so that whoever
+    /// comes now has the same prospects as those who came before.
+    pub(super) fn crowding(
+        &self,
+        now: Time,
+        fetching: &[PeerId],
+        (rng, find_others): (&mut Rng, impl Fn(&PeerId) -> bool),
+    ) -> Option<PeerId> {
+        let standing = self.links.iter().filter(|(_, link)| !link.is_closing);
+        let counted = standing.filter(|(peer, link)| link.is_own || find_others(peer));
+        let (own, mut others): (Vec<_>, Vec<_>) = counted.partition(|(_, link)| link.is_own);
+        if own.len() + others.len() <= LINKS_MANY {
+            return None;
+        }
+        others.sort_by_key(|(peer, link)| (link.since, **peer));
+        let is_free =
+            |(peer, link): &(&PeerId, &Link)| !link.is_waited_for(now) && !link.is_named && !fetching.contains(peer);
+        let free: Vec<PeerId> = others
+            .into_iter()
+            .skip(OLDEST_KEPT)
+            .filter(is_free)
+            .map(|(peer, _)| *peer)
+            .collect();
+        choose(rng, &free)
     }
 
     pub(super) fn close(&mut self, peer: &PeerId) {

@@ -24,6 +24,12 @@ impl Dialer {
             .map_or(&[], |c| c.addresses.as_slice())
     }
 
+    /// How many links stand.
+    #[cfg(test)]
+    pub fn links(&self) -> usize {
+        self.links.count()
+    }
+
     /// How many links this node opened itself.
     #[must_use]
     pub fn own_links(&self) -> usize {

@@ -3,7 +3,7 @@
 use super::dialling::{Table, address, at, ids};
 use crate::engine::Direction;
 use crate::engine::FoundBy;
-use crate::engine::dial::{Fact, OWN_LINKS, Order, TOLD_AGAIN_MS, TOLD_LINKS_MAX};
+use crate::engine::dial::{Fact, LINKS_MANY, OWN_LINKS, Order, TOLD_AGAIN_MS, TOLD_LINKS_MAX};
 use crate::types::PeerId;
 
 #[test]
@@ -165,5 +165,65 @@ fn nobody_is_dialled_extra_while_there_are_too_few_links_or_nobody_else() {
     for ms in (3_000..120_000).step_by(1_000) {
         assert!(table.dialled(ms).is_empty());
         assert!(table.dialer.next_wakeup(at(ms)).is_none(), "nothing to wake up for");
+    }
+}
+
+/// A table with so many links that others opened; discovery heard them or did not.
+fn crowd(count: usize, heard: bool) -> (Table, Vec<PeerId>) {
+    let (me, others) = ids(count);
+    let mut table = Table::new(me);
+    for (number, peer) in others.iter().enumerate() {
+        table.connected(u64::try_from(number).unwrap(), *peer, address(number), Direction::In);
+        if heard {
+            // It dialled first and was heard later.
+            table.found(500, *peer, address(number), FoundBy::Mdns);
+        }
+    }
+    (table, others)
+}
+
+#[test]
+fn with_more_than_twenty_links_those_make_room_who_dialled_in_and_find_others() {
+    let (mut table, others) = crowd(40, true);
+    for ms in (1_000..11_000).step_by(250) {
+        assert!(table.dialled(ms).is_empty());
+        for peer in std::mem::take(&mut table.closed) {
+            assert!(!others[..4].contains(&peer), "the four oldest stay");
+            assert!(table.dialer.is_leaving(&peer), "it is no fault of the peer");
+            table.tell(ms, Fact::Disconnected(peer));
+        }
+    }
+    assert_eq!(table.dialer.links(), LINKS_MANY);
+}
+
+#[test]
+fn whom_discovery_does_not_hear_may_have_nobody_else_and_stays() {
+    let (mut table, _) = crowd(32, false);
+    for ms in (1_000..11_000).step_by(250) {
+        table.dialled(ms);
+        assert!(table.closed.is_empty());
+    }
+    // Nor do they push out those who are heard.
+    let (_, others) = ids(36);
+    for (number, peer) in others[32..].iter().enumerate() {
+        table.found(11_000, *peer, address(100 + number), FoundBy::Mdns);
+        table.connected(11_000, *peer, address(100 + number), Direction::In);
+    }
+    table.dialled(12_000);
+    assert!(table.closed.is_empty());
+}
+
+#[test]
+fn a_node_with_enough_links_leaves_whoever_ended_one_alone_for_a_minute() {
+    let (mut table, linked) = full_table();
+    table.tell(3_000, Fact::Disconnected(linked[7]));
+    for ms in (3_000..60_000).step_by(250) {
+        for (peer, addresses) in table.dials(ms) {
+            assert_ne!(peer, Some(linked[7]), "at {ms}");
+            table.connected(ms, peer.unwrap(), addresses[0].clone(), Direction::Out);
+        }
+        for peer in std::mem::take(&mut table.closed) {
+            table.tell(ms, Fact::Disconnected(peer));
+        }
     }
 }

@@ -59,6 +59,12 @@ impl Ear {
         })
     }
 
+    /// To wait for the next packet.
+    #[cfg(unix)]
+    pub(in crate::net) fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        std::os::fd::AsFd::as_fd(&self.socket)
+    }
+
     /// The next packet and its source, if one waits.
     pub(in crate::net) fn hear<'a>(&self, room: &'a mut [u8; PACKET_MAX_BYTES]) -> Option<(&'a [u8], IpAddr)> {
         let (size, from) = self.socket.recv_from(room).ok()?;
