@@ -1,0 +1,160 @@
+//! Peers that lie about the time, about other peers, or say what no honest peer says.
+
+use std::time::{Duration, SystemTime};
+
+use serde_json::Value;
+
+use super::{Field, address, assert_blameless, peer_id, peers, wait_for};
+use crate::harness::Node;
+use crate::namespace::{Interfaces, within};
+
+const DAY_S: i64 = 86_400;
+
+/// How many seconds the next block's time is ahead of this machine's clock.
+fn ahead_s(node: &mut Node) -> i64 {
+    let time_ms = node.ok("mine")["blocks"][0]["time_ms"].as_i64().expect("a time");
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .expect("after 1970");
+    (time_ms - i64::try_from(now.as_millis()).expect("small")) / 1_000
+}
+
+/// Some addresses that say it is another time; the node has heard each of them.
+fn liars(field: &Field, node: &mut Node, hosts: &[usize], (identities, ahead_s): (u64, i64)) -> Vec<Node> {
+    let count = identities.to_string();
+    let ahead = ahead_s.to_string();
+    let more = ["--identities", &count, "--seconds", "60", "clock", "--ahead-s", &ahead];
+    let all: Vec<Node> = hosts.iter().map(|host| field.hostile(*host, &[0], &more)).collect();
+    let expected = identities * u64::try_from(hosts.len()).expect("few");
+    wait_for("all liars are heard", || peers(node) == expected);
+    all
+}
+
+#[test]
+fn a_crowd_of_liars_about_the_time_moves_a_node_by_five_minutes_at_most() {
+    within(
+        "hostile::words::a_crowd_of_liars_about_the_time_moves_a_node_by_five_minutes_at_most",
+        Interfaces::Loopback,
+        || {
+            let field = Field::with_hosts(4);
+            let mut anna = field.honest(0, &["--peer-clock"]);
+            let crowds: [(&[usize], u64, i64, core::ops::RangeInclusive<i64>); 4] = [
+                (&[1], 5, DAY_S, -60..=5),
+                (&[1], 5, 240, -60..=5),
+                (&[1, 2, 3], 1, DAY_S, -60..=5),
+                (&[1, 2, 3], 1, 240, 180..=245),
+            ];
+            for (hosts, identities, told_s, expected) in crowds {
+                let crowd = liars(&field, &mut anna, hosts, (identities, told_s));
+                let ahead = ahead_s(&mut anna);
+                println!(
+                    "{identities} at each of {} addresses say {told_s} s: followed by {ahead} s",
+                    hosts.len()
+                );
+                assert!(expected.contains(&ahead), "{ahead} s, expected {expected:?}");
+                drop(crowd);
+                anna.ok("wait peers 0");
+            }
+        },
+    );
+}
+
+/// Ports where a node never knocks because a stranger said so.
+const FORBIDDEN: [u16; 3] = [22, 80, 9_100];
+
+#[test]
+fn who_tells_lies_about_peers_leads_to_few_dials_and_to_no_other_service() {
+    within(
+        "hostile::words::who_tells_lies_about_peers_leads_to_few_dials_and_to_no_other_service",
+        Interfaces::Loopback,
+        || {
+            let field = Field::with_hosts(3);
+            let mut anna = field.honest(0, &[]);
+            let mut told: Vec<String> = FORBIDDEN.map(|port| format!("/ip4/10.77.0.3/tcp/{port}")).to_vec();
+            told.extend(["/ip4/127.0.0.1/tcp/5000".into(), "/ip4/127.0.0.1/tcp/9100".into()]);
+            told.extend((20_000..20_027).map(|port| format!("/ip4/10.77.0.3/tcp/{port}")));
+            let doors = [
+                "--seconds",
+                "60",
+                "listen",
+                "--port",
+                "22",
+                "--port",
+                "80",
+                "--port",
+                "9100",
+            ];
+            let doors = field.hostile(2, &[], &[&doors[..], &["--port", "20000", "--more", "27"]].concat());
+            let home = [
+                "--seconds",
+                "60",
+                "listen",
+                "--at",
+                "127.0.0.1",
+                "--port",
+                "5000",
+                "--port",
+                "9100",
+            ];
+            let home = field.hostile(0, &[], &home);
+            for listener in [&doors, &home] {
+                listener.wait_event("listening", |event| event["ports"].as_u64() >= Some(2));
+            }
+            let mut more = vec!["--seconds", "60", "peers"];
+            more.extend(told.iter().flat_map(|text| ["--tell", text]));
+            let liar = field.hostile(2, &[0], &more);
+            liar.wait_event("told", |_| true);
+            doors.wait_event("knock", |_| true);
+            // Two dials of one host hold places, each for two seconds.
+            std::thread::sleep(Duration::from_secs(5));
+            let ports: Vec<Value> = doors
+                .events("knock")
+                .iter()
+                .map(|event| event["port"].clone())
+                .collect();
+            println!("told of {} peers: knocked at {ports:?}", told.len());
+            assert!(
+                !FORBIDDEN.iter().any(|port| ports.contains(&Value::from(*port))),
+                "{ports:?}"
+            );
+            assert!(home.events("knock").is_empty(), "{:?}", home.events("knock"));
+            assert!(ports.len() <= 8, "{ports:?}");
+            // An honest peer is dialled all the same.
+            let mut ben = field.honest(1, &[]);
+            let ben_id = peer_id(&mut ben);
+            anna.ok(&format!("dial {}", address(1)));
+            assert_blameless(&anna, &ben_id);
+        },
+    );
+}
+
+#[test]
+fn whatever_no_honest_peer_says_ends_nothing_but_its_own_connection() {
+    within(
+        "hostile::words::whatever_no_honest_peer_says_ends_nothing_but_its_own_connection",
+        Interfaces::Loopback,
+        || {
+            let field = Field::with_hosts(3);
+            let mut anna = field.honest(0, &[]);
+            let mut ben = field.honest(1, &["--peer", &address(0)]);
+            ben.ok("wait peers 1");
+            let nonsense = field.hostile(2, &[0], &["--seconds", "30", "nonsense"]);
+            nonsense.wait_event("all_said", |_| true);
+            let said = |what: &str| nonsense.wait_event("said", |event| event["what"] == what);
+            for what in ["LongRequest", "UnknownAnswer", "LongAnswer", "OtherAnswer"] {
+                assert_eq!(said(what)["closed"], true, "{what}: {}", said(what));
+            }
+            assert_eq!(said("UnknownRequest")["heard"], "unsupported");
+            assert_eq!(
+                (&said("ManyAddresses")["heard"], &said("ManyAddresses")["closed"]),
+                (&"status".into(), &false.into())
+            );
+            println!("{:#?}", nonsense.events("said"));
+            let ben_id = peer_id(&mut ben);
+            assert_blameless(&anna, &ben_id);
+            let txid = ben.ok("tx ben bob 5")["txid"].clone();
+            anna.wait_event("transaction_accepted", |event| event["txid"] == txid);
+            assert_eq!(anna.ok("status")["height"], 0);
+        },
+    );
+}
