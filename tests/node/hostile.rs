@@ -8,12 +8,15 @@
 mod crowds;
 mod discovery;
 mod floods;
+mod past;
 mod words;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use lanchain::chain::NetworkParams;
+use lanchain::types::{Account, AccountName, PublicKey};
 use serde_json::Value;
 
 use crate::harness::{Node, PATIENCE, binary};
@@ -50,6 +53,28 @@ impl Field {
     /// An honest node that finds nobody by itself.
     fn honest(&self, host: usize, more: &[&str]) -> Node {
         self.node(host, &[&["--no-mdns"], more].concat())
+    }
+
+    /// The same on a chain of so many blocks, whose rewards went to the node with this PeerId, or to a name.
+    fn honest_with_past(&self, host: usize, blocks: u64, rewarded: Option<&str>, more: &[&str]) -> Node {
+        let params = match self.network.strip_suffix(".toml") {
+            Some(_) => NetworkParams::from_toml(&std::fs::read_to_string(&self.network).expect("a file")),
+            None => NetworkParams::built_in(&self.network),
+        };
+        let key = |id: &str| PublicKey::from_peer_id(&id.parse().expect("a PeerId")).expect("a key");
+        let name = || Account::Name(AccountName::new("before").expect("a name"));
+        let to = rewarded.map_or_else(name, |id| Account::Key(key(id)));
+        let file = self.folder.path().join(format!("past{host}"));
+        std::fs::write(&file, past::lines(&params.expect("a network"), blocks, &to)).expect("a file");
+        let home = self.folder.path().join(format!("home{host}"));
+        let home = home.to_str().expect("UTF-8");
+        let file = file.to_str().expect("UTF-8");
+        let import = ["import", file, "--data-dir", home, "--network", &self.network];
+        assert!(crate::harness::run(import, "").status.success());
+        let mut command = binary();
+        command.args(["--json", "--data-dir", home, "--port", "4141", "--no-mdns"]);
+        command.args(["--network", &self.network]).args(more);
+        Node::spawn(self.bridge.on(host, &command))
     }
 
     fn node(&self, host: usize, more: &[&str]) -> Node {

@@ -10,8 +10,7 @@ fn tarpits_of_both_kinds_hold_no_sync_up_and_fill_no_log() {
         Interfaces::Loopback,
         || {
             let field = Field::with_hosts(4);
-            let mut ben = field.honest(1, &[]);
-            ben.mine(60);
+            let mut ben = field.honest_with_past(1, 60, None, &[]);
             let mut anna = field.honest(0, &[]);
             let identities = size(4, 12);
             let common = ["--identities", &identities, "--seconds", "60"];

@@ -37,7 +37,7 @@ fn a_flood_of_refused_payments_delays_no_block_and_costs_no_honest_neighbour_any
                 let is_flooding = |event: &serde_json::Value| event["identity"] == number;
                 flood.wait_event(if is_long() { "connected" } else { "round" }, is_flooding);
             }
-            let delays: Vec<u64> = (0..5).map(|_| delay_ms(&mut ben, &anna)).collect();
+            let delays: Vec<u64> = (0..3).map(|_| delay_ms(&mut ben, &anna)).collect();
             println!(
                 "{identities} identities with {count} refused payments each: a block came after {delays:?} ms, without them after {quiet} ms"
             );
@@ -57,11 +57,10 @@ fn a_flood_through_an_honest_neighbour_leaves_its_users_their_payments() {
         Interfaces::Loopback,
         || {
             let field = Field::with_hosts(3).with_small_blocks();
-            let mut anna = field.honest(0, &[]);
             let mut ben = field.honest(1, &["--peer", &super::address(0)]);
-            ben.ok("wait peers 1");
-            ben.ok("tx ben bob 1");
-            ben.ok("mine");
+            let rewarded = peer_id(&mut ben);
+            let mut anna = field.honest_with_past(0, 1, Some(&rewarded), &[]);
+            ben.ok("wait height 1");
             let more = ["--seconds", "60", "flood", "--payments", "fresh", "--count", "1200"];
             let _flood = field.hostile(2, &[1], &more);
             for node in [&mut anna, &mut ben] {
@@ -69,7 +68,7 @@ fn a_flood_through_an_honest_neighbour_leaves_its_users_their_payments() {
                     node.ok("status")["pending"].as_u64() >= Some(1_024)
                 });
             }
-            let txid = ben.ok("tx ben bob 5")["txid"].clone();
+            let txid = ben.ok("tx me bob 5")["txid"].clone();
             anna.wait_event("transaction_accepted", |event| event["txid"] == txid);
             anna.ok("mine");
             let paid = anna.ok(&format!("transaction {}", txid.as_str().expect("an id")));
@@ -92,13 +91,11 @@ fn under_a_real_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_new
         Interfaces::Loopback,
         || {
             let field = Field::with_hosts(6).with_small_blocks();
-            let mut miner = field.honest(0, &[]);
             let to_miner = super::address(0);
             let mut old = field.honest(1, &["--peer", &to_miner]);
-            old.ok("wait peers 1");
-            let first = old.ok("tx old bob 1")["txid"].clone();
-            miner.wait_event("transaction_accepted", |event| event["txid"] == first);
-            miner.mine(102);
+            let rewarded = peer_id(&mut old);
+            let mut miner = field.honest_with_past(0, 102, Some(&rewarded), &[]);
+            old.ok("wait height 102");
             let count = size(400, 1_000);
             let floods: Vec<Node> = (2..5)
                 .map(|host| {
@@ -110,10 +107,10 @@ fn under_a_real_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_new
                 miner.ok("status")["pending"].as_u64() >= Some(1_024)
             });
             let mut newcomer = field.honest(5, &["--peer", &to_miner]);
-            newcomer.ok("wait synced");
-            let late = newcomer.ok("tx newcomer bob 1")["txid"].clone();
+            newcomer.ok("wait height 102");
+            let late = newcomer.ok("tx newcomer me 1")["txid"].clone();
             miner.wait_event("transaction_accepted", |event| event["txid"] == late);
-            let next = old.ok("tx old bob 1")["txid"].clone();
+            let next = old.ok("tx me before 1")["txid"].clone();
             miner.wait_event("transaction_accepted", |event| event["txid"] == next);
             let tip = miner.ok("status")["height"].as_u64().expect("a height");
             miner.ok("mine 3");
@@ -133,10 +130,8 @@ fn full_side_blocks_cost_little_and_an_honest_block_comes_through() {
         Interfaces::Loopback,
         || {
             let field = Field::with_hosts(3);
-            let mut anna = field.honest(0, &[]);
-            let mut ben = field.honest(1, &["--peer", &super::address(0)]);
-            ben.ok("wait peers 1");
-            ben.ok("mine 5");
+            let mut ben = field.honest_with_past(1, 5, None, &[]);
+            let mut anna = field.honest(0, &["--peer", &super::address(1)]);
             anna.ok("wait height 5");
             let count = size(12, 100);
             let more = ["--identities", "4", "--seconds", "60", "side", "--count", &count];
