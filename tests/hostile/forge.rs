@@ -44,7 +44,7 @@ pub(crate) fn payments(network: &NetworkParams, kind: Payments, (seed, owner): (
     let too_much = network.credit_limit + 1;
     let one = |number: u64| match kind {
         Payments::Fresh => pay(network, &key(seed, owner, number + 1), 1, 0),
-        Payments::Refused if number % 2 == 0 => pay(network, &own, 1, 1_000 + number),
+        Payments::Refused if number.is_multiple_of(2) => pay(network, &own, 1, 1_000 + number),
         Payments::Refused => pay(network, &own, too_much + number, 0),
     };
     (0..u64::from(count)).map(|number| one(number).to_bytes()).collect()

@@ -1,6 +1,7 @@
 //! Forged records of multicast DNS: who starts meanwhile is found all the same.
 
 use std::process::Command;
+use std::time::Instant;
 
 use super::{Field, is_long, wait_for};
 use crate::harness::{Node, PATIENCE};
@@ -57,6 +58,7 @@ fn a_newcomer_is_found_among_invented_peers_of_six_addresses() {
             more.extend(from.iter().map(String::as_str));
             let forger = field.hostile(2, &[], &more);
             forger.wait_event("announcing", |_| true);
+            let began = Instant::now();
             let mut first = field.node(0, &[]);
             wait_for("the first node dials what is forged", || {
                 doors.events("knock").len() >= 8
@@ -70,6 +72,12 @@ fn a_newcomer_is_found_among_invented_peers_of_six_addresses() {
             );
             assert!(!is_long() || with <= without + 5_000, "{with} ms, {without} ms without");
             assert!(u128::from(with) < PATIENCE.as_millis());
+            // Each of the two begins four dials a second.
+            let most = 2 * (8 + 4 * began.elapsed().as_secs());
+            assert!(
+                u64::try_from(knocks).is_ok_and(|knocks| knocks <= most),
+                "{knocks} of at most {most}"
+            );
         },
     );
 }
