@@ -13,15 +13,15 @@ use crate::{Task, say};
 /// Connections that are held open.
 const HELD_MAX: usize = 1_000;
 
-/// Takes connections on these ports and on so many behind the last one, and says nothing to them.
-pub(crate) async fn listen(task: &Task, at: Ipv4Addr, mut ports: Vec<u16>, more: u16) {
+/// Takes connections on these ports and on so many behind the last one, and says nothing to them, or closes each at once.
+pub(crate) async fn listen(task: &Task, at: Ipv4Addr, (mut ports, more): (Vec<u16>, u16), shut: bool) {
     let last = ports.last().copied().unwrap_or(20_000);
     ports.extend((1..=more).map(|step| last.saturating_add(step)));
     let until = Instant::now() + task.time;
     let mut doors = Vec::new();
     for port in ports {
         match TcpListener::bind((at, port)).await {
-            Ok(listener) => doors.push(tokio::spawn(hold(listener, port, until))),
+            Ok(listener) => doors.push(tokio::spawn(hold(listener, port, until, shut))),
             Err(error) => say("failed", json!({ "port": port, "reason": error.to_string() })),
         }
     }
@@ -31,11 +31,11 @@ pub(crate) async fn listen(task: &Task, at: Ipv4Addr, mut ports: Vec<u16>, more:
     }
 }
 
-async fn hold(listener: TcpListener, port: u16, until: Instant) {
+async fn hold(listener: TcpListener, port: u16, until: Instant, shut: bool) {
     let mut held = Vec::new();
     while let Ok(Ok((stream, from))) = timeout_at(until, listener.accept()).await {
         say("knock", json!({ "port": port, "from": from.ip() }));
-        if held.len() < HELD_MAX {
+        if !shut && held.len() < HELD_MAX {
             held.push(stream);
         }
     }

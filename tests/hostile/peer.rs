@@ -117,7 +117,7 @@ enum Role {
         #[arg(long, default_value = "20000")]
         port: u16,
     },
-    /// Takes connections, says nothing, and tells of each
+    /// Takes connections, says nothing on them, and tells of each
     Listen {
         /// On this address
         #[arg(long, default_value = "0.0.0.0")]
@@ -128,6 +128,9 @@ enum Role {
         /// And on so many behind the last one
         #[arg(long, default_value = "0", value_parser = clap::value_parser!(u16).range(..=1_000))]
         more: u16,
+        /// Close each at once
+        #[arg(long)]
+        shut: bool,
     },
 }
 
@@ -215,6 +218,6 @@ async fn act(task: Task, role: Role) {
             per_second,
             port,
         } => records::announce(&task, &from, (each, port), per_second).await,
-        Role::Listen { at, port, more } => doors::listen(&task, at, port, more).await,
+        Role::Listen { at, port, more, shut } => doors::listen(&task, at, (port, more), shut).await,
     }
 }

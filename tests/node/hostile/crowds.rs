@@ -22,7 +22,8 @@ fn tarpits_of_both_kinds_hold_no_sync_up_and_fill_no_log() {
             }
             let began = std::time::Instant::now();
             anna.ok(&format!("dial {}", address(1)));
-            anna.ok("wait height 60");
+            // Seconds; without patience of its own the node would wait for the end of each question.
+            anna.ok("wait height 60 30");
             println!(
                 "60 blocks came {:?} after the dial, from one peer beside {identities} and {identities} tarpits",
                 began.elapsed()
@@ -68,16 +69,21 @@ fn two_hundred_connections_from_one_address_keep_no_newcomer_out() {
         "hostile::crowds::two_hundred_connections_from_one_address_keep_no_newcomer_out",
         Interfaces::Loopback,
         || {
-            let field = Field::with_hosts(4);
+            let field = Field::with_hosts(5);
             let mut anna = field.honest(0, &[]);
             let mut ben = field.honest(1, &["--peer", &address(0)]);
             ben.ok("wait peers 1");
-            let crowd = field.hostile(2, &[0], &["--seconds", "60", "knock", "--count", "200"]);
-            let made = crowd.wait_event("knocked", |_| true)["made"].clone();
+            // A second address takes what the share of the first one leaves.
+            let crowds = [(2, "200"), (4, "40")].map(|(host, count)| {
+                let crowd = field.hostile(host, &[0], &["--seconds", "60", "knock", "--count", count]);
+                let made = crowd.wait_event("knocked", |_| true)["made"].clone();
+                (crowd, made)
+            });
+            let made = crowds.each_ref().map(|(_, made)| made);
             let mut carl = field.honest(3, &["--peer", &address(0)]);
             carl.ok("wait peers 1");
             println!(
-                "of 200 connections {made} were made; the node has {} peers",
+                "of 200 and 40 connections {made:?} were made; the node has {} peers",
                 super::peers(&mut anna)
             );
             assert!(super::peers(&mut anna) <= 48);

@@ -37,10 +37,11 @@ fn a_flood_of_refused_payments_delays_no_block_and_costs_no_honest_neighbour_any
                 let is_flooding = |event: &serde_json::Value| event["identity"] == number;
                 flood.wait_event(if is_long() { "connected" } else { "round" }, is_flooding);
             }
-            let delays: Vec<u64> = (0..3).map(|_| delay_ms(&mut ben, &anna)).collect();
+            let delays: Vec<u64> = (0..2).map(|_| delay_ms(&mut ben, &anna)).collect();
             println!(
                 "{identities} identities with {count} refused payments each: a block came after {delays:?} ms, without them after {quiet} ms"
             );
+            assert!(!is_long() || delays.iter().all(|ms| *ms < 1_000), "{delays:?}");
             let txid = ben.ok("tx ben bob 5")["txid"].clone();
             anna.wait_event("transaction_accepted", |event| event["txid"] == txid);
             assert_eq!(anna.ok("status")["pending"], 1, "nothing of the flood is kept");
@@ -109,7 +110,8 @@ fn under_a_real_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_new
             let next = old.ok("tx me before 1")["txid"].clone();
             miner.wait_event("transaction_accepted", |event| event["txid"] == next);
             let tip = miner.ok("status")["height"].as_u64().expect("a height");
-            miner.ok("mine 3");
+            // One by one: mining gives way to all other load of the machine, and has patience for each.
+            (0..3).for_each(|_| drop(miner.ok("mine")));
             let (next, late) = (height_of(&mut miner, &next), height_of(&mut miner, &late));
             println!("at {tip}: the old signer is in {next:?}, the newcomer in {late:?}");
             assert_eq!(next, Some(tip + 1), "the next block");

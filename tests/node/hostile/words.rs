@@ -1,8 +1,6 @@
 //! Peers that lie about the time, about other peers, or say what no honest peer says.
 
-use std::time::{Duration, SystemTime};
-
-use serde_json::Value;
+use std::time::{Instant, SystemTime};
 
 use super::{Field, address, assert_blameless, peer_id, peers, wait_for};
 use crate::harness::Node;
@@ -68,57 +66,59 @@ fn who_tells_lies_about_peers_leads_to_few_dials_and_to_no_other_service() {
         "hostile::words::who_tells_lies_about_peers_leads_to_few_dials_and_to_no_other_service",
         Interfaces::Loopback,
         || {
-            let field = Field::with_hosts(3);
+            let field = Field::with_hosts(4);
             let mut anna = field.honest(0, &[]);
-            let mut told: Vec<String> = FORBIDDEN.map(|port| format!("/ip4/10.77.0.3/tcp/{port}")).to_vec();
-            told.extend(["/ip4/127.0.0.1/tcp/5000".into(), "/ip4/127.0.0.1/tcp/9100".into()]);
-            told.extend((20_000..20_027).map(|port| format!("/ip4/10.77.0.3/tcp/{port}")));
-            let doors = [
-                "--seconds",
-                "60",
-                "listen",
-                "--port",
-                "22",
-                "--port",
-                "80",
-                "--port",
-                "9100",
-            ];
-            let doors = field.hostile(2, &[], &[&doors[..], &["--port", "20000", "--more", "27"]].concat());
-            let home = [
-                "--seconds",
-                "60",
-                "listen",
-                "--at",
-                "127.0.0.1",
-                "--port",
-                "5000",
-                "--port",
-                "9100",
-            ];
-            let home = field.hostile(0, &[], &home);
-            for listener in [&doors, &home] {
-                listener.wait_event("listening", |event| event["ports"].as_u64() >= Some(2));
+            let mut services: Vec<String> = FORBIDDEN.map(|port| format!("/ip4/10.77.0.3/tcp/{port}")).to_vec();
+            services.extend(["/ip4/127.0.0.1/tcp/5000".into(), "/ip4/127.0.0.1/tcp/9100".into()]);
+            let invented: Vec<String> = (20_000..20_032)
+                .map(|port| format!("/ip4/10.77.0.4/tcp/{port}"))
+                .collect();
+            let listen = ["--seconds", "60", "listen", "--shut"];
+            let ports = FORBIDDEN.map(|port| format!("--port={port}"));
+            let ports = ports.each_ref().map(String::as_str);
+            let forbidden = field.hostile(2, &[], &[&listen[..], &ports].concat());
+            let home = ["--at", "127.0.0.1", "--port", "5000", "--port", "9100"];
+            let home = field.hostile(0, &[], &[&listen[..], &home].concat());
+            let doors = field.hostile(3, &[], &[&listen[..], &["--port", "20000", "--more", "31"]].concat());
+            for (listener, count) in [(&forbidden, 3), (&home, 2), (&doors, 32)] {
+                listener.wait_event("listening", |event| event["ports"] == count);
             }
-            let mut more = vec!["--seconds", "60", "peers"];
-            more.extend(told.iter().flat_map(|text| ["--tell", text]));
-            let liar = field.hostile(2, &[0], &more);
-            liar.wait_event("told", |_| true);
-            doors.wait_event("knock", |_| true);
-            // Two dials of one host hold places, each for two seconds.
-            std::thread::sleep(Duration::from_secs(5));
-            let ports: Vec<Value> = doors
+            let tells = |host, list: &[String]| {
+                let mut more = vec!["--seconds", "60", "peers"];
+                more.extend(list.iter().flat_map(|text| ["--tell", text]));
+                let liar = field.hostile(host, &[0], &more);
+                liar.wait_event("told", |_| true);
+                liar
+            };
+            let began = Instant::now();
+            let _liars = [tells(2, &services), tells(3, &invented)];
+            // At first eight at once, then four a second.
+            let check_pace = || {
+                let most = 8 + 4 * (began.elapsed().as_secs() + 1);
+                let knocks = doors.events("knock").len();
+                assert!(
+                    u64::try_from(knocks).is_ok_and(|knocks| knocks <= most),
+                    "{knocks} of {most}"
+                );
+                knocks
+            };
+            wait_for("some of the invented peers are dialled", || check_pace() >= 4);
+            wait_for("most of them are, each once", || check_pace() >= 24);
+            let mut ports: Vec<u64> = doors
                 .events("knock")
                 .iter()
-                .map(|event| event["port"].clone())
+                .filter_map(|event| event["port"].as_u64())
                 .collect();
-            println!("told of {} peers: knocked at {ports:?}", told.len());
-            assert!(
-                !FORBIDDEN.iter().any(|port| ports.contains(&Value::from(*port))),
-                "{ports:?}"
+            ports.sort_unstable();
+            println!(
+                "of 32 invented peers {} were dialled within {:?}",
+                ports.len(),
+                began.elapsed()
             );
-            assert!(home.events("knock").is_empty(), "{:?}", home.events("knock"));
-            assert!(ports.len() <= 8, "{ports:?}");
+            assert!(ports.is_sorted_by(|a, b| a < b), "{ports:?}");
+            for never in [&forbidden, &home] {
+                assert!(never.events("knock").is_empty(), "{:?}", never.events("knock"));
+            }
             // An honest peer is dialled all the same.
             let mut ben = field.honest(1, &[]);
             let ben_id = peer_id(&mut ben);
