@@ -16,11 +16,15 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lanchain::chain::NetworkParams;
+use lanchain::miner::kernel::KERNEL_VARIABLE;
 use lanchain::types::{Account, AccountName, PublicKey};
 use serde_json::Value;
 
 use crate::harness::{Node, PATIENCE, binary};
 use crate::namespace::Bridge;
+
+/// How long a block may take.
+const MINING: Duration = Duration::from_secs(240);
 
 /// A bridge with hosts, and the network that all nodes on it are of.
 struct Field {
@@ -74,12 +78,14 @@ impl Field {
         let mut command = binary();
         command.args(["--json", "--data-dir", home, "--port", "4141", "--no-mdns"]);
         command.args(["--network", &self.network]).args(more);
+        command.env(KERNEL_VARIABLE, "portable");
         Node::spawn(self.bridge.on(host, &command))
     }
 
     fn node(&self, host: usize, more: &[&str]) -> Node {
         let mut command = binary();
         command.args(["--json", "--temp", "--port", "4141", "--network", &self.network]);
+        command.env(KERNEL_VARIABLE, "portable");
         Node::spawn(self.bridge.on(host, command.args(more)))
     }
 
@@ -151,6 +157,20 @@ fn assert_blameless(watcher: &Node, peer: &str) {
     for event in watcher.events("peer_disconnected") {
         assert_ne!(event["peer_id"], peer, "{event}");
     }
+}
+
+/// A block that a node finds itself. Its miner gives way to all other load of the machine, here also to the flood's, so
+/// that this takes seconds, or minutes where the machine does other work too.
+fn mine(node: &mut Node) -> Value {
+    let line = node.write("mine");
+    let began = Instant::now();
+    while !node.lines().iter().any(|value| value["line"] == line) {
+        assert!(began.elapsed() < MINING, "no block after {MINING:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let reply = node.reply(line);
+    assert_eq!(reply["ok"], true, "{reply}");
+    reply["data"]["blocks"][0].clone()
 }
 
 /// Processor time that a process took so far.

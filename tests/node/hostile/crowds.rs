@@ -13,7 +13,7 @@ fn tarpits_of_both_kinds_hold_no_sync_up_and_fill_no_log() {
             let mut ben = field.honest_with_past(1, 60, None, &[]);
             let mut anna = field.honest(0, &[]);
             let identities = size(4, 12);
-            let common = ["--identities", &identities, "--seconds", "60"];
+            let common = ["--identities", &identities, "--seconds", "300"];
             let silent = field.hostile(2, &[0], &[&common[..], &["silent"]].concat());
             let slow = field.hostile(3, &[0], &[&common[..], &["slow"]].concat());
             // They are asked first, and hold what they were asked.
@@ -46,7 +46,7 @@ fn sixteen_waiting_streams_and_one_more_again_and_again_end_their_connection_and
             let mut ben = field.honest(1, &["--peer", &address(0)]);
             ben.ok("wait peers 1");
             let count = size(2_000, 100_000);
-            let more = ["--identities", "4", "--seconds", "30", "streams", "--count", &count];
+            let more = ["--identities", "4", "--seconds", "300", "streams", "--count", &count];
             let streams = field.hostile(2, &[0], &more);
             for number in 0..4 {
                 let over = streams.wait_event("over", |event| event["identity"] == number);
@@ -75,7 +75,7 @@ fn two_hundred_connections_from_one_address_keep_no_newcomer_out() {
             ben.ok("wait peers 1");
             // A second address takes what the share of the first one leaves.
             let crowds = [(2, "200"), (4, "40")].map(|(host, count)| {
-                let crowd = field.hostile(host, &[0], &["--seconds", "60", "knock", "--count", count]);
+                let crowd = field.hostile(host, &[0], &["--seconds", "300", "knock", "--count", count]);
                 let made = crowd.wait_event("knocked", |_| true)["made"].clone();
                 (crowd, made)
             });

@@ -51,10 +51,10 @@ fn a_newcomer_is_found_among_invented_peers_of_six_addresses() {
             let doors = field.hostile(
                 2,
                 &[],
-                &["--seconds", "60", "listen", "--port", "20000", "--more", "31"],
+                &["--seconds", "300", "listen", "--port", "20000", "--more", "31"],
             );
             doors.wait_event("listening", |_| true);
-            let mut more = vec!["--seconds", "60", "records"];
+            let mut more = vec!["--seconds", "300", "records"];
             more.extend(from.iter().map(String::as_str));
             let forger = field.hostile(2, &[], &more);
             forger.wait_event("announcing", |_| true);

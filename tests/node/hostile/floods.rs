@@ -6,7 +6,7 @@ use crate::namespace::{Interfaces, within};
 
 /// Mines a block at a node while another one is under attack; how many milliseconds later that one had it.
 fn delay_ms(miner: &mut Node, watcher: &Node) -> u64 {
-    let hash = miner.ok("mine")["blocks"][0]["hash"].clone();
+    let hash = super::mine(miner)["hash"].clone();
     let (mined, came) = (connected_at(miner, &hash), connected_at(watcher, &hash));
     came.saturating_sub(mined)
 }
@@ -62,7 +62,7 @@ fn a_flood_through_an_honest_neighbour_leaves_its_users_their_payments() {
             let rewarded = peer_id(&mut ben);
             let mut anna = field.honest_with_past(0, 1, Some(&rewarded), &[]);
             ben.ok("wait height 1");
-            let more = ["--seconds", "60", "flood", "--payments", "fresh", "--count", "1200"];
+            let more = ["--seconds", "300", "flood", "--payments", "fresh", "--count", "1200"];
             let _flood = field.hostile(2, &[1], &more);
             wait_for("the room for new accounts is full there too", || {
                 anna.ok("status")["pending"].as_u64() >= Some(1_024)
@@ -96,7 +96,7 @@ fn under_a_real_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_new
             let count = size(400, 1_000);
             let floods: Vec<Node> = (2..5)
                 .map(|host| {
-                    let more = ["--seconds", "60", "flood", "--payments", "fresh", "--count", &count];
+                    let more = ["--seconds", "300", "flood", "--payments", "fresh", "--count", &count];
                     field.hostile(host, &[0], &more)
                 })
                 .collect();
@@ -110,8 +110,7 @@ fn under_a_real_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_new
             let next = old.ok("tx me before 1")["txid"].clone();
             miner.wait_event("transaction_accepted", |event| event["txid"] == next);
             let tip = miner.ok("status")["height"].as_u64().expect("a height");
-            // One by one: mining gives way to all other load of the machine, and has patience for each.
-            (0..3).for_each(|_| drop(miner.ok("mine")));
+            (0..3).for_each(|_| drop(super::mine(&mut miner)));
             let (next, late) = (height_of(&mut miner, &next), height_of(&mut miner, &late));
             println!("at {tip}: the old signer is in {next:?}, the newcomer in {late:?}");
             assert_eq!(next, Some(tip + 1), "the next block");
@@ -132,7 +131,7 @@ fn full_side_blocks_cost_little_and_an_honest_block_comes_through() {
             let mut anna = field.honest(0, &["--peer", &super::address(1)]);
             anna.ok("wait height 5");
             let count = size(12, 100);
-            let more = ["--identities", "4", "--seconds", "60", "side", "--count", &count];
+            let more = ["--identities", "4", "--seconds", "300", "side", "--count", &count];
             let side = field.hostile(2, &[0], &more);
             side.wait_event("forged", |_| true);
             let before = cpu(&anna);

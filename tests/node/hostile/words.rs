@@ -10,7 +10,7 @@ const DAY_S: i64 = 86_400;
 
 /// How many seconds the next block's time is ahead of this machine's clock.
 fn ahead_s(node: &mut Node) -> i64 {
-    let time_ms = node.ok("mine")["blocks"][0]["time_ms"].as_i64().expect("a time");
+    let time_ms = super::mine(node)["time_ms"].as_i64().expect("a time");
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .expect("after 1970");
@@ -21,7 +21,7 @@ fn ahead_s(node: &mut Node) -> i64 {
 fn liars(field: &Field, node: &mut Node, hosts: &[usize], (identities, ahead_s): (u64, i64)) -> Vec<Node> {
     let count = identities.to_string();
     let ahead = ahead_s.to_string();
-    let more = ["--identities", &count, "--seconds", "60", "clock", "--ahead-s", &ahead];
+    let more = ["--identities", &count, "--seconds", "300", "clock", "--ahead-s", &ahead];
     let all: Vec<Node> = hosts.iter().map(|host| field.hostile(*host, &[0], &more)).collect();
     let expected = identities * u64::try_from(hosts.len()).expect("few");
     wait_for("all liars are heard", || peers(node) == expected);
@@ -73,7 +73,7 @@ fn who_tells_lies_about_peers_leads_to_few_dials_and_to_no_other_service() {
             let invented: Vec<String> = (20_000..20_032)
                 .map(|port| format!("/ip4/10.77.0.4/tcp/{port}"))
                 .collect();
-            let listen = ["--seconds", "60", "listen", "--shut"];
+            let listen = ["--seconds", "300", "listen", "--shut"];
             let ports = FORBIDDEN.map(|port| format!("--port={port}"));
             let ports = ports.each_ref().map(String::as_str);
             let forbidden = field.hostile(2, &[], &[&listen[..], &ports].concat());
@@ -84,7 +84,7 @@ fn who_tells_lies_about_peers_leads_to_few_dials_and_to_no_other_service() {
                 listener.wait_event("listening", |event| event["ports"] == count);
             }
             let tells = |host, list: &[String]| {
-                let mut more = vec!["--seconds", "60", "peers"];
+                let mut more = vec!["--seconds", "300", "peers"];
                 more.extend(list.iter().flat_map(|text| ["--tell", text]));
                 let liar = field.hostile(host, &[0], &more);
                 liar.wait_event("told", |_| true);
@@ -138,7 +138,7 @@ fn whatever_no_honest_peer_says_ends_nothing_but_its_own_connection() {
             let mut anna = field.honest(0, &[]);
             let mut ben = field.honest(1, &["--peer", &address(0)]);
             ben.ok("wait peers 1");
-            let nonsense = field.hostile(2, &[0], &["--seconds", "30", "nonsense"]);
+            let nonsense = field.hostile(2, &[0], &["--seconds", "300", "nonsense"]);
             nonsense.wait_event("all_said", |_| true);
             let said = |what: &str| nonsense.wait_event("said", |event| event["what"] == what);
             for what in ["LongRequest", "UnknownAnswer", "LongAnswer", "OtherAnswer"] {
