@@ -65,6 +65,8 @@ pub(super) struct Entry {
     pub(super) sequence: u64,
     /// It is the first here to name an account that the ledger does not have.
     pub(super) makes_account: bool,
+    /// The ledger does not have its sender.
+    pub(super) is_of_nobody: bool,
 }
 
 /// An account's waiting transactions.
@@ -207,6 +209,7 @@ impl Mempool {
         Ok(Entry {
             size: transaction.to_bytes().len(),
             makes_account: self.makes_account(chain, &transaction)?,
+            is_of_nobody: state == AccountState::default(),
             transaction,
             origin,
             arrival: self.next_arrival,

@@ -84,14 +84,27 @@ impl Mempool {
             if strangers.clone().map(|(_, held)| held.len()).sum::<usize>() < limit {
                 return Ok(evicted);
             }
-            let most = strangers.max_by_key(|(_, held)| held.len());
-            let newest = most.and_then(|(_, held)| Some((held.len(), *held.last_key_value()?.1)));
-            let held = self.makers.get(&entry.origin).map_or(0, BTreeMap::len);
-            match newest {
-                Some((most, txid)) if held + 1 < most => evicted.extend(self.push_out(&txid)),
-                Some(_) | None => return Err(PoolError::PoolFull),
+            let Some((_, held)) = strangers.max_by_key(|(_, held)| held.len()) else {
+                return Err(PoolError::PoolFull);
+            };
+            let own = self.makers.get(&entry.origin).map_or(0, BTreeMap::len);
+            let leaves = if own + 1 < held.len() {
+                held.last_key_value().map(|(_, txid)| *txid)
+            } else {
+                self.newest_of_nobody(held).filter(|_| !entry.is_of_nobody)
+            };
+            match leaves {
+                Some(txid) => evicted.extend(self.push_out(&txid)),
+                None => return Err(PoolError::PoolFull),
             }
         }
+    }
+
+    /// The newest of these whose sender the ledger does not have. A neighbour through whom a flood of fresh keys comes has
+    /// users too: those who were there before are told from it by their accounts.
+    fn newest_of_nobody(&self, held: &BTreeMap<u64, Txid>) -> Option<Txid> {
+        let is_of_nobody = |txid: &&Txid| self.entries.get(txid).is_some_and(|entry| entry.is_of_nobody);
+        held.values().rev().find(is_of_nobody).copied()
     }
 }
 

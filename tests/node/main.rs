@@ -19,6 +19,8 @@ mod files;
 mod fork;
 mod forms;
 mod harness;
+#[cfg(target_os = "linux")]
+mod hostile;
 mod json_schema;
 #[cfg(target_os = "linux")]
 mod locks;

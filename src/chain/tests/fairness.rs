@@ -4,7 +4,7 @@ use core::net::IpAddr;
 
 use super::kit::*;
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Chain, Mempool, NetworkParams, Origin, Transaction};
+use crate::chain::{Chain, Mempool, NetworkParams, Origin, PoolError, Transaction};
 use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Txid, Voice};
 
 /// A neighbour at an address of the LAN.
@@ -206,4 +206,25 @@ fn strangers_who_make_accounts_have_1024_places_and_the_voice_that_holds_most_gi
         add(&mut pool, &chain, &more, from(1));
     }
     assert_eq!(pool.len(), 1_024 + 1 + 63);
+}
+
+/// A neighbour may pass on a flood of fresh keys, and has users of its own.
+#[test]
+fn of_the_voice_that_holds_all_places_for_new_accounts_a_sender_that_is_known_gets_one() {
+    let params = NetworkParams::lan();
+    let chain = grown(&params, 3);
+    let mut pool = Mempool::new();
+    for number in 0..1_024 {
+        let names = (format!("flood{number}"), format!("gain{number}"));
+        let payment = paid(&params, &fresh(number), (&names.0, &names.1), None, 0);
+        add(&mut pool, &chain, &payment, from(1));
+    }
+    let one_more = paid(&params, &fresh(5_000), ("dora", "shop"), None, 0);
+    assert_eq!(pool.add(&chain, one_more, from(1)), Err(PoolError::PoolFull));
+    let known = |sequence| paid(&params, &key(1), ("alice", &format!("new{sequence}")), None, sequence);
+    for sequence in 1..=16 {
+        add(&mut pool, &chain, &known(sequence), from(1));
+        assert!(pool.contains(&known(sequence).txid()));
+    }
+    assert_eq!(pool.len(), 1_024);
 }
