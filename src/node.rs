@@ -50,7 +50,7 @@ use tokio::sync::mpsc;
 use crate::chain::{Batch, ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
 use crate::console::complete::NAMES_MAX;
-use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Part, Reply};
+use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Part, Reply, Room};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
@@ -402,6 +402,10 @@ impl Disk for RedbStore {
 
     fn reopen(&mut self) -> Result<(), StoreError> {
         Self::reopen(self).map_err(|error| StoreError::Io(error.to_string()))
+    }
+
+    fn room(&self) -> Option<Room> {
+        Self::room(self).map(|(used, free, size)| Room { used, free, size })
     }
 }
 

@@ -84,7 +84,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether pools may be compared now: a candidate that is being fetched will change what the pool takes.
     fn may_compare(&self) -> bool {
-        self.net && !self.read_only && !self.stopping && self.syncs.is_empty()
+        self.net && self.takes_blocks() && !self.stopping && self.syncs.is_empty()
     }
 
     /// A page of a peer's pool came.

@@ -61,7 +61,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn on_gossiped_block(&mut self, peer: PeerId, bytes: &[u8]) -> Verdict {
-        if self.read_only || !self.allowed(peer, Kind::GossipBlock, 1) {
+        if !self.takes_blocks() || !self.allowed(peer, Kind::GossipBlock, 1) {
             return Verdict::Ignore;
         }
         let source = from_peer(peer);

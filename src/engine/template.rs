@@ -313,6 +313,9 @@ impl<S: ChainStore> Engine<S> {
         if self.missing.mining {
             return Some(super::parts::mining_failed());
         }
-        self.read_only.then(super::commands::read_only)
+        if self.read_only {
+            return Some(super::commands::read_only());
+        }
+        self.storage.room.is_low().then(super::storage::disk_low)
     }
 }
