@@ -25,6 +25,7 @@ mod hangup;
 mod history;
 pub mod housekeeper;
 pub mod inbox;
+mod long_reply;
 mod open_files;
 pub mod outbox;
 pub mod probe;

@@ -166,6 +166,9 @@ pub enum Reply {
         message: String,
         count: u32,
         blocks: Vec<BlockView>,
+        /// As in `Chain`.
+        #[serde(skip)]
+        rest: Vec<BlockHash>,
     },
     Mining {
         mining: bool,
@@ -173,6 +176,9 @@ pub enum Reply {
     Chain {
         length: u64,
         blocks: Vec<BlockView>,
+        /// The blocks that belong behind these: whoever shows them asks for one after the other, so that nobody else waits.
+        #[serde(skip)]
+        rest: Vec<BlockHash>,
     },
     Block(BlockView),
     Transaction {

@@ -285,11 +285,11 @@ impl<S: ChainStore> Engine<S> {
         }
         let (count, hashes) = (*found, blocks.clone());
         self.running.remove(&id);
-        let blocks: Result<Vec<_>, _> = hashes.iter().map(|hash| self.block_view(hash)).collect();
-        let result = blocks.map(|blocks| Reply::Mined {
+        let result = self.first_views(hashes.into()).map(|(blocks, rest)| Reply::Mined {
             message: "New Block Forged".to_owned(),
             count,
             blocks,
+            rest,
         });
         self.reply(id, result);
     }
