@@ -25,6 +25,7 @@ mod hangup;
 mod history;
 pub mod housekeeper;
 pub mod inbox;
+mod long_reply;
 mod open_files;
 pub mod outbox;
 pub mod probe;
@@ -50,7 +51,7 @@ use tokio::sync::mpsc;
 use crate::chain::{Batch, ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
 use crate::console::complete::NAMES_MAX;
-use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Part, Reply};
+use crate::engine::{Config, Engine, Event, Input, MinerFact, NetOrder, Part, Reply, Room};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
 use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
@@ -403,6 +404,10 @@ impl Disk for RedbStore {
 
     fn reopen(&mut self) -> Result<(), StoreError> {
         Self::reopen(self).map_err(|error| StoreError::Io(error.to_string()))
+    }
+
+    fn room(&self) -> Option<Room> {
+        Self::room(self).map(|(used, free, size)| Room { used, free, size })
     }
 }
 

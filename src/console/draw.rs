@@ -335,6 +335,13 @@ fn stats(told: &Stats, look: Look) -> String {
         page.lines.push(format!("    {account:<16} {:>5} {bar}", miner.blocks));
     }
     growth(&mut page, &told.growth);
+    if let Some(disk) = told.disk {
+        let (chain, free) = (bytes_words(disk.chain_bytes), bytes_words(disk.free_bytes));
+        page.say(
+            "  ",
+            &format!("the whole chain takes {chain} of the disk, {free} are free"),
+        );
+    }
     page.say(
         "  ",
         &format!("the richest ({}):", many(told.accounts_total, "account")),

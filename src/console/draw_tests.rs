@@ -6,7 +6,7 @@ use crate::engine::doctor::{FailureView, InterfaceView};
 use crate::engine::explain;
 use crate::engine::reply::{AccountView, TxStatus};
 use crate::engine::sandbox::Sandbox;
-use crate::engine::stats::{FillerView, Growth, Intervals, MinerView};
+use crate::engine::stats::{DiskView, FillerView, Growth, Intervals, MinerView};
 use crate::fuzzing::world::seal;
 use crate::types::{Account, AccountName, Amount, Height, SecretKey, Work};
 
@@ -123,6 +123,10 @@ fn numbers() -> Stats {
                 bytes: 140_000,
             }],
         },
+        disk: Some(DiskView {
+            chain_bytes: 60_000_000,
+            free_bytes: 5_000_000_000,
+        }),
     }
 }
 

@@ -141,10 +141,10 @@ pub fn human_reply(reply: &Reply) -> String {
             lessons,
             ..
         } => tx_reply(tx, message, notice.iter().chain(lessons)),
-        Reply::Mined { message, count, blocks } => mined_reply(message, *count, blocks),
+        Reply::Mined { .. } => mined_reply(reply),
         Reply::Mining { mining: true } => "mining goes on until `mine off`\n".to_owned(),
         Reply::Mining { mining: false } => "mining is off\n".to_owned(),
-        Reply::Chain { length, blocks } => chain_reply(*length, blocks),
+        Reply::Chain { length, blocks, .. } => chain_reply(*length, blocks),
         Reply::Block(block) => block_text(block),
         Reply::Transaction { .. } => transaction_reply(reply),
         Reply::Pending { transactions } => pending_reply(transactions),
@@ -265,18 +265,47 @@ fn block_text(block: &BlockView) -> String {
     text
 }
 
-fn mined_reply(message: &str, count: u32, blocks: &[BlockView]) -> String {
+fn mined_reply(reply: &Reply) -> String {
+    let Reply::Mined {
+        message, blocks, rest, ..
+    } = reply
+    else {
+        return String::new();
+    };
     let mut text = foreign(message) + "\n";
-    let is_long = blocks.len() > WHOLE_BLOCKS_MAX;
-    for block in blocks {
-        text.push_str(&if is_long { block_line(block) } else { block_text(block) });
+    blocks
+        .iter()
+        .for_each(|block| text.push_str(&human_block(reply, block)));
+    if rest.is_empty() {
+        text.push_str(&blocks_end(reply));
     }
-    let shown = u32::try_from(blocks.len()).unwrap_or(u32::MAX);
-    if shown < count {
-        line(
-            &mut text,
-            format_args!("  the last {shown} of {}", many(count, "block")),
-        );
+    text
+}
+
+/// A block in a reply with blocks.
+#[must_use]
+pub fn human_block(reply: &Reply, block: &BlockView) -> String {
+    match reply {
+        Reply::Mined { blocks, rest, .. } if blocks.len() + rest.len() <= WHOLE_BLOCKS_MAX => block_text(block),
+        _ => block_line(block),
+    }
+}
+
+/// What stands behind the last of all blocks of a reply.
+#[must_use]
+pub fn blocks_end(reply: &Reply) -> String {
+    let mut text = String::new();
+    if let Reply::Mined {
+        count, blocks, rest, ..
+    } = reply
+    {
+        let shown = u32::try_from(blocks.len() + rest.len()).unwrap_or(u32::MAX);
+        if shown < *count {
+            line(
+                &mut text,
+                format_args!("  the last {shown} of {}", many(*count, "block")),
+            );
+        }
     }
     text
 }

@@ -6,7 +6,8 @@
 
 use serde::Serialize;
 
-use crate::engine::{CommandError, Event};
+use crate::engine::reply::BlockView;
+use crate::engine::{CommandError, Event, Reply};
 use crate::types::text::is_deceptive;
 
 /// The version in every line.
@@ -51,6 +52,35 @@ pub fn json_reply<R: Serialize>(line: u64, word: Option<&str>, result: &Result<R
     };
     let line = serde_json::to_string(&reply).expect("replies have text keys and writing to memory does not fail");
     plain(line)
+}
+
+/// What ends the line of a reply whose last value is a list of blocks.
+const AFTER_BLOCKS: &str = "]}}";
+
+/// The line of a reply up to its last block, if its data ends with blocks: further ones and the end follow.
+#[must_use]
+pub fn open_reply(line: u64, word: Option<&str>, reply: &Reply) -> Option<String> {
+    let mut text = json_reply(line, word, &Ok(reply));
+    match reply {
+        Reply::Chain { .. } | Reply::Mined { .. } if text.ends_with(AFTER_BLOCKS) => {
+            text.truncate(text.len() - AFTER_BLOCKS.len());
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
+/// A block behind another one in an open reply.
+#[must_use]
+pub fn further_block(block: &BlockView) -> String {
+    let block = serde_json::to_string(block).expect("blocks have text keys and writing to memory does not fail");
+    format!(",{}", plain(block))
+}
+
+/// What closes an open reply.
+#[must_use]
+pub const fn close_reply() -> &'static str {
+    AFTER_BLOCKS
 }
 
 /// The same JSON with every character escaped that would hide or reorder others on a terminal. Such stand in strings alone.

@@ -194,6 +194,7 @@ fn mining_replies_are_exact() {
         message: "New Block Forged".into(),
         count: 1,
         blocks: vec![block_view()],
+        rest: Vec::new(),
     };
     assert_eq!(
         data(reply),
@@ -203,6 +204,7 @@ fn mining_replies_are_exact() {
     let reply = Reply::Chain {
         length: 4,
         blocks: vec![block_view()],
+        rest: Vec::new(),
     };
     assert_eq!(data(reply), format!(r#"{{"length":4,"blocks":[{block}]}}"#));
     let reply = Reply::Pending {
@@ -516,4 +518,32 @@ fn adv_c20_no_character_that_deceives_stands_in_a_line_as_it_is() {
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(value.pointer(path).unwrap(), text);
     }
+}
+
+#[test]
+fn a_reply_that_is_written_block_by_block_is_the_same_line() {
+    let blocks = |count: usize| vec![block_view(); count];
+    let chain = |blocks| Reply::Chain {
+        length: 4,
+        blocks,
+        rest: Vec::new(),
+    };
+    let mined = |blocks| Reply::Mined {
+        message: "New Block Forged".into(),
+        count: 3,
+        blocks,
+        rest: Vec::new(),
+    };
+    for (first, whole) in [
+        (chain(blocks(1)), chain(blocks(3))),
+        (mined(blocks(1)), mined(blocks(3))),
+    ] {
+        let mut line = open_reply(7, Some("chain"), &first).unwrap();
+        for _ in 0..2 {
+            line.push_str(&further_block(&block_view()));
+        }
+        line.push_str(close_reply());
+        assert_eq!(line, json_reply(7, Some("chain"), &Ok(whole)));
+    }
+    assert_eq!(open_reply(1, None, &Reply::Net { net: true }), None);
 }

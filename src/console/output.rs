@@ -117,17 +117,33 @@ pub fn lines_dropped(count: u64) -> String {
     format!("{count} lines dropped")
 }
 
+/// Whether a line ends with a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineEnd {
+    /// It does.
+    Here,
+    /// More of it comes.
+    Later,
+}
+
 struct Item {
     text: String,
     /// Droppable if false.
     must: bool,
     done: Option<Done>,
+    end: LineEnd,
 }
 
 /// The queue: pure but for the callbacks that it carries.
 struct Queue {
     limits: Limits,
     items: VecDeque<Item>,
+    /// Of the line that is said in pieces, those behind the first.
+    pieces: VecDeque<Item>,
+    /// More of that line is to come from whoever says it.
+    said_open: bool,
+    /// The line that is being written has not ended.
+    line_open: bool,
     /// Droppable bytes and texts in `items`.
     bytes: usize,
     texts: usize,
@@ -142,6 +158,9 @@ impl Queue {
         Self {
             limits,
             items: VecDeque::new(),
+            pieces: VecDeque::new(),
+            said_open: false,
+            line_open: false,
             bytes: 0,
             texts: 0,
             dropped: 0,
@@ -159,6 +178,7 @@ impl Queue {
                     text: format!("{count} lines left out: more than {a_second} a second"),
                     must: true,
                     done: None,
+                    end: LineEnd::Here,
                 }),
             }
         }
@@ -179,6 +199,7 @@ impl Queue {
             text,
             must: false,
             done: None,
+            end: LineEnd::Here,
         });
     }
 
@@ -186,7 +207,40 @@ impl Queue {
         if self.limits.overflow == Overflow::DropNewest {
             self.tell_gap(gap);
         }
-        self.items.push_back(Item { text, must: true, done });
+        let end = LineEnd::Here;
+        self.items.push_back(Item {
+            text,
+            must: true,
+            done,
+            end,
+        });
+    }
+
+    /// A piece of a line that begins behind what was said before. Until its last piece nothing else is written.
+    fn piece(&mut self, text: String, end: LineEnd, done: Option<Done>, gap: &Gap) {
+        let item = Item {
+            text,
+            must: true,
+            done,
+            end,
+        };
+        if core::mem::replace(&mut self.said_open, end == LineEnd::Later) {
+            self.pieces.push_back(item);
+        } else {
+            if self.limits.overflow == Overflow::DropNewest {
+                self.tell_gap(gap);
+            }
+            self.items.push_back(item);
+        }
+    }
+
+    /// Whether nothing is there that could be written now.
+    fn is_idle(&self) -> bool {
+        if self.line_open {
+            self.pieces.is_empty()
+        } else {
+            self.items.is_empty() && self.dropped == 0
+        }
     }
 
     fn has_room(&self, text: &str) -> bool {
@@ -218,12 +272,25 @@ impl Queue {
                 text,
                 must: true,
                 done: None,
+                end: LineEnd::Here,
             });
         }
     }
 
     /// The next text to write.
     fn pop(&mut self, gap: &Gap) -> Option<Item> {
+        let item = if self.line_open {
+            self.pieces.pop_front()
+        } else {
+            self.pop_line(gap)
+        };
+        if let Some(item) = &item {
+            self.line_open = item.end == LineEnd::Later;
+        }
+        item
+    }
+
+    fn pop_line(&mut self, gap: &Gap) -> Option<Item> {
         if self.limits.overflow == Overflow::DropOldest || self.items.is_empty() {
             // The oldest are missing, so the gap stands first; or nothing else will bring the gap's text.
             if self.dropped > 0 {
@@ -233,6 +300,7 @@ impl Queue {
                     text,
                     must: true,
                     done: None,
+                    end: LineEnd::Here,
                 });
             }
         }
@@ -280,7 +348,7 @@ pub struct Sink {
 }
 
 impl Sink {
-    /// Starts a thread that hands each text to `write`, in order, without a line's end.
+    /// Starts a thread that hands each text to `write`, in order, without a line's end, and whether the line ends with it.
     ///
     /// `on_closed` is called once, from the thread, with the first error of `write`, or when the thread fails: nothing is
     /// written any more.
@@ -290,7 +358,7 @@ impl Sink {
     pub fn start(
         limits: Limits,
         gap: Gap,
-        mut write: impl FnMut(&str) -> io::Result<()> + Send + 'static,
+        mut write: impl FnMut(&str, LineEnd) -> io::Result<()> + Send + 'static,
         on_closed: impl FnOnce(&io::Error) + Send + 'static,
     ) -> io::Result<Self> {
         let shared = Arc::new(Shared {
@@ -315,7 +383,7 @@ impl Sink {
         let body = move || {
             while let Some(item) = next(&shared) {
                 panic_point("output");
-                let written = write(&item.text);
+                let written = write(&item.text, item.end);
                 // First of all: whoever waits for the text or for the end finds what the failure means.
                 if let Err(error) = &written {
                     tell_closed(error);
@@ -345,10 +413,12 @@ impl Sink {
         mut out: impl Write + Send + 'static,
         on_closed: impl FnOnce(&io::Error) + Send + 'static,
     ) -> io::Result<Self> {
-        let write = move |text: &str| {
+        let write = move |text: &str, end| {
             let mut line = String::with_capacity(text.len() + 1);
             line.push_str(text);
-            line.push('\n');
+            if end == LineEnd::Here {
+                line.push('\n');
+            }
             write_whole(&mut out, line.as_bytes())
         };
         Self::start(limits, gap, write, on_closed)
@@ -366,6 +436,19 @@ impl Sink {
             return;
         }
         state.queue.must(text, done, &gap);
+        self.shared.changed.notify_all();
+    }
+
+    /// Says a piece of a line that must not be lost. Whoever has said one with [`LineEnd::Later`] says the others until the line
+    /// ends, and waits for each to be written before the next one; all others wait until the line has ended.
+    pub fn piece(&self, text: String, end: LineEnd, done: Done) {
+        let gap = self.shared.gap();
+        let mut state = self.shared.lock();
+        if state.closed || state.finished {
+            drop((state, gap));
+            return done();
+        }
+        state.queue.piece(text, end, Some(done), &gap);
         self.shared.changed.notify_all();
     }
 
@@ -399,7 +482,7 @@ impl Sink {
             if state.closed {
                 return false;
             }
-            if state.queue.items.is_empty() && state.queue.dropped == 0 && !state.writing {
+            if state.queue.is_idle() && !state.queue.line_open && !state.writing {
                 return true;
             }
             let left = deadline.saturating_duration_since(Instant::now());
@@ -458,9 +541,9 @@ fn next(shared: &Shared) -> Option<Item> {
         }
         drop(gap);
         shared.changed.notify_all();
-        let waited = shared.changed.wait_while(state, |state| {
-            !state.finished && state.queue.items.is_empty() && state.queue.dropped == 0
-        });
+        let waited = shared
+            .changed
+            .wait_while(state, |state| !state.finished && state.queue.is_idle());
         drop(waited);
     }
 }
@@ -471,10 +554,11 @@ fn close(shared: &Shared) {
         let mut state = shared.lock();
         state.closed = true;
         state.queue.dropped = 0;
-        core::mem::take(&mut state.queue.items)
+        let pieces = core::mem::take(&mut state.queue.pieces);
+        core::mem::take(&mut state.queue.items).into_iter().chain(pieces)
     };
     shared.changed.notify_all();
-    for done in items.into_iter().filter_map(|item| item.done) {
+    for done in items.filter_map(|item| item.done) {
         done();
     }
 }

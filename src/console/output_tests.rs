@@ -260,3 +260,55 @@ fn of_more_lines_than_the_pace_allows_the_first_are_said_and_the_others_counted_
     assert_eq!(pace.take(after(10), LINES_A_SECOND), Some(7_001));
     assert_eq!(pace.take(after(10), LINES_A_SECOND), Some(0));
 }
+
+#[test]
+fn a_line_in_pieces_is_written_whole_and_everything_else_behind_it() {
+    let mut queue = Queue::new(limits(2, Overflow::DropNewest));
+    let pop = |queue: &mut Queue| queue.pop(&gap()).map(|item| (item.text, item.end));
+    let text = |text: &str, end| Some((text.to_owned(), end));
+    queue.may("before".into(), &gap());
+    queue.piece("one".into(), LineEnd::Later, None, &gap());
+    queue.may("event".into(), &gap());
+    assert_eq!(pop(&mut queue), text("before", LineEnd::Here));
+    assert_eq!(pop(&mut queue), text("one", LineEnd::Later));
+    assert!(queue.is_idle());
+    assert_eq!(pop(&mut queue), None, "the line is open");
+    queue.piece("two".into(), LineEnd::Later, None, &gap());
+    queue.must("reply".into(), None, &gap());
+    assert_eq!(pop(&mut queue), text("two", LineEnd::Later));
+    for dropped in ["x", "y", "z"] {
+        queue.may(dropped.into(), &gap());
+    }
+    assert_eq!(pop(&mut queue), None, "nor is a gap told within it");
+    queue.piece("three".into(), LineEnd::Here, None, &gap());
+    assert_eq!(pop(&mut queue), text("three", LineEnd::Here));
+    assert_eq!(drain(&mut queue), ["event", "reply", "x", "2 lines dropped"]);
+    assert!(queue.is_idle());
+}
+
+#[test]
+fn a_line_in_pieces_reaches_the_output_with_one_end() {
+    #[derive(Clone, Default)]
+    struct Kept(Arc<Mutex<Vec<u8>>>);
+    impl Write for Kept {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let kept = Kept::default();
+    let sink = Sink::lines(limits(9, Overflow::DropNewest), gap(), kept.clone(), |_| {}).unwrap();
+    let (written, all) = mpsc::channel();
+    for (text, end) in [("a", LineEnd::Later), ("b", LineEnd::Later), ("c", LineEnd::Here)] {
+        sink.may(text.to_uppercase());
+        let written = written.clone();
+        sink.piece(text.into(), end, Box::new(move || written.send(()).unwrap()));
+        all.recv_timeout(PATIENCE).unwrap();
+    }
+    assert!(sink.finish(PATIENCE));
+    let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text, "A\nabc\nB\nC\n");
+}

@@ -161,7 +161,7 @@ impl Prompt {
         let terminal = Terminal::remember();
         let mut editor = editor(&mut config).map_err(io::Error::other)?;
         let mut printer = editor.create_external_printer().ok();
-        let print = move |text: &str| {
+        let print = move |text: &str, _| {
             let line = format!("{text}\n");
             // The editor ends before the node does: then the terminal is free to be written to.
             if let Some(printer) = &mut printer

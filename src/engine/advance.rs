@@ -40,6 +40,9 @@ impl<S: ChainStore> Engine<S> {
         if self.read_only {
             return Offer::NotNow("read_only");
         }
+        if source != Source::Local && !self.takes_blocks() {
+            return Offer::NotNow("disk_low");
+        }
         let hash = block.hash();
         let height = block.header.height;
         let clock = self.clock();
@@ -66,12 +69,14 @@ impl<S: ChainStore> Engine<S> {
 
     /// When a long switch goes on. While nothing can be written it waits for what ends that.
     pub(super) fn switch_wakeup(&self) -> Option<Time> {
-        self.storage.switch_due.filter(|_| !self.read_only && !self.stopping)
+        self.storage
+            .switch_due
+            .filter(|_| self.takes_blocks() && !self.stopping)
     }
 
     /// A step of a long switch, if one is due. In between everything else has its turn.
     pub(super) fn pump_switch(&mut self) {
-        if self.read_only || self.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
+        if !self.takes_blocks() || self.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
             return;
         }
         self.storage.switch_due = None;

@@ -359,6 +359,9 @@ impl<S: ChainStore> Engine<S> {
         diagnosis.advice = advice(&diagnosis, &scene);
         diagnosis.advice.extend(self.ahead().map(|ahead| ahead.sentence()));
         diagnosis.advice.extend(self.growth_told());
+        diagnosis
+            .advice
+            .extend(self.storage.room.is_low().then(|| super::storage::disk_low().message));
         Reply::Diagnosis(Box::new(diagnosis))
     }
 

@@ -347,7 +347,7 @@ impl<S: ChainStore> Engine<S> {
         let own = self.chain.tip().work;
         let work = |peer: &Peer| peer.status.as_ref().map(|status| Work::from_be_bytes(status.work));
         let ahead = |peer: &Peer| work(peer).is_some_and(|work| work > own);
-        if self.read_only || !self.peers.known().any(|(_, peer)| ahead(peer)) {
+        if !self.takes_blocks() || !self.peers.known().any(|(_, peer)| ahead(peer)) {
             return;
         }
         let mut others: Vec<PeerId> = self.peers.known().map(|(id, _)| *id).collect();

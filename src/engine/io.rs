@@ -6,6 +6,7 @@ use super::command::Command;
 use super::event::{Direction, Event, FoundBy};
 use super::peers::Fault;
 use super::reply::{CommandError, Reply};
+use super::room::Room;
 use crate::chain::{Batch, Header};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, Target, Time};
@@ -230,6 +231,8 @@ pub enum StoreFact {
     },
     /// The store was reopened and checked: state must be read anew.
     Reopened,
+    /// How much room there is; told at the start, then when it changes.
+    Room(Room),
 }
 
 /// An order that the shell carries out.

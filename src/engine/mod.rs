@@ -35,6 +35,7 @@ mod relay;
 pub mod remembered;
 pub mod reply;
 mod requests;
+pub mod room;
 pub mod sandbox;
 pub mod shape;
 mod side_work;
@@ -55,6 +56,7 @@ pub use event::{Direction, Event, FoundBy, Source};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Stranger, Verdict};
 pub use machine::{Config, Engine};
 pub use reply::{CommandError, Reply};
+pub use room::Room;
 pub use view::block_view;
 
 #[cfg(test)]

@@ -90,7 +90,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether pools may be compared at all.
     const fn may_compare(&self) -> bool {
-        self.net && !self.read_only && !self.stopping
+        self.net && self.takes_blocks() && !self.stopping
     }
 
     /// Whether a peer's pool is one for this node's tip: while a candidate is followed, whoever has more work holds what

@@ -69,7 +69,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn on_gossiped_block(&mut self, peer: PeerId, bytes: &[u8]) -> Verdict {
-        if self.read_only || !self.may_gossip(peer, Kind::GossipBlock, 1) {
+        if !self.takes_blocks() || !self.may_gossip(peer, Kind::GossipBlock, 1) {
             return Verdict::Ignore;
         }
         let source = from_peer(peer);

@@ -168,6 +168,9 @@ pub enum Reply {
         message: String,
         count: u32,
         blocks: Vec<BlockView>,
+        /// As in `Chain`.
+        #[serde(skip)]
+        rest: Vec<BlockHash>,
     },
     Mining {
         mining: bool,
@@ -175,6 +178,9 @@ pub enum Reply {
     Chain {
         length: u64,
         blocks: Vec<BlockView>,
+        /// The blocks that belong behind these: whoever shows them asks for one after the other, so that nobody else waits.
+        #[serde(skip)]
+        rest: Vec<BlockHash>,
     },
     Block(BlockView),
     Transaction {

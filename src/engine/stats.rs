@@ -59,6 +59,15 @@ pub struct Growth {
     pub fillers: Vec<FillerView>,
 }
 
+/// What the chain takes of the disk, and what is left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct DiskView {
+    /// Of the chain and the sums of its pages, as the file system counts them.
+    pub chain_bytes: u64,
+    /// What may still be written.
+    pub free_bytes: u64,
+}
+
 /// What `stats` answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
@@ -78,6 +87,8 @@ pub struct Stats {
     pub richest: Vec<AccountView>,
     pub accounts_total: u64,
     pub growth: Growth,
+    /// None where the system does not tell.
+    pub disk: Option<DiskView>,
 }
 
 /// The intervals of headers, oldest first. Genesis has the time that the parameters say, so what follows it is no

@@ -1,13 +1,15 @@
 //! What the disk tells the engine: batches that are written, writes that fail, pages that rot.
 //!
 //! Promises: after a failure nothing is promised until the store was reopened; damage is told once, and nothing is built on
-//! it.
+//! it; before a disk is full no more blocks are taken, and what is left is for this node's own payments.
 //! Elsewhere: what a store promises (`chain::store`), what waits for the disk (`node::outbox`).
 //! Spec: `proto-notes/store.md`, "Damage".
 
 use super::event::Source;
 use super::io::StoreFact;
 use super::machine::Engine;
+use super::reply::CommandError;
+use super::room::{Change, Room, Watch};
 use crate::chain::ChainStore;
 use crate::types::Time;
 
@@ -20,6 +22,17 @@ pub(super) struct Storage {
     pub(super) switch_source: Option<Source>,
     /// A rotten store was told of: nothing is written until the next start.
     damage_told: bool,
+    /// Whether there is room for blocks.
+    pub(super) room: Watch,
+}
+
+/// The refusal of `mine` while the disk has too little room.
+pub(super) fn disk_low() -> CommandError {
+    super::commands::refusal(
+        "disk_low",
+        "the disk of the data folder is nearly full: what is left is kept for this node's own payments",
+        "stats",
+    )
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -46,6 +59,42 @@ impl<S: ChainStore> Engine<S> {
                 }
                 Err(error) => self.fail_store(&error.to_string()),
             },
+            StoreFact::Room(room) => self.on_room(room),
+        }
+    }
+
+    /// Whether blocks of strangers are taken and new ones made.
+    pub(super) const fn takes_blocks(&self) -> bool {
+        !self.read_only && !self.storage.room.is_low()
+    }
+
+    fn on_room(&mut self, room: Room) {
+        let mib = |bytes: u64| bytes / (1024 * 1024);
+        match self.storage.room.handle(room) {
+            None => {}
+            Some(Change::Low) => {
+                self.warn(
+                    "disk_low",
+                    format!(
+                        "the disk of the data folder has {} MiB left: no blocks are taken or made, own payments still are; \
+                         make room, then this node goes on by itself",
+                        mib(room.free)
+                    ),
+                );
+                self.end_syncs();
+                self.fail_mining_runs(&disk_low());
+            }
+            Some(Change::Enough) => {
+                self.warn(
+                    "disk_room",
+                    format!(
+                        "the disk has {} MiB of room again: blocks are taken and made",
+                        mib(room.free)
+                    ),
+                );
+                // What went by meanwhile is asked for at once.
+                self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
+            }
         }
     }
 

@@ -175,7 +175,7 @@ impl Sync {
 impl<S: ChainStore> Engine<S> {
     /// Chooses candidates while there is room for one, and keeps the followed ones going.
     pub(super) fn pump_sync(&mut self) {
-        if !self.net || self.read_only || self.stopping {
+        if !self.net || !self.takes_blocks() || self.stopping {
             self.end_syncs();
             return;
         }

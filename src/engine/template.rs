@@ -285,11 +285,11 @@ impl<S: ChainStore> Engine<S> {
         }
         let (count, hashes) = (*found, blocks.clone());
         self.running.remove(&id);
-        let blocks: Result<Vec<_>, _> = hashes.iter().map(|hash| self.block_view(hash)).collect();
-        let result = blocks.map(|blocks| Reply::Mined {
+        let result = self.first_views(hashes.into()).map(|(blocks, rest)| Reply::Mined {
             message: "New Block Forged".to_owned(),
             count,
             blocks,
+            rest,
         });
         self.reply(id, result);
     }
@@ -313,6 +313,9 @@ impl<S: ChainStore> Engine<S> {
         if self.missing.mining {
             return Some(super::parts::mining_failed());
         }
-        self.read_only.then(super::commands::read_only)
+        if self.read_only {
+            return Some(super::commands::read_only());
+        }
+        self.storage.room.is_low().then(super::storage::disk_low)
     }
 }

@@ -7,6 +7,8 @@ use super::reply::{AccountView, BlockView, CommandError, PeerView, Reply, TxStat
 use crate::chain::{AccountState, Block, ChainStore, StoreError, StoredBlock, Transaction, merkle};
 use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
 
+/// Bytes of blocks that are made into a reply in one turn: a full block of any network, or a thousand empty ones.
+const BLOCKS_AT_ONCE_BYTES: u64 = 256 * 1024;
 /// Entries of `accounts`.
 const ACCOUNTS_MAX: usize = 1_000;
 /// Accounts that are looked through for the own and the richest ones: a ledger of more is read only in part.
@@ -137,14 +139,27 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn show_chain(&self, limit: u32) -> Result<Reply, CommandError> {
         let mut height = Some(self.chain.tip().header.height);
         let length = self.chain.tip().header.height.get().saturating_add(1);
-        let mut blocks = Vec::new();
+        let mut hashes = Vec::new();
         for _ in 0..limit {
             let Some(at) = height else { break };
-            let hash = self.chain.active(at).map_err(internal)?.ok_or_else(no_block)?;
-            blocks.push(self.block_view(&hash)?);
+            hashes.push(self.chain.active(at).map_err(internal)?.ok_or_else(no_block)?);
             height = at.previous();
         }
-        Ok(Reply::Chain { length, blocks })
+        let (blocks, rest) = self.first_views(hashes)?;
+        Ok(Reply::Chain { length, blocks, rest })
+    }
+
+    /// The first of these blocks as they are shown, as many as one turn should read; and the other hashes.
+    pub(super) fn first_views(&self, hashes: Vec<BlockHash>) -> Result<(Vec<BlockView>, Vec<BlockHash>), CommandError> {
+        let (mut views, mut bytes) = (Vec::new(), 0_u64);
+        let mut hashes = hashes.into_iter();
+        while bytes < BLOCKS_AT_ONCE_BYTES {
+            let Some(hash) = hashes.next() else { break };
+            let stored = self.chain.block(&hash).map_err(internal)?.ok_or_else(no_block)?;
+            bytes = bytes.saturating_add(stored.size_bytes);
+            views.push(self.block_view(&hash)?);
+        }
+        Ok((views, hashes.collect()))
     }
 
     pub(super) fn show_transaction(&self, txid: &Txid) -> Result<Reply, CommandError> {

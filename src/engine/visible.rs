@@ -13,7 +13,7 @@ use super::machine::Engine;
 use super::reply::{AccountView, CommandError, Reply, TipView, TxStatus};
 use super::sandbox::Sandbox;
 use super::shape::{self, TreeBlock};
-use super::stats::{self, Growth, Stats};
+use super::stats::{self, DiskView, Growth, Stats};
 use super::view::owner_text;
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::{Block, ChainStore, Header, StoreError, Transaction};
@@ -176,6 +176,10 @@ impl<S: ChainStore> Engine<S> {
             richest: stats::richest(accounts.collect()),
             accounts_total,
             growth: self.growth(first)?,
+            disk: self.storage.room.last().map(|room| DiskView {
+                chain_bytes: room.used,
+                free_bytes: room.free,
+            }),
         })))
     }
 

@@ -109,6 +109,8 @@ mod client {
     const STATUS_TIMEOUT: u8 = 5;
     /// How long the last words take to reach the terminal at most.
     const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
+    /// What is kept of a line to know what it says.
+    const START_MAX_BYTES: usize = 64 * 1024;
     /// What stands before the line that is typed: not the node's own prompt.
     const PROMPT: &str = "attached> ";
 
@@ -141,6 +143,18 @@ mod client {
             columns: columns(),
             ..Hello::SILENT
         };
+        if args.json {
+            let stream = put(folder, hello, &command)?;
+            return Ok(match copy_line(&mut BufReader::new(stream), &mut io::stdout().lock()) {
+                Ok(Some(seen)) => seen.status(),
+                Ok(None) => {
+                    eprintln!("error: the node went away before it answered");
+                    STATUS_FAILED
+                }
+                // Nobody reads any more.
+                Err(_) => 0,
+            });
+        }
         match ask(folder, hello, &command)? {
             Some(line) => Ok(show(args, None, &line)),
             None => {
@@ -152,9 +166,14 @@ mod client {
 
     /// Gives one command on a connection of its own; the line of its reply, none if the node goes away.
     fn ask(folder: &Path, hello: Hello, command: &str) -> Result<Option<String>, Complaint> {
+        let stream = put(folder, hello, command)?;
+        Ok(BufReader::new(stream).lines().next().and_then(Result::ok))
+    }
+
+    fn put(folder: &Path, hello: Hello, command: &str) -> Result<UnixStream, Complaint> {
         let mut stream = greet(folder, hello)?;
         stream.write_all(format!("{command}\n").as_bytes()).unwrap_or_default();
-        Ok(BufReader::new(stream).lines().next().and_then(Result::ok))
+        Ok(stream)
     }
 
     /// Programs that read through a pipe want no colour unless they say so.
@@ -222,6 +241,57 @@ mod client {
             Some("timeout") => STATUS_TIMEOUT,
             Some(_) => STATUS_FAILED,
         }
+    }
+
+    /// A line of which no more than its beginning is kept: a reply may have hundreds of megabytes.
+    struct Seen {
+        start: String,
+        /// How it ends.
+        end: [u8; 2],
+        whole: bool,
+    }
+
+    impl Seen {
+        /// The status that it stands for. A refusal is short; what is long is a reply with data, or one that was broken off.
+        fn status(&self) -> u8 {
+            if self.whole {
+                return serde_json::from_str(&self.start).map_or(STATUS_FAILED, |value| status_of(&value));
+            }
+            if self.end == *b"}}" { 0 } else { STATUS_FAILED }
+        }
+    }
+
+    /// Copies a line as it comes; none at the end of the input.
+    fn copy_line(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Option<Seen>> {
+        let (mut start, mut end, mut whole, mut any) = (Vec::new(), [0; 2], true, false);
+        loop {
+            let Ok(bytes) = from.fill_buf() else { break };
+            if bytes.is_empty() {
+                break;
+            }
+            any = true;
+            let line_end = bytes.iter().position(|byte| *byte == b'\n');
+            let piece = &bytes[..line_end.unwrap_or(bytes.len())];
+            to.write_all(piece)?;
+            let kept = START_MAX_BYTES.saturating_sub(start.len()).min(piece.len());
+            whole &= kept == piece.len();
+            start.extend_from_slice(&piece[..kept]);
+            for byte in &piece[piece.len().saturating_sub(2)..] {
+                end = [end[1], *byte];
+            }
+            let used = line_end.map_or(bytes.len(), |at| at + 1);
+            from.consume(used);
+            if line_end.is_some() {
+                break;
+            }
+        }
+        if !any {
+            return Ok(None);
+        }
+        to.write_all(b"\n")?;
+        to.flush()?;
+        let start = String::from_utf8_lossy(&start).into_owned();
+        Ok(Some(Seen { start, end, whole }))
     }
 
     /// Nobody may be left to read.
@@ -303,9 +373,23 @@ mod client {
     ) -> u8 {
         let news = shown.map(|_| completion::learn(folder.to_owned(), names));
         let (mut status, mut stopped) = (0, false);
-        for line in BufReader::new(stream).lines() {
-            let Ok(line) = line else { break };
-            let of_line = show(args, shown, &line);
+        let mut lines = BufReader::new(stream);
+        loop {
+            let (of_line, line) = if args.json {
+                match copy_line(&mut lines, &mut io::stdout().lock()) {
+                    Ok(Some(seen)) => (seen.status(), seen.start),
+                    Ok(None) => break,
+                    Err(_) => std::process::exit(0),
+                }
+            } else {
+                let mut line = String::new();
+                match lines.read_line(&mut line) {
+                    Ok(size) if size > 0 => {}
+                    Ok(_) | Err(_) => break,
+                }
+                let line = line.trim_end_matches('\n').to_owned();
+                (show(args, shown, &line), line)
+            };
             status = if status == 0 { of_line } else { status };
             let says = |word: &str| line.contains(word);
             stopped |= says("\"event\":\"stopped\"") || says("\"command\":\"quit\"") || says("\"command\":\"detach\"");

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 
 use super::control::{ATTACH, Hub, LAST_WORDS_MAX, command_id};
 use super::inbox::Inbox;
+use super::long_reply::{self, Teller};
 use super::session;
 use crate::console::input::{Content, LineReader, RawLine};
 use crate::console::look::Look;
-use crate::console::output::Sink;
+use crate::console::output::{Done, LineEnd, Sink};
 use crate::console::render::{self, HelpReply, QuitReply};
 use crate::console::watch::{Telling, telling_text};
 use crate::console::{InputLine, Line, help};
@@ -339,13 +340,41 @@ impl Session {
             Ok(Line::Telling(telling)) => (self.switch(number, word, &telling), false),
             Ok(Line::Engine(command)) => {
                 let result = self.ask_engine(command);
-                (self.reply(number, word, &result), result.is_err())
+                match &result {
+                    Ok(reply) if !long_reply::rest_of(reply).is_empty() => return self.tell_long(number, word, reply),
+                    _ => (self.reply(number, word, &result), result.is_err()),
+                }
             }
             Err(error) => (self.reply(number, word, &Err(error)), true),
         };
+        self.sink.must(text, Some(self.when_written()));
+        self.wait_until_written();
+        failed
+    }
+
+    fn when_written(&self) -> Done {
         let to_self = self.to_self.clone();
-        let written = Box::new(move || to_self.send(Message::Written).unwrap_or_default());
-        self.sink.must(text, Some(written));
+        Box::new(move || to_self.send(Message::Written).unwrap_or_default())
+    }
+
+    /// Writes a long reply; true if it failed.
+    fn tell_long(&mut self, number: u64, word: Option<&str>, reply: &Reply) -> bool {
+        let failed = match self.state.hello.form {
+            Form::Json => {
+                let (last, failure) = long_reply::in_json(self, (number, word), reply);
+                self.sink.piece(last, LineEnd::Here, self.when_written());
+                failure.is_some()
+            }
+            Form::Words => {
+                let look = self.state.hello.look();
+                let (text, failed) = match long_reply::in_words(self, reply, look) {
+                    Ok(text) => (in_words(number, word, &text), false),
+                    Err(error) => (self.reply(number, word, &Err(error)), true),
+                };
+                self.sink.must(text, Some(self.when_written()));
+                failed
+            }
+        };
         self.wait_until_written();
         failed
     }
@@ -433,6 +462,21 @@ impl Session {
                 Ok(Message::Reply { .. } | Message::Hello(_) | Message::Cancel) => {}
             }
         }
+    }
+}
+
+impl Teller for Session {
+    fn ask(&mut self, command: Command) -> Result<Reply, CommandError> {
+        self.ask_engine(command)
+    }
+
+    fn say(&mut self, piece: String) -> bool {
+        if self.state.stopping || self.state.closed {
+            return false;
+        }
+        self.sink.piece(piece, LineEnd::Later, self.when_written());
+        self.wait_until_written();
+        !(self.state.stopping || self.state.closed)
     }
 }
 

@@ -181,7 +181,7 @@ impl<S: ChainStore> Runner<S> {
             }
             Input::Net(fact) => self.notice(fact),
             Input::Stop => self.stopping = Some(self.stopping.unwrap_or_else(|| self.wiring.clock.now())),
-            Input::Store(StoreFact::Reopened)
+            Input::Store(StoreFact::Reopened | StoreFact::Room(_))
             | Input::Part(_)
             | Input::Command { .. }
             | Input::Cancel { .. }

@@ -19,7 +19,9 @@ use crate::cli::{Args, Color};
 use crate::console::complete::Names;
 use crate::console::help;
 use crate::console::look::{COLUMNS_DEFAULT, Look};
-use crate::console::output::{DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, Limits, LogWriter, Sink, lines_dropped};
+use crate::console::output::{
+    DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, Limits, LineEnd, LogWriter, Sink, lines_dropped,
+};
 use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
 use crate::console::watch::{Telling, telling_text};
@@ -243,7 +245,7 @@ impl Screen {
     }
 
     /// Answers are for standard output: coloured only if that is a terminal too, or colour is asked for.
-    fn look(&self) -> Look {
+    pub(super) fn look(&self) -> Look {
         Look {
             colour: self.coloured && self.is_prompt(),
             unicode: self.unicode,
@@ -362,6 +364,17 @@ impl Screen {
                 self.log_sink().must(text, Some(done));
             }
         }
+        self.answered();
+    }
+
+    /// Writes a piece of a reply's line for programs; `done` is called when it is written.
+    pub(super) fn piece(&self, text: String, end: LineEnd, done: Done) {
+        self.out.piece(text, end, done);
+    }
+
+    /// Shows a reply that is put into words already.
+    pub(super) fn words(&self, text: String, done: Done) {
+        self.out().must(self.fitted(text), Some(done));
         self.answered();
     }
 

@@ -11,7 +11,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::time::{Duration, Instant};
 
 use super::inbox::Inbox;
+use super::long_reply::{self, Teller};
 use super::screen::Screen;
+use crate::console::output::{Done, LineEnd};
 use crate::console::{InputLine, Line};
 use crate::engine::{Command, CommandError, Input, MineCommand, Reply};
 
@@ -21,6 +23,8 @@ const CANCEL_MAX: Duration = Duration::from_secs(2);
 const SEARCH_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// How often a long `mine` says it again.
 const SEARCH_TOLD_EVERY: Duration = Duration::from_secs(10);
+/// Without a stop the reader takes its time.
+const LONG: Duration = Duration::from_secs(3_600);
 /// A command failed.
 const STATUS_FAILED: u8 = 1;
 /// A `wait` ran out.
@@ -90,6 +94,8 @@ pub struct Session {
     next_id: u64,
     status: Option<u8>,
     stopping: bool,
+    /// When a stop no longer waits for the reply that is being written.
+    give_up: Option<Instant>,
     is_broken: bool,
 }
 
@@ -114,6 +120,7 @@ impl Session {
             next_id: 1,
             status: None,
             stopping: false,
+            give_up: None,
             is_broken: false,
         }
     }
@@ -198,9 +205,7 @@ impl Session {
             }
             Ok(Line::Engine(command)) => {
                 let result = self.ask_engine(command);
-                let code = result.as_ref().err().map(|error| error.code);
-                self.screen.reply(number, word, &result, done);
-                code
+                self.answer(number, word, &result, done)
             }
             Err(error) => {
                 let code = error.code;
@@ -211,6 +216,40 @@ impl Session {
         self.note(failure);
         self.wait_until_written();
         failure.is_some()
+    }
+
+    /// Shows the engine's answer; gives the code of a failure.
+    fn answer(
+        &mut self,
+        number: u64,
+        word: Option<&str>,
+        result: &Result<Reply, CommandError>,
+        done: Done,
+    ) -> Option<&'static str> {
+        match result {
+            Ok(reply) if long_reply::rest_of(reply).is_empty() => self.screen.reply(number, word, result, done),
+            Ok(reply) if self.screen.is_for_programs() => {
+                let (last, failure) = long_reply::in_json(self, (number, word), reply);
+                self.screen.piece(last, LineEnd::Here, done);
+                return failure;
+            }
+            Ok(reply) => {
+                let look = self.screen.look();
+                match long_reply::in_words(self, reply, look) {
+                    Ok(text) => self.screen.words(text, done),
+                    Err(error) => {
+                        let code = error.code;
+                        self.screen.reply(number, word, &Err(error), done);
+                        return Some(code);
+                    }
+                }
+            }
+            Err(error) => {
+                self.screen.reply(number, word, result, done);
+                return Some(error.code);
+            }
+        }
+        None
     }
 
     fn when_written(&self) -> Box<dyn FnOnce() + Send> {
@@ -266,7 +305,8 @@ impl Session {
                     self.stopping = true;
                     tell_search = None;
                     self.inbox.push(Input::Cancel { id });
-                    give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
+                    let at = give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
+                    self.give_up.get_or_insert(*at);
                 }
                 Ok(Message::Failed) | Err(RecvTimeoutError::Disconnected) => {
                     self.is_broken = true;
@@ -302,9 +342,43 @@ impl Session {
         }
     }
 
+    /// A stop waits so long for a reply that is being written.
+    fn patience(&self) -> Duration {
+        self.give_up
+            .map_or(LONG, |at| at.saturating_duration_since(Instant::now()))
+    }
+
     const fn broken(&mut self) -> Next {
         self.is_broken = true;
         Next::End
+    }
+}
+
+impl Teller for Session {
+    fn ask(&mut self, command: Command) -> Result<Reply, CommandError> {
+        self.ask_engine(command)
+    }
+
+    fn say(&mut self, piece: String) -> bool {
+        self.screen.piece(piece, LineEnd::Later, self.when_written());
+        loop {
+            match self.messages.recv_timeout(self.patience()) {
+                Ok(Message::Written) => return true,
+                Ok(Message::Stop | Message::Interrupt) => {
+                    self.stopping = true;
+                    self.give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
+                }
+                Ok(Message::Failed) | Err(RecvTimeoutError::Disconnected) => {
+                    self.is_broken = true;
+                    self.stopping = true;
+                    return false;
+                }
+                Err(RecvTimeoutError::Timeout) if self.give_up.is_some() => return false,
+                Ok(Message::Line(line)) => self.waiting.push_back(*line),
+                Ok(Message::InputEnded | Message::Reply { .. } | Message::Started | Message::Cancel)
+                | Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 }
 

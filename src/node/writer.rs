@@ -1,7 +1,7 @@
 //! The thread that writes batches: all that are queued go into one transaction of the database.
 //!
 //! Promises: batches reach the disk in order or not at all; after a failure nothing is written until the engine knows
-//! of it and the store was reopened.
+//! of it and the store was reopened; the engine hears how much room the disk has.
 //! Elsewhere: the database (`store`), what waits for it (`node::outbox`).
 
 use std::sync::Arc;
@@ -11,11 +11,16 @@ use std::time::Duration;
 
 use super::inbox::Inbox;
 use crate::chain::{Batch, StoreError};
-use crate::engine::StoreFact;
+use crate::engine::{Room, StoreFact};
 use crate::threads::{self, panic_point};
 
 /// Between two attempts to reopen a store: a disk that fills up or comes back does so in seconds.
 const REOPEN_EVERY: Duration = Duration::from_secs(3);
+
+/// How often the room of a disk is looked at to which nothing is written: others fill it too.
+const MEASURE_EVERY: Duration = Duration::from_secs(3);
+/// After a write the engine hears of a change of so many bytes: a quarter of a usual block.
+const TOLD_BYTES: u64 = 64 * 1024;
 
 /// What the writer needs of a store.
 pub trait Disk: Send + 'static {
@@ -30,6 +35,9 @@ pub trait Disk: Send + 'static {
     /// # Errors
     /// [`StoreError`] if it cannot be used yet.
     fn reopen(&mut self) -> Result<(), StoreError>;
+
+    /// How much room there is; none if the system does not tell.
+    fn room(&self) -> Option<Room>;
 }
 
 /// What the writer is told. Bounded by the outbox: at most its maximum in flight.
@@ -100,8 +108,39 @@ impl Drop for Writer {
     }
 }
 
+/// Tells the engine of the disk's room.
+#[derive(Default)]
+struct Gauge {
+    told: Option<Room>,
+}
+
+impl Gauge {
+    /// Tells a change of at least so many bytes.
+    fn tell(&mut self, disk: &impl Disk, inbox: &Inbox, least: u64) {
+        let Some(room) = disk.room() else { return };
+        let is_news = self.told.is_none_or(|told| {
+            let change = told.free.abs_diff(room.free).max(told.used.abs_diff(room.used));
+            change >= least || told.size != room.size
+        });
+        if is_news {
+            self.told = Some(room);
+            inbox.push_disk(StoreFact::Room(room));
+        }
+    }
+}
+
 fn run(mut disk: impl Disk, queue: &Receiver<Job>, inbox: &Inbox) {
-    while let Ok(job) = queue.recv() {
+    let mut gauge = Gauge::default();
+    gauge.tell(&disk, inbox, 1);
+    loop {
+        let job = match queue.recv_timeout(MEASURE_EVERY) {
+            Ok(job) => job,
+            Err(RecvTimeoutError::Timeout) => {
+                gauge.tell(&disk, inbox, 1);
+                continue;
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         let batches: Vec<Batch> = std::iter::once(job)
             .chain(queue.try_iter())
             .filter_map(batch_of)
@@ -111,7 +150,10 @@ fn run(mut disk: impl Disk, queue: &Receiver<Job>, inbox: &Inbox) {
         };
         panic_point("writer");
         match disk.commit(&batches) {
-            Ok(()) => inbox.push_disk(StoreFact::Committed { id }),
+            Ok(()) => {
+                inbox.push_disk(StoreFact::Committed { id });
+                gauge.tell(&disk, inbox, TOLD_BYTES);
+            }
             Err(error) => {
                 tracing::error!(target: "store", %error, "a write failed: read-only until the store is reopened");
                 inbox.push_disk(StoreFact::Failed {
@@ -120,6 +162,8 @@ fn run(mut disk: impl Disk, queue: &Receiver<Job>, inbox: &Inbox) {
                 if !recover(&mut disk, queue) {
                     return;
                 }
+                // First, lest the disk is filled at once.
+                gauge.tell(&disk, inbox, 1);
                 inbox.push_disk(StoreFact::Reopened);
             }
         }
@@ -167,6 +211,8 @@ mod tests {
     struct Script {
         refuse: Vec<bool>,
         written: Sender<u64>,
+        /// The last first.
+        room: Option<std::sync::Mutex<Vec<Room>>>,
     }
 
     impl Disk for Script {
@@ -183,12 +229,21 @@ mod tests {
         fn reopen(&mut self) -> Result<(), StoreError> {
             Ok(())
         }
+
+        fn room(&self) -> Option<Room> {
+            self.room.as_ref()?.lock().unwrap().pop()
+        }
     }
 
     fn start(refuse: Vec<bool>) -> (Writer, Arc<Inbox>, Receiver<u64>) {
         let inbox = Arc::new(Inbox::default());
         let (written, seen) = channel();
-        let writer = Writer::start(Script { refuse, written }, Arc::clone(&inbox), |_| {}).unwrap();
+        let script = Script {
+            refuse,
+            written,
+            room: None,
+        };
+        let writer = Writer::start(script, Arc::clone(&inbox), |_| {}).unwrap();
         (writer, inbox, seen)
     }
 
@@ -224,5 +279,36 @@ mod tests {
         writer.write(batch(3));
         assert_eq!(next_fact(&inbox), StoreFact::Committed { id: 3 });
         assert_eq!(seen.try_iter().collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn room_is_told_at_the_start_after_writes_that_change_it_and_before_a_reopened_store() {
+        let free = |free: u64| Room {
+            free,
+            size: 1 << 30,
+            used: 7,
+        };
+        let start = free(1 << 29);
+        // A few bytes are no news after a write.
+        let measured = [start, free(start.free - 9), free(start.free - TOLD_BYTES), free(12)];
+        let inbox = Arc::new(Inbox::default());
+        let (written, _seen) = channel();
+        let script = Script {
+            refuse: vec![true, false, false],
+            written,
+            room: Some(std::sync::Mutex::new(measured.into_iter().rev().collect())),
+        };
+        let writer = Writer::start(script, Arc::clone(&inbox), |_| {}).unwrap();
+        assert_eq!(next_fact(&inbox), StoreFact::Room(start));
+        for id in [1, 2] {
+            writer.write(batch(id));
+            assert_eq!(next_fact(&inbox), StoreFact::Committed { id });
+        }
+        assert_eq!(next_fact(&inbox), StoreFact::Room(free(start.free - TOLD_BYTES)));
+        writer.write(batch(3));
+        assert!(matches!(next_fact(&inbox), StoreFact::Failed { .. }));
+        writer.resume();
+        assert_eq!(next_fact(&inbox), StoreFact::Room(free(12)));
+        assert_eq!(next_fact(&inbox), StoreFact::Reopened);
     }
 }

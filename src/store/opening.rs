@@ -64,6 +64,32 @@ pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     }
 }
 
+/// The bytes that a chain file and its sums take of the disk, those that this user may still write there, and the disk's size.
+/// Files are measured by their blocks: redb doubles a file's length when it grows, and the tail is a hole.
+pub(super) fn room(path: &Path) -> Option<(u64, u64, u64)> {
+    #[cfg(unix)]
+    {
+        /// The unit of a file's blocks, whatever the disk's own is.
+        const BLOCK_BYTES: u64 = 512;
+        let disk = rustix::fs::statvfs(path.parent()?).ok()?;
+        let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
+        let taken = |path: &Path| {
+            fs::symlink_metadata(path).map_or(0, |metadata| std::os::unix::fs::MetadataExt::blocks(&metadata))
+        };
+        let blocks = taken(path).saturating_add(taken(&sums_path(path)));
+        Some((
+            blocks.saturating_mul(BLOCK_BYTES),
+            bytes(disk.f_bavail),
+            bytes(disk.f_blocks),
+        ))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        None
+    }
+}
+
 /// Makes the file beside its place and renames it, so that it is there with its genesis block or not at all.
 pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenError> {
     let beside = path.with_extension("new");

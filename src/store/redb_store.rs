@@ -14,7 +14,7 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
 use super::checked::rotten;
-use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, open_to_read, remove_sums};
+use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, open_to_read, remove_sums, room};
 use super::tables::{
     ACCOUNTS, BESIDE, EVERY_KEY, HEADERS, OWN, PEERS, PLACES, SIDE, active, apply, body, collect, failed, get, tip,
     unpanicked, write,
@@ -149,6 +149,13 @@ impl RedbStore {
             }
             write(&open.database, |transaction| apply(transaction, batches))
         })
+    }
+
+    /// What the file takes of its disk with the sums of its pages, what this user may still write there, and the size of the
+    /// disk, in bytes; none where the system does not tell.
+    #[must_use]
+    pub fn room(&self) -> Option<(u64, u64, u64)> {
+        room(&self.0.path)
     }
 
     /// Where the file is.

@@ -49,6 +49,7 @@ const FORMS: &[(&str, &str)] = &[
     ("MINER", "account:account blocks:int"),
     ("FILLER", "account:account transactions:int bytes:int"),
     ("GROWTH", "bytes:int bytes_per_hour:int? fillers:[FILLER]"),
+    ("DISK", "chain_bytes:int free_bytes:int"),
     (
         "INTERFACE",
         "name:text addresses:[text] used:bool reason:text? multicast:text?",
@@ -108,7 +109,7 @@ const REPLIES: &[(&str, &str)] = &[
     (
         "stats",
         "from_height:int to_height:int transactions:int spacing_ms:int halflife_ms:int intervals:INTERVALS? bits:[int] \
-         miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int growth:GROWTH",
+         miners:[MINER] miners_total:int richest:[ACCOUNT] accounts_total:int growth:GROWTH disk:DISK?",
     ),
     (
         "drop",

@@ -32,7 +32,9 @@ fn code(result: Result<Reply, crate::engine::CommandError>) -> &'static str {
 fn mining_answers_with_the_ancestors_words_behind_its_events() {
     let mut world = World::new(1);
     match world.mine(0, 2) {
-        Reply::Mined { message, count, blocks } => {
+        Reply::Mined {
+            message, count, blocks, ..
+        } => {
             assert_eq!((message.as_str(), count, blocks.len()), ("New Block Forged", 2, 2));
             assert_eq!(blocks[1].previous_hash, blocks[0].hash);
             assert!(blocks[0].hash.to_string().starts_with("0000"));

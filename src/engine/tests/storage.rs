@@ -1,7 +1,7 @@
 //! A disk that rots, and switches that take many turns.
 
 use super::world::*;
-use crate::engine::{AccountRef, Command, Event, Input, MineCommand, StoreFact};
+use crate::engine::{AccountRef, Command, Event, Input, MineCommand, Reply, Room, StoreFact};
 use crate::types::{Account, AccountName, Amount};
 
 #[test]
@@ -84,4 +84,83 @@ fn a_long_switch_leaves_turns_to_everything_else_and_is_told_as_one() {
         world.nodes[0].engine.status().pending,
         u64::try_from(paid.len()).unwrap()
     );
+}
+
+/// A disk of 10 GiB, with so many MiB free.
+fn room(free_mib: u64) -> Input {
+    Input::Store(StoreFact::Room(Room {
+        used: 12_345,
+        free: free_mib << 20,
+        size: 10 << 30,
+    }))
+}
+
+fn warnings(world: &World, wanted: &str) -> usize {
+    let told = |event: &&Event| matches!(event, Event::Warning { code, .. } if *code == wanted);
+    world.nodes[0].events.iter().filter(told).count()
+}
+
+#[test]
+fn before_a_disk_is_full_no_blocks_are_taken_or_made_and_own_payments_still_are() {
+    let mut world = World::new(2);
+    world.tell(0, room(64));
+    world.link(0, 1);
+    world.mine(0, 1);
+    let running = world.command(0, Command::Mine(MineCommand::Count(3)));
+    for _ in 0..2 {
+        world.tell(0, room(63));
+    }
+    assert_eq!(warnings(&world, "disk_low"), 1);
+    assert_eq!(world.nodes[0].replies[&running].clone().unwrap_err().code, "disk_low");
+    let refused = world.ask(0, Command::Mine(MineCommand::Count(1))).unwrap_err();
+    assert_eq!(refused.code, "disk_low");
+    // A neighbour goes on: what it finds comes by gossip, is asked for by nobody, and is no fault of its.
+    world.mine(1, 4);
+    world.run(30_000);
+    assert_eq!(world.nodes[0].engine.status().height.get(), 1);
+    assert!(!world.nodes[0].engine.status().syncing);
+    let blames = |event: &Event| {
+        let is_blame = |code: &str| ["peer_fault", "peer_banned", "stale_tip"].contains(&code);
+        matches!(event, Event::BlockRejected { .. } | Event::PeerDisconnected { .. })
+            || matches!(event, Event::Warning { code, .. } if is_blame(code))
+    };
+    for node in &world.nodes {
+        assert!(!node.events.iter().any(blames), "{:?}", node.events);
+    }
+    // Own payments are written, and the neighbour hears of them.
+    world.pay(0, "me", "bob", 1).unwrap();
+    world.until(10_000, |world| world.nodes[1].engine.status().pending == 1);
+    let stats = world.ask(0, Command::Stats(10)).unwrap();
+    let Reply::Stats(stats) = stats else {
+        panic!("{stats:?}")
+    };
+    assert_eq!(stats.disk.unwrap().chain_bytes, 12_345);
+    // A little room is not enough; twice what is kept is.
+    world.tell(0, room(127));
+    assert!(world.ask(0, Command::Mine(MineCommand::Count(1))).is_err());
+    world.tell(0, room(128));
+    assert_eq!(warnings(&world, "disk_room"), 1);
+    let tip = world.nodes[1].engine.status().tip;
+    world.until(30_000, |world| world.nodes[0].engine.status().tip == tip);
+    assert_eq!(world.nodes[0].engine.status().pending, 1);
+    world.mine(0, 1);
+}
+
+#[test]
+fn a_long_switch_waits_for_room_and_goes_on_by_itself() {
+    let mut world = World::new(2);
+    world.link(0, 1);
+    world.split(0, 1);
+    world.mine(0, 4);
+    world.mine(1, 7);
+    world.nodes[0].engine.chain.set_long(0, 1);
+    world.link(0, 1);
+    world.until(60_000, |world| world.nodes[0].engine.chain.is_switching());
+    let old = world.nodes[0].engine.status().tip;
+    world.tell(0, room(1));
+    world.run(60_000);
+    assert_eq!(world.nodes[0].engine.status().tip, old);
+    world.tell(0, room(1_000));
+    let tip = world.nodes[1].engine.status().tip;
+    world.until(60_000, |world| world.nodes[0].engine.status().tip == tip);
 }

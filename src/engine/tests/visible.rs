@@ -438,3 +438,35 @@ fn whom_words_mean_is_told_and_never_guessed() {
     };
     world.ask(0, ban).unwrap();
 }
+
+#[test]
+fn a_reply_with_many_full_blocks_has_the_first_of_them_and_names_the_others() {
+    let mut world = World::new(1);
+    for payer in ["ann", "ben", "cid"] {
+        for _ in 0..900 {
+            world.pay(0, payer, "bob", 1).unwrap();
+        }
+        world.mine(0, 1);
+    }
+    world.mine(0, 2);
+    let Ok(Reply::Chain { length, blocks, rest }) = world.ask(0, Command::Chain(9)) else {
+        panic!("no chain");
+    };
+    assert_eq!(length, 6);
+    // Two empty ones, and full ones up to 256 KiB.
+    let heights: Vec<u64> = blocks.iter().map(|block| block.height.get()).collect();
+    assert_eq!(heights, [5, 4, 3, 2]);
+    assert_eq!(rest.len(), 2);
+    assert_eq!(rest[0], blocks[3].previous_hash);
+    // Each of the others is asked for by its hash.
+    let block = world.ask(0, Command::Block(BlockRef::Hash(rest[0]))).unwrap();
+    let Reply::Block(block) = block else {
+        panic!("{block:?}")
+    };
+    assert_eq!((block.height.get(), block.previous_hash), (1, rest[1]));
+    assert_eq!(block.transactions.len(), 901);
+    let Ok(Reply::Chain { blocks, rest, .. }) = world.ask(0, Command::Chain(2)) else {
+        panic!("no chain");
+    };
+    assert_eq!((blocks.len(), rest.len()), (2, 0));
+}
