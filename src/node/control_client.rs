@@ -264,8 +264,7 @@ mod client {
     /// Copies a line as it comes; none at the end of the input.
     fn copy_line(from: &mut impl BufRead, to: &mut impl Write) -> io::Result<Option<Seen>> {
         let (mut start, mut end, mut whole, mut any) = (Vec::new(), [0; 2], true, false);
-        loop {
-            let Ok(bytes) = from.fill_buf() else { break };
+        while let Ok(bytes) = from.fill_buf() {
             if bytes.is_empty() {
                 break;
             }
