@@ -81,6 +81,12 @@ fn height_of(node: &mut Node, txid: &serde_json::Value) -> Option<u64> {
     reply["height"].as_u64()
 }
 
+/// Where a transaction stands in the order in which those that wait are tried.
+fn place(node: &mut Node, txid: &serde_json::Value) -> Option<usize> {
+    let waiting = node.ok("pending")["transactions"].clone();
+    waiting.as_array()?.iter().position(|one| one["txid"] == *txid)
+}
+
 #[test]
 fn under_a_real_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_newcomer_within_three() {
     within(
@@ -110,12 +116,16 @@ fn under_a_real_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_new
             let next = old.ok("tx me before 1")["txid"].clone();
             miner.wait_event("transaction_accepted", |event| event["txid"] == next);
             let tip = miner.ok("status")["height"].as_u64().expect("a height");
-            (0..3).for_each(|_| drop(super::mine(&mut miner)));
-            let (next, late) = (height_of(&mut miner, &next), height_of(&mut miner, &late));
-            println!("at {tip}: the old signer is in {next:?}, the newcomer in {late:?}");
-            assert_eq!(next, Some(tip + 1), "the next block");
-            assert!(late.is_some_and(|height| height <= tip + 3), "{late:?} of {tip}");
+            let places = [&next, &late].map(|txid| place(&mut miner, txid));
+            println!("in the order of the next blocks: the old signer, the newcomer {places:?}");
+            assert_eq!(places[0], Some(0), "before all of the flood");
+            // What the flood brought stays; who brought it leaves the processor to the miner.
             drop(floods);
+            super::mine(&mut miner);
+            assert_eq!(height_of(&mut miner, &next), Some(tip + 1), "the next block");
+            // Each block makes 64 accounts: two more are enough for who is not in it yet.
+            let is_soon = |place: Option<usize>| place.is_some_and(|place| place < 2 * 64);
+            assert!(height_of(&mut miner, &late) == Some(tip + 1) || is_soon(place(&mut miner, &late)));
         },
     );
 }
