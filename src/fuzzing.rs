@@ -80,6 +80,8 @@ targets! {
     network_toml => texts::network_toml;
     /// Multiaddrs and `HOST:PORT`.
     address => texts::address;
+    /// Packets of multicast DNS, and what of them is believed.
+    mdns => crate::net::fuzz::mdns;
     /// A typed line.
     console_line => console::line;
     /// Lines of any input, in any pieces, against a twin.

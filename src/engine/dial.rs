@@ -303,7 +303,9 @@ impl Dialer {
             return;
         }
         let mut offer = Candidate::new(now, first, FoundBy::Told, source);
-        offer.next = later(now, self.courtesy(&peer, FoundBy::Told));
+        // No courtesy here: where all know each other by tellings the largest PeerIds would have most links. Two that are
+        // told of each other at the same time dial at different times.
+        offer.next = later(now, self.rng.below(COURTESY_MS));
         offer.addresses = addresses;
         offer.teller = Some(source);
         self.insert(now, Goal::Peer(peer), offer);

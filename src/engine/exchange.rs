@@ -9,6 +9,7 @@ use core::net::IpAddr;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::dial::OWN_LINKS;
+use super::event::Direction;
 use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, PublicKey, Time};
@@ -19,6 +20,9 @@ use crate::wire::message::{PEER_ADDRESSES_MAX, PEERS_MAX};
 pub const ANSWERS_AT_ONCE: u64 = 2;
 /// See [`ANSWERS_AT_ONCE`].
 pub const ANSWER_EVERY_MS: u64 = 30_000;
+/// Those that this node dialled itself are told only up to so many in all. A node opens eight links, so by those whom it
+/// dialled each is told of equally often; whoever has many links would else be told of most, and dialled most again.
+pub const DIALLED_UP_TO: usize = OWN_LINKS;
 /// The pause before a peer is asked again; it doubles with each question, so that who tells of nobody that is there costs
 /// ever fewer dials.
 pub const ASK_PAUSE_MIN_MS: u64 = 60_000;
@@ -44,6 +48,8 @@ pub enum Fact {
         peer: PeerId,
         /// Where.
         address: Address,
+        /// Who dialled.
+        direction: Direction,
     },
     /// A connected peer is no longer on the host of this address.
     Left {
@@ -98,6 +104,8 @@ pub enum Order {
 #[derive(Clone, Debug)]
 struct State {
     confirmed: Vec<Address>,
+    /// It dialled this node.
+    called: bool,
     /// When it may be asked; none before its status.
     next: Option<Time>,
     pause_ms: u64,
@@ -137,7 +145,11 @@ impl Exchange {
     /// Takes a fact.
     pub fn handle(&mut self, now: Time, fact: Fact) {
         match fact {
-            Fact::Confirmed { peer, address } => self.confirmed(now, peer, address),
+            Fact::Confirmed {
+                peer,
+                address,
+                direction,
+            } => self.confirmed(now, peer, address, direction),
             Fact::Left { peer, address } => {
                 if let Some(state) = self.peers.get_mut(&peer) {
                     state.confirmed.retain(|known| known.ip() != address.ip());
@@ -199,16 +211,18 @@ impl Exchange {
             let key = PublicKey::from_peer_id(peer).ok()?;
             let addresses = state.confirmed.iter().map(|address| address.as_str().to_owned());
             let addresses: Vec<String> = addresses.collect();
-            (*peer != asker && !addresses.is_empty()).then_some(ToldPeer {
-                key: *key.as_bytes(),
-                addresses,
-            })
+            let key = *key.as_bytes();
+            let is_told = *peer != asker && !addresses.is_empty();
+            is_told.then_some((state.called, ToldPeer { key, addresses }))
         };
-        let mut all: Vec<ToldPeer> = self.peers.iter().filter_map(told).collect();
+        let all = self.peers.iter().filter_map(told);
+        let (called, dialled): (Vec<_>, Vec<_>) = all.partition(|(called, _)| *called);
         let mut sample = Vec::new();
-        while sample.len() < PEERS_MAX && !all.is_empty() {
-            let at = self.rng.below(u64::try_from(all.len()).unwrap_or(1));
-            sample.push(all.swap_remove(usize::try_from(at).unwrap_or(0)));
+        for (mut from, most) in [(called, PEERS_MAX), (dialled, DIALLED_UP_TO)] {
+            while sample.len() < most && !from.is_empty() {
+                let at = self.rng.below(u64::try_from(from.len()).unwrap_or(1));
+                sample.push(from.swap_remove(usize::try_from(at).unwrap_or(0)).1);
+            }
         }
         Some(sample)
     }
@@ -216,6 +230,7 @@ impl Exchange {
     fn state(&mut self, now: Time, peer: PeerId) -> &mut State {
         self.peers.entry(peer).or_insert(State {
             confirmed: Vec::new(),
+            called: false,
             next: None,
             pause_ms: ASK_PAUSE_MIN_MS,
             asked: None,
@@ -225,11 +240,13 @@ impl Exchange {
         })
     }
 
-    fn confirmed(&mut self, now: Time, peer: PeerId, address: Address) {
+    fn confirmed(&mut self, now: Time, peer: PeerId, address: Address, direction: Direction) {
         if address.is_loopback() || address.ip().is_none() {
             return;
         }
-        let known = &mut self.state(now, peer).confirmed;
+        let state = self.state(now, peer);
+        state.called |= direction == Direction::In;
+        let known = &mut state.confirmed;
         if !known.contains(&address) {
             known.truncate(PEER_ADDRESSES_MAX - 1);
             known.insert(0, address);

@@ -72,8 +72,15 @@ impl<S: ChainStore> Engine<S> {
         let was_known = self.dialer.found_by(&peer).is_some();
         if by == FoundBy::Inbound {
             let address = address.clone();
-            self.exchange
-                .handle(self.now, exchange::Fact::Confirmed { peer, address });
+            let direction = Direction::In;
+            self.exchange.handle(
+                self.now,
+                exchange::Fact::Confirmed {
+                    peer,
+                    address,
+                    direction,
+                },
+            );
         }
         let found = dial::Fact::Found {
             peer,
@@ -106,8 +113,14 @@ impl<S: ChainStore> Engine<S> {
         let named = self.dialer.found_by(&peer);
         if direction == Direction::Out {
             let address = address.clone();
-            self.exchange
-                .handle(self.now, exchange::Fact::Confirmed { peer, address });
+            self.exchange.handle(
+                self.now,
+                exchange::Fact::Confirmed {
+                    peer,
+                    address,
+                    direction,
+                },
+            );
         }
         if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             self.order(NetOrder::Disconnect { peer });

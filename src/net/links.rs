@@ -17,36 +17,36 @@ use crate::types::{Address, PeerId};
 
 /// Two connections of which one is older by more than this are no mutual dial: the peer has come back. Handshakes of
 /// dials that crossed end within a second of each other, and a process that was killed needs about as long to return.
-pub(super) const MUTUAL_WITHIN: Duration = Duration::from_secs(1);
+pub const MUTUAL_WITHIN: Duration = Duration::from_secs(1);
 /// How long both connections of a mutual dial may stand: both ends see both by then.
-pub(super) const SPARE_AFTER: Duration = Duration::from_secs(5);
+pub const SPARE_AFTER: Duration = Duration::from_secs(5);
 /// How long a connection has to prove that it lives: a ping is asked every five seconds, and a slow link answers late.
-pub(super) const PROOF_WITHIN: Duration = Duration::from_secs(8);
+pub const PROOF_WITHIN: Duration = Duration::from_secs(8);
 /// A peer that has come back twice within this time may be two machines with one key.
-pub(super) const TWINS_WITHIN: Duration = Duration::from_secs(60);
+pub const TWINS_WITHIN: Duration = Duration::from_secs(60);
 
 /// A connection.
 #[derive(Clone, Debug)]
-pub(super) struct Link {
+pub struct Link {
     /// Who dialled.
-    pub(super) direction: Direction,
+    pub direction: Direction,
     /// The remote end.
-    pub(super) address: Multiaddr,
+    pub address: Multiaddr,
     /// Where the peer says that it listens, on the host that it called from.
-    pub(super) listens: Option<Address>,
+    pub listens: Option<Address>,
     /// When it was established.
-    pub(super) since: Instant,
+    pub since: Instant,
     /// When it last showed that it lives; at first, when it was established.
-    pub(super) heard: Instant,
+    pub heard: Instant,
     /// Whether it answers pings. If the peer does not speak ping, its answers to requests count instead.
-    pub(super) pings: bool,
+    pub pings: bool,
     /// This node is closing it.
-    pub(super) ending: bool,
+    pub ending: bool,
 }
 
 impl Link {
     /// A connection that was just established.
-    pub(super) const fn new(direction: Direction, address: Multiaddr, since: Instant) -> Self {
+    pub const fn new(direction: Direction, address: Multiaddr, since: Instant) -> Self {
         Self {
             direction,
             address,
@@ -61,7 +61,7 @@ impl Link {
 
 /// The last two times that a younger connection of a peer took the place of an older one.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Returns([Option<Instant>; 2]);
+pub struct Returns([Option<Instant>; 2]);
 
 impl Returns {
     fn note(&mut self, now: Instant) {
@@ -80,7 +80,7 @@ impl Returns {
 }
 
 /// The connection that should end now, if two stand and it is clear which.
-pub(super) fn spare(
+pub fn spare(
     (local, remote): (&PeerId, &PeerId),
     links: &BTreeMap<ConnectionId, Link>,
     returns: &mut Returns,

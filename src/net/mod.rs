@@ -12,14 +12,14 @@ mod discovery;
 mod exchange;
 mod gate;
 mod interfaces;
-mod links;
+pub mod links;
 mod listen;
 mod mdns;
 pub mod multicast;
 mod names;
 mod outbox;
-mod peers;
-mod repairs;
+pub mod peers;
+pub mod repairs;
 mod restarts;
 mod streams;
 mod supervisor;
@@ -27,6 +27,9 @@ mod swarm;
 #[cfg(test)]
 mod tests;
 mod verdicts;
+
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use mdns::fuzz;
 
 use std::time::Instant;
 

@@ -42,7 +42,7 @@ const PROTECTED_BY_PING: usize = 4;
 
 /// What is known of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub enum Standing {
     /// Identify has not spoken yet.
     Unconfirmed,
     /// Of this network and version.
@@ -58,15 +58,15 @@ pub(super) enum Standing {
 
 /// A peer with at least one connection.
 #[derive(Clone, Debug)]
-pub(super) struct Peer {
+pub struct Peer {
     /// What is known of it.
-    pub(super) standing: Standing,
+    pub standing: Standing,
     /// The engine asked for it and waits for the outcome.
-    pub(super) wanted: bool,
+    pub wanted: bool,
     /// Names that a user typed and that led to it, until it is confirmed.
-    pub(super) named: Vec<Address>,
+    pub named: Vec<Address>,
     /// Why this node closes the connections, if it does.
-    pub(super) reason: Option<&'static str>,
+    pub reason: Option<&'static str>,
     /// A user named it.
     is_protected: bool,
     /// Valid blocks that came from it first.
@@ -76,7 +76,7 @@ pub(super) struct Peer {
     /// Its fastest answer to a ping.
     ping: Option<Duration>,
     /// Its connections.
-    pub(super) links: BTreeMap<ConnectionId, Link>,
+    pub links: BTreeMap<ConnectionId, Link>,
     /// How often it came back while an older connection stood.
     returns: Returns,
     /// When it declined to tell its network.
@@ -89,7 +89,7 @@ pub(super) struct Peer {
 
 /// What time has brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub enum Due {
     /// It never told its network.
     Silent(PeerId),
     /// It is of another network and has had time to hear so.
@@ -106,7 +106,7 @@ pub(super) enum Due {
 
 /// What the end of a connection has left.
 #[derive(Debug)]
-pub(super) enum Closed {
+pub enum Closed {
     /// It was the peer's last one.
     Last(Peer),
     /// Of several, one is left.
@@ -117,14 +117,14 @@ pub(super) enum Closed {
 
 /// All peers with connections.
 #[derive(Clone, Debug)]
-pub(super) struct Peers {
+pub struct Peers {
     local: PeerId,
     peers: BTreeMap<PeerId, Peer>,
 }
 
 impl Peers {
     /// Nobody yet.
-    pub(super) const fn new(local: PeerId) -> Self {
+    pub const fn new(local: PeerId) -> Self {
         Self {
             local,
             peers: BTreeMap::new(),
@@ -132,7 +132,7 @@ impl Peers {
     }
 
     /// A connection stands.
-    pub(super) fn connected(&mut self, peer: PeerId, id: ConnectionId, link: Link) -> &mut Peer {
+    pub fn connected(&mut self, peer: PeerId, id: ConnectionId, link: Link) -> &mut Peer {
         let entry = self.peers.entry(peer).or_insert_with(|| Peer {
             standing: Standing::Unconfirmed,
             wanted: false,
@@ -153,7 +153,7 @@ impl Peers {
     }
 
     /// A connection is gone.
-    pub(super) fn closed(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) -> Closed {
+    pub fn closed(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) -> Closed {
         let Some(entry) = self.peers.get_mut(peer) else {
             return Closed::Other;
         };
@@ -173,7 +173,7 @@ impl Peers {
     }
 
     /// Identify has told that a peer is of this network, and whether it speaks gossip.
-    pub(super) fn confirmed(&mut self, peer: &PeerId, speaks_gossip: bool, now: Instant) {
+    pub fn confirmed(&mut self, peer: &PeerId, speaks_gossip: bool, now: Instant) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.standing = Standing::Confirmed;
             peer.speaks_gossip = speaks_gossip;
@@ -182,7 +182,7 @@ impl Peers {
     }
 
     /// A peer declined a question of identify's. Whoever has told its network already may: it was asked to take news.
-    pub(super) fn declined(&mut self, peer: &PeerId, now: Instant) {
+    pub fn declined(&mut self, peer: &PeerId, now: Instant) {
         if let Some(peer) = self.peers.get_mut(peer)
             && peer.standing == Standing::Unconfirmed
         {
@@ -191,7 +191,7 @@ impl Peers {
     }
 
     /// A connected peer.
-    pub(super) fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
+    pub fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
         self.peers.get_mut(peer)
     }
 
@@ -203,26 +203,26 @@ impl Peers {
     }
 
     /// Whether a peer is connected and of this network.
-    pub(super) fn is_confirmed(&self, peer: &PeerId) -> bool {
+    pub fn is_confirmed(&self, peer: &PeerId) -> bool {
         self.peers
             .get(peer)
             .is_some_and(|peer| peer.standing == Standing::Confirmed)
     }
 
     /// All connected peers.
-    pub(super) fn ids(&self) -> Vec<PeerId> {
+    pub fn ids(&self) -> Vec<PeerId> {
         self.peers.keys().copied().collect()
     }
 
     /// A connection has answered a ping.
-    pub(super) fn heard(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
+    pub fn heard(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
             link.heard = now;
         }
     }
 
     /// A connection's peer does not speak ping.
-    pub(super) fn is_mute(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
+    pub fn is_mute(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
             link.pings = false;
             link.heard = now;
@@ -231,7 +231,7 @@ impl Peers {
 
     /// A connection brought the answer to a request, be it that the request is not understood. That counts where no
     /// pings are answered, and only there: they are asked at fixed times.
-    pub(super) fn replied(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
+    pub fn replied(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id))
             && !link.pings
         {
@@ -240,21 +240,21 @@ impl Peers {
     }
 
     /// How long a peer took to answer a ping.
-    pub(super) fn answered(&mut self, peer: &PeerId, time: Duration) {
+    pub fn answered(&mut self, peer: &PeerId, time: Duration) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.ping = Some(peer.ping.map_or(time, |best| best.min(time)));
         }
     }
 
     /// A valid block came from a peer.
-    pub(super) fn brought_block(&mut self, peer: &PeerId) {
+    pub fn brought_block(&mut self, peer: &PeerId) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.blocks = peer.blocks.saturating_add(1);
         }
     }
 
     /// A user named a peer.
-    pub(super) fn protect(&mut self, peer: &PeerId) {
+    pub fn protect(&mut self, peer: &PeerId) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.is_protected = true;
         }
@@ -263,7 +263,7 @@ impl Peers {
     /// Who has to leave if more than so many inbound connections stand: of those whom nothing protects, the youngest of
     /// the source that has most of them. So a crowd from one machine thins itself out, and a newcomer from elsewhere
     /// finds a place.
-    pub(super) fn surplus(&self, inbound_max: u32) -> Option<PeerId> {
+    pub fn surplus(&self, inbound_max: u32) -> Option<PeerId> {
         let staying = || self.peers.iter().filter(|(_, peer)| peer.reason.is_none());
         let inbound =
             staying().flat_map(|(_, peer)| peer.links.values().filter(|link| link.direction == Direction::In));
@@ -282,7 +282,7 @@ impl Peers {
     }
 
     /// What time has brought. What is told here is told once, but for what ends a whole peer.
-    pub(super) fn due(&mut self, now: Instant) -> Vec<Due> {
+    pub fn due(&mut self, now: Instant) -> Vec<Due> {
         let local = self.local;
         self.peers
             .iter_mut()
@@ -297,7 +297,7 @@ impl Peers {
     }
 
     /// The same for one peer, as soon as something has changed.
-    pub(super) fn due_of(&mut self, id: &PeerId, now: Instant) -> Option<Due> {
+    pub fn due_of(&mut self, id: &PeerId, now: Instant) -> Option<Due> {
         self.peers.get_mut(id)?.due(&self.local, id, now)
     }
 }

@@ -11,18 +11,18 @@ use std::time::{Duration, Instant};
 use crate::types::PeerId;
 
 /// How long a peer that was reconnected is left alone.
-pub(super) const PAUSE: Duration = Duration::from_secs(3600);
+pub const PAUSE: Duration = Duration::from_secs(3600);
 /// Peers that are remembered, 64 bytes each. When more come within an hour, nobody is repaired: that is no fault of
 /// single connections.
-pub(super) const REMEMBERED_MAX: usize = 256;
+pub const REMEMBERED_MAX: usize = 256;
 
 /// Who was reconnected, and when.
 #[derive(Debug, Default)]
-pub(super) struct Repairs(BTreeMap<PeerId, Instant>);
+pub struct Repairs(BTreeMap<PeerId, Instant>);
 
 impl Repairs {
     /// Whether to reconnect a peer now; that is remembered.
-    pub(super) fn grant(&mut self, peer: PeerId, now: Instant) -> bool {
+    pub fn grant(&mut self, peer: PeerId, now: Instant) -> bool {
         self.0.retain(|_, at| now < *at + PAUSE);
         if self.0.contains_key(&peer) || self.0.len() >= REMEMBERED_MAX {
             return false;

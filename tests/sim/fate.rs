@@ -6,6 +6,7 @@ use lanchain::types::{Account, AccountName, Amount, Height};
 
 use crate::node::{Asked, own_name};
 use crate::plan::Fault;
+use crate::roam;
 use crate::world::{Happening, World};
 
 /// Discovery names a neighbour again after this time.
@@ -90,6 +91,7 @@ pub(crate) fn strike(world: &mut World, fault: Fault) {
             world.nodes[*node].store.set_room(Some(*changes));
             world.later(*ms, Happening::Mend(Box::new(fault.clone())));
         }
+        Fault::Move { node, how, ms } => roam::leave(world, *node, *how, *ms),
         Fault::NetOff { node, ms } => {
             ask(world, *node, Command::Net(false));
             world.later(*ms, Happening::Mend(Box::new(fault.clone())));
@@ -116,6 +118,7 @@ pub(crate) fn mend(world: &mut World, fault: &Fault) {
         Fault::NetOff { node, .. } => {
             ask(world, *node, Command::Net(true));
         }
+        Fault::Move { node, how, .. } => roam::come_back(world, *node, *how),
         Fault::Pause { .. } | Fault::ClockJump { .. } | Fault::Crash { .. } => {}
     }
 }
@@ -127,6 +130,7 @@ pub(crate) fn calm(world: &mut World) {
     world.plan.loss = 0;
     world.plan.duplication = 0;
     world.plan.failure = 0;
+    world.plan.turned_away = 0;
     world.plan.delay_ms = world.plan.delay_ms.min(20);
     let honest: Vec<usize> = world.plan.honest().collect();
     for node in 0..world.nodes.len() {
@@ -167,6 +171,22 @@ pub(crate) fn ask(world: &mut World, node: usize, command: Command) -> Option<u6
     Some(id)
 }
 
+/// A payment that stays valid: nobody claims that name.
+pub(crate) fn to_the_till() -> Command {
+    Command::Tx {
+        from: AccountRef::Me,
+        to: AccountRef::Account(Account::Name(name("till"))),
+        amount: Amount::ONE,
+    }
+}
+
+/// A user pays, unless all is to be quiet.
+pub(crate) fn pay(world: &mut World, node: usize) {
+    if !world.quiet {
+        ask(world, node, to_the_till());
+    }
+}
+
 /// Somebody somewhere types something.
 pub(crate) fn command(world: &mut World) {
     if world.quiet {
@@ -204,11 +224,16 @@ fn account(world: &mut World) -> AccountRef {
 }
 
 fn invent(world: &mut World, node: usize) -> Command {
+    if world.plan.links && world.dice.chance(900) {
+        return to_the_till();
+    }
     if world.plan.busy && world.dice.chance(950) {
         return payment(world, node);
     }
     let tip = world.nodes[node].store.tip().map_or(0, |(height, _)| height.get());
-    match world.dice.below(24) {
+    // Where all that was acknowledged has to arrive nothing else may change what it needs.
+    let kinds = if world.plan.links { 14 } else { 0 };
+    match kinds + world.dice.below(24 - kinds) {
         0..=11 => Command::Tx {
             from: if world.dice.chance(500) {
                 AccountRef::Me

@@ -5,7 +5,11 @@
 //! Elsewhere: how to run more of it (`proto-notes/simulation.md`).
 
 #[cfg(test)]
+mod bursts;
+#[cfg(test)]
 mod checkers;
+#[cfg(test)]
+mod crowd;
 #[cfg(test)]
 mod dice;
 #[cfg(test)]
@@ -25,6 +29,8 @@ mod plan;
 #[cfg(test)]
 mod pow;
 #[cfg(test)]
+mod roam;
+#[cfg(test)]
 mod roles;
 #[cfg(test)]
 mod run;
@@ -36,6 +42,8 @@ mod shell;
 mod store;
 #[cfg(test)]
 mod trace;
+#[cfg(test)]
+mod wires;
 #[cfg(test)]
 mod world;
 #[cfg(test)]

@@ -2,7 +2,10 @@
 //!
 //! Promises: facts about a connection come in order; what was under way when it ended is lost; gossip may be lost, come
 //! twice and out of order; every request ends exactly once, after 20 s at the latest.
-//! Elsewhere: who refuses whom and why (the engines), when a link is blocked (`fate`).
+//! Elsewhere: requests (`net::requests`), connections of which each end has its own view (`wires`), who refuses whom and
+//! why (the engines), when a link is blocked (`fate`).
+
+mod requests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -11,21 +14,18 @@ use lanchain::engine::peers::Fault;
 use lanchain::engine::{Direction, FoundBy, Input, NetFact, Verdict};
 use lanchain::types::hash::sha256;
 use lanchain::types::{Address, PeerId};
+use lanchain::wire::Topic;
 use lanchain::wire::message::GOSSIP_TX_MAX_BYTES;
-use lanchain::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic, WireError};
 
 use crate::checkers::Watch;
 use crate::node::Heard;
+use crate::wires::Wire;
 use crate::world::{Happening, World};
 
-/// The network layer ends a request after this time.
-const REQUEST_TIMEOUT_MS: u64 = 20_000;
 /// A connection that answers no ping is closed after 10 to 15 s.
 const SILENCE_MS: u64 = 10_000;
 /// Duplicates are known for this time.
 const SEEN_MS: u64 = 600_000;
-/// Requests of one peer in process; more are answered `Busy`.
-const IN_PROCESS_MAX: usize = 8;
 /// Inbound connections of a node.
 const INBOUND_MAX: usize = 32;
 
@@ -53,14 +53,42 @@ struct Inbound {
     epoch: u64,
 }
 
+/// What all nodes together have sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) messages: f64,
+    pub(crate) bytes: f64,
+    pub(crate) dials: f64,
+}
+
+impl Traffic {
+    pub(crate) fn since(self, before: Self) -> Self {
+        Self {
+            messages: self.messages - before.messages,
+            bytes: self.bytes - before.bytes,
+            dials: self.dials - before.dials,
+        }
+    }
+
+    fn sent(&mut self, bytes: usize) {
+        self.messages += 1.0;
+        self.bytes += f64::from(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+}
+
 /// All connections and what is under way.
 #[derive(Debug, Default)]
 pub(crate) struct Net {
     links: BTreeMap<(usize, usize), Link>,
+    /// The connections of worlds whose ends have their own views.
+    pub(crate) wires: BTreeMap<u64, Wire>,
     /// Until when the ends of a closed link are still being told.
     closing: BTreeMap<(usize, usize), u64>,
     /// Nothing arrives from the first at the second.
     pub(crate) blocked: BTreeSet<(usize, usize)>,
+    /// Nothing crosses between the nodes below this number and the others.
+    pub(crate) halves: Option<usize>,
+    pub(crate) traffic: Traffic,
     open: BTreeMap<(usize, u64), Open>,
     inbound: BTreeMap<u64, Inbound>,
     /// When a link has carried what was sent from the first to the second.
@@ -79,11 +107,15 @@ impl Net {
             (_, true) => Some(*a),
             (false, false) => None,
         };
-        self.links.keys().filter_map(other).collect()
+        let links = self.links.keys().filter_map(other);
+        let held = self.wires.values().filter(|wire| wire.is_held_by(node));
+        let all: BTreeSet<usize> = links.chain(held.map(|wire| wire.other(node))).collect();
+        all.into_iter().collect()
     }
 
     pub(crate) fn is_linked(&self, a: usize, b: usize) -> bool {
-        self.links.contains_key(&pair(a, b))
+        let mut wires = self.wires.values();
+        self.links.contains_key(&pair(a, b)) || wires.any(|wire| wire.is_held_by(a) && wire.joins(b))
     }
 
     fn link(&self, a: usize, b: usize) -> Option<Link> {
@@ -91,7 +123,8 @@ impl Net {
     }
 
     fn is_alive(&self, a: usize, b: usize, epoch: u64) -> bool {
-        self.link(a, b).is_some_and(|link| link.epoch == epoch)
+        let arrives = |wire: &Wire| wire.reaches(b);
+        self.link(a, b).is_some_and(|link| link.epoch == epoch) || self.wires.get(&epoch).is_some_and(arrives)
     }
 
     /// Own requests of a node to a peer that have not ended.
@@ -100,7 +133,7 @@ impl Net {
         of_node.filter(|(_, open)| open.to == to).count()
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.next += 1;
         self.next
     }
@@ -112,7 +145,7 @@ const fn ready(link: &Link, end: usize, other: usize) -> u64 {
 }
 
 impl World {
-    fn delay(&mut self) -> u64 {
+    pub(crate) fn delay(&mut self) -> u64 {
         let delay = 1 + self.dice.below(self.plan.delay_ms * 2);
         if !self.quiet && self.dice.chance(20) {
             delay * 8
@@ -121,13 +154,15 @@ impl World {
         }
     }
 
-    fn hears(&self, from: usize, to: usize) -> bool {
-        !self.net.blocked.contains(&(from, to))
+    pub(crate) fn hears(&self, from: usize, to: usize) -> bool {
+        let halves = self.net.halves;
+        halves.is_none_or(|first| (from < first) == (to < first)) && !self.net.blocked.contains(&(from, to))
     }
 
     // ---- connections ----
 
     pub(crate) fn dial(&mut self, node: usize, peer: Option<PeerId>, addresses: Vec<Address>) {
+        self.net.traffic.dials += 1.0;
         let target = addresses
             .iter()
             .find_map(|wanted| self.nodes.iter().position(|other| other.address == *wanted));
@@ -136,6 +171,7 @@ impl World {
             Some(target) => self.refuses(node, target, peer),
         };
         match (refusal, target) {
+            (None, Some(target)) if self.plan.links => self.dial_wire(node, target, addresses),
             (None, Some(target)) => self.connect(node, target),
             (refusal, _) => {
                 let fact = NetFact::DialFailed {
@@ -144,7 +180,10 @@ impl World {
                     reason: refusal.unwrap_or("nobody is there").to_owned(),
                     stranger: None,
                 };
-                let delay = self.delay();
+                let delay = match self.plan.silent_ms {
+                    ms if ms > 0 && matches!(refusal, None | Some("no answer" | "nobody is there")) => ms,
+                    _ => self.delay(),
+                };
                 self.tell_later(delay, node, Input::Net(fact));
             }
         }
@@ -166,6 +205,8 @@ impl World {
             Some("no answer")
         } else if self.nodes[target].banned.contains(&node) || self.nodes[node].banned.contains(&target) {
             Some("refused")
+        } else if self.plan.links {
+            None
         } else if self.net.is_linked(node, target) {
             Some("already connected")
         } else if self
@@ -214,7 +255,10 @@ impl World {
     }
 
     /// Closes a link: both ends are told, what was under way fails.
-    pub(crate) fn unlink(&mut self, a: usize, b: usize, reason: &str) {
+    pub(crate) fn unlink(&mut self, a: usize, b: usize, reason: &'static str) {
+        if self.plan.links {
+            return self.part(a, b, reason);
+        }
         let Some(link) = self.net.links.remove(&pair(a, b)) else {
             return;
         };
@@ -250,8 +294,12 @@ impl World {
 
     /// A process ended: its links break, at once or when the others miss its pings.
     pub(crate) fn cut_off(&mut self, node: usize) {
-        for other in self.net.neighbours(node) {
-            self.unlink(node, other, "the connection was lost");
+        if self.plan.links {
+            self.drop_wires(node, !self.nodes[node].loses_power);
+        } else {
+            for other in self.net.neighbours(node) {
+                self.unlink(node, other, "the connection was lost");
+            }
         }
         self.net.open.retain(|(asker, _), _| *asker != node);
         self.net.inbound.retain(|_, inbound| inbound.answerer != node);
@@ -299,6 +347,24 @@ impl World {
         }
     }
 
+    /// The connection that a message takes, of those that its sender holds.
+    fn way(&self, from: usize, to: usize, number: u64) -> Option<Link> {
+        if !self.plan.links {
+            return self.net.link(from, to);
+        }
+        let epoch = self.wire_to(from, to, number)?;
+        let (dialler, ready) = (from, [0; 2]);
+        Some(Link { epoch, dialler, ready })
+    }
+
+    fn leaves(&mut self, from: usize, to: usize, epoch: u64) -> bool {
+        if self.plan.links {
+            self.leaves_by(from, epoch)
+        } else {
+            self.hears(from, to)
+        }
+    }
+
     // ---- gossip ----
 
     pub(crate) fn publish(&mut self, node: usize, topic: Topic, bytes: Vec<u8>) {
@@ -312,18 +378,21 @@ impl World {
 
     pub(crate) fn spread(&mut self, node: usize, except: Option<usize>, topic: Topic, bytes: &Rc<Vec<u8>>) {
         for other in self.net.neighbours(node) {
-            if Some(other) != except {
+            let hears_gossip = !self.plan.links || self.nodes[node].subscribed.contains(&other);
+            if Some(other) != except && hears_gossip {
                 self.send_gossip(node, other, topic, bytes);
             }
         }
     }
 
     pub(crate) fn send_gossip(&mut self, from: usize, to: usize, topic: Topic, bytes: &Rc<Vec<u8>>) {
-        let Some(link) = self.net.link(from, to) else { return };
-        if !self.hears(from, to) || self.dice.chance(self.plan.loss) {
+        let draw = if self.plan.links { self.dice.next() } else { 0 };
+        let Some(link) = self.way(from, to, draw) else { return };
+        if !self.leaves(from, to, link.epoch) || self.dice.chance(self.plan.loss) {
             return;
         }
         let times = if self.dice.chance(self.plan.duplication) { 2 } else { 1 };
+        self.net.traffic.sent(bytes.len());
         for copy in 0..times {
             let at = (self.carried(from, to, bytes.len()) + self.delay()).max(ready(&link, to, from) + 1);
             let gossip = Happening::Gossip {
@@ -397,153 +466,5 @@ impl World {
         if verdict == Verdict::Accept {
             self.spread(node, Some(heard.from), heard.topic, &heard.bytes);
         }
-    }
-
-    // ---- requests ----
-
-    pub(crate) fn request(&mut self, node: usize, id: u64, peer: PeerId, request: &Request) {
-        let life = self.nodes[node].life;
-        let link = self
-            .index
-            .get(&peer)
-            .and_then(|to| Some((*to, self.net.link(node, *to)?)));
-        let Some((to, link)) = link else {
-            let response = None;
-            return self.tell_later(1, node, Input::Net(NetFact::Response { id, peer, response }));
-        };
-        let bytes = request.encode();
-        let epoch = link.epoch;
-        if self.net.open.insert((node, id), Open { to, epoch }).is_some() {
-            self.fail(&format!("node {node} used the request id {id} twice"));
-        }
-        self.later(REQUEST_TIMEOUT_MS, Happening::Expire { asker: node, life, id });
-        if self.dice.chance(self.plan.failure) {
-            let delay = 1 + self.dice.below(REQUEST_TIMEOUT_MS / 2);
-            return self.later(delay, Happening::Expire { asker: node, life, id });
-        }
-        if self.hears(node, to) {
-            let at = (self.now + self.delay()).max(ready(&link, to, node) + 1);
-            let from = node;
-            self.at_time(
-                at,
-                Happening::Request {
-                    from,
-                    to,
-                    epoch,
-                    id,
-                    bytes,
-                },
-            );
-        }
-    }
-
-    pub(crate) fn request_arrives(&mut self, (from, to, epoch): (usize, usize, u64), id: u64, bytes: &[u8]) {
-        if !self.net.is_alive(from, to, epoch) || !self.is_up(to) {
-            return;
-        }
-        let peer = self.nodes[from].peer;
-        let request = match Request::decode(bytes) {
-            Ok(request) => request,
-            Err(WireError::UnknownKind(_)) => return self.send_answer(from, id, (to, epoch), &Response::Unsupported),
-            Err(error) => {
-                let reason = error.to_string();
-                return self.tell(
-                    to,
-                    Input::Net(NetFact::Malformed {
-                        peer,
-                        fault: Fault::Fatal,
-                        reason,
-                    }),
-                );
-            }
-        };
-        let of_peer = self
-            .net
-            .inbound
-            .values()
-            .filter(|entry| entry.answerer == to && entry.asker == from);
-        if of_peer.count() >= IN_PROCESS_MAX {
-            return self.send_answer(from, id, (to, epoch), &Response::Busy);
-        }
-        let token = self.net.next();
-        let inbound = Inbound {
-            asker: from,
-            id,
-            answerer: to,
-            epoch,
-        };
-        self.net.inbound.insert(token, inbound);
-        self.tell(to, Input::Net(NetFact::Request { token, peer, request }));
-    }
-
-    pub(crate) fn answer(&mut self, node: usize, token: u64, response: &Response) {
-        let Some(inbound) = self.net.inbound.remove(&token) else {
-            return;
-        };
-        Watch::answered(self, node, response);
-        self.send_answer(inbound.asker, inbound.id, (node, inbound.epoch), response);
-    }
-
-    fn send_answer(&mut self, asker: usize, id: u64, (answerer, epoch): (usize, u64), response: &Response) {
-        if !self.net.is_alive(asker, answerer, epoch) || !self.hears(answerer, asker) {
-            return;
-        }
-        let mut bytes = response.encode();
-        if bytes.len() > RESPONSE_MAX_BYTES {
-            bytes = Response::Busy.encode();
-        }
-        let at = self.carried(answerer, asker, bytes.len()) + self.delay();
-        self.at_time(
-            at,
-            Happening::Answer {
-                asker,
-                id,
-                epoch,
-                bytes,
-            },
-        );
-    }
-
-    pub(crate) fn answer_arrives(&mut self, asker: usize, id: u64, epoch: u64, bytes: &[u8]) {
-        let Some(open) = self.net.open.get(&(asker, id)).copied() else {
-            return;
-        };
-        if open.epoch != epoch {
-            return;
-        }
-        self.net.open.remove(&(asker, id));
-        let peer = self.nodes[open.to].peer;
-        let response = match Response::decode(bytes) {
-            Ok(response) => Some(response),
-            Err(error) => {
-                let reason = error.to_string();
-                self.tell(
-                    asker,
-                    Input::Net(NetFact::Malformed {
-                        peer,
-                        fault: Fault::Fatal,
-                        reason,
-                    }),
-                );
-                None
-            }
-        };
-        self.tell(asker, Input::Net(NetFact::Response { id, peer, response }));
-    }
-
-    /// A request ends without an answer, if it has not ended yet.
-    pub(crate) fn expire(&mut self, asker: usize, life: u64, id: u64) {
-        if self.nodes[asker].life != life {
-            return;
-        }
-        let Some(open) = self.net.open.remove(&(asker, id)) else {
-            return;
-        };
-        self.net
-            .inbound
-            .retain(|_, inbound| inbound.asker != asker || inbound.id != id);
-        let peer = self.nodes[open.to].peer;
-        let response = None;
-        self.tell(asker, Input::Net(NetFact::Response { id, peer, response }));
     }
 }

@@ -8,6 +8,8 @@ use std::rc::Rc;
 
 use lanchain::chain::{Batch, Header};
 use lanchain::engine::{Command, Config, Engine};
+use lanchain::net::peers::Peers;
+use lanchain::net::repairs::Repairs;
 use lanchain::node::inbox::Inbox;
 use lanchain::node::outbox::Outbox;
 use lanchain::types::hash::HashMany;
@@ -77,6 +79,18 @@ pub(crate) struct Node {
     /// When it heard last of a connection to each peer.
     pub(crate) met: BTreeMap<usize, u64>,
     pub(crate) banned: BTreeSet<usize>,
+    /// Its connections, where each end has its own view of them.
+    pub(crate) peers: Peers,
+    pub(crate) repairs: Repairs,
+    /// Whom it is dialling.
+    pub(crate) dialling: BTreeSet<usize>,
+    /// Who has announced its topics.
+    pub(crate) subscribed: BTreeSet<usize>,
+    /// Its machine is somewhere else, or without power.
+    pub(crate) is_away: bool,
+    pub(crate) loses_power: bool,
+    /// How often it took another address.
+    pub(crate) moves: usize,
     pub(crate) seen: BTreeMap<[u8; 32], u64>,
     pub(crate) tokens: BTreeMap<u64, Heard>,
     pub(crate) asked: BTreeMap<u64, Asked>,
@@ -111,7 +125,6 @@ impl Node {
             clock_ahead_ms: node.clock_ahead_ms,
             plan: node,
             peer: key.public().peer_id(),
-            key,
             address: address(index),
             life: 0,
             engine: None,
@@ -131,11 +144,19 @@ impl Node {
             enabled: true,
             met: BTreeMap::new(),
             banned: BTreeSet::new(),
+            peers: Peers::new(key.public().peer_id()),
+            repairs: Repairs::default(),
+            dialling: BTreeSet::new(),
+            subscribed: BTreeSet::new(),
+            is_away: false,
+            loses_power: false,
+            moves: 0,
             seen: BTreeMap::new(),
             tokens: BTreeMap::new(),
             asked: BTreeMap::new(),
             next_command: 1,
             malice: crate::roles::Malice::default(),
+            key,
         }
     }
 
@@ -180,6 +201,10 @@ impl Node {
         self.enabled = true;
         self.met.clear();
         self.banned.clear();
+        self.peers = Peers::new(self.peer);
+        self.repairs = Repairs::default();
+        self.dialling.clear();
+        self.subscribed.clear();
         self.seen.clear();
         self.tokens.clear();
         self.asked.clear();

@@ -10,6 +10,7 @@ use lanchain::types::rng::Rng;
 use crate::dice::Dice;
 use crate::full;
 use crate::history::{self, HISTORY, Past};
+use crate::roam::{self, Move};
 use crate::roles::Role;
 use crate::store::Kind;
 
@@ -21,6 +22,9 @@ pub(crate) const BUSY: u64 = 1 << 46;
 pub(crate) const FULL: u64 = 1 << 45;
 /// Seeds with this bit are worlds whose nodes ask each other for peers, among them liars about peers.
 pub(crate) const EXCHANGE: u64 = 1 << 44;
+/// Seeds with this bit are worlds whose machines move: of a connection one end may be dead, two may stand between two
+/// nodes, and gossip reaches only whom has announced itself.
+pub(crate) const LINKS: u64 = 1 << 43;
 /// The mean pause between two of their commands.
 const BUSY_EVERY_MS: u64 = 60;
 /// All miners together find a block in this time at the floor.
@@ -48,6 +52,14 @@ pub(crate) struct Plan {
     pub(crate) history: bool,
     /// Nodes ask each other for peers.
     pub(crate) exchange: bool,
+    /// Each end of a connection has its own view of it.
+    pub(crate) links: bool,
+    /// Users pay when a machine has just come back, and do nothing else; nobody mines.
+    pub(crate) sparse: bool,
+    /// Of a thousand requests so many are answered `Busy` by the network layer.
+    pub(crate) turned_away: u64,
+    /// How long a dial of somebody who is not there takes, if not as long as any other message.
+    pub(crate) silent_ms: u64,
     pub(crate) faults_ms: u64,
     pub(crate) pace: Pace,
 }
@@ -89,6 +101,8 @@ pub(crate) enum Fault {
     DiskFull { node: usize, changes: u64, ms: u64 },
     /// `net off`, and on again.
     NetOff { node: usize, ms: u64 },
+    /// A machine goes and comes back.
+    Move { node: usize, how: Move, ms: u64 },
 }
 
 /// The flavours of worlds: each has one thing that dominates.
@@ -131,11 +145,15 @@ impl Plan {
         let mut dice = Dice::new(Rng::new(seed ^ 0x51b).next_u64());
         let asked = usize::try_from(seed >> 48).unwrap_or(0);
         let (history, busy, full) = (seed & HISTORY != 0, seed & BUSY != 0, seed & FULL != 0);
-        let most = if history || busy || full { 7 } else { 21 };
+        let links = seed & LINKS != 0;
+        let most = if history || busy || full || links { 7 } else { 21 };
         let count = if asked == 0 { dice.index(3, most) } else { asked };
-        let flavour = *dice.pick(if full { &FULL_FLAVOURS } else { &FLAVOURS });
+        let flavour = match links {
+            true => Flavour::Calm,
+            false => *dice.pick(if full { &FULL_FLAVOURS } else { &FLAVOURS }),
+        };
         let params = match dice.below(8) {
-            _ if full => NetworkParams::lan(),
+            _ if full || links => NetworkParams::lan(),
             0 => NetworkParams::coin(),
             1 => NetworkParams::dev(),
             2 => NetworkParams {
@@ -156,9 +174,13 @@ impl Plan {
         } else {
             Pace::default()
         };
-        let faults = faults(&mut dice, count, flavour);
+        let faults = if links {
+            roam::deal(&mut dice, count)
+        } else {
+            faults(&mut dice, count, flavour)
+        };
         let rough = flavour != Flavour::Calm || dice.chance(500);
-        Self {
+        let mut plan = Self {
             params,
             acquaintances: acquaintances(&mut dice, count),
             nodes,
@@ -175,8 +197,68 @@ impl Plan {
             busy,
             history,
             exchange,
+            links,
+            sparse: false,
+            turned_away: 0,
+            silent_ms: 0,
             faults_ms: FAULTS_MS,
             pace,
+        };
+        if links {
+            plan.move_about(&mut dice);
+        }
+        plan
+    }
+
+    /// Machines that move: connections lose nothing while they live, requests fail, users pay all the time.
+    fn move_about(&mut self, dice: &mut Dice) {
+        (self.loss, self.duplication) = (0, 0);
+        self.delay_ms = *dice.pick(&[2, 10, 40]);
+        self.failure = *dice.pick(&[0, 60, 200]);
+        self.turned_away = *dice.pick(&[0, 0, 150]);
+        self.command_every_ms = *dice.pick(&[150, 400, 1_000]);
+        self.sparse = dice.chance(700);
+        if self.sparse {
+            self.command_every_ms = 3_600_000;
+        }
+        for node in &mut self.nodes {
+            node.mines &= !self.sparse;
+            node.clock_ahead_ms = dice.signed(500);
+        }
+    }
+
+    /// So many honest nodes that do not mine, whom nothing befalls and who know nobody.
+    pub(crate) fn calm(count: usize) -> Self {
+        let node = NodePlan {
+            role: Role::Honest,
+            store: Kind::Memory,
+            mines: false,
+            hashes_per_second: 65_536,
+            clock_ahead_ms: 0,
+            named: false,
+            peer_clock: false,
+            disk_ms: 2,
+            past: Past::Nothing,
+        };
+        Self {
+            params: NetworkParams::lan(),
+            nodes: vec![node; count],
+            acquaintances: Vec::new(),
+            faults: Vec::new(),
+            loss: 0,
+            duplication: 0,
+            failure: 0,
+            delay_ms: 3,
+            command_every_ms: 1_000,
+            busy: false,
+            history: false,
+            exchange: false,
+            links: false,
+            sparse: false,
+            turned_away: 0,
+            silent_ms: 0,
+            faults_ms: 0,
+            pace: Pace::default(),
         }
     }
 

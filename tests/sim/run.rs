@@ -3,7 +3,7 @@
 use lanchain::engine::{AccountRef, Command, MineCommand};
 use lanchain::types::{Account, AccountName, Amount};
 
-use crate::checkers::{Figures, finish};
+use crate::checkers::{Figures, arrival, finish};
 use crate::fate;
 use crate::trace::Depth;
 use crate::world::World;
@@ -15,6 +15,9 @@ const AGREE_MS: u64 = 240_000;
 const CLOCKS_MS: u64 = 450_000;
 /// A block that is mined in peace is everywhere after this time.
 const SPREAD_MS: u64 = 90_000;
+
+/// Where machines moved, what was acknowledged is everywhere this long after the last of them is back.
+const ARRIVES_MS: u64 = 20_000;
 
 /// What a run gives.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +38,10 @@ pub(crate) fn run(seed: u64, depth: Depth) -> Outcome {
     fate::calm(&mut world);
     let quiet = world.now;
     let deadline = quiet + AGREE_MS + CLOCKS_MS * u64::from(clocks_jump(&world));
+    if world.plan.links {
+        arrival::arrived(&mut world, ARRIVES_MS);
+        arrival::at_once(&mut world);
+    }
     wait_for_agreement(&mut world, deadline);
     let agreed_ms = world.now - quiet;
     finish::all(&world);

@@ -4,7 +4,7 @@ use std::panic::catch_unwind;
 use std::time::Instant;
 
 use crate::history::HISTORY;
-use crate::plan::{BUSY, EXCHANGE, FULL};
+use crate::plan::{BUSY, EXCHANGE, FULL, LINKS};
 use crate::run::{Outcome, run};
 use crate::trace::Depth;
 
@@ -142,6 +142,13 @@ fn worlds_whose_pools_are_full_hold() {
 #[test]
 fn worlds_of_full_blocks_hold() {
     run_many((0..4).map(|seed| FULL | seed));
+}
+
+/// Connections of which one end is dead, two between two nodes, and topics that are announced on each: what was
+/// acknowledged is everywhere 20 s after the last machine came back.
+#[test]
+fn worlds_whose_machines_move_hold() {
+    run_many((0..12).map(|seed| LINKS | seed));
 }
 
 // Seeds that found a bug and find it again when it is put back.

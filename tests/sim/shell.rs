@@ -14,7 +14,7 @@ use crate::plan::Pace;
 use crate::world::{Happening, World};
 
 /// A moment of the simulated clock as the inbox wants it.
-fn moment(begun: Instant, now: u64) -> Instant {
+pub(crate) fn moment(begun: Instant, now: u64) -> Instant {
     begun + Duration::from_millis(now)
 }
 
@@ -103,6 +103,7 @@ impl World {
         let Pace { payment_us, .. } = self.plan.pace;
         let transactions = match output {
             Output::Event(Event::BlockConnected { transactions, .. }) => *transactions,
+            Output::Event(Event::TransactionAccepted { .. }) => 1,
             _ => 0,
         };
         let transactions = u64::try_from(transactions).unwrap_or(0);

@@ -22,6 +22,7 @@ use crate::plan::{Fault, Plan};
 use crate::roles;
 use crate::store::SimStore;
 use crate::trace::{Depth, Trace};
+use crate::wires::Step;
 use crate::{fate, pow};
 
 /// Wake-ups of one node at one instant; above, it spins. A sync takes 64 blocks in each.
@@ -98,6 +99,20 @@ pub(crate) enum Happening {
         b: usize,
         epoch: u64,
     },
+    /// At one end of a connection.
+    Wire {
+        node: usize,
+        wire: u64,
+        step: Step,
+    },
+    Look {
+        node: usize,
+        life: u64,
+    },
+    /// Its user pays.
+    Pay {
+        node: usize,
+    },
     Fault(Box<Fault>),
     Mend(Box<Fault>),
     Start {
@@ -121,6 +136,9 @@ impl Happening {
             | Self::Written { node, .. }
             | Self::Reopen { node, .. }
             | Self::Resume { node, .. }
+            | Self::Wire { node, .. }
+            | Self::Look { node, .. }
+            | Self::Pay { node }
             | Self::Act { node, .. } => Some(*node),
             Self::Gossip { to, .. } | Self::Request { to, .. } => Some(*to),
             Self::Answer { asker, .. } | Self::Expire { asker, .. } => Some(*asker),
@@ -154,7 +172,11 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, depth: Depth) -> Self {
-        let plan = Plan::of(seed);
+        Self::of(seed, Plan::of(seed), depth)
+    }
+
+    /// A world of this plan; the seed decides what the plan leaves open.
+    pub(crate) fn of(seed: u64, plan: Plan, depth: Depth) -> Self {
         let nodes: Vec<Node> = (0..plan.nodes.len()).map(|index| Node::new(&plan, index)).collect();
         let mut watch = Watch::new(&plan);
         for node in &nodes {
@@ -243,6 +265,11 @@ impl World {
                 Some(node) if self.nodes[node].paused_until > self.now => {
                     self.at_time(self.nodes[node].paused_until, what);
                 }
+                Some(_) | None if self.plan.links => {
+                    if let Some(what) = self.on_the_way(what) {
+                        self.happen(what);
+                    }
+                }
                 Some(_) | None => self.happen(what),
             }
         }
@@ -267,6 +294,9 @@ impl World {
             Happening::Reopen { node, life } if self.lives(node, life) => self.reopen(node),
             Happening::Resume { node, life } if self.lives(node, life) => self.resume(node),
             Happening::Act { node, life } if self.lives(node, life) => roles::act(self, node),
+            Happening::Look { node, life } if self.lives(node, life) => self.look(node),
+            Happening::Pay { node } => fate::pay(self, node),
+            Happening::Wire { node, wire, step } => self.at_wire(node, wire, step),
             Happening::Tell { .. }
             | Happening::Search { .. }
             | Happening::Wake { .. }
@@ -274,6 +304,7 @@ impl World {
             | Happening::Written { .. }
             | Happening::Reopen { .. }
             | Happening::Resume { .. }
+            | Happening::Look { .. }
             | Happening::Act { .. } => {}
             Happening::Meet { a, b } => fate::meet(self, a, b),
             Happening::Gossip {
@@ -339,6 +370,9 @@ impl World {
         let listening = Input::Net(NetFact::Listening(self.nodes[node].address.clone()));
         self.tell_later(1 + self.now % 7, node, listening);
         self.later(SECOND_MS, Happening::Second { node, life });
+        if self.plan.links {
+            self.look(node);
+        }
         Watch::started(self, node);
         for (a, b) in self.plan.acquaintances.clone() {
             if a == node || b == node {

@@ -299,12 +299,13 @@ fn a_dial_that_is_not_answered_gives_up_its_place_after_two_seconds_and_goes_on(
 fn typed_peers_are_dialled_first_and_told_ones_last() {
     let (me, others) = ids(4);
     let mut table = Table::new(me);
+    // A told one waits for up to a second and a half.
     table.told(0, 9, others[0], address(0));
     let sources = [FoundBy::Mdns, FoundBy::Remembered, FoundBy::Manual];
     for (number, by) in sources.into_iter().enumerate() {
-        table.found(0, others[number + 1], address(number + 1), by);
+        table.found(COURTESY_MS, others[number + 1], address(number + 1), by);
     }
-    assert_eq!(table.dialled(0), [others[3], others[1], others[2], others[0]]);
+    assert_eq!(table.dialled(COURTESY_MS), [others[3], others[1], others[2], others[0]]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::engine::exchange::{
     ANSWER_EVERY_MS, ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Exchange, Fact, Order, may_be_dialled,
 };
 use crate::engine::remembered::{Outcome, REMEMBERED_MAX, Reason, Remembered};
-use crate::engine::{Event, FoundBy, Input, NetFact};
+use crate::engine::{Direction, Event, FoundBy, Input, NetFact};
 use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, PublicKey, SecretKey, Time};
@@ -55,6 +55,14 @@ fn answered(peer: PeerId, list: Vec<ToldPeer>) -> Fact {
     }
 }
 
+fn confirmed(peer: PeerId, address: Address, direction: Direction) -> Fact {
+    Fact::Confirmed {
+        peer,
+        address,
+        direction,
+    }
+}
+
 fn orders(exchange: &mut Exchange) -> Vec<Order> {
     std::iter::from_fn(|| exchange.poll_output()).collect()
 }
@@ -64,7 +72,7 @@ fn with_peers(count: u8) -> Exchange {
     let mut exchange = Exchange::new(id(0), 1, true);
     for number in 1..=count {
         let (peer, address) = (id(number), read(&format!("/ip4/10.0.0.{number}/tcp/4001")));
-        exchange.handle(at(0), Fact::Confirmed { peer, address });
+        exchange.handle(at(0), confirmed(peer, address, Direction::In));
         exchange.handle(at(0), Fact::Exchanged(peer));
     }
     exchange
@@ -79,7 +87,7 @@ fn tick(exchange: &mut Exchange, ms: u64, own_links: usize) -> Vec<Order> {
 fn nobody_is_told_of_himself_nor_of_who_came_by_loopback_or_was_never_confirmed() {
     let mut exchange = with_peers(2);
     let (peer, address) = (id(3), read("/ip4/127.0.0.1/tcp/4001"));
-    exchange.handle(at(0), Fact::Confirmed { peer, address });
+    exchange.handle(at(0), confirmed(peer, address, Direction::In));
     exchange.handle(at(0), Fact::Exchanged(id(4)));
     assert_eq!(
         exchange.answer(at(0), id(1)),
@@ -92,7 +100,7 @@ fn thirty_two_of_many_are_told_at_random_each_with_four_addresses() {
     let mut exchange = with_peers(50);
     for host in 100..120 {
         let (peer, address) = (id(7), read(&format!("/ip4/10.0.0.{host}/tcp/4001")));
-        exchange.handle(at(0), Fact::Confirmed { peer, address });
+        exchange.handle(at(0), confirmed(peer, address, Direction::In));
     }
     let mut answers = Vec::new();
     for asker in 60..70 {
@@ -104,6 +112,21 @@ fn thirty_two_of_many_are_told_at_random_each_with_four_addresses() {
         answers.push(answer);
     }
     assert!(answers.windows(2).any(|pair| pair[0] != pair[1]));
+}
+
+#[test]
+fn those_that_called_in_are_told_and_of_the_others_as_many_as_make_eight() {
+    for (called, dialled, told_called, told_dialled) in [(0, 20, 0, 8), (5, 20, 5, 3), (9, 20, 9, 0), (40, 20, 32, 0)] {
+        let mut exchange = with_peers(called);
+        for number in 100..100 + dialled {
+            let (peer, address) = (id(number), read(&format!("/ip4/10.0.0.{number}/tcp/4001")));
+            exchange.handle(at(0), confirmed(peer, address, Direction::Out));
+        }
+        let answer = exchange.answer(at(0), id(200)).unwrap();
+        let has_called = |peer: &&ToldPeer| (1..=called).any(|number| told(number, &[]).key == peer.key);
+        let count = answer.iter().filter(has_called).count();
+        assert_eq!((count, answer.len() - count), (told_called, told_dialled));
+    }
 }
 
 #[test]

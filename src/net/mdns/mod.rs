@@ -4,6 +4,8 @@
 //! Elsewhere: the thread that runs it (`net::discovery`), whom of the found to dial (`engine::dial`).
 //! Spec: `proto-notes/discovery.md`, "Multicast DNS".
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzz;
 pub(super) mod packet;
 pub(super) mod records;
 pub(super) mod schedule;

@@ -1,8 +1,9 @@
 //! What must hold in every world, written apart from the code that it checks.
 //!
 //! Here: what is checked while a world runs. Elsewhere: the second implementation of the rules (`reference`,
-//! `elements`), what is checked at the end (`finish`).
+//! `elements`), what is checked at the end (`finish`), what has come to all (`arrival`).
 
+pub(crate) mod arrival;
 mod elements;
 pub(crate) mod finish;
 pub(crate) mod reference;
@@ -67,7 +68,12 @@ pub(crate) struct Watch {
     /// What was acknowledged to a user.
     promised: Vec<(usize, Txid)>,
     mined: Vec<(usize, BlockHash)>,
+    /// What waited in each pool when it was shown last.
+    pending: BTreeMap<usize, BTreeSet<Txid>>,
     pub(crate) figures: Figures,
+    /// When each piece of news came to each node, if that is asked for.
+    pub(crate) times_news: bool,
+    pub(crate) news: BTreeMap<[u8; 32], Vec<u64>>,
 }
 
 impl Watch {
@@ -212,6 +218,7 @@ impl Watch {
             Event::BlockConnected {
                 hash, previous_hash, ..
             } => {
+                Self::came(world, hash.as_bytes());
                 let told = world.watch.seen[node].told.replace(*hash);
                 if told.is_some_and(|told| told != *previous_hash) {
                     world.fail(&format!("node {node}: block_connected {hash} does not follow {told:?}"));
@@ -250,6 +257,7 @@ impl Watch {
                     world.fail(&format!("node {node} is read-only on a good disk: {message}"));
                 }
             }
+            Event::TransactionAccepted { txid, .. } => Self::came(world, txid.as_bytes()),
             Event::TransactionRejected { code, source, .. } => {
                 if let Source::Peer(peer) = source
                     && world.is_honest(world.index[peer])
@@ -259,6 +267,13 @@ impl Watch {
                 }
             }
             _ => {}
+        }
+    }
+
+    fn came(world: &mut World, news: &[u8; 32]) {
+        let now = world.now;
+        if world.watch.times_news {
+            world.watch.news.entry(*news).or_default().push(now);
         }
     }
 
@@ -281,8 +296,12 @@ impl Watch {
                     world.watch.mined.push((node, block.hash));
                 }
             }
-            Ok(Reply::Pending { transactions }) if transactions.len() > POOL_MAX => {
-                world.fail(&format!("node {node} has a pool of {}", transactions.len()));
+            Ok(Reply::Pending { transactions }) => {
+                if transactions.len() > POOL_MAX {
+                    world.fail(&format!("node {node} has a pool of {}", transactions.len()));
+                }
+                let shown = transactions.iter().map(|shown| shown.txid).collect();
+                world.watch.pending.insert(node, shown);
             }
             Err(error) if error.code == "internal" || error.hint.is_empty() || error.message.is_empty() => {
                 world.fail(&format!("node {node} answers {command:?} with {error:?}"));
