@@ -8,7 +8,7 @@
 use super::event::Source;
 use super::io::StoreFact;
 use super::machine::Engine;
-use crate::chain::ChainStore;
+use crate::chain::{ChainStore, Rebuild};
 use crate::types::Time;
 
 /// What is remembered between two facts of the disk.
@@ -18,6 +18,8 @@ pub(super) struct Storage {
     pub(super) switch_due: Option<Time>,
     /// Who brought the block that a long switch leads to.
     pub(super) switch_source: Option<Source>,
+    /// The pool of the tip that a long switch leads to.
+    pub(super) prepared: Option<Rebuild>,
     /// A rotten store was told of: nothing is written until the next start.
     damage_told: bool,
 }
