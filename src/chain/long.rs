@@ -2,12 +2,13 @@
 //!
 //! Promises: a step is bounded by the largest block; what is held is bounded whatever the depth: changed entries of the
 //! ledger beyond [`HELD_ACCOUNTS_MAX`] are written beside it; whoever looks sees the old branch until the last step, which
-//! is one batch, and the new one from then on; a crash before it leaves the old branch, with nothing to clean up but entries beside the ledger.
+//! is one batch, and the new one from then on; a crash before it leaves the old branch, with nothing to clean up but entries
+//! beside the ledger, and own transactions that were written down before their blocks had left.
 //! A broken rule leaves no trace but the invalid block that is remembered.
-//! Elsewhere: short switches, which are one step (`chain::branch`).
+//! Elsewhere: short switches, which are one step (`chain::branch`), the tip to come (`chain::destination`).
 //! Spec: `proto-notes/decisions/switches.md`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::branch::is_signed_by;
 use super::fairness::Young;
@@ -25,10 +26,14 @@ const SHORT_MAX_BYTES: u64 = 1024 * 1024;
 const SHORT_MAX_BLOCKS: usize = 256;
 /// Changed entries of the ledger that are held in memory: some 10 MiB, three times while they are written.
 const HELD_ACCOUNTS_MAX: usize = 50_000;
-/// Batches on their way to the disk before a step waits: each holds the places of a block's transactions.
-const ON_THE_WAY_MAX: usize = 16;
-/// Own transactions of blocks that leave are kept up to this number, the oldest first: the pool has room for fewer.
-const OWN_RETURNED_MAX: usize = 20_000;
+/// Places of transactions in one batch: each dirties a page of its own, and whoever has something to be written waits for
+/// the batch.
+const PLACES_MAX: usize = 1_024;
+/// Batches of a switch on their way to the disk before its next step waits.
+const ON_THE_WAY_MAX: usize = 1;
+/// Own transactions of blocks that leave, or join, that are held in memory: some 10 MiB. More of the former are written to
+/// the other own ones, which is where they will belong.
+const HELD_OWN_MAX: usize = 20_000;
 
 /// When a switch is a long one, and what it holds.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +41,8 @@ pub(super) struct LongLimits {
     short_bytes: u64,
     short_blocks: usize,
     held_accounts: usize,
+    held_own: usize,
+    places: usize,
 }
 
 impl Default for LongLimits {
@@ -44,6 +51,8 @@ impl Default for LongLimits {
             short_bytes: SHORT_MAX_BYTES,
             short_blocks: SHORT_MAX_BLOCKS,
             held_accounts: HELD_ACCOUNTS_MAX,
+            held_own: HELD_OWN_MAX,
+            places: PLACES_MAX,
         }
     }
 }
@@ -58,16 +67,20 @@ pub(super) struct Long {
     down: BlockHash,
     /// The blocks to join, the last one first.
     up: Vec<BlockHash>,
+    /// Where transactions of the last block that joined stand, not written yet.
+    places: BTreeSet<(Txid, Spot)>,
     /// The ledger's entries as the switch leaves them.
     changed: BTreeMap<Account, Option<AccountState>>,
     /// Some of them were written beside the ledger.
     spilled: bool,
-    own: BTreeMap<Txid, Option<(u64, Vec<u8>)>>,
+    pub(super) own: BTreeMap<Txid, Option<(u64, Vec<u8>)>>,
     own_first: u64,
+    /// Some of the own ones that wait again were written.
+    own_spilled: bool,
     disconnected: Vec<Moved>,
     aside: Vec<SideBlock>,
-    connected: Vec<Moved>,
-    undone: Undone,
+    pub(super) connected: Vec<Moved>,
+    pub(super) undone: Undone,
 }
 
 /// What a step led to.
@@ -84,9 +97,9 @@ pub enum LongStep {
 }
 
 /// The ledger as the switch has changed it so far.
-struct Changed<'a, S> {
-    overlay: &'a Overlay<S>,
-    long: &'a Long,
+pub(super) struct Changed<'a, S> {
+    pub(super) overlay: &'a Overlay<S>,
+    pub(super) long: &'a Long,
 }
 
 impl<S: ChainStore> Accounts for Changed<'_, S> {
@@ -109,13 +122,16 @@ impl<S: ChainStore> Chain<S> {
         self.long.is_some()
     }
 
-    /// Switches of more blocks than this are long, and hold fewer entries of the ledger: real ones take a test too long.
+    /// Switches of more blocks than this are long, and hold fewer entries of the ledger and own transactions: real ones take a test
+    /// too long.
     #[cfg(test)]
     pub(crate) const fn set_long(&mut self, short_blocks: usize, held_accounts: usize) {
         self.long_limits = LongLimits {
             short_bytes: SHORT_MAX_BYTES,
             short_blocks,
             held_accounts,
+            held_own: held_accounts,
+            places: 2,
         };
     }
 
@@ -150,18 +166,43 @@ impl<S: ChainStore> Chain<S> {
 
     /// Nothing is left of the switch; of a block that breaks a rule, that it does.
     fn give_up(&mut self, long: &Long, error: &AcceptError) {
-        self.overlay.discard();
-        self.tree.target = None;
-        if long.spilled {
-            self.overlay.draft().beside = Beside::Drop;
-            self.overlay.keep();
-        }
+        self.drop_long(long);
         if let AcceptError::Ledger { block, .. } = error {
             self.bury(*block, long.target);
             // It is stored, other than a block that was offered just now.
             self.forget([long.target]);
             self.overlay.keep();
         }
+    }
+
+    /// Ends a long switch before its end: the next step begins it anew.
+    pub(super) fn abandon_switch(&mut self) {
+        if let Some(long) = self.long.take() {
+            self.drop_long(&long);
+        }
+    }
+
+    fn drop_long(&mut self, long: &Long) {
+        self.overlay.discard();
+        self.tree.target = None;
+        if long.spilled {
+            self.overlay.draft().beside = Beside::Drop;
+            self.overlay.keep();
+        }
+        if long.own_spilled {
+            self.own_numbers.0 = self.own_numbers.0.min(long.own_first);
+            self.forget_confirmed_own();
+        }
+    }
+
+    /// Own transactions that a switch wrote down although they are still confirmed.
+    fn forget_confirmed_own(&mut self) {
+        let own = self.own().unwrap_or_default().into_iter();
+        let ids = own.map(|(_, transaction)| transaction.txid());
+        let confirmed: Vec<Txid> = ids
+            .filter(|txid| self.place(txid).is_ok_and(|place| place.is_some()))
+            .collect();
+        self.forget_own(&confirmed);
     }
 
     /// How far a long switch is: blocks that left or joined, and how many are known to do so in all.
@@ -205,10 +246,12 @@ impl<S: ChainStore> Chain<S> {
             fork,
             down: self.tip.hash,
             up,
+            places: BTreeSet::new(),
             changed: BTreeMap::new(),
             spilled: false,
             own: BTreeMap::new(),
             own_first: self.own_numbers.0,
+            own_spilled: false,
             disconnected: Vec::new(),
             aside: Vec::new(),
             connected: Vec::new(),
@@ -219,12 +262,13 @@ impl<S: ChainStore> Chain<S> {
 
     /// None: all blocks have left and joined, and only the last step is left to do.
     fn step(&mut self, long: &mut Long) -> Result<Option<LongStep>, AcceptError> {
-        let is_last = long.down == long.fork && long.up.is_empty();
+        let is_last = long.is_at_its_end();
         let waits = if is_last && long.spilled {
             // The entries beside the ledger must be there, and no older batch above them.
             self.overlay.is_ledger_on_the_way()
         } else {
-            self.overlay.on_the_way() >= ON_THE_WAY_MAX
+            // Others' batches do not count: a switch goes on while payments come.
+            self.overlay.bulk_on_the_way(PLACES_MAX) >= ON_THE_WAY_MAX
         };
         if waits {
             return Ok(Some(LongStep::Waiting));
@@ -232,10 +276,18 @@ impl<S: ChainStore> Chain<S> {
         if is_last {
             return Ok(None);
         }
-        if long.down != long.fork {
+        if !long.places.is_empty() {
+            // First those of the block before.
+        } else if long.down != long.fork {
             self.take_off(long)?;
         } else if let Some(hash) = long.up.pop() {
             self.put_on(long, hash)?;
+        }
+        self.write_places(long);
+        if long.down != long.fork && long.own.len() > self.long_limits.held_own {
+            long.own_spilled = true;
+            self.overlay.draft().own = core::mem::take(&mut long.own);
+            self.overlay.keep();
         }
         if long.changed.len() > self.long_limits.held_accounts {
             long.spilled = true;
@@ -266,7 +318,6 @@ impl<S: ChainStore> Chain<S> {
                 long.own.insert(transaction.txid(), Some(entry));
             }
         }
-        long.keep_oldest_own();
         long.aside.push(side_block(hash, &stored));
         long.disconnected.push(Moved::new(hash, &block));
         long.undone.put_before(block);
@@ -274,7 +325,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(())
     }
 
-    /// A block joins. Its places are written at once: they count when it is active.
+    /// A block joins. Its places are written soon: they count when it is active.
     fn put_on(&mut self, long: &mut Long, hash: BlockHash) -> Result<(), AcceptError> {
         let block = self.stored_block(&hash)?;
         let below = Changed {
@@ -293,17 +344,28 @@ impl<S: ChainStore> Chain<S> {
         let changed = ledger.finish();
         long.changed.extend(changed);
         let height = block.header.height;
-        let draft = self.overlay.draft();
         for (index, transaction) in (0_u32..).zip(&block.transactions) {
             let txid = transaction.txid();
-            draft.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
-            if is_signed_by(transaction, self.own_key) {
+            long.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
+            // One beyond that stays among the own ones until the pool finds it confirmed.
+            if is_signed_by(transaction, self.own_key) && long.own.len() < 2 * HELD_OWN_MAX {
                 long.own.insert(txid, None);
             }
         }
-        self.overlay.keep();
         long.connected.push(Moved::new(hash, &block));
         Ok(())
+    }
+
+    fn write_places(&mut self, long: &mut Long) {
+        let later = match long.places.iter().nth(self.long_limits.places) {
+            Some(first) => {
+                let first = *first;
+                long.places.split_off(&first)
+            }
+            None => BTreeSet::new(),
+        };
+        self.overlay.draft().places = core::mem::replace(&mut long.places, later);
+        self.overlay.keep();
     }
 
     /// The last step: the branches change places.
@@ -359,20 +421,8 @@ impl<S: ChainStore> Chain<S> {
 }
 
 impl Long {
-    /// Forgets the newest own transactions beyond the limit: those that stand on others that have no room either.
-    fn keep_oldest_own(&mut self) {
-        let excess = self.own.len().saturating_sub(OWN_RETURNED_MAX);
-        if excess == 0 {
-            return;
-        }
-        let mut numbered: Vec<(u64, Txid)> = self
-            .own
-            .iter()
-            .filter_map(|(txid, entry)| entry.as_ref().map(|(number, _)| (*number, *txid)))
-            .collect();
-        numbered.sort_unstable();
-        for (_, txid) in numbered.into_iter().rev().take(excess) {
-            self.own.remove(&txid);
-        }
+    /// Whether all blocks have left and joined.
+    pub(super) fn is_at_its_end(&self) -> bool {
+        self.down == self.fork && self.up.is_empty() && self.places.is_empty()
     }
 }

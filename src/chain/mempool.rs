@@ -3,15 +3,15 @@
 //! Promises: each could stand in a block on top of the tip once those before it do; one transaction for each account
 //! and sequence, the first seen; own ones are never pushed out; no stranger makes it grow beyond its limits.
 //! Elsewhere: what can be asked of the pool (`chain::pool_view`), who leaves when there is no room (`chain::pool_room`), what
-//! a new tip changes and the order of the next block (`chain::pool_order`).
+//! a new tip changes and the order of the next block (`chain::pool_order`, `chain::pool_rebuild`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use super::ground::Ground;
 use super::ledger::{LedgerError, check_payable, check_signer};
 pub use super::pool_error::PoolError;
-use super::state::Chain;
-use super::store::{AccountState, ChainStore, StoreError};
+use super::store::{AccountState, StoreError};
 use super::transaction::{Transaction, Transfer};
 use crate::types::{Account, Balance, PublicKey, Txid, Voice};
 
@@ -52,6 +52,8 @@ pub struct PoolChange {
     pub returned: Vec<Txid>,
     /// Transactions that the new tip refuses, and why.
     pub dropped: Vec<(Txid, PoolError)>,
+    /// Own ones among those that were offered that are in the chain: the store need not keep them.
+    pub confirmed: Vec<Txid>,
 }
 
 /// A waiting transaction.
@@ -90,7 +92,7 @@ pub struct Mempool {
     pub(super) makers: BTreeMap<Origin, BTreeMap<u64, Txid>>,
     pub(super) bytes: usize,
     pub(super) digest: u64,
-    next_arrival: u64,
+    pub(super) next_arrival: u64,
     pub(super) dropped: BTreeMap<Txid, (Transaction, String)>,
     dropped_order: VecDeque<Txid>,
     /// Who has less than when what waits was checked: looked at before the operation ends.
@@ -108,48 +110,43 @@ impl Mempool {
     ///
     /// # Errors
     /// [`PoolError`]; nothing has changed then.
-    pub fn add<S: ChainStore>(
-        &mut self,
-        chain: &Chain<S>,
-        transaction: Transaction,
-        origin: Origin,
-    ) -> Result<Added, PoolError> {
+    pub fn add<G: Ground>(&mut self, ground: &G, transaction: Transaction, origin: Origin) -> Result<Added, PoolError> {
         let txid = transaction.txid();
-        let entry = self.admit(chain, txid, transaction, origin)?;
-        entry.transaction.check_signature(&chain.network_id())?;
-        self.admitted(chain, txid, entry)
+        let entry = self.admit(ground, txid, transaction, origin)?;
+        entry.transaction.check_signature(&ground.network_id())?;
+        self.admitted(ground, txid, entry)
     }
 
     /// Adds a transaction whose signature was checked before.
     ///
     /// # Errors
     /// [`PoolError`]; nothing has changed then.
-    pub fn add_checked<S: ChainStore>(
+    pub fn add_checked<G: Ground>(
         &mut self,
-        chain: &Chain<S>,
+        ground: &G,
         transaction: Transaction,
         origin: Origin,
     ) -> Result<Added, PoolError> {
         let txid = transaction.txid();
-        let entry = self.admit(chain, txid, transaction, origin)?;
-        self.admitted(chain, txid, entry)
+        let entry = self.admit(ground, txid, transaction, origin)?;
+        self.admitted(ground, txid, entry)
     }
 
     /// Makes room and takes it in; what stood on something that had to leave for it leaves too.
-    fn admitted<S: ChainStore>(&mut self, chain: &Chain<S>, txid: Txid, entry: Entry) -> Result<Added, PoolError> {
-        let mut evicted = self.make_room_for_new(chain.params(), &entry)?;
+    fn admitted<G: Ground>(&mut self, ground: &G, txid: Txid, entry: Entry) -> Result<Added, PoolError> {
+        let mut evicted = self.make_room_for_new(ground.params(), &entry)?;
         evicted.extend(self.make_room(entry.origin, entry.size)?);
         self.dropped.remove(&txid);
         self.insert(txid, entry);
-        evicted.extend(self.settle(chain)?);
+        evicted.extend(self.settle(ground)?);
         Ok(Added { evicted })
     }
 
     /// Drops what those pay too much who have less by now, and so on.
-    fn settle<S: ChainStore>(&mut self, chain: &Chain<S>) -> Result<Vec<Txid>, StoreError> {
+    fn settle<G: Ground>(&mut self, ground: &G) -> Result<Vec<Txid>, StoreError> {
         let mut gone = Vec::new();
         while let Some(account) = self.shortened.pop() {
-            let Some((txid, reason)) = self.first_overdraft(chain, &account)? else {
+            let Some((txid, reason)) = self.first_overdraft(ground, &account)? else {
                 continue;
             };
             if let Some(entry) = self.remove(&txid) {
@@ -162,16 +159,16 @@ impl Mempool {
     }
 
     /// The first waiting payment of an account that goes below its credit.
-    fn first_overdraft<S: ChainStore>(
+    fn first_overdraft<G: Ground>(
         &self,
-        chain: &Chain<S>,
+        ground: &G,
         account: &Account,
     ) -> Result<Option<(Txid, LedgerError)>, StoreError> {
         let Some(queue) = self.queues.get(account) else {
             return Ok(None);
         };
-        let (credit_limit, incoming) = (chain.params().credit_limit, self.incoming.get(account));
-        let mut left = i128::from(chain.account(account)?.balance) + incoming.copied().unwrap_or(0);
+        let (credit_limit, incoming) = (ground.params().credit_limit, self.incoming.get(account));
+        let mut left = i128::from(ground.account(account)?.balance) + incoming.copied().unwrap_or(0);
         for (txid, amount, _) in queue.by_sequence.values() {
             let before = left;
             left -= amount;
@@ -183,9 +180,9 @@ impl Mempool {
     }
 
     /// Every check but the signature and the room.
-    fn admit<S: ChainStore>(
+    fn admit<G: Ground>(
         &self,
-        chain: &Chain<S>,
+        ground: &G,
         txid: Txid,
         transaction: Transaction,
         origin: Origin,
@@ -196,19 +193,22 @@ impl Mempool {
         let (Some((account, sequence)), Some(signer)) = (transaction.sequence(), transaction.signer()) else {
             return Err(PoolError::NoReward);
         };
-        if let Some(place) = chain.place(&txid)? {
+        let state = ground.account(&account)?;
+        // What is confirmed has moved the sequence: for all else there is nothing to look up.
+        if sequence < state.next_sequence
+            && let Some(place) = ground.place(&txid)?
+        {
             return Err(PoolError::AlreadyConfirmed(place.height));
         }
-        let state = chain.account(&account)?;
         check_own_side(&account, &state, &transaction, signer)?;
         self.check_queue(&account, &state, sequence, signer, origin)?;
         if let Transaction::Transfer(transfer) = &transaction {
-            self.check_recipient(chain, transfer)?;
-            self.check_credit(chain, transfer, state.balance)?;
+            self.check_recipient(ground, transfer)?;
+            self.check_credit(ground, transfer, state.balance)?;
         }
         Ok(Entry {
             size: transaction.to_bytes().len(),
-            makes_account: self.makes_account(chain, &transaction)?,
+            makes_account: self.makes_account(ground, &transaction)?,
             is_of_nobody: state == AccountState::default(),
             transaction,
             origin,
@@ -263,8 +263,8 @@ impl Mempool {
     }
 
     /// The recipient's owner must be who the sender saw: the chain's, or who is about to claim the name.
-    fn check_recipient<S: ChainStore>(&self, chain: &Chain<S>, transfer: &Transfer) -> Result<(), PoolError> {
-        let owner = chain.owner(&transfer.to)?;
+    fn check_recipient<G: Ground>(&self, ground: &G, transfer: &Transfer) -> Result<(), PoolError> {
+        let owner = ground.owner(&transfer.to)?;
         let pending = match (&transfer.to, owner) {
             (Account::Name(name), None) => self.pending_owner(name),
             (Account::Name(_) | Account::Key(_), _) => owner,
@@ -277,23 +277,18 @@ impl Mempool {
             }
             .into());
         }
-        Ok(check_payable(chain.params(), &transfer.to, transfer.to_owner)?)
+        Ok(check_payable(ground.params(), &transfer.to, transfer.to_owner)?)
     }
 
     /// The sender must be able to pay after everything that waits before it.
-    fn check_credit<S: ChainStore>(
-        &self,
-        chain: &Chain<S>,
-        transfer: &Transfer,
-        balance: Balance,
-    ) -> Result<(), PoolError> {
+    fn check_credit<G: Ground>(&self, ground: &G, transfer: &Transfer, balance: Balance) -> Result<(), PoolError> {
         let earlier = self
             .queues
             .get(&transfer.from)
             .map_or(0, |queue| queue.sum_before(transfer.sequence));
         let incoming = self.incoming.get(&transfer.from).copied().unwrap_or(0);
         let before = i128::from(balance) + incoming - earlier;
-        let credit_limit = chain.params().credit_limit;
+        let credit_limit = ground.params().credit_limit;
         if before - i128::from(transfer.amount.get()) >= -i128::from(credit_limit) {
             return Ok(());
         }
@@ -388,18 +383,21 @@ impl Mempool {
         Some(entry)
     }
 
-    /// Empties everything but the memory of what was dropped; what was in it, as it came.
-    pub(super) fn take_all(&mut self) -> Vec<(Txid, Entry)> {
-        let next_arrival = self.next_arrival;
-        let mut old = core::mem::take(self);
-        self.dropped = core::mem::take(&mut old.dropped);
-        self.dropped_order = core::mem::take(&mut old.dropped_order);
-        self.next_arrival = next_arrival;
-        let taken = old
-            .arrivals
-            .into_values()
-            .map(|txid| Some((txid, old.entries.remove(&txid)?)));
-        taken.flatten().collect()
+    /// What waits becomes what waits in another pool; what this one dropped stays remembered, but for what waits there.
+    pub(super) fn replace(&mut self, mut by: Self) {
+        let old = core::mem::take(self);
+        let newer = core::mem::replace(&mut by.dropped, old.dropped);
+        let newer_order = core::mem::replace(&mut by.dropped_order, old.dropped_order);
+        by.next_arrival = by.next_arrival.max(old.next_arrival);
+        *self = by;
+        let mut newer = newer;
+        for txid in newer_order {
+            if let Some((transaction, reason)) = newer.remove(&txid) {
+                self.remember_dropped(txid, transaction, reason);
+            }
+        }
+        let entries = &self.entries;
+        self.dropped.retain(|txid, _| !entries.contains_key(txid));
     }
 
     pub(super) fn remember_dropped(&mut self, txid: Txid, transaction: Transaction, reason: String) {

@@ -213,13 +213,27 @@ impl<S: ChainStore> Overlay<S> {
     /// # Errors
     /// [`StoreError`].
     pub fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
+        self.place_where(txid, |height| self.active(height))
+    }
+
+    /// Where a transaction stands if these are the active blocks.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn place_where(
+        &self,
+        txid: &Txid,
+        active: impl Fn(Height) -> Result<Option<BlockHash>, StoreError>,
+    ) -> Result<Option<TxPlace>, StoreError> {
         let from = (*txid, Spot::FIRST);
-        let layers = self.layers().flat_map(|batch| batch.places.range(from..));
-        let unwritten = layers.filter(|(known, _)| known == txid).map(|(_, spot)| *spot);
-        let mut spots: Vec<Spot> = unwritten.collect();
+        let layers = self.layers().flat_map(|batch| {
+            let known = batch.places.range(from..);
+            known.take_while(|(known, _)| known == txid)
+        });
+        let mut spots: Vec<Spot> = layers.map(|(_, spot)| *spot).collect();
         spots.extend(self.store.spots(txid)?);
         for spot in spots {
-            if spot.is_in(self.active(spot.place.height)?.as_ref()) {
+            if spot.is_in(active(spot.place.height)?.as_ref()) {
                 return Ok(Some(spot.place));
             }
         }
@@ -273,9 +287,11 @@ impl<S: ChainStore> Overlay<S> {
         self.taken.iter().any(changes)
     }
 
-    /// How many batches are on their way to the disk.
-    pub fn on_the_way(&self) -> usize {
-        self.taken.len()
+    /// How many batches are on their way to the disk that hold places, entries beside the ledger, or more own transactions than
+    /// this.
+    pub fn bulk_on_the_way(&self, own: usize) -> usize {
+        let is_bulk = |batch: &&Batch| !batch.places.is_empty() || !batch.shadow.is_empty() || batch.own.len() > own;
+        self.taken.iter().filter(is_bulk).count()
     }
 
     /// Own unconfirmed transactions by running number; keyed by id in the changes, so the ids are asked for.

@@ -1,5 +1,6 @@
 //! What a new tip does to the pool, and which waiting transactions the next block takes, in which order.
 //!
+//! Elsewhere: how all that waits is checked anew (`chain::pool_rebuild`).
 //! Promises: after a switch the pool holds nothing that the tip refuses; what a lost branch held comes back, oldest
 //! first; own transactions are first in the next block, accounts take turns when not all fits.
 //! Spec: `proto-notes/mempool.md`.
@@ -8,8 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::block::BLOCK_FRAME_BYTES;
 use super::fairness::in_turn;
-use super::mempool::{Entry, Mempool, Origin, PoolChange, PoolError};
+use super::mempool::{Entry, Mempool, Origin, PoolChange};
 use super::params::BLOCK_MAX_TRANSACTIONS;
+use super::pool_rebuild::Rebuild;
 use super::state::{Chain, Scratch};
 use super::store::ChainStore;
 use super::switch::{Done, Switch};
@@ -18,7 +20,7 @@ use crate::types::{Account, AccountName, Txid};
 
 /// The most bytes of a reward.
 const REWARD_BYTES: usize = 64;
-/// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.
+/// Rounds over what did not fit yet. Each needs an earlier one to succeed.
 const ROUNDS_MAX: usize = 64;
 
 impl Mempool {
@@ -63,70 +65,9 @@ impl Mempool {
         lost: &[&Transaction],
         own: &[Transaction],
     ) -> PoolChange {
-        let lost_ids: Vec<Txid> = lost.iter().map(|transaction| transaction.txid()).collect();
-        let before = self.take_all();
-        let reported: BTreeSet<Txid> = before
-            .iter()
-            .map(|(txid, _)| *txid)
-            .chain(lost_ids.iter().copied())
-            .collect();
-        let mut waiting = Waiting::default();
-        own.iter()
-            .for_each(|transaction| waiting.push(transaction, Origin::Own));
-        let (ours, others): (Vec<_>, Vec<_>) = before.iter().partition(|(_, entry)| entry.origin == Origin::Own);
-        ours.iter()
-            .for_each(|(_, entry)| waiting.push(&entry.transaction, Origin::Own));
-        lost.iter()
-            .for_each(|transaction| waiting.push(transaction, Origin::Returned));
-        others
-            .iter()
-            .for_each(|(_, entry)| waiting.push(&entry.transaction, entry.origin));
-        let mut change = PoolChange::default();
-        for (txid, transaction, error) in self.admit_all(chain, waiting.list) {
-            let confirmed = matches!(error, PoolError::AlreadyConfirmed(_));
-            if reported.contains(&txid) && !confirmed {
-                self.remember_dropped(txid, transaction, error.to_string());
-                change.dropped.push((txid, error));
-            }
-        }
-        change.returned = lost_ids.into_iter().filter(|txid| self.contains(txid)).collect();
-        change
-    }
-
-    /// Adds in order what can be added, again and again until nothing more can; says what could not, and why. What is
-    /// pushed out by what comes later is tried again, too.
-    fn admit_all<S: ChainStore>(
-        &mut self,
-        chain: &Chain<S>,
-        mut waiting: Vec<(Txid, Transaction, Origin)>,
-    ) -> Vec<(Txid, Transaction, PoolError)> {
-        let origins: BTreeMap<Txid, Origin> = waiting.iter().map(|(txid, _, origin)| (*txid, *origin)).collect();
-        let mut refused = Vec::new();
-        for _ in 0..ROUNDS_MAX {
-            refused.clear();
-            let mut again = Vec::new();
-            let mut added_one = false;
-            for (txid, transaction, origin) in waiting {
-                match self.add_checked(chain, transaction.clone(), origin) {
-                    Ok(added) => {
-                        added_one = true;
-                        again.extend(added.evicted.iter().filter_map(|txid| {
-                            let (transaction, _) = self.dropped_reason(txid)?;
-                            Some((*txid, transaction.clone(), *origins.get(txid)?))
-                        }));
-                    }
-                    Err(error) => {
-                        refused.push((txid, transaction.clone(), error));
-                        again.push((txid, transaction, origin));
-                    }
-                }
-            }
-            waiting = again;
-            if waiting.is_empty() || !added_one {
-                break;
-            }
-        }
-        refused
+        let mut rebuild = Rebuild::new(self, lost.iter().copied(), own);
+        while !rebuild.step(chain, usize::MAX) {}
+        rebuild.finish(self)
     }
 
     /// The transactions of the next block after its reward: own ones first, then as they came; when not all fits,
@@ -205,22 +146,6 @@ impl Mempool {
             *payers.entry(name.clone()).or_default() += 1;
         }
         payers
-    }
-}
-
-/// Transactions to be added, each once, in order.
-#[derive(Default)]
-struct Waiting {
-    seen: BTreeSet<Txid>,
-    list: Vec<(Txid, Transaction, Origin)>,
-}
-
-impl Waiting {
-    fn push(&mut self, transaction: &Transaction, origin: Origin) {
-        let txid = transaction.txid();
-        if self.seen.insert(txid) {
-            self.list.push((txid, transaction.clone(), origin));
-        }
     }
 }
 

@@ -6,10 +6,10 @@
 
 use std::collections::BTreeMap;
 
+use super::ground::Ground;
 use super::mempool::{Entry, Mempool, Origin, POOL_MAX_BYTES, POOL_MAX_TRANSACTIONS, PoolError};
 use super::params::NetworkParams;
-use super::state::Chain;
-use super::store::{AccountState, ChainStore, StoreError};
+use super::store::{AccountState, StoreError};
 use super::transaction::Transaction;
 use crate::types::Txid;
 
@@ -58,14 +58,10 @@ impl Mempool {
     }
 
     /// Whether a transaction is the first here to name an account that the ledger does not have.
-    pub(super) fn makes_account<S: ChainStore>(
-        &self,
-        chain: &Chain<S>,
-        transaction: &Transaction,
-    ) -> Result<bool, StoreError> {
+    pub(super) fn makes_account<G: Ground>(&self, ground: &G, transaction: &Transaction) -> Result<bool, StoreError> {
         for account in transaction.accounts() {
             let is_named = self.queues.contains_key(&account) || self.incoming.contains_key(&account);
-            if !is_named && chain.account(&account)? == AccountState::default() {
+            if !is_named && ground.account(&account)? == AccountState::default() {
                 return Ok(true);
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! Promises: one step, whole or without a trace; the blocks are deleted and not remembered as invalid, so that whoever
 //! still has them can bring them back, and they win again by the ordinary rule; own transactions wait again, and none is
-//! signed anew. Elsewhere: which blocks, and why (`engine::ahead`).
+//! signed anew. A long switch under way begins anew after it. Elsewhere: which blocks, and why (`engine::ahead`).
 //! Spec: `proto-notes/consensus.md`, "Blocks from the future".
 
 use super::state::{Chain, Tip};
@@ -16,6 +16,8 @@ impl<S: ChainStore> Chain<S> {
     /// # Errors
     /// [`StoreError`]; nothing has changed then.
     pub fn rewind(&mut self, to: Height) -> Result<Switch, StoreError> {
+        // It counts on the tip as it is, and may need blocks that go.
+        self.abandon_switch();
         let own_numbers = self.own_numbers;
         let rewound = self.try_rewind(to);
         if rewound.is_err() {

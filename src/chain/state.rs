@@ -5,7 +5,7 @@
 //! Elsewhere: how a block is accepted (`chain::branch`), the layers of changes (`chain::overlay`).
 //! Spec: `proto-notes/consensus.md`, "Branch choice".
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use thiserror::Error;
 
@@ -332,11 +332,14 @@ impl<S: ChainStore> Chain<S> {
     /// # Errors
     /// [`StoreError`].
     pub fn own(&self) -> Result<Vec<(u64, Transaction)>, StoreError> {
-        let read = |(number, bytes): (u64, Vec<u8>)| match Transaction::from_bytes(&bytes) {
-            Ok(transaction) => Ok((number, transaction)),
-            Err(error) => Err(StoreError::Damaged(format!("own transaction: {error}"))),
-        };
-        self.overlay.own(id_of)?.into_iter().map(read).collect()
+        own_transactions(self.overlay.own(id_of)?)
+    }
+
+    /// Own transactions that are confirmed need not be kept any more.
+    pub fn forget_own(&mut self, txids: &[Txid]) {
+        let draft = self.overlay.draft();
+        draft.own.extend(txids.iter().map(|txid| (*txid, None)));
+        self.overlay.keep();
     }
 
     /// The branches' ends: the active one, then the others, the most work first.
@@ -483,7 +486,16 @@ pub(super) const fn side_block(hash: BlockHash, stored: &StoredBlock) -> SideBlo
     }
 }
 
-fn id_of(bytes: &[u8]) -> Option<Txid> {
+/// Own transactions by running number, read.
+pub(super) fn own_transactions(own: BTreeMap<u64, Vec<u8>>) -> Result<Vec<(u64, Transaction)>, StoreError> {
+    let read = |(number, bytes): (u64, Vec<u8>)| match Transaction::from_bytes(&bytes) {
+        Ok(transaction) => Ok((number, transaction)),
+        Err(error) => Err(StoreError::Damaged(format!("own transaction: {error}"))),
+    };
+    own.into_iter().map(read).collect()
+}
+
+pub(super) fn id_of(bytes: &[u8]) -> Option<Txid> {
     Transaction::from_bytes(bytes)
         .ok()
         .map(|transaction| transaction.txid())

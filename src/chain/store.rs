@@ -136,6 +136,14 @@ impl Batch {
         } == *self
     }
 
+    /// Whether nobody who looks sees a difference once it is written: it only prepares a long switch.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        let shows_none = self.blocks.is_empty() && self.active.is_empty() && self.side.is_empty();
+        let keeps_none = self.accounts.is_empty() && self.own.is_empty() && self.peers.is_empty();
+        shows_none && keeps_none && self.beside != Beside::Promote && !self.is_empty()
+    }
+
     /// The batch that has the effect of this one and then the other.
     pub fn append(&mut self, other: Self) {
         self.id = other.id;

@@ -8,11 +8,18 @@ use super::machine::{Engine, count};
 use super::peers::Fault;
 use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
-use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, Switch};
+use crate::chain::{
+    Block, BlockError, ChainStore, HeaderError, LongStep, PoolChange, Rebuild, StoreError, Switch, Transaction,
+};
 use crate::types::{BlockHash, Height, Time, Work};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
 const DEEP_REORG: u64 = 6;
+
+/// Own payments that are offered to the pool at once, the oldest of them: the others wait in the store.
+const OWN_OFFERED_MAX: usize = 20_000;
+/// Transactions that are checked in a turn for the pool of the tip that a long switch leads to.
+const POOL_SLICE: usize = 1_000;
 
 /// Between two steps of a long switch: others must not wait for many of them.
 const STEP_PAUSE_MS: u64 = 5;
@@ -80,6 +87,14 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         self.storage.switch_due = None;
+        match self.is_pool_prepared() {
+            Ok(true) => {}
+            Ok(false) => {
+                self.storage.switch_due = Some(self.after(STEP_PAUSE_MS));
+                return;
+            }
+            Err(error) => return self.fail_store(&error.to_string()),
+        }
         match self.chain.step_switch() {
             Ok(LongStep::Idle | LongStep::Waiting) => {}
             Ok(LongStep::Working) => self.storage.switch_due = Some(self.after(STEP_PAUSE_MS)),
@@ -95,6 +110,23 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// Before the last step of a long switch the pool is made that belongs to the new tip, a slice in a turn.
+    fn is_pool_prepared(&mut self) -> Result<bool, StoreError> {
+        let Some(destination) = self.chain.destination() else {
+            self.storage.prepared = None;
+            return Ok(true);
+        };
+        let Some(mut rebuild) = self.storage.prepared.take() else {
+            let own = oldest_own(destination.own()?);
+            self.storage.prepared = Some(Rebuild::new(&self.pool, destination.undone().iter(), &own));
+            return Ok(false);
+        };
+        rebuild.follow(&self.pool);
+        let is_done = rebuild.step(&destination, POOL_SLICE);
+        self.storage.prepared = Some(rebuild);
+        Ok(is_done)
+    }
+
     /// A long switch ended in a block that breaks a rule, or the store failed: the active branch is as it was.
     fn switch_failed(&mut self, error: &AcceptError) {
         let source = self.storage.switch_source.take().unwrap_or(Source::Local);
@@ -108,6 +140,30 @@ impl<S: ChainStore> Engine<S> {
                 }
             }
             error => self.fail_store(&error.to_string()),
+        }
+    }
+
+    /// The pool follows the active chain.
+    fn follow_switch(&mut self, switch: &Switch) -> Result<PoolChange, StoreError> {
+        let change = match self.storage.prepared.take() {
+            Some(prepared) => prepared.finish(&mut self.pool),
+            None => {
+                let own = oldest_own(self.chain.own()?);
+                self.pool.on_switch(&self.chain, switch, &own)
+            }
+        };
+        if !change.confirmed.is_empty() {
+            self.chain.forget_own(&change.confirmed);
+        }
+        Ok(change)
+    }
+
+    /// Of how many own payments the pool was not told; nothing if it has all that are valid.
+    fn own_beyond(&self) -> String {
+        let stored = self.chain.own().map_or(0, |own| own.len());
+        match stored.saturating_sub(OWN_OFFERED_MAX) {
+            0 => String::new(),
+            beyond => format!("; {beyond} more of this node's own wait in its store until older ones are in a block"),
         }
     }
 
@@ -177,14 +233,10 @@ impl<S: ChainStore> Engine<S> {
                 source,
             });
         }
-        let own: Vec<_> = match self.chain.own() {
-            Ok(list) => list.into_iter().map(|(_, transaction)| transaction).collect(),
-            Err(error) => {
-                self.fail_store(&error.to_string());
-                return;
-            }
+        let change = match self.follow_switch(switch) {
+            Ok(change) => change,
+            Err(error) => return self.fail_store(&error.to_string()),
         };
-        let change = self.pool.on_switch(&self.chain, switch, &own);
         if !switch.disconnected.is_empty() {
             let depth = count(switch.disconnected.len());
             self.event(Event::Reorganized {
@@ -198,9 +250,10 @@ impl<S: ChainStore> Engine<S> {
                 self.warn(
                     "deep_reorganization",
                     format!(
-                        "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped",
+                        "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped{}",
                         change.returned.len(),
-                        change.dropped.len().saturating_add(switch.undone.beyond())
+                        change.dropped.len().saturating_add(switch.undone.beyond()),
+                        self.own_beyond()
                     ),
                 );
             }
@@ -215,4 +268,10 @@ impl<S: ChainStore> Engine<S> {
         self.status_changed();
         self.check_name();
     }
+}
+
+/// Those that are offered to the pool, as they were made.
+pub(super) fn oldest_own(own: Vec<(u64, Transaction)>) -> Vec<Transaction> {
+    let all = own.into_iter().map(|(_, transaction)| transaction);
+    all.take(OWN_OFFERED_MAX).collect()
 }

@@ -132,6 +132,8 @@ impl<S: ChainStore> Engine<S> {
         }
         self.chain.active(ahead.last).map_err(internal)?.ok_or_else(no_block)?;
         let switch = self.chain.rewind(ahead.last).map_err(internal)?;
+        // A long switch begins anew, from the new tip.
+        self.storage.prepared = None;
         self.own_made = true;
         let removed = count(switch.disconnected.len());
         self.switched(&switch, Source::Local);

@@ -5,6 +5,7 @@
 //! Elsewhere: whose pool is read when (`pools`), how payments are gathered (`gather`), what nobody heard of (`unheard`).
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
+use super::advance::oldest_own;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question};
 use super::peers::{IN_FLIGHT_MAX, Peer};
@@ -185,12 +186,19 @@ impl<S: ChainStore> Engine<S> {
         let own = self.chain.own()?;
         let others: Vec<_> = self.pool.all().cloned().collect();
         self.pool = Mempool::new();
-        for (_, transaction) in own {
+        let mut confirmed = Vec::new();
+        for transaction in oldest_own(own) {
             let txid = transaction.txid();
-            // What does not fit now may fit after a sync: it stays in the store.
-            if self.pool.add(&self.chain, transaction, Origin::Own).is_ok() {
-                self.unheard.made(self.now, txid, self.pools.next_state());
+            match self.pool.add(&self.chain, transaction, Origin::Own) {
+                Ok(_) => self.unheard.made(self.now, txid, self.pools.next_state()),
+                // A long switch that a crash ended wrote it down before its block had left.
+                Err(PoolError::AlreadyConfirmed(_)) => confirmed.push(txid),
+                // What does not fit now may fit after a sync: it stays in the store.
+                Err(_) => {}
             }
+        }
+        if !confirmed.is_empty() && !self.read_only {
+            self.chain.forget_own(&confirmed);
         }
         // An own payment that is not in the store was refused when the disk failed: its user may type it again.
         let mut strangers = others;

@@ -10,7 +10,7 @@ use super::io::StoreFact;
 use super::machine::Engine;
 use super::reply::CommandError;
 use super::room::{Change, Room, Watch};
-use crate::chain::ChainStore;
+use crate::chain::{ChainStore, Rebuild};
 use crate::types::Time;
 
 /// What is remembered between two facts of the disk.
@@ -20,6 +20,8 @@ pub(super) struct Storage {
     pub(super) switch_due: Option<Time>,
     /// Who brought the block that a long switch leads to.
     pub(super) switch_source: Option<Source>,
+    /// The pool of the tip that a long switch leads to.
+    pub(super) prepared: Option<Rebuild>,
     /// A rotten store was told of: nothing is written until the next start.
     damage_told: bool,
     /// Whether there is room for blocks.

@@ -1,7 +1,7 @@
 //! Orders behind a commit wait here until the disk has it.
 //!
 //! Promises: orders leave in the order given, except immediate ones, which never wait; nothing that stands behind a
-//! batch leaves before that batch is on disk; after a failed write no waiting order leaves, but each waiting command is
+//! batch leaves before that batch is on disk, unless that only prepares a long switch; after a failed write no waiting order leaves, but each waiting command is
 //! answered.
 //! Elsewhere: which orders are immediate ([`Output::is_immediate`]), the writing (`node::writer`).
 
@@ -42,6 +42,8 @@ impl Outbox {
     /// Takes an order: what may be done now comes back.
     pub fn accept(&mut self, output: Output) -> Option<Action> {
         match output {
+            // Nothing behind it tells of it.
+            Output::Commit(batch) if batch.is_silent() => Some(Action::Write(batch)),
             Output::Commit(batch) => {
                 self.held.push_back(Held::Barrier(batch.id));
                 self.in_flight += 1;
@@ -140,6 +142,39 @@ mod tests {
             _ => None,
         };
         outputs.iter().filter_map(id).collect()
+    }
+
+    #[test]
+    fn nothing_waits_for_a_batch_that_only_prepares_a_long_switch() {
+        use crate::chain::{Beside, Spot};
+        use crate::types::Txid;
+        let places: std::collections::BTreeSet<_> = [(Txid::new([1; 32]), Spot::FIRST)].into();
+        let prepares = Batch {
+            id: 1,
+            places: places.clone(),
+            ..Batch::default()
+        };
+        let drops = Batch {
+            id: 2,
+            beside: Beside::Drop,
+            ..Batch::default()
+        };
+        let ends = Batch {
+            id: 3,
+            beside: Beside::Promote,
+            ..Batch::default()
+        };
+        let pays = Batch {
+            id: 4,
+            places,
+            own: [(Txid::new([1; 32]), None)].into(),
+            ..Batch::default()
+        };
+        for (batch, waits) in [(prepares, false), (drops, false), (ends, true), (pays, true)] {
+            let mut outbox = Outbox::default();
+            assert!(matches!(outbox.accept(Output::Commit(batch)), Some(Action::Write(_))));
+            assert_eq!(outbox.accept(reply(1)).is_none(), waits);
+        }
     }
 
     #[test]

@@ -6,6 +6,8 @@
 mod addresses;
 #[cfg(target_os = "linux")]
 mod attach;
+#[cfg(target_os = "linux")]
+mod branches;
 mod contract;
 #[cfg(unix)]
 mod control;
@@ -42,6 +44,8 @@ mod roaming;
 mod schema;
 mod start;
 mod stops;
+#[cfg(target_os = "linux")]
+mod switches;
 #[cfg(target_os = "linux")]
 mod terminal;
 mod tools;

@@ -102,7 +102,10 @@ fn under_a_flood_of_fresh_keys_an_old_signer_is_in_the_next_block_and_a_newcomer
     add(&mut pool, &chain, &newcomer, from(4));
     flood_more(&mut pool, &chain, 500..1_000);
     let mut copy = pool.clone();
-    assert!(copy.in_block_order(&chain, &wallet(9)).contains(&old));
+    // An own one is first, although it came last.
+    let own = paid(&params, &fresh(6_000), ("mine", "alice"), Some(key(1).public()), 0);
+    add(&mut copy, &chain, &own, Origin::Own);
+    assert_eq!(copy.in_block_order(&chain, &wallet(9))[..2], [own, old]);
     assert!(block_with(&mut chain, &mut copy, newcomer.txid()) <= 3);
 }
 
@@ -195,6 +198,14 @@ fn strangers_who_make_accounts_have_1024_places_and_the_voice_that_holds_most_gi
     let mut pool = Mempool::new();
     flood_more(&mut pool, &chain, 0..1_100);
     assert_eq!(pool.len(), 1_024);
+    // Who would then hold as much as anybody pushes nobody out.
+    for voice in 1..=3 {
+        let one_more = paid(&params, &fresh(7_000), ("eve", "stall"), None, 0);
+        assert_eq!(
+            pool.add_checked(&chain, one_more, from(voice)),
+            Err(PoolError::PoolFull)
+        );
+    }
     let newcomer = paid(&params, &fresh(5_000), ("dora", "shop"), None, 0);
     add(&mut pool, &chain, &newcomer, from(4));
     assert_eq!(pool.len(), 1_024);

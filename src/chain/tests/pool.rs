@@ -490,3 +490,26 @@ fn own_payment_that_could_not_be_paid_for_a_while_returns_when_its_payer_is_paid
     settle(&mut chain, &mut pool, &paid);
     assert!(pool.contains(&own.txid()));
 }
+
+#[test]
+fn a_pool_made_anew_prefers_own_ones_then_those_of_the_lost_branch_and_tries_again_what_needs_a_later_one() {
+    let (chain, _) = dev();
+    let params = NetworkParams::dev();
+    let to = |payee, amount| pay(&params, 1, ("alice", payee), None, amount, 0);
+    let (own, lost, waiting) = (to("bob", 1), to("carol", 1), to("dora", 1));
+    let late = [
+        pay(&params, 2, ("erik", "fred"), None, 1_500, 0),
+        pay(&params, 3, ("gina", "erik"), None, 800, 0),
+    ];
+    for (own, wins) in [(vec![own.clone()], &own), (vec![], &lost)] {
+        let mut pool = Mempool::new();
+        pool.add(&chain, waiting.clone(), Origin::Returned).unwrap();
+        pool.remember_dropped(wins.txid(), wins.clone(), "an earlier tip refused it".into());
+        let returned = [lost.clone(), late[0].clone(), late[1].clone()];
+        let change = pool.rebuild(&chain, &returned.iter().collect::<Vec<_>>(), &own);
+        assert!(pool.contains(&wins.txid()) && pool.dropped_reason(&wins.txid()).is_none());
+        assert!(!pool.contains(&waiting.txid()) && pool.dropped_reason(&waiting.txid()).is_some());
+        assert!(late.iter().all(|payment| pool.contains(&payment.txid())), "{change:?}");
+        assert_eq!(pool.len(), 3);
+    }
+}

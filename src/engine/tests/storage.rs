@@ -48,7 +48,7 @@ fn a_long_switch_leaves_turns_to_everything_else_and_is_told_as_one() {
     world.until(60_000, |world| world.nodes[0].engine.chain.is_switching());
     let mut turns = 0;
     let mut paid = Vec::new();
-    while world.nodes[0].engine.chain.is_switching() && turns < 50 {
+    while world.nodes[0].engine.chain.is_switching() && turns < 500 {
         // The old branch is what there is, and a payment is taken.
         assert_eq!(world.nodes[0].engine.status().tip, old);
         assert!(world.nodes[0].engine.status().syncing);
@@ -62,11 +62,15 @@ fn a_long_switch_leaves_turns_to_everything_else_and_is_told_as_one() {
         );
         paid.push(world.nodes[0].replies[&id].clone());
         turns += 1;
-        let due = world.nodes[0].engine.next_wakeup().unwrap();
-        world.until(60_000, |world| world.now >= due);
+        world.run(2);
     }
     assert!(turns >= 3, "{turns}");
     assert!(paid.iter().all(Result::is_ok), "{paid:?}");
+    // They have not left the pool with the old tip.
+    assert_eq!(
+        world.nodes[0].engine.status().pending,
+        u64::try_from(paid.len()).unwrap()
+    );
     let tip = world.nodes[1].engine.status().tip;
     world.until(60_000, |world| world.nodes[0].engine.status().tip == tip);
     let kinds = |event: &Event| match event {
@@ -76,7 +80,10 @@ fn a_long_switch_leaves_turns_to_everything_else_and_is_told_as_one() {
         _ => None,
     };
     let told: String = world.nodes[0].events.iter().filter_map(kinds).collect();
-    assert!(told.contains("++++----") && told.contains('!'), "{told}");
+    // Its own four blocks, and then each of the others once.
+    assert!(told.starts_with("++++----++++"), "{told}");
+    let times = |kind| told.matches(kind).count();
+    assert_eq!((times('-'), times('+'), times('!')), (4, 4 + 7, 1), "{told}");
     let stored = world.nodes[0].store.copy();
     assert_eq!(crate::chain::ChainStore::tip(&stored).unwrap().1, tip);
     // The payments of the meanwhile still wait.
@@ -163,4 +170,31 @@ fn a_long_switch_waits_for_room_and_goes_on_by_itself() {
     world.tell(0, room(1_000));
     let tip = world.nodes[1].engine.status().tip;
     world.until(60_000, |world| world.nodes[0].engine.status().tip == tip);
+}
+
+#[test]
+fn nobody_searches_on_the_old_tip_of_a_long_switch_and_what_was_asked_for_is_found_after_it() {
+    let mut world = World::new(2);
+    world.link(0, 1);
+    world.split(0, 1);
+    world.mine(0, 4);
+    world.mine(1, 7);
+    // Nothing is spilled, so that no commit wakes the switch.
+    world.nodes[0].engine.chain.set_long(0, 1_000);
+    world.link(0, 1);
+    world.until(60_000, |world| world.nodes[0].engine.chain.is_switching());
+    let tip = world.nodes[1].engine.status().tip;
+    let id = world.command(0, Command::Mine(MineCommand::Count(1)));
+    let mut turns = 0;
+    while world.nodes[0].engine.chain.is_switching() && turns < 500 {
+        assert!(world.nodes[0].job.is_none(), "turn {turns}");
+        turns += 1;
+        world.run(2);
+    }
+    // Each step wakes for the next one: nothing else does.
+    assert!((3..60).contains(&turns), "{turns}");
+    world.until(60_000, |world| world.nodes[0].replies.contains_key(&id));
+    assert!(world.nodes[0].replies[&id].is_ok());
+    let made = world.nodes[0].engine.chain.tip().header.clone();
+    assert_eq!((made.previous, made.height.get()), (tip, 8));
 }
