@@ -211,7 +211,7 @@ fn mended(count: usize, liars: bool) -> u64 {
 #[test]
 fn a_room_that_was_cut_in_halves_for_two_minutes_has_one_tip_within_twenty_seconds() {
     let is_short = std::env::var_os(ROOMS).is_none();
-    for count in rooms(&[20, 60]) {
+    for count in rooms(&[20, 40]) {
         // In the short form the smaller room is honest and the larger one is not.
         for liars in [false, true] {
             if !is_short || liars == (count > 20) {
