@@ -67,7 +67,7 @@ pub(super) struct Long {
     down: BlockHash,
     /// The blocks to join, the last one first.
     up: Vec<BlockHash>,
-    /// Where transactions of the last block that joined stand, not written yet.
+    /// Where transactions of the last blocks that joined stand, not written yet.
     places: BTreeSet<(Txid, Spot)>,
     /// The ledger's entries as the switch leaves them.
     changed: BTreeMap<Account, Option<AccountState>>,
@@ -276,14 +276,17 @@ impl<S: ChainStore> Chain<S> {
         if is_last {
             return Ok(None);
         }
-        if !long.places.is_empty() {
-            // First those of the block before.
+        if long.places.len() >= self.long_limits.places {
+            // First those of the blocks before.
         } else if long.down != long.fork {
             self.take_off(long)?;
         } else if let Some(hash) = long.up.pop() {
             self.put_on(long, hash)?;
         }
-        self.write_places(long);
+        // Many small blocks are one batch: a disk may take half a second for each.
+        if long.places.len() >= self.long_limits.places || long.have_all_joined() {
+            self.write_places(long);
+        }
         if long.down != long.fork && long.own.len() > self.long_limits.held_own {
             long.own_spilled = true;
             self.overlay.draft().own = core::mem::take(&mut long.own);
@@ -421,8 +424,12 @@ impl<S: ChainStore> Chain<S> {
 }
 
 impl Long {
-    /// Whether all blocks have left and joined.
+    fn have_all_joined(&self) -> bool {
+        self.down == self.fork && self.up.is_empty()
+    }
+
+    /// Whether all blocks have left and joined, and nothing of them waits to be written beside.
     pub(super) fn is_at_its_end(&self) -> bool {
-        self.down == self.fork && self.up.is_empty() && self.places.is_empty()
+        self.have_all_joined() && self.places.is_empty()
     }
 }

@@ -378,7 +378,8 @@ fn bytes_words(bytes: u64) -> String {
     match bytes {
         0..10_240 => many(bytes, "byte"),
         10_240..10_485_760 => format!("{} KiB", bytes / 1_024),
-        _ => format!("{} MiB", bytes / 1_048_576),
+        10_485_760..10_737_418_240 => format!("{} MiB", bytes / 1_048_576),
+        _ => format!("{} GiB", bytes / 1_073_741_824),
     }
 }
 

@@ -267,6 +267,12 @@ impl Dialer {
             FoundBy::Sibling => Source::Record(None),
             FoundBy::Told => Source::Told(peer.into()),
         };
+        // It is connected, whatever names it first.
+        let source = if self.links.has(&peer) {
+            source.min(Source::Known)
+        } else {
+            source
+        };
         let wait_ms = self.courtesy(&peer, by);
         let mut offer = Candidate::new(now, address.clone(), by, source);
         offer.next = later(now, wait_ms);
