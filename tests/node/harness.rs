@@ -47,9 +47,11 @@ pub(crate) struct Node {
     sent: u64,
 }
 
-/// The command that starts the real binary with a clean environment.
+/// The command that starts the real binary with a clean environment; `LANCHAIN_PROGRAM` names another one, such as a
+/// release build.
 pub(crate) fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_lanchain"));
+    let built = || env!("CARGO_BIN_EXE_lanchain").into();
+    let mut command = Command::new(std::env::var_os("LANCHAIN_PROGRAM").unwrap_or_else(built));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("LANCHAIN_") {
             command.env_remove(name);

@@ -7,7 +7,6 @@
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -25,20 +24,8 @@ const FULL: u64 = 2_000;
 /// What a switch may add to a node's memory.
 const ADDED_MAX_KIB: u64 = 64 * 1024;
 
-/// A program to be measured in place of the one of this build.
-fn program() -> Command {
-    match std::env::var_os("LANCHAIN_PROGRAM") {
-        Some(path) => {
-            let mut command = Command::new(path);
-            command.env_clear().env("HOME", "/nowhere");
-            command
-        }
-        None => binary(),
-    }
-}
-
 fn start(folder: &Path) -> Node {
-    let mut command = program();
+    let mut command = binary();
     command.arg("--json").args(QUIET).arg("--data-dir").arg(folder);
     Node::spawn(command)
 }
