@@ -28,7 +28,7 @@ const SHORT_MAX_BLOCKS: usize = 256;
 const HELD_ACCOUNTS_MAX: usize = 50_000;
 /// Places of transactions in one batch: each dirties a page of its own, and whoever has something to be written waits for
 /// the batch.
-const PLACES_MAX: usize = 1_024;
+const PLACES_MAX: usize = 256;
 /// Batches of a switch on their way to the disk before its next step waits.
 const ON_THE_WAY_MAX: usize = 1;
 /// Own transactions of blocks that leave, or join, that are held in memory: some 10 MiB. More of the former are written to
