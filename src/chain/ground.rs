@@ -9,9 +9,9 @@ use crate::types::{Account, NetworkId, PublicKey, Txid};
 
 /// The ledger and the index at a tip.
 pub trait Ground {
-    /// The network's parameters.
+    /// The rules of the network that the tip belongs to.
     fn params(&self) -> &NetworkParams;
-    /// The network's id.
+    /// The id that signatures are made for.
     fn network_id(&self) -> NetworkId;
     /// An account; the default if it was never used.
     ///

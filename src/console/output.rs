@@ -120,7 +120,7 @@ pub fn lines_dropped(count: u64) -> String {
 /// Whether a line ends with a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnd {
-    /// It does.
+    /// All of it is here.
     Here,
     /// More of it comes.
     Later,

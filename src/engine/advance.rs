@@ -87,7 +87,7 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         self.storage.switch_due = None;
-        match self.is_pool_prepared() {
+        match self.prepare_pool() {
             Ok(true) => {}
             Ok(false) => {
                 self.storage.switch_due = Some(self.after(STEP_PAUSE_MS));
@@ -111,7 +111,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Before the last step of a long switch the pool is made that belongs to the new tip, a slice in a turn.
-    fn is_pool_prepared(&mut self) -> Result<bool, StoreError> {
+    fn prepare_pool(&mut self) -> Result<bool, StoreError> {
         let Some(destination) = self.chain.destination() else {
             self.storage.prepared = None;
             return Ok(true);

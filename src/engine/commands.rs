@@ -398,7 +398,7 @@ impl<S: ChainStore> Engine<S> {
         for peer in peers {
             if let Some(known) = self.peers.get_mut(&peer) {
                 known.void = None;
-                known.is_trusted_again(self.now);
+                known.trust_again(self.now);
             }
             self.send_status(peer);
             let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);

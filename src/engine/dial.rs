@@ -99,9 +99,9 @@ pub enum Fact {
     Typed(Address),
     /// A peer told of another one.
     Told {
-        /// Whose voice told.
+        /// The voice of the peer that told of it.
         teller: Voice,
-        /// Who.
+        /// The peer that was told of.
         peer: PeerId,
         /// Where, checked by [`super::exchange`].
         addresses: Vec<Address>,
@@ -117,9 +117,9 @@ pub enum Fact {
     },
     /// A connected peer is no longer on the host of this address.
     Left {
-        /// Who.
+        /// The peer that moved.
         peer: PeerId,
-        /// Where it was.
+        /// An address on the host that it left.
         address: Address,
     },
     /// A connected peer has said where it stands.

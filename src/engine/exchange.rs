@@ -48,14 +48,14 @@ pub enum Fact {
         peer: PeerId,
         /// Where.
         address: Address,
-        /// Who dialled.
+        /// In if the peer dialled this node.
         direction: Direction,
     },
     /// A connected peer is no longer on the host of this address.
     Left {
-        /// Who.
+        /// The peer that moved.
         peer: PeerId,
-        /// Where it was.
+        /// An address on the host that it left.
         address: Address,
     },
     /// A connected peer has said where it stands: it may be asked.

@@ -71,16 +71,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let was_known = self.dialer.found_by(&peer).is_some();
         if by == FoundBy::Inbound {
-            let address = address.clone();
-            let direction = Direction::In;
-            self.exchange.handle(
-                self.now,
-                exchange::Fact::Confirmed {
-                    peer,
-                    address,
-                    direction,
-                },
-            );
+            self.confirm(peer, &address, Direction::In);
         }
         let found = dial::Fact::Found {
             peer,
@@ -99,6 +90,16 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// A connected peer is reached at this address: others may be told of it.
+    fn confirm(&mut self, peer: PeerId, address: &Address, direction: Direction) {
+        let fact = exchange::Fact::Confirmed {
+            peer,
+            address: address.clone(),
+            direction,
+        };
+        self.exchange.handle(self.now, fact);
+    }
+
     pub(super) fn on_connected(&mut self, peer: PeerId, address: Address, direction: Direction) {
         if peer == self.peer_id {
             self.note_same_key(address.as_str());
@@ -112,15 +113,7 @@ impl<S: ChainStore> Engine<S> {
         self.dialer.handle(self.now, connected);
         let named = self.dialer.found_by(&peer);
         if direction == Direction::Out {
-            let address = address.clone();
-            self.exchange.handle(
-                self.now,
-                exchange::Fact::Confirmed {
-                    peer,
-                    address,
-                    direction,
-                },
-            );
+            self.confirm(peer, &address, direction);
         }
         if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
             self.order(NetOrder::Disconnect { peer });

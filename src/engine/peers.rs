@@ -213,7 +213,7 @@ impl Peer {
     }
 
     /// It is busy: it is left alone for a moment.
-    pub fn is_busy(&mut self, now: Time) {
+    pub fn note_busy(&mut self, now: Time) {
         self.busy = self.busy.saturating_add(1);
         self.busy_until = Time::from_ms(now.ms().saturating_add(BUSY_MS));
     }
@@ -259,7 +259,7 @@ impl Peer {
     }
 
     /// It served what it promised, or the user wants it asked.
-    pub const fn is_trusted_again(&mut self, now: Time) {
+    pub const fn trust_again(&mut self, now: Time) {
         self.silences = 0;
         self.silent_until = now;
     }
@@ -523,7 +523,7 @@ mod tests {
             peer.fell_silent(now);
             assert_eq!(peer.silent_until(), Time::from_ms(1_000 + wait_ms));
         }
-        peer.is_trusted_again(now);
+        peer.trust_again(now);
         assert_eq!(peer.silent_until(), now);
         peer.fell_silent(now);
         assert_eq!(peer.silent_until(), Time::from_ms(11_000));

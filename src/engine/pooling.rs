@@ -219,12 +219,14 @@ impl<S: ChainStore> Engine<S> {
             return;
         };
         let what = match late {
-            1 => "a payment of this node was announced 5 s ago, and no neighbour has it yet".to_owned(),
-            late => format!("{late} payments of this node were announced 5 s ago, and no neighbour has them yet"),
+            1 => "a transaction of this node was announced 5 s ago, and no neighbour has it yet, or all refuse it; it is \
+                  offered again by itself"
+                .to_owned(),
+            late => format!(
+                "{late} transactions of this node were announced 5 s ago, and no neighbour has them yet, or all refuse them; \
+                 they are offered again by themselves"
+            ),
         };
-        self.warn(
-            "unheard",
-            format!("{what}; it is offered again by itself, `peers` shows who is connected"),
-        );
+        self.warn("unheard", format!("{what}; `peers` shows who is connected"));
     }
 }

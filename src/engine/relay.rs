@@ -276,7 +276,7 @@ impl<S: ChainStore> Engine<S> {
     /// The pool may refuse before it looks at the signature. Another pool would not, and blame who forwarded it.
     pub(super) fn refuse_transaction(&mut self, peer: PeerId, transaction: &Transaction, error: &PoolError) -> Verdict {
         let txid = transaction.txid();
-        if self.signatures.verdict(&txid) == Some(true) || self.has_good_signature(transaction) {
+        if self.signatures.verdict(&txid) == Some(true) || self.check_signature_of(transaction) {
             self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
             Verdict::Ignore
         } else {
@@ -286,7 +286,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Checks a signature, and remembers what came of it.
-    fn has_good_signature(&mut self, transaction: &Transaction) -> bool {
+    fn check_signature_of(&mut self, transaction: &Transaction) -> bool {
         let is_good = transaction.check_signature(&self.chain.network_id()).is_ok();
         self.signatures.note(transaction.txid(), is_good);
         is_good
@@ -392,7 +392,7 @@ impl<S: ChainStore> Engine<S> {
             }
             // Of peers it tells twice a minute: that says nothing of its work.
             if response == Some(Response::Busy) && asked.what != Question::Peers {
-                known.is_busy(now);
+                known.note_busy(now);
             }
         }
         let late = asked.has_lapsed();

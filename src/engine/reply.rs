@@ -168,7 +168,7 @@ pub enum Reply {
         message: String,
         count: u32,
         blocks: Vec<BlockView>,
-        /// As in `Chain`.
+        /// Blocks that the session asks for one by one, as in [`Reply::Chain`].
         #[serde(skip)]
         rest: Vec<BlockHash>,
     },

@@ -218,7 +218,7 @@ mod tests {
         }
         let mut lapses = Vec::new();
         let mut patience = 2_000;
-        for now in (0..20_000).step_by(100) {
+        for now in (0..200_000).step_by(100) {
             requests.hear(at(now));
             while requests.lapse().is_some() {
                 lapses.push(now);
@@ -226,7 +226,9 @@ mod tests {
                 requests.grant(&peer(1), at(now + patience));
             }
         }
+        // All four together, and after the third time none of them is waited for.
         assert_eq!(lapses, [2_100, 6_200, 14_300]);
+        assert_eq!(requests.next_wakeup(), None);
     }
 
     #[test]

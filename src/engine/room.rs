@@ -31,7 +31,7 @@ impl Room {
     }
 }
 
-/// What a measurement changed.
+/// What a measurement changed about taking blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// Too little is left for blocks.
@@ -40,7 +40,7 @@ pub(super) enum Change {
     Enough,
 }
 
-/// Watches the measurements.
+/// Judges the measurements of a disk, one after the other.
 #[derive(Debug, Default)]
 pub(super) struct Watch {
     last: Option<Room>,
@@ -48,7 +48,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Takes a measurement.
+    /// Takes a measurement; tells if blocks are taken or refused from here on, other than before it.
     pub(super) const fn handle(&mut self, room: Room) -> Option<Change> {
         self.last = Some(room);
         let kept = room.kept();
@@ -69,7 +69,7 @@ impl Watch {
         self.low
     }
 
-    /// The last measurement.
+    /// What the disk was like when it was last measured.
     pub(super) const fn last(&self) -> Option<Room> {
         self.last
     }

@@ -78,4 +78,16 @@ mod tests {
         }
         assert_eq!(work.given.len(), VOICES_MAX);
     }
+
+    #[test]
+    fn whoever_is_new_takes_the_place_of_the_voice_that_was_silent_longest() {
+        let mut work = SideWork::default();
+        let at = |n: u64| voice(1, &format!("/ip4/10.0.{}.{}/tcp/1", n / 250, n % 250 + 1));
+        for n in 0..256 {
+            assert!(work.allows(Time::from_ms(n), at(n), 300_000));
+        }
+        let now = Time::from_ms(256);
+        assert!(work.allows(now, at(1_000), 1));
+        assert!(!work.allows(now, at(255), 300_000), "what it used up is remembered");
+    }
 }

@@ -129,7 +129,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// A block is never older than its parent: on a tip that is too far ahead of the clock each find would be refused
     /// as one of the future, by this node first (`engine::ahead` says it).
-    fn is_held(&mut self) -> bool {
+    fn hold_if_ahead(&mut self) -> bool {
         self.mining.held = self.is_ahead();
         if self.mining.held {
             self.stop_search();
@@ -144,7 +144,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn give_job(&mut self, counted: bool) {
         self.mining.refresh_at = self.after(REFRESH_MS);
-        if self.is_held() {
+        if self.hold_if_ahead() {
             return;
         }
         let Some(job) = self.template() else { return };

@@ -59,12 +59,12 @@ impl Frames {
             bytes = &bytes[taken..];
             if self.known == HEAD_BYTES {
                 self.known = 0;
-                self.has_head();
+                self.read_head();
             }
         }
     }
 
-    fn has_head(&mut self) {
+    fn read_head(&mut self) {
         let [.., a, b, c, d] = self.head;
         match self.head[1] {
             DATA => self.body = usize::try_from(u32::from_be_bytes([a, b, c, d])).unwrap_or(usize::MAX),

@@ -55,7 +55,7 @@ impl Outbox {
         }
     }
 
-    /// Whether nothing waits.
+    /// Whether the engine was given all facts.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

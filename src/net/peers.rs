@@ -222,7 +222,7 @@ impl Peers {
     }
 
     /// A connection's peer does not speak ping.
-    pub fn is_mute(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
+    pub fn note_mute(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
             link.pings = false;
             link.heard = now;
@@ -412,7 +412,7 @@ mod tests {
         // Where pings are answered nothing else counts.
         peers.replied(&large, id, now + QUIET_PATIENCE);
         assert_eq!(peers.clone().due(now + QUIET_PATIENCE), [Due::Quiet(large, id)]);
-        peers.is_mute(&large, id, now);
+        peers.note_mute(&large, id, now);
         peers.replied(&large, id, now + QUIET_PATIENCE);
         assert_eq!(peers.due(now + MUTE_PATIENCE), []);
         let quiet = now + QUIET_PATIENCE + MUTE_PATIENCE;

@@ -259,7 +259,7 @@ impl Task {
             self.report(&message.id, &message.source, Verdict::Ignore);
         }
         for due in self.peers.due(now) {
-            self.is_due(due, now);
+            self.act_on(due, now);
         }
         self.tell_elsewhere();
         self.give_up_names(now);
@@ -287,7 +287,7 @@ impl Task {
         }
     }
 
-    fn is_due(&mut self, due: Due, now: Instant) {
+    fn act_on(&mut self, due: Due, now: Instant) {
         match due {
             Due::Silent(peer) => self.disconnect(peer, "it did not tell its network"),
             Due::Declined(peer) => self.foreign(peer, Stranger::Network, "it does not tell its network".into()),

@@ -246,7 +246,7 @@ mod client {
     /// A line of which no more than its beginning is kept: a reply may have hundreds of megabytes.
     struct Seen {
         start: String,
-        /// How it ends.
+        /// The last two bytes that came, which tell whether the line ended in order.
         end: [u8; 2],
         whole: bool,
     }

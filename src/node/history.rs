@@ -110,4 +110,14 @@ mod tests {
         history.keep("mine");
         assert_eq!(std::fs::read_to_string(&precious).unwrap(), "text\n");
     }
+
+    #[test]
+    fn a_file_that_is_too_large_gets_no_longer() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE);
+        let text = vec![b'x'; FILE_MAX_BYTES + 1];
+        std::fs::write(&path, &text).unwrap();
+        HistoryFile::of(folder.path()).keep("mine");
+        assert_eq!(std::fs::read(&path).unwrap().len(), text.len());
+    }
 }

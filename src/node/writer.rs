@@ -211,7 +211,7 @@ mod tests {
     struct Script {
         refuse: Vec<bool>,
         written: Sender<u64>,
-        /// The last first.
+        /// What the next measurements find, the last of them first.
         room: Option<std::sync::Mutex<Vec<Room>>>,
     }
 

@@ -214,6 +214,7 @@ pub(crate) fn read_start(path: &Path, limit: u64, owner: Owner) -> io::Result<Op
 
 #[cfg(all(test, unix))]
 mod tests {
+    use super::super::privacy::{self, Trust};
     use super::*;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -276,5 +277,25 @@ mod tests {
         assert!(create_new(&link).is_err() && open_or_create(&link, Access::Change, Owner::Me).is_err());
         assert!(!folder.path().join("target").exists());
         assert!(exists(&link).unwrap() && !exists(&folder.path().join("target")).unwrap());
+    }
+
+    #[test]
+    fn what_belongs_to_another_user_is_refused_unless_that_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "text").unwrap();
+        // Only root gives files away.
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
+            eprintln!("SKIPPED: this user may give no file to another one");
+            return;
+        }
+        for access in [Access::Read, Access::Change, Access::Append] {
+            assert_eq!(refusal(&path, access), Unfit::Owner(12_345));
+            open(&path, access, Owner::Anybody).unwrap();
+        }
+        std::os::unix::fs::chown(folder.path(), Some(12_345), None).unwrap();
+        let refused = privacy::check_folder(folder.path(), Trust::Private).unwrap_err();
+        assert_eq!(refused.code(), "other_owner");
+        privacy::check_folder(folder.path(), Trust::Shared).unwrap();
     }
 }

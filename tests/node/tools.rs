@@ -281,6 +281,27 @@ fn verify_says_what_is_damaged() {
 
 #[cfg(unix)]
 #[test]
+fn a_repaired_folder_has_its_blocks_and_its_own_waiting_payments() {
+    let home = tempfile::tempdir().expect("a folder");
+    let folder = home.path().join("folder");
+    chain(&folder);
+    let mut node = Node::in_folder(&folder);
+    let txid = node.ok("tx alice dora 2")["txid"].clone();
+    let status = node.ok("status");
+    assert!(node.stop().success());
+    let inode = || std::os::unix::fs::MetadataExt::ino(&fs::metadata(folder.join("chain.redb")).expect("there"));
+    let before = inode();
+    let (repaired, code) = json(&folder, &["verify", "--repair"], "");
+    assert_eq!((code, &repaired["data"]["own"]), (Some(0), &1.into()), "{repaired}");
+    assert_eq!(repaired["data"]["tip"], status["tip"]);
+    assert_ne!(inode(), before, "the file that was made anew is the one in use");
+    assert_eq!(json(&folder, &["verify"], "").1, Some(0));
+    let mut node = Node::in_folder(&folder);
+    assert_eq!(node.ok("pending")["transactions"][0]["txid"], txid);
+    assert_eq!(node.ok("status")["tip"], status["tip"]);
+}
+
+#[test]
 fn a_key_moves_to_a_new_folder_and_never_replaces_one() {
     use std::os::unix::fs::PermissionsExt;
     let home = tempfile::tempdir().expect("a folder");

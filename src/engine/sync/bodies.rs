@@ -199,7 +199,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(sync) = self.sync_of(source) else { return };
         sync.began = now;
         if let Some(peer) = self.peers.get_mut(&source) {
-            peer.is_trusted_again(now);
+            peer.trust_again(now);
         }
         let Some(sync) = self.sync_of(source) else { return };
         let goes_on = match &sync.pass {

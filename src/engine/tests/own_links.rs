@@ -173,9 +173,13 @@ fn crowd(count: usize, heard: bool) -> (Table, Vec<PeerId>) {
     let (me, others) = ids(count);
     let mut table = Table::new(me);
     for (number, peer) in others.iter().enumerate() {
-        table.connected(u64::try_from(number).unwrap(), *peer, address(number), Direction::In);
+        // It dialled, said where it listens, and was heard later.
+        let ms = u64::try_from(number).unwrap();
+        if number % 2 == 0 {
+            table.found(ms, *peer, address(number), FoundBy::Inbound);
+        }
+        table.connected(ms, *peer, address(number), Direction::In);
         if heard {
-            // It dialled first and was heard later.
             table.found(500, *peer, address(number), FoundBy::Mdns);
         }
     }

@@ -130,6 +130,18 @@ fn those_that_called_in_are_told_and_of_the_others_as_many_as_make_eight() {
 }
 
 #[test]
+fn others_are_not_told_of_a_host_that_a_peer_has_left() {
+    let mut exchange = with_peers(0);
+    let (old, new) = (read("/ip4/10.0.0.7/tcp/4001"), read("/ip4/10.0.0.8/tcp/4001"));
+    exchange.handle(at(0), confirmed(id(7), old.clone(), Direction::Out));
+    exchange.handle(at(1), confirmed(id(7), new.clone(), Direction::Out));
+    let (peer, address) = (id(7), old);
+    exchange.handle(at(2), Fact::Left { peer, address });
+    let answer = exchange.answer(at(3), id(9)).unwrap();
+    assert_eq!(answer[0].addresses, [new.as_str()]);
+}
+
+#[test]
 fn a_peer_is_answered_twice_a_minute() {
     let mut exchange = with_peers(3);
     let mut answered = 0;

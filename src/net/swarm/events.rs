@@ -135,7 +135,7 @@ impl Task {
         }
         // A peer that has come back waits for nothing: what goes to its older connection is lost.
         if let Some(due) = self.peers.due_of(&peer, now) {
-            self.is_due(due, now);
+            self.act_on(due, now);
         }
         if let Some(surplus) = self.peers.surplus(CONNECTIONS_IN_MAX) {
             self.disconnect(surplus, "too many others are connected");
@@ -324,7 +324,7 @@ impl Task {
                 self.outbox.offer(NetFact::Latency { peer: event.peer, ms });
             }
             Ok(_) => {}
-            Err(ping::Failure::Unsupported) => self.peers.is_mute(&event.peer, event.connection, Instant::now()),
+            Err(ping::Failure::Unsupported) => self.peers.note_mute(&event.peer, event.connection, Instant::now()),
             Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
                 self.close_silent(event.peer, event.connection);
             }
