@@ -2,6 +2,8 @@
 //!
 //! ```text
 //! types <- chain <- wire <- engine      pure: told facts, gives orders; no clock, socket, disk or entropy
+//!   contract commands, replies and events as data: what everybody else knows of the engine
+//!   inspect  what can be read of chain and pool, for replies
 //!   store    the chain on disk          shell: each knows the core's words, none knows another;
 //!   miner    the search for nonces             they meet in `node`
 //!   net      peers over libp2p
@@ -17,10 +19,12 @@
 pub mod chain;
 pub mod cli;
 pub mod console;
+pub mod contract;
 pub mod engine;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod inspect;
 pub mod miner;
 pub mod net;
 pub mod node;

@@ -22,16 +22,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("chain", &["types"]),
     ("wire", &["types", "chain"]),
-    ("engine", &["types", "chain", "wire"]),
+    ("contract", &["types", "chain"]),
+    ("inspect", &["types", "chain", "contract"]),
+    ("engine", &["types", "chain", "wire", "contract", "inspect"]),
     ("store", &["types", "chain"]),
     ("miner", &["types", "chain", "engine", "threads"]),
-    ("net", &["types", "chain", "wire", "engine", "threads"]),
-    ("console", &["types", "chain", "wire", "engine", "threads"]),
-    ("tools", &["types", "chain", "engine", "store", "console", "cli"]),
+    ("net", &["types", "chain", "wire", "contract", "engine", "threads"]),
+    ("console", &["types", "contract", "threads"]),
+    (
+        "tools",
+        &["types", "chain", "contract", "inspect", "store", "console", "cli"],
+    ),
 ];
 
 /// Layers that no clock, thread, disk, socket or random number reaches.
-const PURE: &[&str] = &["types", "chain", "wire", "engine"];
+const PURE: &[&str] = &["types", "chain", "wire", "contract", "inspect", "engine"];
 
 /// What pure layers never name.
 const IMPURE: &[&str] = &[
@@ -102,7 +107,7 @@ fn code(line: &str) -> String {
 
 /// The lines of a file before its tests, numbered from 1.
 fn production(source: &Source) -> Vec<(usize, String)> {
-    let is_test_file = source.path.ends_with("/tests.rs") || source.path.contains("/tests/");
+    let is_test_file = source.path.ends_with("tests.rs") || source.path.contains("/tests/");
     let before_tests = |line: &&str| !is_test_file && line.trim_end() != "mod tests {";
     let lines = source.text.lines().take_while(before_tests);
     lines.enumerate().map(|(index, line)| (index + 1, code(line))).collect()

@@ -7,13 +7,10 @@
 use super::graph;
 use super::human::{self, NameStanding, coins, foreign, many, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_MIN, Look};
-use crate::chain::merkle::Side;
-use crate::engine::Reply;
-use crate::engine::doctor::Diagnosis;
-use crate::engine::explain::{BlockExplained, Inclusion, Part, TxExplained};
-use crate::engine::reply::PeerActed;
-use crate::engine::sandbox::Tampered;
-use crate::engine::stats::{Growth, Stats};
+
+use crate::contract::{
+    BlockExplained, Diagnosis, Growth, Inclusion, Part, PeerActed, Reply, Side, Stats, Tampered, TxExplained,
+};
 
 /// Columns of a layout's names.
 const NAME_COLUMNS: usize = 13;
@@ -167,7 +164,7 @@ fn block(told: &BlockExplained, look: Look) -> String {
             "  ",
             &format!(
                 "its parent has bits {bits} and the time {}; bits and time of the parent and the own time decide the bits",
-                crate::engine::explain::utc(time)
+                crate::types::time::utc(time)
             ),
         );
         let adds = told.adds_work.to_f64();

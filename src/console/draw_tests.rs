@@ -2,12 +2,12 @@
 
 use super::*;
 use crate::chain::{Block, Header, NetworkParams, Reward, Transaction};
-use crate::engine::doctor::{FailureView, InterfaceView};
-use crate::engine::explain;
-use crate::engine::reply::{AccountView, TxStatus};
-use crate::engine::sandbox::Sandbox;
-use crate::engine::stats::{DiskView, FillerView, Growth, Intervals, MinerView};
+use crate::contract::{
+    AccountView, DiskView, FailureView, FillerView, Growth, InterfaceView, Intervals, MinerView, TxStatus,
+};
 use crate::fuzzing::world::seal;
+use crate::inspect::explain;
+use crate::inspect::tamper::Sandbox;
 use crate::types::{Account, AccountName, Amount, Height, SecretKey, Work};
 
 fn name(text: &str) -> Account {

@@ -1,12 +1,11 @@
 //! The block tree as a drawing: one row a block, the active branch in the first column, as `git log --graph` has it.
 //!
 //! Promises: every block of the reply has its row, a parent below its children; plain characters only, so that it
-//! reads the same in every terminal. Elsewhere: which blocks are drawn (`engine::shape`).
+//! reads the same in every terminal. Elsewhere: which blocks are drawn (`inspect::tree`).
 
 use super::human::{many, short, short_account};
 use super::look::Look;
-use crate::engine::reply::TipView;
-use crate::engine::shape::TreeBlock;
+use crate::contract::{TipView, TreeBlock};
 use crate::types::BlockHash;
 
 /// Columns of branches that are drawn beside each other; the others are counted.

@@ -3,9 +3,9 @@
 //! Promises: no control character that a peer sent is written as it is. Elsewhere: events (`console::narrate`).
 //! Spec: `proto-notes/events.md`, "In words".
 
-use crate::engine::event::FoundBy;
-use crate::engine::reply::{AccountView, BanView, BlockView, PeerView, Status, TxStatus, TxView};
-use crate::engine::{CommandError, Reply};
+use crate::contract::{
+    AccountView, BanView, BlockView, CommandError, FoundBy, PeerView, Reply, Status, TxStatus, TxView,
+};
 use crate::types::AccountName;
 use crate::types::text::is_deceptive;
 use core::fmt::Write;

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::console::narrate::{Narrator, human_event};
-use crate::engine::Event;
-use crate::engine::event::{Direction, Source};
+use crate::contract::{Direction, Event, Source};
 use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid};
 
 fn peer() -> crate::types::PeerId {
@@ -240,7 +239,7 @@ fn the_ancestors_words_are_kept() {
 fn a_payment_that_no_neighbour_has_is_called_so_after_some_seconds() {
     let words = |known_to_neighbour| {
         let reply = Reply::Transaction {
-            tx: crate::engine::reply::TxView {
+            tx: crate::contract::TxView {
                 txid: Txid::new([0xaa; 32]),
                 kind: "transfer",
                 from: "alice".into(),
@@ -335,10 +334,10 @@ proptest! {
     }
 }
 
-fn status() -> crate::engine::reply::Status {
+fn status() -> crate::contract::Status {
     use crate::types::{Bits, NetworkId, Work};
     let id = peer().to_string();
-    crate::engine::reply::Status {
+    crate::contract::Status {
         name: AccountName::new("anna").ok(),
         account: Account::Name(AccountName::new("anna").expect("a name")),
         network: "lan".into(),

@@ -6,8 +6,7 @@
 
 use serde::Serialize;
 
-use crate::engine::reply::BlockView;
-use crate::engine::{CommandError, Event, Reply};
+use crate::contract::{BlockView, CommandError, Event, Reply};
 use crate::types::text::is_deceptive;
 
 /// The version in every line.
@@ -38,7 +37,7 @@ struct ReplyLine<'a, R> {
     error: Option<&'a CommandError>,
 }
 
-/// A reply's line. `R` is [`crate::engine::Reply`], [`HelpReply`] or [`QuitReply`].
+/// A reply's line. `R` is [`crate::contract::Reply`], [`HelpReply`] or [`QuitReply`].
 #[must_use]
 pub fn json_reply<R: Serialize>(line: u64, word: Option<&str>, result: &Result<R, CommandError>) -> String {
     let reply = ReplyLine {

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::chain::merkle::{ProofStep, Side};
-use crate::engine::event::{Direction, FoundBy, Source};
-use crate::engine::reply::{AccountView, BanView, BlockView, PeerView, Reply, Status, TipView, TxStatus, TxView};
-use crate::engine::shape::TreeBlock;
+use crate::contract::{
+    AccountView, BanView, BlockView, Direction, FoundBy, PeerView, Reply, Source, Status, TipView, TreeBlock, TxStatus,
+    TxView,
+};
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, SecretKey, Time, Txid, Work};
 
 fn name(text: &str) -> AccountName {

@@ -21,7 +21,7 @@ pub mod watch;
 
 pub use parse::Line;
 
-use crate::engine::CommandError;
+use crate::contract::CommandError;
 use input::{Content, RawLine};
 
 /// A line that wants one reply.

@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::human::{NameStanding, coins, foreign, found_by, many, place, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
-use crate::engine::Event;
-use crate::engine::event::{Direction, Source};
-use crate::engine::reply::Status;
+use crate::contract::{Direction, Event, Source, Status};
 use crate::types::{Account, AccountName, Txid};
 
 /// Names of peers that are remembered for the log; more than can be connected.

@@ -5,7 +5,7 @@
 
 use super::help;
 use super::watch::Telling;
-use crate::engine::{AccountRef, BlockRef, Command, CommandError, Condition, MineCommand};
+use crate::contract::{AccountRef, BlockRef, Command, CommandError, Condition, MineCommand};
 use crate::types::ticket::Ticket;
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Txid};
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::console::watch::Topic;
-use crate::engine::{PeerAct, PeerRef, TxRef};
+use crate::contract::{PeerAct, PeerRef, TxRef};
 use crate::types::SecretKey;
 
 fn good(line: &str) -> Line {

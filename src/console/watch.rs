@@ -7,7 +7,7 @@
 
 use serde::Serialize;
 
-use crate::engine::Event;
+use crate::contract::Event;
 
 /// The levels of the log.
 pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];

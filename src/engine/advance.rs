@@ -3,15 +3,15 @@
 //! Promises: every block that enters or leaves the active chain has its event; the loser's transactions return to the
 //! pool and are counted.
 
-use super::event::{Event, Source};
-use super::machine::{Engine, count};
+use super::machine::Engine;
 use super::peers::Fault;
 use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{
     Block, BlockError, ChainStore, HeaderError, LongStep, PoolChange, Rebuild, StoreError, Switch, Transaction,
 };
-use crate::types::{BlockHash, Height, Time, Work};
+use crate::contract::{Event, Source};
+use crate::types::{BlockHash, Height, Time, Work, count};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
 const DEEP_REORG: u64 = 6;

@@ -5,14 +5,14 @@
 //! `resolve`, `wait synced` and `doctor` know of it. Elsewhere: how blocks are taken off (`chain::rewind`).
 //! Spec: `proto-notes/consensus.md`, "Blocks from the future".
 
-use super::commands::{internal, no_block, read_only, refusal};
-use super::event::Source;
-use super::machine::{Engine, count};
-use super::reply::{CommandError, Reply};
+use super::commands::read_only;
+use super::machine::Engine;
 use crate::chain::ChainStore;
 use crate::chain::params::FUTURE_MAX_MS;
+use crate::contract::{CommandError, Reply, Source};
+use crate::inspect::{no_block, store_error};
 use crate::types::time::span_words;
-use crate::types::{Height, PeerId, Time};
+use crate::types::{Height, PeerId, Time, count};
 
 /// The most blocks that `rewind` takes off: as many as a page of headers has. More is a chain, and no slip of a clock.
 const REWIND_MAX: u64 = 512;
@@ -81,7 +81,7 @@ impl<S: ChainStore> Engine<S> {
     /// Why `mine` does not wait: until the clock is there nothing is found.
     pub(super) fn ahead_refusal(&self) -> Option<CommandError> {
         let ahead = self.ahead()?;
-        Some(refusal("clock_behind_tip", ahead.sentence(), "rewind"))
+        Some(CommandError::new("clock_behind_tip", ahead.sentence(), "rewind"))
     }
 
     /// Says it when it comes about: after a start, or when the clock is set.
@@ -121,17 +121,20 @@ impl<S: ChainStore> Engine<S> {
             return Err(read_only());
         }
         let Some(ahead) = self.ahead() else {
-            return Err(refusal(
+            return Err(CommandError::new(
                 "nothing_to_rewind",
                 "no block of this chain is from the future: there is nothing to take off",
                 "status",
             ));
         };
         if ahead.count > REWIND_MAX {
-            return Err(refusal("too_many_blocks", ahead.sentence(), "status"));
+            return Err(CommandError::new("too_many_blocks", ahead.sentence(), "status"));
         }
-        self.chain.active(ahead.last).map_err(internal)?.ok_or_else(no_block)?;
-        let switch = self.chain.rewind(ahead.last).map_err(internal)?;
+        self.chain
+            .active(ahead.last)
+            .map_err(store_error)?
+            .ok_or_else(no_block)?;
+        let switch = self.chain.rewind(ahead.last).map_err(store_error)?;
         // A long switch begins anew, from the new tip.
         self.storage.prepared = None;
         self.own_made = true;

@@ -5,14 +5,13 @@
 
 use std::collections::VecDeque;
 
-use super::command::{AccountRef, BlockRef, Command, Condition, MineCommand};
 use super::dial;
-use super::event::Source;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
-use super::reply::{CommandError, Reply};
 use crate::chain::mempool::{Origin, PoolError};
-use crate::chain::{ChainStore, StoreError, Transaction, TransactionError};
+use crate::chain::{ChainStore, Transaction, TransactionError};
+use crate::contract::{AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Reply, Source, TxRef};
+use crate::inspect::{View, store_error, transactions};
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Time};
 
 /// How long `dial` and `resolve` wait.
@@ -63,29 +62,8 @@ impl Running {
     }
 }
 
-pub(super) fn refusal(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> CommandError {
-    CommandError {
-        code,
-        message: message.into(),
-        hint: hint.into(),
-    }
-}
-
-/// The store cannot be read.
-pub(super) fn internal(error: StoreError) -> CommandError {
-    refusal(
-        error.code(),
-        format!("{error}; look at the disk of the data folder, then restart the node"),
-        "status",
-    )
-}
-
-pub(super) fn no_block() -> CommandError {
-    refusal("unknown_block", "no such block is known here", "chain")
-}
-
 pub(super) fn read_only() -> CommandError {
-    refusal(
+    CommandError::new(
         "read_only",
         "the data folder takes no writes: it has no room, or was moved or deleted; nothing is accepted until it takes them again",
         "status",
@@ -93,7 +71,7 @@ pub(super) fn read_only() -> CommandError {
 }
 
 fn interrupted() -> CommandError {
-    refusal("interrupted", "the command was interrupted", "status")
+    CommandError::new("interrupted", "the command was interrupted", "status")
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -107,24 +85,22 @@ impl<S: ChainStore> Engine<S> {
             Command::Mine(MineCommand::Count(wanted)) => return self.mine(id, wanted),
             Command::Mine(MineCommand::On) => self.set_mining(true),
             Command::Mine(MineCommand::Off) => self.set_mining(false),
-            Command::Chain(limit) => self.show_chain(limit),
-            Command::Block(block) => self.show_block(block),
-            Command::Transaction(wanted) => self
-                .find_transaction(wanted)
-                .and_then(|txid| self.show_transaction(&txid)),
-            Command::ExplainBlock(block) => self.explain_block(block),
-            Command::ExplainTransaction(wanted) => self.explain_transaction(wanted),
-            Command::Tamper(height) => self.tamper(height),
-            Command::Stats(limit) => self.stats(limit),
+            Command::Chain(limit) => self.view().chain(limit),
+            Command::Block(block) => self.view().block(block),
+            Command::Transaction(wanted) => self.show_transaction(wanted),
+            Command::ExplainBlock(block) => self.view().explain_block(block),
+            Command::ExplainTransaction(wanted) => self.view().explain_transaction(wanted),
+            Command::Tamper(height) => self.view().tamper(height, self.config.secret),
+            Command::Stats(limit) => self.view().stats(limit, self.storage.disk_view()),
             Command::Peer { peer, act } => self.act_on_peer(&peer, act),
             Command::Doctor(surroundings) => Ok(self.diagnose(&surroundings)),
-            Command::Pending => Ok(self.show_pending()),
+            Command::Pending => Ok(self.view().pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
-                self.show_balance(account)
+                self.view().balance(account)
             }
-            Command::Accounts => self.show_accounts(),
-            Command::Tree(limit) => self.show_tree(limit),
+            Command::Accounts => self.view().accounts(),
+            Command::Tree(limit) => self.view().tree(limit),
             Command::Peers => Ok(self.show_peers()),
             Command::Dial { address, peer } => return self.dial(id, address, peer),
             Command::Invite => self.invite(),
@@ -136,6 +112,22 @@ impl<S: ChainStore> Engine<S> {
             Command::Wait { condition, seconds } => return self.wait(id, condition, seconds),
         };
         self.reply(id, result);
+    }
+
+    /// What can be read of chain and pool.
+    pub(super) const fn view(&self) -> View<'_, S> {
+        View {
+            chain: &self.chain,
+            pool: &self.pool,
+            me: self.me,
+            name: self.config.name.as_ref(),
+        }
+    }
+
+    fn show_transaction(&self, wanted: TxRef) -> Result<Reply, CommandError> {
+        let txid = self.view().find_transaction(wanted)?;
+        let is_known = self.pool.is_own(&txid).then(|| self.unheard.is_known(self.now, &txid));
+        self.view().transaction(&txid, is_known.flatten())
     }
 
     fn run(&mut self, id: u64, running: Running) {
@@ -160,7 +152,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Who owns an account, by the chain or by the first claim in the pool.
     fn owner_now(&self, account: &Account) -> Result<Option<PublicKey>, CommandError> {
-        let owner = self.chain.owner(account).map_err(internal)?;
+        let owner = self.chain.owner(account).map_err(store_error)?;
         Ok(match (owner, account) {
             (None, Account::Name(name)) => self.pool.pending_owner(name),
             (owner, _) => owner,
@@ -181,10 +173,10 @@ impl<S: ChainStore> Engine<S> {
                 Account::Name(_) => format!("{from} belongs to another key, {}", owner.peer_id()),
                 Account::Key(_) => format!("{from} is another node's own account: only that node can pay from it"),
             };
-            return Err(refusal("not_owner", message, "accounts"));
+            return Err(CommandError::new("not_owner", message, "accounts"));
         }
         let to_owner = self.owner_now(&to)?;
-        let sequence = self.pool.next_sequence(&self.chain, &from).map_err(internal)?;
+        let sequence = self.pool.next_sequence(&self.chain, &from).map_err(store_error)?;
         let transaction = Transaction::transfer(
             &self.chain.network_id(),
             &self.config.key,
@@ -222,7 +214,7 @@ impl<S: ChainStore> Engine<S> {
             } else {
                 format!("belongs to another key, {}", owner.peer_id())
             };
-            return Err(refusal(
+            return Err(CommandError::new(
                 "already_claimed",
                 format!("{name} {whose}"),
                 format!("balance {name}"),
@@ -246,11 +238,11 @@ impl<S: ChainStore> Engine<S> {
         self.chain.keep_own(&transaction);
         self.own_made = true;
         self.publish_transaction(&transaction);
-        self.event(super::view::accepted_event(&transaction, Source::Local));
+        self.event(transactions::accepted_event(&transaction, Source::Local));
         self.status_changed();
         self.mining.refresh_soon(self.now);
         if let Some(payer) = payer {
-            let balance = self.pool.pending_balance(&self.chain, payer).map_err(internal)?;
+            let balance = self.pool.pending_balance(&self.chain, payer).map_err(store_error)?;
             if balance < 0 {
                 lessons.push(format!("{payer} owes {} then", balance.unsigned_abs()));
             }
@@ -260,7 +252,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let block = self.expected_block(&transaction);
         Ok(Reply::Tx {
-            tx: super::view::tx_view(&transaction, self.chain.params().reward),
+            tx: transactions::tx_view(&transaction, self.chain.params().reward),
             block,
             message: format!("Transaction will be added to Block {block}"),
             notice: (!notices.is_empty()).then(|| notices.join("; ")),
@@ -306,55 +298,21 @@ impl<S: ChainStore> Engine<S> {
         Ok(Reply::Mining { mining: on })
     }
 
-    fn show_block(&self, block: BlockRef) -> Result<Reply, CommandError> {
-        self.block_view(&self.find_block(block)?).map(Reply::Block)
-    }
-
-    /// The hash of a block as typed.
-    pub(super) fn find_block(&self, block: BlockRef) -> Result<BlockHash, CommandError> {
-        let hash = match block {
-            BlockRef::Hash(hash) => hash,
-            BlockRef::Height(height) => self.chain.active(height).map_err(internal)?.ok_or_else(|| {
-                let tip = self.chain.tip().header.height;
-                refusal(
-                    "unknown_block",
-                    format!("there is no block {height} yet; the newest is {tip}"),
-                    format!("block {tip}"),
-                )
-            })?,
-            BlockRef::Prefix(prefix) => {
-                let found = self.chain.blocks_by_prefix(&prefix, 2).map_err(internal)?;
-                match found.as_slice() {
-                    [] => return Err(no_block()),
-                    [hash] => *hash,
-                    [..] => {
-                        return Err(refusal(
-                            "ambiguous",
-                            format!("more than one block starts with {prefix}; type more digits of the hash"),
-                            "chain",
-                        ));
-                    }
-                }
-            }
-        };
-        Ok(hash)
-    }
-
     pub(super) fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
         if !self.net {
-            let error = refusal("dial_failed", "the network is off", "net on");
+            let error = CommandError::new("dial_failed", "the network is off", "net on");
             return self.reply(id, Err(error));
         }
         if self.missing.network {
-            let error = refusal("dial_failed", "the network part of this node has failed", "doctor");
+            let error = CommandError::new("dial_failed", "the network part of this node has failed", "doctor");
             return self.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
             let message = "this is the node's own PeerId; if another node shows it too, both use one key";
-            return self.reply(id, Err(refusal("dial_failed", message, "peers")));
+            return self.reply(id, Err(CommandError::new("dial_failed", message, "peers")));
         }
         if self.addresses.contains(&address) {
-            let error = refusal("dial_failed", "this is the node's own address", "peers");
+            let error = CommandError::new("dial_failed", "this is the node's own address", "peers");
             return self.reply(id, Err(error));
         }
         let known = self
@@ -366,7 +324,7 @@ impl<S: ChainStore> Engine<S> {
             Some(peer) => dial::Fact::Found {
                 peer,
                 address: address.clone(),
-                by: super::FoundBy::Manual,
+                by: FoundBy::Manual,
                 from: None,
             },
             None => dial::Fact::Typed(address.clone()),
@@ -508,9 +466,9 @@ impl<S: ChainStore> Engine<S> {
                 "{address} answered, but it is no node of {}: {why}; start both with the same --network",
                 self.config.params.name
             );
-            return Some(Err(refusal("dial_failed", message, "help dial")));
+            return Some(Err(CommandError::new("dial_failed", message, "help dial")));
         }
-        Some(Err(refusal(
+        Some(Err(CommandError::new(
             "dial_failed",
             format!(
                 "{address} was not reached: {why}; it is tried again by itself (`status` at the other node shows its addresses)"
@@ -555,7 +513,7 @@ impl<S: ChainStore> Engine<S> {
                 },
                 Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
             };
-            Err(refusal("timeout", format!("the time is over: {what}"), hint))
+            Err(CommandError::new("timeout", format!("the time is over: {what}"), hint))
         })
     }
 
@@ -585,10 +543,10 @@ impl<S: ChainStore> Engine<S> {
 
 /// A rule of form.
 fn form_refused(error: &TransactionError) -> CommandError {
-    refusal(error.code(), error.to_string(), "help tx")
+    CommandError::new(error.code(), error.to_string(), "help tx")
 }
 
 /// The pool's refusal.
 fn pool_refused(error: &PoolError) -> CommandError {
-    refusal(error.code(), error.to_string(), error.hint())
+    CommandError::new(error.code(), error.to_string(), error.hint())
 }

@@ -16,7 +16,7 @@ mod turns;
 use core::net::IpAddr;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::event::{Direction, FoundBy};
+use crate::contract::{Direction, FoundBy};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, Time, Voice};
 pub use candidate::ADDRESSES_MAX;

@@ -9,7 +9,7 @@ use core::net::IpAddr;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::dial::OWN_LINKS;
-use super::event::Direction;
+use crate::contract::Direction;
 use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, PublicKey, Time};

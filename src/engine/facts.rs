@@ -5,15 +5,15 @@
 use core::net::IpAddr;
 
 use super::commands::Running;
-use super::event::{Direction, Event, FoundBy};
-use super::io::{NetOrder, Stranger};
-use super::machine::{Engine, Question, Shown, count};
+use super::io::NetOrder;
+use super::machine::{Engine, Question, Shown};
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use super::pools::Fact;
 use super::remembered::{Outcome, Reason};
 use super::{dial, exchange};
 use crate::chain::ChainStore;
-use crate::types::{Address, PeerId, Time, Work};
+use crate::contract::{Direction, Event, FoundBy, Stranger};
+use crate::types::{Address, PeerId, Time, Work, count};
 use crate::wire::{self, Request};
 
 /// Status goes out this often, and up to a second later.

@@ -2,12 +2,10 @@
 
 use core::net::IpAddr;
 
-use super::command::Command;
-use super::event::{Direction, Event, FoundBy};
 use super::peers::Fault;
-use super::reply::{CommandError, Reply};
 use super::room::Room;
 use crate::chain::{Batch, Header};
+use crate::contract::{Command, CommandError, Direction, Event, FoundBy, Reply, Stranger};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, Target, Time};
 use crate::wire::{Request, Response, Topic};
@@ -82,15 +80,6 @@ pub enum PartFact {
         /// Which.
         part: Part,
     },
-}
-
-/// Who answered a dial, speaks libp2p, and is no node of this network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranger {
-    /// A lanchain node of another network or version, or one that does not tell.
-    Network,
-    /// Another program.
-    Program,
 }
 
 /// What the network reports.

@@ -12,7 +12,6 @@ use super::commands::Running;
 use super::complaints::Complaints;
 use super::dial::{self, Dialer};
 use super::effort::Effort;
-use super::event::{Event, Source};
 use super::exchange::Exchange;
 use super::forecast::Forecast;
 use super::gather::Gather;
@@ -21,7 +20,6 @@ use super::parts::Missing;
 use super::peers::Peers;
 use super::pools::Pools;
 use super::remembered::Remembered;
-use super::reply::{CommandError, Reply, Status};
 pub(super) use super::requests::Question;
 use super::requests::Requests;
 use super::side_work::SideWork;
@@ -33,10 +31,11 @@ use super::unheard::Unheard;
 use crate::chain::mempool::Mempool;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
+use crate::contract::{CommandError, Event, Reply, Source, Status};
 use crate::types::hash::HashMany;
 use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
-use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work};
+use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work, count};
 use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
@@ -466,13 +465,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Where rewards go: the own name once it is confirmed as this key's, else the key account.
     pub(super) fn reward_account(&self) -> Account {
-        if let Some(name) = &self.config.name {
-            let account = Account::Name(name.clone());
-            if self.chain.owner(&account) == Ok(Some(self.me)) {
-                return account;
-            }
-        }
-        Account::Key(self.me)
+        self.view().reward_account()
     }
 
     /// What `status` answers.
@@ -533,20 +526,6 @@ fn open_chain<S: ChainStore>(config: &Config, store: S) -> Result<Chain<S>, Stor
 fn offset(clock: Time, now: Time) -> i64 {
     let ahead = clock.ms().cast_signed();
     ahead.saturating_sub(now.ms().cast_signed())
-}
-
-/// A count as a number of the contract.
-pub(super) fn count(value: usize) -> u64 {
-    u64::try_from(value).unwrap_or(u64::MAX)
-}
-
-/// "1 peer is", "2 peers are"
-pub(super) fn many_peers(count: u64) -> String {
-    if count == 1 {
-        "1 peer is".to_owned()
-    } else {
-        format!("{count} peers are")
-    }
 }
 
 /// Who brought something, for events.

@@ -3,12 +3,12 @@
 //! Elsewhere: what the parts decide (`engine::dial`, `engine::exchange`).
 
 use super::dial::Dialer;
-use super::event::Event;
 use super::io::NetOrder;
 use super::machine::{Config, Engine, Question};
 use super::peers::Fault;
-use super::{FoundBy, dial, exchange};
+use super::{dial, exchange};
 use crate::chain::ChainStore;
+use crate::contract::{Event, FoundBy};
 use crate::types::{Address, PeerId, Time};
 use crate::wire::{Request, Response, ToldPeer};
 

@@ -6,12 +6,12 @@
 //! node cannot go on (`node`).
 //! Spec: `proto-notes/events.md`, "Parts that fail".
 
-use super::commands::{Running, refusal};
+use super::commands::Running;
 use super::dial::Fact;
 use super::io::{NetOrder, Part, PartFact};
 use super::machine::Engine;
-use super::reply::CommandError;
 use crate::chain::ChainStore;
+use crate::contract::CommandError;
 use crate::types::PeerId;
 
 /// What the engine has to do without.
@@ -84,7 +84,7 @@ impl<S: ChainStore> Engine<S> {
 
 /// The refusal of `mine` when a mining thread has failed.
 pub(super) fn mining_failed() -> CommandError {
-    refusal(
+    CommandError::new(
         "internal",
         "a mining thread of this node failed: start the node again to mine",
         "quit",

@@ -3,13 +3,11 @@
 //! Promises: bans live in memory, end by themselves and are bounded as those for misdeeds are.
 //! Elsewhere: the table (`engine::peers`). Spec: `proto-notes/events.md`, "Replies".
 
-use super::command::{PeerAct, PeerRef};
-use super::commands::refusal;
 use super::io::NetOrder;
 use super::machine::Engine;
-use super::reply::{BanView, CommandError, PeerActed, Reply};
 use crate::chain::ChainStore;
-use crate::types::{Account, AccountName, PeerId, Time};
+use crate::contract::{BanView, CommandError, PeerAct, PeerActed, PeerRef, PeerView, Reply};
+use crate::types::{Account, AccountName, Height, PeerId, Time, count};
 
 /// Candidates that are told when words fit several.
 const SHOWN_MAX: usize = 3;
@@ -26,6 +24,39 @@ fn is_meant(wanted: &PeerRef, peer: &PeerId, name: Option<&AccountName>) -> bool
 }
 
 impl<S: ChainStore> Engine<S> {
+    pub(super) fn show_peers(&self) -> Reply {
+        let mut peers: Vec<PeerView> = self
+            .peers
+            .known()
+            .map(|(id, peer)| {
+                let name = peer.name();
+                let status = peer.status.as_ref();
+                PeerView {
+                    peer_id: id.to_string(),
+                    name_proven: name.as_ref().is_some_and(|name| self.is_name_proven(id, name)),
+                    name,
+                    address: peer.address.with_peer(id),
+                    height: Height::new(status.map_or(0, |status| status.height)),
+                    work: status.map_or(crate::types::Work::ZERO, |status| {
+                        crate::types::Work::from_be_bytes(status.work)
+                    }),
+                    latency_ms: peer.latency_ms,
+                    found_by: peer.found_by,
+                }
+            })
+            .collect();
+        peers.sort_by(|a, b| a.peer_id.cmp(&b.peer_id));
+        Reply::Peers {
+            peers,
+            banned: self.bans(),
+        }
+    }
+
+    /// How many peers are connected and known.
+    pub(super) fn known_peers(&self) -> u64 {
+        count(self.peers.known().count())
+    }
+
     pub(super) fn act_on_peer(&mut self, wanted: &PeerRef, act: PeerAct) -> Result<Reply, CommandError> {
         let (peer, name) = self.find_peer(wanted, act)?;
         let message = match act {
@@ -78,8 +109,8 @@ impl<S: ChainStore> Engine<S> {
             ([one], _, _) => Ok(one.clone()),
             // A peer that is not there now can be refused all the same.
             ([], PeerRef::Id(id), PeerAct::Ban { .. }) if *id != self.peer_id => Ok((*id, None)),
-            ([], _, PeerAct::Unban) => Err(refusal("unknown_peer", "no such node is banned", "peers")),
-            ([], _, _) => Err(refusal(
+            ([], _, PeerAct::Unban) => Err(CommandError::new("unknown_peer", "no such node is banned", "peers")),
+            ([], _, _) => Err(CommandError::new(
                 "unknown_peer",
                 "no such node is connected; a name, a PeerId or its last characters mean one",
                 "peers",
@@ -91,7 +122,7 @@ impl<S: ChainStore> Engine<S> {
                     PeerAct::Ban { .. } => "ban",
                     PeerAct::Unban => "unban",
                 };
-                Err(refusal(
+                Err(CommandError::new(
                     "ambiguous",
                     format!("more than one node is meant: {}", shown.join(", ")),
                     format!("{word} {}", first.0),

@@ -7,9 +7,9 @@
 
 use std::collections::BTreeMap;
 
-use super::event::{Direction, FoundBy};
 use super::pace::Pace;
 use super::quota::{Bucket, Kind, QUESTION_BYTES};
+use crate::contract::{Direction, FoundBy};
 use crate::types::prefix::Prefix;
 use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Voice, Work};
 use crate::wire;

@@ -7,7 +7,6 @@
 
 use super::advance::Offer;
 use super::effort::Effort;
-use super::event::Event;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
 use super::peers::{Fault, Peer};
@@ -16,7 +15,9 @@ use super::quota::{Kind, QUESTION_BYTES};
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::mempool::{Origin, PoolError};
 use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
-use crate::types::{BlockHash, PeerId, Time, Txid};
+use crate::contract::Event;
+use crate::inspect::transactions;
+use crate::types::{BlockHash, PeerId, Time, Txid, count};
 use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX, decode_transactions};
 use crate::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic};
 
@@ -200,7 +201,7 @@ impl<S: ChainStore> Engine<S> {
                 return Verdict::Reject;
             }
         };
-        if !self.may_gossip(peer, Kind::GossipTx, super::machine::count(list.len())) {
+        if !self.may_gossip(peer, Kind::GossipTx, count(list.len())) {
             return Verdict::Ignore;
         }
         self.effort.transactions(list.len(), bytes.len());
@@ -257,7 +258,7 @@ impl<S: ChainStore> Engine<S> {
         match added {
             Ok(_) => {
                 self.signatures.note(txid, true);
-                self.event(super::view::accepted_event(&transaction, from_peer(peer)));
+                self.event(transactions::accepted_event(&transaction, from_peer(peer)));
                 self.status_changed();
                 Addition::Taken
             }
@@ -346,7 +347,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { hashes } => {
                 let (response, size) = self.answer_blocks(&hashes);
                 if let Some(known) = self.peers.get_mut(&peer) {
-                    known.charge(self.now, Kind::Blocks, super::machine::count(size - ENVELOPE_BYTES));
+                    known.charge(self.now, Kind::Blocks, count(size - ENVELOPE_BYTES));
                 }
                 response
             }

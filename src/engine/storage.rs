@@ -5,12 +5,11 @@
 //! Elsewhere: what a store promises (`chain::store`), what waits for the disk (`node::outbox`).
 //! Spec: `proto-notes/store.md`, "Damage".
 
-use super::event::Source;
 use super::io::StoreFact;
 use super::machine::Engine;
-use super::reply::CommandError;
 use super::room::{Change, Room, Watch};
 use crate::chain::{ChainStore, Rebuild};
+use crate::contract::{CommandError, DiskView, Source};
 use crate::types::Time;
 
 /// What is remembered between two facts of the disk.
@@ -28,9 +27,19 @@ pub(super) struct Storage {
     pub(super) room: Watch,
 }
 
+impl Storage {
+    /// What `stats` says of the disk; none where the system does not tell.
+    pub(super) fn disk_view(&self) -> Option<DiskView> {
+        self.room.last().map(|room| DiskView {
+            chain_bytes: room.used,
+            free_bytes: room.free,
+        })
+    }
+}
+
 /// The refusal of `mine` while the disk has too little room.
 pub(super) fn disk_low() -> CommandError {
-    super::commands::refusal(
+    CommandError::new(
         "disk_low",
         "the disk of the data folder is nearly full: what is left is kept for this node's own payments",
         "stats",

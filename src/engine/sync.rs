@@ -14,12 +14,12 @@ mod marks;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::event::Event;
 use super::machine::{Engine, Question};
 use super::pace::PATIENCE_MIN_MS;
 use super::peers::Peer;
 use crate::chain::{ChainStore, Header};
-use crate::types::{BlockHash, Height, PeerId, Time, Work};
+use crate::contract::Event;
+use crate::types::{BlockHash, Height, PeerId, Time, Work, count};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
 use marks::Marks;
@@ -302,7 +302,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
         candidates.retain(|(patience_ms, ..)| *patience_ms == patience);
-        let choice = self.rng.below(super::machine::count(candidates.len()));
+        let choice = self.rng.below(count(candidates.len()));
         candidates.get(usize::try_from(choice).ok()?).map(|(_, id)| *id)
     }
 

@@ -9,11 +9,10 @@ use std::collections::VecDeque;
 
 use super::advance::Offer;
 use super::commands::Running;
-use super::event::{Event, Source};
 use super::io::{MinerOrder, NetOrder};
 use super::machine::Engine;
-use super::reply::{CommandError, Reply};
 use crate::chain::{Block, ChainStore, Header, Reward, Transaction, merkle};
+use crate::contract::{CommandError, Event, Reply, Source};
 use crate::types::{BlockHash, Height, Time};
 use crate::wire::Topic;
 
@@ -285,12 +284,15 @@ impl<S: ChainStore> Engine<S> {
         }
         let (count, hashes) = (*found, blocks.clone());
         self.running.remove(&id);
-        let result = self.first_views(hashes.into()).map(|(blocks, rest)| Reply::Mined {
-            message: "New Block Forged".to_owned(),
-            count,
-            blocks,
-            rest,
-        });
+        let result = self
+            .view()
+            .first_views(hashes.into())
+            .map(|(blocks, rest)| Reply::Mined {
+                message: "New Block Forged".to_owned(),
+                count,
+                blocks,
+                rest,
+            });
         self.reply(id, result);
     }
 

@@ -3,12 +3,10 @@
 //! Promises: a ticket of another network is refused with a sentence. Elsewhere: what a ticket holds (`types::ticket`),
 //! the dial that follows (`engine::commands`). Spec: `proto-notes/discovery.md`, "Tickets".
 
-use super::commands::refusal;
 use super::dial;
-use super::event::FoundBy;
 use super::machine::Engine;
-use super::reply::{CommandError, Reply};
 use crate::chain::{ChainStore, NetworkParams};
+use crate::contract::{CommandError, FoundBy, Reply};
 use crate::types::ticket::{ADDRESSES_MAX, ID_BYTES, Ticket, TicketNetwork};
 use crate::types::{Address, NetworkId};
 
@@ -63,7 +61,7 @@ impl<S: ChainStore> Engine<S> {
         addresses.truncate(ADDRESSES_MAX);
         if addresses.is_empty() {
             let hint = if self.net { "doctor" } else { "net on" };
-            return Err(refusal(
+            return Err(CommandError::new(
                 "no_address",
                 "this node listens nowhere, so nobody could use a ticket",
                 hint,
@@ -98,16 +96,19 @@ impl<S: ChainStore> Engine<S> {
 
     pub(super) fn join(&mut self, id: u64, ticket: Ticket) {
         if let Some(message) = mismatch(&ticket, &self.config.params) {
-            return self.reply(id, Err(refusal("other_network", message, "status")));
+            return self.reply(id, Err(CommandError::new("other_network", message, "status")));
         }
         let peer = ticket.peer();
         if peer == self.peer_id {
             let message = "this is the node's own ticket: it is for other nodes";
-            return self.reply(id, Err(refusal("dial_failed", message, "invite")));
+            return self.reply(id, Err(CommandError::new("dial_failed", message, "invite")));
         }
         let mut addresses = ticket.addresses.into_iter();
         let Some(first) = addresses.next() else {
-            return self.reply(id, Err(refusal("bad_ticket", "the ticket leads nowhere", "help join")));
+            return self.reply(
+                id,
+                Err(CommandError::new("bad_ticket", "the ticket leads nowhere", "help join")),
+            );
         };
         for other in addresses {
             let (by, from) = (FoundBy::Manual, None);

@@ -9,7 +9,7 @@ use crate::console::json::{json_event, json_reply};
 use crate::console::narrate::human_event;
 use crate::console::parse::{ECHO_MAX, canonical_word, is_silent, parse_line};
 use crate::console::{InputLine, Line};
-use crate::engine::{CommandError, Event, Source};
+use crate::contract::{CommandError, Event, Source};
 use crate::types::SecretKey;
 use crate::types::text::{is_utf16, without_mark};
 
@@ -190,7 +190,7 @@ pub(super) fn words(input: &[u8]) {
         Event::PeerFound {
             peer_id: peer.to_string(),
             address: text.clone(),
-            found_by: crate::engine::FoundBy::Mdns,
+            found_by: crate::contract::FoundBy::Mdns,
         },
         Event::PeerDisconnected {
             peer_id: text.clone(),

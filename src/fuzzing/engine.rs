@@ -9,11 +9,9 @@ use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Batch, Block, Header, NetworkParams};
 use crate::console::Line;
 use crate::console::parse::parse_line;
+use crate::contract::{Direction, Event, FoundBy, Stranger};
 use crate::engine::peers::Fault;
-use crate::engine::{
-    Config, Direction, Engine, Event, FoundBy, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, PeerClock,
-    StoreFact, Stranger,
-};
+use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, PeerClock, StoreFact};
 use crate::types::hash::HashMany;
 use crate::types::{AccountName, Address, BlockHash, PeerId, SecretKey, Time};
 use crate::wire::message::encode_transactions;

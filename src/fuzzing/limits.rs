@@ -2,9 +2,9 @@
 
 use super::bytes::Bytes;
 use super::world::key;
+use crate::contract::{Direction, FoundBy};
 use crate::engine::peers::{Consequence, Fault, Peer, Peers};
 use crate::engine::quota::Kind;
-use crate::engine::{Direction, FoundBy};
 use crate::types::{Address, PeerId, Time};
 
 const KINDS: [(Kind, u128, u128); 6] = [

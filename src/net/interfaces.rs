@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use if_addrs::IfAddr;
 
-use crate::engine::doctor::special;
+use crate::contract::surroundings::special;
 use crate::types::prefix::{Bind, Prefix};
 
 /// Links that are used: each takes two sockets, and only a machine full of containers has more.

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 
-use crate::engine::Direction;
+use crate::contract::Direction;
 use crate::types::{Address, PeerId};
 
 /// Two connections of which one is older by more than this are no mutual dial: the peer has come back. Handshakes of

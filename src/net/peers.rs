@@ -13,7 +13,7 @@ use libp2p::swarm::ConnectionId;
 
 use super::gate::Source;
 use super::links::{Link, Returns, spare};
-use crate::engine::{Direction, Stranger};
+use crate::contract::{Direction, Stranger};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, Voice};
 

@@ -12,8 +12,9 @@ use tokio::time::timeout;
 
 use super::codec::{Codec, Raw};
 use super::{NetConfig, NetError, NetHandle, start};
+use crate::contract::{Direction, Stranger};
 use crate::engine::peers::Fault;
-use crate::engine::{Direction, NetFact, NetOrder, Stranger, Verdict};
+use crate::engine::{NetFact, NetOrder, Verdict};
 use crate::types::{Address, NetworkId, SecretKey};
 use crate::wire::{Request, Response, Topic};
 
@@ -126,7 +127,7 @@ impl Net {
 
 #[tokio::test]
 async fn the_reason_of_a_failed_dial_is_one_that_the_doctor_knows() {
-    use crate::engine::reasons::Cause;
+    use crate::contract::Cause;
     let mut a = node(1, NETWORK).await;
     let b = node(2, NETWORK).await;
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -25,8 +25,7 @@ use super::telling::Switches;
 use crate::console::output::{Limits, Overflow, Sink};
 use crate::console::render::{self, Narrator};
 use crate::console::watch::{Telling, TellingReply};
-use crate::engine::reply::Status;
-use crate::engine::{CommandError, Event, Reply, Source};
+use crate::contract::{CommandError, Event, Reply, Source, Status};
 
 /// The socket in the data folder.
 pub const SOCKET: &str = "control";

@@ -99,7 +99,7 @@ mod client {
     use crate::console::look::Look;
     use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
     use crate::console::{parse, render};
-    use crate::engine::CommandError;
+    use crate::contract::CommandError;
     use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
     use crate::node::control_socket::connect;
     use crate::node::history::HistoryFile;

@@ -21,7 +21,8 @@ use crate::console::output::{Done, LineEnd, Sink};
 use crate::console::render::{self, HelpReply, QuitReply};
 use crate::console::watch::{Telling, telling_text};
 use crate::console::{InputLine, Line, help};
-use crate::engine::{Command, CommandError, Input, Reply};
+use crate::contract::{Command, CommandError, Reply};
+use crate::engine::Input;
 
 /// How long a stop waits for the running command to say that it was interrupted.
 const CANCEL_MAX: Duration = Duration::from_secs(2);

@@ -42,7 +42,8 @@ mod unix {
     use super::*;
     use crate::console::output::Sink;
     use crate::console::render;
-    use crate::engine::{CommandError, Part, Reply};
+    use crate::contract::{CommandError, Reply};
+    use crate::engine::Part;
     use crate::node::clock::wall;
     use crate::node::control::{CLIENT, CLIENTS_MAX, SOCKET};
     use crate::node::control_session::{self, AHEAD_MAX, Message, Progress, Session};

@@ -19,10 +19,8 @@ use super::probe;
 use super::surroundings;
 use super::writer::Writer;
 use crate::chain::ChainStore;
-use crate::engine::doctor::Surroundings;
-use crate::engine::{
-    Command, CommandError, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Reply, StoreFact,
-};
+use crate::contract::{Command, CommandError, Event, Reply, Surroundings};
+use crate::engine::{Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
 use crate::miner::Work;
 use crate::miner::pool::Pool;
 use crate::threads::{self, panic_point};

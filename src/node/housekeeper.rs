@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::inbox::Inbox;
-use crate::engine::{FoundBy, NetFact, Part};
+use crate::contract::FoundBy;
+use crate::engine::{NetFact, Part};
 use crate::threads::{self, panic_point};
 use crate::types::{Address, PeerId};
 

@@ -342,7 +342,7 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::Direction;
+    use crate::contract::Direction;
     use crate::types::Address;
 
     fn listening(port: usize) -> NetFact {

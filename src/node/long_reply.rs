@@ -1,13 +1,12 @@
 //! Replies with more blocks than one turn of the engine reads: asked for and shown block by block.
 //!
 //! Promises: one line as of any reply, of which one block is held at a time; between two blocks everybody else has a turn.
-//! Elsewhere: how much one turn reads (`engine::view`), lines in pieces (`console::output`).
+//! Elsewhere: how much one turn reads (`inspect::blocks`), lines in pieces (`console::output`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
 use crate::console::look::Look;
 use crate::console::render;
-use crate::engine::reply::BlockView;
-use crate::engine::{BlockRef, Command, CommandError, Reply};
+use crate::contract::{BlockRef, BlockView, Command, CommandError, Reply};
 use crate::types::BlockHash;
 
 /// What a session does for a long reply.

@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 
 use crate::chain::Batch;
-use crate::engine::{CommandError, NetOrder, Output};
+use crate::contract::CommandError;
+use crate::engine::{NetOrder, Output};
 use crate::wire::Response;
 
 /// Batches that may wait for the disk. Then the engine waits too: memory is bounded, and the disk is the bottleneck.
@@ -123,7 +124,8 @@ fn read_only() -> CommandError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{MinerOrder, Reply};
+    use crate::contract::Reply;
+    use crate::engine::MinerOrder;
 
     fn commit(id: u64) -> Output {
         Output::Commit(Batch { id, ..Batch::default() })

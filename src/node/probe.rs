@@ -2,14 +2,14 @@
 //!
 //! Promises: one datagram an interface, then half a second of listening; runs on a thread that nothing waits for but the
 //! reply of `doctor`; never with `--no-mdns` or `net off`.
-//! Elsewhere: finding nodes (`net::discovery`), what follows (`engine::doctor`).
+//! Elsewhere: finding nodes (`net::discovery`), what follows (`inspect::doctor`).
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-use crate::engine::doctor::{Interface, Probe, Surroundings};
+use crate::contract::{Interface, Probe, Surroundings};
 use crate::net::multicast;
 use crate::types::{Address, PeerId};
 

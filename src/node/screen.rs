@@ -25,8 +25,7 @@ use crate::console::output::{
 use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
 use crate::console::watch::{Telling, telling_text};
-use crate::engine::reply::Status;
-use crate::engine::{CommandError, Event, Reply, Source};
+use crate::contract::{CommandError, Event, Reply, Source, Status};
 
 /// What stands before the line that is typed.
 const PROMPT: &str = "> ";

@@ -15,7 +15,8 @@ use super::long_reply::{self, Teller};
 use super::screen::Screen;
 use crate::console::output::{Done, LineEnd};
 use crate::console::{InputLine, Line};
-use crate::engine::{Command, CommandError, Input, MineCommand, Reply};
+use crate::contract::{Command, CommandError, MineCommand, Reply};
+use crate::engine::Input;
 
 /// How long a stop waits for the running command to say that it was interrupted.
 const CANCEL_MAX: Duration = Duration::from_secs(2);

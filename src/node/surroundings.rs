@@ -1,13 +1,13 @@
 //! The machine as `doctor` needs it: its interfaces, and where multicast DNS is listened to.
 //!
 //! Promises: reads what the system holds in memory and waits for nobody. Elsewhere: what follows from it
-//! (`engine::doctor`), what is sent and heard (`node::probe`).
+//! (`inspect::doctor`), what is sent and heard (`node::probe`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::Path;
 
-use crate::engine::doctor::{Interface, Probe, Surroundings};
+use crate::contract::{Interface, Probe, Surroundings};
 
 /// Interfaces that are listed: a machine full of containers has hundreds.
 const INTERFACES_MAX: usize = 64;

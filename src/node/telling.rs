@@ -13,7 +13,7 @@ use super::clock::wall;
 use crate::console::look;
 use crate::console::output::LogWriter;
 use crate::console::watch::{FOLD_PAUSE_MS, Telling, TellingReply, Verdict, Watch};
-use crate::engine::Event;
+use crate::contract::Event;
 use crate::threads::{self, panic_point};
 
 /// How often it is asked whether a storm is over.

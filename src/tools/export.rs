@@ -12,7 +12,7 @@ use super::folder::{file_failed, is_standard, read};
 use super::{Failure, Finding};
 use crate::chain::{Block, ChainStore, StoreError};
 use crate::cli::Args;
-use crate::engine::block_view;
+use crate::inspect::blocks::block_view;
 use crate::types::{BlockHash, Height};
 
 /// What was written.

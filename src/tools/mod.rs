@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::cli::{Args, Task};
 use crate::console::render::{human_error, json_reply};
-use crate::engine::CommandError;
+use crate::contract::CommandError;
 
 /// A rule was broken, or the system failed.
 const STATUS_FAILED: u8 = 1;

@@ -27,3 +27,9 @@ pub use key::{PeerId, PublicKey, SecretKey, Signature};
 pub use target::{Bits, Target, Work};
 pub use time::{Height, Time};
 pub use voice::{Voice, has_share};
+
+/// A length as a number of the contract.
+#[must_use]
+pub fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}

@@ -3,7 +3,7 @@
 //! Promises: each reply and each event has been seen at least once; those that two honest nodes never cause are made.
 
 use lanchain::console::json::{events_dropped, json_event};
-use lanchain::engine::{Event, FoundBy, Source};
+use lanchain::contract::{Event, FoundBy, Source};
 use lanchain::types::{BlockHash, Height, SecretKey};
 use serde_json::Value;
 

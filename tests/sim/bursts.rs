@@ -3,7 +3,7 @@
 //! Promises: turns take their time and links carry so many bytes; some gossip is lost, so that what it misses has to come
 //! by the comparison of pools. Elsewhere: the comparison itself (`engine::pools`).
 
-use lanchain::engine::{AccountRef, Command};
+use lanchain::contract::{AccountRef, Command};
 use lanchain::types::{Account, AccountName, Amount};
 
 use crate::fate;

@@ -4,8 +4,9 @@
 //! Promises: the same seed gives the same figures. Elsewhere: the dial managers of such rooms alone, in less time
 //! (`engine::tests::rooms`).
 
+use lanchain::contract::{Command, FoundBy, MineCommand};
 use lanchain::engine::dial::OWN_LINKS;
-use lanchain::engine::{Command, FoundBy, Input, MineCommand, NetFact};
+use lanchain::engine::{Input, NetFact};
 use lanchain::types::SecretKey;
 
 use crate::checkers::finish;

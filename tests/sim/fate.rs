@@ -1,7 +1,8 @@
 //! What befalls a world: faults and their end, users and their commands, who finds whom.
 
 use lanchain::chain::ChainStore;
-use lanchain::engine::{AccountRef, Command, Condition, FoundBy, Input, MineCommand, NetFact};
+use lanchain::contract::{AccountRef, Command, Condition, FoundBy, MineCommand};
+use lanchain::engine::{Input, NetFact};
 use lanchain::types::{Account, AccountName, Amount, Height};
 
 use crate::node::{Asked, own_name};

@@ -10,8 +10,9 @@ mod requests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use lanchain::contract::{Direction, FoundBy};
 use lanchain::engine::peers::Fault;
-use lanchain::engine::{Direction, FoundBy, Input, NetFact, Verdict};
+use lanchain::engine::{Input, NetFact, Verdict};
 use lanchain::types::hash::sha256;
 use lanchain::types::{Address, PeerId};
 use lanchain::wire::Topic;

@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lanchain::chain::{Batch, Header};
-use lanchain::engine::{Command, Config, Engine};
+use lanchain::contract::Command;
+use lanchain::engine::{Config, Engine};
 use lanchain::net::peers::Peers;
 use lanchain::net::repairs::Repairs;
 use lanchain::node::inbox::Inbox;

@@ -3,7 +3,8 @@
 //!
 //! Elsewhere: what a connection is (`wires`), what must have arrived everywhere (`checkers::arrived`).
 
-use lanchain::engine::{Command, Input, NetFact};
+use lanchain::contract::Command;
+use lanchain::engine::{Input, NetFact};
 
 use crate::dice::Dice;
 use crate::fate;

@@ -1,6 +1,6 @@
 //! The course of one world: faults, quiet, agreement, and life after it.
 
-use lanchain::engine::{AccountRef, Command, MineCommand};
+use lanchain::contract::{AccountRef, Command, MineCommand};
 use lanchain::types::{Account, AccountName, Amount};
 
 use crate::checkers::{Figures, arrival, finish};

@@ -6,7 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use lanchain::engine::{Event, Input, NetFact, Output};
+use lanchain::contract::Event;
+use lanchain::engine::{Input, NetFact, Output};
 use lanchain::node::inbox::{Heard, Lanes, Taken};
 use lanchain::types::Time;
 

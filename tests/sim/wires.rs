@@ -8,7 +8,8 @@
 
 use std::time::Instant;
 
-use lanchain::engine::{Direction, FoundBy, Input, NetFact};
+use lanchain::contract::{Direction, FoundBy};
+use lanchain::engine::{Input, NetFact};
 use lanchain::net::links::Link;
 use lanchain::net::peers::{Closed, Due, Standing};
 use lanchain::types::{Address, PeerId};

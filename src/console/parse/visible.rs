@@ -3,8 +3,8 @@
 //! Promises: as `console::parse`. Spec: `proto-notes/events.md`, "Replies".
 
 use super::super::watch::{LEVELS, Telling, Topic};
-use super::{CommandError, LIST_MAX, Line, PREFIX_MIN, Reader, echo, error};
-use crate::engine::{Command, PeerAct, PeerRef, TxRef};
+use super::{LIST_MAX, Line, PREFIX_MIN, Reader, echo, error};
+use crate::contract::{Command, CommandError, PeerAct, PeerRef, TxRef};
 use crate::types::{Height, PeerId, Txid};
 
 /// `stats` without a number.

@@ -5,7 +5,7 @@
 use core::net::IpAddr;
 
 use super::{BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, OTHER_NETWORK_MS, PATIENCE_MS, later};
-use crate::engine::event::{Direction, FoundBy};
+use crate::contract::{Direction, FoundBy};
 use crate::types::{Address, PeerId, Time, Voice};
 
 /// Addresses kept for a candidate: one for each interface of a usual machine, and room.

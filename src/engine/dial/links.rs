@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use super::candidate::Source;
 use super::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS, choose, later};
-use crate::engine::event::Direction;
+use crate::contract::Direction;
 use crate::types::rng::Rng;
 use crate::types::{PeerId, Time};
 

@@ -4,7 +4,7 @@
 
 use super::candidate::{Candidate, Goal};
 use super::{Dialer, JUNK_FAILURES};
-use crate::engine::event::FoundBy;
+use crate::contract::FoundBy;
 use crate::types::{Address, PeerId};
 
 impl Dialer {

@@ -6,7 +6,8 @@ use std::rc::Rc;
 
 use super::world::{World, key};
 use crate::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
-use crate::engine::{Command, Event, Input, NetFact, Reply, Verdict};
+use crate::contract::{Command, Event, Reply};
+use crate::engine::{Input, NetFact, Verdict};
 use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, Time};
 use crate::wire::message::encode_transactions;
 use crate::wire::{Request, Response, Status, Topic};
@@ -101,7 +102,7 @@ fn payment(world: &World, sequence: u64) -> Transaction {
 }
 
 fn balance(world: &mut World, node: usize, text: &str) -> i64 {
-    let account = crate::engine::AccountRef::Account(name(text));
+    let account = crate::contract::AccountRef::Account(name(text));
     match world.ask(node, Command::Balance(Some(account))).unwrap() {
         Reply::Balance { balance, .. } => balance,
         other => panic!("{other:?}"),

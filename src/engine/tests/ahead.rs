@@ -1,7 +1,8 @@
 //! Own blocks from the future: told, refused as a base of more, and taken off.
 
 use super::world::World;
-use crate::engine::{Command, Condition, Event, Input, MineCommand, Reply};
+use crate::contract::{Command, Condition, Event, MineCommand, Reply};
+use crate::engine::Input;
 use crate::types::Time;
 
 const DAY_MS: u64 = 86_400_000;

@@ -7,7 +7,7 @@ use super::claims::{bans, overdraft};
 use super::sync::{branch, branches, claim};
 use super::world::World;
 use crate::chain::{Block, Header, NetworkParams};
-use crate::engine::Event;
+use crate::contract::Event;
 use crate::fuzzing::world::{mine, seal};
 use crate::types::{BlockHash, Work};
 use crate::wire::{Request, Response};

@@ -1,7 +1,8 @@
 //! Commands: replies, refusals, and what stands before them.
 
 use super::world::{World, address, key};
-use crate::engine::{AccountRef, BlockRef, Command, Condition, Event, Input, MineCommand, NetFact, Reply, StoreFact};
+use crate::contract::{AccountRef, BlockRef, Command, Condition, Event, MineCommand, Reply};
+use crate::engine::{Input, NetFact, StoreFact};
 use crate::types::{Account, AccountName, Address, Amount, Height};
 
 fn name(text: &str) -> AccountName {
@@ -22,7 +23,7 @@ fn balance(world: &mut World, node: usize, text: &str) -> (i64, i64, Option<Stri
     }
 }
 
-fn code(result: Result<Reply, crate::engine::CommandError>) -> &'static str {
+fn code(result: Result<Reply, crate::contract::CommandError>) -> &'static str {
     let error = result.unwrap_err();
     assert!(!error.hint.is_empty());
     error.code

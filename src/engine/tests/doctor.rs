@@ -2,9 +2,9 @@
 
 use super::neighbours::tells_its_clock;
 use super::world::{World, address};
-use crate::engine::doctor::{Diagnosis, Interface, Probe, Surroundings};
-use crate::engine::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
-use crate::engine::{Command, Event, FoundBy, Input, NetFact, Reply, Stranger};
+use crate::contract::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
+use crate::contract::{Command, Diagnosis, Event, FoundBy, Interface, Probe, Reply, Stranger, Surroundings};
+use crate::engine::{Input, NetFact};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, SecretKey};
 

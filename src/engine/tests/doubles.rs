@@ -6,7 +6,7 @@ use super::claims::{Asked, stranger};
 use super::sync::{branch, branches, claim};
 use super::world::World;
 use crate::chain::{Block, Header, NetworkParams};
-use crate::engine::Event;
+use crate::contract::Event;
 
 /// How late the first page of the slow peer is: later than a second peer of the same tip is asked too.
 const LATE_MS: u64 = 1_500;

@@ -2,7 +2,8 @@
 
 use super::world::{World, solve};
 use crate::chain::NetworkParams;
-use crate::engine::{Command, Event, Input, MineCommand, MinerFact, PeerClock, Reply, StoreFact};
+use crate::contract::{Command, Event, MineCommand, Reply};
+use crate::engine::{Input, MinerFact, PeerClock, StoreFact};
 use crate::types::Time;
 
 fn on(world: &mut World) {
@@ -174,7 +175,7 @@ fn templates_take_the_own_clock_or_with_peer_clock_the_middle_of_three_voices_or
         }
         world.run(100);
         world.mine(0, 1);
-        let ahead = match world.ask(0, Command::Block(crate::engine::BlockRef::Hash(world.tip(0)))) {
+        let ahead = match world.ask(0, Command::Block(crate::contract::BlockRef::Hash(world.tip(0)))) {
             Ok(Reply::Block(block)) => block.time_ms.since(world.params.genesis().time) / 1_000,
             other => panic!("{other:?}"),
         };

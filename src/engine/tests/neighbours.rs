@@ -6,8 +6,9 @@ use std::rc::Rc;
 use super::sync::claim;
 use super::world::{World, address, key};
 use crate::chain::ChainStore;
+use crate::contract::{Command, Condition, Direction, Event, FoundBy, Reply, Stranger};
 use crate::engine::peers::{BANS_MS, Fault};
-use crate::engine::{Command, Condition, Direction, Event, FoundBy, Input, NetFact, Reply, StoreFact, Stranger};
+use crate::engine::{Input, NetFact, StoreFact};
 use crate::types::{AccountName, SecretKey};
 use crate::wire::{Request, Status};
 

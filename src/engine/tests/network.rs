@@ -2,7 +2,8 @@
 
 use super::world::{World, address, key, solve};
 use crate::chain::{Block, NetworkParams, Transaction};
-use crate::engine::{Command, Event, Input, MinerFact, NetFact, Reply, Source, Verdict};
+use crate::contract::{Command, Event, Reply, Source};
+use crate::engine::{Input, MinerFact, NetFact, Verdict};
 use crate::types::{BlockHash, Txid, Work};
 use crate::wire::Topic;
 
@@ -87,7 +88,7 @@ fn a_deep_fork_heals_and_the_losers_transaction_is_returned_and_mined_once() {
     for node in 0..2 {
         let mut found = 0;
         for height in 1..=34 {
-            let block = Command::Block(crate::engine::BlockRef::Height(crate::types::Height::new(height)));
+            let block = Command::Block(crate::contract::BlockRef::Height(crate::types::Height::new(height)));
             if let Ok(Reply::Block(view)) = world.ask(node, block) {
                 found += view.transactions.iter().filter(|tx| tx.txid == paid).count();
             }
@@ -176,7 +177,7 @@ fn a_lonely_node_is_authoritative() {
 #[test]
 fn ancestor_fault_two_searches_at_once_never_fork_a_node_against_itself() {
     let mut world = World::new(1);
-    let mine = Command::Mine(crate::engine::MineCommand::Count(3));
+    let mine = Command::Mine(crate::contract::MineCommand::Count(3));
     let first = world.command(0, mine.clone());
     let second = world.command(0, mine);
     world.until(60_000, |world| world.nodes[0].replies.contains_key(&second));
@@ -190,7 +191,7 @@ fn ancestor_fault_two_searches_at_once_never_fork_a_node_against_itself() {
 fn ancestor_fault_a_late_find_for_an_old_tip_is_no_second_block() {
     let mut world = World::new(1);
     world.run(100);
-    world.command(0, Command::Mine(crate::engine::MineCommand::Count(2)));
+    world.command(0, Command::Mine(crate::contract::MineCommand::Count(2)));
     let (job, mut header, target) = world.nodes[0].job.clone().unwrap();
     world.until(60_000, |world| world.height(0) == 1);
     // Another nonce that solves the old search as well.
@@ -210,7 +211,9 @@ fn three_miners_at_the_floor_end_on_one_tip() {
     world.link(1, 2);
     world.run(30_000);
     for node in 0..3 {
-        world.ask(node, Command::Mine(crate::engine::MineCommand::Off)).unwrap();
+        world
+            .ask(node, Command::Mine(crate::contract::MineCommand::Off))
+            .unwrap();
     }
     world.run(5_000);
     assert!(world.height(0) > 10, "{}", world.height(0));
@@ -353,7 +356,7 @@ fn found_peers_are_dialled_and_dialled_again_after_a_loss() {
     let fact = NetFact::Found {
         peer,
         address: address(1),
-        by: crate::engine::FoundBy::Mdns,
+        by: crate::contract::FoundBy::Mdns,
         from: None,
     };
     world.tell(0, Input::Net(fact));

@@ -1,8 +1,7 @@
 //! Which links the dial manager opens because of a telling, and which of its own links changes.
 
 use super::dialling::{Table, address, at, ids};
-use crate::engine::Direction;
-use crate::engine::FoundBy;
+use crate::contract::{Direction, FoundBy};
 use crate::engine::dial::{Fact, LINKS_MANY, OWN_LINKS, Order, TOLD_AGAIN_MS, TOLD_LINKS_MAX};
 use crate::types::PeerId;
 

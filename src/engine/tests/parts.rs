@@ -1,8 +1,9 @@
 //! Parts of the node that fail: what the engine tells, forgets, and orders anew.
 
 use super::world::{World, address};
+use crate::contract::{Command, Event, FoundBy, MineCommand, Reply};
 use crate::engine::peers::Fault;
-use crate::engine::{Command, Event, FoundBy, Input, MineCommand, NetFact, Part, PartFact, Reply};
+use crate::engine::{Input, NetFact, Part, PartFact};
 
 fn ended(part: Part, again_ms: Option<u64>) -> PartFact {
     PartFact::Ended {

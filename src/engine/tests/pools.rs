@@ -6,7 +6,8 @@ use std::rc::Rc;
 use super::sync::claim;
 use super::world::{World, key};
 use crate::chain::{NetworkParams, Transaction};
-use crate::engine::{Command, Event, Input, Reply, TxRef};
+use crate::contract::{Command, Event, Reply, TxRef};
+use crate::engine::Input;
 use crate::types::{Account, AccountName, Amount};
 use crate::wire::{Request, Response};
 

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::world::World;
-use crate::engine::Event;
+use crate::contract::Event;
 use crate::types::Time;
 use crate::wire::{Request, Response, Status};
 

@@ -1,7 +1,8 @@
 //! A disk that rots, and switches that take many turns.
 
 use super::world::*;
-use crate::engine::{AccountRef, Command, Event, Input, MineCommand, Reply, Room, StoreFact};
+use crate::contract::{AccountRef, Command, Event, MineCommand, Reply};
+use crate::engine::{Input, Room, StoreFact};
 use crate::types::{Account, AccountName, Amount};
 
 #[test]

@@ -2,7 +2,8 @@
 
 use super::world::{World, address, key};
 use crate::chain::ChainStore;
-use crate::engine::{Command, Direction, Event, FoundBy, Input, NetFact, Reply};
+use crate::contract::{Command, Direction, Event, FoundBy, Reply};
+use crate::engine::{Input, NetFact};
 use crate::types::Address;
 use crate::wire::{Request, Status};
 

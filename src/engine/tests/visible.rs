@@ -2,12 +2,12 @@
 
 use super::world::World;
 use crate::chain::{Block, merkle};
-use crate::engine::explain::{self, BlockExplained, Part, TxExplained};
-use crate::engine::reply::{TipView, TxStatus};
-use crate::engine::sandbox::{Copy, Sandbox, Tampered};
-use crate::engine::shape::TreeBlock;
-use crate::engine::stats::Stats;
-use crate::engine::{BlockRef, Command, CommandError, Event, Input, NetFact, PeerAct, PeerRef, Reply, TxRef};
+use crate::contract::{
+    BlockExplained, BlockRef, Command, CommandError, Event, Part, PeerAct, PeerRef, Reply, Stats, Tampered, TipView,
+    TreeBlock, TxExplained, TxRef, TxStatus,
+};
+use crate::engine::{Input, NetFact};
+use crate::inspect::tamper::{Copy, Sandbox};
 use crate::types::{Height, PeerId, SecretKey, Time, Txid};
 use crate::wire::Topic;
 
@@ -105,7 +105,7 @@ fn times_are_told_by_the_calendar() {
         (4_107_542_400_001, "2100-03-01 00:00:00.001 UTC"),
     ];
     for (ms, text) in cases {
-        assert_eq!(explain::utc(Time::from_ms(ms)), text);
+        assert_eq!(crate::types::time::utc(Time::from_ms(ms)), text);
     }
 }
 
@@ -304,6 +304,7 @@ fn another_node_refuses_the_same_copies_by_the_same_rules() {
     let hash = world.tip(0);
     let block = world.nodes[0]
         .engine
+        .view()
         .body_of(&hash)
         .unwrap()
         .expect("it was just found");

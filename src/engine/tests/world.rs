@@ -4,10 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Block, Chain, Header, NetworkParams};
-use crate::engine::{
-    Command, CommandError, Config, Direction, Engine, Event, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output,
-    Reply, StoreFact, Verdict,
-};
+use crate::contract::{Command, CommandError, Direction, Event, Reply};
+use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
 pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::{HashMany, sha256};
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
@@ -233,14 +231,14 @@ impl World {
     }
 
     pub(super) fn mine(&mut self, node: usize, count: u32) -> Reply {
-        self.ask(node, Command::Mine(crate::engine::MineCommand::Count(count)))
+        self.ask(node, Command::Mine(crate::contract::MineCommand::Count(count)))
             .unwrap()
     }
 
     pub(super) fn pay(&mut self, node: usize, from: &str, to: &str, amount: u64) -> Result<Reply, CommandError> {
         let account = |name: &str| match name {
-            "me" => crate::engine::AccountRef::Me,
-            name => crate::engine::AccountRef::Account(crate::types::Account::Name(AccountName::new(name).unwrap())),
+            "me" => crate::contract::AccountRef::Me,
+            name => crate::contract::AccountRef::Account(crate::types::Account::Name(AccountName::new(name).unwrap())),
         };
         let command = Command::Tx {
             from: account(from),

@@ -1,7 +1,7 @@
 //! Dials: by identity or by address alone, after a look-up where a user typed a name, and why they fail.
 //!
 //! Promises: every dial ends in `Connected` or `DialFailed`, under the addresses that the engine named.
-//! Elsewhere: whom to dial and when (`engine::dial`), names (`net::names`), what a reason means (`engine::reasons`).
+//! Elsewhere: whom to dial and when (`engine::dial`), names (`net::names`), what a reason means (`contract::reasons`).
 //! Spec: `proto-notes/discovery.md`, "Dialling".
 
 use std::time::Instant;
@@ -13,8 +13,9 @@ use libp2p::{Multiaddr, PeerId};
 use super::super::names;
 use super::super::peers::Standing;
 use super::{Dial, IT_IS_US, OTHER_PROGRAM, Task};
-use crate::engine::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
-use crate::engine::{NetFact, Stranger};
+use crate::contract::Stranger;
+use crate::contract::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
+use crate::engine::NetFact;
 use crate::types::Address;
 
 /// A dial whose names are looked up.

@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 use super::raw::{Foreign, IDENTIFY, Manner};
 use super::*;
-use crate::engine::Stranger;
+use crate::contract::Stranger;
 
 #[tokio::test]
 async fn a_foreign_peer_of_another_protocol_version_is_let_go_and_never_a_peer() {

@@ -1,7 +1,7 @@
 //! What must have come to all when machines that moved are back: what was acknowledged before, and what is paid now.
 
 use lanchain::chain::ChainStore;
-use lanchain::engine::Command;
+use lanchain::contract::Command;
 use lanchain::types::Txid;
 
 use super::finish::agreement;

@@ -11,7 +11,8 @@ pub(crate) mod reference;
 use std::collections::{BTreeMap, BTreeSet};
 
 use lanchain::chain::{Batch, ChainStore, Transaction};
-use lanchain::engine::{Command, CommandError, Event, MinerOrder, NetOrder, Output, Reply, Source, Verdict};
+use lanchain::contract::{Command, CommandError, Event, Reply, Source};
+use lanchain::engine::{MinerOrder, NetOrder, Output, Verdict};
 use lanchain::types::hash::sha256;
 use lanchain::types::{BlockHash, Target, Txid, Work};
 use lanchain::wire::message::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, decode_transactions};

@@ -4,13 +4,10 @@
 
 use serde::Serialize;
 
-use super::doctor::Diagnosis;
-use super::event::FoundBy;
-use super::explain::{BlockExplained, TxExplained};
-use super::sandbox::Tampered;
-use super::shape::TreeBlock;
-use super::stats::Stats;
+use super::diagnosis::Diagnosis;
+use super::explained::{BlockExplained, Tampered, TxExplained};
 use crate::chain::merkle::ProofStep;
+use crate::contract::{FoundBy, Stats};
 use crate::types::{Account, AccountName, Balance, Bits, BlockHash, Height, MerkleRoot, NetworkId, Time, Txid, Work};
 
 /// A refused command: the contract's code, what is wrong, and what can be typed.
@@ -22,6 +19,18 @@ pub struct CommandError {
     pub message: String,
     /// What can be done; never empty.
     pub hint: String,
+}
+
+impl CommandError {
+    /// A refusal: the contract's code, what is wrong, and what can be typed.
+    #[must_use]
+    pub fn new(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            hint: hint.into(),
+        }
+    }
 }
 
 /// TX of the contract.
@@ -124,6 +133,25 @@ pub struct TipView {
     pub work: Work,
     pub active: bool,
     pub fork_height: Height,
+}
+
+/// A block of the drawn tree.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct TreeBlock {
+    pub hash: BlockHash,
+    pub height: Height,
+    pub previous_hash: BlockHash,
+    pub time_ms: Time,
+    /// What it adds to its branch.
+    pub adds_work: Work,
+    pub work: Work,
+    pub active: bool,
+    pub miner: Option<Account>,
+    /// The next block of this list below it; none for the lowest.
+    pub below: Option<BlockHash>,
+    /// Blocks between it and that one.
+    pub skipped: u64,
 }
 
 /// `status`, and what `started` says.

@@ -1,6 +1,6 @@
 //! Why a dial led nowhere: the words that the network tells, and what they mean to the doctor.
 //!
-//! Elsewhere: who finds out (`net::swarm`), what can be done (`engine::doctor`).
+//! Elsewhere: who finds out (`net::swarm`), what can be done (`inspect::advice`).
 
 /// Somebody is there, with another key than the address named.
 pub const OTHER_KEY: &str = "another node is there";
@@ -47,4 +47,13 @@ impl Cause {
         .find_map(|(start, cause)| reason.starts_with(start).then_some(cause))
         .unwrap_or(Self::Silence)
     }
+}
+
+/// Who answered a dial, speaks libp2p, and is no node of this network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stranger {
+    /// A lanchain node of another network or version, or one that does not tell.
+    Network,
+    /// Another program.
+    Program,
 }

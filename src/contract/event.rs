@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::reply::Status;
+use crate::contract::Status;
 use crate::types::{Account, AccountName, BlockHash, Height, PeerId, Txid, Work};
 
 /// Who brought something.

@@ -1,95 +1,23 @@
 //! What `stats` answers: how fast blocks came, how hard they were, who found them, who owns most.
 //!
-//! Promises: pure; looks at a bounded number of blocks and accounts. Elsewhere: what is read (`engine::visible`).
+//! Promises: pure; looks at a bounded number of blocks and accounts. Elsewhere: what is read (`inspect::blocks`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
-
-use super::machine::count;
-use super::reply::AccountView;
-use crate::chain::{Header, Transaction};
-use crate::types::{Account, Height};
+use super::accounts::account_view;
+use super::{View, no_block, store_error};
+use crate::chain::{ChainStore, Header, Transaction};
+use crate::contract::{AccountView, CommandError, DiskView, FillerView, Growth, Intervals, MinerView, Reply, Stats};
+use crate::types::{Account, Height, count};
 
 /// Miners and rich accounts that are listed.
 pub const TOP_MAX: usize = 10;
 /// Accounts that are looked through for the richest.
 pub const ACCOUNTS_MAX: usize = 10_000;
 
-/// How long blocks took.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Intervals {
-    pub count: u64,
-    pub shortest_ms: u64,
-    pub median_ms: u64,
-    pub mean_ms: u64,
-    pub longest_ms: u64,
-}
-
-/// Somebody who found blocks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct MinerView {
-    pub account: Account,
-    pub blocks: u64,
-}
-
 /// Bytes of the newest blocks that are read for who fills them: more would make the question slow.
 pub const FILLED_MAX_BYTES: u64 = 1024 * 1024;
-
-/// Somebody whose transactions fill blocks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct FillerView {
-    pub account: Account,
-    pub transactions: u64,
-    pub bytes: u64,
-}
-
-/// How fast the chain grows.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Growth {
-    /// Of the blocks that were looked at.
-    pub bytes: u64,
-    /// None before two blocks were mined.
-    pub bytes_per_hour: Option<u64>,
-    /// Who pays in the newest of them, the most bytes first.
-    pub fillers: Vec<FillerView>,
-}
-
-/// What the chain takes of the disk, and what is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct DiskView {
-    /// Of the chain and the sums of its pages, as the file system counts them.
-    pub chain_bytes: u64,
-    /// What may still be written.
-    pub free_bytes: u64,
-}
-
-/// What `stats` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Stats {
-    pub from_height: Height,
-    pub to_height: Height,
-    pub transactions: u64,
-    /// What the network aims at.
-    pub spacing_ms: u64,
-    pub halflife_ms: u32,
-    /// None before two blocks were mined.
-    pub intervals: Option<Intervals>,
-    /// Of each block, oldest first.
-    pub bits: Vec<u32>,
-    pub miners: Vec<MinerView>,
-    pub miners_total: u64,
-    pub richest: Vec<AccountView>,
-    pub accounts_total: u64,
-    pub growth: Growth,
-    /// None where the system does not tell.
-    pub disk: Option<DiskView>,
-}
 
 /// The intervals of headers, oldest first. Genesis has the time that the parameters say, so what follows it is no
 /// interval.
@@ -169,4 +97,66 @@ pub fn richest(mut accounts: Vec<AccountView>) -> Vec<AccountView> {
     accounts.sort_by_key(|view| core::cmp::Reverse(view.balance));
     accounts.truncate(TOP_MAX);
     accounts
+}
+
+impl<S: ChainStore> View<'_, S> {
+    /// The last blocks and the accounts in numbers.
+    pub fn stats(&self, limit: u32, disk: Option<DiskView>) -> Result<Reply, CommandError> {
+        let tip = self.chain.tip().header.height;
+        let first = Height::new(tip.get().saturating_sub(u64::from(limit.saturating_sub(1))));
+        let (mut headers, mut found, mut transactions) = (Vec::new(), Vec::new(), 0_u64);
+        let mut height = first;
+        while height <= tip {
+            let hash = self.chain.active(height).map_err(store_error)?.ok_or_else(no_block)?;
+            let (header, miner, count) = self.summary(&hash).map_err(store_error)?.ok_or_else(no_block)?;
+            transactions = transactions.saturating_add(count);
+            found.extend(miner);
+            headers.push(header);
+            height = height.next();
+        }
+        let (accounts_total, list) = self.chain.accounts(ACCOUNTS_MAX).map_err(store_error)?;
+        let accounts = list.into_iter().map(account_view);
+        let (miners, miners_total) = miners(found.into_iter());
+        let params = self.chain.params();
+        Ok(Reply::Stats(Box::new(Stats {
+            from_height: first,
+            to_height: tip,
+            transactions,
+            spacing_ms: params.spacing_ms,
+            halflife_ms: params.halflife_ms,
+            intervals: intervals(&headers),
+            bits: headers.iter().map(|header| header.bits.0).collect(),
+            miners,
+            miners_total,
+            richest: richest(accounts.collect()),
+            accounts_total,
+            growth: self.growth(first)?,
+            disk,
+        })))
+    }
+
+    /// How fast the chain grows from a height on, and who fills the newest blocks.
+    pub fn growth(&self, first: Height) -> Result<Growth, CommandError> {
+        let tip = self.chain.tip().header.height;
+        let (mut headers, mut bytes, mut newest) = (Vec::new(), 0_u64, Vec::new());
+        let mut height = tip;
+        while height >= first {
+            let hash = self.chain.active(height).map_err(store_error)?.ok_or_else(no_block)?;
+            let stored = self.chain.block(&hash).map_err(store_error)?.ok_or_else(no_block)?;
+            bytes = bytes.saturating_add(stored.size_bytes);
+            headers.push(stored.header);
+            if bytes <= FILLED_MAX_BYTES {
+                newest.extend(self.body_of(&hash).map_err(store_error)?);
+            }
+            let Some(below) = height.previous() else { break };
+            height = below;
+        }
+        headers.reverse();
+        let intervals = intervals(&headers);
+        Ok(Growth {
+            bytes,
+            bytes_per_hour: bytes_per_hour(bytes, intervals.as_ref()),
+            fillers: fillers(newest.iter().flat_map(|block| &block.transactions)),
+        })
+    }
 }

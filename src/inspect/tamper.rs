@@ -5,29 +5,14 @@
 //! Elsewhere: the ledger is not asked: none of these copies gets that far but one that is valid.
 //! Spec: `proto-notes/consensus.md`.
 
-use serde::Serialize;
-
 use crate::chain::{AcceptError, Block, Header, HeaderError, NetworkParams, Transaction, merkle};
-use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, NetworkId, Time};
+use crate::contract::{Change, Tampered};
+use crate::types::{Account, AccountName, Amount, Bits, BlockHash, NetworkId, Time};
 
 /// Nonces that the sandbox tries: at the floor a miss is one in three thousand, and it takes a tenth of a second.
 pub const TRIES_MAX: u64 = 1 << 19;
 /// Who is paid in the changed copies.
 const THIEF: &str = "mallory";
-
-/// A changed copy and what the rules say of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Change {
-    pub change: String,
-    /// The copy's hash.
-    pub hash: BlockHash,
-    pub accepted: bool,
-    /// The rule that refuses it.
-    pub code: Option<&'static str>,
-    pub message: Option<String>,
-    pub lesson: String,
-}
 
 /// A changed block, as others would get it.
 #[derive(Clone, Debug)]
@@ -38,16 +23,6 @@ pub struct Copy {
     pub block: Block,
     /// Whether the block above is tried on it: its work was done again, so it could take the real one's place.
     pub bears: bool,
-}
-
-/// What `tamper` answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Tampered {
-    pub height: Height,
-    pub hash: BlockHash,
-    pub changes: Vec<Change>,
-    pub message: String,
 }
 
 /// A block and what surrounds it.

@@ -1,5 +1,6 @@
 //! What a user can ask of the engine; the console parses lines into these.
 
+use super::surroundings::Surroundings;
 use crate::types::ticket::Ticket;
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, Txid};
 
@@ -152,7 +153,7 @@ pub enum Command {
         act: PeerAct,
     },
     /// `doctor`; the shell puts in what it sees of the machine.
-    Doctor(Box<super::doctor::Surroundings>),
+    Doctor(Box<Surroundings>),
     /// `wait CONDITION [SECONDS]`
     Wait {
         /// For what.

@@ -3,101 +3,15 @@
 //!
 //! Promises: pure; the parts of a layout stand in order and cover every byte of it; every hash that is told was computed
 //! here from the parts that are shown beside it.
-//! Elsewhere: where blocks are read (`engine::visible`), how this is drawn (`console::draw`).
+//! Elsewhere: where blocks are read (`inspect::blocks`), how this is drawn (`console::draw`).
 //! Spec: `proto-notes/encoding.md`, `proto-notes/consensus.md`.
 
-use serde::Serialize;
-
-use super::machine::count;
-use super::reply::TxStatus;
 use crate::chain::merkle::{self, ProofStep, Side};
 use crate::chain::transaction::SIGN_DOMAIN;
 use crate::chain::{Block, Header, NetworkParams, Transaction};
-use crate::types::{Account, BlockHash, Height, MerkleRoot, NetworkId, Time, Txid, Work};
-
-/// Some bytes of a layout and what they mean.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Part {
-    pub name: &'static str,
-    /// Of the first byte.
-    pub offset: u64,
-    pub length: u64,
-    pub hex: String,
-    pub value: String,
-}
-
-/// `explain block`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct BlockExplained {
-    pub hash: BlockHash,
-    pub height: Height,
-    pub active: bool,
-    pub header: String,
-    pub parts: Vec<Part>,
-    /// The hash must be below it.
-    pub target: String,
-    pub hash_zero_bits: u32,
-    /// With which every hash below the target begins.
-    pub target_zero_bits: u32,
-    /// The hash as a share of the target, in millionths; none for genesis, which needs no proof.
-    pub share_of_target_ppm: Option<u64>,
-    /// Attempts that such a block takes on average.
-    pub expected_attempts: u64,
-    pub parent_time_ms: Option<Time>,
-    pub parent_bits: Option<u32>,
-    /// What the block adds to its branch: the work of its parent's bits.
-    pub adds_work: Work,
-    pub work: Work,
-    pub transactions: u64,
-}
-
-/// One step from a leaf to the root.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct PathStep {
-    /// The sibling's side.
-    pub side: Side,
-    pub left: MerkleRoot,
-    pub right: MerkleRoot,
-    /// SHA-256(0x01 ‖ left ‖ right).
-    pub hash: MerkleRoot,
-}
-
-/// Where a transaction stands in a block.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Inclusion {
-    pub block_hash: BlockHash,
-    pub height: Height,
-    pub index: u64,
-    pub transactions: u64,
-    pub path: Vec<PathStep>,
-    /// Where the path ends.
-    pub root: MerkleRoot,
-    /// What the header says.
-    pub merkle_root: MerkleRoot,
-}
-
-/// `explain transaction`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct TxExplained {
-    pub txid: Txid,
-    pub kind: &'static str,
-    pub status: TxStatus,
-    pub raw: String,
-    /// The id is SHA-256(0x00 ‖ raw).
-    pub parts: Vec<Part>,
-    /// The message that the signature covers; none for a reward.
-    pub signed: Option<String>,
-    pub signed_parts: Vec<Part>,
-    pub public_key: Option<String>,
-    pub signature: Option<String>,
-    pub signature_valid: Option<bool>,
-    pub inclusion: Option<Inclusion>,
-}
+use crate::contract::{BlockExplained, Inclusion, Part, PathStep, TxExplained, TxStatus};
+use crate::types::time::utc;
+use crate::types::{Account, MerkleRoot, NetworkId, Txid, Work, count};
 
 /// Cuts bytes into named parts.
 struct Cutter<'a> {
@@ -263,7 +177,7 @@ pub fn transaction(
     let item = transaction.signature_item(network);
     TxExplained {
         txid: transaction.txid(),
-        kind: super::view::kind(transaction),
+        kind: super::transactions::kind(transaction),
         status,
         raw: hex::encode(transaction.to_bytes()),
         parts: raw_parts(transaction),
@@ -355,33 +269,4 @@ fn low_part(work: Work) -> u64 {
         return u64::MAX;
     }
     low.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
-}
-
-/// The days of the months of a year that begins in March.
-const MONTH_DAYS: [u64; 12] = [31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31, 29];
-
-/// A time for people, in UTC: the proleptic Gregorian calendar, counted from March so that leap days come last.
-#[must_use]
-pub fn utc(time: Time) -> String {
-    let (seconds, ms) = (time.ms() / 1_000, time.ms() % 1_000);
-    let (mut days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let era = days / 146_097;
-    days %= 146_097;
-    let year_of_era = (days - days / 1_460 + days / 36_524 - days / 146_096) / 365;
-    days -= 365 * year_of_era + year_of_era / 4 - year_of_era / 100;
-    let mut month = 0_u64;
-    for length in MONTH_DAYS {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let year = era * 400 + year_of_era + u64::from(month >= 10);
-    let month = if month >= 10 { month - 9 } else { month + 3 };
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!(
-        "{year:04}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02}.{ms:03} UTC",
-        days + 1
-    )
 }

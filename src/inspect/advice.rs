@@ -1,28 +1,13 @@
 //! What the doctor advises: one sentence for each cause that keeps nodes apart.
 //!
 //! Promises: pure; each sentence says what is and what helps.
-//! Elsewhere: the facts (`engine::doctor`), why dials fail (`engine::reasons`).
+//! Elsewhere: the facts (`inspect::doctor`), why dials fail (`contract::reasons`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
-use std::collections::VecDeque;
-
-use super::doctor::{Diagnosis, Failure, InterfaceView, LINK_LOCAL, Seen, Surroundings, special};
-use super::io::Stranger;
-use super::reasons::Cause;
+use super::doctor::{Failure, LINK_LOCAL, Scene};
+use crate::contract::surroundings::special;
+use crate::contract::{Cause, Diagnosis, InterfaceView, Stranger};
 use crate::types::Address;
-use crate::types::prefix::Prefix;
-
-/// What an advice follows from, besides what is told.
-pub(super) struct Scene<'a> {
-    pub(super) seen: &'a Seen,
-    /// The networks of this machine.
-    pub(super) networks: &'a [Prefix],
-    pub(super) surroundings: &'a Surroundings,
-    /// What is to be said of the clock.
-    pub(super) clock: Option<String>,
-    /// Somebody on another machine has found this node and called it.
-    pub(super) is_heard: bool,
-}
 
 /// What follows from the facts, the most helpful first.
 pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
@@ -40,7 +25,7 @@ pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
             place.unwrap_or_default()
         ));
     }
-    scene.clock.iter().cloned().for_each(&mut say);
+    scene.clock_advice.into_iter().map(ToOwned::to_owned).for_each(&mut say);
     let is_used = |view: &&InterfaceView| view.used;
     if let Some(reason) = &scene.surroundings.failure {
         say(format!("the interfaces could not be listed: {reason}"));
@@ -58,10 +43,7 @@ pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
         say(dropped);
     }
     if diagnosis.peers > 0 {
-        say(format!(
-            "{} connected: type `peers`",
-            super::machine::many_peers(diagnosis.peers)
-        ));
+        say(format!("{} connected: type `peers`", many_peers(diagnosis.peers)));
         if scene.is_heard && hears_nobody(diagnosis) {
             say(DEAF.to_owned());
         }
@@ -71,7 +53,7 @@ pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
     if is_isolated {
         say(ISOLATED.to_owned());
     }
-    strangers(&scene.seen.failures).into_iter().for_each(&mut say);
+    strangers(scene.failures).into_iter().for_each(&mut say);
     if !diagnosis.discovery {
         say("this node does not look for others: start it without --no-mdns".to_owned());
     } else if let Some(blocked) = blocked(diagnosis) {
@@ -87,6 +69,15 @@ pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
         say(format!("join by hand, type at another node: {dial}"));
     }
     advice
+}
+
+/// "1 peer is", "2 peers are"
+fn many_peers(count: u64) -> String {
+    if count == 1 {
+        "1 peer is".to_owned()
+    } else {
+        format!("{count} peers are")
+    }
 }
 
 /// Others find this node, and it finds none: multicast passes one way.
@@ -109,7 +100,7 @@ fn is_isolated(diagnosis: &Diagnosis, scene: &Scene<'_>) -> bool {
         ip.is_some_and(|ip| scene.networks.iter().any(|own| own.contains(ip)))
     };
     let is_silent = |failure: &Failure| matches!(Cause::of(&failure.reason), Cause::Silence | Cause::NoRoute);
-    let mut near = scene.seen.failures.iter().filter(|failure| is_near(failure)).peekable();
+    let mut near = scene.failures.iter().filter(|failure| is_near(failure)).peekable();
     hears_nobody(diagnosis)
         && near.peek().is_some()
         && near.all(|failure| failure.stranger.is_none() && is_silent(failure))
@@ -117,7 +108,7 @@ fn is_isolated(diagnosis: &Diagnosis, scene: &Scene<'_>) -> bool {
 
 /// Nodes were named that are not dialled for where they are.
 fn dropped(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Option<String> {
-    let (count, source) = scene.seen.elsewhere?;
+    let (count, source) = scene.elsewhere?;
     (count > 0 && diagnosis.peers == 0).then(|| {
         format!(
             "multicast DNS named nodes at public addresses outside this machine's own networks ({source} was the last), and such \
@@ -138,7 +129,7 @@ fn link_local_only(diagnosis: &Diagnosis) -> Option<&'static str> {
 }
 
 /// What those mean that answered and are no peers, and those that did not answer: a sentence for each cause.
-fn strangers(failures: &VecDeque<Failure>) -> Vec<String> {
+fn strangers(failures: &[Failure]) -> Vec<String> {
     let any = |stranger: Stranger| failures.iter().any(|failure| failure.stranger == Some(stranger));
     let unreached = || failures.iter().filter(|failure| failure.stranger.is_none());
     let mut told = Vec::new();

@@ -1,0 +1,76 @@
+//! Accounts as they are shown: balances, owners, and lists of them.
+//!
+//! Spec: `proto-notes/events.md`, "Replies".
+
+use super::{View, store_error};
+use crate::chain::{AccountState, ChainStore};
+use crate::contract::{AccountView, CommandError, Reply};
+use crate::types::{Account, PublicKey};
+
+/// Entries of `accounts`.
+const ACCOUNTS_MAX: usize = 1_000;
+/// Accounts that are looked through for the own and the richest ones: a ledger of more is read only in part.
+const ACCOUNTS_READ_MAX: usize = 100_000;
+
+/// An owner as a PeerId.
+fn owner_text(owner: Option<PublicKey>) -> Option<String> {
+    owner.map(|key| key.peer_id().to_string())
+}
+
+/// An account as lists show it.
+#[must_use]
+pub fn account_view((account, state): (Account, AccountState)) -> AccountView {
+    AccountView {
+        owner: match &account {
+            Account::Key(key) => owner_text(Some(*key)),
+            Account::Name(_) => owner_text(state.owner),
+        },
+        account,
+        balance: state.balance,
+    }
+}
+
+impl<S: ChainStore> View<'_, S> {
+    /// `balance`.
+    pub fn balance(&self, account: Account) -> Result<Reply, CommandError> {
+        let state = self.chain.account(&account).map_err(store_error)?;
+        let owner = match &account {
+            Account::Key(key) => Some(*key),
+            Account::Name(_) => state.owner,
+        };
+        Ok(Reply::Balance {
+            balance: state.balance,
+            pending: self.pool.pending_balance(&self.chain, &account).map_err(store_error)?,
+            owner: owner_text(owner),
+            next_sequence: self.pool.next_sequence(&self.chain, &account).map_err(store_error)?,
+            account,
+        })
+    }
+
+    /// `accounts`.
+    pub fn accounts(&self) -> Result<Reply, CommandError> {
+        let (total, list) = self.chain.accounts(ACCOUNTS_READ_MAX).map_err(store_error)?;
+        let is_own = |(account, state): &(Account, AccountState)| match account {
+            Account::Key(key) => *key == self.me,
+            Account::Name(_) => state.owner == Some(self.me),
+        };
+        let accounts = list.iter().take(ACCOUNTS_MAX).cloned().map(account_view).collect();
+        let (mut own, mut others): (Vec<_>, Vec<_>) = list.into_iter().partition(is_own);
+        others.sort_by_key(|(_, state)| core::cmp::Reverse(state.balance));
+        others.truncate(ACCOUNTS_MAX);
+        let by_name = own.iter().cloned().map(account_view).collect();
+        own.sort_by_key(|(_, state)| core::cmp::Reverse(state.balance));
+        let shown = own
+            .into_iter()
+            .chain(others)
+            .take(ACCOUNTS_MAX)
+            .map(account_view)
+            .collect();
+        Ok(Reply::Accounts {
+            total,
+            own: by_name,
+            accounts,
+            shown,
+        })
+    }
+}

@@ -1,0 +1,290 @@
+//! `doctor`: why does this node see nobody? A judgement of facts: of the machine, and what the network showed.
+//!
+//! Promises: pure; an advice follows from a fact that is told with it.
+//! Elsewhere: who looks at the machine (`node::surroundings`), what the engine saw (`engine::doctor`), the sentences
+//! (`inspect::advice`). Spec: `proto-notes/events.md`, "Replies".
+
+use core::net::IpAddr;
+
+use super::View;
+use super::advice::advice;
+use crate::chain::ChainStore;
+use crate::contract::surroundings::special;
+use crate::contract::{Diagnosis, FailureView, Interface, InterfaceView, Probe, Stranger, Surroundings};
+use crate::types::prefix::Prefix;
+use crate::types::{Address, Height, PeerId, Time};
+
+/// A chain that grows faster than this in an hour is told of.
+const GROWTH_FAST_BYTES: u64 = 20 * 1024 * 1024;
+/// A few small blocks at once say nothing about an hour.
+const GROWTH_MIN_BYTES: u64 = 1024 * 1024;
+/// Blocks over which that is measured: a quarter of an hour.
+const GROWTH_BLOCKS: u64 = 100;
+
+/// A dial that led to no peer.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// Who was dialled, if that is known.
+    pub peer: Option<PeerId>,
+    /// Where.
+    pub address: Option<Address>,
+    /// Why it failed, in the words of `contract::reasons`.
+    pub reason: String,
+    /// It answered as one of these.
+    pub stranger: Option<Stranger>,
+    /// When.
+    pub at: Time,
+}
+
+/// The facts that are judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// Now.
+    pub now: Time,
+    /// What the shell saw of the machine.
+    pub surroundings: &'a Surroundings,
+    /// Where the node listens.
+    pub addresses: &'a [Address],
+    /// The networks of this machine.
+    pub networks: &'a [Prefix],
+    /// Connected peers.
+    pub peers: u64,
+    /// Whether the network is on.
+    pub net: bool,
+    /// Somebody on another machine has found this node and called it.
+    pub is_heard: bool,
+    /// When multicast DNS last named a node, and how often it did.
+    pub multicast: Option<(Time, u64)>,
+    /// How often it named one outside this network, and who did so last.
+    pub elsewhere: Option<(u64, IpAddr)>,
+    /// Dials that led to no peer, the oldest first.
+    pub failures: &'a [Failure],
+    /// Another node was seen to use this node's key.
+    pub same_key: bool,
+    /// How far the peers' clocks are ahead of this one, in the middle.
+    pub clock_ahead_ms: Option<i64>,
+    /// What is to be said of the clock.
+    pub clock_advice: Option<&'a str>,
+}
+
+/// What follows from the facts.
+#[must_use]
+pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
+    let listening: Vec<IpAddr> = scene.addresses.iter().filter_map(Address::ip).collect();
+    let view = |interface: &Interface| {
+        let (used, reason) = judge(interface, &listening);
+        InterfaceView {
+            name: interface.name.clone(),
+            addresses: interface.addresses.iter().map(ToString::to_string).collect(),
+            used,
+            reason,
+            multicast: told(interface),
+        }
+    };
+    let failure = |failure: &Failure| FailureView {
+        peer_id: failure.peer.map(|peer| peer.to_string()),
+        address: failure.address.as_ref().map(|address| address.as_str().to_owned()),
+        reason: failure.reason.clone(),
+        other_network: failure.stranger.is_some(),
+        ago_ms: scene.now.since(failure.at),
+    };
+    let twin = scene.surroundings.twin.as_ref();
+    let mut diagnosis = Diagnosis {
+        peers: scene.peers,
+        net: scene.net,
+        discovery: scene.surroundings.discovery,
+        interfaces: scene.surroundings.interfaces.iter().map(view).collect(),
+        multicast_heard: scene.multicast.map_or(0, |(_, times)| times),
+        multicast_ago_ms: scene.multicast.map(|(at, _)| scene.now.since(at)),
+        multicast_dropped: scene.elsewhere.map_or(0, |(count, _)| count),
+        others_heard: scene.surroundings.others_heard,
+        failures: scene.failures.iter().rev().map(failure).collect(),
+        same_key: scene.same_key || twin.is_some(),
+        same_key_at: twin.map(|address| address.as_str().to_owned()),
+        clock_ahead_ms: scene.clock_ahead_ms,
+        dial: best_dial_line(scene),
+        advice: Vec::new(),
+    };
+    diagnosis.advice = advice(&diagnosis, scene);
+    diagnosis
+}
+
+/// As [`dial_line`], of an ordinary interface rather than of a container bridge or a tunnel.
+fn best_dial_line(scene: &Scene<'_>) -> Option<String> {
+    let is_plain = |interface: &&Interface| {
+        let is_open = interface.up && interface.connected && !interface.loopback;
+        is_open && !interface.point_to_point && special(&interface.name).is_none()
+    };
+    let interfaces = scene.surroundings.interfaces.iter().filter(is_plain);
+    let plain: Vec<IpAddr> = interfaces
+        .flat_map(|interface| interface.addresses.iter().copied())
+        .collect();
+    let is_reached = |address: &&Address| address.ip().is_some_and(|ip| plain.contains(&ip));
+    let best = scene.addresses.iter().find(is_reached);
+    best.map_or_else(
+        || dial_line(scene.addresses),
+        |best| Some(format!("dial {}", best.as_str())),
+    )
+}
+
+/// What is typed at another node to reach this one: the address in the LAN before the loopback's, without the PeerId,
+/// so that it can be read aloud.
+#[must_use]
+pub fn dial_line(addresses: &[Address]) -> Option<String> {
+    let lan = addresses.iter().find(|address| !address.is_loopback());
+    let own = lan.or_else(|| addresses.first())?;
+    Some(format!("dial {}", own.as_str()))
+}
+
+impl<S: ChainStore> View<'_, S> {
+    /// A chain that grows so fast that the disk is worth a thought, and who makes it grow.
+    #[must_use]
+    pub fn growth_told(&self) -> Option<String> {
+        let tip = self.chain.tip().header.height.get();
+        let growth = self.growth(Height::new(tip.saturating_sub(GROWTH_BLOCKS))).ok()?;
+        let hourly = growth.bytes_per_hour.filter(|bytes| *bytes > GROWTH_FAST_BYTES)?;
+        if growth.bytes < GROWTH_MIN_BYTES {
+            return None;
+        }
+        let most = growth.fillers.first().map(|filler| {
+            let kib = filler.bytes / 1_024;
+            format!("; {} fills most of the newest blocks, {kib} KiB", filler.account)
+        });
+        let hourly = hourly / 1_048_576;
+        Some(format!(
+            "the chain grows by {hourly} MiB an hour{}: look at `stats` and at the disk",
+            most.unwrap_or_default()
+        ))
+    }
+}
+
+/// Why nothing can be sent or heard by multicast DNS at all.
+const TAKEN: &str = "another program has UDP port 5353 for itself";
+
+/// Why nothing can be dialled there although machines are.
+pub(super) const LINK_LOCAL: &str =
+    "it has a link-local IPv6 address only, which means nothing without its interface and cannot be dialled";
+
+/// Whether the node can be reached through an interface, and why not.
+fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) {
+    let no = |why: &str| (false, Some(why.to_owned()));
+    if !interface.up {
+        return no("it is down");
+    }
+    if !interface.connected {
+        return no("nothing is connected to it");
+    }
+    if interface.addresses.is_empty() && interface.link_local {
+        return no(LINK_LOCAL);
+    }
+    if interface.addresses.is_empty() {
+        return no("it has no address");
+    }
+    if interface.loopback {
+        return no("it leads to this machine only");
+    }
+    if !interface.addresses.iter().any(|ip| listening.contains(ip)) {
+        return no("the node does not listen there");
+    }
+    if let Some(what) = special(&interface.name) {
+        return (true, Some(what.to_owned()));
+    }
+    if interface.point_to_point {
+        return (true, Some("a tunnel: multicast rarely passes it".to_owned()));
+    }
+    if !interface.multicast {
+        return (true, Some("it carries no multicast: join by hand".to_owned()));
+    }
+    match &interface.probe {
+        Probe::Refused(reason) => return (true, Some(format!("multicast could not be sent: {reason}"))),
+        Probe::Taken => return (true, Some(format!("{TAKEN}: join by hand"))),
+        Probe::Sent { returned: false } => {
+            let why = "what is sent by multicast does not come back: a firewall here may drop it";
+            return (true, Some(why.to_owned()));
+        }
+        Probe::Untried | Probe::Sent { returned: true } => {}
+    }
+    if interface.joined == Some(false) {
+        return (
+            true,
+            Some("the node does not listen to multicast DNS there yet: ask again in some seconds".to_owned()),
+        );
+    }
+    (true, None)
+}
+
+/// As the reply has it.
+const fn told(interface: &Interface) -> Option<&'static str> {
+    match &interface.probe {
+        _ if !interface.multicast && !interface.loopback => Some("none"),
+        Probe::Untried => None,
+        Probe::Refused(_) => Some("refused"),
+        Probe::Taken => Some("taken"),
+        Probe::Sent { returned: true } => Some("returned"),
+        Probe::Sent { returned: false } => Some("lost"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    impl Interface {
+        /// One of a LAN, nothing special about it.
+        pub(crate) fn plain(name: &str, ip: [u8; 4]) -> Self {
+            Self {
+                name: name.into(),
+                addresses: vec![IpAddr::from(ip)],
+                link_local: false,
+                up: true,
+                connected: true,
+                loopback: false,
+                multicast: true,
+                point_to_point: false,
+                joined: Some(true),
+                probe: Probe::Untried,
+            }
+        }
+    }
+
+    #[test]
+    fn every_interface_has_its_verdict_and_its_reason() {
+        let lan = Interface::plain("eth0", [10, 0, 0, 1]);
+        let listening = [IpAddr::from([10, 0, 0, 1])];
+        let verdict = |change: &dyn Fn(&mut Interface)| {
+            let mut changed = lan.clone();
+            change(&mut changed);
+            let (used, reason) = judge(&changed, &listening);
+            (used, reason.unwrap_or_default())
+        };
+        assert_eq!(verdict(&|_| {}), (true, String::new()));
+        assert_eq!(verdict(&|i| i.up = false), (false, "it is down".into()));
+        let unplugged = verdict(&|i| i.connected = false);
+        assert_eq!(unplugged, (false, "nothing is connected to it".into()));
+        assert_eq!(verdict(&|i| i.addresses.clear()), (false, "it has no address".into()));
+        let only_local = verdict(&|i| {
+            i.addresses.clear();
+            i.link_local = true;
+        });
+        assert_eq!(only_local, (false, LINK_LOCAL.into()));
+        assert!(!verdict(&|i| i.loopback = true).0);
+        assert!(!verdict(&|i| i.addresses = vec![IpAddr::from([10, 9, 9, 9])]).0);
+        for (name, word) in [
+            ("docker0", "containers"),
+            ("br-1a2b", "containers"),
+            ("tun0", "a VPN"),
+            ("wg0", "a VPN"),
+        ] {
+            let (used, reason) = verdict(&|i| i.name = name.into());
+            assert!(used && reason.contains(word), "{name}: {reason}");
+        }
+        assert!(verdict(&|i| i.point_to_point = true).1.contains("tunnel"));
+        assert!(verdict(&|i| i.multicast = false).1.contains("by hand"));
+        assert!(verdict(&|i| i.joined = Some(false)).1.contains("ask again"));
+        let probed = |probe: Probe| verdict(&|i| i.probe = probe.clone()).1;
+        assert!(probed(Probe::Refused("not permitted".into())).ends_with("not permitted"));
+        assert!(probed(Probe::Taken).starts_with(TAKEN));
+        assert!(probed(Probe::Sent { returned: false }).contains("firewall"));
+        assert_eq!(probed(Probe::Sent { returned: true }), "");
+    }
+}

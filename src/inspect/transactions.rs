@@ -1,0 +1,209 @@
+//! Transactions as they are shown: TX of the contract, by id or its first digits, confirmed, waiting or dropped.
+//!
+//! Spec: `proto-notes/events.md`, "Replies".
+
+use std::collections::BTreeSet;
+
+use super::{View, explain, no_block, store_error};
+use crate::chain::{ChainStore, Transaction, merkle};
+use crate::contract::{CommandError, Event, Reply, Source, TxRef, TxStatus, TxView};
+use crate::types::{Height, Txid};
+
+/// Ids that are told when a prefix fits several.
+const AMBIGUOUS_SHOWN: usize = 3;
+
+/// A transaction's kind in the contract.
+#[must_use]
+pub const fn kind(transaction: &Transaction) -> &'static str {
+    match transaction {
+        Transaction::Transfer(_) => "transfer",
+        Transaction::Claim(_) => "claim",
+        Transaction::Reward(_) => "reward",
+    }
+}
+
+/// TX of the contract; `reward` is the network's.
+#[must_use]
+pub fn tx_view(transaction: &Transaction, reward: u64) -> TxView {
+    let txid = transaction.txid();
+    let raw = hex::encode(transaction.to_bytes());
+    let kind = kind(transaction);
+    match transaction {
+        Transaction::Transfer(transfer) => TxView {
+            txid,
+            kind,
+            from: transfer.from.to_string(),
+            to: Some(transfer.to.clone()),
+            to_owner: transfer.to_owner.map(|key| key.to_string()),
+            amount: transfer.amount.get(),
+            sequence: Some(transfer.sequence),
+            public_key: Some(transfer.public_key.to_string()),
+            signature: Some(transfer.signature.to_string()),
+            raw,
+        },
+        Transaction::Claim(claim) => TxView {
+            txid,
+            kind,
+            from: claim.name.to_string(),
+            to: None,
+            to_owner: None,
+            amount: 0,
+            sequence: Some(0),
+            public_key: Some(claim.public_key.to_string()),
+            signature: Some(claim.signature.to_string()),
+            raw,
+        },
+        Transaction::Reward(paid) => TxView {
+            txid,
+            kind,
+            from: "0".to_owned(),
+            to: Some(paid.to.clone()),
+            to_owner: None,
+            amount: reward,
+            sequence: None,
+            public_key: None,
+            signature: None,
+            raw,
+        },
+    }
+}
+
+/// `transaction_accepted`.
+#[must_use]
+pub fn accepted_event(transaction: &Transaction, source: Source) -> Event {
+    // A reward never waits: its amount is not asked for here.
+    let view = tx_view(transaction, 0);
+    Event::TransactionAccepted {
+        txid: view.txid,
+        kind: view.kind,
+        from: view.from,
+        to: view.to,
+        amount: view.amount,
+        sequence: view.sequence,
+        source,
+    }
+}
+
+/// Nothing is known of a transaction.
+fn no_transaction(txid: &Txid) -> CommandError {
+    CommandError {
+        code: "unknown_transaction",
+        message: format!("no transaction {txid} is known here"),
+        hint: "pending".to_owned(),
+    }
+}
+
+impl<S: ChainStore> View<'_, S> {
+    /// A transaction by its id, or by the first digits of it.
+    pub fn find_transaction(&self, wanted: TxRef) -> Result<Txid, CommandError> {
+        let prefix = match wanted {
+            TxRef::Id(txid) => return Ok(txid),
+            TxRef::Prefix(prefix) => prefix,
+        };
+        let limit = AMBIGUOUS_SHOWN + 1;
+        let mut found: BTreeSet<Txid> = self
+            .chain
+            .places_by_prefix(&prefix, limit)
+            .map_err(store_error)?
+            .into_iter()
+            .collect();
+        found.extend(self.pool.ids_by_prefix(&prefix, limit));
+        let mut found = found.into_iter();
+        match (found.next(), found.next()) {
+            (None, _) => Err(CommandError::new(
+                "unknown_transaction",
+                format!("no transaction that starts with {prefix} is known here"),
+                "pending",
+            )),
+            (Some(one), None) => Ok(one),
+            (Some(one), Some(two)) => {
+                let also: Vec<String> = [one, two].into_iter().chain(found).map(|id| id.to_string()).collect();
+                let shown = also[..also.len().min(AMBIGUOUS_SHOWN)].join(", ");
+                Err(CommandError::new(
+                    "ambiguous",
+                    format!("more than one transaction starts with {prefix}: {shown}"),
+                    format!("transaction {one}"),
+                ))
+            }
+        }
+    }
+
+    /// `explain transaction`.
+    pub fn explain_transaction(&self, wanted: TxRef) -> Result<Reply, CommandError> {
+        let txid = self.find_transaction(wanted)?;
+        let network = self.chain.network_id();
+        if let Some(place) = self.chain.place(&txid).map_err(store_error)? {
+            let hash = self
+                .chain
+                .active(place.height)
+                .map_err(store_error)?
+                .ok_or_else(no_block)?;
+            let block = self.body_of(&hash).map_err(store_error)?.ok_or_else(no_block)?;
+            let index = usize::try_from(place.index).unwrap_or(usize::MAX);
+            let transaction = block.transactions.get(index).ok_or_else(no_block)?;
+            let place = explain::inclusion(&block, index);
+            let told = explain::transaction(transaction, &network, TxStatus::Confirmed, place);
+            return Ok(Reply::TransactionExplained(Box::new(told)));
+        }
+        let waiting = self.pool.get(&txid).map(|transaction| (transaction, TxStatus::Pending));
+        let dropped = || {
+            let dropped = self.pool.dropped_reason(&txid);
+            dropped.map(|(transaction, _)| (transaction, TxStatus::Dropped))
+        };
+        let (transaction, status) = waiting.or_else(dropped).ok_or_else(|| no_transaction(&txid))?;
+        let told = explain::transaction(transaction, &network, status, None);
+        Ok(Reply::TransactionExplained(Box::new(told)))
+    }
+
+    /// TX of a transaction with its place. `known_to_neighbour` is what the reply says of one that waits.
+    pub fn transaction(&self, txid: &Txid, known_to_neighbour: Option<bool>) -> Result<Reply, CommandError> {
+        if let Some(place) = self.chain.place(txid).map_err(store_error)? {
+            return self.confirmed(place.height, place.index);
+        }
+        let (transaction, status, reason) = if let Some(transaction) = self.pool.get(txid) {
+            (transaction, TxStatus::Pending, None)
+        } else if let Some((transaction, reason)) = self.pool.dropped_reason(txid) {
+            (transaction, TxStatus::Dropped, Some(reason.to_owned()))
+        } else {
+            return Err(no_transaction(txid));
+        };
+        Ok(Reply::Transaction {
+            tx: tx_view(transaction, self.chain.params().reward),
+            status,
+            reason,
+            height: None,
+            block_hash: None,
+            confirmations: None,
+            proof: None,
+            known_to_neighbour,
+        })
+    }
+
+    fn confirmed(&self, height: Height, index: u32) -> Result<Reply, CommandError> {
+        let hash = self.chain.active(height).map_err(store_error)?.ok_or_else(no_block)?;
+        let block = self.body_of(&hash).map_err(store_error)?.ok_or_else(no_block)?;
+        let index = usize::try_from(index).unwrap_or(usize::MAX);
+        let transaction = block.transactions.get(index).ok_or_else(no_block)?;
+        let tip = self.chain.tip().header.height.get();
+        Ok(Reply::Transaction {
+            tx: tx_view(transaction, self.chain.params().reward),
+            status: TxStatus::Confirmed,
+            reason: None,
+            height: Some(height),
+            block_hash: Some(hash),
+            confirmations: Some(tip.saturating_sub(height.get()).saturating_add(1)),
+            proof: merkle::proof(&block.txids(), index),
+            known_to_neighbour: None,
+        })
+    }
+
+    /// What waits, in the order of the next blocks.
+    #[must_use]
+    pub fn pending(&self) -> Reply {
+        let list = self.pool.in_order(&self.chain, &self.reward_account());
+        let reward = self.chain.params().reward;
+        Reply::Pending {
+            transactions: list.iter().map(|tx| tx_view(tx, reward)).collect(),
+        }
+    }
+}
