@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! types <- chain <- wire <- engine      pure: told facts, gives orders; no clock, socket, disk or entropy
+//!   pool     transactions that wait for a block, above the chain
 //!   contract commands, replies and events as data: what everybody else knows of the engine
 //!   inspect  what can be read of chain and pool, for replies
 //!   store    the chain on disk          shell: each knows the core's words, none knows another;
@@ -28,6 +29,7 @@ pub mod inspect;
 pub mod miner;
 pub mod net;
 pub mod node;
+pub mod pool;
 pub mod store;
 pub mod threads;
 pub mod tools;

@@ -22,9 +22,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("types", &[]),
     ("chain", &["types"]),
     ("wire", &["types", "chain"]),
+    ("pool", &["types", "chain"]),
     ("contract", &["types", "chain"]),
-    ("inspect", &["types", "chain", "contract"]),
-    ("engine", &["types", "chain", "wire", "contract", "inspect"]),
+    ("inspect", &["types", "chain", "pool", "contract"]),
+    ("engine", &["types", "chain", "pool", "wire", "contract", "inspect"]),
     ("store", &["types", "chain"]),
     ("miner", &["types", "chain", "engine", "threads"]),
     ("net", &["types", "chain", "wire", "contract", "engine", "threads"]),
@@ -36,7 +37,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
 ];
 
 /// Layers that no clock, thread, disk, socket or random number reaches.
-const PURE: &[&str] = &["types", "chain", "wire", "contract", "inspect", "engine"];
+const PURE: &[&str] = &["types", "chain", "pool", "wire", "contract", "inspect", "engine"];
 
 /// What pure layers never name.
 const IMPURE: &[&str] = &[

@@ -14,7 +14,7 @@ use crate::types::layout::{LayoutError, Reader};
 use crate::types::{BlockHash, Height, MerkleRoot, NetworkId, Txid};
 
 /// Bytes of a block beside its transactions: header and count.
-pub(super) const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
+pub const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
 
 /// A header and the transactions that its root covers.
 #[derive(Clone, Debug, PartialEq, Eq)]

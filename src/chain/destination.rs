@@ -1,7 +1,7 @@
 //! The tip that a long switch leads to, once all its blocks have left and joined and only the last step is left to do.
 //!
 //! Promises: nobody else sees it before that step. Elsewhere: the steps (`chain::long`), the pool that is made for it
-//! (`chain::pool_rebuild`).
+//! (`pool::rebuild`).
 
 use super::ground::Ground;
 use super::ledger::Accounts;

@@ -11,13 +11,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::branch::is_signed_by;
-use super::fairness::Young;
 use super::ledger::{Accounts, ApplyError, Ledger};
 use super::overlay::Overlay;
 use super::state::{AcceptError, Chain, Tip, side_block};
 use super::store::{AccountState, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
 use super::switch::{Done, Moved, Switch, Undone};
 use super::tree::SideBlock;
+use super::young::Young;
 use crate::types::{Account, BlockHash, Txid};
 
 /// Bytes of blocks that leave and join in a short switch: what one turn of a node may take.

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use thiserror::Error;
 
 use super::block::BlockError;
-use super::fairness::Young;
 use super::header::{Header, HeaderError};
 use super::ledger::{Accounts, Ledger, LedgerError};
 use super::long::{Long, LongLimits};
@@ -20,6 +19,7 @@ use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxP
 use super::switch::Switch;
 use super::transaction::Transaction;
 use super::tree::{InvalidSet, SideBlock, SideTree};
+use super::young::Young;
 use crate::types::hash::HashMany;
 use crate::types::{Account, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
 

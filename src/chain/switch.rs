@@ -1,17 +1,16 @@
 //! What a change of the active branch did: enough for all who follow it, whatever its depth.
 //!
 //! Promises: no bodies are held; of the blocks that left, at most [`UNDONE_MAX`] transactions, the oldest of them.
-//! Elsewhere: how a switch is made (`chain::branch`), what it does to the pool (`chain::pool_order`).
+//! Elsewhere: how a switch is made (`chain::branch`), what it does to the pool (`pool::order`).
 
 use std::collections::{BTreeSet, VecDeque};
 
 use super::block::Block;
-use super::mempool::POOL_MAX_TRANSACTIONS;
 use super::transaction::Transaction;
 use crate::types::{Account, BlockHash, Height, Txid};
 
 /// The most transactions that a switch hands back: the pool has no room for more. Own ones lie in the store besides.
-pub const UNDONE_MAX: usize = POOL_MAX_TRANSACTIONS;
+pub const UNDONE_MAX: usize = 10_000;
 
 /// A block that joined or left the active branch.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,10 +7,9 @@ use super::machine::Engine;
 use super::peers::Fault;
 use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
-use crate::chain::{
-    Block, BlockError, ChainStore, HeaderError, LongStep, PoolChange, Rebuild, StoreError, Switch, Transaction,
-};
+use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch, Transaction};
 use crate::contract::{Event, Source};
+use crate::pool::{PoolChange, Rebuild};
 use crate::types::{BlockHash, Height, Time, Work, count};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.

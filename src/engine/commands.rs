@@ -8,10 +8,10 @@ use std::collections::VecDeque;
 use super::dial;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
-use crate::chain::mempool::{Origin, PoolError};
 use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Reply, Source, TxRef};
 use crate::inspect::{View, store_error, transactions};
+use crate::pool::{Origin, PoolError};
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Time};
 
 /// How long `dial` and `resolve` wait.
@@ -250,7 +250,7 @@ impl<S: ChainStore> Engine<S> {
         if self.known_peers() == 0 {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
-        let block = self.expected_block(&transaction);
+        let block = self.forecast.expected(&self.chain, &self.pool, &transaction);
         Ok(Reply::Tx {
             tx: transactions::tx_view(&transaction, self.chain.params().reward),
             block,

@@ -14,7 +14,6 @@ mod doctor;
 mod effort;
 pub mod exchange;
 mod facts;
-mod forecast;
 mod gather;
 pub mod io;
 pub mod machine;

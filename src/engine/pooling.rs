@@ -11,8 +11,8 @@ use super::machine::{Engine, Question};
 use super::peers::{IN_FLIGHT_MAX, Peer};
 use super::pools::{Around, Fact, Order, Pools, Taken};
 use super::relay::Addition;
-use crate::chain::mempool::{Mempool, Origin, PoolError};
 use crate::chain::{ChainStore, StoreError, Transaction};
+use crate::pool::{Mempool, Origin, PoolError};
 use crate::types::{BlockHash, PeerId, Time, Work};
 use crate::wire::{Request, Topic};
 

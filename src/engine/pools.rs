@@ -15,7 +15,8 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use crate::chain::Transaction;
-use crate::chain::mempool::{Mempool, POOL_MAX_TRANSACTIONS, PoolError};
+use crate::pool::mempool::POOL_MAX_TRANSACTIONS;
+use crate::pool::{Mempool, PoolError};
 use crate::types::{PeerId, Time, Txid};
 use history::History;
 use run::{Page, Run};

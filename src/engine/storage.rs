@@ -8,8 +8,9 @@
 use super::io::StoreFact;
 use super::machine::Engine;
 use super::room::{Change, Room, Watch};
-use crate::chain::{ChainStore, Rebuild};
+use crate::chain::ChainStore;
 use crate::contract::{CommandError, DiskView, Source};
+use crate::pool::Rebuild;
 use crate::types::Time;
 
 /// What is remembered between two facts of the disk.

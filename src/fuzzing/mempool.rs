@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use super::bytes::Bytes;
 use super::world::{CLOCK, Entry, Model, account, cook, key, mine, wallet};
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Accepted, Block, Chain, Header, Mempool, NetworkParams, Origin, Recipients, Switch, Transaction};
+use crate::chain::{Accepted, Block, Chain, Header, NetworkParams, Recipients, Switch, Transaction};
+use crate::pool::{Mempool, Origin};
 use crate::types::{Account, Height, PublicKey, Txid};
 
 /// Blocks of one input: each may need 2^16 hashes.

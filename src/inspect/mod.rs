@@ -15,10 +15,10 @@ pub mod tamper;
 pub mod transactions;
 pub mod tree;
 
-use crate::chain::mempool::Mempool;
 use crate::chain::state::Chain;
 use crate::chain::{ChainStore, StoreError};
 use crate::contract::CommandError;
+use crate::pool::mempool::Mempool;
 use crate::types::{Account, AccountName, PublicKey};
 
 /// What is read: the chain, the pool, and whose node it is.

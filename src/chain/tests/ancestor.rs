@@ -5,7 +5,8 @@
 use std::collections::BTreeSet;
 
 use super::kit::*;
-use crate::chain::{Accepted, Mempool, NetworkParams, Origin, Transaction, merkle};
+use crate::chain::{Accepted, NetworkParams, Transaction, merkle};
+use crate::pool::{Mempool, Origin};
 use crate::types::hash::sha256;
 use crate::types::{Address, Height, Time};
 

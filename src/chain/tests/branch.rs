@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use super::kit::*;
 use crate::chain::tree::SIDE_MAX_BLOCKS;
 use crate::chain::{
-    AcceptError, Accepted, BlockError, Chain, ChainStore, HeaderError, Mempool, NetworkParams, Origin, Reward,
-    Transaction, TransactionError,
+    AcceptError, Accepted, BlockError, Chain, ChainStore, HeaderError, NetworkParams, Reward, Transaction,
+    TransactionError,
 };
+use crate::pool::{Mempool, Origin};
 use crate::types::{BlockHash, Height, MerkleRoot, Time, Work};
 
 #[test]

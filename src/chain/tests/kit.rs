@@ -1,38 +1,39 @@
 //! Keys, names and mined blocks for tests.
 
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Accepted, Block, Chain, ChainStore, Header, Mempool, NetworkParams, Reward, Switch, Transaction};
+use crate::chain::{Accepted, Block, Chain, ChainStore, Header, NetworkParams, Reward, Switch, Transaction};
 use crate::fuzzing::world::solve;
-pub(super) use crate::fuzzing::world::{CLOCK, seal};
+pub(crate) use crate::fuzzing::world::{CLOCK, seal};
+use crate::pool::Mempool;
 use crate::types::{Account, AccountName, Amount, MerkleRoot, PublicKey, SecretKey};
 
-pub(super) fn key(seed: u8) -> SecretKey {
+pub(crate) fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed([seed; 32])
 }
 
-pub(super) fn word(text: &str) -> AccountName {
+pub(crate) fn word(text: &str) -> AccountName {
     AccountName::new(text).unwrap()
 }
 
-pub(super) fn name(text: &str) -> Account {
+pub(crate) fn name(text: &str) -> Account {
     Account::Name(word(text))
 }
 
-pub(super) fn wallet(seed: u8) -> Account {
+pub(crate) fn wallet(seed: u8) -> Account {
     Account::Key(key(seed).public())
 }
 
-pub(super) fn open(params: NetworkParams) -> (Chain<MemoryStore>, MemoryStore) {
+pub(crate) fn open(params: NetworkParams) -> (Chain<MemoryStore>, MemoryStore) {
     let store = MemoryStore::new(&params);
     (Chain::open(params, store.clone(), [7; 32]).unwrap(), store)
 }
 
-pub(super) fn dev() -> (Chain<MemoryStore>, MemoryStore) {
+pub(crate) fn dev() -> (Chain<MemoryStore>, MemoryStore) {
     open(NetworkParams::dev())
 }
 
 /// Where a block may make any number of accounts, so that they are not what is scarce.
-pub(super) fn roomy() -> (Chain<MemoryStore>, MemoryStore) {
+pub(crate) fn roomy() -> (Chain<MemoryStore>, MemoryStore) {
     open(NetworkParams {
         new_accounts_max: u64::MAX,
         ..NetworkParams::dev()
@@ -40,7 +41,7 @@ pub(super) fn roomy() -> (Chain<MemoryStore>, MemoryStore) {
 }
 
 /// A transfer between names; the recipient's owner as given.
-pub(super) fn pay(
+pub(crate) fn pay(
     params: &NetworkParams,
     signer: u8,
     (from, to): (&str, &str),
@@ -59,12 +60,12 @@ pub(super) fn pay(
     .unwrap()
 }
 
-pub(super) fn claim(params: &NetworkParams, signer: u8, text: &str) -> Transaction {
+pub(crate) fn claim(params: &NetworkParams, signer: u8, text: &str) -> Transaction {
     Transaction::claim(&params.network_id(), &key(signer), word(text))
 }
 
 /// A block on a parent, `later` milliseconds after it, whose reward goes to the wallet of `miner`.
-pub(super) fn mine_after(
+pub(crate) fn mine_after(
     params: &NetworkParams,
     parent: &Header,
     later: u64,
@@ -83,7 +84,7 @@ pub(super) fn mine_after(
 }
 
 /// The header with the first nonce from its own on that fits its bits.
-pub(super) fn prove(params: &NetworkParams, header: Header) -> Header {
+pub(crate) fn prove(params: &NetworkParams, header: Header) -> Header {
     let target = header.bits.target(params.halflife_ms).unwrap();
     Header {
         nonce: solve(&header, &target),
@@ -91,12 +92,12 @@ pub(super) fn prove(params: &NetworkParams, header: Header) -> Header {
     }
 }
 
-pub(super) fn mine(params: &NetworkParams, parent: &Header, miner: u8, content: Vec<Transaction>) -> Block {
+pub(crate) fn mine(params: &NetworkParams, parent: &Header, miner: u8, content: Vec<Transaction>) -> Block {
     mine_after(params, parent, 10_000, miner, content)
 }
 
 /// Blocks without content on top of a header.
-pub(super) fn branch(params: &NetworkParams, from: &Header, miner: u8, count: usize) -> Vec<Block> {
+pub(crate) fn branch(params: &NetworkParams, from: &Header, miner: u8, count: usize) -> Vec<Block> {
     let mut blocks: Vec<Block> = Vec::new();
     for _ in 0..count {
         let parent = blocks.last().map_or(from, |block| &block.header).clone();
@@ -106,7 +107,7 @@ pub(super) fn branch(params: &NetworkParams, from: &Header, miner: u8, count: us
 }
 
 /// Accepts a block that becomes the tip.
-pub(super) fn advance<S: ChainStore>(chain: &mut Chain<S>, block: &Block) -> Switch {
+pub(crate) fn advance<S: ChainStore>(chain: &mut Chain<S>, block: &Block) -> Switch {
     match chain.accept(block.clone(), CLOCK).unwrap() {
         Accepted::Switched(switch) => switch,
         other => panic!("expected a switch, got {other:?}"),
@@ -114,7 +115,7 @@ pub(super) fn advance<S: ChainStore>(chain: &mut Chain<S>, block: &Block) -> Swi
 }
 
 /// Mines what the pool holds on top of the tip, and tells the pool.
-pub(super) fn forge<S: ChainStore>(chain: &mut Chain<S>, pool: &mut Mempool, miner: u8) -> Block {
+pub(crate) fn forge<S: ChainStore>(chain: &mut Chain<S>, pool: &mut Mempool, miner: u8) -> Block {
     let content = pool.in_block_order(chain, &wallet(miner));
     let block = mine(&chain.params().clone(), &chain.tip().header.clone(), miner, content);
     let switch = advance(chain, &block);
@@ -124,14 +125,14 @@ pub(super) fn forge<S: ChainStore>(chain: &mut Chain<S>, pool: &mut Mempool, min
 }
 
 /// A header whose merkle root is another.
-pub(super) fn with_root(block: &Block, root: MerkleRoot) -> Block {
+pub(crate) fn with_root(block: &Block, root: MerkleRoot) -> Block {
     let mut forged = block.clone();
     forged.header.merkle_root = root;
     forged
 }
 
 /// Writes what is due to the store.
-pub(super) fn commit(chain: &mut Chain<MemoryStore>, store: &MemoryStore) {
+pub(crate) fn commit(chain: &mut Chain<MemoryStore>, store: &MemoryStore) {
     while let Some(batch) = chain.take_batch() {
         store.commit(&batch);
         chain.committed(batch.id);

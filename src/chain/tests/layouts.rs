@@ -4,7 +4,8 @@ use serde_json::{Value, json};
 
 use super::kit::{advance, branch, claim, dev, key, name, pay, wallet};
 use super::vectors::hold;
-use crate::chain::{Mempool, NetworkParams, Origin};
+use crate::chain::NetworkParams;
+use crate::pool::{Mempool, Origin};
 use crate::types::Account;
 use crate::types::layout::Reader;
 

@@ -2,9 +2,8 @@
 
 use super::kit::*;
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{
-    AcceptError, Accepted, Block, Chain, ChainStore, LongStep, Mempool, NetworkParams, Origin, Rebuild, Transaction,
-};
+use crate::chain::{AcceptError, Accepted, Block, Chain, ChainStore, LongStep, NetworkParams, Transaction};
+use crate::pool::{Mempool, Origin, Rebuild};
 use crate::types::{Account, Height, Txid};
 
 /// A branch above genesis that pays to new names, one in each block.

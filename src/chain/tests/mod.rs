@@ -3,9 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may end where it cannot go on")]
 
 mod chains;
-mod fairness;
 mod forms;
-mod kit;
+pub(crate) mod kit;
 mod layouts;
 pub(crate) mod vectors;
 
@@ -16,7 +15,5 @@ mod economy;
 mod ledger;
 mod limits;
 mod long;
-mod pool;
-mod pool_limits;
 mod properties;
 mod zip215;

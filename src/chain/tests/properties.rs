@@ -8,9 +8,9 @@ use crate::chain::ledger::Ledger;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::overlay::Overlay;
 use crate::chain::{
-    AcceptError, Accepted, Batch, Block, Chain, ChainStore, Header, LongStep, Mempool, NetworkParams, Origin, Reward,
-    Transaction,
+    AcceptError, Accepted, Batch, Block, Chain, ChainStore, Header, LongStep, NetworkParams, Reward, Transaction,
 };
+use crate::pool::{Mempool, Origin};
 use crate::types::{BlockHash, Height, Work};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];

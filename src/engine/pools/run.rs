@@ -9,7 +9,8 @@ use std::collections::VecDeque;
 
 use super::{Order, PAGE_MAX, SLICE, SLOW_MS, Taken, now_and};
 use crate::chain::Transaction;
-use crate::chain::mempool::{Mempool, POOL_MAX_TRANSACTIONS, PoolError};
+use crate::pool::mempool::POOL_MAX_TRANSACTIONS;
+use crate::pool::{Mempool, PoolError};
 use crate::types::{PeerId, Time, Txid};
 
 /// Failures of one page in a row after which the run ends: the pauses before the next try are 1, 2 and 4 s.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::mempool::Origin;
 use crate::chain::{Chain, NetworkParams};
+use crate::pool::mempool::Origin;
 use crate::types::{Account, AccountName, Amount, SecretKey};
 
 const fn at(ms: u64) -> Time {

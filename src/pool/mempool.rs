@@ -2,21 +2,26 @@
 //!
 //! Promises: each could stand in a block on top of the tip once those before it do; one transaction for each account
 //! and sequence, the first seen; own ones are never pushed out; no stranger makes it grow beyond its limits.
-//! Elsewhere: what can be asked of the pool (`chain::pool_view`), who leaves when there is no room (`chain::pool_room`), what
-//! a new tip changes and the order of the next block (`chain::pool_order`, `chain::pool_rebuild`).
+//! Elsewhere: what can be asked of the pool (`pool::view`), who leaves when there is no room (`pool::room`), what
+//! a new tip changes and the order of the next block (`pool::order`, `pool::rebuild`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::ground::Ground;
-use super::ledger::{LedgerError, check_payable, check_signer};
-pub use super::pool_error::PoolError;
-use super::store::{AccountState, StoreError};
-use super::transaction::{Transaction, Transfer};
+use super::error::PoolError;
+use crate::chain::ground::Ground;
+use crate::chain::ledger::{LedgerError, check_payable, check_signer};
+use crate::chain::store::{AccountState, StoreError};
+use crate::chain::switch::UNDONE_MAX;
+use crate::chain::transaction::{Transaction, Transfer};
 use crate::types::{Account, Balance, PublicKey, Txid, Voice};
 
 /// The most transactions. Two and a half full blocks: more would wait for minutes anyway.
 pub const POOL_MAX_TRANSACTIONS: usize = 10_000;
+const _: () = assert!(
+    POOL_MAX_TRANSACTIONS == UNDONE_MAX,
+    "a switch hands back what a pool can hold"
+);
 /// The most bytes of all transactions.
 pub const POOL_MAX_BYTES: usize = 8 * 1024 * 1024;
 /// The most transactions of one account that strangers may bring while the pool is more than half full: a script that

@@ -1,21 +1,21 @@
 //! What a new tip does to the pool, and which waiting transactions the next block takes, in which order.
 //!
-//! Elsewhere: how all that waits is checked anew (`chain::pool_rebuild`).
+//! Elsewhere: how all that waits is checked anew (`pool::rebuild`).
 //! Promises: after a switch the pool holds nothing that the tip refuses; what a lost branch held comes back, oldest
 //! first; own transactions are first in the next block, accounts take turns when not all fits.
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::block::BLOCK_FRAME_BYTES;
 use super::fairness::in_turn;
 use super::mempool::{Entry, Mempool, Origin, PoolChange};
-use super::params::BLOCK_MAX_TRANSACTIONS;
-use super::pool_rebuild::Rebuild;
-use super::state::{Chain, Scratch};
-use super::store::ChainStore;
-use super::switch::{Done, Switch};
-use super::transaction::{Reward, Transaction};
+use super::rebuild::Rebuild;
+use crate::chain::block::BLOCK_FRAME_BYTES;
+use crate::chain::params::BLOCK_MAX_TRANSACTIONS;
+use crate::chain::state::{Chain, Scratch};
+use crate::chain::store::ChainStore;
+use crate::chain::switch::{Done, Switch};
+use crate::chain::transaction::{Reward, Transaction};
 use crate::types::{Account, AccountName, Txid};
 
 /// The most bytes of a reward.

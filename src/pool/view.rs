@@ -4,9 +4,9 @@
 //! Spec: `proto-notes/mempool.md`.
 
 use super::mempool::{Mempool, Origin, clamped, next_free};
-use super::state::Chain;
-use super::store::{ChainStore, StoreError};
-use super::transaction::Transaction;
+use crate::chain::state::Chain;
+use crate::chain::store::{ChainStore, StoreError};
+use crate::chain::transaction::Transaction;
 use crate::types::{Account, AccountName, Balance, PublicKey, Txid};
 
 impl Mempool {

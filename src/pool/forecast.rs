@@ -1,18 +1,19 @@
 //! In which block an own transaction is expected: the next one, unless own ones before it use up what a block may hold.
 //!
 //! Promises: one step of work for each own transaction; starts anew at each tip. It is a forecast: who finds the next block
-//! decides what stands in it. Elsewhere: what a block of this node takes (`chain::pool_order`).
+//! decides what stands in it. Elsewhere: what a block of this node takes (`pool::order`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::machine::Engine;
+use super::mempool::Mempool;
 use crate::chain::params::BLOCK_MAX_TRANSACTIONS;
+use crate::chain::state::Chain;
 use crate::chain::{AccountState, ChainStore, NetworkParams, Transaction};
 use crate::types::{Account, BlockHash, Height};
 
 /// Own transactions that wait, counted towards the limits of blocks.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Forecast {
+pub struct Forecast {
     tip: BlockHash,
     /// Accounts that they make.
     new: BTreeSet<Account>,
@@ -24,7 +25,7 @@ pub(super) struct Forecast {
 
 impl Forecast {
     /// Whether it is about this tip; if not, it begins anew with what waits there.
-    pub(super) fn begins_at(&mut self, tip: BlockHash) -> bool {
+    fn begins_at(&mut self, tip: BlockHash) -> bool {
         let begins = self.tip != tip;
         if begins {
             *self = Self { tip, ..Self::default() };
@@ -33,12 +34,7 @@ impl Forecast {
     }
 
     /// One more own transaction: in which of the next blocks it is expected, from 0.
-    pub(super) fn add(
-        &mut self,
-        params: &NetworkParams,
-        transaction: &Transaction,
-        is_new: impl Fn(&Account) -> bool,
-    ) -> u64 {
+    fn add(&mut self, params: &NetworkParams, transaction: &Transaction, is_new: impl Fn(&Account) -> bool) -> u64 {
         let before = self.new.len();
         let unused = transaction.accounts().filter(|account| is_new(account));
         self.new.extend(unused);
@@ -59,26 +55,21 @@ impl Forecast {
         }
         block
     }
-}
 
-impl<S: ChainStore> Engine<S> {
-    /// In which block an own transaction that was just added is expected.
-    pub(super) fn expected_block(&mut self, transaction: &Transaction) -> Height {
-        let Self {
-            chain, pool, forecast, ..
-        } = self;
+    /// In which block an own transaction that was just added to the pool is expected.
+    pub fn expected<S: ChainStore>(&mut self, chain: &Chain<S>, pool: &Mempool, transaction: &Transaction) -> Height {
         let is_new = |account: &Account| {
             chain
                 .account(account)
                 .is_ok_and(|state| state == AccountState::default())
         };
         let mut ahead = 0;
-        if forecast.begins_at(chain.tip().hash) {
+        if self.begins_at(chain.tip().hash) {
             for own in pool.own() {
-                ahead = forecast.add(chain.params(), own, is_new);
+                ahead = self.add(chain.params(), own, is_new);
             }
         } else {
-            ahead = forecast.add(chain.params(), transaction, is_new);
+            ahead = self.add(chain.params(), transaction, is_new);
         }
         let next = chain.tip().header.height.next();
         Height::new(next.get().saturating_add(ahead))

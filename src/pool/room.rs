@@ -1,16 +1,17 @@
 //! Who has to leave when the pool has no room: never an own transaction, and the newest of whoever holds most.
 //!
 //! Promises: a voice that holds little is not pushed out by those that hold much; what makes accounts has places of its
-//! own number, so that a flood of new names leaves the others theirs. Elsewhere: what enters at all (`chain::mempool`).
+//! own number, so that a flood of new names leaves the others theirs. Elsewhere: what enters at all (`pool::mempool`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::BTreeMap;
 
-use super::ground::Ground;
-use super::mempool::{Entry, Mempool, Origin, POOL_MAX_BYTES, POOL_MAX_TRANSACTIONS, PoolError};
-use super::params::NetworkParams;
-use super::store::{AccountState, StoreError};
-use super::transaction::Transaction;
+use super::error::PoolError;
+use super::mempool::{Entry, Mempool, Origin, POOL_MAX_BYTES, POOL_MAX_TRANSACTIONS};
+use crate::chain::ground::Ground;
+use crate::chain::params::NetworkParams;
+use crate::chain::store::{AccountState, StoreError};
+use crate::chain::transaction::Transaction;
 use crate::types::Txid;
 
 /// The most transactions of strangers that make accounts, where a block makes few: a tenth of the pool, and sixteen

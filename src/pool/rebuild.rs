@@ -2,15 +2,16 @@
 //!
 //! Promises: it is made in slices of a counted number of checks, and the pool that there is stays as it is until the end; what
 //! comes into that one meanwhile is followed. Where two exclude each other, own ones win, then those of the lost branch.
-//! Elsewhere: when it is made at once (`chain::pool_order`), in slices (`engine::advance`).
+//! Elsewhere: when it is made at once (`pool::order`), in slices (`engine::advance`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::ground::Ground;
-use super::ledger::LedgerError;
-use super::mempool::{Mempool, Origin, PoolChange, PoolError};
-use super::transaction::Transaction;
+use super::error::PoolError;
+use super::mempool::{Mempool, Origin, PoolChange};
+use crate::chain::ground::Ground;
+use crate::chain::ledger::LedgerError;
+use crate::chain::transaction::Transaction;
 use crate::types::Txid;
 
 /// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.

@@ -2,10 +2,10 @@
 
 use thiserror::Error;
 
-use super::ledger::{ApplyError, LedgerError};
 use super::mempool::{ACCOUNT_MAX_TRANSACTIONS, GAP_MAX};
-use super::store::StoreError;
-use super::transaction::TransactionError;
+use crate::chain::ledger::{ApplyError, LedgerError};
+use crate::chain::store::StoreError;
+use crate::chain::transaction::TransactionError;
 use crate::types::{Account, Height, Txid};
 
 /// Why a transaction does not wait for a block.

@@ -2,9 +2,10 @@
 
 use core::net::IpAddr;
 
-use super::kit::*;
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Chain, Mempool, NetworkParams, Origin, PoolError, Transaction};
+use crate::chain::tests::kit::*;
+use crate::chain::{Chain, NetworkParams, Transaction};
+use crate::pool::{Mempool, Origin, PoolError};
 use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Txid, Voice};
 
 /// A neighbour at an address of the LAN.

@@ -1,9 +1,10 @@
 //! What leaves the pool with what, what is remembered of it, and what comes back from a lost branch.
 
-use super::kit::*;
-use crate::chain::mempool::{DROPPED_MAX, POOL_MAX_TRANSACTIONS};
 use crate::chain::switch::{UNDONE_MAX, Undone};
-use crate::chain::{Accepted, Block, Claim, Mempool, NetworkParams, Origin, PoolError, Transaction, Transfer};
+use crate::chain::tests::kit::*;
+use crate::chain::{Accepted, Block, Claim, NetworkParams, Transaction, Transfer};
+use crate::pool::mempool::{DROPPED_MAX, POOL_MAX_TRANSACTIONS};
+use crate::pool::{Mempool, Origin, PoolError};
 use crate::types::{AccountName, Txid};
 
 fn peer(seed: u8) -> Origin {

@@ -1,8 +1,9 @@
 //! The mempool's rules, limits and order.
 
-use super::kit::*;
-use crate::chain::mempool::{ACCOUNT_MAX_TRANSACTIONS, POOL_MAX_TRANSACTIONS};
-use crate::chain::{Chain, ChainStore, Mempool, NetworkParams, Origin, PoolError, Transaction};
+use crate::chain::tests::kit::*;
+use crate::chain::{Chain, ChainStore, NetworkParams, Transaction};
+use crate::pool::mempool::{ACCOUNT_MAX_TRANSACTIONS, POOL_MAX_TRANSACTIONS};
+use crate::pool::{Mempool, Origin, PoolError};
 use crate::types::{Account, AccountName, PeerId, Txid};
 
 fn peer(seed: u8) -> Origin {

@@ -1,0 +1,5 @@
+//! The pool against the rules that it promises.
+
+mod adding;
+mod fairness;
+mod limits;
