@@ -12,14 +12,16 @@ use super::dial::OWN_LINKS;
 use crate::contract::Direction;
 use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
-use crate::types::{Address, PeerId, PublicKey, Time};
+use crate::types::{Address, Bucket, PeerId, PublicKey, Rate, Time};
 use crate::wire::ToldPeer;
 use crate::wire::message::{PEER_ADDRESSES_MAX, PEERS_MAX};
 
-/// Answers to one peer at once, and one more in each [`ANSWER_EVERY_MS`]: two a minute.
-pub const ANSWERS_AT_ONCE: u64 = 2;
-/// See [`ANSWERS_AT_ONCE`].
-pub const ANSWER_EVERY_MS: u64 = 30_000;
+/// Answers to one peer: two at once, and two a minute.
+pub const ANSWERS: Rate = Rate {
+    tokens: 1,
+    period_ms: 30_000,
+    burst: 2,
+};
 /// Those that this node dialled itself are told only up to so many in all. A node opens eight links, so by those whom it
 /// dialled each is told of equally often; whoever has many links would else be told of most, and dialled most again.
 pub const DIALLED_UP_TO: usize = OWN_LINKS;
@@ -111,9 +113,8 @@ struct State {
     pause_ms: u64,
     asked: Option<Time>,
     is_asking: bool,
-    /// Milliseconds of [`ANSWER_EVERY_MS`] that it used up.
-    used_ms: u64,
-    answered: Time,
+    /// What it was answered.
+    answers: Bucket,
 }
 
 /// The part of the engine that exchanges peers.
@@ -200,13 +201,9 @@ impl Exchange {
 
     /// What is answered to a peer that asks; none if it asks too often.
     pub fn answer(&mut self, now: Time, asker: PeerId) -> Option<Vec<ToldPeer>> {
-        let state = self.state(now, asker);
-        state.used_ms = state.used_ms.saturating_sub(now.since(state.answered));
-        state.answered = now;
-        if state.used_ms > (ANSWERS_AT_ONCE - 1) * ANSWER_EVERY_MS {
+        if !self.state(now, asker).answers.take(now, 1, ANSWERS) {
             return None;
         }
-        state.used_ms += ANSWER_EVERY_MS;
         let told = |(peer, state): (&PeerId, &State)| {
             let key = PublicKey::from_peer_id(peer).ok()?;
             let addresses = state.confirmed.iter().map(|address| address.as_str().to_owned());
@@ -235,8 +232,7 @@ impl Exchange {
             pause_ms: ASK_PAUSE_MIN_MS,
             asked: None,
             is_asking: false,
-            used_ms: 0,
-            answered: now,
+            answers: Bucket::full(now),
         })
     }
 

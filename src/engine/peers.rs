@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 
 use super::pace::Pace;
-use super::quota::{Bucket, Kind, QUESTION_BYTES};
+use super::quota::{Kind, QUESTION_BYTES};
 use crate::contract::{Direction, FoundBy};
 use crate::types::prefix::Prefix;
-use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Voice, Work};
+use crate::types::{AccountName, Address, BlockHash, Bucket, Height, PeerId, Time, Voice, Work};
 use crate::wire;
 
 /// Peers whose misdeeds are remembered.

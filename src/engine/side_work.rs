@@ -7,12 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use super::quota::Bucket;
-use crate::types::{Time, Voice};
+use crate::types::{Bucket, Rate, Time, Voice};
 
 /// Units of about a microsecond that one voice is given each second, and at once: a fiftieth of a core, and two full
 /// blocks or some thousand small ones, more than honest forks bring.
-const RATE: (u64, u64) = (20_000, 300_000);
+const RATE: Rate = Rate::per_second(20_000, 300_000);
 /// Voices that are remembered: some times the connections.
 const VOICES_MAX: usize = 256;
 

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod address;
 pub mod amount;
+pub mod bucket;
 pub mod hash;
 pub mod key;
 pub mod layout;
@@ -22,6 +23,7 @@ pub mod voice;
 pub use account::{Account, AccountName, NameError};
 pub use address::Address;
 pub use amount::{Amount, AmountError, Balance};
+pub use bucket::{Bucket, Rate};
 pub use hash::{BlockHash, MerkleRoot, NetworkId, Txid};
 pub use key::{PeerId, PublicKey, SecretKey, Signature};
 pub use target::{Bits, Target, Work};

@@ -139,7 +139,7 @@ fn adv_s14_a_body_asked_for_again_and_again_is_answered_with_busy_until_there_wa
     let hash = *world.tip(0).as_bytes();
     let request = || Request::GetBlocks { hashes: vec![hash] };
     let busy = |answers: &[Response]| answers.iter().filter(|answer| **answer == Response::Busy).count();
-    let (_, burst) = Kind::Blocks.rate();
+    let burst = Kind::Blocks.rate().burst;
     let burst = usize::try_from(burst / QUESTION_BYTES).unwrap();
     let answers = ask(&mut world, (0..burst + 500).map(|_| request()));
     assert_eq!(answers.len(), burst + 500, "each has its answer");
@@ -170,7 +170,7 @@ fn a_body_counts_by_its_bytes() {
     world.give(0, &[large]);
     world.link(0, 1);
     world.run(100);
-    let (_, burst) = Kind::Blocks.rate();
+    let burst = Kind::Blocks.rate().burst;
     let most = usize::try_from((burst - QUESTION_BYTES) / cost + 1).unwrap();
     let answers = ask(
         &mut world,
