@@ -479,10 +479,7 @@ impl<S: ChainStore> Engine<S> {
             (_, Direction::In) => Reason::Called,
         };
         let dialer = &self.dialer;
-        match self
-            .remembered
-            .add(&mut self.rng, id, reason, |peer| dialer.is_gone(peer))
-        {
+        match self.remembered.add(id, reason, |peer| dialer.is_gone(peer)) {
             Outcome::Kept => {}
             Outcome::InPlaceOf(gone) => self.chain.remember_peer(gone, None),
             Outcome::Refused => return,

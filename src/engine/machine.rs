@@ -109,6 +109,8 @@ pub struct Engine<S> {
     pub(super) syncs: Vec<Sync>,
     /// Headers of one candidate in memory; tests lower it.
     pub(super) headers_kept_max: usize,
+    /// Chooses whom to follow.
+    pub(super) sync_rng: Rng,
     pub(super) mining: Mining,
     pub(super) running: BTreeMap<u64, Running>,
     pub(super) requests: Requests,
@@ -180,7 +182,7 @@ impl<S: ChainStore> Engine<S> {
         let dialer = Dialer::new(peer_id, rng.next_u64(), now);
         let dialer = super::neighbours::first_candidates(dialer, now, &config, &remembered);
         let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
-        let mining = Mining::new(config.mine, now);
+        let mining = Mining::new(config.mine, now, rng.next_u64());
         let mut engine = Self {
             config,
             me,
@@ -196,13 +198,14 @@ impl<S: ChainStore> Engine<S> {
             exchange,
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
+            sync_rng: Rng::new(rng.next_u64()),
             mining,
             running: BTreeMap::new(),
             requests: Requests::new(now),
             effort: Effort::new(),
             signatures: Signatures::default(),
             side_work: SideWork::default(),
-            remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer)),
+            remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer), rng.next_u64()),
             early: Vec::new(),
             rng,
             now,

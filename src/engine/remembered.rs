@@ -37,21 +37,23 @@ pub enum Outcome {
 }
 
 /// The remembered peers.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Remembered {
     peers: BTreeMap<PeerId, Reason>,
+    rng: Rng,
 }
 
 impl Remembered {
     /// Those of an earlier run.
-    pub fn new(earlier: impl Iterator<Item = PeerId>) -> Self {
+    pub fn new(earlier: impl Iterator<Item = PeerId>, seed: u64) -> Self {
         Self {
+            rng: Rng::new(seed),
             peers: earlier.map(|peer| (peer, Reason::Earlier)).collect(),
         }
     }
 
     /// Remembers a peer. `is_gone` says who of an earlier run answers no dial: such a one counts as a stranger.
-    pub fn add(&mut self, rng: &mut Rng, peer: PeerId, reason: Reason, is_gone: impl Fn(&PeerId) -> bool) -> Outcome {
+    pub fn add(&mut self, peer: PeerId, reason: Reason, is_gone: impl Fn(&PeerId) -> bool) -> Outcome {
         if let Some(known) = self.peers.get_mut(&peer) {
             *known = (*known).max(reason);
             return Outcome::Kept;
@@ -75,7 +77,7 @@ impl Remembered {
         }
         let weak = self.peers.iter().filter(|entry| weight(*entry) == weakest);
         let weak: Vec<PeerId> = weak.map(|(peer, _)| *peer).collect();
-        let at = rng.below(u64::try_from(weak.len()).unwrap_or(1));
+        let at = self.rng.below(u64::try_from(weak.len()).unwrap_or(1));
         let Some(gone) = usize::try_from(at).ok().and_then(|at| weak.get(at)).copied() else {
             return Outcome::Refused;
         };

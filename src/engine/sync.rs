@@ -302,7 +302,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
         candidates.retain(|(patience_ms, ..)| *patience_ms == patience);
-        let choice = self.rng.below(count(candidates.len()));
+        let choice = self.sync_rng.below(count(candidates.len()));
         candidates.get(usize::try_from(choice).ok()?).map(|(_, id)| *id)
     }
 

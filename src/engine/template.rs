@@ -4,7 +4,6 @@
 //! two blocks on one parent.
 //! Elsewhere: the search itself (`miner`). Spec: `proto-notes/consensus.md`, "Mining policy".
 
-use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::advance::Offer;
@@ -13,6 +12,7 @@ use super::io::{MinerOrder, NetOrder};
 use super::machine::Engine;
 use crate::chain::{Block, ChainStore, Header, Reward, Transaction, merkle};
 use crate::contract::{CommandError, Event, Reply, Source};
+use crate::types::rng::Rng;
 use crate::types::{BlockHash, Height, Time};
 use crate::wire::Topic;
 
@@ -23,7 +23,7 @@ const PACE_BLOCKS: u64 = 10;
 /// Faster than this a block, and `mine on` pauses.
 const PACE_MS: u64 = 1_000;
 /// The mean of the pause.
-const PAUSE_MEAN_MS: f64 = 1_000.0;
+const PAUSE_MEAN_MS: u64 = 1_000;
 /// Blocks in the answer of `mine`.
 pub(super) const MINED_SHOWN_MAX: usize = 100;
 /// Jobs whose finds still count; an order to the miner takes a moment.
@@ -53,10 +53,11 @@ pub(super) struct Mining {
     pause_until: Time,
     /// The tip for which the pause was drawn.
     paced: BlockHash,
+    rng: Rng,
 }
 
 impl Mining {
-    pub(super) const fn new(on: bool, now: Time) -> Self {
+    pub(super) const fn new(on: bool, now: Time, seed: u64) -> Self {
         Self {
             on,
             rate: 0,
@@ -67,7 +68,12 @@ impl Mining {
             refresh_at: now,
             pause_until: now,
             paced: BlockHash::ZERO,
+            rng: Rng::new(seed),
         }
+    }
+
+    const fn draw_pause_ms(&mut self) -> u64 {
+        self.rng.exponential_ms(PAUSE_MEAN_MS)
     }
 
     pub(super) const fn is_active(&self) -> bool {
@@ -111,7 +117,9 @@ impl<S: ChainStore> Engine<S> {
         let moved = self.mining.jobs.back().is_none_or(|job| job.header.previous != tip);
         if self.mining.paced != tip {
             self.mining.paced = tip;
-            let pause = if self.is_fast() { self.pause_ms() } else { 0 };
+            // Whoever draws the shortest pause searches first, the others hear of the block meanwhile.
+            let is_fast = self.is_fast();
+            let pause = if is_fast { self.mining.draw_pause_ms() } else { 0 };
             self.mining.pause_until = self.after(pause);
         }
         if moved || !self.mining.active || self.mining.refresh_at <= self.now {
@@ -211,14 +219,6 @@ impl<S: ChainStore> Engine<S> {
             .flatten()
             .and_then(|hash| self.chain.block(&hash).ok().flatten());
         stored.is_some_and(|block| tip.time.since(block.header.time) < span * PACE_MS)
-    }
-
-    /// An exponential pause: whoever draws the shortest searches first, the others hear of the block meanwhile.
-    fn pause_ms(&mut self) -> u64 {
-        let draw = u32::try_from(self.rng.below(1 << 32)).unwrap_or(0);
-        let uniform = (f64::from(draw) + 1.0) / 4_294_967_296.0;
-        let seconds = (-uniform.ln() * PAUSE_MEAN_MS / 1_000.0).clamp(0.0, 30.0);
-        u64::try_from(Duration::from_secs_f64(seconds).as_millis()).unwrap_or(0)
     }
 
     pub(super) fn on_exhausted(&mut self, id: u64) {

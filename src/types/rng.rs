@@ -27,4 +27,64 @@ impl Rng {
             None => 0,
         }
     }
+
+    /// A random time with an exponential distribution around `mean_ms`, at most 22 times as long. Whole numbers only:
+    /// -ln(u) with u of (0, 1], by the digits of its binary logarithm, so that it is the same on every machine.
+    pub const fn exponential_ms(&mut self, mean_ms: u64) -> u64 {
+        // u is this many 2^-32ths.
+        let draw = self.below(1 << 32) + 1;
+        let whole = 63 - draw.leading_zeros() as u64;
+        // The number between 1 and 2 that is left, with 31 digits behind the point.
+        let mut rest = if whole >= 31 {
+            draw >> (whole - 31)
+        } else {
+            draw << (31 - whole)
+        };
+        let (mut log2, mut digit) = (whole << LOG_DIGITS, 1_u64 << LOG_DIGITS);
+        while digit > 1 {
+            digit >>= 1;
+            rest = (rest * rest) >> 31;
+            if rest >> 32 > 0 {
+                rest >>= 1;
+                log2 += digit;
+            }
+        }
+        let minus_log2 = (32 << LOG_DIGITS) - log2;
+        ((minus_log2 as u128 * LN_2 as u128 * mean_ms as u128) >> (2 * LOG_DIGITS)) as u64
+    }
+}
+
+/// Binary digits of logarithms behind the point.
+const LOG_DIGITS: u32 = 20;
+/// ln 2 with as many.
+const LN_2: u64 = 726_817;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn exponential_times_have_their_mean_and_their_shape() {
+        let mut rng = Rng::new(7);
+        let times: Vec<u64> = (0..100_000).map(|_| rng.exponential_ms(1_000)).collect();
+        let mean = times.iter().sum::<u64>() / 100_000;
+        assert!((985..=1_015).contains(&mean), "{mean}");
+        for (bound, share) in [(105, 10_000), (693, 50_000), (2_303, 90_000), (4_605, 99_000)] {
+            let below = times.iter().filter(|time| **time < bound).count();
+            assert!(below.abs_diff(share) < 700, "{below} of 100,000 below {bound} ms");
+        }
+        assert!(times.iter().all(|time| *time <= 22_181));
+    }
+
+    #[test]
+    fn an_exponential_time_is_the_logarithm_of_the_draw() {
+        let mut rng = Rng::new(9);
+        for _ in 0..10_000 {
+            let draw = rng.clone().below(1 << 32) + 1;
+            let exact = -(f64::from(u32::try_from(draw - 1).unwrap()) + 1.0).ln() + 32.0 * core::f64::consts::LN_2;
+            let told = rng.exponential_ms(1_000_000);
+            let told = f64::from(u32::try_from(told).unwrap()) / 1_000_000.0;
+            assert!((told - exact).abs() < 0.000_01, "{draw}: {told} and not {exact}");
+        }
+    }
 }

@@ -4,13 +4,10 @@ use super::world::{World, address};
 use crate::chain::NetworkParams;
 use crate::contract::{Direction, Event, FoundBy};
 use crate::engine::dial::OWN_LINKS;
-use crate::engine::exchange::{
-    ANSWER_EVERY_MS, ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Exchange, Fact, Order, may_be_dialled,
-};
+use crate::engine::exchange::{ANSWERS, ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Exchange, Fact, Order, may_be_dialled};
 use crate::engine::remembered::{Outcome, REMEMBERED_MAX, Reason, Remembered};
 use crate::engine::{Input, NetFact};
 use crate::types::prefix::Prefix;
-use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, PublicKey, SecretKey, Time};
 use crate::wire::{Request, Response, ToldPeer};
 
@@ -154,7 +151,7 @@ fn a_peer_is_answered_twice_a_minute() {
         exchange.answer(at(600_000), id(2)).is_some(),
         "others have their own share"
     );
-    assert!(exchange.answer(at(600_000 + ANSWER_EVERY_MS), id(1)).is_some());
+    assert!(exchange.answer(at(600_000 + ANSWERS.period_ms), id(1)).is_some());
 }
 
 #[test]
@@ -274,13 +271,9 @@ fn a_hundred_and_thirty_three_passing_identities_push_out_nobody_whom_the_user_n
         SecretKey::from_seed(seed).public().peer_id()
     };
     for seed in 0..50 {
-        let mut rng = Rng::new(seed);
-        let mut remembered = Remembered::default();
+        let mut remembered = Remembered::new(core::iter::empty(), seed);
         let present = |_: &PeerId| false;
-        assert_eq!(
-            remembered.add(&mut rng, number(0), Reason::Named, present),
-            Outcome::Kept
-        );
+        assert_eq!(remembered.add(number(0), Reason::Named, present), Outcome::Kept);
         let mut kept = vec![number(0)];
         for passing in 1..=133 {
             let reason = if passing % 2 == 0 {
@@ -288,7 +281,7 @@ fn a_hundred_and_thirty_three_passing_identities_push_out_nobody_whom_the_user_n
             } else {
                 Reason::Called
             };
-            match remembered.add(&mut rng, number(passing), reason, present) {
+            match remembered.add(number(passing), reason, present) {
                 Outcome::Kept => kept.push(number(passing)),
                 Outcome::InPlaceOf(gone) => {
                     kept.retain(|peer| *peer != gone);
@@ -303,15 +296,14 @@ fn a_hundred_and_thirty_three_passing_identities_push_out_nobody_whom_the_user_n
 
 #[test]
 fn those_of_an_earlier_run_make_room_for_named_ones_or_when_they_are_gone() {
-    let mut rng = Rng::new(1);
-    let earlier = || Remembered::new((1..=64).map(id));
+    let earlier = || Remembered::new((1..=64).map(id), 1);
     let mut remembered = earlier();
     for reason in [Reason::Called, Reason::Dialled] {
-        assert_eq!(remembered.add(&mut rng, id(100), reason, |_| false), Outcome::Refused);
+        assert_eq!(remembered.add(id(100), reason, |_| false), Outcome::Refused);
     }
-    let gone = remembered.add(&mut rng, id(100), Reason::Dialled, |peer| *peer == id(7));
+    let gone = remembered.add(id(100), Reason::Dialled, |peer| *peer == id(7));
     assert_eq!(gone, Outcome::InPlaceOf(id(7)));
-    let named = earlier().add(&mut rng, id(101), Reason::Named, |_| false);
+    let named = earlier().add(id(101), Reason::Named, |_| false);
     assert!(matches!(named, Outcome::InPlaceOf(_)));
 }
 
