@@ -391,6 +391,15 @@ impl<S: ChainStore> Engine<S> {
         self.ask(id, Question::Status, Request::Status(status), None);
     }
 
+    /// A peer asked for the status: it hears of this node by the answer, and said what an answer of its own would say.
+    pub(super) fn status_was_asked(&mut self, id: PeerId) {
+        let jitter = self.rng.below(1_000);
+        let next = self.after(STATUS_EVERY_MS + jitter);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.was_asked(next);
+        }
+    }
+
     /// When the next status to a peer is due.
     pub(super) fn status_due(&self, peer: &Peer) -> Time {
         if peer.status_asked {

@@ -38,6 +38,8 @@ pub const BUSY_MAX: u32 = 24;
 /// asked as rarely as any other.
 pub const STATUS_AGAIN_MS: u64 = 1_000;
 const STATUS_DOUBLINGS_MAX: u32 = 4;
+/// How long a node that is asked itself goes without asking.
+pub const STATUS_OWN_MS: u64 = 30_000;
 /// Requests under way to one peer; its own limit is eight for everybody.
 pub const IN_FLIGHT_MAX: u32 = 4;
 
@@ -275,6 +277,13 @@ impl Peer {
         let wait_ms = STATUS_AGAIN_MS << self.status_failures.min(STATUS_DOUBLINGS_MAX);
         self.status_failures = self.status_failures.saturating_add(1);
         self.next_status = self.next_status.min(Time::from_ms(now.ms().saturating_add(wait_ms)));
+    }
+
+    /// It asked, and the answer tells it what a status of ours would: that one waits, but never beyond [`STATUS_OWN_MS`]
+    /// after the last, for an answer is also the proof that a peer without pings lives.
+    pub fn was_asked(&mut self, next: Time) {
+        let latest = Time::from_ms(self.last_status.ms().saturating_add(STATUS_OWN_MS));
+        self.next_status = self.next_status.max(next.min(latest));
     }
 
     /// It answered a status.

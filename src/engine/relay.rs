@@ -335,6 +335,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetPeers => Response::Busy,
             Request::Status(status) => {
                 self.take_status(peer, status);
+                self.status_was_asked(peer);
                 Response::Status(self.own_status())
             }
             Request::GetHeaders { locator } => {
