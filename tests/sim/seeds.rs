@@ -1,6 +1,9 @@
 //! Which seeds run: some in every test run, any number by environment variables.
 
+use std::fs::OpenOptions;
+use std::io::Write;
 use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use crate::history::HISTORY;
@@ -18,6 +21,8 @@ const SEED: &str = "LANCHAIN_SIM_SEED";
 const SEEDS: &str = "LANCHAIN_SIM_SEEDS";
 /// The first of them.
 const FIRST: &str = "LANCHAIN_SIM_FIRST";
+/// A file to which every world adds its seed and the hash of its trace: two builds that do the same write the same lines.
+const TRACES: &str = "LANCHAIN_SIM_TRACES";
 /// The number of nodes; without it each seed chooses 3 to 20.
 const NODES: &str = "LANCHAIN_SIM_NODES";
 
@@ -69,13 +74,25 @@ struct Sum {
     slowest_ms: u64,
 }
 
+fn record(file: &Path, seed: u64, trace: [u8; 32]) {
+    let line = format!("{seed} {}\n", hex::encode(trace));
+    let file = OpenOptions::new().create(true).append(true).open(file);
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .expect("the file of traces can be written");
+}
+
 /// Runs all of them, and tells at the end which failed.
 fn run_many(seeds: impl Iterator<Item = u64>) -> Sum {
     let begun = Instant::now();
+    let traces = std::env::var_os(TRACES).map(PathBuf::from);
+    let depth = if traces.is_some() { Depth::Deep } else { Depth::Light };
     let (mut sum, mut failed) = (Sum::default(), Vec::new());
     for seed in seeds {
-        match catch_unwind(|| run(seed, Depth::Light)) {
+        match catch_unwind(|| run(seed, depth)) {
             Ok(outcome) => {
+                if let Some(file) = &traces {
+                    record(file, seed, outcome.trace);
+                }
                 if outcome.agreed_ms > SLOW_MS {
                     println!("seed {seed}: agreement took {} ms", outcome.agreed_ms);
                 }
