@@ -55,7 +55,9 @@ impl<S: ChainStore> Engine<S> {
         match self.chain.accept(block, clock) {
             Ok(Accepted::AlreadyKnown) => Offer::Known,
             Ok(Accepted::Stored { work }) => {
-                self.own_made |= source == Source::Local;
+                if source == Source::Local {
+                    self.out.made_own();
+                }
                 self.told_stored(hash, height, work, source);
                 if self.chain.is_switching() {
                     self.storage.switch_source.get_or_insert(source);
@@ -65,7 +67,7 @@ impl<S: ChainStore> Engine<S> {
             Ok(Accepted::Switched(switch)) => {
                 // Told to nobody before the disk has it: where the disk fails, the tip goes back to what was there before, and whoever
                 // had heard of the new one would take this node for a liar.
-                self.own_made = true;
+                self.out.made_own();
                 self.switched(&switch, source);
                 Offer::Taken
             }
@@ -100,7 +102,7 @@ impl<S: ChainStore> Engine<S> {
             Ok(LongStep::Done(switch)) => {
                 // After a restart nobody knows who brought it.
                 let source = self.storage.switch_source.take().unwrap_or(Source::Local);
-                self.own_made = true;
+                self.out.made_own();
                 self.switched(&switch, source);
                 // There may be a better one by now.
                 self.storage.switch_due = Some(self.after(STEP_PAUSE_MS));
@@ -167,7 +169,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn told_stored(&mut self, hash: BlockHash, height: Height, work: Work, source: Source) {
-        self.event(Event::BlockStored {
+        self.out.event(Event::BlockStored {
             hash,
             height,
             work,
@@ -206,7 +208,7 @@ impl<S: ChainStore> Engine<S> {
         message: String,
         source: Source,
     ) {
-        self.event(Event::BlockRejected {
+        self.out.event(Event::BlockRejected {
             hash,
             height,
             code,
@@ -218,13 +220,13 @@ impl<S: ChainStore> Engine<S> {
     /// The active chain moved.
     pub(super) fn switched(&mut self, switch: &Switch, source: Source) {
         for block in &switch.disconnected {
-            self.event(Event::BlockDisconnected {
+            self.out.event(Event::BlockDisconnected {
                 hash: block.hash,
                 height: block.height,
             });
         }
         for block in &switch.connected {
-            self.event(Event::BlockConnected {
+            self.out.event(Event::BlockConnected {
                 hash: block.hash,
                 height: block.height,
                 previous_hash: block.previous,
@@ -238,7 +240,7 @@ impl<S: ChainStore> Engine<S> {
         };
         if !switch.disconnected.is_empty() {
             let depth = count(switch.disconnected.len());
-            self.event(Event::Reorganized {
+            self.out.event(Event::Reorganized {
                 depth,
                 fork_height: switch.fork,
                 old_tip: switch.old_tip,
@@ -246,7 +248,7 @@ impl<S: ChainStore> Engine<S> {
                 returned: change.returned.clone(),
             });
             if depth >= DEEP_REORG {
-                self.warn(
+                self.out.warn(
                     "deep_reorganization",
                     format!(
                         "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped{}",

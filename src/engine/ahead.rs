@@ -95,7 +95,7 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         if let Some(ahead) = self.ahead() {
-            self.warn("clock_behind_tip", ahead.sentence());
+            self.out.warn("clock_behind_tip", ahead.sentence());
         }
     }
 
@@ -106,7 +106,7 @@ impl<S: ChainStore> Engine<S> {
         }
         self.future_branch_until = self.after(TOLD_EVERY_MS);
         let span = span_words(ahead_ms);
-        self.warn(
+        self.out.warn(
             "future_branch",
             format!(
                 "{peer} has blocks that are {span} ahead of this clock: they are not taken before their time. Either they were made \
@@ -137,7 +137,7 @@ impl<S: ChainStore> Engine<S> {
         let switch = self.chain.rewind(ahead.last).map_err(store_error)?;
         // A long switch begins anew, from the new tip.
         self.storage.prepared = None;
-        self.own_made = true;
+        self.out.made_own();
         let removed = count(switch.disconnected.len());
         self.switched(&switch, Source::Local);
         self.ahead_told = false;

@@ -77,7 +77,7 @@ fn interrupted() -> CommandError {
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_command(&mut self, id: u64, command: Command) {
         if self.stopping {
-            return self.reply(id, Err(interrupted()));
+            return self.out.reply(id, Err(interrupted()));
         }
         let result = match command {
             Command::Tx { from, to, amount } => self.pay(from, to, amount),
@@ -111,7 +111,7 @@ impl<S: ChainStore> Engine<S> {
             Command::Net(on) => Ok(self.set_net(on)),
             Command::Wait { condition, seconds } => return self.wait(id, condition, seconds),
         };
-        self.reply(id, result);
+        self.out.reply(id, result);
     }
 
     /// What can be read of chain and pool.
@@ -132,14 +132,14 @@ impl<S: ChainStore> Engine<S> {
 
     fn run(&mut self, id: u64, running: Running) {
         if self.running.len() >= RUNNING_MAX {
-            return self.reply(id, Err(interrupted()));
+            return self.out.reply(id, Err(interrupted()));
         }
         self.running.insert(id, running);
     }
 
     pub(super) fn on_cancel(&mut self, id: u64) {
         if self.running.remove(&id).is_some() {
-            self.reply(id, Err(interrupted()));
+            self.out.reply(id, Err(interrupted()));
         }
     }
 
@@ -236,9 +236,10 @@ impl<S: ChainStore> Engine<S> {
             .add(&self.chain, transaction.clone(), Origin::Own)
             .map_err(|error| pool_refused(&error))?;
         self.chain.keep_own(&transaction);
-        self.own_made = true;
+        self.out.made_own();
         self.publish_transaction(&transaction);
-        self.event(transactions::accepted_event(&transaction, Source::Local));
+        self.out
+            .event(transactions::accepted_event(&transaction, Source::Local));
         self.status_changed();
         self.mining.refresh_soon(self.now);
         if let Some(payer) = payer {
@@ -266,7 +267,7 @@ impl<S: ChainStore> Engine<S> {
         match self.owner_now(&Account::Name(name.clone())) {
             Ok(None) => {
                 if let Err(error) = self.claim(name) {
-                    self.warn("name_taken", error.message);
+                    self.out.warn("name_taken", error.message);
                 }
             }
             Ok(Some(_)) => self.check_name(),
@@ -276,10 +277,10 @@ impl<S: ChainStore> Engine<S> {
 
     fn mine(&mut self, id: u64, wanted: u32) {
         if let Some(error) = self.cannot_mine() {
-            return self.reply(id, Err(error));
+            return self.out.reply(id, Err(error));
         }
         if let Some(refused) = self.ahead_refusal() {
-            return self.reply(id, Err(refused));
+            return self.out.reply(id, Err(refused));
         }
         let running = Running::Mine {
             wanted: wanted.max(1),
@@ -301,19 +302,21 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
         if !self.net {
             let error = CommandError::new("dial_failed", "the network is off", "net on");
-            return self.reply(id, Err(error));
+            return self.out.reply(id, Err(error));
         }
         if self.missing.network {
             let error = CommandError::new("dial_failed", "the network part of this node has failed", "doctor");
-            return self.reply(id, Err(error));
+            return self.out.reply(id, Err(error));
         }
         if peer == Some(self.peer_id) {
             let message = "this is the node's own PeerId; if another node shows it too, both use one key";
-            return self.reply(id, Err(CommandError::new("dial_failed", message, "peers")));
+            return self
+                .out
+                .reply(id, Err(CommandError::new("dial_failed", message, "peers")));
         }
         if self.addresses.contains(&address) {
             let error = CommandError::new("dial_failed", "this is the node's own address", "peers");
-            return self.reply(id, Err(error));
+            return self.out.reply(id, Err(error));
         }
         let known = self
             .peers
@@ -389,7 +392,7 @@ impl<S: ChainStore> Engine<S> {
             self.net = on;
             self.dialer
                 .handle(self.now, dial::Fact::Enable(on && !self.missing.network));
-            self.order(NetOrder::Enable(on));
+            self.out.order(NetOrder::Enable(on));
             if !on {
                 self.addresses.clear();
             }
@@ -432,7 +435,7 @@ impl<S: ChainStore> Engine<S> {
         }
         for (id, result) in done {
             self.running.remove(&id);
-            self.reply(id, result);
+            self.out.reply(id, result);
         }
     }
 

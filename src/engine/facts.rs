@@ -6,7 +6,8 @@ use core::net::IpAddr;
 
 use super::commands::Running;
 use super::io::NetOrder;
-use super::machine::{Engine, Question, Shown};
+use super::machine::{Engine, Question};
+use super::out::Shown;
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use super::pools::Fact;
 use super::remembered::{Outcome, Reason};
@@ -82,7 +83,7 @@ impl<S: ChainStore> Engine<S> {
         self.dialer.handle(self.now, found);
         let is_news = !was_known && by != FoundBy::Inbound && self.dialer.found_by(&peer).is_some();
         if is_news {
-            self.event(Event::PeerFound {
+            self.out.event(Event::PeerFound {
                 peer_id: peer.to_string(),
                 address: address.with_peer(&peer),
                 found_by: by,
@@ -116,7 +117,7 @@ impl<S: ChainStore> Engine<S> {
             self.confirm(peer, &address, direction);
         }
         if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
-            self.order(NetOrder::Disconnect { peer });
+            self.out.order(NetOrder::Disconnect { peer });
             return;
         }
         if self.peers.get(&peer).is_some() {
@@ -128,7 +129,7 @@ impl<S: ChainStore> Engine<S> {
             (None, Direction::Out) => FoundBy::Manual,
         };
         if found_by == FoundBy::Manual {
-            self.order(NetOrder::Protect { peer });
+            self.out.order(NetOrder::Protect { peer });
         }
         for running in self.running.values_mut() {
             if let Running::Dial {
@@ -177,7 +178,7 @@ impl<S: ChainStore> Engine<S> {
         }
         self.twins.sought = Some(self.now);
         let addresses = vec![address];
-        self.order(NetOrder::Dial { peer: None, addresses });
+        self.out.order(NetOrder::Dial { peer: None, addresses });
     }
 
     /// Two nodes with one key sign over each other's sequence numbers, and each hides the other from the network.
@@ -188,7 +189,7 @@ impl<S: ChainStore> Engine<S> {
                 "another node uses this node's key ({place}): payments of one are refused at the other, and neighbours keep only one of them. \
                  Stop one, and start it in an empty folder with --data-dir DIR"
             );
-            self.warn("same_key", message);
+            self.out.warn("same_key", message);
         }
     }
 
@@ -233,7 +234,7 @@ impl<S: ChainStore> Engine<S> {
         self.sync_lost(id);
         self.tell_pools(Fact::Gone { peer: id });
         if peer.status.is_some() {
-            self.event(Event::PeerDisconnected {
+            self.out.event(Event::PeerDisconnected {
                 peer_id: id.to_string(),
                 name_taken: peer.name().is_some_and(|name| self.is_name_taken(&id, &name)),
                 name: peer.name(),
@@ -304,7 +305,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// What this node says of itself.
     pub(super) fn own_status(&self) -> wire::Status {
-        let shown = if self.hides_news() { self.shown } else { self.present() };
+        let shown = self.out.shown(self.present());
         wire::Status {
             tip: *shown.tip.as_bytes(),
             height: shown.height.get(),
@@ -366,7 +367,7 @@ impl<S: ChainStore> Engine<S> {
         }
         self.dialer.handle(self.now, dial::Fact::Reset);
         if !core::mem::replace(&mut self.stale_warned, true) {
-            self.warn(
+            self.out.warn(
                 "stale_tip",
                 "peers claim more work, but none of them has shown it for a long time; `peers` shows who claims what"
                     .to_owned(),
@@ -461,7 +462,7 @@ impl<S: ChainStore> Engine<S> {
             let message = format!(
                 "two nodes use the key of {id} ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
             );
-            self.warn("same_key", message);
+            self.out.warn("same_key", message);
         }
         self.tell_pools(Fact::Status {
             peer: id,
@@ -469,7 +470,7 @@ impl<S: ChainStore> Engine<S> {
             digest,
         });
         let Some(event) = event else { return };
-        self.event(event);
+        self.out.event(event);
         self.dialer.handle(self.now, dial::Fact::Exchanged(id));
         self.exchange.handle(self.now, exchange::Fact::Exchanged(id));
         self.remember(id, address, direction);
@@ -517,13 +518,13 @@ impl<S: ChainStore> Engine<S> {
                 );
             }
             Consequence::Disconnect => {
-                self.order(NetOrder::Disconnect { peer: id });
+                self.out.order(NetOrder::Disconnect { peer: id });
                 let text = format!("{id} loses {cost} of its {points} points and the connection: {reason}");
                 self.complain(id, "peer_fault", text);
             }
             Consequence::Ban => {
                 self.dialer.handle(self.now, dial::Fact::Forget(id));
-                self.order(NetOrder::Ban { peer: id, banned: true });
+                self.out.order(NetOrder::Ban { peer: id, banned: true });
                 self.complain(
                     id,
                     "peer_banned",
@@ -536,7 +537,7 @@ impl<S: ChainStore> Engine<S> {
     /// Tells a misdeed, or only counts it when too many are told already.
     fn complain(&mut self, id: PeerId, code: &'static str, text: String) {
         if self.complaints.take(self.now, self.voice_of(&id)) {
-            self.warn(code, text);
+            self.out.warn(code, text);
         }
     }
 
@@ -546,10 +547,10 @@ impl<S: ChainStore> Engine<S> {
             self.start();
         }
         for peer in self.peers.pardoned(self.now) {
-            self.order(NetOrder::Ban { peer, banned: false });
+            self.out.order(NetOrder::Ban { peer, banned: false });
         }
         if let Some(line) = self.complaints.poll(self.now) {
-            self.warn("peer_faults", line);
+            self.out.warn("peer_faults", line);
         }
         self.check_alone();
         self.check_stale();
@@ -579,7 +580,8 @@ impl<S: ChainStore> Engine<S> {
             let by_hand = self.dial_line().map_or_else(String::new, |line| {
                 format!("; to join by hand, type at another node: {line}")
             });
-            self.warn("alone", format!("{yet}: type `doctor` to see why{by_hand}"));
+            self.out
+                .warn("alone", format!("{yet}: type `doctor` to see why{by_hand}"));
         }
     }
 }

@@ -1,11 +1,9 @@
-//! The engine itself: its parts, how facts are handed to them, and the order of what leaves.
+//! The engine itself: its parts, and how facts are handed to them.
 //!
-//! Promises: in each turn, what is immediate leaves first, then the commit, then announcements and answers, then
-//! events, then replies: nothing of ours is announced or told before it is handed to the disk.
-//! Elsewhere: peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
+//! Elsewhere: the order of what leaves (`out`), peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
 //! mining (`template`), commands (`commands`), what changes the chain (`advance`).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use super::clocks::{Clocks, PeerClock};
 use super::commands::Running;
@@ -15,6 +13,7 @@ use super::effort::Effort;
 use super::exchange::Exchange;
 use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
+use super::out::Out;
 use super::parts::Missing;
 use super::peers::Peers;
 use super::pools::Pools;
@@ -29,12 +28,12 @@ use super::template::Mining;
 use super::unheard::Unheard;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
-use crate::contract::{CommandError, Event, Reply, Source, Status};
+use crate::contract::{Event, Source, Status};
 use crate::pool::{Forecast, Mempool};
 use crate::types::hash::HashMany;
 use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
-use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, SecretKey, Time, Work, count};
+use crate::types::{Account, AccountName, Address, PeerId, PublicKey, SecretKey, Time, count};
 use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
@@ -80,16 +79,6 @@ pub(super) struct Twins {
     pub(super) warned: bool,
     /// When it was last looked for.
     pub(super) sought: Option<Time>,
-}
-
-/// What a status says of the chain and the pool.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Shown {
-    pub(super) tip: BlockHash,
-    pub(super) height: Height,
-    pub(super) work: Work,
-    pub(super) pool_count: u32,
-    pub(super) pool_digest: u64,
 }
 
 /// A node's decisions: told facts, gives orders.
@@ -145,12 +134,6 @@ pub struct Engine<S> {
     pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) twins: Twins,
-    /// What statuses say of tip and pool while a new tip or own news are not on disk.
-    pub(super) shown: Shown,
-    /// Something of ours was made in this turn, or the tip moved.
-    pub(super) own_made: bool,
-    /// The batch that brings them to the disk.
-    pub(super) own_unsaved: Option<u64>,
     /// When to look whether the tip stands still for too long.
     pub(super) stale_at: Time,
     pub(super) stale_warned: bool,
@@ -162,11 +145,7 @@ pub struct Engine<S> {
     pub(super) read_only: bool,
     pub(super) storage: Storage,
     pub(super) stopping: bool,
-    out: VecDeque<Output>,
-    /// Behind the commit, first.
-    announcements: Vec<Output>,
-    /// Behind the announcements.
-    tidings: Vec<Output>,
+    pub(super) out: Out,
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -224,9 +203,6 @@ impl<S: ChainStore> Engine<S> {
             clock_off_since: None,
             name_warned: false,
             twins: Twins::default(),
-            shown: Shown::default(),
-            own_made: false,
-            own_unsaved: None,
             stale_at: now,
             stale_warned: false,
             seen: super::doctor::Seen::default(),
@@ -236,12 +212,10 @@ impl<S: ChainStore> Engine<S> {
             read_only: false,
             storage: Storage::default(),
             stopping: false,
-            out: VecDeque::new(),
-            announcements: Vec::new(),
-            tidings: Vec::new(),
+            out: Out::default(),
         };
         engine.restore_own()?;
-        engine.shown = engine.present();
+        engine.out = Out::new(engine.present());
         engine.tip_moved();
         Ok(engine)
     }
@@ -325,10 +299,9 @@ impl<S: ChainStore> Engine<S> {
         status.tip = self.opened.hash;
         status.work = self.opened.work;
         status.bits = self.opened.header.bits;
-        // The first event, whatever was known before.
-        self.tidings.insert(0, Output::Event(Event::Started(status)));
+        self.out.open(Event::Started(status));
         for (code, message) in core::mem::take(&mut self.config.start_warnings) {
-            self.warn(code, message);
+            self.out.warn(code, message);
         }
         self.claim_own_name();
     }
@@ -346,24 +319,8 @@ impl<S: ChainStore> Engine<S> {
         self.pump_mining();
         self.check_running();
         self.publish_gathered();
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        if let Some(batch) = self.chain.take_batch() {
-            if self.own_made {
-                self.own_unsaved = Some(batch.id);
-            }
-            self.out.push_back(Output::Commit(batch));
-        }
-        self.own_made = false;
-        if self.own_unsaved.is_none() {
-            self.shown = self.present();
-        }
-        self.out.extend(self.announcements.drain(..));
-        if self.started {
-            self.out.extend(self.tidings.drain(..));
-        }
+        let present = self.present();
+        self.out.end_turn(self.chain.take_batch(), present);
     }
 
     fn on_stop(&mut self) {
@@ -383,7 +340,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// The next order, in the order in which they must be carried out.
     pub fn poll_output(&mut self) -> Option<Output> {
-        self.out.pop_front()
+        self.out.poll()
     }
 
     /// When to send [`Input::Tick`] if nothing else happens before.
@@ -416,41 +373,9 @@ impl<S: ChainStore> Engine<S> {
         times.into_iter().flatten().min().map(|time| time.max(self.now))
     }
 
-    /// Whether tip or pool hold own news that a crash could still make us forget.
-    pub(super) const fn hides_news(&self) -> bool {
-        self.own_made || self.own_unsaved.is_some()
-    }
-
     /// `now` and some milliseconds.
     pub(super) const fn after(&self, ms: u64) -> Time {
         Time::from_ms(self.now.ms().saturating_add(ms))
-    }
-
-    /// An order that waits for no disk.
-    pub(super) fn order(&mut self, order: NetOrder) {
-        self.out.push_back(Output::Net(order));
-    }
-
-    /// An order to the miner.
-    pub(super) fn order_miner(&mut self, order: super::MinerOrder) {
-        self.out.push_back(Output::Miner(order));
-    }
-
-    /// An order to the network that stands behind the commit.
-    pub(super) fn announce(&mut self, order: NetOrder) {
-        self.announcements.push(Output::Net(order));
-    }
-
-    pub(super) fn event(&mut self, event: Event) {
-        self.tidings.push(Output::Event(event));
-    }
-
-    pub(super) fn warn(&mut self, code: &'static str, message: String) {
-        self.event(Event::Warning { code, message });
-    }
-
-    pub(super) fn reply(&mut self, id: u64, result: Result<Reply, CommandError>) {
-        self.tidings.push(Output::Reply { id, result });
     }
 
     /// Asks a peer; the answer comes back with the question.
@@ -461,7 +386,7 @@ impl<S: ChainStore> Engine<S> {
             known.in_flight += 1;
         }
         let id = self.requests.ask(self.now, peer, what, patience_ms);
-        self.order(NetOrder::Request { id, peer, request });
+        self.out.order(NetOrder::Request { id, peer, request });
         id
     }
 
@@ -509,7 +434,7 @@ impl<S: ChainStore> Engine<S> {
                     "the name {name} belongs to another key ({}): rewards go to this node's key account; start with another --name",
                     owner.peer_id()
                 );
-                self.warn("name_taken", message);
+                self.out.warn("name_taken", message);
             }
             Ok(_) | Err(_) => {}
         }

@@ -18,6 +18,7 @@ mod gather;
 pub mod io;
 pub mod machine;
 mod neighbours;
+mod out;
 pub mod pace;
 mod parts;
 mod peering;

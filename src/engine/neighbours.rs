@@ -22,7 +22,7 @@ impl<S: ChainStore> Engine<S> {
                 Response::Busy
             }
         };
-        self.announce(NetOrder::Answer { token, response });
+        self.out.announce(NetOrder::Answer { token, response });
     }
 
     /// A peer told of others.
@@ -73,7 +73,7 @@ impl<S: ChainStore> Engine<S> {
         };
         self.dialer.handle(self.now, told);
         if self.dialer.found_by(&peer).is_some() {
-            self.event(Event::PeerFound {
+            self.out.event(Event::PeerFound {
                 peer_id: peer.to_string(),
                 address: first.with_peer(&peer),
                 found_by: FoundBy::Told,
@@ -94,7 +94,7 @@ impl<S: ChainStore> Engine<S> {
         let fetching = self.fetched_from();
         self.dialer.handle(self.now, dial::Fact::Tick { fetching });
         while let Some(order) = self.dialer.poll_output() {
-            self.order(match order {
+            self.out.order(match order {
                 dial::Order::Dial { peer, addresses } => NetOrder::Dial { peer, addresses },
                 dial::Order::Close(peer) => NetOrder::Disconnect { peer },
             });

@@ -34,13 +34,15 @@ impl<S: ChainStore> Engine<S> {
                 }
                 let (what, rest) = (what_failed(part), what_works(part));
                 let next = what_comes(part, again_ms);
-                self.warn("part_failed", format!("{what} failed: {reason}; {rest}; {next}"));
+                self.out
+                    .warn("part_failed", format!("{what} failed: {reason}; {rest}; {next}"));
             }
             PartFact::Started { part } => {
                 if part == Part::Network {
                     self.network_is_back();
                 }
-                self.warn("part_restarted", format!("{} runs again", what_failed(part)));
+                self.out
+                    .warn("part_restarted", format!("{} runs again", what_failed(part)));
             }
         }
     }
@@ -70,7 +72,7 @@ impl<S: ChainStore> Engine<S> {
         self.missing.network = false;
         let banned: Vec<PeerId> = self.peers.banned(self.now).map(|(id, ..)| *id).collect();
         for peer in banned {
-            self.order(NetOrder::Ban { peer, banned: true });
+            self.out.order(NetOrder::Ban { peer, banned: true });
         }
         self.dialer.handle(self.now, Fact::Enable(self.net));
     }

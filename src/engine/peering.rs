@@ -61,19 +61,19 @@ impl<S: ChainStore> Engine<S> {
         let (peer, name) = self.find_peer(wanted, act)?;
         let message = match act {
             PeerAct::Drop => {
-                self.order(NetOrder::Disconnect { peer });
+                self.out.order(NetOrder::Disconnect { peer });
                 "the connections are closed; both nodes connect again by themselves, `ban` keeps them apart".to_owned()
             }
             PeerAct::Ban { minutes } => {
                 let until = self.after(u64::from(minutes).saturating_mul(60_000));
                 self.peers.ban(self.now, peer, name.clone(), until);
                 self.dialer.handle(self.now, super::dial::Fact::Forget(peer));
-                self.order(NetOrder::Ban { peer, banned: true });
+                self.out.order(NetOrder::Ban { peer, banned: true });
                 format!("this node refuses it for {minutes} min, or until `unban`")
             }
             PeerAct::Unban => {
                 self.peers.unban(&peer);
-                self.order(NetOrder::Ban { peer, banned: false });
+                self.out.order(NetOrder::Ban { peer, banned: false });
                 "it may connect again, and is dialled when it is found".to_owned()
             }
         };

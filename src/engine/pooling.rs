@@ -168,7 +168,7 @@ impl<S: ChainStore> Engine<S> {
         };
         for bytes in messages {
             let topic = Topic::Transactions;
-            self.announce(NetOrder::Publish { topic, bytes });
+            self.out.announce(NetOrder::Publish { topic, bytes });
         }
     }
 
@@ -177,7 +177,7 @@ impl<S: ChainStore> Engine<S> {
         let pool = &self.pool;
         for bytes in self.gather.take_all(|txid| pool.contains(txid)) {
             let topic = Topic::Transactions;
-            self.order(NetOrder::Publish { topic, bytes });
+            self.out.order(NetOrder::Publish { topic, bytes });
         }
     }
 
@@ -227,6 +227,7 @@ impl<S: ChainStore> Engine<S> {
                  they are offered again by themselves"
             ),
         };
-        self.warn("unheard", format!("{what}; `peers` shows who is connected"));
+        self.out
+            .warn("unheard", format!("{what}; `peers` shows who is connected"));
     }
 }

@@ -46,7 +46,7 @@ impl<S: ChainStore> Engine<S> {
             Topic::Blocks => self.on_gossiped_block(peer, bytes),
             Topic::Transactions => self.on_gossiped_transactions(peer, bytes),
         };
-        self.order(NetOrder::Verdict { token, verdict });
+        self.out.order(NetOrder::Verdict { token, verdict });
     }
 
     /// Whether a peer may do this now; notes it if not.
@@ -185,7 +185,7 @@ impl<S: ChainStore> Engine<S> {
         let due: Vec<(Time, PeerId, Vec<u8>)> = due;
         for (_, peer, bytes) in due {
             if self.on_gossiped_block(peer, &bytes) == Verdict::Accept {
-                self.announce(NetOrder::Publish {
+                self.out.announce(NetOrder::Publish {
                     topic: Topic::Blocks,
                     bytes,
                 });
@@ -258,7 +258,8 @@ impl<S: ChainStore> Engine<S> {
         match added {
             Ok(_) => {
                 self.signatures.note(txid, true);
-                self.event(transactions::accepted_event(&transaction, from_peer(peer)));
+                self.out
+                    .event(transactions::accepted_event(&transaction, from_peer(peer)));
                 self.status_changed();
                 Addition::Taken
             }
@@ -301,7 +302,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn reject_transaction(&mut self, peer: PeerId, txid: Option<Txid>, code: &'static str, message: String) {
-        self.event(Event::TransactionRejected {
+        self.out.event(Event::TransactionRejected {
             txid,
             code,
             message,
@@ -326,7 +327,7 @@ impl<S: ChainStore> Engine<S> {
         } else {
             Response::Busy
         };
-        self.announce(NetOrder::Answer { token, response });
+        self.out.announce(NetOrder::Answer { token, response });
     }
 
     fn answer(&mut self, peer: PeerId, request: Request) -> Response {

@@ -52,8 +52,7 @@ impl<S: ChainStore> Engine<S> {
         match fact {
             StoreFact::Committed { id } => {
                 self.chain.committed(id);
-                if self.own_unsaved.is_some_and(|own| own <= id) {
-                    self.own_unsaved = None;
+                if self.out.committed(id) {
                     self.status_changed();
                 }
             }
@@ -64,8 +63,7 @@ impl<S: ChainStore> Engine<S> {
             StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
                 Ok(()) => {
                     self.read_only = self.storage.damage_told;
-                    self.own_unsaved = None;
-                    self.shown = self.present();
+                    self.out.forget_unsaved(self.present());
                     self.mining.drop_jobs();
                     self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
                 }
@@ -85,7 +83,7 @@ impl<S: ChainStore> Engine<S> {
         match self.storage.room.handle(room) {
             None => {}
             Some(Change::Low) => {
-                self.warn(
+                self.out.warn(
                     "disk_low",
                     format!(
                         "the disk of the data folder has {} MiB left: no blocks are taken or made, own payments still are; \
@@ -97,7 +95,7 @@ impl<S: ChainStore> Engine<S> {
                 self.fail_mining_runs(&disk_low());
             }
             Some(Change::Enough) => {
-                self.warn(
+                self.out.warn(
                     "disk_room",
                     format!(
                         "the disk has {} MiB of room again: blocks are taken and made",
@@ -119,7 +117,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(reason) = self.chain.damage() else { return };
         self.storage.damage_told = true;
         self.read_only = true;
-        self.warn(
+        self.out.warn(
             "store_damaged",
             format!(
                 "the chain on the disk is damaged: {reason}; the node takes and makes no more blocks: stop it and run \
@@ -135,7 +133,7 @@ impl<S: ChainStore> Engine<S> {
         self.watch_store();
         if !self.read_only {
             self.read_only = true;
-            self.warn(
+            self.out.warn(
                 "read_only",
                 format!("the disk refused a write, the node is read-only until it answers: {reason}"),
             );
@@ -148,7 +146,6 @@ impl<S: ChainStore> Engine<S> {
     fn forget_unwritten(&mut self) {
         let lost = self.chain.forget_unwritten();
         lost.iter().for_each(|txid| self.pool.forget(txid));
-        self.own_unsaved = None;
-        self.shown = self.present();
+        self.out.forget_unsaved(self.present());
     }
 }

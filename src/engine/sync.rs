@@ -470,7 +470,7 @@ impl<S: ChainStore> Engine<S> {
         self.protect();
         if sync.announced {
             let height = self.chain.tip().header.height;
-            self.event(Event::SyncFinished {
+            self.out.event(Event::SyncFinished {
                 peer_id: sync.source.to_string(),
                 height,
                 target_height: sync.target,

@@ -130,7 +130,7 @@ impl<S: ChainStore> Engine<S> {
     fn stop_search(&mut self) {
         if core::mem::take(&mut self.mining.active) {
             self.mining.jobs.clear();
-            self.order_miner(MinerOrder::Stop);
+            self.out.order_miner(MinerOrder::Stop);
         }
     }
 
@@ -174,7 +174,7 @@ impl<S: ChainStore> Engine<S> {
         if self.mining.jobs.len() > JOBS_MAX {
             self.mining.jobs.pop_front();
         }
-        self.order_miner(order);
+        self.out.order_miner(order);
     }
 
     /// The block that would follow the tip now.
@@ -247,10 +247,10 @@ impl<S: ChainStore> Engine<S> {
             transactions: job.transactions,
         };
         let (hash, height, bytes) = (block.hash(), block.header.height, block.to_bytes());
-        self.event(Event::Mined { hash, height });
+        self.out.event(Event::Mined { hash, height });
         match self.offer(block, Source::Local) {
             Offer::Taken => {
-                self.announce(NetOrder::Publish {
+                self.out.announce(NetOrder::Publish {
                     topic: Topic::Blocks,
                     bytes,
                 });
@@ -259,7 +259,7 @@ impl<S: ChainStore> Engine<S> {
             Offer::Known => {}
             Offer::WrongBody(reason) | Offer::Invalid(reason) | Offer::Ledger(reason) => {
                 self.mining.drop_jobs();
-                self.warn("internal", format!("an own block was refused: {reason}"));
+                self.out.warn("internal", format!("an own block was refused: {reason}"));
             }
             Offer::NotNow(_) => self.mining.drop_jobs(),
         }
@@ -293,7 +293,7 @@ impl<S: ChainStore> Engine<S> {
                 blocks,
                 rest,
             });
-        self.reply(id, result);
+        self.out.reply(id, result);
     }
 
     /// The disk fails: no find can be kept.
@@ -306,7 +306,7 @@ impl<S: ChainStore> Engine<S> {
             .collect();
         for id in ids {
             self.running.remove(&id);
-            self.reply(id, Err(error.clone()));
+            self.out.reply(id, Err(error.clone()));
         }
     }
 

@@ -96,16 +96,20 @@ impl<S: ChainStore> Engine<S> {
 
     pub(super) fn join(&mut self, id: u64, ticket: Ticket) {
         if let Some(message) = mismatch(&ticket, &self.config.params) {
-            return self.reply(id, Err(CommandError::new("other_network", message, "status")));
+            return self
+                .out
+                .reply(id, Err(CommandError::new("other_network", message, "status")));
         }
         let peer = ticket.peer();
         if peer == self.peer_id {
             let message = "this is the node's own ticket: it is for other nodes";
-            return self.reply(id, Err(CommandError::new("dial_failed", message, "invite")));
+            return self
+                .out
+                .reply(id, Err(CommandError::new("dial_failed", message, "invite")));
         }
         let mut addresses = ticket.addresses.into_iter();
         let Some(first) = addresses.next() else {
-            return self.reply(
+            return self.out.reply(
                 id,
                 Err(CommandError::new("bad_ticket", "the ticket leads nowhere", "help join")),
             );

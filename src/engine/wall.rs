@@ -81,7 +81,7 @@ impl<S: ChainStore> Engine<S> {
         if !self.clock_warned && self.now.since(since) >= CLOCK_PATIENCE_MS {
             self.clock_warned = true;
             let advice = self.clock_advice(middle);
-            self.warn(
+            self.out.warn(
                 "clock",
                 format!("{advice}; blocks are refused while clocks differ by more than two minutes"),
             );

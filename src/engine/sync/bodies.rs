@@ -231,7 +231,7 @@ impl<S: ChainStore> Engine<S> {
         sync.announced = true;
         sync.progress_at = next;
         let (peer_id, target_height) = (sync.source.to_string(), sync.target);
-        self.event(Event::SyncStarted {
+        self.out.event(Event::SyncStarted {
             peer_id,
             height,
             target_height,
@@ -254,7 +254,7 @@ impl<S: ChainStore> Engine<S> {
             .and_then(|index| sync.steps.get(index))
             .map_or(height, |step| step.header.height);
         let (peer_id, target_height) = (sync.source.to_string(), sync.target);
-        self.event(Event::SyncProgress {
+        self.out.event(Event::SyncProgress {
             peer_id,
             height: fetched,
             target_height,
