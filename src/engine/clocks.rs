@@ -1,13 +1,13 @@
-//! Whose clock counts: the own one, the middle of the neighbours', or that of a node that the user trusts.
+//! Whose clock may count: the own one, the middle of the neighbours', or that of a node that the user trusts.
 //!
 //! Promises: all identities behind one address are one voice; the middle is followed from three voices on, and at most
-//! five minutes away from the own clock, so that no crowd of identities moves a node to another day. The clock of a
-//! chosen node is followed wherever it leads, also while that node is away. Elsewhere: who tells its clock (`facts`).
+//! five minutes away from the own clock, so that no crowd of identities moves a node to another day.
+//! Elsewhere: the clock that follows from it (`clock`).
 //! Spec: `proto-notes/consensus.md`, "Header rules".
 
 use std::collections::BTreeMap;
 
-use crate::types::{AccountName, PeerId, Time, Voice};
+use crate::types::{AccountName, PeerId, Voice};
 
 /// Voices from which on `--peer-clock` follows their middle.
 pub const VOICES_MIN: usize = 3;
@@ -48,13 +48,6 @@ impl PeerClock {
     }
 }
 
-/// The clocks that count, and what was heard of the chosen one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Clocks {
-    /// The chosen node's clock minus the even one: the own wall clock may be set meanwhile.
-    chosen_ahead_ms: Option<i64>,
-}
-
 /// The middle of the neighbours' clocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Middle {
@@ -68,18 +61,6 @@ impl Middle {
     /// Whether `--peer-clock` follows it.
     pub(super) const fn is_followed(self) -> bool {
         self.voices >= VOICES_MIN && self.ahead_ms.unsigned_abs() <= FOLLOWED_MAX_MS
-    }
-}
-
-impl Clocks {
-    /// The chosen node told its clock.
-    pub(super) const fn heard_chosen(&mut self, now: Time, clock_ms: u64) {
-        self.chosen_ahead_ms = Some(clock_ms.cast_signed().saturating_sub(now.ms().cast_signed()));
-    }
-
-    /// The chosen node's clock, if it was ever heard.
-    pub(super) fn chosen(&self, now: Time) -> Option<Time> {
-        self.chosen_ahead_ms.map(|ahead| now.shifted(ahead))
     }
 }
 
@@ -145,14 +126,6 @@ mod tests {
         assert!(!of(&[(1, 1_000); 5]).unwrap().is_followed());
         assert!(!of(&[(1, DAY), (2, DAY), (3, DAY)]).unwrap().is_followed());
         assert!(of(&[(1, 299_000), (2, 299_000), (3, 300_000)]).unwrap().is_followed());
-    }
-
-    #[test]
-    fn the_chosen_clock_goes_on_while_its_node_is_away() {
-        let mut clocks = Clocks::default();
-        assert_eq!(clocks.chosen(Time::from_ms(5)), None);
-        clocks.heard_chosen(Time::from_ms(1_000), 500_000_000);
-        assert_eq!(clocks.chosen(Time::from_ms(3_000)), Some(Time::from_ms(500_002_000)));
     }
 
     #[test]

@@ -81,7 +81,7 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn diagnose(&self, surroundings: &Surroundings) -> Reply {
         let middle = self.middle_clock();
         let is_far = |middle: &Middle| middle.ahead_ms.unsigned_abs() > CLOCK_FAR_MS;
-        let clock = middle.filter(is_far).map(|middle| self.clock_advice(middle));
+        let clock = middle.filter(is_far).map(|middle| self.clock.advice(middle));
         let called_from_outside = |peer: &Peer| {
             peer.direction == Direction::In
                 && !peer.address.is_loopback()

@@ -315,7 +315,7 @@ impl<S: ChainStore> Engine<S> {
                 .name
                 .as_ref()
                 .map_or_else(String::new, |name| name.as_str().to_owned()),
-            clock_ms: self.told_clock().ms(),
+            clock_ms: self.clock.told(self.now).ms(),
             instance: self.config.instance,
             pool_count: shown.pool_count,
             pool_digest: shown.pool_digest,
@@ -433,7 +433,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// A peer said where it stands.
     pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
-        let own_clock = self.own_clock().ms().cast_signed();
+        let own_clock = self.clock.own(self.now).ms().cast_signed();
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let clock_ms = status.clock_ms;
         let first = peer.status.is_none();
@@ -443,7 +443,7 @@ impl<S: ChainStore> Engine<S> {
         let (count, digest) = (status.pool_count, status.pool_digest);
         peer.status = Some(status);
         if self.is_chosen_clock(&id) {
-            self.clocks.heard_chosen(self.now, clock_ms);
+            self.clock.heard_chosen(self.now, Time::from_ms(clock_ms));
         }
         let name = self.peers.get(&id).and_then(Peer::name);
         let name_taken = first && name.as_ref().is_some_and(|name| self.is_name_taken(&id, name));

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::clocks::{Clocks, PeerClock};
+use super::clock::Clock;
+use super::clocks::PeerClock;
 use super::commands::Running;
 use super::complaints::Complaints;
 use super::dial::{self, Dialer};
@@ -111,8 +112,6 @@ pub struct Engine<S> {
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
     pub(super) rng: Rng,
     pub(super) now: Time,
-    /// The wall clock minus `now`.
-    pub(super) wall_ahead_ms: i64,
     pub(super) addresses: Vec<Address>,
     /// The networks that the interfaces are in.
     pub(super) networks: Vec<Prefix>,
@@ -124,14 +123,11 @@ pub struct Engine<S> {
     pub(super) alone_at: Option<Time>,
     /// How often that was said since the last peer.
     pub(super) alone_told: usize,
-    pub(super) clock_warned: bool,
-    pub(super) clocks: Clocks,
+    pub(super) clock: Clock,
     pub(super) ahead_told: bool,
     /// Branches from the future are not told again before.
     pub(super) future_branch_until: Time,
     pub(super) forecast: Forecast,
-    /// Since when the clock is too far off the peers' median.
-    pub(super) clock_off_since: Option<Time>,
     pub(super) name_warned: bool,
     pub(super) twins: Twins,
     /// When to look whether the tip stands still for too long.
@@ -162,6 +158,7 @@ impl<S: ChainStore> Engine<S> {
         let dialer = super::neighbours::first_candidates(dialer, now, &config, &remembered);
         let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
         let mining = Mining::new(config.mine, now, rng.next_u64());
+        let clock = Clock::new(config.peer_clock.clone(), now, clock);
         let mut engine = Self {
             config,
             me,
@@ -188,19 +185,16 @@ impl<S: ChainStore> Engine<S> {
             early: Vec::new(),
             rng,
             now,
-            wall_ahead_ms: offset(clock, now),
             addresses: Vec::new(),
             networks: Vec::new(),
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
             alone_told: 0,
-            clock_warned: false,
-            clocks: Clocks::default(),
+            clock,
             ahead_told: false,
             future_branch_until: Time::default(),
             forecast: Forecast::default(),
-            clock_off_since: None,
             name_warned: false,
             twins: Twins::default(),
             stale_at: now,
@@ -234,7 +228,7 @@ impl<S: ChainStore> Engine<S> {
             Input::Miner(MinerFact::Rate(rate)) => self.mining.rate = rate,
             Input::Store(fact) => self.on_store(fact),
             Input::Part(fact) => self.on_part(fact),
-            Input::Clock(clock) => self.wall_ahead_ms = offset(clock, self.now),
+            Input::Clock(wall) => self.clock.set(self.now, wall),
             Input::Tick => self.requests.hear(self.after(1)),
             Input::Stop => self.on_stop(),
         }
@@ -447,12 +441,6 @@ fn open_chain<S: ChainStore>(config: &Config, store: S) -> Result<Chain<S>, Stor
     chain.set_own_key(config.key.public());
     chain.set_hash_many(config.hash_many);
     Ok(chain)
-}
-
-/// A wall clock minus the even one.
-fn offset(clock: Time, now: Time) -> i64 {
-    let ahead = clock.ms().cast_signed();
-    ahead.saturating_sub(now.ms().cast_signed())
 }
 
 /// Who brought something, for events.

@@ -6,6 +6,7 @@
 
 mod advance;
 mod ahead;
+mod clock;
 pub mod clocks;
 mod commands;
 mod complaints;
@@ -37,7 +38,6 @@ mod sync;
 mod template;
 pub mod tickets;
 mod unheard;
-mod wall;
 
 pub use clocks::PeerClock;
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Verdict};
