@@ -5,11 +5,12 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use super::graph;
-use super::human::{self, NameStanding, coins, foreign, many, self_named, short, short_account, short_peer};
+use super::human::{self, coins, foreign, many, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_MIN, Look};
 use crate::chain::merkle::Side;
 use crate::engine::Reply;
 use crate::engine::doctor::Diagnosis;
+use crate::engine::event::NameStanding;
 use crate::engine::explain::{BlockExplained, Inclusion, Part, TxExplained};
 use crate::engine::reply::PeerActed;
 use crate::engine::sandbox::Tampered;

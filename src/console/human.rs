@@ -3,7 +3,7 @@
 //! Promises: no control character that a peer sent is written as it is. Elsewhere: events (`console::narrate`).
 //! Spec: `proto-notes/events.md`, "In words".
 
-use crate::engine::event::FoundBy;
+use crate::engine::event::{FoundBy, NameStanding};
 use crate::engine::reply::{AccountView, BanView, BlockView, PeerView, Status, TxStatus, TxView};
 use crate::engine::{CommandError, Reply};
 use crate::types::AccountName;
@@ -49,17 +49,6 @@ pub(super) fn short_peer(peer: &str) -> String {
         return safe;
     }
     format!("…{}", safe.chars().skip(count - PEER_DIGITS).collect::<String>())
-}
-
-/// How certain a name is that a peer gave itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NameStanding {
-    /// The chain says that it is this peer's.
-    Proven,
-    /// Nobody says anything else.
-    Said,
-    /// Another key holds it here.
-    Taken,
 }
 
 /// Every name that a peer gave itself is written by this: one that another key holds is doubted wherever it stands.

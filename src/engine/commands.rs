@@ -162,7 +162,10 @@ impl<S: ChainStore> Engine<S> {
     fn owner_now(&self, account: &Account) -> Result<Option<PublicKey>, CommandError> {
         let owner = self.chain.owner(account).map_err(internal)?;
         Ok(match (owner, account) {
-            (None, Account::Name(name)) => self.pool.pending_owner(name),
+            (None, Account::Name(name)) => {
+                let is_waiting = self.storage.own_waiting.run_end(account, 0).is_some();
+                self.pool.pending_owner(name).or(is_waiting.then_some(self.me))
+            }
             (owner, _) => owner,
         })
     }
@@ -184,7 +187,7 @@ impl<S: ChainStore> Engine<S> {
             return Err(refusal("not_owner", message, "accounts"));
         }
         let to_owner = self.owner_now(&to)?;
-        let sequence = self.pool.next_sequence(&self.chain, &from).map_err(internal)?;
+        let sequence = self.next_sequence(&from).map_err(internal)?;
         let transaction = Transaction::transfer(
             &self.chain.network_id(),
             &self.config.key,

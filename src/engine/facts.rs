@@ -5,7 +5,7 @@
 use core::net::IpAddr;
 
 use super::commands::Running;
-use super::event::{Direction, Event, FoundBy};
+use super::event::{Direction, Event, FoundBy, NameStanding};
 use super::io::{NetOrder, Stranger};
 use super::machine::{Engine, Question, Shown, count};
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
@@ -435,14 +435,17 @@ impl<S: ChainStore> Engine<S> {
         if self.is_chosen_clock(&id) {
             self.clocks.heard_chosen(self.now, clock_ms);
         }
-        let name = self.peers.get(&id).and_then(Peer::name);
-        let name_taken = first && name.as_ref().is_some_and(|name| self.is_name_taken(&id, name));
+        if !first {
+            self.check_peer_name(id);
+        }
+        let called = self.called(&id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.called.clone_from(&called);
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
-            name,
-            name_taken,
+            name_taken: matches!(called, Some((_, NameStanding::Taken))),
+            name: called.map(|(name, _)| name),
             address: peer.address.with_peer(&id),
             direction: peer.direction,
             found_by: peer.found_by,

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::event::{Direction, FoundBy};
+use super::naming::Called;
 use super::pace::Pace;
 use super::quota::{Bucket, Kind, QUESTION_BYTES};
 use crate::types::prefix::Prefix;
@@ -89,6 +90,8 @@ pub struct Peer {
     pub found_by: FoundBy,
     /// What it last said of itself; none until then.
     pub status: Option<wire::Status>,
+    /// What it was last called in an event.
+    pub(super) called: Called,
     /// The instance number before the present one.
     last_instance: Option<u64>,
     /// Two nodes with its key were told of.
@@ -141,6 +144,7 @@ impl Peer {
             direction,
             found_by,
             status: None,
+            called: None,
             last_instance: None,
             twins_told: false,
             latency_ms: None,

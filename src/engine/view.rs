@@ -225,7 +225,7 @@ impl<S: ChainStore> Engine<S> {
             balance: state.balance,
             pending: self.pool.pending_balance(&self.chain, &account).map_err(internal)?,
             owner: owner_text(owner),
-            next_sequence: self.pool.next_sequence(&self.chain, &account).map_err(internal)?,
+            next_sequence: self.next_sequence(&account).map_err(internal)?,
             account,
         })
     }
