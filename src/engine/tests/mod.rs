@@ -27,4 +27,5 @@ mod sync;
 mod telling;
 mod twins;
 mod visible;
+mod voices;
 mod world;
