@@ -67,8 +67,8 @@ pub(super) enum Refusal {
 pub(super) enum Source {
     /// All who are one voice by their address.
     Voice(Voice),
-    /// This machine itself.
-    Local,
+    /// An address of this machine's loopback.
+    Local(IpAddr),
     /// Anything without an IP address.
     Other,
 }
@@ -81,7 +81,7 @@ impl Source {
 
     fn at(ip: Option<IpAddr>, networks: &[Prefix]) -> Self {
         let Some(ip) = ip else { return Self::Other };
-        Voice::behind(ip, networks).map_or(Self::Local, Self::Voice)
+        Voice::behind(ip, networks).map_or(Self::Local(ip), Self::Voice)
     }
 }
 
