@@ -5,11 +5,12 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use super::graph;
-use super::human::{self, NameStanding, coins, foreign, many, self_named, short, short_account, short_peer};
+use super::human::{self, coins, foreign, many, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_MIN, Look};
 
 use crate::contract::{
-    BlockExplained, Diagnosis, Growth, Inclusion, Part, PeerActed, Reply, Side, Stats, Tampered, TxExplained,
+    BlockExplained, Diagnosis, Growth, Inclusion, NameStanding, Part, PeerActed, Reply, Side, Stats, Tampered,
+    TxExplained,
 };
 
 /// Columns of a layout's names.

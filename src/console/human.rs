@@ -4,7 +4,7 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use crate::contract::{
-    AccountView, BanView, BlockView, CommandError, FoundBy, PeerView, Reply, Status, TxStatus, TxView,
+    AccountView, BanView, BlockView, CommandError, FoundBy, NameStanding, PeerView, Reply, Status, TxStatus, TxView,
 };
 use crate::types::AccountName;
 use crate::types::text::is_deceptive;
@@ -49,17 +49,6 @@ pub(super) fn short_peer(peer: &str) -> String {
         return safe;
     }
     format!("…{}", safe.chars().skip(count - PEER_DIGITS).collect::<String>())
-}
-
-/// How certain a name is that a peer gave itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum NameStanding {
-    /// The chain says that it is this peer's.
-    Proven,
-    /// Nobody says anything else.
-    Said,
-    /// Another key holds it here.
-    Taken,
 }
 
 /// Every name that a peer gave itself is written by this: one that another key holds is doubted wherever it stands.

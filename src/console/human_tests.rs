@@ -142,6 +142,36 @@ fn who_goes_by_anothers_name_is_doubted_in_every_line_with_its_address() {
 }
 
 #[test]
+fn a_name_is_doubted_as_long_as_another_key_holds_it_and_no_longer() {
+    let mut narrator = Narrator::default();
+    narrator.tell(&calls_itself("anna", true));
+    let named = |name: &str, name_taken: bool| Event::PeerNamed {
+        peer_id: peer().to_string(),
+        name: AccountName::new(name).ok(),
+        name_proven: !name_taken,
+        name_taken,
+        address: format!("/ip4/10.0.0.2/tcp/1/p2p/{}", peer()),
+    };
+    let id = tail();
+    for (event, called) in [
+        (None, format!("anna? (…{id} at /ip4/10.0.0.2/tcp/1)")),
+        (Some(named("anna", false)), format!("anna (…{id})")),
+        (
+            Some(named("anna", true)),
+            format!("anna? (…{id} at /ip4/10.0.0.2/tcp/1)"),
+        ),
+        (Some(named("zoe", false)), format!("zoe (…{id})")),
+        (Some(named("-", false)), format!("…{id}")),
+    ] {
+        if let Some(event) = event {
+            assert_eq!(narrator.tell(&event), None, "later lines show it");
+        }
+        let told = narrator.tell(&gossiped()).expect("it is told");
+        assert!(told.starts_with(&format!("tx     {called}: ")), "{told}");
+    }
+}
+
+#[test]
 fn who_is_there_is_not_found_again_and_leaves_in_plain_words() {
     let mut narrator = Narrator::default();
     let found = Event::PeerFound {

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::human::{NameStanding, coins, foreign, found_by, many, place, self_named, short, short_account, short_peer};
+use super::human::{coins, foreign, found_by, many, place, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
-use crate::contract::{Direction, Event, Source, Status};
+use crate::contract::{Direction, Event, NameStanding, Source, Status};
 use crate::types::{Account, AccountName, Txid};
 
 /// Names of peers that are remembered for the log; more than can be connected.
@@ -77,7 +77,15 @@ impl Narrator {
                 name_taken,
                 address,
                 ..
+            }
+            | Event::PeerNamed {
+                peer_id,
+                name,
+                name_taken,
+                address,
+                ..
             } => {
+                self.names.remove(peer_id);
                 let name = name.as_ref().map(|name| Named {
                     name: name.as_str().to_owned(),
                     doubted_at: name_taken.then(|| place(address)),
@@ -140,6 +148,8 @@ impl Narrator {
             | Event::BlockStored { .. }
             | Event::BlockRejected { .. }
             | Event::Reorganized { .. } => self.block_event(event)?,
+            // Later lines call it so.
+            Event::PeerNamed { .. } => return None,
             Event::Warning { message, .. } => format!("warning: {}", self.with_name(message)),
             Event::Stopped { exit_status: 0 } => "stopped".to_owned(),
             Event::Stopped { exit_status } => format!("stopped with status {exit_status}"),

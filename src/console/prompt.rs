@@ -149,7 +149,8 @@ pub struct Prompt {
 impl Prompt {
     /// Starts the prompt's threads. `deliver` gets every fact in order and answers false when nobody listens any more. It
     /// must not wait for anything that is printed: the editor takes texts only while it reads, two at most wait for it,
-    /// and whoever prints the third would never come back.
+    /// and whoever prints the third would never come back. `failed` hears once of a thread that panicked; the terminal is
+    /// given back before.
     ///
     /// # Errors
     /// When the line editor finds no terminal, or the system gives no thread.
@@ -174,7 +175,22 @@ impl Prompt {
             out.flush()
         };
         let running = Arc::new(Running::default());
-        let sink = Sink::start(Limits::PROMPT, Box::new(lines_dropped), print, |_| {})?;
+        let failed = Arc::new(Mutex::new(Some(failed)));
+        let broken = terminal.clone();
+        let fail = move |reason: &str| {
+            broken.restore();
+            if let Some(failed) = failed.lock().unwrap_or_else(PoisonError::into_inner).take() {
+                failed(reason);
+            }
+        };
+        let unwritten = fail.clone();
+        let on_closed = move |error: &io::Error| {
+            // A terminal that is gone ends the reading, too.
+            if error.raw_os_error().is_none() {
+                unwritten(&error.to_string());
+            }
+        };
+        let sink = Sink::start(Limits::PROMPT, Box::new(lines_dropped), print, on_closed)?;
         let session = Session {
             editor,
             config,
@@ -184,15 +200,7 @@ impl Prompt {
             kept: String::new(),
             deliver,
         };
-        let broken = terminal.clone();
-        threads::spawn(
-            "prompt",
-            move || session.run(),
-            move |reason| {
-                broken.restore();
-                failed(reason);
-            },
-        )?;
+        threads::spawn("prompt", move || session.run(), fail)?;
         Ok(Self {
             sink,
             running,
@@ -294,6 +302,7 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
         if let Some((columns, _)) = self.editor.dimensions() {
             self.config.columns.store(usize::from(columns), Ordering::Relaxed);
         }
+        threads::panic_point("prompt");
         match self.editor.readline_with_initial(&self.config.text, (&initial, "")) {
             Ok(text) => self.submit(&text),
             Err(ReadlineError::Interrupted) if self.has_text() => true,
@@ -471,7 +480,8 @@ pub struct Terminal {
 
 impl Terminal {
     /// Remembers the mode of the terminal at stdin.
-    fn remember() -> Self {
+    #[must_use]
+    pub fn remember() -> Self {
         Self {
             #[cfg(unix)]
             mode: nix::sys::termios::tcgetattr(io::stdin())

@@ -47,7 +47,10 @@ impl Topic {
 pub const fn topic(event: &Event) -> Option<Topic> {
     match event {
         Event::Started(_) | Event::Warning { .. } | Event::Stopped { .. } => None,
-        Event::PeerFound { .. } | Event::PeerConnected { .. } | Event::PeerDisconnected { .. } => Some(Topic::Peers),
+        Event::PeerFound { .. }
+        | Event::PeerConnected { .. }
+        | Event::PeerNamed { .. }
+        | Event::PeerDisconnected { .. } => Some(Topic::Peers),
         Event::TransactionAccepted { .. } | Event::TransactionRejected { .. } => Some(Topic::Gossip),
         Event::Mined { .. }
         | Event::BlockConnected { .. }
@@ -73,6 +76,7 @@ const fn row_of(event: &Event) -> Option<&'static str> {
         Event::PeerFound { .. } => Some("nodes found"),
         Event::Started(_)
         | Event::PeerConnected { .. }
+        | Event::PeerNamed { .. }
         | Event::PeerDisconnected { .. }
         | Event::Mined { .. }
         | Event::Reorganized { .. }

@@ -61,6 +61,17 @@ pub enum FoundBy {
     Told,
 }
 
+/// How certain a name is that a peer gave itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NameStanding {
+    /// The chain says that it is this peer's.
+    Proven,
+    /// Nobody says anything else.
+    Said,
+    /// Another key holds it here.
+    Taken,
+}
+
 /// Something that happened. `peer_id` and the like are written as text, absent values as `null`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -92,6 +103,16 @@ pub enum Event {
         /// Another key holds the name here.
         name_taken: bool,
         reason: String,
+    },
+    /// A connected peer is called something else from now on.
+    PeerNamed {
+        peer_id: String,
+        name: Option<AccountName>,
+        /// The chain says that it is this peer's.
+        name_proven: bool,
+        /// Another key holds the name here.
+        name_taken: bool,
+        address: String,
     },
     TransactionAccepted {
         txid: Txid,

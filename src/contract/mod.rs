@@ -17,7 +17,7 @@ pub mod surroundings;
 pub use crate::chain::merkle::{ProofStep, Side};
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use diagnosis::{Diagnosis, FailureView, InterfaceView};
-pub use event::{Direction, Event, FoundBy, Source};
+pub use event::{Direction, Event, FoundBy, NameStanding, Source};
 pub use explained::{BlockExplained, Change, Inclusion, Part, PathStep, Tampered, TxExplained};
 pub use reasons::{Cause, Stranger};
 pub use reply::{

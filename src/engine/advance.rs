@@ -4,10 +4,11 @@
 //! pool and are counted.
 
 use super::machine::Engine;
+use super::own_waiting::OwnWaiting;
 use super::peers::Fault;
 use super::pools::Fact;
 use crate::chain::state::{AcceptError, Accepted};
-use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch, Transaction};
+use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
 use crate::contract::{Event, Source};
 use crate::pool::{PoolChange, Rebuild};
 use crate::types::{BlockHash, Height, Time, Work, count};
@@ -15,8 +16,6 @@ use crate::types::{BlockHash, Height, Time, Work, count};
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
 const DEEP_REORG: u64 = 6;
 
-/// Own payments that are offered to the pool at once, the oldest of them: the others wait in the store.
-const OWN_OFFERED_MAX: usize = 20_000;
 /// Transactions that are checked in a turn for the pool of the tip that a long switch leads to.
 const POOL_SLICE: usize = 1_000;
 
@@ -117,14 +116,15 @@ impl<S: ChainStore> Engine<S> {
             self.storage.prepared = None;
             return Ok(true);
         };
-        let Some(mut rebuild) = self.storage.prepared.take() else {
-            let own = oldest_own(destination.own()?);
-            self.storage.prepared = Some(Rebuild::new(&self.pool, destination.undone().iter(), &own));
+        let Some((mut rebuild, waiting)) = self.storage.prepared.take() else {
+            let (own, waiting) = OwnWaiting::split(destination.own()?, self.storage.own_offered_max);
+            let rebuild = Rebuild::new(&self.pool, destination.undone().iter(), &own);
+            self.storage.prepared = Some((rebuild, waiting));
             return Ok(false);
         };
         rebuild.follow(&self.pool);
         let is_done = rebuild.step(&destination, POOL_SLICE);
-        self.storage.prepared = Some(rebuild);
+        self.storage.prepared = Some((rebuild, waiting));
         Ok(is_done)
     }
 
@@ -147,9 +147,12 @@ impl<S: ChainStore> Engine<S> {
     /// The pool follows the active chain.
     fn follow_switch(&mut self, switch: &Switch) -> Result<PoolChange, StoreError> {
         let change = match self.storage.prepared.take() {
-            Some(prepared) => prepared.finish(&mut self.pool),
+            Some((prepared, waiting)) => {
+                self.storage.own_waiting = waiting;
+                prepared.finish(&mut self.pool)
+            }
             None => {
-                let own = oldest_own(self.chain.own()?);
+                let own = self.own_to_offer(self.chain.own()?);
                 self.pool.on_switch(&self.chain, switch, &own)
             }
         };
@@ -157,15 +160,6 @@ impl<S: ChainStore> Engine<S> {
             self.chain.forget_own(&change.confirmed);
         }
         Ok(change)
-    }
-
-    /// Of how many own payments the pool was not told; nothing if it has all that are valid.
-    fn own_beyond(&self) -> String {
-        let stored = self.chain.own().map_or(0, |own| own.len());
-        match stored.saturating_sub(OWN_OFFERED_MAX) {
-            0 => String::new(),
-            beyond => format!("; {beyond} more of this node's own wait in its store until older ones are in a block"),
-        }
     }
 
     fn told_stored(&mut self, hash: BlockHash, height: Height, work: Work, source: Source) {
@@ -268,11 +262,6 @@ impl<S: ChainStore> Engine<S> {
         self.unheard.prune(|txid| pool.contains(txid));
         self.status_changed();
         self.check_name();
+        self.check_peer_names();
     }
-}
-
-/// Those that are offered to the pool, as they were made.
-pub(super) fn oldest_own(own: Vec<(u64, Transaction)>) -> Vec<Transaction> {
-    let all = own.into_iter().map(|(_, transaction)| transaction);
-    all.take(OWN_OFFERED_MAX).collect()
 }

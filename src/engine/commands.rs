@@ -97,7 +97,9 @@ impl<S: ChainStore> Engine<S> {
             Command::Pending => Ok(self.view().pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
-                self.view().balance(account)
+                self.next_sequence(&account)
+                    .map_err(store_error)
+                    .and_then(|next| self.view().balance(account, next))
             }
             Command::Accounts => self.view().accounts(),
             Command::Tree(limit) => self.view().tree(limit),
@@ -154,7 +156,10 @@ impl<S: ChainStore> Engine<S> {
     fn owner_now(&self, account: &Account) -> Result<Option<PublicKey>, CommandError> {
         let owner = self.chain.owner(account).map_err(store_error)?;
         Ok(match (owner, account) {
-            (None, Account::Name(name)) => self.pool.pending_owner(name),
+            (None, Account::Name(name)) => {
+                let is_waiting = self.storage.own_waiting.run_end(account, 0).is_some();
+                self.pool.pending_owner(name).or(is_waiting.then_some(self.me))
+            }
             (owner, _) => owner,
         })
     }
@@ -176,7 +181,7 @@ impl<S: ChainStore> Engine<S> {
             return Err(CommandError::new("not_owner", message, "accounts"));
         }
         let to_owner = self.owner_now(&to)?;
-        let sequence = self.pool.next_sequence(&self.chain, &from).map_err(store_error)?;
+        let sequence = self.next_sequence(&from).map_err(store_error)?;
         let transaction = Transaction::transfer(
             &self.chain.network_id(),
             &self.config.key,

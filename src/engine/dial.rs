@@ -8,6 +8,7 @@
 //! limits on connections (`net`). Spec: `proto-notes/discovery.md`, "Dialling".
 
 mod candidate;
+mod due;
 mod links;
 mod places;
 mod reads;
@@ -276,6 +277,7 @@ impl Dialer {
         let wait_ms = self.courtesy(&peer, by);
         let mut offer = Candidate::new(now, address.clone(), by, source);
         offer.next = later(now, wait_ms);
+        offer.is_at_random = by == FoundBy::Remembered;
         let has_left = self.left.get(&peer).is_some_and(|at| now.since(*at) < LEFT_MS);
         offer.failures = u32::from(has_left && source > Source::Known);
         if by == FoundBy::Inbound {
@@ -312,6 +314,7 @@ impl Dialer {
         // No courtesy here: where all know each other by tellings the largest PeerIds would have most links. Two that are
         // told of each other at the same time dial at different times.
         offer.next = later(now, self.rng.below(COURTESY_MS));
+        offer.is_at_random = true;
         offer.addresses = addresses;
         offer.teller = Some(source);
         self.insert(now, Goal::Peer(peer), offer);
@@ -485,19 +488,6 @@ impl Dialer {
         };
         let ready = self.candidates.iter().filter(may);
         ready.map(|(goal, candidate)| Ready::of(goal, candidate)).collect()
-    }
-
-    /// When a candidate may be dialled.
-    fn due_at(&self, candidate: &Candidate) -> Time {
-        if !candidate.waits_out_of_courtesy() {
-            candidate.next
-        } else if self.candidates.len() > COURTESY_UP_TO {
-            Time::from_ms(0)
-        } else if self.links.count() >= LINKS_AT_ONCE {
-            candidate.next.max(later(candidate.found, COURTESY_MS))
-        } else {
-            candidate.next
-        }
     }
 
     /// Whether a link to a candidate would be one that this node is to open.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::dial::OWN_LINKS;
 use crate::contract::Direction;
-use crate::types::prefix::Prefix;
+use crate::types::prefix::{Prefix, is_neighbour};
 use crate::types::rng::Rng;
 use crate::types::{Address, Bucket, PeerId, PublicKey, Rate, Time};
 use crate::wire::ToldPeer;
@@ -318,7 +318,7 @@ pub fn may_be_dialled(address: &Address, (own, networks): (&[Address], &[Prefix]
     };
     let is_own = own.contains(address);
     let has_service = port < PORT_MIN || port == PORT_OF_PRINTERS;
-    let is_near = || address.is_private() || networks.iter().any(|network| network.contains(ip));
+    let is_near = || is_neighbour(ip, networks);
     !is_of_nobody && !ip.is_multicast() && !is_own && !has_service && is_near()
 }
 

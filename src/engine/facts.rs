@@ -13,7 +13,7 @@ use super::pools::Fact;
 use super::remembered::{Outcome, Reason};
 use super::{dial, exchange};
 use crate::chain::ChainStore;
-use crate::contract::{Direction, Event, FoundBy, Stranger};
+use crate::contract::{Direction, Event, FoundBy, NameStanding, Stranger};
 use crate::types::{Address, PeerId, Time, Work, count};
 use crate::wire::{self, Request};
 
@@ -445,14 +445,17 @@ impl<S: ChainStore> Engine<S> {
         if self.is_chosen_clock(&id) {
             self.clock.heard_chosen(self.now, Time::from_ms(clock_ms));
         }
-        let name = self.peers.get(&id).and_then(Peer::name);
-        let name_taken = first && name.as_ref().is_some_and(|name| self.is_name_taken(&id, name));
+        if !first {
+            self.check_peer_name(id);
+        }
+        let called = self.called(&id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.called.clone_from(&called);
         let address = peer.address.clone();
         let event = first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
-            name,
-            name_taken,
+            name_taken: matches!(called, Some((_, NameStanding::Taken))),
+            name: called.map(|(name, _)| name),
             address: peer.address.with_peer(&id),
             direction: peer.direction,
             found_by: peer.found_by,

@@ -58,7 +58,7 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
-    fn told_of(&mut self, teller: PeerId, peer: PeerId, addresses: Vec<Address>) {
+    pub(super) fn told_of(&mut self, teller: PeerId, peer: PeerId, addresses: Vec<Address>) {
         let Some(first) = addresses.first().cloned() else {
             return;
         };

@@ -7,7 +7,7 @@ use super::io::NetOrder;
 use super::machine::Engine;
 use crate::chain::ChainStore;
 use crate::contract::{BanView, CommandError, PeerAct, PeerActed, PeerRef, PeerView, Reply};
-use crate::types::{Account, AccountName, Height, PeerId, Time, count};
+use crate::types::{AccountName, Height, PeerId, Time, count};
 
 /// Candidates that are told when words fit several.
 const SHOWN_MAX: usize = 3;
@@ -128,20 +128,6 @@ impl<S: ChainStore> Engine<S> {
                     format!("{word} {}", first.0),
                 ))
             }
-        }
-    }
-
-    /// Whether the chain says that a name is this peer's.
-    pub(super) fn is_name_proven(&self, peer: &PeerId, name: &AccountName) -> bool {
-        let owner = self.chain.owner(&Account::Name(name.clone()));
-        matches!(owner, Ok(Some(key)) if key.peer_id() == *peer)
-    }
-
-    /// Whether another key holds a name here: by the chain, or, while nobody owns it, because this node goes by it.
-    pub(super) fn is_name_taken(&self, peer: &PeerId, name: &AccountName) -> bool {
-        match self.chain.owner(&Account::Name(name.clone())) {
-            Ok(Some(key)) => key.peer_id() != *peer,
-            Ok(None) | Err(_) => self.config.name.as_ref() == Some(name),
         }
     }
 

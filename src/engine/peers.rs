@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use super::naming::Called;
 use super::pace::Pace;
 use super::quota::{Kind, QUESTION_BYTES};
 use crate::contract::{Direction, FoundBy};
@@ -91,6 +92,8 @@ pub struct Peer {
     pub found_by: FoundBy,
     /// What it last said of itself; none until then.
     pub status: Option<wire::Status>,
+    /// What it was last called in an event.
+    pub(super) called: Called,
     /// The instance number before the present one.
     last_instance: Option<u64>,
     /// Two nodes with its key were told of.
@@ -143,6 +146,7 @@ impl Peer {
             direction,
             found_by,
             status: None,
+            called: None,
             last_instance: None,
             twins_told: false,
             latency_ms: None,

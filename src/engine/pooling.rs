@@ -5,7 +5,6 @@
 //! Elsewhere: whose pool is read when (`pools`), how payments are gathered (`gather`), what nobody heard of (`unheard`).
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
-use super::advance::oldest_own;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question};
 use super::peers::{IN_FLIGHT_MAX, Peer};
@@ -187,7 +186,7 @@ impl<S: ChainStore> Engine<S> {
         let others: Vec<_> = self.pool.all().cloned().collect();
         self.pool = Mempool::new();
         let mut confirmed = Vec::new();
-        for transaction in oldest_own(own) {
+        for transaction in self.own_to_offer(own) {
             let txid = transaction.txid();
             match self.pool.add(&self.chain, transaction, Origin::Own) {
                 Ok(_) => self.unheard.made(self.now, txid, self.pools.next_state()),

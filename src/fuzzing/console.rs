@@ -198,6 +198,13 @@ pub(super) fn words(input: &[u8]) {
             name_taken: false,
             reason: text.clone(),
         },
+        Event::PeerNamed {
+            peer_id: text.clone(),
+            name: None,
+            name_proven: false,
+            name_taken: true,
+            address: text.clone(),
+        },
         Event::TransactionRejected {
             txid: None,
             code: "x",

@@ -31,8 +31,8 @@ pub fn account_view((account, state): (Account, AccountState)) -> AccountView {
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// `balance`.
-    pub fn balance(&self, account: Account) -> Result<Reply, CommandError> {
+    /// `balance`; `next_sequence` is the one that an own payment would take.
+    pub fn balance(&self, account: Account, next_sequence: u64) -> Result<Reply, CommandError> {
         let state = self.chain.account(&account).map_err(store_error)?;
         let owner = match &account {
             Account::Key(key) => Some(*key),
@@ -42,7 +42,7 @@ impl<S: ChainStore> View<'_, S> {
             balance: state.balance,
             pending: self.pool.pending_balance(&self.chain, &account).map_err(store_error)?,
             owner: owner_text(owner),
-            next_sequence: self.pool.next_sequence(&self.chain, &account).map_err(store_error)?,
+            next_sequence,
             account,
         })
     }

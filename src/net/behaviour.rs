@@ -22,6 +22,7 @@ use super::codec::Codec;
 use super::gate::Gate;
 use crate::types::NetworkId;
 use crate::types::hash::sha256;
+use crate::types::prefix::Prefix;
 use crate::wire::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, Topic};
 
 /// All connections: a full neighbourhood of a class room, and little enough for a small machine.
@@ -135,6 +136,13 @@ impl Node {
                 exchange,
             ),
         })
+    }
+}
+
+impl Node {
+    /// This machine's own networks are others now.
+    pub(super) fn set_networks(&mut self, networks: Vec<Prefix>) {
+        self.gate.set_networks(networks);
     }
 }
 

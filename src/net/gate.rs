@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
@@ -21,7 +21,8 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
 
-use crate::types::Address;
+use crate::types::Voice;
+use crate::types::prefix::{Prefix, is_neighbour};
 
 /// Inbound handshakes under way: half for any one neighbour, so that two silent machines are needed to close the door.
 /// Each costs a socket and some kilobytes, for ten seconds at most.
@@ -29,11 +30,11 @@ const PENDING_MAX: usize = 32;
 /// Of one neighbour: in a class room on one machine forty nodes come up together, and a handshake takes a tenth of a
 /// second while they do; who is refused comes back within 1.5 s.
 const PENDING_PRIVATE_MAX: usize = 16;
-/// Of one address elsewhere.
+/// Of one voice elsewhere.
 const PENDING_PUBLIC_MAX: usize = 4;
 /// Connections of one neighbour, under way or standing: all that there are, since a class room may be one address.
 const STANDING_PRIVATE_MAX: usize = 32;
-/// Of one address elsewhere: a household.
+/// Of one voice elsewhere: a household.
 const STANDING_PUBLIC_MAX: usize = 8;
 /// Attempts of one source: ten a second for who returns again and again,
 const ATTEMPTS_PER_SECOND: u64 = 10;
@@ -61,32 +62,34 @@ pub(super) enum Refusal {
     Attempts,
 }
 
-/// Where connections come from: an IPv4 address, or the /64 of an IPv6 address, which one machine may hold whole.
+/// Where connections come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
-    /// A host.
-    Ip(IpAddr),
+    /// All who are one voice by their address.
+    Voice(Voice),
+    /// An address of this machine's loopback.
+    Local(IpAddr),
     /// Anything without an IP address.
     Other,
 }
 
 impl Source {
-    /// The source of a remote address.
-    pub(super) fn of(address: &Multiaddr) -> Self {
-        match address.iter().next() {
-            Some(Protocol::Ip4(ip)) => Self::Ip(ip.into()),
-            Some(Protocol::Ip6(ip)) => Self::Ip(match ip.to_ipv4_mapped() {
-                Some(ip) => ip.into(),
-                None if ip.is_loopback() => ip.into(),
-                None => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
-            }),
-            _ => Self::Other,
-        }
+    /// The source of a remote address, as seen by a machine with these networks.
+    pub(super) fn of(address: &Multiaddr, networks: &[Prefix]) -> Self {
+        Self::at(ip_of(address), networks)
     }
 
-    fn is_neighbour(self) -> bool {
-        let Self::Ip(ip) = self else { return false };
-        Address::parse(&std::net::SocketAddr::new(ip, 1).to_string()).is_ok_and(|(address, _)| address.is_private())
+    fn at(ip: Option<IpAddr>, networks: &[Prefix]) -> Self {
+        let Some(ip) = ip else { return Self::Other };
+        Voice::behind(ip, networks).map_or(Self::Local(ip), Self::Voice)
+    }
+}
+
+fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
+    match address.iter().next()? {
+        Protocol::Ip4(ip) => Some(ip.into()),
+        Protocol::Ip6(ip) => Some(IpAddr::from(ip).to_canonical()),
+        _ => None,
     }
 }
 
@@ -100,19 +103,24 @@ struct Bucket {
 /// The gate's books.
 #[derive(Debug, Default)]
 struct Books {
-    pending: BTreeMap<ConnectionId, Source>,
-    standing: BTreeMap<ConnectionId, Source>,
+    /// This machine's own networks: they change while connections stand.
+    networks: Vec<Prefix>,
+    pending: BTreeMap<ConnectionId, Option<IpAddr>>,
+    standing: BTreeMap<ConnectionId, Option<IpAddr>>,
     buckets: BTreeMap<Source, Bucket>,
     /// Sources in the order of their first attempt.
     order: VecDeque<Source>,
 }
 
 impl Books {
-    fn admit(&mut self, now: Instant, id: ConnectionId, source: Source) -> Result<(), Refusal> {
-        let is_neighbour = source.is_neighbour();
-        let of_source = |map: &BTreeMap<_, Source>| map.values().filter(|other| **other == source).count();
-        let pending = of_source(&self.pending);
-        let (pending_max, standing_max, burst) = if is_neighbour {
+    fn admit(&mut self, now: Instant, id: ConnectionId, from: &Multiaddr) -> Result<(), Refusal> {
+        let ip = ip_of(from);
+        let source = Source::at(ip, &self.networks);
+        let is_same = |other: &Option<IpAddr>| Source::at(*other, &self.networks) == source;
+        let pending = self.pending.values().filter(|other| is_same(other)).count();
+        let standing = self.standing.values().filter(|other| is_same(other)).count();
+        let is_near = ip.is_some_and(|ip| is_neighbour(ip, &self.networks));
+        let (pending_max, standing_max, burst) = if is_near {
             (PENDING_PRIVATE_MAX, STANDING_PRIVATE_MAX, BURST_PRIVATE)
         } else {
             (PENDING_PUBLIC_MAX, STANDING_PUBLIC_MAX, BURST_PUBLIC)
@@ -126,10 +134,10 @@ impl Books {
         if pending >= pending_max {
             return Err(Refusal::Handshakes);
         }
-        if pending + of_source(&self.standing) >= standing_max {
+        if pending + standing >= standing_max {
             return Err(Refusal::Connections);
         }
-        self.pending.insert(id, source);
+        self.pending.insert(id, ip);
         Ok(())
     }
 
@@ -157,8 +165,8 @@ impl Books {
     }
 
     fn established(&mut self, id: ConnectionId) {
-        if let Some(source) = self.pending.remove(&id) {
-            self.standing.insert(id, source);
+        if let Some(ip) = self.pending.remove(&id) {
+            self.standing.insert(id, ip);
         }
     }
 
@@ -172,6 +180,13 @@ impl Books {
 #[derive(Debug, Default)]
 pub(super) struct Gate(Books);
 
+impl Gate {
+    /// This machine's own networks are others now.
+    pub(super) fn set_networks(&mut self, networks: Vec<Prefix>) {
+        self.0.networks = networks;
+    }
+}
+
 impl NetworkBehaviour for Gate {
     type ConnectionHandler = dummy::ConnectionHandler;
     type ToSwarm = Infallible;
@@ -182,9 +197,7 @@ impl NetworkBehaviour for Gate {
         _: &Multiaddr,
         remote: &Multiaddr,
     ) -> Result<(), ConnectionDenied> {
-        self.0
-            .admit(Instant::now(), id, Source::of(remote))
-            .map_err(ConnectionDenied::new)
+        self.0.admit(Instant::now(), id, remote).map_err(ConnectionDenied::new)
     }
 
     fn handle_established_inbound_connection(
@@ -241,12 +254,12 @@ mod tests {
         ConnectionId::new_unchecked(number)
     }
 
-    fn source(text: &str) -> Source {
-        Source::of(&text.parse().unwrap())
+    fn source(text: &str) -> Multiaddr {
+        text.parse().unwrap()
     }
 
     /// How many of so many connections that begin at once may, each finishing its handshake if told so.
-    fn admitted(books: &mut Books, now: Instant, from: Source, count: usize, finish: bool) -> usize {
+    fn admitted(books: &mut Books, now: Instant, from: &Multiaddr, count: usize, finish: bool) -> usize {
         (0..count)
             .filter(|_| {
                 let number = id(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -263,8 +276,8 @@ mod tests {
     fn adv_w02_silent_handshakes_of_one_address_leave_room_for_others() {
         for (one, count) in [("/ip4/192.168.1.5/tcp/1", 16), ("/ip4/8.8.8.8/tcp/1", 4)] {
             let (mut books, now) = (Books::default(), Instant::now());
-            assert_eq!(admitted(&mut books, now, source(one), 100, false), count, "{one}");
-            assert_eq!(admitted(&mut books, now, source("/ip4/10.0.0.9/tcp/5"), 5, false), 5);
+            assert_eq!(admitted(&mut books, now, &source(one), 100, false), count, "{one}");
+            assert_eq!(admitted(&mut books, now, &source("/ip4/10.0.0.9/tcp/5"), 5, false), 5);
         }
     }
 
@@ -272,28 +285,28 @@ mod tests {
     fn adv_w02_not_more_than_32_handshakes_are_under_way() {
         let (mut books, now) = (Books::default(), Instant::now());
         let all: usize = (1..=50)
-            .map(|host| admitted(&mut books, now, source(&format!("/ip4/10.0.0.{host}/tcp/1")), 2, false))
+            .map(|host| admitted(&mut books, now, &source(&format!("/ip4/10.0.0.{host}/tcp/1")), 2, false))
             .sum();
         assert_eq!(all, PENDING_MAX);
         let one = *books.pending.keys().next().unwrap();
         books.ended(one);
-        assert_eq!(admitted(&mut books, now, source("/ip4/10.0.1.1/tcp/1"), 2, false), 1);
+        assert_eq!(admitted(&mut books, now, &source("/ip4/10.0.1.1/tcp/1"), 2, false), 1);
     }
 
     #[test]
     fn adv_w04_one_address_has_32_connections_or_8_from_elsewhere() {
         let (mut books, now) = (Books::default(), Instant::now());
-        assert_eq!(admitted(&mut books, now, source("/ip4/127.0.0.1/tcp/1"), 40, true), 32);
-        assert_eq!(admitted(&mut books, now, source("/ip4/8.8.8.8/tcp/1"), 20, true), 8);
+        assert_eq!(admitted(&mut books, now, &source("/ip4/127.0.0.1/tcp/1"), 40, true), 32);
+        assert_eq!(admitted(&mut books, now, &source("/ip4/8.8.8.8/tcp/1"), 20, true), 8);
         let one = *books
             .standing
             .iter()
-            .find(|(_, from)| **from == source("/ip4/127.0.0.1/tcp/1"))
+            .find(|(_, from)| **from == ip_of(&source("/ip4/127.0.0.1/tcp/1")))
             .unwrap()
             .0;
         books.ended(one);
         let later = now + Duration::from_secs(1);
-        assert_eq!(admitted(&mut books, later, source("/ip4/127.0.0.1/tcp/1"), 5, true), 1);
+        assert_eq!(admitted(&mut books, later, &source("/ip4/127.0.0.1/tcp/1"), 5, true), 1);
     }
 
     #[test]
@@ -303,7 +316,7 @@ mod tests {
         for attempt in 0..1_000_u32 {
             let now = start + Duration::from_millis(10) * attempt;
             let number = usize::try_from(attempt).unwrap();
-            if books.admit(now, id(number), source("/ip4/10.0.0.1/tcp/1")).is_ok() {
+            if books.admit(now, id(number), &source("/ip4/10.0.0.1/tcp/1")).is_ok() {
                 admitted += 1;
                 books.established(id(number));
                 books.ended(id(number));
@@ -318,23 +331,59 @@ mod tests {
         for host in 0..10_000_u32 {
             let address = format!("/ip4/10.1.{}.{}/tcp/1", host / 250, host % 250);
             let number = usize::try_from(host).unwrap();
-            let _ = books.admit(now, id(number), source(&address));
+            let _ = books.admit(now, id(number), &source(&address));
             books.ended(id(number));
         }
         assert_eq!((books.buckets.len(), books.order.len()), (SOURCES_MAX, SOURCES_MAX));
         assert!(books.pending.is_empty() && books.standing.is_empty());
     }
 
+    /// How many addresses of an IPv6 network are let in, one connection each.
+    fn let_in(books: &mut Books, now: Instant, network: &str, hosts: usize) -> usize {
+        let from = (1..=hosts).map(|host| source(&format!("/ip6/{network}::{host:x}/tcp/1")));
+        from.map(|from| admitted(books, now, &from, 1, true)).sum()
+    }
+
     #[test]
-    fn an_ipv6_network_of_one_machine_is_one_source() {
+    fn an_ipv6_network_elsewhere_is_one_source() {
         let (mut books, now) = (Books::default(), Instant::now());
-        let hosts = 1..=40;
-        let let_in = hosts.filter(|host| {
-            books
-                .admit(now, id(*host), source(&format!("/ip6/2001:db8::{host}/tcp/1")))
-                .is_ok()
-        });
-        assert_eq!(let_in.count(), PENDING_PUBLIC_MAX);
-        assert_eq!(source("/ip6/::ffff:10.0.0.1/tcp/1"), source("/ip4/10.0.0.1/tcp/9"));
+        assert_eq!(let_in(&mut books, now, "2001:db8:0:1", 40), STANDING_PUBLIC_MAX);
+        assert_eq!(let_in(&mut books, now, "2001:db8:0:2", 40), STANDING_PUBLIC_MAX);
+        let of = |text| Source::of(&source(text), &[]);
+        assert_eq!(of("/ip6/::ffff:10.0.0.1/tcp/1"), of("/ip4/10.0.0.1/tcp/9"));
+    }
+
+    #[test]
+    fn thirty_neighbours_of_an_own_ipv6_network_are_let_in_while_it_is_an_own_one() {
+        let (mut gate, now) = (Gate::default(), Instant::now());
+        assert_eq!(let_in(&mut gate.0, now, "2001:db8:0:1", 30), STANDING_PUBLIC_MAX);
+        // The cable is plugged in: those who are there already count by their addresses from now on.
+        let own = Prefix::new("2001:db8:0:1::ff".parse().unwrap(), 64);
+        gate.set_networks(vec![own]);
+        assert_eq!(let_in(&mut gate.0, now, "2001:db8:0:1", 30), 30);
+        assert_eq!(let_in(&mut gate.0, now, "2001:db8:0:2", 30), STANDING_PUBLIC_MAX);
+        let one = source("/ip6/2001:db8:0:1::77/tcp/1");
+        assert_eq!(
+            admitted(&mut gate.0, now, &one, 40, true),
+            STANDING_PRIVATE_MAX,
+            "a class behind one router"
+        );
+        // It is pulled: they are strangers again, and more than a household.
+        gate.set_networks(Vec::new());
+        let later = now + Duration::from_secs(60);
+        assert_eq!(let_in(&mut gate.0, later, "2001:db8:0:1", 30), 0);
+    }
+
+    #[test]
+    fn of_ipv4_an_address_of_an_own_network_is_a_neighbour_also_outside_private_ranges() {
+        let mut books = Books {
+            networks: vec![Prefix::new("198.51.100.1".parse().unwrap(), 24)],
+            ..Books::default()
+        };
+        let now = Instant::now();
+        let near = source("/ip4/198.51.100.7/tcp/1");
+        let far = source("/ip4/198.51.101.7/tcp/1");
+        assert_eq!(admitted(&mut books, now, &near, 40, true), STANDING_PRIVATE_MAX);
+        assert_eq!(admitted(&mut books, now, &far, 40, true), STANDING_PUBLIC_MAX);
     }
 }

@@ -263,7 +263,7 @@ impl Peers {
     /// Who has to leave if more than so many inbound connections stand: of those whom nothing protects, the youngest of
     /// the source that has most of them. So a crowd from one machine thins itself out, and a newcomer from elsewhere
     /// finds a place.
-    pub fn surplus(&self, inbound_max: u32) -> Option<PeerId> {
+    pub fn surplus(&self, inbound_max: u32, networks: &[Prefix]) -> Option<PeerId> {
         let staying = || self.peers.iter().filter(|(_, peer)| peer.reason.is_none());
         let inbound =
             staying().flat_map(|(_, peer)| peer.links.values().filter(|link| link.direction == Direction::In));
@@ -274,10 +274,10 @@ impl Peers {
         let guests: Vec<_> = staying().filter(|(_, peer)| is_guest(peer)).collect();
         let protected = protected(&guests);
         let open: Vec<_> = guests.iter().filter(|(id, _)| !protected.contains(*id)).collect();
-        let size = |source| open.iter().filter(|(_, peer)| peer.source() == source).count();
+        let size = |source| open.iter().filter(|(_, peer)| peer.source(networks) == source).count();
         let victim = open
             .iter()
-            .max_by_key(|(_, peer)| (size(peer.source()), peer.since()))?;
+            .max_by_key(|(_, peer)| (size(peer.source(networks)), peer.since()))?;
         Some(*victim.0)
     }
 
@@ -342,8 +342,11 @@ impl Peer {
         self.links.values().map(|link| link.since).min()
     }
 
-    fn source(&self) -> Option<Source> {
-        self.links.values().map(|link| Source::of(&link.address)).next()
+    fn source(&self, networks: &[Prefix]) -> Option<Source> {
+        self.links
+            .values()
+            .map(|link| Source::of(&link.address, networks))
+            .next()
     }
 }
 
@@ -485,7 +488,7 @@ mod tests {
                 number += 1;
                 let sybil = guest(&mut peers, number, 9, after(second));
                 peers.answered(&sybil, Duration::from_millis(3));
-                while let Some(victim) = peers.surplus(32) {
+                while let Some(victim) = peers.surplus(32, &[]) {
                     assert!(!honest.contains(&victim));
                     peers.peers.remove(&victim);
                 }
@@ -495,10 +498,10 @@ mod tests {
         assert_eq!(peers.peers.len(), 32);
         // A stranger from elsewhere still gets in: one of the crowd leaves for him.
         let stranger = guest(&mut peers, 9_999, 3, after(61));
-        let victim = peers.surplus(32).unwrap();
+        let victim = peers.surplus(32, &[]).unwrap();
         assert_ne!(victim, stranger);
         peers.peers.remove(&victim);
-        assert_eq!(peers.surplus(32), None);
+        assert_eq!(peers.surplus(32, &[]), None);
     }
 
     #[test]
@@ -510,8 +513,8 @@ mod tests {
             peers.connected(id, connection, link(Direction::Out, now)).standing = Standing::Confirmed;
         }
         let mut guests: Vec<_> = (100..132).map(|n| guest(&mut peers, n, 9, now)).collect();
-        assert_eq!(peers.surplus(32), None, "own dials take none of the 32 places");
+        assert_eq!(peers.surplus(32, &[]), None, "own dials take none of the 32 places");
         guests.push(guest(&mut peers, 132, 9, now));
-        assert!(guests.contains(&peers.surplus(32).unwrap()));
+        assert!(guests.contains(&peers.surplus(32, &[]).unwrap()));
     }
 }

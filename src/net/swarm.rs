@@ -457,6 +457,7 @@ impl Task {
         let prefixes = interfaces::prefixes();
         if prefixes != self.prefixes {
             self.prefixes.clone_from(&prefixes);
+            self.swarm.behaviour_mut().set_networks(prefixes.clone());
             self.outbox.keep(NetFact::Networks(prefixes));
         }
     }

@@ -87,7 +87,6 @@ mod client {
     use std::os::unix::net::UnixStream;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::sync::{Arc, Mutex, PoisonError};
-    use std::thread;
     use std::time::Duration;
 
     use serde_json::Value;
@@ -97,13 +96,14 @@ mod client {
     use crate::cli::Color;
     use crate::console::complete::Names;
     use crate::console::look::Look;
-    use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact};
+    use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact, Terminal};
     use crate::console::{parse, render};
     use crate::contract::CommandError;
     use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
     use crate::node::control_socket::connect;
     use crate::node::history::HistoryFile;
     use crate::node::screen::{columns_told, may_colour};
+    use crate::threads::{self, panic_point};
 
     /// A `wait` ran out.
     const STATUS_TIMEOUT: u8 = 5;
@@ -327,6 +327,19 @@ mod client {
         }
     }
 
+    /// What a client does when one of its threads panicked: it says so and ends, rather than wait for what will not come.
+    /// The node is left as it was.
+    fn end_with(part: &'static str, terminal: Terminal) -> impl FnOnce(&str) + Send + 'static {
+        move |reason| {
+            terminal.restore();
+            complain(&format!(
+                "error: {part} failed: {}\nhint: the node goes on: attach again",
+                escape(reason)
+            ));
+            std::process::exit(STATUS_FAILED.into());
+        }
+    }
+
     /// How a session may end without anybody being to blame.
     #[derive(Default)]
     struct Ending {
@@ -353,7 +366,7 @@ mod client {
             None
         };
         if shown.is_none() {
-            forward_input(stream.try_clone().map_err(failed)?, args.daemon, &ending);
+            forward_input(stream.try_clone().map_err(failed)?, args.daemon, &ending).map_err(failed)?;
         }
         let status = follow(args, shown.as_ref(), stream, (folder, names, &ending));
         if let Some(shown) = shown {
@@ -370,7 +383,11 @@ mod client {
         stream: UnixStream,
         (folder, names, ending): (&Path, Names, &Mutex<Ending>),
     ) -> u8 {
-        let news = shown.map(|_| completion::learn(folder.to_owned(), names));
+        // Without a thread nothing is completed.
+        let news = shown.and_then(|shown| {
+            let terminal = shown.prompt.terminal();
+            completion::learn(folder.to_owned(), names, terminal).ok()
+        });
         let (mut status, mut stopped) = (0, false);
         let mut lines = BufReader::new(stream);
         loop {
@@ -410,15 +427,18 @@ mod client {
     }
 
     /// Standard input goes to the node as it is: it reads lines as at its own input.
-    fn forward_input(mut stream: UnixStream, stay: bool, ending: &Arc<Mutex<Ending>>) {
+    fn forward_input(mut stream: UnixStream, stay: bool, ending: &Arc<Mutex<Ending>>) -> io::Result<()> {
         let ending = Arc::clone(ending);
-        thread::spawn(move || {
+        let body = move || {
+            panic_point("client-input");
             let copied = io::copy(&mut io::stdin().lock(), &mut stream);
             if !stay && copied.is_ok() {
                 ending.lock().unwrap_or_else(PoisonError::into_inner).input_ended = true;
                 stream.shutdown(Shutdown::Write).unwrap_or_default();
             }
-        });
+        };
+        let failed = end_with("what reads the input", Terminal::remember());
+        threads::spawn("client-input", body, failed).map(drop)
     }
 
     /// A prompt that sends each line as typed; none if the terminal allows none.
@@ -449,11 +469,7 @@ mod client {
             };
             stream.write_all(format!("{line}\n").as_bytes()).is_ok()
         };
-        let failed = |reason: &str| {
-            eprintln!("error: the prompt failed: {reason}\nhint: type the same line again");
-            std::process::exit(STATUS_FAILED.into());
-        };
-        let prompt = Prompt::start(config, deliver, failed).ok()?;
+        let prompt = Prompt::start(config, deliver, end_with("the prompt", Terminal::remember())).ok()?;
         Some(Shown { prompt, columns })
     }
 
@@ -466,12 +482,14 @@ mod client {
             signal(SignalKind::interrupt())
         };
         let mut interrupts = caught?;
-        thread::spawn(move || {
+        let body = move || {
+            panic_point("client-interrupts");
             while runtime.block_on(interrupts.recv()).is_some() {
                 stream.write_all(format!("{CANCEL}\n").as_bytes()).unwrap_or_default();
             }
-        });
-        Ok(())
+        };
+        let failed = end_with("what hears Ctrl-C", Terminal::remember());
+        threads::spawn("client-interrupts", body, failed).map(drop)
     }
 
     /// What the prompt of an attached terminal can complete: asked for on connections of its own.
@@ -486,15 +504,17 @@ mod client {
         const QUESTIONS: [&str; 4] = ["accounts", "peers", "pending", "chain 16"];
 
         /// Looks once, and again when told that something was said. Ends with the sender.
-        pub(super) fn learn(folder: PathBuf, names: Names) -> SyncSender<()> {
+        pub(super) fn learn(folder: PathBuf, names: Names, terminal: Terminal) -> io::Result<SyncSender<()>> {
             let (news, told) = sync_channel(1);
             news.try_send(()).unwrap_or_default();
-            thread::spawn(move || look(&folder, &names, &told));
-            news
+            let failed = end_with("what completes names", terminal);
+            threads::spawn("client-names", move || look(&folder, &names, &told), failed)?;
+            Ok(news)
         }
 
         fn look(folder: &Path, names: &Names, told: &Receiver<()>) {
             while told.recv().is_ok() {
+                panic_point("client-names");
                 for question in QUESTIONS {
                     // A node that is busy or gone is asked another time.
                     if let Ok(Some(line)) = ask(folder, Hello::SILENT, question) {
@@ -502,7 +522,7 @@ mod client {
                         take(names, &value["data"]);
                     }
                 }
-                thread::sleep(PAUSE);
+                std::thread::sleep(PAUSE);
             }
         }
 

@@ -200,7 +200,7 @@ impl Screen {
                     .for_each(|name| self.names.see_account(name.as_str()));
                 self.names.see_block(&status.tip.to_string());
             }
-            Event::PeerConnected { peer_id, name, .. } => {
+            Event::PeerConnected { peer_id, name, .. } | Event::PeerNamed { peer_id, name, .. } => {
                 self.names.see_account(peer_id);
                 name.iter().for_each(|name| self.names.see_account(name.as_str()));
             }

@@ -71,8 +71,25 @@ impl Mempool {
     /// # Errors
     /// [`StoreError`] if the account cannot be read.
     pub fn next_sequence<S: ChainStore>(&self, chain: &Chain<S>, account: &Account) -> Result<u64, StoreError> {
-        let state = chain.account(account)?;
-        Ok(next_free(self.queues.get(account), state.next_sequence))
+        self.next_sequence_beside(chain, account, |_| None)
+    }
+
+    /// The same beside other sequences in use: `run_end` gives the last one of those that follow a used one without a gap.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the account cannot be read.
+    pub fn next_sequence_beside<S: ChainStore>(
+        &self,
+        chain: &Chain<S>,
+        account: &Account,
+        run_end: impl Fn(u64) -> Option<u64>,
+    ) -> Result<u64, StoreError> {
+        let queue = self.queues.get(account);
+        let mut free = next_free(queue, chain.account(account)?.next_sequence);
+        while let Some(last) = run_end(free).filter(|last| *last < u64::MAX) {
+            free = next_free(queue, last + 1);
+        }
+        Ok(free)
     }
 
     /// Whose the name will be once the pool is in a block, if the chain gives it to nobody.

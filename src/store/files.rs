@@ -70,6 +70,11 @@ impl Unfit {
 pub(crate) fn open(path: &Path, access: Access, owner: Owner) -> io::Result<File> {
     // Looked at first, for opening a device can do something; and again when it is open, for it may have been swapped.
     check(&fs::symlink_metadata(path)?, access, owner)?;
+    open_swapped(path, access, owner)
+}
+
+/// Opens what stands under a name now: it may be something else than what was looked at.
+fn open_swapped(path: &Path, access: Access, owner: Owner) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
         .read(true)
@@ -248,6 +253,50 @@ mod tests {
             assert_eq!(missing.kind(), io::ErrorKind::NotFound);
         }
         assert_eq!(fs::read(at("file")).unwrap(), b"text");
+    }
+
+    #[test]
+    fn a_link_that_took_the_place_of_a_file_after_the_look_is_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        fs::write(&file, "text").unwrap();
+        symlink(&file, &link).unwrap();
+        for access in [Access::Read, Access::Change, Access::Append] {
+            open_swapped(&file, access, Owner::Me).unwrap();
+            let error = open_swapped(&link, access, Owner::Me).unwrap_err();
+            assert_eq!(
+                error.raw_os_error(),
+                Some(rustix::io::Errno::LOOP.raw_os_error()),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pipe_that_took_the_place_of_a_file_after_the_look_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let pipe = folder.path().join("pipe");
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&pipe)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let (tell, told) = std::sync::mpsc::channel();
+        let opening = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || {
+                tell.send(open_swapped(&pipe, Access::Read, Owner::Me).map(drop))
+                    .unwrap()
+            }
+        });
+        let opened = told.recv_timeout(std::time::Duration::from_secs(20));
+        // Whoever waits at the pipe gets what it waits for.
+        drop(OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
+        opening.join().unwrap();
+        let error = opened.expect("nothing is waited for").unwrap_err();
+        assert_eq!(Unfit::of(&error), Some(Unfit::Kind("a named pipe")));
     }
 
     #[test]

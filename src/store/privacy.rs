@@ -109,8 +109,13 @@ pub(super) fn check_key(path: &Path, file: &File, trust: Trust) -> Result<(), Op
 
 /// Writes a secret to a new file that this user alone can read, from its first byte on.
 pub(super) fn write_secret(path: &Path, bytes: &[u8], trust: Trust) -> Result<(), OpenError> {
+    let file = files::create_new(path).map_err(|error| OpenError::from_io(path, &error))?;
+    fill(file, path, bytes, trust)
+}
+
+/// Writes the secret, unless the disk gave the new file other permissions than it was made with: then there is no file.
+fn fill(mut file: File, path: &Path, bytes: &[u8], trust: Trust) -> Result<(), OpenError> {
     let failed = |error: io::Error| OpenError::from_io(path, &error);
-    let mut file = files::create_new(path).map_err(failed)?;
     let written = match file.metadata() {
         Ok(metadata) if trust == Trust::Private && is_exposed(&metadata) => Err(OpenError::NoPermissions {
             path: path.to_path_buf(),
@@ -186,6 +191,23 @@ mod tests {
             assert_eq!(check_folder(folder.path(), Trust::Shared).unwrap(), None);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_disk_that_makes_a_secret_readable_by_others_gets_none_unless_that_is_accepted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("copy");
+        // What a disk without permissions does to a new file.
+        let made = || {
+            let file = files::create_new(&path).unwrap();
+            file.set_permissions(fs::Permissions::from_mode(0o777)).unwrap();
+            file
+        };
+        let error = fill(made(), &path, b"secret", Trust::Private).unwrap_err();
+        assert_eq!(error.code(), "no_permissions");
+        assert!(!path.exists());
+        fill(made(), &path, b"secret", Trust::Shared).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"secret");
     }
 
     #[test]

@@ -76,11 +76,7 @@ impl Address {
     /// Whether the address lies in a private, link-local, shared or loopback range: a neighbour's.
     #[must_use]
     pub fn is_private(&self) -> bool {
-        match self.ip() {
-            Some(IpAddr::V4(ip)) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || in_shared_range(ip),
-            Some(IpAddr::V6(ip)) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
-            None => false,
-        }
+        self.ip().is_some_and(is_private)
     }
 
     /// Whether it names a host instead of an IP address. Only what a user typed may: who is asked for a name learns who
@@ -127,6 +123,14 @@ impl Address {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.ip().is_some_and(|ip| ip.is_loopback())
+    }
+}
+
+/// Whether an IP address lies in a private, link-local, shared or loopback range.
+pub(super) fn is_private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local() || in_shared_range(ip),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

@@ -5,6 +5,8 @@
 use core::fmt;
 use core::net::IpAddr;
 
+use super::address::is_private;
+
 /// Shorter prefixes than these are mistakes or whole continents: of such an interface only the address itself counts.
 const SHORTEST_V4: u8 = 8;
 const SHORTEST_V6: u8 = 32;
@@ -49,6 +51,12 @@ impl Prefix {
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
         }
     }
+}
+
+/// Whether whoever is at an IP address is a neighbour: in a private range, or in one of this machine's own `networks`.
+#[must_use]
+pub fn is_neighbour(ip: IpAddr, networks: &[Prefix]) -> bool {
+    is_private(ip) || networks.iter().any(|network| network.contains(ip))
 }
 
 /// The longest name of an interface that is taken; Linux has 15 bytes, Windows more.

@@ -3,7 +3,7 @@
 //! Promises: all identities behind one address are one voice, but on this machine itself, where nodes share the loopback
 //! and are told apart by identity. Elsewhere: what is shared out by voices: places of pool and blocks (`chain`), the clock
 //! (`engine::clocks`), work that helps nobody (`engine::side_work`), tellings (`engine::dial`), lines of the log
-//! (`engine::complaints`), messages, requests and facts that wait (`net`, `node::inbox`).
+//! (`engine::complaints`), connections (`net::gate`), messages, requests and facts that wait (`net`, `node::inbox`).
 //! Spec: `proto-notes/limits.md`, "Voices".
 
 use core::net::IpAddr;
@@ -27,20 +27,22 @@ impl Voice {
     /// link-local one, is a host.
     #[must_use]
     pub fn of(peer: PeerId, address: &Address, networks: &[Prefix]) -> Self {
-        let is_near = |ip| networks.iter().any(|network| network.contains(ip));
-        let ip = match address.ip() {
-            Some(IpAddr::V6(ip)) => ip.to_ipv4_mapped().map_or(IpAddr::V6(ip), IpAddr::V4),
-            Some(ip @ IpAddr::V4(_)) => ip,
-            None => return Self::Identity(peer),
-        };
+        let behind = address.ip().and_then(|ip| Self::behind(ip, networks));
+        behind.unwrap_or(Self::Identity(peer))
+    }
+
+    /// The voice of whoever is at an IP address; none on the loopback, where only identities tell nodes apart.
+    #[must_use]
+    pub fn behind(ip: IpAddr, networks: &[Prefix]) -> Option<Self> {
+        let ip = ip.to_canonical();
+        let is_near = networks.iter().any(|network| network.contains(ip));
         match ip {
-            _ if ip.is_loopback() => Self::Identity(peer),
-            IpAddr::V4(_) => Self::Host(ip),
-            IpAddr::V6(v6) if !v6.is_unicast_link_local() && !is_near(ip) => {
+            _ if ip.is_loopback() => None,
+            IpAddr::V6(v6) if !v6.is_unicast_link_local() && !is_near => {
                 let [a, b, c, d, ..] = v6.segments();
-                Self::Network([a, b, c, d])
+                Some(Self::Network([a, b, c, d]))
             }
-            IpAddr::V6(_) => Self::Host(ip),
+            IpAddr::V4(_) | IpAddr::V6(_) => Some(Self::Host(ip)),
         }
     }
 }

@@ -2,12 +2,15 @@
 //!
 //! Spec: `proto-notes/discovery.md`.
 
+use std::io::{Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
+use socket2::{Domain, Socket, Type};
 
-use crate::harness::{Node, binary};
+use crate::harness::{Node, PATIENCE, binary};
 use crate::namespace::{Bridge, Interfaces, ip, within};
 
 /// A node with no flags but what makes it testable, in this home folder.
@@ -235,6 +238,47 @@ fn chosen_interface_is_the_only_one_besides_the_loopback() {
             assert!(has(&mut first, 3), "{:?}", addresses(&mut first));
             ip("address del 10.77.9.1/24 dev lan0");
             assert!(has(&mut first, 2), "{:?}", addresses(&mut first));
+        },
+    );
+}
+
+/// Whether a node begins to talk with whoever connects from one address to another.
+fn is_let_in(from: IpAddr, to: IpAddr, port: u16) -> Option<TcpStream> {
+    let socket = Socket::new(Domain::IPV6, Type::STREAM, None).expect("a socket");
+    socket.bind(&SocketAddr::new(from, 0).into()).expect("an own address");
+    socket.connect(&SocketAddr::new(to, port).into()).expect("it listens");
+    let mut stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time");
+    // The first words of a connection, which the other end says too.
+    let mut heard = [0; 20];
+    stream.write_all(b"\x13/multistream/1.0.0\n").ok()?;
+    stream.read_exact(&mut heard).ok()?;
+    Some(stream)
+}
+
+#[test]
+fn neighbours_on_an_own_ipv6_network_that_came_while_the_node_ran_are_let_in_each_for_itself() {
+    within(
+        "addresses::neighbours_on_an_own_ipv6_network_that_came_while_the_node_ran_are_let_in_each_for_itself",
+        Interfaces::Lan,
+        || {
+            let home = tempfile::tempdir().expect("a folder");
+            let mut command = plain(home.path());
+            command.arg("--no-mdns");
+            let mut node = Node::spawn(command);
+            for host in 1..=13 {
+                ip(&format!("address add 2001:db8:77::{host:x}/64 dev lan0 nodad"));
+            }
+            let port = loop {
+                let told = addresses(&mut node);
+                let own = told.iter().find(|address| address.contains("/ip6/2001:db8:77::"));
+                if let Some((_, port)) = own.and_then(|address| address.split_once("/tcp/")) {
+                    break port.split('/').next().expect("a port").parse().expect("a number");
+                }
+            };
+            let at = |host: u16| IpAddr::from([0x2001, 0xdb8, 0x77, 0, 0, 0, 0, host]);
+            let standing: Vec<_> = (2..=13).filter_map(|host| is_let_in(at(host), at(1), port)).collect();
+            assert_eq!(standing.len(), 12, "handshakes of twelve addresses");
         },
     );
 }

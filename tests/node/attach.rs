@@ -2,9 +2,11 @@
 //!
 //! Spec: `proto-notes/control.md`.
 
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::harness::{Node, PATIENCE, QUIET, run};
+use crate::harness::{Node, PATIENCE, QUIET, binary, run};
 use crate::pty::{CTRL_C, CTRL_D, Terminal};
 
 /// A node, and a terminal attached to it.
@@ -177,4 +179,79 @@ fn node_s_own_prompt_shows_what_others_had_it_do() {
     terminal.wait_for("New Block Forged");
     terminal.type_text(CTRL_D);
     assert_eq!(terminal.status(), Some(0));
+}
+
+/// A client of this node whose parts fail when the file holds their names.
+fn fragile_client(node: &Node, file: &Path) -> Command {
+    let started = node.wait_event("started", |_| true);
+    let folder = started["data_dir"].as_str().expect("a folder").to_owned();
+    let mut command = binary();
+    command.args(["attach", "--data-dir", &folder]).env("NO_COLOR", "1");
+    command.env("LANCHAIN_PANIC_FILE", file);
+    command
+}
+
+#[test]
+fn a_client_at_a_terminal_one_of_whose_threads_fails_says_so_and_ends_with_a_failure() {
+    let mut node = Node::alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("panic");
+    for (part, told) in [
+        ("client-names", "what completes names failed"),
+        ("client-interrupts", "what hears Ctrl-C failed"),
+        ("prompt", "the prompt failed"),
+        ("output", "the prompt failed: the writing thread failed"),
+    ] {
+        let mut terminal = Terminal::empty(200);
+        // The one that hears Ctrl-C does so before it hears anything; the others once they have something to do.
+        let at_once = part == "client-interrupts";
+        if at_once {
+            std::fs::write(&file, part).expect("a file");
+        }
+        terminal.run(&fragile_client(&node, &file));
+        if !at_once {
+            terminal.wait_for("attached> ");
+            std::fs::write(&file, part).expect("a file");
+            terminal.type_text("mine\r");
+        }
+        assert_eq!(terminal.status(), Some(1), "{part}: {}", terminal.whole());
+        terminal.wait_for(told);
+        terminal.wait_for("a test asked for this");
+        assert!(!file.exists(), "{part} failed as it was asked to");
+    }
+    node.ok("status");
+    assert!(node.stop().success());
+}
+
+#[test]
+fn a_client_without_a_terminal_whose_reader_fails_says_so_and_ends_with_a_failure() {
+    let node = Node::alone();
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("panic");
+    std::fs::write(&file, "client-input").expect("a file");
+    let mut client = fragile_client(&node, &file);
+    // The input stays open: nothing but the failure ends the client.
+    client
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    let mut client = client.spawn().expect("it starts");
+    let deadline = Instant::now() + PATIENCE;
+    let status = loop {
+        if let Some(status) = client.try_wait().expect("a child") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            client.kill().expect("it runs");
+            panic!("the client waits for a reader that is no more");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    };
+    let told = std::io::read_to_string(client.stderr.take().expect("piped")).expect("text");
+    assert_eq!(status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("what reads the input failed: a test asked for this"),
+        "{told}"
+    );
+    assert!(node.stop().success());
 }

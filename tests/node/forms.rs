@@ -144,6 +144,10 @@ const EVENTS: &[(&str, &str)] = &[
         "peer_id:peer name:name? name_taken:bool address:address direction:direction found_by:found_by",
     ),
     (
+        "peer_named",
+        "peer_id:peer name:name? name_proven:bool name_taken:bool address:address",
+    ),
+    (
         "peer_disconnected",
         "peer_id:peer name:name? name_taken:bool reason:text",
     ),

@@ -77,6 +77,8 @@ pub(super) struct Candidate {
     pub(super) lot: u64,
     /// Not before.
     pub(super) next: Time,
+    /// Only the spreading of a room's links keeps its first dial waiting.
+    pub(super) is_at_random: bool,
     pub(super) backoff_ms: u64,
     /// When the dial under way began.
     pub(super) dialling: Option<Time>,
@@ -101,6 +103,7 @@ impl Candidate {
             found: now,
             lot: 0,
             next: now,
+            is_at_random: false,
             backoff_ms: BACKOFF_MIN_MS,
             dialling: None,
             last: None,
@@ -111,6 +114,11 @@ impl Candidate {
     /// Nothing but courtesy keeps it waiting: it was never dialled, and never connected.
     pub(super) const fn waits_out_of_courtesy(&self) -> bool {
         self.last.is_none() && matches!(self.source, Source::Record(_))
+    }
+
+    /// Nothing but the spreading of links keeps it waiting: it was told of or remembered, never dialled, and never connected.
+    pub(super) const fn waits_at_random(&self) -> bool {
+        self.is_at_random && self.last.is_none() && self.failures == 0
     }
 
     /// It was named again.
@@ -172,6 +180,7 @@ impl Candidate {
     /// A link to it stands.
     pub(super) fn answered(&mut self, address: &Address, direction: Direction) {
         self.dialling = None;
+        self.is_at_random = false;
         self.failures = 0;
         self.backoff_ms = BACKOFF_MIN_MS;
         if direction == Direction::Out {

@@ -530,6 +530,42 @@ fn a_plugged_cable_and_a_new_interface_end_pauses_but_not_those_of_other_network
 }
 
 #[test]
+fn a_node_without_a_link_dials_one_told_or_remembered_peer_at_once_and_the_others_in_their_time() {
+    // The largest id: it would wait longest.
+    let (small, mut others) = ids(6);
+    let me = others.pop().unwrap();
+    others.push(small);
+    for is_told in [true, false] {
+        let mut table = Table::new(me);
+        for (host, peer) in others.iter().enumerate() {
+            if is_told {
+                table.told(0, 200, *peer, address(host));
+            } else {
+                table.found(0, *peer, address(host), FoundBy::Remembered);
+            }
+        }
+        let first = table.dialled(0);
+        assert_eq!(first.len(), 1, "told: {is_told}");
+        assert_eq!(table.dialled(0), [], "it may lead to a link");
+        // It leads nowhere: the node is as alone as before.
+        table.failed(1, first[0], false);
+        assert_eq!(table.dialled(1).len(), 1, "told: {is_told}");
+    }
+    // With a link there is something to spread, and whoever was connected before waits as ever.
+    let mut table = Table::new(me);
+    table.connected(0, others[0], address(0), Direction::In);
+    for (host, peer) in others.iter().enumerate().skip(1) {
+        table.told(0, 200, *peer, address(host));
+    }
+    assert_eq!(table.dialled(0), []);
+    let mut table = Table::new(me);
+    table.found(0, others[0], address(0), FoundBy::Remembered);
+    table.connected(0, others[0], address(0), Direction::Out);
+    table.tell(1_000, Fact::Disconnected(others[0]));
+    assert_eq!(table.dialled(1_000), []);
+}
+
+#[test]
 fn whoever_called_in_is_dialled_when_it_is_gone() {
     let (me, others) = ids(1);
     let mut table = Table::new(me);

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use super::packet::Named;
-use crate::types::prefix::Prefix;
+use crate::types::prefix::{Prefix, is_neighbour};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId};
 
@@ -63,17 +63,17 @@ pub(in crate::net) fn judge(address: &Address, source: IpAddr, prefixes: &[Prefi
                 Judged::Elsewhere
             }
         }
-        Some(address) if is_neighbour(&address, prefixes) => Judged::Believed(address),
+        Some(address) if is_other_neighbour(&address, prefixes) => Judged::Believed(address),
         Some(_) => Judged::Elsewhere,
         None => Judged::Useless,
     }
 }
 
-/// Whether an address is of a private range, or of a network that we are in ourselves.
-fn is_neighbour(address: &Address, prefixes: &[Prefix]) -> bool {
+/// Whether an address is a neighbour's on another machine.
+fn is_other_neighbour(address: &Address, prefixes: &[Prefix]) -> bool {
     let Some(ip) = address.ip() else { return false };
     let is_no_host = address.is_loopback() || ip.is_unspecified() || ip.is_multicast();
-    !is_no_host && (address.is_private() || prefixes.iter().any(|own| own.contains(ip)))
+    !is_no_host && is_neighbour(ip, prefixes)
 }
 
 /// What was found, bounded.

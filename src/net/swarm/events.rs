@@ -138,7 +138,7 @@ impl Task {
         if let Some(due) = self.peers.due_of(&peer, now) {
             self.act_on(due, now);
         }
-        if let Some(surplus) = self.peers.surplus(CONNECTIONS_IN_MAX) {
+        if let Some(surplus) = self.peers.surplus(CONNECTIONS_IN_MAX, &self.prefixes) {
             self.disconnect(surplus, "too many others are connected");
         }
     }
