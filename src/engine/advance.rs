@@ -7,6 +7,7 @@ use super::machine::Engine;
 use super::own_waiting::OwnWaiting;
 use super::peers::Fault;
 use super::pools::Fact;
+use super::runs::Happened;
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
 use crate::contract::{Event, Source};
@@ -254,7 +255,7 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         if source != Source::Local {
-            self.note_replaced();
+            self.runs.handle(Happened::Replaced);
         }
         self.tip_moved();
         self.tell_pools(Fact::Tip);

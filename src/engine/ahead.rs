@@ -32,6 +32,11 @@ pub(super) struct Ahead {
 }
 
 impl Ahead {
+    /// Why `mine` does not wait.
+    pub(super) fn refusal(self) -> CommandError {
+        CommandError::new("clock_behind_tip", self.sentence(), "rewind")
+    }
+
     /// What is to be said of it.
     pub(super) fn sentence(&self) -> String {
         let Self { count, ahead_ms, last } = self;
@@ -80,8 +85,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Why `mine` does not wait: until the clock is there nothing is found.
     pub(super) fn ahead_refusal(&self) -> Option<CommandError> {
-        let ahead = self.ahead()?;
-        Some(CommandError::new("clock_behind_tip", ahead.sentence(), "rewind"))
+        self.ahead().map(Ahead::refusal)
     }
 
     /// Says it when it comes about: after a start, or when the clock is set.

@@ -3,64 +3,16 @@
 //! Promises: every command gets exactly one reply; events that it causes stand before it; every refusal has a hint
 //! that can be typed. Spec: `proto-notes/events.md`.
 
-use std::collections::VecDeque;
-
 use super::dial;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
+use super::peers::Peer;
+use super::runs::Around;
 use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Reply, Source, TxRef};
 use crate::inspect::{View, store_error, transactions};
 use crate::pool::{Origin, PoolError};
-use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Time};
-
-/// How long `dial` and `resolve` wait.
-const PATIENCE_MS: u64 = 10_000;
-/// Unfinished commands; the console sends one at a time.
-const RUNNING_MAX: usize = 64;
-
-/// A command that waits for something.
-#[derive(Clone, Debug)]
-pub(super) enum Running {
-    /// `mine N`.
-    Mine {
-        wanted: u32,
-        found: u32,
-        blocks: VecDeque<BlockHash>,
-    },
-    /// `dial ADDRESS`.
-    Dial {
-        address: Address,
-        peer: Option<PeerId>,
-        failure: Option<String>,
-        final_failure: bool,
-        deadline: Time,
-    },
-    /// `resolve`.
-    Resolve {
-        /// Status requests whose answers are waited for.
-        asked: Vec<u64>,
-        replaced: bool,
-        deadline: Time,
-    },
-    /// `wait`.
-    Wait {
-        condition: Condition,
-        since: Time,
-        deadline: Time,
-    },
-}
-
-impl Running {
-    pub(super) const fn deadline(&self) -> Option<Time> {
-        match self {
-            Self::Mine { .. } => None,
-            Self::Dial { deadline, .. } | Self::Resolve { deadline, .. } | Self::Wait { deadline, .. } => {
-                Some(*deadline)
-            }
-        }
-    }
-}
+use crate::types::{Account, AccountName, Address, Amount, Height, PeerId, PublicKey};
 
 pub(super) fn read_only() -> CommandError {
     CommandError::new(
@@ -132,15 +84,15 @@ impl<S: ChainStore> Engine<S> {
         self.view().transaction(&txid, is_known.flatten())
     }
 
-    fn run(&mut self, id: u64, running: Running) {
-        if self.running.len() >= RUNNING_MAX {
-            return self.out.reply(id, Err(interrupted()));
+    /// A command began to wait, or too many wait already.
+    fn began(&mut self, id: u64, has_begun: bool) {
+        if !has_begun {
+            self.out.reply(id, Err(interrupted()));
         }
-        self.running.insert(id, running);
     }
 
     pub(super) fn on_cancel(&mut self, id: u64) {
-        if self.running.remove(&id).is_some() {
+        if self.runs.cancel(id) {
             self.out.reply(id, Err(interrupted()));
         }
     }
@@ -287,13 +239,9 @@ impl<S: ChainStore> Engine<S> {
         if let Some(refused) = self.ahead_refusal() {
             return self.out.reply(id, Err(refused));
         }
-        let running = Running::Mine {
-            wanted: wanted.max(1),
-            found: 0,
-            blocks: VecDeque::new(),
-        };
         self.hurry_mining();
-        self.run(id, running);
+        let has_begun = self.runs.mine(id, wanted);
+        self.began(id, has_begun);
     }
 
     fn set_mining(&mut self, on: bool) -> Result<Reply, CommandError> {
@@ -347,15 +295,9 @@ impl<S: ChainStore> Engine<S> {
             };
             self.dialer.handle(self.now, connected);
         }
-        let deadline = self.after(PATIENCE_MS);
-        let running = Running::Dial {
-            address,
-            peer: known.map(|(known, _)| known).or(peer),
-            failure: None,
-            final_failure: false,
-            deadline,
-        };
-        self.run(id, running);
+        let peer = known.map(|(known, _)| known).or(peer);
+        let has_begun = self.runs.dial(id, self.now, address, peer);
+        self.began(id, has_begun);
     }
 
     fn resolve(&mut self, id: u64) {
@@ -370,22 +312,8 @@ impl<S: ChainStore> Engine<S> {
             let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
             asked.extend(open.map(|(request, _)| *request));
         }
-        let deadline = self.after(PATIENCE_MS);
-        let running = Running::Resolve {
-            asked,
-            replaced: false,
-            deadline,
-        };
-        self.run(id, running);
-    }
-
-    /// The tip changed through a peer: every running `resolve` has replaced the chain.
-    pub(super) fn note_replaced(&mut self) {
-        for running in self.running.values_mut() {
-            if let Running::Resolve { replaced, .. } = running {
-                *replaced = true;
-            }
-        }
+        let has_begun = self.runs.resolve(id, self.now, asked);
+        self.began(id, has_begun);
     }
 
     fn set_net(&mut self, on: bool) -> Reply {
@@ -406,139 +334,39 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {
-        let deadline = self.after(u64::from(seconds).saturating_mul(1_000));
-        let since = self.now;
-        self.run(
-            id,
-            Running::Wait {
-                condition,
-                since,
-                deadline,
-            },
-        );
+        let has_begun = self.runs.wait(id, self.now, condition, seconds);
+        self.began(id, has_begun);
     }
 
     /// Commands whose end has come.
-    pub(super) fn check_running(&mut self) {
-        let mut done: Vec<(u64, Result<Reply, CommandError>)> = Vec::new();
-        for (id, running) in &self.running {
-            let result = match running {
-                Running::Mine { .. } => self.ahead_refusal().map(Err),
-                Running::Dial { .. } => self.dial_result(running),
-                Running::Resolve {
-                    asked,
-                    replaced,
-                    deadline,
-                } => self.resolve_result(asked, *replaced, *deadline),
-                Running::Wait {
-                    condition,
-                    since,
-                    deadline,
-                } => self.wait_result(condition, *since, *deadline),
-            };
-            done.extend(result.map(|result| (*id, result)));
+    pub(super) fn pump_runs(&mut self) {
+        if self.runs.is_empty() {
+            return;
         }
-        for (id, result) in done {
-            self.running.remove(&id);
-            self.out.reply(id, result);
-        }
-    }
-
-    fn dial_result(&self, running: &Running) -> Option<Result<Reply, CommandError>> {
-        let Running::Dial {
-            address,
-            peer,
-            failure,
-            final_failure,
-            deadline,
-        } = running
-        else {
-            return None;
-        };
-        if let Some(id) = peer
-            && let Some(known) = self.peers.get(id)
-            && known.status.is_some()
-        {
-            return Some(Ok(Reply::Dialled {
-                peer_id: id.to_string(),
-                address: known.address.with_peer(id),
-                message: "New nodes have been added".to_owned(),
-            }));
-        }
-        if *deadline > self.now && !final_failure {
-            return None;
-        }
-        let why = failure.clone().unwrap_or_else(|| "no answer".to_owned());
-        if *final_failure {
-            let message = format!(
-                "{address} answered, but it is no node of {}: {why}; start both with the same --network",
-                self.config.params.name
-            );
-            return Some(Err(CommandError::new("dial_failed", message, "help dial")));
-        }
-        Some(Err(CommandError::new(
-            "dial_failed",
-            format!(
-                "{address} was not reached: {why}; it is tried again by itself (`status` at the other node shows its addresses)"
-            ),
-            "wait peers 1",
-        )))
-    }
-
-    fn resolve_result(&self, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
-        let open = asked.iter().any(|id| self.requests.contains(*id));
-        let better = self.peers.iter().any(|(_, peer)| self.claims_better(peer));
-        if (open || better || !self.syncs.is_empty()) && deadline > self.now {
-            return None;
-        }
-        let message = if replaced {
-            "Our chain was replaced"
-        } else {
-            "Our chain is authoritative"
-        };
+        let ahead = self.ahead();
+        let known_peers = self.known_peers();
         let tip = self.chain.tip();
-        Some(Ok(Reply::Resolved {
-            replaced,
-            message: message.to_owned(),
-            notice: self.ahead().map(|ahead| ahead.sentence()),
-            height: tip.header.height,
-            tip: tip.hash,
-        }))
-    }
-
-    fn wait_result(&self, condition: &Condition, since: Time, deadline: Time) -> Option<Result<Reply, CommandError>> {
-        if self.holds(condition) {
-            let waited_ms = self.now.since(since);
-            return Some(Ok(Reply::Waited { waited_ms }));
-        }
-        (deadline <= self.now).then(|| {
-            let (what, hint) = match condition {
-                Condition::Peers(_) => (format!("{} peers are connected", self.known_peers()), "peers"),
-                Condition::Height(_) => (format!("the height is {}", self.chain.tip().header.height), "mine"),
-                Condition::Synced => match self.ahead() {
-                    Some(ahead) => (ahead.sentence(), "rewind"),
-                    None => ("the node is not synced".to_owned(), "peers"),
-                },
-                Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
-            };
-            Err(CommandError::new("timeout", format!("the time is over: {what}"), hint))
-        })
-    }
-
-    fn holds(&self, condition: &Condition) -> bool {
-        match condition {
-            Condition::Peers(0) => self.known_peers() == 0,
-            Condition::Peers(wanted) => self.known_peers() >= u64::from(*wanted),
-            Condition::Height(height) => self.chain.tip().header.height >= *height,
-            Condition::Synced => {
-                let own = self.chain.tip().work;
-                let behind = self
-                    .peers
-                    .iter()
-                    .any(|(_, peer)| peer.claim(self.now).is_some_and(|(_, _, work)| work > own));
-                self.known_peers() > 0 && self.syncs.is_empty() && !behind && !self.is_ahead()
-            }
-            Condition::Confirmed(txid) => matches!(self.chain.place(txid), Ok(Some(_))),
+        let is_behind = || {
+            let claims_more = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| work > tip.work);
+            self.peers.iter().any(|(_, peer)| claims_more(peer))
+        };
+        let claims_better = || self.peers.iter().any(|(_, peer)| self.claims_better(peer));
+        let (peers, requests, chain) = (&self.peers, &self.requests, &self.chain);
+        let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
+        let around = Around {
+            now: self.now,
+            network: &self.config.params.name,
+            tip: (tip.header.height, tip.hash),
+            known_peers,
+            is_synced: known_peers > 0 && self.syncs.is_empty() && !is_behind() && ahead.is_none(),
+            is_improving: !self.syncs.is_empty() || claims_better(),
+            ahead,
+            address_of: &|id| known(id).map(|peer| peer.address.with_peer(id)),
+            is_open: &|id| requests.contains(id),
+            is_confirmed: &|txid| matches!(chain.place(txid), Ok(Some(_))),
+        };
+        for (id, result) in self.runs.poll(&around) {
+            self.out.reply(id, result);
         }
     }
 

@@ -4,13 +4,13 @@
 
 use core::net::IpAddr;
 
-use super::commands::Running;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
 use super::out::Shown;
 use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use super::pools::Fact;
 use super::remembered::{Outcome, Reason};
+use super::runs::Happened;
 use super::{dial, exchange};
 use crate::chain::ChainStore;
 use crate::contract::{Direction, Event, FoundBy, NameStanding, Stranger};
@@ -131,18 +131,7 @@ impl<S: ChainStore> Engine<S> {
         if found_by == FoundBy::Manual {
             self.out.order(NetOrder::Protect { peer });
         }
-        for running in self.running.values_mut() {
-            if let Running::Dial {
-                address: wanted,
-                peer: who,
-                ..
-            } = running
-                && who.is_none()
-                && *wanted == address
-            {
-                *who = Some(peer);
-            }
-        }
+        self.runs.handle(Happened::Connected(peer, &address));
         self.peers
             .insert(peer, Peer::new(self.now, address, direction, found_by));
         self.send_status(peer);
@@ -207,19 +196,12 @@ impl<S: ChainStore> Engine<S> {
             let fact = dial::Fact::ForgetAddress(address.clone());
             self.dialer.handle(self.now, fact);
         }
-        for running in self.running.values_mut() {
-            if let Running::Dial {
-                address,
-                failure,
-                final_failure,
-                ..
-            } = running
-                && addresses.contains(address)
-            {
-                *failure = Some(reason.to_owned());
-                *final_failure = true;
-            }
-        }
+        self.runs.handle(Happened::DialFailed {
+            peer: None,
+            addresses,
+            reason,
+            is_final: true,
+        });
     }
 
     pub(super) fn on_disconnected(&mut self, id: PeerId, reason: String) {
@@ -268,20 +250,12 @@ impl<S: ChainStore> Engine<S> {
         };
         self.dialer.handle(self.now, failed);
         self.seen.failed(self.now, peer, addresses.first(), (reason, stranger));
-        for running in self.running.values_mut() {
-            if let Running::Dial {
-                address,
-                peer: who,
-                failure,
-                final_failure,
-                ..
-            } = running
-                && (addresses.contains(address) || (peer.is_some() && *who == peer))
-            {
-                *failure = Some(reason.to_owned());
-                *final_failure = stranger.is_some();
-            }
-        }
+        self.runs.handle(Happened::DialFailed {
+            peer,
+            addresses,
+            reason,
+            is_final: stranger.is_some(),
+        });
     }
 
     /// Who answered there is connected already: as good as a new connection for whoever asked for the address.
@@ -294,13 +268,7 @@ impl<S: ChainStore> Engine<S> {
             };
             self.dialer.handle(self.now, connected);
         }
-        for running in self.running.values_mut() {
-            if let Running::Dial { address, peer, .. } = running
-                && addresses.contains(address)
-            {
-                *peer = Some(id);
-            }
-        }
+        self.runs.handle(Happened::Known(id, addresses));
     }
 
     /// What this node says of itself.

@@ -3,11 +3,8 @@
 //! Elsewhere: the order of what leaves (`out`), peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
 //! mining (`template`), commands (`commands`), what changes the chain (`advance`).
 
-use std::collections::BTreeMap;
-
 use super::clock::Clock;
 use super::clocks::PeerClock;
-use super::commands::Running;
 use super::complaints::Complaints;
 use super::dial::{self, Dialer};
 use super::effort::Effort;
@@ -21,6 +18,7 @@ use super::pools::Pools;
 use super::remembered::Remembered;
 pub(super) use super::requests::Question;
 use super::requests::Requests;
+use super::runs::Runs;
 use super::side_work::SideWork;
 use super::signatures::Signatures;
 use super::storage::Storage;
@@ -102,7 +100,7 @@ pub struct Engine<S> {
     /// Chooses whom to follow.
     pub(super) sync_rng: Rng,
     pub(super) mining: Mining,
-    pub(super) running: BTreeMap<u64, Running>,
+    pub(super) runs: Runs,
     pub(super) requests: Requests,
     pub(super) effort: Effort,
     pub(super) signatures: Signatures,
@@ -176,7 +174,7 @@ impl<S: ChainStore> Engine<S> {
             headers_kept_max: HEADERS_KEPT_MAX,
             sync_rng: Rng::new(rng.next_u64()),
             mining,
-            running: BTreeMap::new(),
+            runs: Runs::default(),
             requests: Requests::new(now),
             effort: Effort::new(),
             signatures: Signatures::default(),
@@ -311,7 +309,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_exchange();
         self.pump_dials();
         self.pump_mining();
-        self.check_running();
+        self.pump_runs();
         self.publish_gathered();
         let present = self.present();
         self.out.end_turn(self.chain.take_batch(), present);
@@ -321,8 +319,7 @@ impl<S: ChainStore> Engine<S> {
         self.stopping = true;
         self.mining.on = false;
         self.end_syncs();
-        let ids: Vec<u64> = self.running.keys().copied().collect();
-        for id in ids {
+        for id in self.runs.ids() {
             self.on_cancel(id);
         }
     }
@@ -356,7 +353,7 @@ impl<S: ChainStore> Engine<S> {
             self.gather.next_wakeup(),
             self.unheard.next_wakeup(),
             Some(self.stale_at),
-            self.running.values().filter_map(Running::deadline).min(),
+            self.runs.next_wakeup(),
         ];
         let is_later = |at: &Time| *at > self.now;
         for (_, peer) in self.peers.iter() {

@@ -33,6 +33,7 @@ mod relay;
 pub mod remembered;
 mod requests;
 pub mod room;
+mod runs;
 mod side_work;
 mod signatures;
 mod storage;

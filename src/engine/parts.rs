@@ -6,10 +6,10 @@
 //! node cannot go on (`node`).
 //! Spec: `proto-notes/events.md`, "Parts that fail".
 
-use super::commands::Running;
 use super::dial::Fact;
 use super::io::{NetOrder, Part, PartFact};
 use super::machine::Engine;
+use super::runs::Happened;
 use crate::chain::ChainStore;
 use crate::contract::CommandError;
 use crate::types::PeerId;
@@ -54,15 +54,8 @@ impl<S: ChainStore> Engine<S> {
         for peer in peers {
             self.on_disconnected(peer, "the network part of this node failed".into());
         }
-        for running in self.running.values_mut() {
-            if let Running::Dial {
-                failure, final_failure, ..
-            } = running
-            {
-                *failure = Some("the network part of this node failed".into());
-                *final_failure = true;
-            }
-        }
+        self.runs
+            .handle(Happened::NetworkFailed("the network part of this node failed"));
         self.addresses.clear();
         self.dialer.handle(self.now, Fact::Enable(false));
     }

@@ -7,9 +7,9 @@
 use std::collections::VecDeque;
 
 use super::advance::Offer;
-use super::commands::Running;
 use super::io::{MinerOrder, NetOrder};
 use super::machine::Engine;
+use super::runs::Mined;
 use crate::chain::{Block, ChainStore, Header, Reward, Transaction, merkle};
 use crate::contract::{CommandError, Event, Reply, Source};
 use crate::types::rng::Rng;
@@ -24,8 +24,6 @@ const PACE_BLOCKS: u64 = 10;
 const PACE_MS: u64 = 1_000;
 /// The mean of the pause.
 const PAUSE_MEAN_MS: u64 = 1_000;
-/// Blocks in the answer of `mine`.
-pub(super) const MINED_SHOWN_MAX: usize = 100;
 /// Jobs whose finds still count; an order to the miner takes a moment.
 const JOBS_MAX: usize = 4;
 
@@ -97,15 +95,9 @@ impl Mining {
 }
 
 impl<S: ChainStore> Engine<S> {
-    fn mine_runs(&self) -> bool {
-        self.running
-            .values()
-            .any(|running| matches!(running, Running::Mine { .. }))
-    }
-
     /// Starts, renews or stops the search.
     pub(super) fn pump_mining(&mut self) {
-        let counted = self.mine_runs();
+        let counted = self.runs.is_mining();
         let wanted = self.mining.on && self.started || counted;
         // A long switch replaces the tip: what is found on it would be lost.
         if !wanted || self.cannot_mine().is_some() || self.stopping || self.chain.is_switching() {
@@ -267,45 +259,21 @@ impl<S: ChainStore> Engine<S> {
 
     /// An own block counts for the oldest `mine N` that runs.
     fn count_mined(&mut self, hash: BlockHash) {
-        let oldest = self.running.iter_mut().find_map(|(id, running)| match running {
-            Running::Mine { wanted, found, blocks } => Some((*id, wanted, found, blocks)),
-            _ => None,
-        });
-        let Some((id, wanted, found, blocks)) = oldest else {
+        let Some(Mined { id, count, blocks }) = self.runs.mined(hash) else {
             return;
         };
-        *found += 1;
-        blocks.push_back(hash);
-        if blocks.len() > MINED_SHOWN_MAX {
-            blocks.pop_front();
-        }
-        if found < wanted {
-            return;
-        }
-        let (count, hashes) = (*found, blocks.clone());
-        self.running.remove(&id);
-        let result = self
-            .view()
-            .first_views(hashes.into())
-            .map(|(blocks, rest)| Reply::Mined {
-                message: "New Block Forged".to_owned(),
-                count,
-                blocks,
-                rest,
-            });
+        let result = self.view().first_views(blocks).map(|(blocks, rest)| Reply::Mined {
+            message: "New Block Forged".to_owned(),
+            count,
+            blocks,
+            rest,
+        });
         self.out.reply(id, result);
     }
 
     /// The disk fails: no find can be kept.
     pub(super) fn fail_mining_runs(&mut self, error: &CommandError) {
-        let ids: Vec<u64> = self
-            .running
-            .iter()
-            .filter(|(_, running)| matches!(running, Running::Mine { .. }))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
-            self.running.remove(&id);
+        for id in self.runs.end_mining() {
             self.out.reply(id, Err(error.clone()));
         }
     }
