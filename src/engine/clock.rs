@@ -7,7 +7,9 @@
 
 use super::clocks::{Middle, PeerClock, middle};
 use super::machine::Engine;
+use super::peers::Peers;
 use crate::chain::ChainStore;
+use crate::types::prefix::Prefix;
 use crate::types::time::span_words;
 use crate::types::{Account, PeerId, Time, Voice};
 
@@ -130,6 +132,12 @@ const fn offset(wall: Time, now: Time) -> i64 {
     wall.ms().cast_signed().saturating_sub(now.ms().cast_signed())
 }
 
+/// The middle of the clocks that connected peers told.
+pub(super) fn middle_of(peers: &Peers, networks: &[Prefix]) -> Option<Middle> {
+    let told = peers.iter().filter_map(|(id, peer)| Some((id, peer.clock_ahead_ms?)));
+    middle(told.map(|(id, ahead)| (peers.voice(id, networks), ahead)))
+}
+
 impl<S: ChainStore> Engine<S> {
     /// The wall clock that rules and templates use.
     pub(super) fn clock(&self) -> Time {
@@ -138,11 +146,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// The middle of the neighbours' clocks.
     pub(super) fn middle_clock(&self) -> Option<Middle> {
-        let told = self
-            .peers
-            .iter()
-            .filter_map(|(id, peer)| Some((id, peer.clock_ahead_ms?)));
-        middle(told.map(|(id, ahead)| (self.voice_of(id), ahead)))
+        middle_of(&self.peers, &self.networks)
     }
 
     /// Whether this peer's clock is the chosen one.

@@ -239,7 +239,7 @@ impl<S: ChainStore> Engine<S> {
         if let Some(refused) = self.ahead_refusal() {
             return self.out.reply(id, Err(refused));
         }
-        self.hurry_mining();
+        self.mining.hurry();
         let has_begun = self.runs.mine(id, wanted);
         self.began(id, has_begun);
     }
@@ -248,7 +248,7 @@ impl<S: ChainStore> Engine<S> {
         if let Some(error) = self.cannot_mine().filter(|_| on) {
             return Err(error);
         }
-        self.mining.on = on;
+        self.mining.turn(on);
         Ok(Reply::Mining { mining: on })
     }
 

@@ -1,7 +1,7 @@
 //! The engine itself: its parts, and how facts are handed to them.
 //!
-//! Elsewhere: the order of what leaves (`out`), peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
-//! mining (`template`), commands (`commands`), what changes the chain (`advance`).
+//! Elsewhere: the order of what leaves (`out`), commands that wait (`runs`), the clock (`clock`), peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
+//! mining (`mining`), commands (`commands`), what changes the chain (`advance`).
 
 use super::clock::Clock;
 use super::clocks::PeerClock;
@@ -11,6 +11,7 @@ use super::effort::Effort;
 use super::exchange::Exchange;
 use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
+use super::mining::Mining;
 use super::out::Out;
 use super::parts::Missing;
 use super::peers::Peers;
@@ -23,7 +24,6 @@ use super::side_work::SideWork;
 use super::signatures::Signatures;
 use super::storage::Storage;
 use super::sync::{HEADERS_KEPT_MAX, Sync};
-use super::template::Mining;
 use super::unheard::Unheard;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
@@ -222,8 +222,8 @@ impl<S: ChainStore> Engine<S> {
             Input::Cancel { id } => self.on_cancel(id),
             Input::Net(fact) => self.on_net(fact),
             Input::Miner(MinerFact::Found { job, nonce }) => self.on_found(job, nonce),
-            Input::Miner(MinerFact::Exhausted { job }) => self.on_exhausted(job),
-            Input::Miner(MinerFact::Rate(rate)) => self.mining.rate = rate,
+            Input::Miner(MinerFact::Exhausted { job }) => self.mining.exhausted(self.now, job),
+            Input::Miner(MinerFact::Rate(rate)) => self.mining.measured(rate),
             Input::Store(fact) => self.on_store(fact),
             Input::Part(fact) => self.on_part(fact),
             Input::Clock(wall) => self.clock.set(self.now, wall),
@@ -317,7 +317,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn on_stop(&mut self) {
         self.stopping = true;
-        self.mining.on = false;
+        self.mining.turn(false);
         self.end_syncs();
         for id in self.runs.ids() {
             self.on_cancel(id);
@@ -408,8 +408,8 @@ impl<S: ChainStore> Engine<S> {
                 .map(|address| address.with_peer(&self.peer_id))
                 .collect(),
             data_dir: self.config.data_dir.clone(),
-            mining: self.mining.on,
-            hash_rate: if self.mining.is_active() { self.mining.rate } else { 0 },
+            mining: self.mining.is_on(),
+            hash_rate: self.mining.rate(),
             syncing: self.is_syncing(),
             net: self.net,
         }

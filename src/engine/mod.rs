@@ -18,6 +18,7 @@ mod facts;
 mod gather;
 pub mod io;
 pub mod machine;
+mod mining;
 mod naming;
 mod neighbours;
 mod out;
@@ -38,7 +39,6 @@ mod side_work;
 mod signatures;
 mod storage;
 mod sync;
-mod template;
 pub mod tickets;
 mod unheard;
 

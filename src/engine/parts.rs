@@ -72,7 +72,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn mining_failed(&mut self) {
         self.missing.mining = true;
-        self.mining.on = false;
+        self.mining.turn(false);
         self.fail_mining_runs(&mining_failed());
     }
 }
