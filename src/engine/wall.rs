@@ -68,14 +68,19 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn check_clock(&mut self) {
+        // Asked in every turn: where no clock is far off their middle is not, either.
+        let told = self.peers.iter().filter_map(|(_, peer)| peer.clock_ahead_ms);
+        match told.map(i64::unsigned_abs).max() {
+            None => return,
+            Some(furthest) if furthest <= CLOCK_WARNING_MS => return self.clock_is_fine(),
+            Some(_) => {}
+        }
         let Some(middle) = self.middle_clock() else {
             return;
         };
         let is_off = middle.ahead_ms.unsigned_abs() > CLOCK_WARNING_MS;
         if !is_off || self.clocks.chosen(self.now).is_some() {
-            self.clock_warned = false;
-            self.clock_off_since = None;
-            return;
+            return self.clock_is_fine();
         }
         let since = *self.clock_off_since.get_or_insert(self.now);
         if !self.clock_warned && self.now.since(since) >= CLOCK_PATIENCE_MS {
@@ -86,6 +91,11 @@ impl<S: ChainStore> Engine<S> {
                 format!("{advice}; blocks are refused while clocks differ by more than two minutes"),
             );
         }
+    }
+
+    const fn clock_is_fine(&mut self) {
+        self.clock_warned = false;
+        self.clock_off_since = None;
     }
 
     /// What is to be said about a clock that is far from the neighbours': who is right nobody here can know, and who is
