@@ -89,12 +89,17 @@ impl Clock {
         }
     }
 
+    /// It is not far off: should it be later, that is told again.
+    pub(super) const fn note_fine(&mut self) {
+        self.is_told = false;
+        self.off_since = None;
+    }
+
     /// What is to be told of a clock that is off; none if nothing is, or it was told before.
     pub(super) fn check(&mut self, now: Time, middle: Middle) -> Option<String> {
         let is_off = middle.ahead_ms.unsigned_abs() > WARNING_MS;
         if !is_off || self.chosen_ahead_ms.is_some() {
-            self.is_told = false;
-            self.off_since = None;
+            self.note_fine();
             return None;
         }
         let since = *self.off_since.get_or_insert(now);
@@ -168,6 +173,13 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn check_clock(&mut self) {
+        // Asked in every turn: where no clock is far off their middle is not, either.
+        let told = self.peers.iter().filter_map(|(_, peer)| peer.clock_ahead_ms);
+        match told.map(i64::unsigned_abs).max() {
+            None => return,
+            Some(furthest) if furthest <= WARNING_MS => return self.clock.note_fine(),
+            Some(_) => {}
+        }
         let Some(middle) = self.middle_clock() else { return };
         if let Some(message) = self.clock.check(self.now, middle) {
             self.out.warn("clock", message);

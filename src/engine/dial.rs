@@ -479,11 +479,16 @@ impl Dialer {
         for candidate in self.candidates.values().filter(|c| c.place_until() > now) {
             *hosts.entry(candidate.host).or_default() += 1;
         }
+        // Counted once, not for each candidate: liars fill the table with those who are not there.
+        let mut told: BTreeMap<Source, usize> = BTreeMap::new();
+        for teller in self.candidates.values().filter_map(Candidate::teller_under_way) {
+            *told.entry(teller).or_default() += 1;
+        }
         let may = |(goal, c): &(&Goal, &Candidate)| {
             let is_due = c.dialling.is_none() && self.due_at(c) <= now;
             is_due
                 && self.is_wanted(goal, c, has_room)
-                && !self.is_told_enough(c)
+                && !c.teller.is_some_and(|teller| self.is_told_enough(teller, &told))
                 && (c.source == Source::Named || hosts.get(&c.host).is_none_or(|count| *count < PENDING_PER_HOST_MAX))
         };
         let ready = self.candidates.iter().filter(may);
@@ -499,12 +504,9 @@ impl Dialer {
         candidate.source == Source::Named || has_room
     }
 
-    /// Whether one teller would have led to too many links.
-    fn is_told_enough(&self, candidate: &Candidate) -> bool {
-        let Some(teller) = candidate.teller else { return false };
-        let under_way = |c: &&Candidate| c.teller == Some(teller) && c.dialling.is_some();
-        let dials = self.candidates.values().filter(under_way).count();
-        self.links.told_by(teller) + dials >= TOLD_LINKS_MAX
+    /// Whether one teller would have led to too many links, with the dials `under_way` by each.
+    fn is_told_enough(&self, teller: Source, under_way: &BTreeMap<Source, usize>) -> bool {
+        self.links.told_by(teller) + under_way.get(&teller).copied().unwrap_or(0) >= TOLD_LINKS_MAX
     }
 
     fn dial(&mut self, now: Time, goal: &Goal) {

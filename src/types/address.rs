@@ -59,9 +59,11 @@ impl Address {
     /// The IP address, if it is a numeric one.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
-        match self.0.parse::<Multiaddr>().ok()?.iter().next()? {
-            Protocol::Ip4(ip) => Some(IpAddr::V4(ip)),
-            Protocol::Ip6(ip) => Some(IpAddr::V6(ip)),
+        // Asked for every neighbour in every turn: the text is a multiaddr's own, so its parts say enough.
+        let mut parts = self.0.split('/').skip(1);
+        match parts.next()? {
+            "ip4" => parts.next()?.parse().ok().map(IpAddr::V4),
+            "ip6" => parts.next()?.parse().ok().map(IpAddr::V6),
             _ => None,
         }
     }
@@ -253,6 +255,28 @@ mod tests {
             "/dns4/example.org",
         ] {
             assert!(!is_private(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_ip_of_an_address_is_that_of_its_multiaddr() {
+        for text in [
+            "/ip4/10.0.0.7/tcp/4001",
+            "/ip6/fd00::7/tcp/4001",
+            "/ip6/::ffff:10.0.0.7/tcp/4001",
+            "/ip4/10.0.0.7/udp/4001/quic-v1",
+            "[2001:db8:0:0:0:0:0:9]:4001",
+            "localhost:4001",
+            "/dns4/host.example/tcp/4001",
+        ] {
+            let address = Address::parse(text).unwrap().0;
+            let multiaddr: Multiaddr = address.as_str().parse().unwrap();
+            let expected = match multiaddr.iter().next() {
+                Some(Protocol::Ip4(ip)) => Some(IpAddr::V4(ip)),
+                Some(Protocol::Ip6(ip)) => Some(IpAddr::V6(ip)),
+                _ => None,
+            };
+            assert_eq!(address.ip(), expected, "{text}");
         }
     }
 

@@ -43,6 +43,8 @@ mod store;
 #[cfg(test)]
 mod trace;
 #[cfg(test)]
+mod voices;
+#[cfg(test)]
 mod wires;
 #[cfg(test)]
 mod world;

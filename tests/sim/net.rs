@@ -28,7 +28,7 @@ const SILENCE_MS: u64 = 10_000;
 /// Duplicates are known for this time.
 const SEEN_MS: u64 = 600_000;
 /// Inbound connections of a node.
-const INBOUND_MAX: usize = 32;
+pub(crate) const INBOUND_MAX: usize = 32;
 
 #[derive(Clone, Copy, Debug)]
 struct Link {
@@ -81,6 +81,8 @@ impl Traffic {
 #[derive(Debug, Default)]
 pub(crate) struct Net {
     links: BTreeMap<(usize, usize), Link>,
+    /// With whom each node has such a link.
+    linked: BTreeMap<usize, BTreeSet<usize>>,
     /// The connections of worlds whose ends have their own views.
     pub(crate) wires: BTreeMap<u64, Wire>,
     /// Until when the ends of a closed link are still being told.
@@ -90,6 +92,8 @@ pub(crate) struct Net {
     /// Nothing crosses between the nodes below this number and the others.
     pub(crate) halves: Option<usize>,
     pub(crate) traffic: Traffic,
+    /// How often each node has dialled.
+    pub(crate) dialled: BTreeMap<usize, u64>,
     open: BTreeMap<(usize, u64), Open>,
     inbound: BTreeMap<u64, Inbound>,
     /// When a link has carried what was sent from the first to the second.
@@ -103,12 +107,7 @@ const fn pair(a: usize, b: usize) -> (usize, usize) {
 
 impl Net {
     pub(crate) fn neighbours(&self, node: usize) -> Vec<usize> {
-        let other = |(a, b): &(usize, usize)| match (*a == node, *b == node) {
-            (true, _) => Some(*b),
-            (_, true) => Some(*a),
-            (false, false) => None,
-        };
-        let links = self.links.keys().filter_map(other);
+        let links = self.linked.get(&node).into_iter().flatten().copied();
         let held = self.wires.values().filter(|wire| wire.is_held_by(node));
         let all: BTreeSet<usize> = links.chain(held.map(|wire| wire.other(node))).collect();
         all.into_iter().collect()
@@ -121,6 +120,28 @@ impl Net {
 
     fn link(&self, a: usize, b: usize) -> Option<Link> {
         self.links.get(&pair(a, b)).copied()
+    }
+
+    fn add_link(&mut self, (a, b): (usize, usize), link: Link) {
+        self.links.insert(pair(a, b), link);
+        self.linked.entry(a).or_default().insert(b);
+        self.linked.entry(b).or_default().insert(a);
+    }
+
+    fn take_link(&mut self, a: usize, b: usize) -> Option<Link> {
+        for (end, other) in [(a, b), (b, a)] {
+            if let Some(others) = self.linked.get_mut(&end) {
+                others.remove(&other);
+            }
+        }
+        self.links.remove(&pair(a, b))
+    }
+
+    /// Links of a node that others opened.
+    fn inbound_links(&self, node: usize) -> usize {
+        let others = self.linked.get(&node).into_iter().flatten();
+        let is_inbound = |other: &&usize| self.link(node, **other).is_some_and(|link| link.dialler != node);
+        others.filter(is_inbound).count()
     }
 
     fn is_alive(&self, a: usize, b: usize, epoch: u64) -> bool {
@@ -164,9 +185,8 @@ impl World {
 
     pub(crate) fn dial(&mut self, node: usize, peer: Option<PeerId>, addresses: Vec<Address>) {
         self.net.traffic.dials += 1.0;
-        let target = addresses
-            .iter()
-            .find_map(|wanted| self.nodes.iter().position(|other| other.address == *wanted));
+        *self.net.dialled.entry(node).or_default() += 1;
+        let target = addresses.iter().find_map(|wanted| self.who_is_at(peer, wanted));
         let refusal = match target {
             None => Some("nobody is there"),
             Some(target) => self.refuses(node, target, peer),
@@ -190,12 +210,14 @@ impl World {
         }
     }
 
+    /// The node at an address; it is mostly the one that is expected there.
+    fn who_is_at(&self, expected: Option<PeerId>, address: &Address) -> Option<usize> {
+        let known = expected.and_then(|peer| self.index.get(&peer).copied());
+        let is_there = known.filter(|known| self.nodes[*known].address == *address);
+        is_there.or_else(|| self.nodes.iter().position(|other| other.address == *address))
+    }
+
     fn refuses(&self, node: usize, target: usize, peer: Option<PeerId>) -> Option<&'static str> {
-        let inbound = self
-            .net
-            .links
-            .iter()
-            .filter(|((a, b), link)| (*a == target || *b == target) && link.dialler != target);
         if node == target {
             Some("that is this node itself")
         } else if peer.is_some_and(|peer| peer != self.nodes[target].peer) {
@@ -217,7 +239,7 @@ impl World {
             .is_some_and(|until| *until >= self.now)
         {
             Some("it is just being closed")
-        } else if inbound.count() >= INBOUND_MAX {
+        } else if self.net.inbound_links(target) >= INBOUND_MAX {
             Some("it has no room")
         } else {
             None
@@ -252,7 +274,7 @@ impl World {
             dialler,
             ready: ends,
         };
-        self.net.links.insert(pair(dialler, target), link);
+        self.net.add_link((dialler, target), link);
     }
 
     /// Closes a link: both ends are told, what was under way fails.
@@ -260,7 +282,7 @@ impl World {
         if self.plan.links {
             return self.part(a, b, reason);
         }
-        let Some(link) = self.net.links.remove(&pair(a, b)) else {
+        let Some(link) = self.net.take_link(a, b) else {
             return;
         };
         let mut last = self.now;

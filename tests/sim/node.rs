@@ -18,6 +18,7 @@ use lanchain::types::{AccountName, Address, PeerId, SecretKey, Target, Time};
 use lanchain::wire::Topic;
 
 use crate::plan::{NodePlan, Plan};
+use crate::roles::Role;
 use crate::store::SimStore;
 
 /// What the writing thread does.
@@ -112,6 +113,12 @@ pub(crate) fn address(index: usize) -> Address {
     Address::parse(&text).expect("an address").0
 }
 
+/// Where all hostile nodes are that speak with one voice.
+fn address_of_all(index: usize) -> Address {
+    let text = format!("/ip4/10.66.6.6/tcp/{}", 4_100 + index);
+    Address::parse(&text).expect("an address").0
+}
+
 /// The name that a named node announces.
 pub(crate) fn own_name(index: usize) -> AccountName {
     AccountName::new(&format!("node-{index}")).expect("a name")
@@ -126,7 +133,11 @@ impl Node {
             clock_ahead_ms: node.clock_ahead_ms,
             plan: node,
             peer: key.public().peer_id(),
-            address: address(index),
+            address: if plan.one_voice && Role::OF_ONE_VOICE.contains(&plan.nodes[index].role) {
+                address_of_all(index)
+            } else {
+                address(index)
+            },
             life: 0,
             engine: None,
             outbox: Outbox::default(),

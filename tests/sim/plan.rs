@@ -52,6 +52,8 @@ pub(crate) struct Plan {
     pub(crate) history: bool,
     /// Nodes ask each other for peers.
     pub(crate) exchange: bool,
+    /// Hostile nodes of the roles that speak with one voice are identities of one address.
+    pub(crate) one_voice: bool,
     /// Each end of a connection has its own view of it.
     pub(crate) links: bool,
     /// Users pay when a machine has just come back, and do nothing else; nobody mines.
@@ -197,6 +199,7 @@ impl Plan {
             busy,
             history,
             exchange,
+            one_voice: false,
             links,
             sparse: false,
             turned_away: 0,
@@ -253,6 +256,7 @@ impl Plan {
             busy: false,
             history: false,
             exchange: false,
+            one_voice: false,
             links: false,
             sparse: false,
             turned_away: 0,

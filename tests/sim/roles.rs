@@ -1,8 +1,9 @@
 //! Hostile roles: the same engine, with one lie switched on between it and the wire.
 
 use std::rc::Rc;
+use std::sync::OnceLock;
 
-use lanchain::chain::{Block, Header, Reward, Transaction, merkle};
+use lanchain::chain::{Block, ChainStore, Header, NetworkParams, Reward, Transaction, merkle};
 use lanchain::engine::{Input, NetFact, NetOrder};
 use lanchain::types::{Account, Amount, Bits, Height, MerkleRoot, SecretKey, Time, Work};
 use lanchain::wire::message::{decode_transactions, encode_transactions};
@@ -11,6 +12,16 @@ use lanchain::wire::{Request, Response, Status, ToldPeer, Topic};
 use crate::pow;
 use crate::world::{Happening, World};
 
+/// The pause between two messages of a flood.
+const FLOOD_EVERY_MS: u64 = 400;
+/// Payments of such a message.
+pub(crate) const FLOOD: usize = 100;
+/// The pause between two side blocks.
+const SIDE_EVERY_MS: u64 = 600;
+/// No block of these scripted worlds is as large but those beside the chain.
+const SIDE_BYTES: usize = 50_000;
+/// Payments of a side block: checking it costs what a third of a full one does.
+const SIDE_PAYMENTS: u64 = 600;
 /// When a rewriter shows its branch.
 const REWRITE_MS: u64 = 45_000;
 
@@ -54,6 +65,12 @@ pub(crate) enum Role {
     FlipFlopper,
     /// Tells of peers that are not there, and of honest ones where they are not.
     PeerLiar,
+    /// Floods with payments of ever new keys.
+    PaymentFlood,
+    /// Makes blocks beside the chain, with real work, that help nobody.
+    SideBlocks,
+    /// Its clock is wrong, and it says so.
+    ClockLiar,
 }
 
 impl Role {
@@ -76,6 +93,9 @@ impl Role {
         Self::Rewriter,
         Self::FlipFlopper,
     ];
+
+    /// Those of scripted worlds where they are identities of one address.
+    pub(crate) const OF_ONE_VOICE: [Self; 4] = [Self::PeerLiar, Self::PaymentFlood, Self::SideBlocks, Self::ClockLiar];
 }
 
 /// What a hostile node keeps.
@@ -89,6 +109,9 @@ pub(crate) struct Malice {
 /// What the engine of this role is allowed to hear.
 pub(crate) fn hear(world: &mut World, node: usize, input: Input) -> Option<Input> {
     let role = world.plan.nodes[node].role;
+    if matches!(role, Role::PaymentFlood | Role::SideBlocks) {
+        return hear_no_flood(world, node, input);
+    }
     let deaf = match role {
         Role::LowWorkForker => true,
         Role::Rewriter => world.now < REWRITE_MS && !world.quiet,
@@ -129,6 +152,27 @@ pub(crate) fn hear(world: &mut World, node: usize, input: Input) -> Option<Input
             response: Some(Response::Status(status)),
         }) => {
             let response = Some(Response::Status(nothing(status)));
+            Some(Input::Net(NetFact::Response { id, peer, response }))
+        }
+        input => Some(input),
+    }
+}
+
+/// Who floods looks at nobody's flood.
+fn hear_no_flood(world: &mut World, node: usize, input: Input) -> Option<Input> {
+    match input {
+        Input::Net(NetFact::Gossip {
+            token, topic, bytes, ..
+        }) if topic == Topic::Transactions || bytes.len() >= SIDE_BYTES => {
+            world.nodes[node].tokens.remove(&token);
+            None
+        }
+        Input::Net(NetFact::Response {
+            id,
+            peer,
+            response: Some(Response::Pending(_)),
+        }) => {
+            let response = Some(Response::Pending(Vec::new()));
             Some(Input::Net(NetFact::Response { id, peer, response }))
         }
         input => Some(input),
@@ -408,9 +452,17 @@ fn equivocate(world: &mut World, node: usize, block: &Block, bytes: Vec<u8>) {
 /// What a hostile node does by itself, now and then.
 pub(crate) fn act(world: &mut World, node: usize) {
     let life = world.nodes[node].life;
-    let pause = 500 + world.dice.below(4_000);
+    let role = world.plan.nodes[node].role;
+    let pause = match role {
+        Role::PaymentFlood | Role::SideBlocks if world.quiet => return,
+        Role::PaymentFlood => FLOOD_EVERY_MS,
+        Role::SideBlocks => SIDE_EVERY_MS,
+        _ => 500 + world.dice.below(4_000),
+    };
     world.later(pause, Happening::Act { node, life });
-    match world.plan.nodes[node].role {
+    match role {
+        Role::PaymentFlood => flood(world, node),
+        Role::SideBlocks => side_block(world, node),
         Role::Spammer => spam(world, node),
         Role::FlipFlopper => {
             let others = world.net.neighbours(node);
@@ -452,4 +504,62 @@ fn spam(world: &mut World, node: usize) {
             world.request(node, draw | 1 << 63, peer, &request);
         }
     }
+}
+
+/// As many payments as a message of a flood has, of as many keys that nobody has seen.
+fn flood(world: &mut World, node: usize) {
+    let network = world.plan.params.network_id();
+    let to = Account::Name(crate::node::own_name(88));
+    let payment = |_| {
+        let mut seed = [4; 32];
+        seed[..8].copy_from_slice(&world.dice.next().to_be_bytes());
+        let key = SecretKey::from_seed(seed);
+        let parties = (Account::Key(key.public()), to.clone(), None);
+        let payment = Transaction::transfer(&network, &key, parties, Amount::ONE, 0);
+        payment.expect("two accounts").to_bytes()
+    };
+    let list: Vec<Vec<u8>> = (0..FLOOD).map(payment).collect();
+    world.publish(node, Topic::Transactions, encode_transactions(&list));
+}
+
+/// A sibling of the block below the tip: it never leads to a better branch.
+fn side_block(world: &mut World, node: usize) {
+    let store = &world.nodes[node].store;
+    let below = store.tip().ok().and_then(|(height, _)| height.previous());
+    let hash = below.and_then(|height| store.active(height).ok().flatten());
+    let body = hash.and_then(|hash| store.body(&hash).ok().flatten());
+    let Some(mut twin) = body.and_then(|bytes| Block::from_bytes(&bytes).ok()) else {
+        return;
+    };
+    let height = twin.header.height;
+    if height == Height::GENESIS {
+        return;
+    }
+    let mut seed = [6; 32];
+    seed[..8].copy_from_slice(&world.dice.next().to_be_bytes());
+    let to = Account::Key(SecretKey::from_seed(seed).public());
+    twin.transactions = vec![Transaction::Reward(Reward { to, height })];
+    twin.transactions.extend_from_slice(payments_of_side_blocks());
+    let txids: Vec<_> = twin.transactions.iter().map(Transaction::txid).collect();
+    twin.header.merkle_root = merkle::root(&txids);
+    twin.header = pow::seal(twin.header, &world.plan.params);
+    world.publish(node, Topic::Blocks, twin.to_bytes());
+}
+
+/// Made once for a process, for the network `lan`.
+fn payments_of_side_blocks() -> &'static [Transaction] {
+    static MADE: OnceLock<Vec<Transaction>> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let network = NetworkParams::lan().network_id();
+        let key = SecretKey::from_seed([6; 32]);
+        let parties = (
+            Account::Key(key.public()),
+            Account::Name(crate::node::own_name(66)),
+            None,
+        );
+        let payment = |sequence| Transaction::transfer(&network, &key, parties.clone(), Amount::ONE, sequence);
+        (0..SIDE_PAYMENTS)
+            .map(|sequence| payment(sequence).expect("two accounts"))
+            .collect()
+    })
 }

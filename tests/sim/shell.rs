@@ -104,7 +104,7 @@ impl World {
         let Pace { payment_us, .. } = self.plan.pace;
         let transactions = match output {
             Output::Event(Event::BlockConnected { transactions, .. }) => *transactions,
-            Output::Event(Event::TransactionAccepted { .. }) => 1,
+            Output::Event(Event::TransactionAccepted { .. } | Event::TransactionRejected { .. }) => 1,
             _ => 0,
         };
         let transactions = u64::try_from(transactions).unwrap_or(0);

@@ -111,6 +111,11 @@ impl Candidate {
         }
     }
 
+    /// Who told of it, while it is dialled.
+    pub(super) fn teller_under_way(&self) -> Option<Source> {
+        self.teller.filter(|_| self.dialling.is_some())
+    }
+
     /// Nothing but courtesy keeps it waiting: it was never dialled, and never connected.
     pub(super) const fn waits_out_of_courtesy(&self) -> bool {
         self.last.is_none() && matches!(self.source, Source::Record(_))

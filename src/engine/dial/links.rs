@@ -171,11 +171,11 @@ impl Links {
 
     /// The own link that is one too many, once the newest has brought its status.
     pub(super) fn surplus(&self, now: Time, fetching: &[PeerId]) -> Option<PeerId> {
-        let own = self.links.iter().filter(|(_, link)| link.is_own && !link.is_closing);
-        let mut own: Vec<(&PeerId, &Link)> = own.collect();
-        if own.len() <= OWN_LINKS {
+        if self.own() <= OWN_LINKS {
             return None;
         }
+        let own = self.links.iter().filter(|(_, link)| link.is_own && !link.is_closing);
+        let mut own: Vec<(&PeerId, &Link)> = own.collect();
         own.sort_by_key(|(peer, link)| (link.since, **peer));
         let is_new = |peer: &PeerId| self.extra == Some(*peer);
         let is_free =
@@ -196,6 +196,10 @@ impl Links {
         fetching: &[PeerId],
         (rng, find_others): (&mut Rng, impl Fn(&PeerId) -> bool),
     ) -> Option<PeerId> {
+        // Asked in every turn, and mostly there are few.
+        if self.links.len() <= LINKS_MANY {
+            return None;
+        }
         let standing = self.links.iter().filter(|(_, link)| !link.is_closing);
         let counted = standing.filter(|(peer, link)| link.is_own || find_others(peer));
         let (own, mut others): (Vec<_>, Vec<_>) = counted.partition(|(_, link)| link.is_own);

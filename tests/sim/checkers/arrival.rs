@@ -45,6 +45,13 @@ pub(crate) fn arrived(world: &mut World, within_ms: u64) {
     }
 }
 
+/// Whether all that was acknowledged to users of honest nodes is in the chain of each honest node.
+pub(crate) fn is_confirmed(world: &World) -> bool {
+    let has = |node: usize, txid: &Txid| matches!(world.nodes[node].store.place(txid), Ok(Some(_)));
+    let mut promised = world.watch.promised.iter();
+    promised.all(|(_, txid)| world.plan.honest().all(|node| has(node, txid)))
+}
+
 /// What each of them pays now comes to all by gossip: each has announced itself to each neighbour on what stands.
 pub(crate) fn at_once(world: &mut World) {
     let honest: Vec<usize> = world.plan.honest().collect();
