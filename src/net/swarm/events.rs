@@ -326,7 +326,9 @@ impl Task {
             Ok(_) => {}
             Err(ping::Failure::Unsupported) => self.peers.note_mute(&event.peer, event.connection, Instant::now()),
             Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
-                self.close_silent(event.peer, event.connection);
+                if !self.peers.carries(&event.peer, event.connection, Instant::now()) {
+                    self.close_silent(event.peer, event.connection);
+                }
             }
         }
     }
@@ -401,6 +403,7 @@ impl Task {
                         channel,
                     },
             } => {
+                self.peers.carried(&peer, Instant::now());
                 let confirmed = self.peers.is_confirmed(&peer);
                 let from = (peer, connection_id, self.peers.voice(&peer, &self.prefixes));
                 let arrival = self.exchange.arrived(from, request_id, &request, channel, confirmed);
@@ -412,6 +415,7 @@ impl Task {
                 message: Message::Response { request_id, response },
             } => {
                 self.peers.replied(&peer, connection_id, Instant::now());
+                self.peers.carried(&peer, Instant::now());
                 let response = match read_answer(&response) {
                     Answered::Response(response) => Some(response),
                     Answered::Nothing => None,
