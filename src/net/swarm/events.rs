@@ -403,7 +403,6 @@ impl Task {
                         channel,
                     },
             } => {
-                self.peers.carried(&peer, Instant::now());
                 let confirmed = self.peers.is_confirmed(&peer);
                 let from = (peer, connection_id, self.peers.voice(&peer, &self.prefixes));
                 let arrival = self.exchange.arrived(from, request_id, &request, channel, confirmed);
@@ -415,7 +414,6 @@ impl Task {
                 message: Message::Response { request_id, response },
             } => {
                 self.peers.replied(&peer, connection_id, Instant::now());
-                self.peers.carried(&peer, Instant::now());
                 let response = match read_answer(&response) {
                     Answered::Response(response) => Some(response),
                     Answered::Nothing => None,
@@ -467,12 +465,16 @@ impl Task {
     }
 
     fn ended(&mut self, id: request_response::OutboundRequestId, peer: PeerId, response: Option<Response>) {
+        if response.is_some() {
+            self.peers.carried(&peer, Instant::now());
+        }
         if let Some(id) = self.exchange.ended(id) {
             self.outbox.keep(NetFact::Response { id, peer, response });
         }
     }
 
     fn arrived(&mut self, peer: PeerId, arrival: Arrival) {
+        self.peers.carried(&peer, Instant::now());
         match arrival {
             Arrival::Ask(token, request) => self.ask_engine(token, peer, request),
             Arrival::Answer(channel, response) => {
