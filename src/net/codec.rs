@@ -29,41 +29,46 @@ const READ_BYTES: usize = 4 * 1024;
 /// that what is long reaches who is slow.
 const STILL_MAX: Duration = Duration::from_secs(20);
 
-/// How much of an answer the connection has taken.
+/// How much of an answer the connection has taken, or brought.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Written(Arc<AtomicUsize>);
+pub(super) struct Moved(Arc<AtomicUsize>);
 
-impl Written {
+impl Moved {
+    fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
     /// In bytes.
     pub(super) fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl PartialEq for Written {
+impl PartialEq for Moved {
     /// Progress does not tell messages apart.
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Written {}
+impl Eq for Moved {}
 
 /// What a stream held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Raw {
     /// Everything up to its end.
     Whole(Vec<u8>),
-    /// An answer to be written, and how far that is.
-    Watched(Vec<u8>, Written),
+    /// An answer to be written, or a request, and how far the answer is.
+    Watched(Vec<u8>, Moved),
     /// More than a message may have; the rest was not read.
     TooLong,
 }
 
 /// Reads and writes whole streams. libp2p makes a copy for each stream, so it may remember what was asked on it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Codec {
     answer_max: usize,
+    answer: Moved,
 }
 
 /// Around the lists of an answer: kind, counts, and room for fields of a later version.
@@ -92,7 +97,12 @@ async fn moving<T>(still_max: Duration, step: impl Future<Output = io::Result<T>
     done.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the stream stands still")))
 }
 
-async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize, still_max: Duration) -> io::Result<Raw> {
+async fn read<T: AsyncRead + Unpin + Send>(
+    io: &mut T,
+    limit: usize,
+    still_max: Duration,
+    moved: &Moved,
+) -> io::Result<Raw> {
     let mut bytes = Vec::new();
     let mut step = vec![0; READ_BYTES];
     loop {
@@ -100,6 +110,7 @@ async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize, still_max: 
         if count == 0 {
             return Ok(Raw::Whole(bytes));
         }
+        moved.add(count);
         bytes.extend_from_slice(&step[..count]);
         if bytes.len() > limit {
             return Ok(Raw::TooLong);
@@ -110,10 +121,10 @@ async fn read<T: AsyncRead + Unpin + Send>(io: &mut T, limit: usize, still_max: 
 async fn write<T: AsyncWrite + Unpin + Send>(io: &mut T, raw: Raw, still_max: Duration) -> io::Result<()> {
     match raw {
         Raw::Whole(bytes) => moving(still_max, io.write_all(&bytes)).await,
-        Raw::Watched(bytes, written) => {
+        Raw::Watched(bytes, moved) => {
             for step in bytes.chunks(STEP_BYTES) {
                 moving(still_max, io.write_all(step)).await?;
-                written.0.fetch_add(step.len(), Ordering::Relaxed);
+                moved.add(step.len());
             }
             Ok(())
         }
@@ -130,23 +141,31 @@ impl request_response::Codec for Codec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io, REQUEST_MAX_BYTES, STILL_MAX).await
+        read(io, REQUEST_MAX_BYTES, STILL_MAX, &Moved::default()).await
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Raw>
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io, self.answer_max, STILL_MAX).await
+        read(io, self.answer_max, STILL_MAX, &self.answer).await
     }
 
     async fn write_request<T>(&mut self, _: &StreamProtocol, io: &mut T, request: Raw) -> io::Result<()>
     where
         T: AsyncWrite + Unpin + Send,
     {
-        if let Raw::Whole(bytes) = &request {
+        if let Raw::Whole(bytes) | Raw::Watched(bytes, _) = &request {
             self.answer_max = answer_max(bytes);
         }
+        // What the peer does shows in its answer: that this node wrote a request says nothing of it.
+        let request = match request {
+            Raw::Watched(bytes, answer) => {
+                self.answer = answer;
+                Raw::Whole(bytes)
+            }
+            other => other,
+        };
         write(io, request, STILL_MAX).await
     }
 
@@ -221,13 +240,25 @@ mod tests {
     #[tokio::test]
     async fn a_stream_of_the_cap_is_read_whole() {
         let bytes = vec![7; REQUEST_MAX_BYTES];
-        let read = read(&mut Cursor::new(&bytes), REQUEST_MAX_BYTES, STILL_MAX).await;
+        let read = read(
+            &mut Cursor::new(&bytes),
+            REQUEST_MAX_BYTES,
+            STILL_MAX,
+            &Moved::default(),
+        )
+        .await;
         assert_eq!(read.unwrap(), Raw::Whole(bytes));
     }
 
     #[tokio::test]
     async fn a_stream_that_does_not_end_is_cut_at_the_cap() {
-        let read = read(&mut futures::io::repeat(1), REQUEST_MAX_BYTES, STILL_MAX).await;
+        let read = read(
+            &mut futures::io::repeat(1),
+            REQUEST_MAX_BYTES,
+            STILL_MAX,
+            &Moved::default(),
+        )
+        .await;
         assert_eq!(read.unwrap(), Raw::TooLong);
     }
 
@@ -271,13 +302,39 @@ mod tests {
     #[tokio::test]
     async fn what_comes_slowly_is_read_to_its_end_and_what_stands_still_is_given_up() {
         let still_max = PAUSE * 50;
-        let slow = read(&mut Drip::new(75, true), REQUEST_MAX_BYTES, still_max).await;
+        let slow = read(
+            &mut Drip::new(75, true),
+            REQUEST_MAX_BYTES,
+            still_max,
+            &Moved::default(),
+        )
+        .await;
         assert_eq!(
             slow.unwrap(),
             Raw::Whole(vec![7; 75]),
             "in longer than it may stand still"
         );
-        let still = read(&mut Drip::new(3, false), REQUEST_MAX_BYTES, still_max).await;
+        let still = read(
+            &mut Drip::new(3, false),
+            REQUEST_MAX_BYTES,
+            still_max,
+            &Moved::default(),
+        )
+        .await;
         assert_eq!(still.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn only_bytes_of_the_answer_count_as_moved() {
+        use request_response::Codec as _;
+
+        let protocol = StreamProtocol::new("/test");
+        let (mut codec, moved) = (Codec::default(), Moved::default());
+        let request = Raw::Watched(vec![7; 100], moved.clone());
+        let mut wire = Cursor::new(Vec::new());
+        codec.write_request(&protocol, &mut wire, request).await.unwrap();
+        assert_eq!(moved.bytes(), 0, "writing says nothing of the peer");
+        let read = codec.read_response(&protocol, &mut Drip::new(3, true)).await;
+        assert_eq!((read.unwrap(), moved.bytes()), (Raw::Whole(vec![7; 3]), 3));
     }
 }

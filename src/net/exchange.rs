@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::ConnectionId;
 
-use super::codec::{Raw, Written};
+use super::codec::{Moved, Raw};
 use crate::engine::peers::Fault;
 use crate::types::{PeerId, Voice, has_share};
 use crate::wire::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, WireError};
@@ -45,7 +45,20 @@ struct Inbound {
     /// The request, while its sender's network is not confirmed.
     held: Option<Request>,
     unread: usize,
-    written: Written,
+    written: Moved,
+    /// What of it was looked at.
+    seen: usize,
+}
+
+/// An own request and its answer.
+#[derive(Debug)]
+struct Outbound {
+    /// The engine's id.
+    order: u64,
+    peer: PeerId,
+    read: Moved,
+    /// What of it was looked at.
+    seen: usize,
 }
 
 /// What to do with a request that came.
@@ -81,7 +94,7 @@ pub(super) struct Exchange {
     inbound: BTreeMap<u64, Inbound>,
     /// Whose last long answer was not read in time.
     slow: BTreeSet<ConnectionId>,
-    outbound: BTreeMap<OutboundRequestId, u64>,
+    outbound: BTreeMap<OutboundRequestId, Outbound>,
 }
 
 impl Exchange {
@@ -122,7 +135,7 @@ impl Exchange {
                 self.next += 1;
                 let held = (!confirmed).then(|| request.clone());
                 let channel = Some(channel);
-                let (unread, written) = (0, Written::default());
+                let (unread, written) = (0, Moved::default());
                 self.inbound.insert(
                     token,
                     Inbound {
@@ -134,6 +147,7 @@ impl Exchange {
                         held,
                         unread,
                         written,
+                        seen: 0,
                     },
                 );
                 if confirmed {
@@ -219,14 +233,35 @@ impl Exchange {
         self.inbound.retain(|_, entry| entry.id != id);
     }
 
-    /// Remembers an own request.
-    pub(super) fn asked(&mut self, id: OutboundRequestId, order: u64) {
-        self.outbound.insert(id, order);
+    /// Remembers an own request, and what will count the bytes of its answer.
+    pub(super) fn asked(&mut self, id: OutboundRequestId, order: u64, (peer, read): (PeerId, Moved)) {
+        let seen = 0;
+        self.outbound.insert(
+            id,
+            Outbound {
+                order,
+                peer,
+                read,
+                seen,
+            },
+        );
+    }
+
+    /// The peers of whose answers, or of answers to whom, bytes have moved since this was asked last.
+    pub(super) fn moved(&mut self) -> BTreeSet<PeerId> {
+        let inbound = self.inbound.values_mut();
+        let inbound = inbound.map(|entry| (entry.peer, entry.written.bytes(), &mut entry.seen));
+        let outbound = self.outbound.values_mut();
+        let outbound = outbound.map(|entry| (entry.peer, entry.read.bytes(), &mut entry.seen));
+        inbound
+            .chain(outbound)
+            .filter_map(|(peer, bytes, seen)| (core::mem::replace(seen, bytes) != bytes).then_some(peer))
+            .collect()
     }
 
     /// An own request has ended: the id that the engine gave it.
     pub(super) fn ended(&mut self, id: OutboundRequestId) -> Option<u64> {
-        self.outbound.remove(&id)
+        self.outbound.remove(&id).map(|entry| entry.order)
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Link {
     pub since: Instant,
     /// When it last showed that it lives; at first, when it was established.
     pub heard: Instant,
+    /// When it last brought a message, or carried a part of one either way, as the only connection of its peer.
+    pub carried: Instant,
     /// Whether it answers pings. If the peer does not speak ping, its answers to requests count instead.
     pub pings: bool,
     /// This node is closing it.
@@ -53,6 +55,7 @@ impl Link {
             listens: None,
             since,
             heard: since,
+            carried: since,
             pings: true,
             ending: false,
         }

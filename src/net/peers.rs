@@ -24,7 +24,8 @@ const IDENTIFY_PATIENCE: Duration = Duration::from_secs(10);
 const DECLINED_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a peer of another network stays: it must hear from us, too, that the networks differ.
 const FOREIGN_PATIENCE: Duration = Duration::from_millis(500);
-/// How long a connection may bring no answer to a ping, which is asked every five seconds: a pulled cable sends no word.
+/// How long a connection may bring no answer to a ping, which is asked every five seconds, while it carries nothing
+/// else either: a pulled cable sends no word.
 /// Ours to count, since the ping protocol keeps its first failure to itself and would need half a minute.
 const QUIET_PATIENCE: Duration = Duration::from_secs(15);
 /// The same for a peer that does not speak ping: a status is asked every ten seconds and has twenty to be answered.
@@ -229,14 +230,28 @@ impl Peers {
         }
     }
 
-    /// A connection brought the answer to a request, be it that the request is not understood. That counts where no
-    /// pings are answered, and only there: they are asked at fixed times.
+    /// A connection brought the answer to a request, be it that the request is not understood. In the choice between two
+    /// connections that counts where no pings are answered, and only there: they are asked at fixed times.
     pub fn replied(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id))
             && !link.pings
         {
             link.heard = now;
         }
+    }
+
+    /// Something of a request or an answer came from a peer, or was taken by it. On a slow link an answer to a ping waits
+    /// behind megabytes; which of two connections that was cannot be told.
+    pub fn carried(&mut self, peer: &PeerId, now: Instant) {
+        if let Some(peer) = self.peers.get_mut(peer).filter(|peer| peer.links.len() == 1) {
+            peer.links.values_mut().for_each(|link| link.carried = now);
+        }
+    }
+
+    /// Whether a connection has carried something lately, although a ping was not answered.
+    pub fn carries(&self, peer: &PeerId, id: ConnectionId, now: Instant) -> bool {
+        let link = self.peers.get(peer).and_then(|peer| peer.links.get(&id));
+        link.is_some_and(|link| now < link.carried + QUIET_PATIENCE && link.carried > link.since)
     }
 
     /// How long a peer took to answer a ping.
@@ -319,7 +334,7 @@ impl Peer {
             return silent.then_some(Due::Silent(*id));
         }
         let patience = |link: &Link| if link.pings { QUIET_PATIENCE } else { MUTE_PATIENCE };
-        let is_quiet = |link: &Link| !link.ending && now >= link.heard + patience(link);
+        let is_quiet = |link: &Link| !link.ending && now >= link.heard.max(link.carried) + patience(link);
         if let Some(quiet) = self.links.iter().find(|(_, link)| is_quiet(link)) {
             let quiet = *quiet.0;
             self.end(quiet);
@@ -404,6 +419,33 @@ mod tests {
         peers.heard(&large, id, later);
         assert_eq!(peers.due(later), []);
         assert_eq!(peers.due(later + QUIET_PATIENCE), [Due::Quiet(large, id)]);
+    }
+
+    #[test]
+    fn an_only_connection_that_carries_a_long_answer_stays_however_late_its_pings_are_answered() {
+        let (small, large) = pair();
+        let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
+        let mut peers = Peers::new(small);
+        peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+        assert!(!peers.carries(&large, id, now), "it has carried nothing yet");
+        let mut later = now;
+        for _ in 0..10 {
+            later += QUIET_PATIENCE / 2;
+            peers.carried(&large, later);
+            assert_eq!(peers.due(later), []);
+            assert!(peers.carries(&large, id, later));
+        }
+        later += QUIET_PATIENCE;
+        assert!(!peers.carries(&large, id, later));
+        assert_eq!(peers.due(later), [Due::Quiet(large, id)], "a pulled cable");
+        // Of two connections one may be dead: there pings alone count.
+        let mut peers = Peers::new(small);
+        for id in [1, 2] {
+            let id = ConnectionId::new_unchecked(id);
+            peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+        }
+        peers.carried(&large, now + QUIET_PATIENCE / 2);
+        assert!(!peers.carries(&large, id, now + QUIET_PATIENCE / 2));
     }
 
     #[test]

@@ -21,7 +21,7 @@ use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use self::dials::Asked;
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
-use super::codec::Raw;
+use super::codec::{Moved, Raw};
 use super::discovery::{Discovery, Elsewhere};
 use super::exchange::Exchange;
 use super::interfaces;
@@ -259,6 +259,9 @@ impl Task {
         while let Some(message) = self.verdicts.lapsed(now) {
             self.report(&message.id, &message.source, Verdict::Ignore);
         }
+        for peer in self.exchange.moved() {
+            self.peers.carried(&peer, now);
+        }
         for due in self.peers.due(now) {
             self.act_on(due, now);
         }
@@ -405,8 +408,9 @@ impl Task {
             return self.outbox.keep(NetFact::Response { id, peer, response });
         }
         let sync = &mut self.swarm.behaviour_mut().sync;
-        let sent = sync.send_request(&peer, Raw::Whole(request.encode()));
-        self.exchange.asked(sent, id);
+        let read = Moved::default();
+        let sent = sync.send_request(&peer, Raw::Watched(request.encode(), read.clone()));
+        self.exchange.asked(sent, id, (peer, read));
     }
 
     fn answer(&mut self, token: u64, response: &Response) {

@@ -327,7 +327,9 @@ impl Task {
             Ok(_) => {}
             Err(ping::Failure::Unsupported) => self.peers.note_mute(&event.peer, event.connection, Instant::now()),
             Err(ping::Failure::Timeout | ping::Failure::Other { .. }) => {
-                self.close_silent(event.peer, event.connection);
+                if !self.peers.carries(&event.peer, event.connection, Instant::now()) {
+                    self.close_silent(event.peer, event.connection);
+                }
             }
         }
     }
@@ -464,12 +466,16 @@ impl Task {
     }
 
     fn ended(&mut self, id: request_response::OutboundRequestId, peer: PeerId, response: Option<Response>) {
+        if response.is_some() {
+            self.peers.carried(&peer, Instant::now());
+        }
         if let Some(id) = self.exchange.ended(id) {
             self.outbox.keep(NetFact::Response { id, peer, response });
         }
     }
 
     fn arrived(&mut self, peer: PeerId, arrival: Arrival) {
+        self.peers.carried(&peer, Instant::now());
         match arrival {
             Arrival::Ask(token, request) => self.ask_engine(token, peer, request),
             Arrival::Answer(channel, response) => {
