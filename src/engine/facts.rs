@@ -7,11 +7,12 @@ use core::net::IpAddr;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
 use super::out::Shown;
-use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
+use super::peers::Peer;
 use super::pools::Fact;
 use super::remembered::{Outcome, Reason};
 use super::runs::Happened;
-use super::{dial, exchange};
+use super::standing::Fault;
+use super::{dial, exchange, standing};
 use crate::chain::ChainStore;
 use crate::contract::{Direction, Event, FoundBy, NameStanding, Stranger};
 use crate::types::{Address, PeerId, Time, Work, count};
@@ -67,7 +68,7 @@ impl<S: ChainStore> Engine<S> {
             self.look_for_twin(address);
             return;
         }
-        if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
+        if !self.net || peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
             return;
         }
         let was_known = self.dialer.found_by(&peer).is_some();
@@ -116,7 +117,7 @@ impl<S: ChainStore> Engine<S> {
         if direction == Direction::Out {
             self.confirm(peer, &address, direction);
         }
-        if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
+        if peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
             self.out.order(NetOrder::Disconnect { peer });
             return;
         }
@@ -132,6 +133,7 @@ impl<S: ChainStore> Engine<S> {
             self.out.order(NetOrder::Protect { peer });
         }
         self.runs.handle(Happened::Connected(peer, &address));
+        self.standing.connected(self.now, peer);
         self.peers
             .insert(peer, Peer::new(self.now, address, direction, found_by));
         self.send_status(peer);
@@ -208,6 +210,7 @@ impl<S: ChainStore> Engine<S> {
         let makes_room = self.dialer.is_leaving(&id);
         self.dialer.handle(self.now, dial::Fact::Disconnected(id));
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
+        self.standing.gone(&id);
         let Some(peer) = self.peers.remove(&id) else { return };
         let gone: Vec<u64> = self.requests.to(&id).map(|(request, _)| *request).collect();
         for request in gone {
@@ -476,39 +479,23 @@ impl<S: ChainStore> Engine<S> {
 
     /// Notes a misdeed and carries out what follows.
     pub(super) fn punish(&mut self, id: PeerId, fault: Fault, reason: &str) {
-        let consequence = self.peers.punish(self.now, id, fault);
-        let (cost, points) = (fault.cost(), SCORE_BAN.abs());
-        match consequence {
-            // Asking too much is slowed down and forgiven; told would be a storm.
-            Consequence::Keep if fault == Fault::Limit => {}
-            Consequence::Keep => {
-                self.complain(
-                    id,
-                    "peer_fault",
-                    format!("{id} loses {cost} of its {points} points: {reason}"),
-                );
-            }
-            Consequence::Disconnect => {
-                self.out.order(NetOrder::Disconnect { peer: id });
-                let text = format!("{id} loses {cost} of its {points} points and the connection: {reason}");
-                self.complain(id, "peer_fault", text);
-            }
-            Consequence::Ban => {
-                self.dialer.handle(self.now, dial::Fact::Forget(id));
-                self.out.order(NetOrder::Ban { peer: id, banned: true });
-                self.complain(
-                    id,
-                    "peer_banned",
-                    format!("{id} loses all its points and is refused for a while: {reason}"),
-                );
-            }
-        }
+        let voice = self.voice_of(&id);
+        self.standing.blame(self.now, (id, voice), fault, reason);
+        self.pump_standing();
     }
 
-    /// Tells a misdeed, or only counts it when too many are told already.
-    fn complain(&mut self, id: PeerId, code: &'static str, text: String) {
-        if self.complaints.take(self.now, self.voice_of(&id)) {
-            self.out.warn(code, text);
+    /// Carries out what follows from misdeeds and bans.
+    pub(super) fn pump_standing(&mut self) {
+        while let Some(order) = self.standing.poll() {
+            match order {
+                standing::Order::Disconnect(peer) => self.out.order(NetOrder::Disconnect { peer }),
+                standing::Order::Ban(peer) => {
+                    self.dialer.handle(self.now, dial::Fact::Forget(peer));
+                    self.out.order(NetOrder::Ban { peer, banned: true });
+                }
+                standing::Order::Pardon(peer) => self.out.order(NetOrder::Ban { peer, banned: false }),
+                standing::Order::Warn(code, message) => self.out.warn(code, message),
+            }
         }
     }
 
@@ -517,12 +504,8 @@ impl<S: ChainStore> Engine<S> {
         if !self.started && self.start_by <= self.now {
             self.start();
         }
-        for peer in self.peers.pardoned(self.now) {
-            self.out.order(NetOrder::Ban { peer, banned: false });
-        }
-        if let Some(line) = self.complaints.poll(self.now) {
-            self.out.warn("peer_faults", line);
-        }
+        self.standing.tick(self.now);
+        self.pump_standing();
         self.check_alone();
         self.check_stale();
         self.check_clock();

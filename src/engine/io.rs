@@ -2,8 +2,8 @@
 
 use core::net::IpAddr;
 
-use super::peers::Fault;
 use super::room::Room;
+use super::standing::Fault;
 use crate::chain::{Batch, Header};
 use crate::contract::{Command, CommandError, Direction, Event, FoundBy, Reply, Stranger};
 use crate::types::prefix::Prefix;

@@ -5,7 +5,6 @@
 
 use super::clock::Clock;
 use super::clocks::PeerClock;
-use super::complaints::Complaints;
 use super::dial::{self, Dialer};
 use super::effort::Effort;
 use super::exchange::Exchange;
@@ -20,8 +19,8 @@ use super::remembered::Remembered;
 pub(super) use super::requests::Question;
 use super::requests::Requests;
 use super::runs::Runs;
-use super::side_work::SideWork;
 use super::signatures::Signatures;
+use super::standing::Standing;
 use super::storage::Storage;
 use super::sync::{HEADERS_KEPT_MAX, Sync};
 use super::unheard::Unheard;
@@ -104,7 +103,7 @@ pub struct Engine<S> {
     pub(super) requests: Requests,
     pub(super) effort: Effort,
     pub(super) signatures: Signatures,
-    pub(super) side_work: SideWork,
+    pub(super) standing: Standing,
     pub(super) remembered: Remembered,
     /// Blocks of the near future: when they are due, who sent them, their bytes.
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
@@ -135,7 +134,6 @@ pub struct Engine<S> {
     pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
     pub(super) missing: Missing,
-    pub(super) complaints: Complaints,
     pub(super) read_only: bool,
     pub(super) storage: Storage,
     pub(super) stopping: bool,
@@ -178,7 +176,7 @@ impl<S: ChainStore> Engine<S> {
             requests: Requests::new(now),
             effort: Effort::new(),
             signatures: Signatures::default(),
-            side_work: SideWork::default(),
+            standing: Standing::default(),
             remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer), rng.next_u64()),
             early: Vec::new(),
             rng,
@@ -200,7 +198,6 @@ impl<S: ChainStore> Engine<S> {
             seen: super::doctor::Seen::default(),
             net: true,
             missing: Missing::default(),
-            complaints: Complaints::default(),
             read_only: false,
             storage: Storage::default(),
             stopping: false,
@@ -342,12 +339,11 @@ impl<S: ChainStore> Engine<S> {
             self.alone_at,
             self.dialer.next_wakeup(self.now),
             self.exchange.next_wakeup(),
-            self.peers.next_pardon(),
+            self.standing.next_wakeup(),
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.switch_wakeup(),
-            self.complaints.next_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
             self.gather.next_wakeup(),

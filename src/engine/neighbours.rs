@@ -5,7 +5,7 @@
 use super::dial::Dialer;
 use super::io::NetOrder;
 use super::machine::{Config, Engine, Question};
-use super::peers::Fault;
+use super::standing::Fault;
 use super::{dial, exchange};
 use crate::chain::ChainStore;
 use crate::contract::{Event, FoundBy};
@@ -62,7 +62,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(first) = addresses.first().cloned() else {
             return;
         };
-        if !self.net || self.peers.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
+        if !self.net || self.standing.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
             return;
         }
         let teller = self.voice_of(&teller);

@@ -63,7 +63,7 @@ impl<S: ChainStore> Engine<S> {
     /// A new task, which knows nobody.
     fn network_is_back(&mut self) {
         self.missing.network = false;
-        let banned: Vec<PeerId> = self.peers.banned(self.now).map(|(id, ..)| *id).collect();
+        let banned: Vec<PeerId> = self.standing.banned(self.now).map(|(id, ..)| *id).collect();
         for peer in banned {
             self.out.order(NetOrder::Ban { peer, banned: true });
         }

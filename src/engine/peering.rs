@@ -1,7 +1,7 @@
 //! Splits made by hand: `drop`, `ban` and `unban`, and whom the words mean.
 //!
 //! Promises: bans live in memory, end by themselves and are bounded as those for misdeeds are.
-//! Elsewhere: the table (`engine::peers`). Spec: `proto-notes/events.md`, "Replies".
+//! Elsewhere: the table (`engine::standing`). Spec: `proto-notes/events.md`, "Replies".
 
 use super::io::NetOrder;
 use super::machine::Engine;
@@ -66,14 +66,13 @@ impl<S: ChainStore> Engine<S> {
             }
             PeerAct::Ban { minutes } => {
                 let until = self.after(u64::from(minutes).saturating_mul(60_000));
-                self.peers.ban(self.now, peer, name.clone(), until);
-                self.dialer.handle(self.now, super::dial::Fact::Forget(peer));
-                self.out.order(NetOrder::Ban { peer, banned: true });
+                self.standing.ban(self.now, peer, name.clone(), until);
+                self.pump_standing();
                 format!("this node refuses it for {minutes} min, or until `unban`")
             }
             PeerAct::Unban => {
-                self.peers.unban(&peer);
-                self.out.order(NetOrder::Ban { peer, banned: false });
+                self.standing.unban(peer);
+                self.pump_standing();
                 "it may connect again, and is dialled when it is found".to_owned()
             }
         };
@@ -93,7 +92,7 @@ impl<S: ChainStore> Engine<S> {
     fn find_peer(&self, wanted: &PeerRef, act: PeerAct) -> Result<(PeerId, Option<AccountName>), CommandError> {
         let found: Vec<(PeerId, Option<AccountName>)> = match act {
             PeerAct::Unban => self
-                .peers
+                .standing
                 .banned(self.now)
                 .map(|(id, name, _)| (*id, name.cloned()))
                 .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))
@@ -139,6 +138,6 @@ impl<S: ChainStore> Engine<S> {
             name_proven: name.is_some_and(|name| self.is_name_proven(id, name)),
             left_ms: until.since(self.now),
         };
-        self.peers.banned(self.now).map(view).collect()
+        self.standing.banned(self.now).map(view).collect()
     }
 }

@@ -1,32 +1,18 @@
-//! The peer table: what each connected peer said of itself, what may be asked of whom, and what misdeeds cost.
+//! The peer table: what each connected peer said of itself, and what may be asked of whom.
 //!
-//! Promises: a peer's claims order the work and are never believed; scores outlive connections and fade; tables are
-//! bounded. Policy differences (full pool, early block, orphan, busy) cost nothing, nor does silence.
-//! Elsewhere: how often a peer may ask (`quota`).
-//! Spec: `proto-notes/limits.md`, "What a misdeed costs".
+//! Promises: a peer's claims order the work and are never believed; silence costs nothing.
+//! Elsewhere: how often a peer may ask, and what misdeeds cost (`standing`).
 
 use std::collections::BTreeMap;
 
 use super::naming::Called;
 use super::pace::Pace;
-use super::quota::{Kind, QUESTION_BYTES};
+use super::standing::{Kind, QUESTION_BYTES};
 use crate::contract::{Direction, FoundBy};
 use crate::types::prefix::Prefix;
 use crate::types::{AccountName, Address, BlockHash, Bucket, Height, PeerId, Time, Voice, Work};
 use crate::wire;
 
-/// Peers whose misdeeds are remembered.
-pub const RECORDS_MAX: usize = 4_096;
-/// A score halves in this time.
-pub const SCORE_HALF_MS: u64 = 600_000;
-/// At this score the connection is closed.
-pub const SCORE_DISCONNECT: i32 = -20;
-/// At this score the peer is refused.
-pub const SCORE_BAN: i32 = -50;
-/// Too many requests alone never sink a peer below this.
-pub const SCORE_LIMIT_FLOOR: i32 = -15;
-/// How long the first, second and every later ban lasts.
-pub const BANS_MS: [u64; 3] = [3_600_000, 6 * 3_600_000, 24 * 3_600_000];
 /// How long a peer that stayed silent is not followed, and how often this doubles while it stays so: a bad link gets its
 /// chance again within two minutes, and one that promises and never serves is asked ever more rarely.
 pub const SILENT_MS: u64 = 10_000;
@@ -43,43 +29,6 @@ const STATUS_DOUBLINGS_MAX: u32 = 4;
 pub const STATUS_OWN_MS: u64 = 30_000;
 /// Requests under way to one peer; its own limit is eight for everybody.
 pub const IN_FLIGHT_MAX: u32 = 4;
-
-/// What a peer did wrong.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// Asked or sent too much.
-    Limit,
-    /// Wrong, but a mistake could explain it.
-    Mid,
-    /// Not useful: closed, may come back.
-    Low,
-    /// What it must have checked itself.
-    Fatal,
-}
-
-impl Fault {
-    /// The points that it costs.
-    #[must_use]
-    pub const fn cost(self) -> i32 {
-        match self {
-            Self::Limit => 1,
-            Self::Mid => 10,
-            Self::Low => 20,
-            Self::Fatal => 100,
-        }
-    }
-}
-
-/// What follows from a misdeed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Consequence {
-    /// Nothing yet.
-    Keep,
-    /// Close the connections.
-    Disconnect,
-    /// Close, and refuse until the ban ends.
-    Ban,
-}
 
 /// A connected peer.
 #[derive(Clone, Debug)]
@@ -132,7 +81,6 @@ pub struct Peer {
     pub busy_until: Time,
     /// How often it said so since it last served something.
     busy: u32,
-    buckets: [Bucket; Kind::COUNT],
     /// What this node has fetched from it, counted as it counts there.
     fetched: Bucket,
 }
@@ -166,19 +114,8 @@ impl Peer {
             empty_pages: 0,
             busy_until: now,
             busy: 0,
-            buckets: [Bucket::full(now); Kind::COUNT],
             fetched: Bucket::full(now),
         }
-    }
-
-    /// Whether the peer may do this now; takes from its bucket if so.
-    pub fn allows(&mut self, now: Time, kind: Kind, count: u64) -> bool {
-        self.buckets[kind.index()].take(now, count, kind.rate())
-    }
-
-    /// Takes for what an answer turned out to cost, also what is not there: the next questions wait for it.
-    pub fn charge(&mut self, now: Time, kind: Kind, count: u64) {
-        self.buckets[kind.index()].charge(now, count, kind.rate());
     }
 
     /// Whether this instance number reveals, for the first time, two nodes with this peer's key: a restart changes the
@@ -296,21 +233,10 @@ impl Peer {
     }
 }
 
-#[derive(Clone, Debug, Default)]
-struct Record {
-    score: i32,
-    at: Time,
-    bans: usize,
-    banned_until: Option<Time>,
-    /// What it called itself when it was banned.
-    name: Option<AccountName>,
-}
-
-/// Connected peers, and the records of those who misbehaved.
+/// Connected peers.
 #[derive(Clone, Debug, Default)]
 pub struct Peers {
     connected: BTreeMap<PeerId, Peer>,
-    records: BTreeMap<PeerId, Record>,
 }
 
 impl Peers {
@@ -319,7 +245,6 @@ impl Peers {
     pub const fn new() -> Self {
         Self {
             connected: BTreeMap::new(),
-            records: BTreeMap::new(),
         }
     }
 
@@ -376,156 +301,15 @@ impl Peers {
             None => Voice::Identity(*peer),
         }
     }
-
-    /// Notes a misdeed and says what follows.
-    pub fn punish(&mut self, now: Time, id: PeerId, fault: Fault) -> Consequence {
-        let record = self.record(now, id);
-        let halvings = u32::try_from(now.since(record.at) / SCORE_HALF_MS).unwrap_or(u32::MAX);
-        if halvings > 0 {
-            record.score = record
-                .score
-                .checked_div(1_i32.checked_shl(halvings.min(30)).unwrap_or(1))
-                .unwrap_or(0);
-            record.at = now;
-        }
-        record.score = match fault {
-            Fault::Limit if record.score <= SCORE_LIMIT_FLOOR => record.score,
-            _ => record.score.saturating_sub(fault.cost()),
-        };
-        if record.score <= SCORE_BAN {
-            let length = BANS_MS[record.bans.min(BANS_MS.len() - 1)];
-            record.bans += 1;
-            record.score = 0;
-            record.banned_until = Some(Time::from_ms(now.ms() + length));
-            return Consequence::Ban;
-        }
-        match fault {
-            Fault::Limit => Consequence::Keep,
-            Fault::Low => Consequence::Disconnect,
-            Fault::Mid | Fault::Fatal if record.score <= SCORE_DISCONNECT => Consequence::Disconnect,
-            Fault::Mid | Fault::Fatal => Consequence::Keep,
-        }
-    }
-
-    /// The record of a peer, for which another makes room if there are too many.
-    fn record(&mut self, now: Time, id: PeerId) -> &mut Record {
-        if !self.records.contains_key(&id) && self.records.len() >= RECORDS_MAX {
-            self.forget_one();
-        }
-        self.records.entry(id).or_insert(Record {
-            at: now,
-            ..Record::default()
-        })
-    }
-
-    /// Refuses a peer because somebody said so.
-    pub fn ban(&mut self, now: Time, id: PeerId, name: Option<AccountName>, until: Time) {
-        let record = self.record(now, id);
-        record.banned_until = Some(until);
-        record.name = name;
-    }
-
-    /// Ends a ban.
-    pub fn unban(&mut self, id: &PeerId) {
-        if let Some(record) = self.records.get_mut(id) {
-            record.banned_until = None;
-        }
-    }
-
-    /// Who is refused now, under which name, and until when.
-    pub fn banned(&self, now: Time) -> impl Iterator<Item = (&PeerId, Option<&AccountName>, Time)> {
-        self.records.iter().filter_map(move |(id, record)| {
-            let until = record.banned_until.filter(|until| now < *until)?;
-            Some((id, record.name.as_ref(), until))
-        })
-    }
-
-    /// Drops the oldest record that is no ban, else the one whose ban ends first.
-    fn forget_one(&mut self) {
-        let oldest = self
-            .records
-            .iter()
-            .min_by_key(|(_, record)| (record.banned_until, record.at))
-            .map(|(id, _)| *id);
-        if let Some(id) = oldest {
-            self.records.remove(&id);
-        }
-    }
-
-    /// Whether a peer is refused now.
-    #[must_use]
-    pub fn is_banned(&self, now: Time, id: &PeerId) -> bool {
-        self.records
-            .get(id)
-            .and_then(|record| record.banned_until)
-            .is_some_and(|until| now < until)
-    }
-
-    /// Bans that ended; each is told once.
-    pub fn pardoned(&mut self, now: Time) -> Vec<PeerId> {
-        let mut list = Vec::new();
-        for (id, record) in &mut self.records {
-            if record.banned_until.is_some_and(|until| until <= now) {
-                record.banned_until = None;
-                list.push(*id);
-            }
-        }
-        list
-    }
-
-    /// When the next ban ends.
-    #[must_use]
-    pub fn next_pardon(&self) -> Option<Time> {
-        self.records.values().filter_map(|record| record.banned_until).min()
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::SecretKey;
-
-    fn id(n: u8) -> PeerId {
-        SecretKey::from_seed([n; 32]).public().peer_id()
-    }
 
     fn peer() -> Peer {
         let address = Address::parse("/ip4/10.0.0.1/tcp/1").unwrap().0;
         Peer::new(Time::from_ms(0), address, Direction::In, FoundBy::Inbound)
-    }
-
-    #[test]
-    fn a_fatal_fault_bans_for_an_hour_and_the_next_for_six() {
-        let mut peers = Peers::new();
-        let start = Time::from_ms(1);
-        assert_eq!(peers.punish(start, id(1), Fault::Fatal), Consequence::Ban);
-        assert!(peers.is_banned(Time::from_ms(3_600_000), &id(1)));
-        assert!(!peers.is_banned(Time::from_ms(3_600_001), &id(1)));
-        assert_eq!(peers.pardoned(Time::from_ms(3_600_001)), [id(1)]);
-        assert!(peers.pardoned(Time::from_ms(3_600_001)).is_empty());
-        peers.punish(Time::from_ms(3_600_001), id(1), Fault::Fatal);
-        assert!(peers.is_banned(Time::from_ms(3_600_000 * 7), &id(1)));
-    }
-
-    #[test]
-    fn asking_too_much_is_never_enough_to_be_closed() {
-        let mut peers = Peers::new();
-        for _ in 0..1_000 {
-            assert_eq!(peers.punish(Time::from_ms(1), id(1), Fault::Limit), Consequence::Keep);
-        }
-        assert_eq!(
-            peers.punish(Time::from_ms(1), id(1), Fault::Mid),
-            Consequence::Disconnect
-        );
-    }
-
-    #[test]
-    fn mistakes_fade_with_time() {
-        let mut peers = Peers::new();
-        assert_eq!(peers.punish(Time::from_ms(0), id(1), Fault::Mid), Consequence::Keep);
-        let later = Time::from_ms(SCORE_HALF_MS);
-        assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Keep);
-        assert_eq!(peers.punish(later, id(1), Fault::Mid), Consequence::Disconnect);
     }
 
     #[test]
@@ -540,47 +324,6 @@ mod tests {
         assert_eq!(peer.silent_until(), now);
         peer.fell_silent(now);
         assert_eq!(peer.silent_until(), Time::from_ms(11_000));
-    }
-
-    #[test]
-    fn records_of_strangers_are_bounded() {
-        let mut peers = Peers::new();
-        for n in 0..5_000_u16 {
-            let mut seed = [3; 32];
-            seed[..2].copy_from_slice(&n.to_be_bytes());
-            // Any 32 bytes in an identity multihash will do here.
-            let bytes = [&[0, 0x24, 8, 1, 0x12, 0x20][..], &seed].concat();
-            peers.punish(
-                Time::from_ms(u64::from(n)),
-                PeerId::from_bytes(&bytes).unwrap(),
-                Fault::Mid,
-            );
-        }
-        assert_eq!(peers.records.len(), RECORDS_MAX);
-    }
-
-    #[test]
-    fn a_known_peers_next_misdeed_pushes_nobody_out() {
-        let mut peers = Peers::new();
-        let now = Time::from_ms(1);
-        for n in 0..RECORDS_MAX {
-            let seed: Vec<u8> = (0..32)
-                .map(|at| u8::try_from((n >> (8 * (at % 2))) % 256).unwrap())
-                .collect();
-            let bytes = [&[0, 0x24, 8, 1, 0x12, 0x20][..], &seed].concat();
-            peers.punish(now, PeerId::from_bytes(&bytes).unwrap(), Fault::Limit);
-        }
-        let known = *peers.records.keys().next_back().unwrap();
-        peers.punish(Time::from_ms(2), known, Fault::Limit);
-        assert_eq!(peers.records.len(), RECORDS_MAX);
-    }
-
-    #[test]
-    fn whoever_is_let_in_again_begins_anew() {
-        let mut peers = Peers::new();
-        assert_eq!(peers.punish(Time::from_ms(1), id(1), Fault::Fatal), Consequence::Ban);
-        peers.unban(&id(1));
-        assert_eq!(peers.punish(Time::from_ms(2), id(1), Fault::Mid), Consequence::Keep);
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl<S: ChainStore> Engine<S> {
                         return;
                     }
                 }
-                Order::Blame { peer, reason } => self.punish(peer, super::peers::Fault::Mid, reason),
+                Order::Blame { peer, reason } => self.punish(peer, super::standing::Fault::Mid, reason),
                 Order::Known(known) => self.unheard.heard(&known),
             }
         }

@@ -9,9 +9,8 @@ use super::advance::Offer;
 use super::effort::Effort;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
-use super::peers::{Fault, Peer};
 use super::pools::{Fact, PAGE_MAX};
-use super::quota::{Kind, QUESTION_BYTES};
+use super::standing::{Fault, Kind, QUESTION_BYTES};
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
 use crate::contract::Event;
@@ -51,11 +50,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer may do this now; notes it if not.
     fn allowed(&mut self, peer: PeerId, kind: Kind, count: u64) -> bool {
-        let now = self.now;
-        let fine = self
-            .peers
-            .get_mut(&peer)
-            .is_none_or(|known| known.allows(now, kind, count));
+        let fine = self.standing.allows(self.now, &peer, kind, count);
         if !fine {
             self.punish(peer, Fault::Limit, "too many requests");
         }
@@ -64,9 +59,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer may tell so much now. No points if not: an honest neighbour passes on what others flood.
     fn may_gossip(&mut self, peer: PeerId, kind: Kind, count: u64) -> bool {
-        let now = self.now;
-        let fine = |known: &mut Peer| known.allows(now, kind, count);
-        self.peers.get_mut(&peer).is_none_or(fine)
+        self.standing.allows(self.now, &peer, kind, count)
     }
 
     fn on_gossiped_block(&mut self, peer: PeerId, bytes: &[u8]) -> Verdict {
@@ -154,7 +147,7 @@ impl<S: ChainStore> Engine<S> {
             return false;
         }
         let voice = self.voice_of(&peer);
-        self.side_work.allows(self.now, voice, Effort::price(bytes))
+        self.standing.may_cost(self.now, voice, Effort::price(bytes))
     }
 
     /// The sender must have seen it itself.
@@ -348,9 +341,8 @@ impl<S: ChainStore> Engine<S> {
             }
             Request::GetBlocks { hashes } => {
                 let (response, size) = self.answer_blocks(&hashes);
-                if let Some(known) = self.peers.get_mut(&peer) {
-                    known.charge(self.now, Kind::Blocks, count(size - ENVELOPE_BYTES));
-                }
+                let bytes = count(size - ENVELOPE_BYTES);
+                self.standing.charge(self.now, &peer, Kind::Blocks, bytes);
                 response
             }
             // What waits may be what a failed write has taken back.

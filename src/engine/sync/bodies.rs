@@ -8,9 +8,9 @@
 use super::{NOT_YET_MS, Pass, Phase, Sync, VOID_MS};
 use crate::chain::{Block, ChainStore};
 use crate::contract::Event;
+use crate::engine::Fault;
 use crate::engine::advance::Offer;
 use crate::engine::machine::{Engine, from_peer};
-use crate::engine::peers::Fault;
 use crate::engine::requests::LAPSES_MAX;
 use crate::types::{BlockHash, PeerId, Time};
 

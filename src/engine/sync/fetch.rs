@@ -12,7 +12,7 @@ use super::{Phase, Sync};
 use crate::chain::ChainStore;
 use crate::engine::machine::{Engine, Question};
 use crate::engine::peers::Peer;
-use crate::engine::quota::QUESTION_BYTES;
+use crate::engine::standing::QUESTION_BYTES;
 use crate::types::{BlockHash, PeerId, Time};
 use crate::wire::{RESPONSE_MAX_BYTES, Request};
 

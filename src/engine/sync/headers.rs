@@ -7,8 +7,8 @@
 use super::marks::{Marks, is_mark};
 use super::{NOT_YET_MS, Pass, Phase, Step, Sync, VOID_MS};
 use crate::chain::{ChainStore, Header, HeaderError};
+use crate::engine::Fault;
 use crate::engine::machine::{Engine, from_peer};
-use crate::engine::peers::Fault;
 use crate::types::{BlockHash, Height, PeerId};
 use crate::wire::message::HEADERS_MAX;
 

@@ -20,7 +20,7 @@ use super::super::streams::STREAM_FLOOD;
 use super::dials::dial_reason;
 use super::{IT_IS_US, OTHER_PROGRAM, Task};
 use crate::contract::{Direction, FoundBy, Stranger};
-use crate::engine::peers::Fault;
+use crate::engine::Fault;
 use crate::engine::{NetFact, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
