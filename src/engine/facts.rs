@@ -134,6 +134,7 @@ impl<S: ChainStore> Engine<S> {
         }
         self.runs.handle(Happened::Connected(peer, &address));
         self.standing.connected(self.now, peer);
+        self.requests.connected(self.now, peer);
         self.peers
             .insert(peer, Peer::new(self.now, address, direction, found_by));
         self.send_status(peer);
@@ -212,8 +213,7 @@ impl<S: ChainStore> Engine<S> {
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
         self.standing.gone(&id);
         let Some(peer) = self.peers.remove(&id) else { return };
-        let gone: Vec<u64> = self.requests.to(&id).map(|(request, _)| *request).collect();
-        for request in gone {
+        for request in self.requests.gone(&id) {
             self.on_response(request, id, None);
         }
         self.sync_lost(id);

@@ -367,11 +367,6 @@ impl<S: ChainStore> Engine<S> {
 
     /// Asks a peer; the answer comes back with the question.
     pub(super) fn ask(&mut self, peer: PeerId, what: Question, request: Request, patience_ms: Option<u64>) -> u64 {
-        if what != Question::Status
-            && let Some(known) = self.peers.get_mut(&peer)
-        {
-            known.in_flight += 1;
-        }
         let id = self.requests.ask(self.now, peer, what, patience_ms);
         self.out.order(NetOrder::Request { id, peer, request });
         id

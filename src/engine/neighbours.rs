@@ -45,7 +45,7 @@ impl<S: ChainStore> Engine<S> {
         self.exchange.handle(self.now, exchange::Fact::Tick { own_links });
         while let Some(order) = self.exchange.poll_output() {
             match order {
-                exchange::Order::Ask(peer) if self.peers.get(&peer).is_some_and(|known| known.is_free(self.now)) => {
+                exchange::Order::Ask(peer) if self.requests.is_free(self.now, &peer) => {
                     self.ask(peer, Question::Peers, Request::GetPeers, None);
                 }
                 exchange::Order::Ask(peer) => self.exchange.handle(self.now, exchange::Fact::Postponed(peer)),

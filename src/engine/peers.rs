@@ -6,30 +6,21 @@
 use std::collections::BTreeMap;
 
 use super::naming::Called;
-use super::pace::Pace;
-use super::standing::{Kind, QUESTION_BYTES};
 use crate::contract::{Direction, FoundBy};
 use crate::types::prefix::Prefix;
-use crate::types::{AccountName, Address, BlockHash, Bucket, Height, PeerId, Time, Voice, Work};
+use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Voice, Work};
 use crate::wire;
 
 /// How long a peer that stayed silent is not followed, and how often this doubles while it stays so: a bad link gets its
 /// chance again within two minutes, and one that promises and never serves is asked ever more rarely.
 pub const SILENT_MS: u64 = 10_000;
 const SILENT_DOUBLINGS_MAX: u32 = 3;
-/// How long a peer that is busy is left alone.
-pub const BUSY_MS: u64 = 500;
-/// So many times busy without an answer between count like silence: ten seconds and more, in which every bucket refills.
-pub const BUSY_MAX: u32 = 24;
 /// How soon a status that did not arrive is sent again, and how often this doubles: a peer that declines the protocol is
 /// asked as rarely as any other.
 pub const STATUS_AGAIN_MS: u64 = 1_000;
 const STATUS_DOUBLINGS_MAX: u32 = 4;
 /// How long a node that is asked itself goes without asking.
 pub const STATUS_OWN_MS: u64 = 30_000;
-/// Requests under way to one peer; its own limit is eight for everybody.
-pub const IN_FLIGHT_MAX: u32 = 4;
-
 /// A connected peer.
 #[derive(Clone, Debug)]
 pub struct Peer {
@@ -61,10 +52,6 @@ pub struct Peer {
     pub stale: bool,
     /// Statuses in a row that did not reach it.
     status_failures: u32,
-    /// Requests of sync and pool under way.
-    pub in_flight: u32,
-    /// What its link has shown: patience, and how much is asked at once.
-    pub pace: Pace,
     /// Its claim about this tip proved empty; not asked for it until then.
     pub void: Option<(BlockHash, Time)>,
     /// It sent a block whose parent is unknown here.
@@ -77,12 +64,6 @@ pub struct Peer {
     silent_until: Time,
     /// Empty pages of headers in a row.
     pub empty_pages: u32,
-    /// Not asked before: it said that it is busy.
-    pub busy_until: Time,
-    /// How often it said so since it last served something.
-    busy: u32,
-    /// What this node has fetched from it, counted as it counts there.
-    fetched: Bucket,
 }
 
 impl Peer {
@@ -104,17 +85,12 @@ impl Peer {
             last_status: Time::from_ms(0),
             stale: false,
             status_failures: 0,
-            in_flight: 0,
-            pace: Pace::new(),
             void: None,
             hint: false,
             hint_from: now,
             silences: 0,
             silent_until: now,
             empty_pages: 0,
-            busy_until: now,
-            busy: 0,
-            fetched: Bucket::full(now),
         }
     }
 
@@ -147,43 +123,6 @@ impl Peer {
     #[must_use]
     pub fn name(&self) -> Option<AccountName> {
         AccountName::new(&self.status.as_ref()?.name).ok()
-    }
-
-    /// Whether sync may ask it something now.
-    #[must_use]
-    pub fn is_free(&self, now: Time) -> bool {
-        self.in_flight < IN_FLIGHT_MAX && self.busy_until <= now
-    }
-
-    /// It is busy: it is left alone for a moment.
-    pub fn note_busy(&mut self, now: Time) {
-        self.busy = self.busy.saturating_add(1);
-        self.busy_until = Time::from_ms(now.ms().saturating_add(BUSY_MS));
-    }
-
-    /// Whether it was busy so often that this counts like silence.
-    #[must_use]
-    pub const fn is_always_busy(&self) -> bool {
-        self.busy >= BUSY_MAX
-    }
-
-    /// Its answer was useful: patience goes back.
-    pub fn delivered(&mut self) {
-        self.busy = 0;
-        self.pace.answered();
-    }
-
-    /// When a question for bodies finds room in the bucket that the peer keeps for this node: asked sooner, it would be
-    /// answered `Busy`.
-    #[must_use]
-    pub fn fetch_from(&self, now: Time) -> Time {
-        self.fetched.ready_at(now, QUESTION_BYTES, Kind::Blocks.rate())
-    }
-
-    /// Bodies are asked for, or came.
-    pub fn fetches(&mut self, now: Time, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.fetched.charge(now, bytes, Kind::Blocks.rate());
     }
 
     /// It answered after its time was over: it is slow and not silent, so it is asked again at once, with more patience.

@@ -379,16 +379,17 @@ impl<S: ChainStore> Engine<S> {
             return;
         };
         let now = self.now;
-        if let Some(known) = self.peers.get_mut(&peer) {
-            if asked.what == Question::Status {
-                known.status_asked = false;
-            } else {
-                known.in_flight = known.in_flight.saturating_sub(1);
-            }
-            // Of peers it tells twice a minute: that says nothing of its work.
-            if response == Some(Response::Busy) && asked.what != Question::Peers {
-                known.note_busy(now);
-            }
+        if asked.what == Question::Status
+            && let Some(known) = self.peers.get_mut(&peer)
+        {
+            known.status_asked = false;
+        }
+        // Of peers it tells twice a minute: that says nothing of its work.
+        if response == Some(Response::Busy)
+            && asked.what != Question::Peers
+            && let Some(link) = self.requests.link_mut(&peer)
+        {
+            link.note_busy(now);
         }
         let late = asked.has_lapsed();
         let at = asked.at;
@@ -446,22 +447,17 @@ impl<S: ChainStore> Engine<S> {
     /// A page came that was asked for at `at`: its time says what the link can do.
     fn page_carried(&mut self, peer: PeerId, at: Time, bytes: usize) {
         let read = self.requests.heard();
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.pace.carried(at, read, bytes);
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.carried(at, read, bytes);
         }
     }
 
     /// The next own request whose patience has ended, one a turn. An answer is taken until the network ends the request.
     pub(super) fn check_deadline(&mut self) {
-        let Some((id, asked)) = self.requests.lapse() else {
+        let Some((id, asked)) = self.requests.lapse(self.now) else {
             return;
         };
         let peer = asked.peer;
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.pace.stalled();
-            let until = Time::from_ms(self.now.ms().saturating_add(known.pace.patience_ms()));
-            self.requests.grant(&peer, until);
-        }
         match asked.what {
             // They have no deadline of their own.
             Question::Status | Question::Peers => {}

@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::machine::{Engine, Question};
 use super::pace::PATIENCE_MIN_MS;
 use super::peers::Peer;
+use super::requests::Link;
 use crate::chain::{ChainStore, Header};
 use crate::contract::Event;
 use crate::types::{BlockHash, Height, PeerId, Time, Work, count};
@@ -296,8 +297,9 @@ impl<S: ChainStore> Engine<S> {
             let claims = self.claims_better(peer);
             let hints = peer.hint && peer.hint_from <= self.now;
             let silent = self.now < peer.silent_until();
-            if peer.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id, peer) {
-                candidates.push((peer.pace.patience_ms(), *id));
+            let Some(link) = self.requests.link(id) else { continue };
+            if link.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id, peer) {
+                candidates.push((link.pace().patience_ms(), *id));
             }
         }
         let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
@@ -330,8 +332,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// Asks for the next page; later, if too much of ours is under way to the source.
     fn ask_headers(&mut self, source: PeerId) {
-        match self.peers.get(&source) {
-            Some(peer) if !peer.is_free(self.now) => return,
+        match self.requests.link(&source) {
+            Some(link) if !link.is_free(self.now) => return,
             Some(_) | None => {}
         }
         let mut locator = match self.chain.locator() {
@@ -354,10 +356,9 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         let locator = locator.iter().map(|hash| *hash.as_bytes()).collect();
-        let patience = self
-            .peers
-            .get(&source)
-            .map_or(PATIENCE_MIN_MS, |peer| peer.pace.patience_for_bytes(HEADERS_PAGE_BYTES));
+        let patience = self.requests.link(&source).map_or(PATIENCE_MIN_MS, |link| {
+            link.pace().patience_for_bytes(HEADERS_PAGE_BYTES)
+        });
         let id = self.ask(
             source,
             Question::Headers,
@@ -412,7 +413,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer says that it is busy, and nothing else.
     pub(super) fn is_always_busy(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(Peer::is_always_busy)
+        self.requests.link(peer).is_some_and(Link::is_always_busy)
     }
 
     /// The page did not come: the next peer is asked.
@@ -437,7 +438,7 @@ impl<S: ChainStore> Engine<S> {
         let top = self.sync_of(from).and_then(|sync| sync.top);
         let free = |id: &PeerId, peer: &Peer| {
             let tip = peer.claim(self.now).map(|(tip, ..)| tip);
-            *id != from && tip.is_some() && tip == top && peer.is_free(self.now)
+            *id != from && tip.is_some() && tip == top && self.requests.is_free(self.now, id)
         };
         let fresh = |id: &PeerId| self.syncs.iter().all(|sync| sync.source != *id);
         let next = self

@@ -71,14 +71,16 @@ impl<S: ChainStore> Engine<S> {
     fn delivered(&mut self, peer: PeerId, at: Time, blocks: &[Vec<u8>]) {
         let (now, read) = (self.now, self.requests.heard());
         let bytes = blocks.iter().map(|bytes| bytes.len().saturating_add(8)).sum();
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        known.delivered();
-        known.fetches(now, bytes);
+        let Some(link) = self.requests.link_mut(&peer) else {
+            return;
+        };
+        link.delivered();
+        link.fetches(now, bytes);
         if blocks.is_empty() {
             return;
         }
-        known.pace.delivered(at, read, blocks.len(), bytes);
-        known.answered_late(now);
+        link.brought_bodies(at, read, (blocks.len(), bytes));
+        self.answered_late(peer);
         self.be_patient(&peer);
     }
 
@@ -92,13 +94,13 @@ impl<S: ChainStore> Engine<S> {
 
     /// A question for bodies ended without any.
     pub(in crate::engine) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash], has_lapsed: bool) {
-        let busy = self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now);
+        let busy = self.requests.link(&peer).is_some_and(|link| link.is_busy(self.now));
         // What lapsed was counted then.
         if has_lapsed || (busy && !self.is_always_busy(&peer)) {
             return;
         }
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.pace.stalled();
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.stalled();
         }
         self.late_blocks(peer, hashes);
     }

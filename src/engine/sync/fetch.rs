@@ -12,6 +12,7 @@ use super::{Phase, Sync};
 use crate::chain::ChainStore;
 use crate::engine::machine::{Engine, Question};
 use crate::engine::peers::Peer;
+use crate::engine::requests::Link;
 use crate::engine::standing::QUESTION_BYTES;
 use crate::types::{BlockHash, PeerId, Time};
 use crate::wire::{RESPONSE_MAX_BYTES, Request};
@@ -61,7 +62,10 @@ impl<S: ChainStore> Engine<S> {
         self.peers
             .iter()
             .filter(|(id, peer)| fine(id) && wanted(id, peer))
-            .map(|(id, peer)| (sync.stalls.get(id).copied().unwrap_or(0), rank(id), peer.in_flight, *id))
+            .map(|(id, _)| {
+                let in_flight = self.requests.link(id).map_or(0, Link::in_flight);
+                (sync.stalls.get(id).copied().unwrap_or(0), rank(id), in_flight, *id)
+            })
             .collect()
     }
 
@@ -124,8 +128,10 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer may be asked for one more chunk.
     fn may_fetch(&self, sync: &Sync, id: &PeerId) -> bool {
-        let Some(peer) = self.peers.get(id) else { return false };
-        if !peer.is_free(self.now) || peer.fetch_from(self.now) > self.now {
+        let Some(link) = self.requests.link(id) else {
+            return false;
+        };
+        if !link.is_free(self.now) || link.fetch_from(self.now) > self.now {
             return false;
         }
         let own = self
@@ -134,7 +140,7 @@ impl<S: ChainStore> Engine<S> {
             .filter(|(asked, _)| asked.peer == *id)
             .count();
         if sync.proven.contains(id) {
-            return own < peer.pace.questions();
+            return own < link.pace().questions();
         }
         let unproven = |peer: &PeerId| self.syncs.iter().all(|sync| !sync.proven.contains(peer));
         let waiting = self.requests.for_blocks();
@@ -182,7 +188,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// As many missing bodies as the peer's link is asked for at once, without these.
     fn missing(&self, sync: &Sync, peer: &PeerId, without: &BTreeSet<usize>) -> Vec<BlockHash> {
-        let most = self.peers.get(peer).map_or(1, |known| known.pace.blocks());
+        let most = self.requests.link(peer).map_or(1, |link| link.pace().blocks());
         let limit = sync.next.saturating_add(AHEAD_MAX).min(sync.steps.len());
         (sync.next..limit)
             .filter(|index| !sync.bodies.contains_key(index) && !without.contains(index))
@@ -196,8 +202,8 @@ impl<S: ChainStore> Engine<S> {
             hashes: hashes.iter().map(|hash| *hash.as_bytes()).collect(),
         };
         let now = self.now;
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.fetches(now, usize::try_from(QUESTION_BYTES).unwrap_or(0));
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.fetches(now, usize::try_from(QUESTION_BYTES).unwrap_or(0));
         }
         self.ask(peer, Question::Blocks(hashes.to_vec()), request, Some(0));
         self.be_patient(&peer);
@@ -207,8 +213,8 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn be_patient(&mut self, peer: &PeerId) {
         let under_way = self.requests.for_blocks().filter(|(asked, _)| asked.peer == *peer);
         let blocks = under_way.map(|(_, hashes)| hashes.len()).sum();
-        if let Some(known) = self.peers.get(peer) {
-            let until = self.after(known.pace.patience_for(blocks));
+        if let Some(link) = self.requests.link(peer) {
+            let until = self.after(link.pace().patience_for(blocks));
             self.requests.grant(peer, until);
         }
     }
@@ -219,7 +225,7 @@ impl<S: ChainStore> Engine<S> {
         let holding = self.requests.for_blocks();
         let holding = holding.filter(|(asked, hashes)| asked.is_on_time() && hashes.contains(&next));
         let hedge = holding.map(|(asked, _)| Time::from_ms(asked.at.ms().saturating_add(HEDGE_MS)));
-        let ready = self.peers.iter().map(|(_, peer)| peer.fetch_from(self.now));
+        let ready = self.requests.links().map(|link| link.fetch_from(self.now));
         hedge.chain(ready).filter(|at| *at > self.now).min()
     }
 }

@@ -36,8 +36,8 @@ impl<S: ChainStore> Engine<S> {
         let Some(at) = self.syncs.iter().position(|sync| sync.source == peer) else {
             return;
         };
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.delivered();
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.delivered();
         }
         let mut sync = self.syncs.remove(at);
         let checked = self.check_headers(&mut sync, list);
