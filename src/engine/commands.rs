@@ -6,7 +6,6 @@
 use super::dial;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
-use super::peers::Peer;
 use super::runs::Around;
 use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Reply, Source, TxRef};
@@ -303,11 +302,8 @@ impl<S: ChainStore> Engine<S> {
     fn resolve(&mut self, id: u64) {
         let peers: Vec<PeerId> = self.peers.iter().map(|(peer, _)| *peer).collect();
         let mut asked = Vec::new();
+        self.sources.trust_again(self.now);
         for peer in peers {
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.void = None;
-                known.trust_again(self.now);
-            }
             self.send_status(peer);
             let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
             asked.extend(open.map(|(request, _)| *request));
@@ -346,11 +342,8 @@ impl<S: ChainStore> Engine<S> {
         let ahead = self.ahead();
         let known_peers = self.known_peers();
         let tip = self.chain.tip();
-        let is_behind = || {
-            let claims_more = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| work > tip.work);
-            self.peers.iter().any(|(_, peer)| claims_more(peer))
-        };
-        let claims_better = || self.peers.iter().any(|(_, peer)| self.claims_better(peer));
+        let is_behind = || self.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
+        let claims_better = || self.sources.claims(self.now).any(|claim| self.is_worth_asking(claim));
         let (peers, requests, chain) = (&self.peers, &self.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
         let around = Around {

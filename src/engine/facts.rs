@@ -15,7 +15,7 @@ use super::standing::Fault;
 use super::{dial, exchange, standing};
 use crate::chain::ChainStore;
 use crate::contract::{Direction, Event, FoundBy, NameStanding, Stranger};
-use crate::types::{Address, PeerId, Time, Work, count};
+use crate::types::{Address, BlockHash, Height, PeerId, Time, Work, count};
 use crate::wire::{self, Request};
 
 /// Status goes out this often, and up to a second later.
@@ -135,6 +135,7 @@ impl<S: ChainStore> Engine<S> {
         self.runs.handle(Happened::Connected(peer, &address));
         self.standing.connected(self.now, peer);
         self.requests.connected(self.now, peer);
+        self.sources.connected(self.now, peer);
         self.peers
             .insert(peer, Peer::new(self.now, address, direction, found_by));
         self.send_status(peer);
@@ -212,6 +213,7 @@ impl<S: ChainStore> Engine<S> {
         self.dialer.handle(self.now, dial::Fact::Disconnected(id));
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
         self.standing.gone(&id);
+        self.sources.gone(&id);
         let Some(peer) = self.peers.remove(&id) else { return };
         for request in self.requests.gone(&id) {
             self.on_response(request, id, None);
@@ -412,6 +414,12 @@ impl<S: ChainStore> Engine<S> {
         let twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
         let (count, digest) = (status.pool_count, status.pool_digest);
+        let claim = (
+            BlockHash::new(status.tip),
+            Height::new(status.height),
+            Work::from_be_bytes(status.work),
+        );
+        self.sources.claimed(&id, claim);
         peer.status = Some(status);
         if self.is_chosen_clock(&id) {
             self.clock.heard_chosen(self.now, Time::from_ms(clock_ms));

@@ -22,7 +22,7 @@ use super::runs::Runs;
 use super::signatures::Signatures;
 use super::standing::Standing;
 use super::storage::Storage;
-use super::sync::{HEADERS_KEPT_MAX, Sync};
+use super::sync::{HEADERS_KEPT_MAX, Sources, Sync};
 use super::unheard::Unheard;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
@@ -92,6 +92,8 @@ pub struct Engine<S> {
     pub(super) unheard: Unheard,
     pub(super) dialer: Dialer,
     pub(super) exchange: Exchange,
+    /// What sync knows of each peer.
+    pub(super) sources: Sources,
     /// Candidate branches that are being fetched.
     pub(super) syncs: Vec<Sync>,
     /// Headers of one candidate in memory; tests lower it.
@@ -168,6 +170,7 @@ impl<S: ChainStore> Engine<S> {
             unheard: Unheard::new(),
             dialer,
             exchange,
+            sources: Sources::default(),
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
             sync_rng: Rng::new(rng.next_u64()),
@@ -351,11 +354,8 @@ impl<S: ChainStore> Engine<S> {
             Some(self.stale_at),
             self.runs.next_wakeup(),
         ];
-        let is_later = |at: &Time| *at > self.now;
         for (_, peer) in self.peers.iter() {
             times.push(Some(self.status_due(peer)));
-            times.push(peer.void.map(|(_, until)| until).filter(is_later));
-            times.push(Some(peer.silent_until()).filter(is_later));
         }
         times.into_iter().flatten().min().map(|time| time.max(self.now))
     }

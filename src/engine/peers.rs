@@ -8,13 +8,9 @@ use std::collections::BTreeMap;
 use super::naming::Called;
 use crate::contract::{Direction, FoundBy};
 use crate::types::prefix::Prefix;
-use crate::types::{AccountName, Address, BlockHash, Height, PeerId, Time, Voice, Work};
+use crate::types::{AccountName, Address, PeerId, Time, Voice};
 use crate::wire;
 
-/// How long a peer that stayed silent is not followed, and how often this doubles while it stays so: a bad link gets its
-/// chance again within two minutes, and one that promises and never serves is asked ever more rarely.
-pub const SILENT_MS: u64 = 10_000;
-const SILENT_DOUBLINGS_MAX: u32 = 3;
 /// How soon a status that did not arrive is sent again, and how often this doubles: a peer that declines the protocol is
 /// asked as rarely as any other.
 pub const STATUS_AGAIN_MS: u64 = 1_000;
@@ -52,18 +48,6 @@ pub struct Peer {
     pub stale: bool,
     /// Statuses in a row that did not reach it.
     status_failures: u32,
-    /// Its claim about this tip proved empty; not asked for it until then.
-    pub void: Option<(BlockHash, Time)>,
-    /// It sent a block whose parent is unknown here.
-    pub hint: bool,
-    /// Such a block is not followed before: an earlier one led nowhere.
-    pub hint_from: Time,
-    /// Candidates in a row that ended because it did not answer.
-    silences: u32,
-    /// Nothing is fetched from it before for that reason.
-    silent_until: Time,
-    /// Empty pages of headers in a row.
-    pub empty_pages: u32,
 }
 
 impl Peer {
@@ -85,12 +69,6 @@ impl Peer {
             last_status: Time::from_ms(0),
             stale: false,
             status_failures: 0,
-            void: None,
-            hint: false,
-            hint_from: now,
-            silences: 0,
-            silent_until: now,
-            empty_pages: 0,
         }
     }
 
@@ -108,48 +86,10 @@ impl Peer {
         news
     }
 
-    /// The tip that it claims, unless that claim was found empty.
-    #[must_use]
-    pub fn claim(&self, now: Time) -> Option<(BlockHash, Height, Work)> {
-        let status = self.status.as_ref()?;
-        let tip = BlockHash::new(status.tip);
-        match self.void {
-            Some((void, until)) if void == tip && now < until => None,
-            Some(_) | None => Some((tip, Height::new(status.height), Work::from_be_bytes(status.work))),
-        }
-    }
-
     /// Its announced name, if it has the form of one.
     #[must_use]
     pub fn name(&self) -> Option<AccountName> {
         AccountName::new(&self.status.as_ref()?.name).ok()
-    }
-
-    /// It answered after its time was over: it is slow and not silent, so it is asked again at once, with more patience.
-    pub fn answered_late(&mut self, now: Time) {
-        if self.silent_until > now {
-            self.silent_until = now;
-            self.void = None;
-        }
-    }
-
-    /// A candidate ended because it did not answer.
-    pub fn fell_silent(&mut self, now: Time) {
-        let wait_ms = SILENT_MS << self.silences.min(SILENT_DOUBLINGS_MAX);
-        self.silences = self.silences.saturating_add(1);
-        self.silent_until = Time::from_ms(now.ms().saturating_add(wait_ms));
-    }
-
-    /// It served what it promised, or the user wants it asked.
-    pub const fn trust_again(&mut self, now: Time) {
-        self.silences = 0;
-        self.silent_until = now;
-    }
-
-    /// Until when nothing is fetched from it.
-    #[must_use]
-    pub const fn silent_until(&self) -> Time {
-        self.silent_until
     }
 
     /// The status did not reach it, or was not answered: it is told again, ever later up to the ordinary interval.
@@ -239,38 +179,5 @@ impl Peers {
             Some(known) => Voice::of(*peer, &known.address, networks),
             None => Voice::Identity(*peer),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn peer() -> Peer {
-        let address = Address::parse("/ip4/10.0.0.1/tcp/1").unwrap().0;
-        Peer::new(Time::from_ms(0), address, Direction::In, FoundBy::Inbound)
-    }
-
-    #[test]
-    fn a_silent_peer_is_left_alone_ever_longer_until_it_serves() {
-        let mut peer = peer();
-        let now = Time::from_ms(1_000);
-        for wait_ms in [10_000, 20_000, 40_000, 80_000, 80_000] {
-            peer.fell_silent(now);
-            assert_eq!(peer.silent_until(), Time::from_ms(1_000 + wait_ms));
-        }
-        peer.trust_again(now);
-        assert_eq!(peer.silent_until(), now);
-        peer.fell_silent(now);
-        assert_eq!(peer.silent_until(), Time::from_ms(11_000));
-    }
-
-    #[test]
-    fn a_peer_that_answers_late_is_asked_again_at_once() {
-        let mut peer = peer();
-        let now = Time::from_ms(1_000);
-        peer.fell_silent(now);
-        peer.answered_late(Time::from_ms(2_000));
-        assert_eq!(peer.silent_until(), Time::from_ms(2_000));
     }
 }

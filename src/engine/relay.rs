@@ -89,9 +89,7 @@ impl<S: ChainStore> Engine<S> {
             return Verdict::Ignore;
         };
         let Some(parent) = parent else {
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.hint = true;
-            }
+            self.sources.hinted(&peer);
             return Verdict::Ignore;
         };
         if let Err(error) = header.check_linked(hash, (&parent.header, header.previous), params) {

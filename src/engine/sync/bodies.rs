@@ -184,7 +184,7 @@ impl<S: ChainStore> Engine<S> {
     /// Nobody has the bodies, or nobody sends them: the own tip stays. Only who said that it has none is blamed.
     pub(super) fn give_up_bodies(&mut self, source: PeerId) {
         let says_none = self.sync_of(source).is_some_and(|sync| sync.lacking.contains(&source));
-        let present = self.peers.get(&source).is_some();
+        let present = self.sources.contains(&source);
         self.end_sync(source);
         if says_none && present {
             self.void_claim(source, VOID_MS);
@@ -196,13 +196,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// All bodies of the window are in: on to the next, or done.
     fn finish_window(&mut self, source: PeerId) {
-        let present = self.peers.get(&source).is_some();
+        let present = self.sources.contains(&source);
         let now = self.now;
         let Some(sync) = self.sync_of(source) else { return };
         sync.began = now;
-        if let Some(peer) = self.peers.get_mut(&source) {
-            peer.trust_again(now);
-        }
+        self.sources.served(now, &source);
         let Some(sync) = self.sync_of(source) else { return };
         let goes_on = match &sync.pass {
             Pass::Again(_) => {

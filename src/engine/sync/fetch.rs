@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use super::{Phase, Sync};
 use crate::chain::ChainStore;
 use crate::engine::machine::{Engine, Question};
-use crate::engine::peers::Peer;
 use crate::engine::requests::Link;
 use crate::engine::standing::QUESTION_BYTES;
 use crate::types::{BlockHash, PeerId, Time};
@@ -33,25 +32,24 @@ impl<S: ChainStore> Engine<S> {
     /// then the least loaded. When all of these were silent, also who claims more work: it may stand above this branch,
     /// and if not, its answer is empty.
     fn body_peers(&self, sync: &Sync) -> Vec<(u32, u8, u32, PeerId)> {
-        let source_tip = self.peers.get(&sync.source).and_then(|peer| peer.claim(self.now));
-        let holds = |id: &PeerId, peer: &Peer| {
-            let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
-            let has = tip.is_some_and(|tip| {
-                sync.index.contains_key(&tip) || source_tip.is_some_and(|(source, ..)| source == tip)
-            });
+        let source_tip = self.sources.claim(self.now, &sync.source).map(|(tip, ..)| tip);
+        let holds = |id: &PeerId| {
+            let tip = self.sources.tip(id);
+            let has = tip.is_some_and(|tip| sync.index.contains_key(&tip) || source_tip == Some(tip));
             has || *id == sync.source
         };
         let mut list = self.askable(sync, holds);
         if list.iter().all(|(stalls, ..)| *stalls > 0) {
             let proven = sync.last.as_ref().map(|last| last.work);
-            let above = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| Some(work) > proven);
-            list.extend(self.askable(sync, |id, peer| !holds(id, peer) && above(peer)));
+            let claim = |id: &PeerId| self.sources.claim(self.now, id);
+            let above = |id: &PeerId| claim(id).is_some_and(|(_, _, work)| Some(work) > proven);
+            list.extend(self.askable(sync, |id| !holds(id) && above(id)));
         }
         list.sort_unstable();
         list
     }
 
-    fn askable(&self, sync: &Sync, wanted: impl Fn(&PeerId, &Peer) -> bool) -> Vec<(u32, u8, u32, PeerId)> {
+    fn askable(&self, sync: &Sync, wanted: impl Fn(&PeerId) -> bool) -> Vec<(u32, u8, u32, PeerId)> {
         let fine = |id: &PeerId| !sync.lacking.contains(id) && !sync.is_given_up(id);
         let rank = |id: &PeerId| match (sync.proven.contains(id), sync.source == *id) {
             (true, _) => 0,
@@ -59,10 +57,10 @@ impl<S: ChainStore> Engine<S> {
             (false, true) => 1,
             (false, false) => 2,
         };
-        self.peers
-            .iter()
-            .filter(|(id, peer)| fine(id) && wanted(id, peer))
-            .map(|(id, _)| {
+        self.sources
+            .ids()
+            .filter(|id| fine(id) && wanted(id))
+            .map(|id| {
                 let in_flight = self.requests.link(id).map_or(0, Link::in_flight);
                 (sync.stalls.get(id).copied().unwrap_or(0), rank(id), in_flight, *id)
             })
