@@ -261,7 +261,7 @@ impl<S: ChainStore> Engine<S> {
         self.tell_pools(Fact::Tip);
         let pool = &self.pool;
         self.unheard.prune(|txid| pool.contains(txid));
-        self.status_changed();
+        self.links.changed();
         self.check_name();
         self.check_peer_names();
     }

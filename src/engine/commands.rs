@@ -196,7 +196,7 @@ impl<S: ChainStore> Engine<S> {
         self.publish_transaction(&transaction);
         self.out
             .event(transactions::accepted_event(&transaction, Source::Local));
-        self.status_changed();
+        self.links.changed();
         self.mining.refresh_soon(self.now);
         if let Some(payer) = payer {
             let balance = self.pool.pending_balance(&self.chain, payer).map_err(store_error)?;
@@ -266,12 +266,12 @@ impl<S: ChainStore> Engine<S> {
                 .out
                 .reply(id, Err(CommandError::new("dial_failed", message, "peers")));
         }
-        if self.addresses.contains(&address) {
+        if self.links.addresses().contains(&address) {
             let error = CommandError::new("dial_failed", "this is the node's own address", "peers");
             return self.out.reply(id, Err(error));
         }
         let known = self
-            .peers
+            .links
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
             .map(|(who, known)| (*who, known.direction));
@@ -300,7 +300,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn resolve(&mut self, id: u64) {
-        let peers: Vec<PeerId> = self.peers.iter().map(|(peer, _)| *peer).collect();
+        let peers: Vec<PeerId> = self.links.ids();
         let mut asked = Vec::new();
         self.sources.trust_again(self.now);
         for peer in peers {
@@ -323,7 +323,7 @@ impl<S: ChainStore> Engine<S> {
                 .handle(self.now, dial::Fact::Enable(on && !self.missing.network));
             self.out.order(NetOrder::Enable(on));
             if !on {
-                self.addresses.clear();
+                self.links.listens_nowhere();
             }
         }
         Reply::Net { net: on }
@@ -344,7 +344,7 @@ impl<S: ChainStore> Engine<S> {
         let tip = self.chain.tip();
         let is_behind = || self.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
         let claims_better = || self.sources.claims(self.now).any(|claim| self.is_worth_asking(claim));
-        let (peers, requests, chain) = (&self.peers, &self.requests, &self.chain);
+        let (peers, requests, chain) = (&self.links, &self.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
         let around = Around {
             now: self.now,

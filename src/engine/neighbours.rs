@@ -30,8 +30,8 @@ impl<S: ChainStore> Engine<S> {
         let fact = exchange::Fact::Answered {
             peer,
             list,
-            own: self.addresses.clone(),
-            networks: self.networks.clone(),
+            own: self.links.addresses().to_vec(),
+            networks: self.links.networks().to_vec(),
         };
         self.exchange.handle(self.now, fact);
     }

@@ -50,13 +50,13 @@ impl<S: ChainStore> Engine<S> {
     /// Its task is gone, and with it all that it knew.
     fn network_failed(&mut self) {
         self.missing.network = true;
-        let peers: Vec<PeerId> = self.peers.iter().map(|(id, _)| *id).collect();
+        let peers: Vec<PeerId> = self.links.ids();
         for peer in peers {
             self.on_disconnected(peer, "the network part of this node failed".into());
         }
         self.runs
             .handle(Happened::NetworkFailed("the network part of this node failed"));
-        self.addresses.clear();
+        self.links.listens_nowhere();
         self.dialer.handle(self.now, Fact::Enable(false));
     }
 

@@ -26,7 +26,7 @@ fn is_meant(wanted: &PeerRef, peer: &PeerId, name: Option<&AccountName>) -> bool
 impl<S: ChainStore> Engine<S> {
     pub(super) fn show_peers(&self) -> Reply {
         let mut peers: Vec<PeerView> = self
-            .peers
+            .links
             .known()
             .map(|(id, peer)| {
                 let name = peer.name();
@@ -54,7 +54,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// How many peers are connected and known.
     pub(super) fn known_peers(&self) -> u64 {
-        count(self.peers.known().count())
+        count(self.links.known().count())
     }
 
     pub(super) fn act_on_peer(&mut self, wanted: &PeerRef, act: PeerAct) -> Result<Reply, CommandError> {
@@ -98,7 +98,7 @@ impl<S: ChainStore> Engine<S> {
                 .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))
                 .collect(),
             PeerAct::Drop | PeerAct::Ban { .. } => self
-                .peers
+                .links
                 .iter()
                 .map(|(id, peer)| (*id, peer.name()))
                 .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))

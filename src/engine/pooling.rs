@@ -6,8 +6,8 @@
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
 use super::io::{NetOrder, Verdict};
+use super::links::Peer;
 use super::machine::{Engine, Question};
-use super::peers::Peer;
 use super::pools::{Around, Fact, Order, Pools, Taken};
 use super::relay::Addition;
 use crate::chain::{ChainStore, StoreError, Transaction};
@@ -82,7 +82,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// From when on a peer may be asked for a page.
     fn page_due(&self, peer: &PeerId) -> Option<Time> {
-        let known = self.peers.get(peer)?;
+        let known = self.links.get(peer)?;
         // A page that is late counts until the network ends it, like every request.
         let free_at = self.requests.link(peer)?.free_at()?;
         self.stands_here(peer, known).then_some(free_at)
@@ -211,7 +211,7 @@ impl<S: ChainStore> Engine<S> {
     /// Own payments that no neighbour has after some seconds: the user hears of it.
     pub(super) fn check_unheard(&mut self) {
         let listens = |(id, peer): (&PeerId, &Peer)| self.stands_here(id, peer);
-        let is_listening = self.may_compare() && self.peers.known().any(listens);
+        let is_listening = self.may_compare() && self.links.known().any(listens);
         self.unheard.listen(self.now, is_listening);
         let pool = &self.pool;
         let Some(late) = self.unheard.overdue(self.now, |txid| pool.contains(txid)) else {

@@ -141,7 +141,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a block that helps nobody now may be checked for this peer's address.
     fn may_cost(&mut self, peer: PeerId, bytes: usize) -> bool {
-        if self.peers.get(&peer).is_none() {
+        if self.links.get(&peer).is_none() {
             return false;
         }
         let voice = self.voice_of(&peer);
@@ -251,7 +251,7 @@ impl<S: ChainStore> Engine<S> {
                 self.signatures.note(txid, true);
                 self.out
                     .event(transactions::accepted_event(&transaction, from_peer(peer)));
-                self.status_changed();
+                self.links.changed();
                 Addition::Taken
             }
             Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Addition::Known,
@@ -327,7 +327,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetPeers => Response::Busy,
             Request::Status(status) => {
                 self.take_status(peer, status);
-                self.status_was_asked(peer);
+                self.links.was_asked(self.now, &peer);
                 Response::Status(self.own_status())
             }
             Request::GetHeaders { locator } => {
@@ -377,10 +377,8 @@ impl<S: ChainStore> Engine<S> {
             return;
         };
         let now = self.now;
-        if asked.what == Question::Status
-            && let Some(known) = self.peers.get_mut(&peer)
-        {
-            known.status_asked = false;
+        if asked.what == Question::Status {
+            self.links.asked(&peer);
         }
         // Of peers it tells twice a minute: that says nothing of its work.
         if response == Some(Response::Busy)
@@ -393,15 +391,11 @@ impl<S: ChainStore> Engine<S> {
         let at = asked.at;
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => {
-                if let Some(known) = self.peers.get_mut(&peer) {
-                    known.status_arrived();
-                }
+                self.links.status_arrived(&peer);
                 self.take_status(peer, status);
             }
             (Question::Status, None | Some(Response::Busy)) => {
-                if let Some(known) = self.peers.get_mut(&peer) {
-                    known.status_failed(now);
-                }
+                self.links.status_failed(now, &peer);
             }
             (Question::Headers, Some(Response::Headers(list))) => {
                 if !list.is_empty() {
