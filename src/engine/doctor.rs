@@ -98,7 +98,8 @@ impl<S: ChainStore> Engine<S> {
             multicast: self.seen.multicast,
             elsewhere: self.seen.elsewhere,
             failures: &self.seen.failures,
-            same_key: self.twins.warned,
+            same_key: self.notices.twins.are_known(),
+            twin: self.notices.twins.place(),
             clock_ahead_ms: middle.map(|middle| middle.ahead_ms),
             clock_advice: clock.as_deref(),
         });

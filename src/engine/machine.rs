@@ -12,6 +12,7 @@ use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::links::Links;
 use super::mining::Mining;
+use super::notices::Notices;
 use super::out::Out;
 use super::parts::Missing;
 use super::pools::Pools;
@@ -35,9 +36,6 @@ use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
-/// After this time without a peer the user is told how to join by hand.
-pub(super) const ALONE_MS: u64 = 10_000;
-
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -67,15 +65,6 @@ pub struct Config {
     pub exchange: bool,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
-}
-
-/// Another node with this node's key.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Twins {
-    /// The user was told of one.
-    pub(super) warned: bool,
-    /// When it was last looked for.
-    pub(super) sought: Option<Time>,
 }
 
 /// A node's decisions: told facts, gives orders.
@@ -113,20 +102,12 @@ pub struct Engine<S> {
     /// The tip that the store held: events begin there.
     opened: Tip,
     pub(super) start_by: Time,
-    /// When the warning about being alone is due; none after it or a first peer.
-    pub(super) alone_at: Option<Time>,
-    /// How often that was said since the last peer.
-    pub(super) alone_told: usize,
     pub(super) clock: Clock,
     pub(super) ahead_told: bool,
     /// Branches from the future are not told again before.
     pub(super) future_branch_until: Time,
     pub(super) forecast: Forecast,
-    pub(super) name_warned: bool,
-    pub(super) twins: Twins,
-    /// When to look whether the tip stands still for too long.
-    pub(super) stale_at: Time,
-    pub(super) stale_warned: bool,
+    pub(super) notices: Notices,
     /// For `doctor`.
     pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
@@ -180,16 +161,11 @@ impl<S: ChainStore> Engine<S> {
             now,
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
-            alone_at: None,
-            alone_told: 0,
             clock,
             ahead_told: false,
             future_branch_until: Time::default(),
             forecast: Forecast::default(),
-            name_warned: false,
-            twins: Twins::default(),
-            stale_at: now,
-            stale_warned: false,
+            notices: Notices::new(now),
             seen: super::doctor::Seen::default(),
             net: true,
             missing: Missing::default(),
@@ -272,7 +248,7 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         self.started = true;
-        self.alone_at = Some(self.after(ALONE_MS));
+        self.notices.alone.starts(self.now);
         let mut status = Box::new(self.status());
         // Events that waited come behind it: they lead from what the store held to what is there now.
         status.height = self.opened.header.height;
@@ -327,7 +303,6 @@ impl<S: ChainStore> Engine<S> {
     pub fn next_wakeup(&self) -> Option<Time> {
         let times: Vec<Option<Time>> = vec![
             (!self.started).then_some(self.start_by),
-            self.alone_at,
             self.dialer.next_wakeup(self.now),
             self.exchange.next_wakeup(),
             self.standing.next_wakeup(),
@@ -340,7 +315,7 @@ impl<S: ChainStore> Engine<S> {
             self.pools_wakeup(),
             self.gather.next_wakeup(),
             self.unheard.next_wakeup(),
-            Some(self.stale_at),
+            self.notices.next_wakeup(),
             self.runs.next_wakeup(),
         ];
         times.into_iter().flatten().min().map(|time| time.max(self.now))
@@ -397,8 +372,7 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn check_name(&mut self) {
         let Some(name) = self.config.name.clone() else { return };
         match self.chain.owner(&Account::Name(name.clone())) {
-            Ok(Some(owner)) if owner != self.me && !self.name_warned => {
-                self.name_warned = true;
+            Ok(Some(owner)) if owner != self.me && self.notices.name.tell() => {
                 let message = format!(
                     "the name {name} belongs to another key ({}): rewards go to this node's key account; start with another --name",
                     owner.peer_id()

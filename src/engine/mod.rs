@@ -21,6 +21,7 @@ pub mod machine;
 mod mining;
 mod naming;
 mod neighbours;
+mod notices;
 mod out;
 mod own_waiting;
 pub mod pace;
