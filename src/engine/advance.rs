@@ -4,7 +4,7 @@
 //! pool and are counted.
 
 use super::machine::Engine;
-use super::own_waiting::OwnWaiting;
+use super::own::OwnWaiting;
 use super::pools::Fact;
 use super::runs::Happened;
 use super::standing::Fault;
@@ -118,7 +118,7 @@ impl<S: ChainStore> Engine<S> {
             return Ok(true);
         };
         let Some((mut rebuild, waiting)) = self.storage.prepared.take() else {
-            let (own, waiting) = OwnWaiting::split(destination.own()?, self.storage.own_offered_max);
+            let (own, waiting) = OwnWaiting::split(destination.own()?, self.own.offered_max);
             let rebuild = Rebuild::new(&self.pool, destination.undone().iter(), &own);
             self.storage.prepared = Some((rebuild, waiting));
             return Ok(false);
@@ -149,11 +149,11 @@ impl<S: ChainStore> Engine<S> {
     fn follow_switch(&mut self, switch: &Switch) -> Result<PoolChange, StoreError> {
         let change = match self.storage.prepared.take() {
             Some((prepared, waiting)) => {
-                self.storage.own_waiting = waiting;
+                self.own.set_waiting(waiting);
                 prepared.finish(&mut self.pool)
             }
             None => {
-                let own = self.own_to_offer(self.chain.own()?);
+                let own = self.own.to_offer(self.chain.own()?);
                 self.pool.on_switch(&self.chain, switch, &own)
             }
         };
@@ -249,7 +249,7 @@ impl<S: ChainStore> Engine<S> {
                         "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped{}",
                         change.returned.len(),
                         change.dropped.len().saturating_add(switch.undone.beyond()),
-                        self.own_beyond()
+                        self.own.beyond()
                     ),
                 );
             }
@@ -260,7 +260,7 @@ impl<S: ChainStore> Engine<S> {
         self.tip_moved();
         self.tell_pools(Fact::Tip);
         let pool = &self.pool;
-        self.unheard.prune(|txid| pool.contains(txid));
+        self.own.unheard().prune(|txid| pool.contains(txid));
         self.links.changed();
         self.check_name();
         self.check_peer_names();

@@ -48,7 +48,8 @@ impl<S: ChainStore> Engine<S> {
             Command::Pending => Ok(self.view().pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
-                self.next_sequence(&account)
+                self.own
+                    .next_sequence(&self.chain, &self.pool, &account)
                     .map_err(store_error)
                     .and_then(|next| self.view().balance(account, next))
             }
@@ -79,7 +80,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn show_transaction(&self, wanted: TxRef) -> Result<Reply, CommandError> {
         let txid = self.view().find_transaction(wanted)?;
-        let is_known = self.pool.is_own(&txid).then(|| self.unheard.is_known(self.now, &txid));
+        let is_known = self.pool.is_own(&txid).then(|| self.own.is_known(self.now, &txid));
         self.view().transaction(&txid, is_known.flatten())
     }
 
@@ -108,7 +109,7 @@ impl<S: ChainStore> Engine<S> {
         let owner = self.chain.owner(account).map_err(store_error)?;
         Ok(match (owner, account) {
             (None, Account::Name(name)) => {
-                let is_waiting = self.storage.own_waiting.run_end(account, 0).is_some();
+                let is_waiting = self.own.uses(account);
                 self.pool.pending_owner(name).or(is_waiting.then_some(self.me))
             }
             (owner, _) => owner,
@@ -132,7 +133,10 @@ impl<S: ChainStore> Engine<S> {
             return Err(CommandError::new("not_owner", message, "accounts"));
         }
         let to_owner = self.owner_now(&to)?;
-        let sequence = self.next_sequence(&from).map_err(store_error)?;
+        let sequence = self
+            .own
+            .next_sequence(&self.chain, &self.pool, &from)
+            .map_err(store_error)?;
         let transaction = Transaction::transfer(
             &self.chain.network_id(),
             &self.config.key,
@@ -207,7 +211,7 @@ impl<S: ChainStore> Engine<S> {
         if self.known_peers() == 0 {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
-        let block = self.forecast.expected(&self.chain, &self.pool, &transaction);
+        let block = self.own.expected(&self.chain, &self.pool, &transaction);
         Ok(Reply::Tx {
             tx: transactions::tx_view(&transaction, self.chain.params().reward),
             block,
@@ -302,7 +306,7 @@ impl<S: ChainStore> Engine<S> {
     fn resolve(&mut self, id: u64) {
         let peers: Vec<PeerId> = self.links.ids();
         let mut asked = Vec::new();
-        self.sources.trust_again(self.now);
+        self.sync.sources.trust_again(self.now);
         for peer in peers {
             self.send_status(peer);
             let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
@@ -342,8 +346,13 @@ impl<S: ChainStore> Engine<S> {
         let ahead = self.ahead();
         let known_peers = self.known_peers();
         let tip = self.chain.tip();
-        let is_behind = || self.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
-        let claims_better = || self.sources.claims(self.now).any(|claim| self.is_worth_asking(claim));
+        let is_behind = || self.sync.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
+        let claims_better = || {
+            self.sync
+                .sources
+                .claims(self.now)
+                .any(|claim| self.is_worth_asking(claim))
+        };
         let (peers, requests, chain) = (&self.links, &self.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
         let around = Around {
@@ -351,8 +360,8 @@ impl<S: ChainStore> Engine<S> {
             network: &self.config.params.name,
             tip: (tip.header.height, tip.hash),
             known_peers,
-            is_synced: known_peers > 0 && self.syncs.is_empty() && !is_behind() && ahead.is_none(),
-            is_improving: !self.syncs.is_empty() || claims_better(),
+            is_synced: known_peers > 0 && self.sync.is_idle() && !is_behind() && ahead.is_none(),
+            is_improving: !self.sync.is_idle() || claims_better(),
             ahead,
             address_of: &|id| known(id).map(|peer| peer.address.with_peer(id)),
             is_open: &|id| requests.contains(id),

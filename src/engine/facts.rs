@@ -120,7 +120,7 @@ impl<S: ChainStore> Engine<S> {
         self.runs.handle(Happened::Connected(peer, &address));
         self.standing.connected(self.now, peer);
         self.requests.connected(self.now, peer);
-        self.sources.connected(self.now, peer);
+        self.sync.sources.connected(self.now, peer);
         self.links.connected(self.now, peer, (address, direction, found_by));
         self.send_status(peer);
     }
@@ -194,7 +194,7 @@ impl<S: ChainStore> Engine<S> {
         self.dialer.handle(self.now, dial::Fact::Disconnected(id));
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
         self.standing.gone(&id);
-        self.sources.gone(&id);
+        self.sync.sources.gone(&id);
         let Some(peer) = self.links.gone(&id) else { return };
         for request in self.requests.gone(&id) {
             self.on_response(request, id, None);
@@ -352,7 +352,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(heard) = self.links.heard(&id, status, ahead_ms) else {
             return;
         };
-        self.sources.claimed(&id, claim);
+        self.sync.sources.claimed(&id, claim);
         if self.is_chosen_clock(&id) {
             self.clock.heard_chosen(self.now, Time::from_ms(clock_ms));
         }

@@ -6,14 +6,15 @@
 use super::clock::Clock;
 use super::clocks::PeerClock;
 use super::dial::{self, Dialer};
+use super::early::Early;
 use super::effort::Effort;
 use super::exchange::Exchange;
-use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::links::Links;
 use super::mining::Mining;
 use super::notices::Notices;
 use super::out::Out;
+use super::own::OwnPayments;
 use super::parts::Missing;
 use super::pools::Pools;
 use super::remembered::Remembered;
@@ -23,12 +24,11 @@ use super::runs::Runs;
 use super::signatures::Signatures;
 use super::standing::Standing;
 use super::storage::Storage;
-use super::sync::{HEADERS_KEPT_MAX, Sources, Sync};
-use super::unheard::Unheard;
+use super::sync::{HEADERS_KEPT_MAX, Syncs};
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::contract::{Event, Source, Status};
-use crate::pool::{Forecast, Mempool};
+use crate::pool::Mempool;
 use crate::types::hash::HashMany;
 use crate::types::rng::Rng;
 use crate::types::{Account, AccountName, Address, PeerId, PublicKey, SecretKey, Time, count};
@@ -65,6 +65,23 @@ pub struct Config {
     pub exchange: bool,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
+    /// What a node holds at most.
+    pub limits: Limits,
+}
+
+/// What a node holds at most. Worlds whose chains are shorter than real ones have lower ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Headers of one candidate branch in memory.
+    pub headers_kept: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            headers_kept: HEADERS_KEPT_MAX,
+        }
+    }
 }
 
 /// A node's decisions: told facts, gives orders.
@@ -76,18 +93,10 @@ pub struct Engine<S> {
     pub(super) pool: Mempool,
     pub(super) links: Links,
     pub(super) pools: Pools,
-    pub(super) gather: Gather,
-    pub(super) unheard: Unheard,
+    pub(super) own: OwnPayments,
     pub(super) dialer: Dialer,
     pub(super) exchange: Exchange,
-    /// What sync knows of each peer.
-    pub(super) sources: Sources,
-    /// Candidate branches that are being fetched.
-    pub(super) syncs: Vec<Sync>,
-    /// Headers of one candidate in memory; tests lower it.
-    pub(super) headers_kept_max: usize,
-    /// Chooses whom to follow.
-    pub(super) sync_rng: Rng,
+    pub(super) sync: Syncs,
     pub(super) mining: Mining,
     pub(super) runs: Runs,
     pub(super) requests: Requests,
@@ -95,8 +104,7 @@ pub struct Engine<S> {
     pub(super) signatures: Signatures,
     pub(super) standing: Standing,
     pub(super) remembered: Remembered,
-    /// Blocks of the near future: when they are due, who sent them, their bytes.
-    pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
+    pub(super) early: Early,
     pub(super) now: Time,
     pub(super) started: bool,
     /// The tip that the store held: events begin there.
@@ -106,7 +114,6 @@ pub struct Engine<S> {
     pub(super) ahead_told: bool,
     /// Branches from the future are not told again before.
     pub(super) future_branch_until: Time,
-    pub(super) forecast: Forecast,
     pub(super) notices: Notices,
     /// For `doctor`.
     pub(super) seen: super::doctor::Seen,
@@ -132,7 +139,7 @@ impl<S: ChainStore> Engine<S> {
         let dialer = super::neighbours::first_candidates(dialer, now, &config, &remembered);
         let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
         let mining = Mining::new(config.mine, now, rng.next_u64());
-        let clock = Clock::new(config.peer_clock.clone(), now, clock);
+        let (clock, limits) = (Clock::new(config.peer_clock.clone(), now, clock), config.limits);
         let mut engine = Self {
             config,
             me,
@@ -140,31 +147,26 @@ impl<S: ChainStore> Engine<S> {
             opened: chain.tip().clone(),
             chain,
             pool: Mempool::new(),
-            sync_rng: Rng::new(rng.next_u64()),
+            sync: Syncs::new(rng.next_u64(), limits.headers_kept),
             remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer), rng.next_u64()),
             links: Links::new(rng),
             pools: Pools::new(),
-            gather: Gather::new(now),
-            unheard: Unheard::new(),
+            own: OwnPayments::new(now),
             dialer,
             exchange,
-            sources: Sources::default(),
-            syncs: Vec::new(),
-            headers_kept_max: HEADERS_KEPT_MAX,
             mining,
             runs: Runs::default(),
             requests: Requests::new(now),
             effort: Effort::new(),
             signatures: Signatures::default(),
             standing: Standing::default(),
-            early: Vec::new(),
+            early: Early::default(),
             now,
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             clock,
             ahead_told: false,
             future_branch_until: Time::default(),
-            forecast: Forecast::default(),
             notices: Notices::new(now),
             seen: super::doctor::Seen::default(),
             net: true,
@@ -288,11 +290,6 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
-    /// How many headers of a candidate are kept in memory at most. For worlds whose chains are shorter than real ones.
-    pub const fn keep_headers(&mut self, most: usize) {
-        self.headers_kept_max = most;
-    }
-
     /// The next order, in the order in which they must be carried out.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.out.poll()
@@ -307,14 +304,13 @@ impl<S: ChainStore> Engine<S> {
             self.exchange.next_wakeup(),
             self.standing.next_wakeup(),
             self.links.next_wakeup(),
-            self.early.iter().map(|(due, ..)| *due).min(),
+            self.early.next_wakeup(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.switch_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
-            self.gather.next_wakeup(),
-            self.unheard.next_wakeup(),
+            self.own.next_wakeup(),
             self.notices.next_wakeup(),
             self.runs.next_wakeup(),
         ];
