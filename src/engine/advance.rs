@@ -43,7 +43,7 @@ pub(super) enum Offer {
 impl<S: ChainStore> Engine<S> {
     /// Offers a block to the chain and tells what came of it.
     pub(super) fn offer(&mut self, block: Block, source: Source) -> Offer {
-        if self.read_only {
+        if self.mode.read_only {
             return Offer::NotNow("read_only");
         }
         if source != Source::Local && !self.takes_blocks() {
@@ -79,12 +79,12 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn switch_wakeup(&self) -> Option<Time> {
         self.storage
             .switch_due
-            .filter(|_| self.takes_blocks() && !self.stopping)
+            .filter(|_| self.takes_blocks() && !self.mode.stopping)
     }
 
     /// A step of a long switch, if one is due. In between everything else has its turn.
     pub(super) fn pump_switch(&mut self) {
-        if !self.takes_blocks() || self.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
+        if !self.takes_blocks() || self.mode.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
             return;
         }
         self.storage.switch_due = None;

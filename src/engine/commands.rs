@@ -27,7 +27,7 @@ fn interrupted() -> CommandError {
 
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_command(&mut self, id: u64, command: Command) {
-        if self.stopping {
+        if self.mode.stopping {
             return self.out.reply(id, Err(interrupted()));
         }
         let result = match command {
@@ -117,7 +117,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn pay(&mut self, from: AccountRef, to: AccountRef, amount: Amount) -> Result<Reply, CommandError> {
-        if self.read_only {
+        if self.mode.read_only {
             return Err(read_only());
         }
         let (from, to) = (self.resolve_account(from), self.resolve_account(to));
@@ -164,7 +164,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn claim(&mut self, name: AccountName) -> Result<Reply, CommandError> {
-        if self.read_only {
+        if self.mode.read_only {
             return Err(read_only());
         }
         let account = Account::Name(name.clone());
@@ -256,11 +256,11 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
-        if !self.net {
+        if !self.mode.net {
             let error = CommandError::new("dial_failed", "the network is off", "net on");
             return self.out.reply(id, Err(error));
         }
-        if self.missing.network {
+        if self.mode.no_network {
             let error = CommandError::new("dial_failed", "the network part of this node has failed", "doctor");
             return self.out.reply(id, Err(error));
         }
@@ -317,14 +317,14 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn set_net(&mut self, on: bool) -> Reply {
-        if self.net != on {
+        if self.mode.net != on {
             if !on {
                 // What is gathered leaves while there is somebody to hear it.
                 self.publish_before_silence();
             }
-            self.net = on;
+            self.mode.net = on;
             self.dialer
-                .handle(self.now, dial::Fact::Enable(on && !self.missing.network));
+                .handle(self.now, dial::Fact::Enable(on && !self.mode.no_network));
             self.out.order(NetOrder::Enable(on));
             if !on {
                 self.links.listens_nowhere();

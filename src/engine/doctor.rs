@@ -75,7 +75,7 @@ impl<S: ChainStore> Engine<S> {
     /// Whether the node may send anything to anybody: not after `net off`.
     #[must_use]
     pub const fn may_send(&self) -> bool {
-        self.net
+        self.mode.net
     }
 
     pub(super) fn diagnose(&self, surroundings: &Surroundings) -> Reply {
@@ -93,7 +93,7 @@ impl<S: ChainStore> Engine<S> {
             addresses: self.links.addresses(),
             networks: self.links.networks(),
             peers: self.known_peers(),
-            net: self.net,
+            net: self.mode.net,
             is_heard: self.links.known().any(|(_, peer)| called_from_outside(peer)),
             multicast: self.seen.multicast,
             elsewhere: self.seen.elsewhere,

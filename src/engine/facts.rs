@@ -53,7 +53,7 @@ impl<S: ChainStore> Engine<S> {
             self.look_for_twin(address);
             return;
         }
-        if !self.net || peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
+        if !self.mode.net || peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
             return;
         }
         let was_known = self.dialer.found_by(&peer).is_some();
@@ -147,7 +147,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Another machine announces this node's own identity. Anybody can say so: whoever answers there with the key is one.
     fn look_for_twin(&mut self, address: Address) {
-        if self.net && self.notices.twins.seek(self.now) {
+        if self.mode.net && self.notices.twins.seek(self.now) {
             let addresses = vec![address];
             self.out.order(NetOrder::Dial { peer: None, addresses });
         }
@@ -393,7 +393,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Keeps a peer's address for the next start.
     fn remember(&mut self, id: PeerId, address: Address, direction: Direction) {
-        if self.read_only {
+        if self.mode.read_only {
             return;
         }
         let reason = match (self.dialer.found_by(&id), direction) {
@@ -460,7 +460,7 @@ impl<S: ChainStore> Engine<S> {
         };
         // Later ones only where somebody could be: not on a machine whose cable is out.
         let is_worth_it = is_first || self.links.addresses().iter().any(|address| !address.is_loopback());
-        if self.net && is_worth_it && self.links.known().next().is_none() {
+        if self.mode.net && is_worth_it && self.links.known().next().is_none() {
             let yet = if is_first {
                 "no other node was found yet"
             } else {

@@ -15,7 +15,7 @@ use super::mining::Mining;
 use super::notices::Notices;
 use super::out::Out;
 use super::own::OwnPayments;
-use super::parts::Missing;
+use super::parts::Mode;
 use super::pools::Pools;
 use super::remembered::Remembered;
 pub(super) use super::requests::Question;
@@ -111,17 +111,11 @@ pub struct Engine<S> {
     opened: Tip,
     pub(super) start_by: Time,
     pub(super) clock: Clock,
-    pub(super) ahead_told: bool,
-    /// Branches from the future are not told again before.
-    pub(super) future_branch_until: Time,
     pub(super) notices: Notices,
     /// For `doctor`.
     pub(super) seen: super::doctor::Seen,
-    pub(super) net: bool,
-    pub(super) missing: Missing,
-    pub(super) read_only: bool,
+    pub(super) mode: Mode,
     pub(super) storage: Storage,
-    pub(super) stopping: bool,
     pub(super) out: Out,
 }
 
@@ -165,15 +159,10 @@ impl<S: ChainStore> Engine<S> {
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             clock,
-            ahead_told: false,
-            future_branch_until: Time::default(),
             notices: Notices::new(now),
             seen: super::doctor::Seen::default(),
-            net: true,
-            missing: Missing::default(),
-            read_only: false,
+            mode: Mode::default(),
             storage: Storage::default(),
-            stopping: false,
             out: Out::default(),
         };
         engine.restore_own()?;
@@ -282,7 +271,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn on_stop(&mut self) {
-        self.stopping = true;
+        self.mode.stopping = true;
         self.mining.turn(false);
         self.end_syncs();
         for id in self.runs.ids() {
@@ -360,7 +349,7 @@ impl<S: ChainStore> Engine<S> {
             mining: self.mining.is_on(),
             hash_rate: self.mining.rate(),
             syncing: self.is_syncing(),
-            net: self.net,
+            net: self.mode.net,
         }
     }
 

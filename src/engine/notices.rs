@@ -13,6 +13,8 @@ const ALONE_MS: u64 = 10_000;
 const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
 /// The later ones.
 const ALONE_LATER_MS: u64 = 2 * 3_600_000;
+/// What comes from neighbours again and again is told so often.
+const RARELY_MS: u64 = 3_600_000;
 /// The shortest time between two looks whether another machine has this node's key.
 const TWIN_AGAIN_MS: u64 = 60_000;
 
@@ -23,6 +25,10 @@ pub(super) struct Notices {
     pub(super) stale: Stale,
     pub(super) twins: Twins,
     pub(super) name: Once,
+    /// Own blocks from the future.
+    pub(super) ahead: While,
+    /// A branch from the future at a neighbour.
+    pub(super) future_branch: Rarely,
 }
 
 impl Notices {
@@ -40,6 +46,8 @@ impl Notices {
                 sought: None,
             },
             name: Once(false),
+            ahead: While(false),
+            future_branch: Rarely(Time::from_ms(0)),
         }
     }
 
@@ -57,6 +65,37 @@ impl Once {
     /// Whether it is told now, for the first time.
     pub(super) const fn tell(&mut self) -> bool {
         !core::mem::replace(&mut self.0, true)
+    }
+}
+
+/// Something that is told each time it comes about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct While(bool);
+
+impl While {
+    /// Whether it is told now: it is so, and was not before.
+    pub(super) const fn begins(&mut self, is_so: bool) -> bool {
+        !core::mem::replace(&mut self.0, is_so) && is_so
+    }
+
+    /// It is over: should it be so again, that is told.
+    pub(super) const fn over(&mut self) {
+        self.0 = false;
+    }
+}
+
+/// Something that is told once in an hour.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rarely(Time);
+
+impl Rarely {
+    /// Whether it is told now.
+    pub(super) fn tell(&mut self, now: Time) -> bool {
+        let is_due = self.0 <= now;
+        if is_due {
+            self.0 = later(now, RARELY_MS);
+        }
+        is_due
     }
 }
 
@@ -210,6 +249,20 @@ mod tests {
         assert!(stale.tell() && !stale.tell());
         stale.moved(at(200), 100);
         assert!(stale.poll(at(300), 100) && stale.tell());
+    }
+
+    #[test]
+    fn what_lasts_is_told_when_it_begins_and_what_returns_once_an_hour() {
+        let mut notices = Notices::new(at(0));
+        let ahead = &mut notices.ahead;
+        assert_eq!(
+            [false, true, true, false, true].map(|so| ahead.begins(so)),
+            [false, true, false, false, true]
+        );
+        ahead.over();
+        assert!(ahead.begins(true));
+        let told = [5, 3_600_004, 3_600_005].map(|ms| notices.future_branch.tell(at(ms)));
+        assert_eq!(told, [true, false, true]);
     }
 
     #[test]

@@ -90,7 +90,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether pools may be compared at all.
     const fn may_compare(&self) -> bool {
-        self.net && self.takes_blocks() && !self.stopping
+        self.mode.net && self.takes_blocks() && !self.mode.stopping
     }
 
     /// Whether a peer's pool is one for this node's tip: while a candidate is followed, whoever has more work holds what
@@ -159,7 +159,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Announces what was gathered, when it is time; all of it when the node stops.
     pub(super) fn publish_gathered(&mut self) {
-        let messages = if self.stopping {
+        let messages = if self.mode.stopping {
             self.own.all(&self.pool)
         } else {
             self.own.due(self.now, &self.pool)
@@ -194,7 +194,7 @@ impl<S: ChainStore> Engine<S> {
                 Err(_) => {}
             }
         }
-        if !confirmed.is_empty() && !self.read_only {
+        if !confirmed.is_empty() && !self.mode.read_only {
             self.chain.forget_own(&confirmed);
         }
         // An own payment that is not in the store was refused when the disk failed: its user may type it again.

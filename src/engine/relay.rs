@@ -218,7 +218,7 @@ impl<S: ChainStore> Engine<S> {
             self.own.unheard().heard_of(&txid);
             return Addition::Known;
         }
-        if self.read_only || !matches!(self.chain.place(&txid), Ok(None)) {
+        if self.mode.read_only || !matches!(self.chain.place(&txid), Ok(None)) {
             return Addition::Known;
         }
         let origin = Origin::Peer(self.voice_of(&peer));
@@ -325,7 +325,7 @@ impl<S: ChainStore> Engine<S> {
                 response
             }
             // What waits may be what a failed write has taken back.
-            Request::GetPending { .. } if self.read_only => Response::Busy,
+            Request::GetPending { .. } if self.mode.read_only => Response::Busy,
             Request::GetPending { after } => Response::Pending(
                 self.pool
                     .after(&Txid::new(after))

@@ -63,7 +63,7 @@ impl<S: ChainStore> Engine<S> {
             }
             StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
                 Ok(()) => {
-                    self.read_only = self.storage.damage_told;
+                    self.mode.read_only = self.storage.damage_told;
                     self.out.forget_unsaved(self.present());
                     self.mining.drop_jobs();
                     self.links.changed();
@@ -77,7 +77,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether blocks of strangers are taken and new ones made.
     pub(super) const fn takes_blocks(&self) -> bool {
-        !self.read_only && !self.storage.room.is_low()
+        !self.mode.read_only && !self.storage.room.is_low()
     }
 
     fn on_room(&mut self, room: Room) {
@@ -118,7 +118,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let Some(reason) = self.chain.damage() else { return };
         self.storage.damage_told = true;
-        self.read_only = true;
+        self.mode.read_only = true;
         self.out.warn(
             "store_damaged",
             format!(
@@ -133,8 +133,8 @@ impl<S: ChainStore> Engine<S> {
     /// Nothing may be promised any more until the store was reopened.
     pub(super) fn fail_store(&mut self, reason: &str) {
         self.watch_store();
-        if !self.read_only {
-            self.read_only = true;
+        if !self.mode.read_only {
+            self.mode.read_only = true;
             self.out.warn(
                 "read_only",
                 format!("the disk refused a write, the node is read-only until it answers: {reason}"),

@@ -206,7 +206,7 @@ impl Sync {
 impl<S: ChainStore> Engine<S> {
     /// Chooses candidates while there is room for one, and keeps the followed ones going.
     pub(super) fn pump_sync(&mut self) {
-        if !self.net || !self.takes_blocks() || self.stopping {
+        if !self.mode.net || !self.takes_blocks() || self.mode.stopping {
             self.end_syncs();
             return;
         }
