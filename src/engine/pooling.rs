@@ -184,7 +184,7 @@ impl<S: ChainStore> Engine<S> {
         let others: Vec<_> = self.pool.all().cloned().collect();
         self.pool = Mempool::new();
         let mut confirmed = Vec::new();
-        for transaction in self.own.to_offer(own) {
+        for transaction in self.own.choose_offered(own) {
             let txid = transaction.txid();
             match self.pool.add(&self.chain, transaction, Origin::Own) {
                 Ok(_) => self.own.follow(self.now, txid, self.pools.next_state()),
