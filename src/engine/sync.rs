@@ -8,23 +8,26 @@
 //! Spec: `proto-notes/sync.md`.
 
 mod bodies;
+mod candidate;
 mod fetch;
 mod headers;
 mod marks;
 mod sources;
+#[cfg(test)]
+mod tests;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
 use super::requests::{Asked, Question, Requests};
 use super::standing::Fault;
+use crate::chain::ChainStore;
 use crate::chain::state::Chain;
-use crate::chain::{ChainStore, Header};
 use crate::contract::Event;
 use crate::types::rng::Rng;
-use crate::types::{BlockHash, Height, PeerId, Time, Work, count};
+use crate::types::{BlockHash, Height, PeerId, Time, count};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
-use marks::Marks;
+use candidate::{Pass, Phase, Step, Sync};
 pub(super) use sources::{Claim, Sources};
 
 /// Headers of a candidate in memory: about a day at ten seconds, 1.3 MiB.
@@ -43,14 +46,6 @@ const NOT_YET_MS: u64 = 5_000;
 pub(super) const HEADERS_PAGE_BYTES: u64 = 48 * 1_024;
 /// Headers that take longer than this are asked from a second peer of the same tip too. A LAN answers in milliseconds.
 const HURRY_MS: u64 = 1_000;
-
-/// A checked header of the candidate.
-#[derive(Clone, Debug)]
-struct Step {
-    hash: BlockHash,
-    header: Header,
-    work: Work,
-}
 
 /// The candidates that are followed, and what is known of each source.
 #[derive(Debug)]
@@ -158,127 +153,6 @@ impl Syncs {
     /// Whether this peer is followed.
     pub(super) fn follows(&self, peer: &PeerId) -> bool {
         self.candidates.iter().any(|sync| sync.source == *peer)
-    }
-}
-
-/// What is being done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
-    /// A page of headers was asked for.
-    Headers,
-    /// The window is proven; its bodies are fetched.
-    Bodies,
-}
-
-/// What is done with checked headers.
-#[derive(Clone, Debug)]
-enum Pass {
-    /// They are kept: the candidate may be short.
-    Keep,
-    /// They are counted and marked: the candidate is long, and must prove its work before anything of it is stored.
-    Measure(Marks),
-    /// They come again: compared with the marks, kept a window at a time, and their bodies stored.
-    Again(Marks),
-}
-
-/// One candidate branch.
-#[derive(Clone, Debug)]
-struct Sync {
-    source: PeerId,
-    /// The open question for headers: an answer to an earlier one was meant for another state of things.
-    question: Option<u64>,
-    /// One was ordered, and has no number yet.
-    is_asking: bool,
-    phase: Phase,
-    pass: Pass,
-    began: Time,
-    /// The tip that the source claimed when it was chosen.
-    top: Option<BlockHash>,
-    /// Ends at the clock: what follows lies in the future.
-    not_yet: bool,
-    /// The source has more behind the last header.
-    more: bool,
-    /// The last header of the last page, also one that was stored before.
-    tail: Option<(BlockHash, Height)>,
-    /// The last checked header: the next must follow it.
-    last: Option<Step>,
-    steps: Vec<Step>,
-    index: BTreeMap<BlockHash, usize>,
-    /// The first body that was not offered to the chain yet.
-    next: usize,
-    /// Bodies that came and wait for their turn.
-    bodies: BTreeMap<usize, (PeerId, Vec<u8>)>,
-    buffered: usize,
-    /// Who said that it has no such body, or sent a wrong one.
-    lacking: BTreeSet<PeerId>,
-    /// How often a peer let a question for bodies lapse since it last answered one.
-    stalls: BTreeMap<PeerId, u32>,
-    /// Who answered its last question for bodies in time.
-    proven: BTreeSet<PeerId>,
-    announced: bool,
-    progress_at: Time,
-    target: Height,
-}
-
-impl Sync {
-    fn new(source: PeerId, target: Height, began: Time) -> Self {
-        Self {
-            source,
-            question: None,
-            is_asking: false,
-            phase: Phase::Headers,
-            pass: Pass::Keep,
-            began,
-            top: None,
-            not_yet: false,
-            more: false,
-            tail: None,
-            last: None,
-            steps: Vec::new(),
-            index: BTreeMap::new(),
-            next: 0,
-            bodies: BTreeMap::new(),
-            buffered: 0,
-            lacking: BTreeSet::new(),
-            stalls: BTreeMap::new(),
-            proven: BTreeSet::new(),
-            announced: false,
-            progress_at: Time::from_ms(0),
-            target,
-        }
-    }
-
-    /// Forgets the candidate but not what was told to the user.
-    fn restart(&mut self) {
-        *self = Self {
-            announced: self.announced,
-            progress_at: self.progress_at,
-            top: self.top,
-            proven: core::mem::take(&mut self.proven),
-            ..Self::new(self.source, self.target, self.began)
-        };
-    }
-
-    /// Forgets the window but not the candidate.
-    fn next_window(&mut self) {
-        self.phase = Phase::Headers;
-        self.steps.clear();
-        self.index.clear();
-        self.next = 0;
-        self.bodies.clear();
-        self.buffered = 0;
-    }
-
-    /// What of it must not leave the side branches: the window, and what it stands on.
-    fn protected(&self) -> impl Iterator<Item = BlockHash> {
-        let base = match &self.pass {
-            Pass::Keep => None,
-            Pass::Measure(marks) | Pass::Again(marks) => Some(marks.base),
-        };
-        let below = self.steps.first().map(|step| step.header.previous);
-        let window = self.index.keys().copied();
-        let last = self.last.as_ref().map(|last| last.hash);
-        window.chain(base).chain(below).chain(last)
     }
 }
 
