@@ -6,7 +6,7 @@ use core::fmt;
 
 use serde::{Serialize, Serializer};
 
-use crate::contract::Status;
+use crate::contract::{DisconnectReason, Status};
 use crate::types::{Account, AccountName, BlockHash, Height, PeerId, Txid, Work};
 
 /// Who brought something.
@@ -102,7 +102,7 @@ pub enum Event {
         name: Option<AccountName>,
         /// Another key holds the name here.
         name_taken: bool,
-        reason: String,
+        reason: DisconnectReason,
     },
     /// A connected peer is called something else from now on.
     PeerNamed {
