@@ -5,9 +5,9 @@
 
 use super::machine::Engine;
 use super::own_waiting::OwnWaiting;
-use super::peers::Fault;
 use super::pools::Fact;
 use super::runs::Happened;
+use super::standing::Fault;
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
 use crate::contract::{Event, Source};
@@ -261,7 +261,7 @@ impl<S: ChainStore> Engine<S> {
         self.tell_pools(Fact::Tip);
         let pool = &self.pool;
         self.unheard.prune(|txid| pool.contains(txid));
-        self.status_changed();
+        self.links.changed();
         self.check_name();
         self.check_peer_names();
     }

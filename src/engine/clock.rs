@@ -6,10 +6,9 @@
 //! Spec: `proto-notes/consensus.md`, "Header rules".
 
 use super::clocks::{Middle, PeerClock, middle};
+use super::links::Links;
 use super::machine::Engine;
-use super::peers::Peers;
 use crate::chain::ChainStore;
-use crate::types::prefix::Prefix;
 use crate::types::time::span_words;
 use crate::types::{Account, PeerId, Time, Voice};
 
@@ -138,9 +137,9 @@ const fn offset(wall: Time, now: Time) -> i64 {
 }
 
 /// The middle of the clocks that connected peers told.
-pub(super) fn middle_of(peers: &Peers, networks: &[Prefix]) -> Option<Middle> {
-    let told = peers.iter().filter_map(|(id, peer)| Some((id, peer.clock_ahead_ms?)));
-    middle(told.map(|(id, ahead)| (peers.voice(id, networks), ahead)))
+pub(super) fn middle_of(links: &Links) -> Option<Middle> {
+    let told = links.iter().filter_map(|(id, peer)| Some((id, peer.clock_ahead_ms?)));
+    middle(told.map(|(id, ahead)| (links.voice(id), ahead)))
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -151,7 +150,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// The middle of the neighbours' clocks.
     pub(super) fn middle_clock(&self) -> Option<Middle> {
-        middle_of(&self.peers, &self.networks)
+        middle_of(&self.links)
     }
 
     /// Whether this peer's clock is the chosen one.
@@ -169,12 +168,12 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whose voice a peer's is.
     pub(super) fn voice_of(&self, peer: &PeerId) -> Voice {
-        self.peers.voice(peer, &self.networks)
+        self.links.voice(peer)
     }
 
     pub(super) fn check_clock(&mut self) {
         // Asked in every turn: where no clock is far off their middle is not, either.
-        let told = self.peers.iter().filter_map(|(_, peer)| peer.clock_ahead_ms);
+        let told = self.links.iter().filter_map(|(_, peer)| peer.clock_ahead_ms);
         match told.map(i64::unsigned_abs).max() {
             None => return,
             Some(furthest) if furthest <= WARNING_MS => return self.clock.note_fine(),

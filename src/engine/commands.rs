@@ -6,7 +6,6 @@
 use super::dial;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
-use super::peers::Peer;
 use super::runs::Around;
 use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{
@@ -199,7 +198,7 @@ impl<S: ChainStore> Engine<S> {
         self.publish_transaction(&transaction);
         self.out
             .event(transactions::accepted_event(&transaction, Source::Local));
-        self.status_changed();
+        self.links.changed();
         self.mining.refresh_soon(self.now);
         if let Some(payer) = payer {
             let balance = self.pool.pending_balance(&self.chain, payer).map_err(store_error)?;
@@ -269,12 +268,12 @@ impl<S: ChainStore> Engine<S> {
                 .out
                 .reply(id, Err(CommandError::new("dial_failed", message, "peers")));
         }
-        if self.addresses.contains(&address) {
+        if self.links.addresses().contains(&address) {
             let error = CommandError::new("dial_failed", "this is the node's own address", "peers");
             return self.out.reply(id, Err(error));
         }
         let known = self
-            .peers
+            .links
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
             .map(|(who, known)| (*who, known.direction));
@@ -303,13 +302,10 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn resolve(&mut self, id: u64) {
-        let peers: Vec<PeerId> = self.peers.iter().map(|(peer, _)| *peer).collect();
+        let peers: Vec<PeerId> = self.links.ids();
         let mut asked = Vec::new();
+        self.sources.trust_again(self.now);
         for peer in peers {
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.void = None;
-                known.trust_again(self.now);
-            }
             self.send_status(peer);
             let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
             asked.extend(open.map(|(request, _)| *request));
@@ -329,7 +325,7 @@ impl<S: ChainStore> Engine<S> {
                 .handle(self.now, dial::Fact::Enable(on && !self.missing.network));
             self.out.order(NetOrder::Enable(on));
             if !on {
-                self.addresses.clear();
+                self.links.listens_nowhere();
             }
         }
         Reply::Net { net: on }
@@ -348,12 +344,9 @@ impl<S: ChainStore> Engine<S> {
         let ahead = self.ahead();
         let known_peers = self.known_peers();
         let tip = self.chain.tip();
-        let is_behind = || {
-            let claims_more = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| work > tip.work);
-            self.peers.iter().any(|(_, peer)| claims_more(peer))
-        };
-        let claims_better = || self.peers.iter().any(|(_, peer)| self.claims_better(peer));
-        let (peers, requests, chain) = (&self.peers, &self.requests, &self.chain);
+        let is_behind = || self.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
+        let claims_better = || self.sources.claims(self.now).any(|claim| self.is_worth_asking(claim));
+        let (peers, requests, chain) = (&self.links, &self.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
         let around = Around {
             now: self.now,

@@ -6,8 +6,8 @@
 use core::net::IpAddr;
 
 use super::clocks::Middle;
+use super::links::Peer;
 use super::machine::Engine;
-use super::peers::Peer;
 use crate::chain::ChainStore;
 use crate::contract::{DialFailure, Direction, FoundBy, Reply, Stranger, Surroundings};
 use crate::inspect::doctor::{Failure, Scene, diagnose, dial_line};
@@ -85,16 +85,16 @@ impl<S: ChainStore> Engine<S> {
         let called_from_outside = |peer: &Peer| {
             peer.direction == Direction::In
                 && !peer.address.is_loopback()
-                && !self.addresses.iter().any(|own| own.ip() == peer.address.ip())
+                && !self.links.addresses().iter().any(|own| own.ip() == peer.address.ip())
         };
         let mut diagnosis = diagnose(&Scene {
             now: self.now,
             surroundings,
-            addresses: &self.addresses,
-            networks: &self.networks,
+            addresses: self.links.addresses(),
+            networks: self.links.networks(),
             peers: self.known_peers(),
             net: self.net,
-            is_heard: self.peers.known().any(|(_, peer)| called_from_outside(peer)),
+            is_heard: self.links.known().any(|(_, peer)| called_from_outside(peer)),
             multicast: self.seen.multicast,
             elsewhere: self.seen.elsewhere,
             failures: &self.seen.failures,
@@ -112,7 +112,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// What is typed at another node to reach this one.
     pub(super) fn dial_line(&self) -> Option<String> {
-        dial_line(&self.addresses)
+        dial_line(self.links.addresses())
     }
 }
 

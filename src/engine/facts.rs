@@ -5,22 +5,19 @@
 use core::net::IpAddr;
 
 use super::io::NetOrder;
+use super::links::Peer;
 use super::machine::{Engine, Question};
 use super::out::Shown;
-use super::peers::{Consequence, Fault, Peer, SCORE_BAN};
 use super::pools::Fact;
 use super::remembered::{Outcome, Reason};
 use super::runs::Happened;
-use super::{dial, exchange};
+use super::standing::Fault;
+use super::{dial, exchange, standing};
 use crate::chain::ChainStore;
 use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, NameStanding, Stranger};
-use crate::types::{Address, PeerId, Time, Work, count};
+use crate::types::{Address, BlockHash, Height, PeerId, Time, Work};
 use crate::wire::{self, Request};
 
-/// Status goes out this often, and up to a second later.
-const STATUS_EVERY_MS: u64 = 10_000;
-/// On change at most this often to one peer.
-const STATUS_CHANGE_MS: u64 = 1_000;
 /// A tip that stands still for so many spacings while peers claim more work is stale: by chance a gap of ten spacings
 /// comes once in 22,000 blocks.
 const STALE_SPACINGS: u64 = 10;
@@ -30,8 +27,6 @@ const STALE_ASKED: usize = 2;
 const TWIN_AGAIN_MS: u64 = 60_000;
 /// How long `started` waits for one more address: the interfaces are told one by one, within a few milliseconds.
 const START_SETTLE_MS: u64 = 30;
-/// Own addresses that are shown and told.
-const OWN_ADDRESSES_MAX: usize = 64;
 /// How long after a warning about being alone the next one comes, if that is still so: ever more rarely.
 const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
 /// The later ones.
@@ -47,10 +42,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// The node can be reached here now.
     pub(super) fn on_listening(&mut self, address: Address) {
-        if !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX {
-            self.addresses.push(address);
-            // Stable, so in the order of the interfaces; the loopback's helps only nodes of this machine.
-            self.addresses.sort_by_key(Address::is_loopback);
+        if self.links.listens(address) {
             self.dialer.handle(self.now, dial::Fact::Reset);
             self.start_by = self.after(START_SETTLE_MS);
         }
@@ -67,7 +59,7 @@ impl<S: ChainStore> Engine<S> {
             self.look_for_twin(address);
             return;
         }
-        if !self.net || peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
+        if !self.net || peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
             return;
         }
         let was_known = self.dialer.found_by(&peer).is_some();
@@ -116,11 +108,11 @@ impl<S: ChainStore> Engine<S> {
         if direction == Direction::Out {
             self.confirm(peer, &address, direction);
         }
-        if peer == self.peer_id || self.peers.is_banned(self.now, &peer) {
+        if peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
             self.out.order(NetOrder::Disconnect { peer });
             return;
         }
-        if self.peers.get(&peer).is_some() {
+        if self.links.get(&peer).is_some() {
             return self.on_moved(peer, address, direction);
         }
         let found_by = match (named, direction) {
@@ -132,19 +124,18 @@ impl<S: ChainStore> Engine<S> {
             self.out.order(NetOrder::Protect { peer });
         }
         self.runs.handle(Happened::Connected(peer, &address));
-        self.peers
-            .insert(peer, Peer::new(self.now, address, direction, found_by));
+        self.standing.connected(self.now, peer);
+        self.requests.connected(self.now, peer);
+        self.sources.connected(self.now, peer);
+        self.links.connected(self.now, peer, (address, direction, found_by));
         self.send_status(peer);
     }
 
     /// A connected peer came back from elsewhere: where it was leads nowhere.
     fn on_moved(&mut self, id: PeerId, address: Address, direction: Direction) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let before = core::mem::replace(&mut peer.address, address.clone());
-        peer.direction = direction;
-        if before.ip() == address.ip() {
+        let Some(before) = self.links.moved(&id, address.clone(), direction) else {
             return;
-        }
+        };
         let left = dial::Fact::Left {
             peer: id,
             address: before.clone(),
@@ -184,7 +175,9 @@ impl<S: ChainStore> Engine<S> {
 
     /// A dialled address answered with this node's own key: it is our own address, or a clone's.
     fn on_self_dialled(&mut self, addresses: &[Address]) {
-        let clone = addresses.iter().find(|address| !self.addresses.contains(address));
+        let clone = addresses
+            .iter()
+            .find(|address| !self.links.addresses().contains(address));
         let reason = match clone {
             Some(address) => {
                 self.note_same_key(address.as_str());
@@ -208,9 +201,10 @@ impl<S: ChainStore> Engine<S> {
         let makes_room = self.dialer.is_leaving(&id);
         self.dialer.handle(self.now, dial::Fact::Disconnected(id));
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
-        let Some(peer) = self.peers.remove(&id) else { return };
-        let gone: Vec<u64> = self.requests.to(&id).map(|(request, _)| *request).collect();
-        for request in gone {
+        self.standing.gone(&id);
+        self.sources.gone(&id);
+        let Some(peer) = self.links.gone(&id) else { return };
+        for request in self.requests.gone(&id) {
             self.on_response(request, id, None);
         }
         self.sync_lost(id);
@@ -222,7 +216,7 @@ impl<S: ChainStore> Engine<S> {
                 name: peer.name(),
                 reason: if makes_room { MAKES_ROOM.into() } else { reason },
             });
-            if self.peers.known().next().is_none() {
+            if self.links.known().next().is_none() {
                 // The last of them: that is told if it stays so.
                 self.alone_told = 1;
                 self.alone_at = Some(self.after(ALONE_AGAIN_MS[0]));
@@ -240,7 +234,7 @@ impl<S: ChainStore> Engine<S> {
         if peer == Some(self.peer_id) {
             return self.on_self_dialled(addresses);
         }
-        if let Some(id) = peer.filter(|id| self.peers.get(id).is_some() && stranger.is_none()) {
+        if let Some(id) = peer.filter(|id| self.links.get(id).is_some() && stranger.is_none()) {
             return self.on_known_dialled(id, addresses);
         }
         let failed = dial::Fact::Failed {
@@ -322,14 +316,12 @@ impl<S: ChainStore> Engine<S> {
         let own = self.chain.tip().work;
         let work = |peer: &Peer| peer.status.as_ref().map(|status| Work::from_be_bytes(status.work));
         let ahead = |peer: &Peer| work(peer).is_some_and(|work| work > own);
-        if !self.takes_blocks() || !self.peers.known().any(|(_, peer)| ahead(peer)) {
+        if !self.takes_blocks() || !self.links.known().any(|(_, peer)| ahead(peer)) {
             return;
         }
-        let mut others: Vec<PeerId> = self.peers.known().map(|(id, _)| *id).collect();
+        let mut others: Vec<PeerId> = self.links.known().map(|(id, _)| *id).collect();
         for _ in 0..STALE_ASKED {
-            let choice = self.rng.below(count(others.len()));
-            if let Some(at) = usize::try_from(choice).ok().filter(|at| *at < others.len()) {
-                let id = others.swap_remove(at);
+            if let Some(id) = self.links.take_one(&mut others) {
                 self.send_status(id);
             }
         }
@@ -344,83 +336,44 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn send_status(&mut self, id: PeerId) {
-        let jitter = self.rng.below(1_000);
-        let next = self.after(STATUS_EVERY_MS + jitter);
-        let now = self.now;
-        match self.peers.get_mut(&id) {
-            Some(peer) if !peer.status_asked => {
-                peer.status_asked = true;
-                peer.stale = false;
-                peer.last_status = now;
-                peer.next_status = next;
-            }
-            Some(_) | None => return,
-        }
-        let status = self.own_status();
-        self.ask(id, Question::Status, Request::Status(status), None);
-    }
-
-    /// A peer asked for the status: it hears of this node by the answer, and said what an answer of its own would say.
-    pub(super) fn status_was_asked(&mut self, id: PeerId) {
-        let jitter = self.rng.below(1_000);
-        let next = self.after(STATUS_EVERY_MS + jitter);
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.was_asked(next);
-        }
-    }
-
-    /// When the next status to a peer is due.
-    pub(super) fn status_due(&self, peer: &Peer) -> Time {
-        if peer.status_asked {
-            // The answer comes first, or the network says that none will.
-            Time::from_ms(u64::MAX)
-        } else if peer.stale {
-            peer.next_status
-                .min(Time::from_ms(peer.last_status.ms().saturating_add(STATUS_CHANGE_MS)))
-        } else {
-            peer.next_status
+        if self.links.asks(self.now, &id) {
+            let status = self.own_status();
+            self.ask(id, Question::Status, Request::Status(status), None);
         }
     }
 
     pub(super) fn pump_status(&mut self) {
-        let due: Vec<PeerId> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| self.status_due(peer) <= self.now)
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
+        for id in self.links.due(self.now) {
             self.send_status(id);
         }
-    }
-
-    /// Tip or pool changed: every peer hears of it within a second or so.
-    pub(super) fn status_changed(&mut self) {
-        self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
     }
 
     /// A peer said where it stands.
     pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
         let own_clock = self.clock.own(self.now).ms().cast_signed();
-        let Some(peer) = self.peers.get_mut(&id) else { return };
         let clock_ms = status.clock_ms;
-        let first = peer.status.is_none();
-        let direction = peer.direction;
-        let twins = peer.heard_instance(status.instance);
-        peer.clock_ahead_ms = Some(status.clock_ms.cast_signed().saturating_sub(own_clock));
+        let ahead_ms = clock_ms.cast_signed().saturating_sub(own_clock);
         let (count, digest) = (status.pool_count, status.pool_digest);
-        peer.status = Some(status);
+        let claim = (
+            BlockHash::new(status.tip),
+            Height::new(status.height),
+            Work::from_be_bytes(status.work),
+        );
+        let Some(heard) = self.links.heard(&id, status, ahead_ms) else {
+            return;
+        };
+        self.sources.claimed(&id, claim);
         if self.is_chosen_clock(&id) {
             self.clock.heard_chosen(self.now, Time::from_ms(clock_ms));
         }
-        if !first {
+        if !heard.is_first {
             self.check_peer_name(id);
         }
         let called = self.called(&id);
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.called.clone_from(&called);
-        let address = peer.address.clone();
-        let event = first.then(|| Event::PeerConnected {
+        self.links.call(&id, &called);
+        let Some(peer) = self.links.get(&id) else { return };
+        let (address, direction) = (peer.address.clone(), peer.direction);
+        let event = heard.is_first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
             name_taken: matches!(called, Some((_, NameStanding::Taken))),
             name: called.map(|(name, _)| name),
@@ -428,7 +381,7 @@ impl<S: ChainStore> Engine<S> {
             direction: peer.direction,
             found_by: peer.found_by,
         });
-        if twins {
+        if heard.are_twins {
             let place = address.as_str();
             let message = format!(
                 "two nodes use the key of {id} ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
@@ -476,39 +429,23 @@ impl<S: ChainStore> Engine<S> {
 
     /// Notes a misdeed and carries out what follows.
     pub(super) fn punish(&mut self, id: PeerId, fault: Fault, reason: &str) {
-        let consequence = self.peers.punish(self.now, id, fault);
-        let (cost, points) = (fault.cost(), SCORE_BAN.abs());
-        match consequence {
-            // Asking too much is slowed down and forgiven; told would be a storm.
-            Consequence::Keep if fault == Fault::Limit => {}
-            Consequence::Keep => {
-                self.complain(
-                    id,
-                    "peer_fault",
-                    format!("{id} loses {cost} of its {points} points: {reason}"),
-                );
-            }
-            Consequence::Disconnect => {
-                self.out.order(NetOrder::Disconnect { peer: id });
-                let text = format!("{id} loses {cost} of its {points} points and the connection: {reason}");
-                self.complain(id, "peer_fault", text);
-            }
-            Consequence::Ban => {
-                self.dialer.handle(self.now, dial::Fact::Forget(id));
-                self.out.order(NetOrder::Ban { peer: id, banned: true });
-                self.complain(
-                    id,
-                    "peer_banned",
-                    format!("{id} loses all its points and is refused for a while: {reason}"),
-                );
-            }
-        }
+        let voice = self.voice_of(&id);
+        self.standing.blame(self.now, (id, voice), fault, reason);
+        self.pump_standing();
     }
 
-    /// Tells a misdeed, or only counts it when too many are told already.
-    fn complain(&mut self, id: PeerId, code: &'static str, text: String) {
-        if self.complaints.take(self.now, self.voice_of(&id)) {
-            self.out.warn(code, text);
+    /// Carries out what follows from misdeeds and bans.
+    pub(super) fn pump_standing(&mut self) {
+        while let Some(order) = self.standing.poll() {
+            match order {
+                standing::Order::Disconnect(peer) => self.out.order(NetOrder::Disconnect { peer }),
+                standing::Order::Ban(peer) => {
+                    self.dialer.handle(self.now, dial::Fact::Forget(peer));
+                    self.out.order(NetOrder::Ban { peer, banned: true });
+                }
+                standing::Order::Pardon(peer) => self.out.order(NetOrder::Ban { peer, banned: false }),
+                standing::Order::Warn(code, message) => self.out.warn(code, message),
+            }
         }
     }
 
@@ -517,12 +454,8 @@ impl<S: ChainStore> Engine<S> {
         if !self.started && self.start_by <= self.now {
             self.start();
         }
-        for peer in self.peers.pardoned(self.now) {
-            self.out.order(NetOrder::Ban { peer, banned: false });
-        }
-        if let Some(line) = self.complaints.poll(self.now) {
-            self.out.warn("peer_faults", line);
-        }
+        self.standing.tick(self.now);
+        self.pump_standing();
         self.check_alone();
         self.check_stale();
         self.check_clock();
@@ -541,8 +474,8 @@ impl<S: ChainStore> Engine<S> {
         let is_first = self.alone_told == 0;
         self.alone_told = self.alone_told.saturating_add(1);
         // Later ones only where somebody could be: not on a machine whose cable is out.
-        let is_worth_it = is_first || self.addresses.iter().any(|address| !address.is_loopback());
-        if self.net && is_worth_it && self.peers.known().next().is_none() {
+        let is_worth_it = is_first || self.links.addresses().iter().any(|address| !address.is_loopback());
+        if self.net && is_worth_it && self.links.known().next().is_none() {
             let yet = if is_first {
                 "no other node was found yet"
             } else {

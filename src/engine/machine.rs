@@ -5,32 +5,30 @@
 
 use super::clock::Clock;
 use super::clocks::PeerClock;
-use super::complaints::Complaints;
 use super::dial::{self, Dialer};
 use super::effort::Effort;
 use super::exchange::Exchange;
 use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
+use super::links::Links;
 use super::mining::Mining;
 use super::out::Out;
 use super::parts::Missing;
-use super::peers::Peers;
 use super::pools::Pools;
 use super::remembered::Remembered;
 pub(super) use super::requests::Question;
 use super::requests::Requests;
 use super::runs::Runs;
-use super::side_work::SideWork;
 use super::signatures::Signatures;
+use super::standing::Standing;
 use super::storage::Storage;
-use super::sync::{HEADERS_KEPT_MAX, Sync};
+use super::sync::{HEADERS_KEPT_MAX, Sources, Sync};
 use super::unheard::Unheard;
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::contract::{Event, Source, Status};
 use crate::pool::{Forecast, Mempool};
 use crate::types::hash::HashMany;
-use crate::types::prefix::Prefix;
 use crate::types::rng::Rng;
 use crate::types::{Account, AccountName, Address, PeerId, PublicKey, SecretKey, Time, count};
 use crate::wire::Request;
@@ -87,12 +85,14 @@ pub struct Engine<S> {
     pub(super) peer_id: PeerId,
     pub(super) chain: Chain<S>,
     pub(super) pool: Mempool,
-    pub(super) peers: Peers,
+    pub(super) links: Links,
     pub(super) pools: Pools,
     pub(super) gather: Gather,
     pub(super) unheard: Unheard,
     pub(super) dialer: Dialer,
     pub(super) exchange: Exchange,
+    /// What sync knows of each peer.
+    pub(super) sources: Sources,
     /// Candidate branches that are being fetched.
     pub(super) syncs: Vec<Sync>,
     /// Headers of one candidate in memory; tests lower it.
@@ -104,15 +104,11 @@ pub struct Engine<S> {
     pub(super) requests: Requests,
     pub(super) effort: Effort,
     pub(super) signatures: Signatures,
-    pub(super) side_work: SideWork,
+    pub(super) standing: Standing,
     pub(super) remembered: Remembered,
     /// Blocks of the near future: when they are due, who sent them, their bytes.
     pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
-    pub(super) rng: Rng,
     pub(super) now: Time,
-    pub(super) addresses: Vec<Address>,
-    /// The networks that the interfaces are in.
-    pub(super) networks: Vec<Prefix>,
     pub(super) started: bool,
     /// The tip that the store held: events begin there.
     opened: Tip,
@@ -135,7 +131,6 @@ pub struct Engine<S> {
     pub(super) seen: super::doctor::Seen,
     pub(super) net: bool,
     pub(super) missing: Missing,
-    pub(super) complaints: Complaints,
     pub(super) read_only: bool,
     pub(super) storage: Storage,
     pub(super) stopping: bool,
@@ -164,27 +159,25 @@ impl<S: ChainStore> Engine<S> {
             opened: chain.tip().clone(),
             chain,
             pool: Mempool::new(),
-            peers: Peers::new(),
+            sync_rng: Rng::new(rng.next_u64()),
+            remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer), rng.next_u64()),
+            links: Links::new(rng),
             pools: Pools::new(),
             gather: Gather::new(now),
             unheard: Unheard::new(),
             dialer,
             exchange,
+            sources: Sources::default(),
             syncs: Vec::new(),
             headers_kept_max: HEADERS_KEPT_MAX,
-            sync_rng: Rng::new(rng.next_u64()),
             mining,
             runs: Runs::default(),
             requests: Requests::new(now),
             effort: Effort::new(),
             signatures: Signatures::default(),
-            side_work: SideWork::default(),
-            remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer), rng.next_u64()),
+            standing: Standing::default(),
             early: Vec::new(),
-            rng,
             now,
-            addresses: Vec::new(),
-            networks: Vec::new(),
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
             alone_at: None,
@@ -200,7 +193,6 @@ impl<S: ChainStore> Engine<S> {
             seen: super::doctor::Seen::default(),
             net: true,
             missing: Missing::default(),
-            complaints: Complaints::default(),
             read_only: false,
             storage: Storage::default(),
             stopping: false,
@@ -237,10 +229,10 @@ impl<S: ChainStore> Engine<S> {
         match fact {
             NetFact::Listening(address) => self.on_listening(address),
             NetFact::NotListening(address) => {
-                self.addresses.retain(|known| *known != address);
+                self.links.listens_no_longer(&address);
                 self.dialer.handle(self.now, dial::Fact::Reset);
             }
-            NetFact::Networks(networks) => self.networks = networks,
+            NetFact::Networks(networks) => self.links.set_networks(networks),
             NetFact::Elsewhere { count, source } => self.seen.elsewhere = Some((count, source)),
             NetFact::Found {
                 peer,
@@ -270,11 +262,7 @@ impl<S: ChainStore> Engine<S> {
             NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
             NetFact::Malformed { peer, fault, reason } => self.punish(peer, fault, &reason),
             NetFact::Part(fact) => self.on_part(fact),
-            NetFact::Latency { peer, ms } => {
-                if let Some(peer) = self.peers.get_mut(&peer) {
-                    peer.latency_ms = Some(ms);
-                }
-            }
+            NetFact::Latency { peer, ms } => self.links.measured(&peer, ms),
         }
     }
 
@@ -337,17 +325,17 @@ impl<S: ChainStore> Engine<S> {
     /// When to send [`Input::Tick`] if nothing else happens before.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
-        let mut times: Vec<Option<Time>> = vec![
+        let times: Vec<Option<Time>> = vec![
             (!self.started).then_some(self.start_by),
             self.alone_at,
             self.dialer.next_wakeup(self.now),
             self.exchange.next_wakeup(),
-            self.peers.next_pardon(),
+            self.standing.next_wakeup(),
+            self.links.next_wakeup(),
             self.early.iter().map(|(due, ..)| *due).min(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.switch_wakeup(),
-            self.complaints.next_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
             self.gather.next_wakeup(),
@@ -355,12 +343,6 @@ impl<S: ChainStore> Engine<S> {
             Some(self.stale_at),
             self.runs.next_wakeup(),
         ];
-        let is_later = |at: &Time| *at > self.now;
-        for (_, peer) in self.peers.iter() {
-            times.push(Some(self.status_due(peer)));
-            times.push(peer.void.map(|(_, until)| until).filter(is_later));
-            times.push(Some(peer.silent_until()).filter(is_later));
-        }
         times.into_iter().flatten().min().map(|time| time.max(self.now))
     }
 
@@ -371,11 +353,6 @@ impl<S: ChainStore> Engine<S> {
 
     /// Asks a peer; the answer comes back with the question.
     pub(super) fn ask(&mut self, peer: PeerId, what: Question, request: Request, patience_ms: Option<u64>) -> u64 {
-        if what != Question::Status
-            && let Some(known) = self.peers.get_mut(&peer)
-        {
-            known.in_flight += 1;
-        }
         let id = self.requests.ask(self.now, peer, what, patience_ms);
         self.out.order(NetOrder::Request { id, peer, request });
         id
@@ -400,10 +377,11 @@ impl<S: ChainStore> Engine<S> {
             tip: tip.hash,
             work: tip.work,
             bits: tip.header.bits,
-            peers: count(self.peers.known().count()),
+            peers: count(self.links.known().count()),
             pending: count(self.pool.len()),
             addresses: self
-                .addresses
+                .links
+                .addresses()
                 .iter()
                 .map(|address| address.with_peer(&self.peer_id))
                 .collect(),

@@ -268,8 +268,8 @@ impl<S: ChainStore> Engine<S> {
         let wanted = self.mining.is_on() && self.started || is_counted;
         // A long switch replaces the tip: what is found on it would be lost.
         if wanted && self.cannot_mine().is_none() && !self.stopping && !self.chain.is_switching() {
-            let (chain, peers) = (&self.chain, &self.peers);
-            let middle = || super::clock::middle_of(peers, &self.networks);
+            let (chain, links) = (&self.chain, &self.links);
+            let middle = || super::clock::middle_of(links);
             let view = View {
                 chain,
                 pool: &self.pool,

@@ -36,25 +36,24 @@ impl<S: ChainStore> Engine<S> {
 
     /// What a peer is to be called now.
     pub(super) fn called(&self, peer: &PeerId) -> Called {
-        let name = self.peers.get(peer)?.name()?;
+        let name = self.links.get(peer)?.name()?;
         let standing = self.name_standing(peer, &name);
         Some((name, standing))
     }
 
     /// The chain may say something else of the connected peers' names.
     pub(super) fn check_peer_names(&mut self) {
-        let known: Vec<PeerId> = self.peers.known().map(|(id, _)| *id).collect();
+        let known: Vec<PeerId> = self.links.known().map(|(id, _)| *id).collect();
         known.into_iter().for_each(|id| self.check_peer_name(id));
     }
 
     /// The same for one peer, which may give itself another name now.
     pub(super) fn check_peer_name(&mut self, id: PeerId) {
         let called = self.called(&id);
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        if peer.called == called {
+        if !self.links.call(&id, &called) {
             return;
         }
-        peer.called.clone_from(&called);
+        let Some(peer) = self.links.get(&id) else { return };
         let address = peer.address.with_peer(&id);
         let is = |wanted| called.as_ref().is_some_and(|(_, standing)| *standing == wanted);
         let (name_proven, name_taken) = (is(NameStanding::Proven), is(NameStanding::Taken));

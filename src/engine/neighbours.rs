@@ -5,7 +5,7 @@
 use super::dial::Dialer;
 use super::io::NetOrder;
 use super::machine::{Config, Engine, Question};
-use super::peers::Fault;
+use super::standing::Fault;
 use super::{dial, exchange};
 use crate::chain::ChainStore;
 use crate::contract::{Event, FoundBy};
@@ -30,8 +30,8 @@ impl<S: ChainStore> Engine<S> {
         let fact = exchange::Fact::Answered {
             peer,
             list,
-            own: self.addresses.clone(),
-            networks: self.networks.clone(),
+            own: self.links.addresses().to_vec(),
+            networks: self.links.networks().to_vec(),
         };
         self.exchange.handle(self.now, fact);
     }
@@ -45,7 +45,7 @@ impl<S: ChainStore> Engine<S> {
         self.exchange.handle(self.now, exchange::Fact::Tick { own_links });
         while let Some(order) = self.exchange.poll_output() {
             match order {
-                exchange::Order::Ask(peer) if self.peers.get(&peer).is_some_and(|known| known.is_free(self.now)) => {
+                exchange::Order::Ask(peer) if self.requests.is_free(self.now, &peer) => {
                     self.ask(peer, Question::Peers, Request::GetPeers, None);
                 }
                 exchange::Order::Ask(peer) => self.exchange.handle(self.now, exchange::Fact::Postponed(peer)),
@@ -62,7 +62,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(first) = addresses.first().cloned() else {
             return;
         };
-        if !self.net || self.peers.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
+        if !self.net || self.standing.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
             return;
         }
         let teller = self.voice_of(&teller);

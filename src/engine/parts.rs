@@ -50,20 +50,20 @@ impl<S: ChainStore> Engine<S> {
     /// Its task is gone, and with it all that it knew.
     fn network_failed(&mut self) {
         self.missing.network = true;
-        let peers: Vec<PeerId> = self.peers.iter().map(|(id, _)| *id).collect();
+        let peers: Vec<PeerId> = self.links.ids();
         for peer in peers {
             self.on_disconnected(peer, "the network part of this node failed".into());
         }
         self.runs
             .handle(Happened::NetworkFailed("the network part of this node failed"));
-        self.addresses.clear();
+        self.links.listens_nowhere();
         self.dialer.handle(self.now, Fact::Enable(false));
     }
 
     /// A new task, which knows nobody.
     fn network_is_back(&mut self) {
         self.missing.network = false;
-        let banned: Vec<PeerId> = self.peers.banned(self.now).map(|(id, ..)| *id).collect();
+        let banned: Vec<PeerId> = self.standing.banned(self.now).map(|(id, ..)| *id).collect();
         for peer in banned {
             self.out.order(NetOrder::Ban { peer, banned: true });
         }

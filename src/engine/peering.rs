@@ -1,7 +1,7 @@
 //! Splits made by hand: `drop`, `ban` and `unban`, and whom the words mean.
 //!
 //! Promises: bans live in memory, end by themselves and are bounded as those for misdeeds are.
-//! Elsewhere: the table (`engine::peers`). Spec: `proto-notes/events.md`, "Replies".
+//! Elsewhere: the table (`engine::standing`). Spec: `proto-notes/events.md`, "Replies".
 
 use super::io::NetOrder;
 use super::machine::Engine;
@@ -26,7 +26,7 @@ fn is_meant(wanted: &PeerRef, peer: &PeerId, name: Option<&AccountName>) -> bool
 impl<S: ChainStore> Engine<S> {
     pub(super) fn show_peers(&self) -> Reply {
         let mut peers: Vec<PeerView> = self
-            .peers
+            .links
             .known()
             .map(|(id, peer)| {
                 let name = peer.name();
@@ -54,7 +54,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// How many peers are connected and known.
     pub(super) fn known_peers(&self) -> u64 {
-        count(self.peers.known().count())
+        count(self.links.known().count())
     }
 
     pub(super) fn act_on_peer(&mut self, wanted: &PeerRef, act: PeerAct) -> Result<Reply, CommandError> {
@@ -66,14 +66,13 @@ impl<S: ChainStore> Engine<S> {
             }
             PeerAct::Ban { minutes } => {
                 let until = self.after(u64::from(minutes).saturating_mul(60_000));
-                self.peers.ban(self.now, peer, name.clone(), until);
-                self.dialer.handle(self.now, super::dial::Fact::Forget(peer));
-                self.out.order(NetOrder::Ban { peer, banned: true });
+                self.standing.ban(self.now, peer, name.clone(), until);
+                self.pump_standing();
                 format!("this node refuses it for {minutes} min, or until `unban`")
             }
             PeerAct::Unban => {
-                self.peers.unban(&peer);
-                self.out.order(NetOrder::Ban { peer, banned: false });
+                self.standing.unban(peer);
+                self.pump_standing();
                 "it may connect again, and is dialled when it is found".to_owned()
             }
         };
@@ -93,13 +92,13 @@ impl<S: ChainStore> Engine<S> {
     fn find_peer(&self, wanted: &PeerRef, act: PeerAct) -> Result<(PeerId, Option<AccountName>), CommandError> {
         let found: Vec<(PeerId, Option<AccountName>)> = match act {
             PeerAct::Unban => self
-                .peers
+                .standing
                 .banned(self.now)
                 .map(|(id, name, _)| (*id, name.cloned()))
                 .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))
                 .collect(),
             PeerAct::Drop | PeerAct::Ban { .. } => self
-                .peers
+                .links
                 .iter()
                 .map(|(id, peer)| (*id, peer.name()))
                 .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))
@@ -139,6 +138,6 @@ impl<S: ChainStore> Engine<S> {
             name_proven: name.is_some_and(|name| self.is_name_proven(id, name)),
             left_ms: until.since(self.now),
         };
-        self.peers.banned(self.now).map(view).collect()
+        self.standing.banned(self.now).map(view).collect()
     }
 }

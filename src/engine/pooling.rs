@@ -6,8 +6,8 @@
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
 use super::io::{NetOrder, Verdict};
+use super::links::Peer;
 use super::machine::{Engine, Question};
-use super::peers::{IN_FLIGHT_MAX, Peer};
 use super::pools::{Around, Fact, Order, Pools, Taken};
 use super::relay::Addition;
 use crate::chain::{ChainStore, StoreError, Transaction};
@@ -33,8 +33,8 @@ impl<S: ChainStore> Engine<S> {
             match order {
                 Order::Ask { peer, after } => {
                     let request = Request::GetPending { after };
-                    let known = self.peers.get(&peer);
-                    let patience = known.map_or(0, |known| known.pace.patience_for_bytes(PAGE_BYTES));
+                    let link = self.requests.link(&peer);
+                    let patience = link.map_or(0, |link| link.pace().patience_for_bytes(PAGE_BYTES));
                     let patience = patience.max(PAGE_TIMEOUT_MS);
                     self.ask(peer, Question::Pending(after), request, Some(patience));
                 }
@@ -50,7 +50,7 @@ impl<S: ChainStore> Engine<S> {
                         return;
                     }
                 }
-                Order::Blame { peer, reason } => self.punish(peer, super::peers::Fault::Mid, reason),
+                Order::Blame { peer, reason } => self.punish(peer, super::standing::Fault::Mid, reason),
                 Order::Known(known) => self.unheard.heard(&known),
             }
         }
@@ -82,10 +82,10 @@ impl<S: ChainStore> Engine<S> {
 
     /// From when on a peer may be asked for a page.
     fn page_due(&self, peer: &PeerId) -> Option<Time> {
-        let known = self.peers.get(peer)?;
+        let known = self.links.get(peer)?;
         // A page that is late counts until the network ends it, like every request.
-        let is_free = known.in_flight < IN_FLIGHT_MAX && self.stands_here(peer, known);
-        is_free.then_some(known.busy_until)
+        let free_at = self.requests.link(peer)?.free_at()?;
+        self.stands_here(peer, known).then_some(free_at)
     }
 
     /// Whether pools may be compared at all.
@@ -107,8 +107,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// A page of a peer's pool came.
     pub(super) fn on_pool_page(&mut self, peer: PeerId, after: [u8; 32], list: Vec<Vec<u8>>) {
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.delivered();
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.delivered();
         }
         self.tell_pools(Fact::Page { peer, after, list });
     }
@@ -211,7 +211,7 @@ impl<S: ChainStore> Engine<S> {
     /// Own payments that no neighbour has after some seconds: the user hears of it.
     pub(super) fn check_unheard(&mut self) {
         let listens = |(id, peer): (&PeerId, &Peer)| self.stands_here(id, peer);
-        let is_listening = self.may_compare() && self.peers.known().any(listens);
+        let is_listening = self.may_compare() && self.links.known().any(listens);
         self.unheard.listen(self.now, is_listening);
         let pool = &self.pool;
         let Some(late) = self.unheard.overdue(self.now, |txid| pool.contains(txid)) else {

@@ -9,9 +9,8 @@ use super::advance::Offer;
 use super::effort::Effort;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question, from_peer};
-use super::peers::{Fault, Peer};
 use super::pools::{Fact, PAGE_MAX};
-use super::quota::{Kind, QUESTION_BYTES};
+use super::standing::{Fault, Kind, QUESTION_BYTES};
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
 use crate::contract::Event;
@@ -51,11 +50,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer may do this now; notes it if not.
     fn allowed(&mut self, peer: PeerId, kind: Kind, count: u64) -> bool {
-        let now = self.now;
-        let fine = self
-            .peers
-            .get_mut(&peer)
-            .is_none_or(|known| known.allows(now, kind, count));
+        let fine = self.standing.allows(self.now, &peer, kind, count);
         if !fine {
             self.punish(peer, Fault::Limit, "too many requests");
         }
@@ -64,9 +59,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer may tell so much now. No points if not: an honest neighbour passes on what others flood.
     fn may_gossip(&mut self, peer: PeerId, kind: Kind, count: u64) -> bool {
-        let now = self.now;
-        let fine = |known: &mut Peer| known.allows(now, kind, count);
-        self.peers.get_mut(&peer).is_none_or(fine)
+        self.standing.allows(self.now, &peer, kind, count)
     }
 
     fn on_gossiped_block(&mut self, peer: PeerId, bytes: &[u8]) -> Verdict {
@@ -96,9 +89,7 @@ impl<S: ChainStore> Engine<S> {
             return Verdict::Ignore;
         };
         let Some(parent) = parent else {
-            if let Some(known) = self.peers.get_mut(&peer) {
-                known.hint = true;
-            }
+            self.sources.hinted(&peer);
             return Verdict::Ignore;
         };
         if let Err(error) = header.check_linked(hash, (&parent.header, header.previous), params) {
@@ -150,11 +141,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a block that helps nobody now may be checked for this peer's address.
     fn may_cost(&mut self, peer: PeerId, bytes: usize) -> bool {
-        if self.peers.get(&peer).is_none() {
+        if self.links.get(&peer).is_none() {
             return false;
         }
         let voice = self.voice_of(&peer);
-        self.side_work.allows(self.now, voice, Effort::price(bytes))
+        self.standing.may_cost(self.now, voice, Effort::price(bytes))
     }
 
     /// The sender must have seen it itself.
@@ -260,7 +251,7 @@ impl<S: ChainStore> Engine<S> {
                 self.signatures.note(txid, true);
                 self.out
                     .event(transactions::accepted_event(&transaction, from_peer(peer)));
-                self.status_changed();
+                self.links.changed();
                 Addition::Taken
             }
             Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Addition::Known,
@@ -336,7 +327,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetPeers => Response::Busy,
             Request::Status(status) => {
                 self.take_status(peer, status);
-                self.status_was_asked(peer);
+                self.links.was_asked(self.now, &peer);
                 Response::Status(self.own_status())
             }
             Request::GetHeaders { locator } => {
@@ -348,9 +339,8 @@ impl<S: ChainStore> Engine<S> {
             }
             Request::GetBlocks { hashes } => {
                 let (response, size) = self.answer_blocks(&hashes);
-                if let Some(known) = self.peers.get_mut(&peer) {
-                    known.charge(self.now, Kind::Blocks, count(size - ENVELOPE_BYTES));
-                }
+                let bytes = count(size - ENVELOPE_BYTES);
+                self.standing.charge(self.now, &peer, Kind::Blocks, bytes);
                 response
             }
             // What waits may be what a failed write has taken back.
@@ -387,30 +377,25 @@ impl<S: ChainStore> Engine<S> {
             return;
         };
         let now = self.now;
-        if let Some(known) = self.peers.get_mut(&peer) {
-            if asked.what == Question::Status {
-                known.status_asked = false;
-            } else {
-                known.in_flight = known.in_flight.saturating_sub(1);
-            }
-            // Of peers it tells twice a minute: that says nothing of its work.
-            if response == Some(Response::Busy) && asked.what != Question::Peers {
-                known.note_busy(now);
-            }
+        if asked.what == Question::Status {
+            self.links.asked(&peer);
+        }
+        // Of peers it tells twice a minute: that says nothing of its work.
+        if response == Some(Response::Busy)
+            && asked.what != Question::Peers
+            && let Some(link) = self.requests.link_mut(&peer)
+        {
+            link.note_busy(now);
         }
         let late = asked.has_lapsed();
         let at = asked.at;
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => {
-                if let Some(known) = self.peers.get_mut(&peer) {
-                    known.status_arrived();
-                }
+                self.links.status_arrived(&peer);
                 self.take_status(peer, status);
             }
             (Question::Status, None | Some(Response::Busy)) => {
-                if let Some(known) = self.peers.get_mut(&peer) {
-                    known.status_failed(now);
-                }
+                self.links.status_failed(now, &peer);
             }
             (Question::Headers, Some(Response::Headers(list))) => {
                 if !list.is_empty() {
@@ -454,22 +439,17 @@ impl<S: ChainStore> Engine<S> {
     /// A page came that was asked for at `at`: its time says what the link can do.
     fn page_carried(&mut self, peer: PeerId, at: Time, bytes: usize) {
         let read = self.requests.heard();
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.pace.carried(at, read, bytes);
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.carried(at, read, bytes);
         }
     }
 
     /// The next own request whose patience has ended, one a turn. An answer is taken until the network ends the request.
     pub(super) fn check_deadline(&mut self) {
-        let Some((id, asked)) = self.requests.lapse() else {
+        let Some((id, asked)) = self.requests.lapse(self.now) else {
             return;
         };
         let peer = asked.peer;
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.pace.stalled();
-            let until = Time::from_ms(self.now.ms().saturating_add(known.pace.patience_ms()));
-            self.requests.grant(&peer, until);
-        }
         match asked.what {
             // They have no deadline of their own.
             Question::Status | Question::Peers => {}

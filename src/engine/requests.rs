@@ -8,8 +8,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::types::{BlockHash, PeerId, Time};
+use super::pace::Pace;
+use super::standing::{Kind, QUESTION_BYTES};
+use crate::types::{BlockHash, Bucket, PeerId, Time};
 
+/// How long a peer that is busy is left alone.
+const BUSY_MS: u64 = 500;
+/// So many times busy without an answer between count like silence: ten seconds and more, in which every bucket refills.
+const BUSY_MAX: u32 = 24;
+/// Requests under way to one peer; its own limit is eight for everybody.
+const IN_FLIGHT_MAX: u32 = 4;
 /// Lapses of one question for bodies: after the first others are asked for them too, after the last nothing is expected.
 pub(super) const LAPSES_MAX: u32 = 3;
 
@@ -62,11 +70,108 @@ impl Asked {
     }
 }
 
+/// What is known of a peer as one that is asked.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    /// Questions under way, but for statuses.
+    in_flight: u32,
+    /// What its link has shown: patience, and how much is asked at once.
+    pace: Pace,
+    /// Not asked before: it said that it is busy.
+    busy_until: Time,
+    /// How often it said so since it last served something.
+    busy: u32,
+    /// What this node has fetched from it, counted as it counts there.
+    fetched: Bucket,
+}
+
+impl Link {
+    fn new(now: Time) -> Self {
+        Self {
+            in_flight: 0,
+            pace: Pace::new(),
+            busy_until: now,
+            busy: 0,
+            fetched: Bucket::full(now),
+        }
+    }
+
+    /// Patience with it, and how much it is asked at once.
+    pub(super) const fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
+    /// Questions under way, but for statuses.
+    pub(super) const fn in_flight(&self) -> u32 {
+        self.in_flight
+    }
+
+    /// From when on it may be asked one more; none while too many are under way.
+    pub(super) fn free_at(&self) -> Option<Time> {
+        (self.in_flight < IN_FLIGHT_MAX).then_some(self.busy_until)
+    }
+
+    /// Whether it said lately that it is busy.
+    pub(super) fn is_busy(&self, now: Time) -> bool {
+        self.busy_until > now
+    }
+
+    /// A question lapsed, or ended without an answer.
+    pub(super) fn stalled(&mut self) {
+        self.pace.stalled();
+    }
+
+    /// A page that was asked for at `at` and read by `read` says what the link can do.
+    pub(super) fn carried(&mut self, at: Time, read: Time, bytes: usize) {
+        self.pace.carried(at, read, bytes);
+    }
+
+    /// The same for bodies.
+    pub(super) fn brought_bodies(&mut self, at: Time, read: Time, (count, bytes): (usize, usize)) {
+        self.pace.delivered(at, read, count, bytes);
+    }
+
+    /// Whether it may be asked something now.
+    pub(super) fn is_free(&self, now: Time) -> bool {
+        self.in_flight < IN_FLIGHT_MAX && self.busy_until <= now
+    }
+
+    /// It is busy: it is left alone for a moment.
+    pub(super) fn note_busy(&mut self, now: Time) {
+        self.busy = self.busy.saturating_add(1);
+        self.busy_until = Time::from_ms(now.ms().saturating_add(BUSY_MS));
+    }
+
+    /// Whether it was busy so often that this counts like silence.
+    pub(super) const fn is_always_busy(&self) -> bool {
+        self.busy >= BUSY_MAX
+    }
+
+    /// Its answer was useful: patience goes back.
+    pub(super) fn delivered(&mut self) {
+        self.busy = 0;
+        self.pace.answered();
+    }
+
+    /// When a question for bodies finds room in the bucket that the peer keeps for this node: asked sooner, it would be
+    /// answered `Busy`.
+    pub(super) fn fetch_from(&self, now: Time) -> Time {
+        self.fetched.ready_at(now, QUESTION_BYTES, Kind::Blocks.rate())
+    }
+
+    /// Bodies are asked for, or came.
+    pub(super) fn fetches(&mut self, now: Time, bytes: usize) {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        self.fetched.charge(now, bytes, Kind::Blocks.rate());
+    }
+}
+
 /// All own requests that the network has not ended.
 #[derive(Clone, Debug)]
 pub(super) struct Requests {
     next: u64,
     open: BTreeMap<u64, Asked>,
+    links: BTreeMap<PeerId, Link>,
     /// Everything that the network read before this was handed over.
     heard: Time,
 }
@@ -77,14 +182,51 @@ impl Requests {
         Self {
             next: 1,
             open: BTreeMap::new(),
+            links: BTreeMap::new(),
             heard: now,
         }
+    }
+
+    /// A peer connected.
+    pub(super) fn connected(&mut self, now: Time, peer: PeerId) {
+        self.links.insert(peer, Link::new(now));
+    }
+
+    /// Its last connection is gone; its open requests are ended one by one.
+    pub(super) fn gone(&mut self, peer: &PeerId) -> Vec<u64> {
+        self.links.remove(peer);
+        self.to(peer).map(|(id, _)| *id).collect()
+    }
+
+    /// A connected peer as one that is asked.
+    pub(super) fn link(&self, peer: &PeerId) -> Option<&Link> {
+        self.links.get(peer)
+    }
+
+    /// The same, to be changed.
+    pub(super) fn link_mut(&mut self, peer: &PeerId) -> Option<&mut Link> {
+        self.links.get_mut(peer)
+    }
+
+    /// Every connected peer as one that is asked.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.links.values()
+    }
+
+    /// Whether a peer may be asked something now.
+    pub(super) fn is_free(&self, now: Time, peer: &PeerId) -> bool {
+        self.link(peer).is_some_and(|link| link.is_free(now))
     }
 
     /// Notes a question and gives it its id. Without patience only the network ends it.
     pub(super) fn ask(&mut self, now: Time, peer: PeerId, what: Question, patience_ms: Option<u64>) -> u64 {
         let id = self.next;
         self.next += 1;
+        if what != Question::Status
+            && let Some(link) = self.links.get_mut(&peer)
+        {
+            link.in_flight += 1;
+        }
         let deadline = patience_ms.map(|ms| Time::from_ms(now.ms().saturating_add(ms)));
         let asked = Asked {
             peer,
@@ -112,11 +254,17 @@ impl Requests {
         if self.open.get(&id)?.peer != peer {
             return None;
         }
-        self.open.remove(&id)
+        let ended = self.open.remove(&id)?;
+        if ended.what != Question::Status
+            && let Some(link) = self.links.get_mut(&peer)
+        {
+            link.in_flight = link.in_flight.saturating_sub(1);
+        }
+        Some(ended)
     }
 
-    /// The next request whose deadline has passed unanswered. Call [`Requests::grant`] with the peer's new patience then.
-    pub(super) fn lapse(&mut self) -> Option<(u64, Asked)> {
+    /// The next request whose deadline has passed unanswered. All others to that peer get its new patience.
+    pub(super) fn lapse(&mut self, now: Time) -> Option<(u64, Asked)> {
         let heard = self.heard;
         let has_passed = |asked: &Asked| asked.deadline.is_some_and(|at| at < heard);
         let (id, first) = self.open.iter().find(|(_, asked)| has_passed(asked))?;
@@ -131,6 +279,11 @@ impl Requests {
                     asked.deadline = None;
                 }
             }
+        }
+        if let Some(link) = self.links.get_mut(&first.peer) {
+            link.stalled();
+            let until = Time::from_ms(now.ms().saturating_add(link.pace.patience_ms()));
+            self.grant(&first.peer, until);
         }
         Some((id, first))
     }
@@ -194,7 +347,7 @@ mod tests {
         requests.ask(at(0), peer(1), blocks(), Some(2_000));
         for (heard, lapses) in [(1_999, false), (2_000, false), (2_001, true)] {
             requests.hear(at(heard));
-            assert_eq!(requests.lapse().is_some(), lapses, "heard up to {heard}");
+            assert_eq!(requests.lapse(at(0)).is_some(), lapses, "heard up to {heard}");
         }
     }
 
@@ -204,10 +357,10 @@ mod tests {
         let id = requests.ask(at(0), peer(1), blocks(), Some(2_000));
         // The facts of this hour come with their stamps; the answer's is before the deadline.
         requests.hear(at(1_500));
-        assert!(requests.lapse().is_none());
+        assert!(requests.lapse(at(0)).is_none());
         assert!(requests.end(id, peer(1)).is_some_and(|asked| asked.is_on_time()));
         requests.hear(at(60_000));
-        assert!(requests.lapse().is_none());
+        assert!(requests.lapse(at(0)).is_none());
     }
 
     #[test]
@@ -220,7 +373,7 @@ mod tests {
         let mut patience = 2_000;
         for now in (0..200_000).step_by(100) {
             requests.hear(at(now));
-            while requests.lapse().is_some() {
+            while requests.lapse(at(0)).is_some() {
                 lapses.push(now);
                 patience *= 2;
                 requests.grant(&peer(1), at(now + patience));
@@ -253,7 +406,7 @@ mod tests {
             let mut count = 0;
             for now in (0..1_000).step_by(50) {
                 requests.hear(at(now));
-                count += u32::from(requests.lapse().is_some());
+                count += u32::from(requests.lapse(at(0)).is_some());
                 requests.grant(&peer(1), at(now + 10));
             }
             assert_eq!(count, times);

@@ -75,7 +75,7 @@ impl<S: ChainStore> Engine<S> {
             StoreFact::Committed { id } => {
                 self.chain.committed(id);
                 if self.out.committed(id) {
-                    self.status_changed();
+                    self.links.changed();
                 }
             }
             StoreFact::Failed { reason } => {
@@ -87,7 +87,7 @@ impl<S: ChainStore> Engine<S> {
                     self.read_only = self.storage.damage_told;
                     self.out.forget_unsaved(self.present());
                     self.mining.drop_jobs();
-                    self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
+                    self.links.changed();
                     self.check_peer_names();
                 }
                 Err(error) => self.fail_store(&error.to_string()),
@@ -126,7 +126,7 @@ impl<S: ChainStore> Engine<S> {
                     ),
                 );
                 // What went by meanwhile is asked for at once.
-                self.peers.iter_mut().for_each(|(_, peer)| peer.stale = true);
+                self.links.changed();
             }
         }
     }

@@ -11,18 +11,20 @@ mod bodies;
 mod fetch;
 mod headers;
 mod marks;
+mod sources;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::machine::{Engine, Question};
 use super::pace::PATIENCE_MIN_MS;
-use super::peers::Peer;
+use super::requests::Link;
 use crate::chain::{ChainStore, Header};
 use crate::contract::Event;
 use crate::types::{BlockHash, Height, PeerId, Time, Work, count};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
 use marks::Marks;
+pub(super) use sources::{Claim, Sources};
 
 /// Headers of a candidate in memory: about a day at ten seconds, 1.3 MiB.
 pub(super) const HEADERS_KEPT_MAX: usize = 8_192;
@@ -234,7 +236,7 @@ impl<S: ChainStore> Engine<S> {
                 )
             }
         });
-        wakes.chain(hurry).min()
+        wakes.chain(hurry).chain(self.sources.next_wakeup(self.now)).min()
     }
 
     /// When slow headers are asked elsewhere too.
@@ -256,14 +258,18 @@ impl<S: ChainStore> Engine<S> {
         })
     }
 
+    /// Whether a claim is one of a better branch that is worth asking for.
+    pub(super) fn is_worth_asking(&self, (tip, height, work): Claim) -> bool {
+        self.chain.is_better(work, &tip)
+            && self.chain.params().can_be_reached(height, self.clock())
+            && !self.chain.is_invalid(&tip)
+            && matches!(self.chain.block(&tip), Ok(None))
+    }
+
     /// Whether a peer claims a better branch that is worth asking for.
-    pub(super) fn claims_better(&self, peer: &Peer) -> bool {
-        peer.claim(self.now).is_some_and(|(tip, height, work)| {
-            self.chain.is_better(work, &tip)
-                && self.chain.params().can_be_reached(height, self.clock())
-                && !self.chain.is_invalid(&tip)
-                && matches!(self.chain.block(&tip), Ok(None))
-        })
+    fn claims_better(&self, peer: &PeerId) -> bool {
+        let claim = self.sources.claim(self.now, peer);
+        claim.is_some_and(|claim| self.is_worth_asking(claim))
     }
 
     fn choose_syncs(&mut self) {
@@ -271,14 +277,11 @@ impl<S: ChainStore> Engine<S> {
             let Some(id) = self.choose_source() else {
                 return;
             };
-            let Some(peer) = self.peers.get_mut(&id) else { return };
-            peer.hint = false;
-            let target = peer
-                .status
-                .as_ref()
-                .map_or(Height::GENESIS, |status| Height::new(status.height));
+            self.sources.chosen(&id);
+            let claim = self.sources.last_claim(&id);
+            let target = claim.map_or(Height::GENESIS, |(_, height, _)| height);
             let mut sync = Sync::new(id, target, self.now);
-            sync.top = self.claimed_tip(id);
+            sync.top = claim.map(|(tip, ..)| tip);
             self.syncs.push(sync);
             self.ask_headers(id);
             if self.sync_of(id).is_none() {
@@ -292,12 +295,13 @@ impl<S: ChainStore> Engine<S> {
     /// loudest claim must not always be served first, nor a silent peer again and again.
     fn choose_source(&mut self) -> Option<PeerId> {
         let mut candidates: Vec<(u64, PeerId)> = Vec::new();
-        for (id, peer) in self.peers.iter() {
-            let claims = self.claims_better(peer);
-            let hints = peer.hint && peer.hint_from <= self.now;
-            let silent = self.now < peer.silent_until();
-            if peer.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id, peer) {
-                candidates.push((peer.pace.patience_ms(), *id));
+        for id in self.sources.ids() {
+            let claims = self.claims_better(id);
+            let hints = self.sources.hints(self.now, id);
+            let silent = self.sources.is_silent(self.now, id);
+            let Some(link) = self.requests.link(id) else { continue };
+            if link.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id) {
+                candidates.push((link.pace().patience_ms(), *id));
             }
         }
         let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
@@ -307,20 +311,14 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Whether what a peer has is being fetched already.
-    fn is_covered(&self, id: PeerId, peer: &Peer) -> bool {
-        let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
+    fn is_covered(&self, id: PeerId) -> bool {
+        let tip = self.sources.tip(&id);
         self.syncs.iter().any(|sync| {
-            let same = self.claimed_tip(sync.source).is_some_and(|source| Some(source) == tip);
+            let same = tip.is_some() && self.sources.tip(&sync.source) == tip;
             let inside = tip.is_some_and(|tip| sync.index.contains_key(&tip));
             let slow = sync.phase == Phase::Headers && self.now.since(sync.began) >= HURRY_MS;
             sync.source == id || ((same || inside) && !slow)
         })
-    }
-
-    /// The tip that a peer last named.
-    fn claimed_tip(&self, id: PeerId) -> Option<BlockHash> {
-        let status = self.peers.get(&id)?.status.as_ref()?;
-        Some(BlockHash::new(status.tip))
     }
 
     /// The candidate that follows this peer.
@@ -330,8 +328,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// Asks for the next page; later, if too much of ours is under way to the source.
     fn ask_headers(&mut self, source: PeerId) {
-        match self.peers.get(&source) {
-            Some(peer) if !peer.is_free(self.now) => return,
+        match self.requests.link(&source) {
+            Some(link) if !link.is_free(self.now) => return,
             Some(_) | None => {}
         }
         let mut locator = match self.chain.locator() {
@@ -354,10 +352,9 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         let locator = locator.iter().map(|hash| *hash.as_bytes()).collect();
-        let patience = self
-            .peers
-            .get(&source)
-            .map_or(PATIENCE_MIN_MS, |peer| peer.pace.patience_for_bytes(HEADERS_PAGE_BYTES));
+        let patience = self.requests.link(&source).map_or(PATIENCE_MIN_MS, |link| {
+            link.pace().patience_for_bytes(HEADERS_PAGE_BYTES)
+        });
         let id = self.ask(
             source,
             Question::Headers,
@@ -380,28 +377,18 @@ impl<S: ChainStore> Engine<S> {
     fn void_claim(&mut self, id: PeerId, ms: u64) {
         let until = self.after(ms);
         let hint_from = self.after(ms.min(SLOW_MS));
-        if let Some(peer) = self.peers.get_mut(&id) {
-            let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
-            peer.void = tip.map(|tip| (tip, until));
-            peer.hint_from = hint_from;
-        }
+        self.sources.void(&id, until, hint_from);
     }
 
     /// Silence is no misdeed: the link may be bad. But nothing more is fetched from there for a while.
     fn leave_silent(&mut self, id: PeerId) {
-        let now = self.now;
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.fell_silent(now);
-        }
+        self.sources.fell_silent(self.now, &id);
         self.void_claim(id, SLOW_MS);
     }
 
     /// It is slow, and not silent.
     pub(super) fn answered_late(&mut self, id: PeerId) {
-        let now = self.now;
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.answered_late(now);
-        }
+        self.sources.answered_late(self.now, &id);
     }
 
     /// Whether a candidate waits for the answer to this question; it does so no longer.
@@ -412,7 +399,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer says that it is busy, and nothing else.
     pub(super) fn is_always_busy(&self, peer: &PeerId) -> bool {
-        self.peers.get(peer).is_some_and(Peer::is_always_busy)
+        self.requests.link(peer).is_some_and(Link::is_always_busy)
     }
 
     /// The page did not come: the next peer is asked.
@@ -435,16 +422,12 @@ impl<S: ChainStore> Engine<S> {
     /// Goes on with another peer of the same tip, so that what was fetched of a long candidate is not lost.
     fn hand_over(&mut self, from: PeerId) -> bool {
         let top = self.sync_of(from).and_then(|sync| sync.top);
-        let free = |id: &PeerId, peer: &Peer| {
-            let tip = peer.claim(self.now).map(|(tip, ..)| tip);
-            *id != from && tip.is_some() && tip == top && peer.is_free(self.now)
+        let free = |id: &PeerId| {
+            let tip = self.sources.claim(self.now, id).map(|(tip, ..)| tip);
+            *id != from && tip.is_some() && tip == top && self.requests.is_free(self.now, id)
         };
         let fresh = |id: &PeerId| self.syncs.iter().all(|sync| sync.source != *id);
-        let next = self
-            .peers
-            .iter()
-            .find(|(id, peer)| free(id, peer) && fresh(id))
-            .map(|(id, _)| *id);
+        let next = self.sources.ids().find(|id| free(id) && fresh(id)).copied();
         let Some(next) = next else { return false };
         let Some(sync) = self.sync_of(from).filter(|sync| sync.tail.is_some()) else {
             return false;

@@ -53,7 +53,7 @@ fn first_bytes(id: &NetworkId) -> [u8; ID_BYTES] {
 impl<S: ChainStore> Engine<S> {
     pub(super) fn invite(&self) -> Result<Reply, CommandError> {
         let is_plain = |address: &&Address| address.tcp().is_some();
-        let mut addresses: Vec<Address> = self.addresses.iter().filter(is_plain).cloned().collect();
+        let mut addresses: Vec<Address> = self.links.addresses().iter().filter(is_plain).cloned().collect();
         if addresses.iter().any(|address| !address.is_loopback()) {
             addresses.retain(|address| !address.is_loopback());
         }

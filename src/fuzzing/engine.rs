@@ -10,7 +10,7 @@ use crate::chain::{Batch, Block, Header, NetworkParams};
 use crate::console::Line;
 use crate::console::parse::parse_line;
 use crate::contract::{Direction, Event, FoundBy, Stranger};
-use crate::engine::peers::Fault;
+use crate::engine::Fault;
 use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, PeerClock, StoreFact};
 use crate::types::hash::HashMany;
 use crate::types::{AccountName, Address, BlockHash, PeerId, SecretKey, Time};

@@ -2,15 +2,13 @@
 
 use super::bytes::Bytes;
 use super::world::key;
-use crate::contract::{Direction, FoundBy};
-use crate::engine::peers::{Consequence, Fault, Peer, Peers};
-use crate::engine::quota::Kind;
-use crate::types::{Address, PeerId, Time};
+use crate::engine::standing::{Consequence, Fault, Kind, Records, Standing};
+use crate::types::{PeerId, Time};
 
 const KINDS: [(Kind, u128, u128); 6] = [
     (Kind::Status, 4, 40),
     (Kind::Headers, 20, 100),
-    (Kind::Blocks, 200, 1_024),
+    (Kind::Blocks, 25 * 1_024 * 1_024, 128 * 1_024 * 1_024),
     (Kind::Pending, 20, 100),
     (Kind::GossipBlock, 20, 200),
     (Kind::GossipTx, 500, 10_000),
@@ -26,8 +24,8 @@ struct Left {
 pub(super) fn rate_limits(input: &[u8]) {
     let mut bytes = Bytes::new(input);
     let start = Time::from_ms(bytes.u64() >> 1);
-    let address = Address::parse("10.0.0.1:1").unwrap().0;
-    let mut peer = Peer::new(start, address, Direction::In, FoundBy::Inbound);
+    let (peer, mut standing) = (key(0).public().peer_id(), Standing::default());
+    standing.connected(start, peer);
     let full = KINDS.map(|(_, _, burst)| burst * 1_000);
     let mut left = full.map(|thousandths| Left {
         thousandths,
@@ -35,7 +33,7 @@ pub(super) fn rate_limits(input: &[u8]) {
         granted: Vec::new(),
     });
     let mut court = Court {
-        peers: Peers::new(),
+        kept: Records::default(),
         records: Default::default(),
     };
     let mut now = start.ms();
@@ -54,7 +52,11 @@ pub(super) fn rate_limits(input: &[u8]) {
         left.thousandths = (left.thousandths + refill).min(burst * 1_000);
         left.at = now;
         let fits = u128::from(count) * 1_000 <= left.thousandths;
-        assert_eq!(peer.allows(Time::from_ms(now), kind, count), fits, "{kind:?} {count}");
+        assert_eq!(
+            standing.allows(Time::from_ms(now), &peer, kind, count),
+            fits,
+            "{kind:?} {count}"
+        );
         if fits {
             left.thousandths -= u128::from(count) * 1_000;
             left.granted.push((now, u128::from(count)));
@@ -89,7 +91,7 @@ struct Record {
 
 /// Scores of three peers as they are written down.
 struct Court {
-    peers: Peers,
+    kept: Records,
     records: [Record; 3],
 }
 
@@ -125,13 +127,13 @@ impl Court {
         } else {
             Consequence::Keep
         };
-        assert_eq!(self.peers.punish(now, id, fault), expected);
+        assert_eq!(self.kept.punish(now, id, fault), expected);
         assert_eq!(
-            self.peers.is_banned(now, &id),
+            self.kept.is_banned(now, &id),
             record.until.is_some_and(|until| now.ms() < until)
         );
         if way >= 128 {
-            let ended: Vec<PeerId> = self.peers.pardoned(now);
+            let ended: Vec<PeerId> = self.kept.pardoned(now);
             for (number, record) in self.records.iter_mut().enumerate() {
                 let ends = record.until.is_some_and(|until| until <= now.ms());
                 assert_eq!(ended.contains(&key(number).public().peer_id()), ends);
@@ -141,6 +143,6 @@ impl Court {
             }
         }
         let next = self.records.iter().filter_map(|record| record.until).min();
-        assert_eq!(self.peers.next_pardon().map(Time::ms), next);
+        assert_eq!(self.kept.next_pardon().map(Time::ms), next);
     }
 }

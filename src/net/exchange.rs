@@ -12,7 +12,7 @@ use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChan
 use libp2p::swarm::ConnectionId;
 
 use super::codec::{Moved, Raw};
-use crate::engine::peers::Fault;
+use crate::engine::Fault;
 use crate::types::{PeerId, Voice, has_share};
 use crate::wire::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, WireError};
 

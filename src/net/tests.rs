@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::codec::{Codec, Raw};
 use super::{NetConfig, NetError, NetHandle, start};
 use crate::contract::{Direction, Stranger};
-use crate::engine::peers::Fault;
+use crate::engine::Fault;
 use crate::engine::{NetFact, NetOrder, Verdict};
 use crate::types::{Address, NetworkId, SecretKey};
 use crate::wire::{Request, Response, Topic};

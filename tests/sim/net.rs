@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use lanchain::contract::{Direction, FoundBy};
-use lanchain::engine::peers::Fault;
+use lanchain::engine::Fault;
 use lanchain::engine::{Input, NetFact, Verdict};
 use lanchain::types::hash::sha256;
 use lanchain::types::{Address, PeerId};

@@ -5,7 +5,7 @@
 //! rules with them. Elsewhere: the lies (`roles`), the same against real processes (`tests/node/hostile/`).
 
 use lanchain::chain::ChainStore;
-use lanchain::engine::{Command, MineCommand};
+use lanchain::contract::{Command, MineCommand};
 
 use crate::checkers::{arrival, finish};
 use crate::fate;

@@ -8,9 +8,9 @@
 use super::{NOT_YET_MS, Pass, Phase, Sync, VOID_MS};
 use crate::chain::{Block, ChainStore};
 use crate::contract::Event;
+use crate::engine::Fault;
 use crate::engine::advance::Offer;
 use crate::engine::machine::{Engine, from_peer};
-use crate::engine::peers::Fault;
 use crate::engine::requests::LAPSES_MAX;
 use crate::types::{BlockHash, PeerId, Time};
 
@@ -71,14 +71,16 @@ impl<S: ChainStore> Engine<S> {
     fn delivered(&mut self, peer: PeerId, at: Time, blocks: &[Vec<u8>]) {
         let (now, read) = (self.now, self.requests.heard());
         let bytes = blocks.iter().map(|bytes| bytes.len().saturating_add(8)).sum();
-        let Some(known) = self.peers.get_mut(&peer) else { return };
-        known.delivered();
-        known.fetches(now, bytes);
+        let Some(link) = self.requests.link_mut(&peer) else {
+            return;
+        };
+        link.delivered();
+        link.fetches(now, bytes);
         if blocks.is_empty() {
             return;
         }
-        known.pace.delivered(at, read, blocks.len(), bytes);
-        known.answered_late(now);
+        link.brought_bodies(at, read, (blocks.len(), bytes));
+        self.answered_late(peer);
         self.be_patient(&peer);
     }
 
@@ -92,13 +94,13 @@ impl<S: ChainStore> Engine<S> {
 
     /// A question for bodies ended without any.
     pub(in crate::engine) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash], has_lapsed: bool) {
-        let busy = self.peers.get(&peer).is_some_and(|known| known.busy_until > self.now);
+        let busy = self.requests.link(&peer).is_some_and(|link| link.is_busy(self.now));
         // What lapsed was counted then.
         if has_lapsed || (busy && !self.is_always_busy(&peer)) {
             return;
         }
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.pace.stalled();
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.stalled();
         }
         self.late_blocks(peer, hashes);
     }
@@ -182,7 +184,7 @@ impl<S: ChainStore> Engine<S> {
     /// Nobody has the bodies, or nobody sends them: the own tip stays. Only who said that it has none is blamed.
     pub(super) fn give_up_bodies(&mut self, source: PeerId) {
         let says_none = self.sync_of(source).is_some_and(|sync| sync.lacking.contains(&source));
-        let present = self.peers.get(&source).is_some();
+        let present = self.sources.contains(&source);
         self.end_sync(source);
         if says_none && present {
             self.void_claim(source, VOID_MS);
@@ -194,13 +196,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// All bodies of the window are in: on to the next, or done.
     fn finish_window(&mut self, source: PeerId) {
-        let present = self.peers.get(&source).is_some();
+        let present = self.sources.contains(&source);
         let now = self.now;
         let Some(sync) = self.sync_of(source) else { return };
         sync.began = now;
-        if let Some(peer) = self.peers.get_mut(&source) {
-            peer.trust_again(now);
-        }
+        self.sources.served(now, &source);
         let Some(sync) = self.sync_of(source) else { return };
         let goes_on = match &sync.pass {
             Pass::Again(_) => {

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use super::{Phase, Sync};
 use crate::chain::ChainStore;
 use crate::engine::machine::{Engine, Question};
-use crate::engine::peers::Peer;
-use crate::engine::quota::QUESTION_BYTES;
+use crate::engine::requests::Link;
+use crate::engine::standing::QUESTION_BYTES;
 use crate::types::{BlockHash, PeerId, Time};
 use crate::wire::{RESPONSE_MAX_BYTES, Request};
 
@@ -32,25 +32,24 @@ impl<S: ChainStore> Engine<S> {
     /// then the least loaded. When all of these were silent, also who claims more work: it may stand above this branch,
     /// and if not, its answer is empty.
     fn body_peers(&self, sync: &Sync) -> Vec<(u32, u8, u32, PeerId)> {
-        let source_tip = self.peers.get(&sync.source).and_then(|peer| peer.claim(self.now));
-        let holds = |id: &PeerId, peer: &Peer| {
-            let tip = peer.status.as_ref().map(|status| BlockHash::new(status.tip));
-            let has = tip.is_some_and(|tip| {
-                sync.index.contains_key(&tip) || source_tip.is_some_and(|(source, ..)| source == tip)
-            });
+        let source_tip = self.sources.claim(self.now, &sync.source).map(|(tip, ..)| tip);
+        let holds = |id: &PeerId| {
+            let tip = self.sources.tip(id);
+            let has = tip.is_some_and(|tip| sync.index.contains_key(&tip) || source_tip == Some(tip));
             has || *id == sync.source
         };
         let mut list = self.askable(sync, holds);
         if list.iter().all(|(stalls, ..)| *stalls > 0) {
             let proven = sync.last.as_ref().map(|last| last.work);
-            let above = |peer: &Peer| peer.claim(self.now).is_some_and(|(_, _, work)| Some(work) > proven);
-            list.extend(self.askable(sync, |id, peer| !holds(id, peer) && above(peer)));
+            let claim = |id: &PeerId| self.sources.claim(self.now, id);
+            let above = |id: &PeerId| claim(id).is_some_and(|(_, _, work)| Some(work) > proven);
+            list.extend(self.askable(sync, |id| !holds(id) && above(id)));
         }
         list.sort_unstable();
         list
     }
 
-    fn askable(&self, sync: &Sync, wanted: impl Fn(&PeerId, &Peer) -> bool) -> Vec<(u32, u8, u32, PeerId)> {
+    fn askable(&self, sync: &Sync, wanted: impl Fn(&PeerId) -> bool) -> Vec<(u32, u8, u32, PeerId)> {
         let fine = |id: &PeerId| !sync.lacking.contains(id) && !sync.is_given_up(id);
         let rank = |id: &PeerId| match (sync.proven.contains(id), sync.source == *id) {
             (true, _) => 0,
@@ -58,10 +57,13 @@ impl<S: ChainStore> Engine<S> {
             (false, true) => 1,
             (false, false) => 2,
         };
-        self.peers
-            .iter()
-            .filter(|(id, peer)| fine(id) && wanted(id, peer))
-            .map(|(id, peer)| (sync.stalls.get(id).copied().unwrap_or(0), rank(id), peer.in_flight, *id))
+        self.sources
+            .ids()
+            .filter(|id| fine(id) && wanted(id))
+            .map(|id| {
+                let in_flight = self.requests.link(id).map_or(0, Link::in_flight);
+                (sync.stalls.get(id).copied().unwrap_or(0), rank(id), in_flight, *id)
+            })
             .collect()
     }
 
@@ -124,8 +126,10 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer may be asked for one more chunk.
     fn may_fetch(&self, sync: &Sync, id: &PeerId) -> bool {
-        let Some(peer) = self.peers.get(id) else { return false };
-        if !peer.is_free(self.now) || peer.fetch_from(self.now) > self.now {
+        let Some(link) = self.requests.link(id) else {
+            return false;
+        };
+        if !link.is_free(self.now) || link.fetch_from(self.now) > self.now {
             return false;
         }
         let own = self
@@ -134,7 +138,7 @@ impl<S: ChainStore> Engine<S> {
             .filter(|(asked, _)| asked.peer == *id)
             .count();
         if sync.proven.contains(id) {
-            return own < peer.pace.questions();
+            return own < link.pace().questions();
         }
         let unproven = |peer: &PeerId| self.syncs.iter().all(|sync| !sync.proven.contains(peer));
         let waiting = self.requests.for_blocks();
@@ -182,7 +186,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// As many missing bodies as the peer's link is asked for at once, without these.
     fn missing(&self, sync: &Sync, peer: &PeerId, without: &BTreeSet<usize>) -> Vec<BlockHash> {
-        let most = self.peers.get(peer).map_or(1, |known| known.pace.blocks());
+        let most = self.requests.link(peer).map_or(1, |link| link.pace().blocks());
         let limit = sync.next.saturating_add(AHEAD_MAX).min(sync.steps.len());
         (sync.next..limit)
             .filter(|index| !sync.bodies.contains_key(index) && !without.contains(index))
@@ -196,8 +200,8 @@ impl<S: ChainStore> Engine<S> {
             hashes: hashes.iter().map(|hash| *hash.as_bytes()).collect(),
         };
         let now = self.now;
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.fetches(now, usize::try_from(QUESTION_BYTES).unwrap_or(0));
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.fetches(now, usize::try_from(QUESTION_BYTES).unwrap_or(0));
         }
         self.ask(peer, Question::Blocks(hashes.to_vec()), request, Some(0));
         self.be_patient(&peer);
@@ -207,8 +211,8 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn be_patient(&mut self, peer: &PeerId) {
         let under_way = self.requests.for_blocks().filter(|(asked, _)| asked.peer == *peer);
         let blocks = under_way.map(|(_, hashes)| hashes.len()).sum();
-        if let Some(known) = self.peers.get(peer) {
-            let until = self.after(known.pace.patience_for(blocks));
+        if let Some(link) = self.requests.link(peer) {
+            let until = self.after(link.pace().patience_for(blocks));
             self.requests.grant(peer, until);
         }
     }
@@ -219,7 +223,7 @@ impl<S: ChainStore> Engine<S> {
         let holding = self.requests.for_blocks();
         let holding = holding.filter(|(asked, hashes)| asked.is_on_time() && hashes.contains(&next));
         let hedge = holding.map(|(asked, _)| Time::from_ms(asked.at.ms().saturating_add(HEDGE_MS)));
-        let ready = self.peers.iter().map(|(_, peer)| peer.fetch_from(self.now));
+        let ready = self.requests.links().map(|link| link.fetch_from(self.now));
         hedge.chain(ready).filter(|at| *at > self.now).min()
     }
 }

@@ -7,13 +7,10 @@
 use super::marks::{Marks, is_mark};
 use super::{NOT_YET_MS, Pass, Phase, Step, Sync, VOID_MS};
 use crate::chain::{ChainStore, Header, HeaderError};
+use crate::engine::Fault;
 use crate::engine::machine::{Engine, from_peer};
-use crate::engine::peers::Fault;
 use crate::types::{BlockHash, Height, PeerId};
 use crate::wire::message::HEADERS_MAX;
-
-/// Empty pages in a row from a peer that claims more work. One can be a race of its status with its answer.
-const EMPTY_PAGES_MAX: u32 = 3;
 
 /// The last header of a page.
 type Tail = Option<(BlockHash, Height)>;
@@ -36,8 +33,8 @@ impl<S: ChainStore> Engine<S> {
         let Some(at) = self.syncs.iter().position(|sync| sync.source == peer) else {
             return;
         };
-        if let Some(known) = self.peers.get_mut(&peer) {
-            known.delivered();
+        if let Some(link) = self.requests.link_mut(&peer) {
+            link.delivered();
         }
         let mut sync = self.syncs.remove(at);
         let checked = self.check_headers(&mut sync, list);
@@ -63,12 +60,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn too_many_empty_pages(&mut self, peer: PeerId) -> bool {
-        let claims = self.peers.get(&peer).is_some_and(|known| self.claims_better(known));
-        let Some(known) = self.peers.get_mut(&peer).filter(|_| claims) else {
-            return false;
-        };
-        known.empty_pages += 1;
-        known.empty_pages >= EMPTY_PAGES_MAX
+        self.claims_better(&peer) && self.sources.sent_none(&peer)
     }
 
     /// Every rule that headers can be held against; nothing is kept behind the first broken one. Returns the last one's
@@ -79,9 +71,7 @@ impl<S: ChainStore> Engine<S> {
         if let Some(last) = list.last().map(Header::from_bytes) {
             last.check_length(self.chain.params())
                 .map_err(|error| (Fault::Fatal, error.to_string()))?;
-            if let Some(known) = self.peers.get_mut(&sync.source) {
-                known.empty_pages = 0;
-            }
+            self.sources.sent_headers(&sync.source);
         }
         let hashes = (self.chain.hash_many().headers)(list);
         let last = list.last().map(|bytes| Header::from_bytes(bytes).height);
@@ -239,13 +229,11 @@ impl<S: ChainStore> Engine<S> {
         let (not_yet, top) = (sync.not_yet, sync.top);
         let proven = sync.last.as_ref().map(|last| last.work);
         self.end_sync(peer);
-        let lied = self.peers.get(&peer).is_some_and(|known| {
-            let unproven = known.claim(self.now).is_some_and(|(tip, _, work)| {
-                // A newer claim is another matter.
-                Some(tip) == top && proven.is_none_or(|proven| proven < work)
-            });
-            unproven && !not_yet && self.claims_better(known)
+        let unproven = self.sources.claim(self.now, &peer).is_some_and(|(tip, _, work)| {
+            // A newer claim is another matter.
+            Some(tip) == top && proven.is_none_or(|proven| proven < work)
         });
+        let lied = unproven && !not_yet && self.claims_better(&peer);
         self.void_claim(peer, if not_yet { NOT_YET_MS } else { VOID_MS });
         if lied {
             self.punish(peer, Fault::Mid, "it claims work that its headers do not prove");

@@ -18,7 +18,6 @@ mod own_links;
 mod own_waiting;
 mod parts;
 mod pools;
-mod records;
 mod relay;
 mod rooms;
 mod silence;

@@ -2,7 +2,7 @@
 
 use super::world::{World, address};
 use crate::contract::{Command, Event, FoundBy, MineCommand, Reply};
-use crate::engine::peers::Fault;
+use crate::engine::Fault;
 use crate::engine::{Input, NetFact, Part, PartFact};
 
 fn ended(part: Part, again_ms: Option<u64>) -> PartFact {

@@ -20,7 +20,7 @@ use super::super::peers::{Closed, Standing};
 use super::dials::why_failed;
 use super::{OTHER_PROGRAM, Task};
 use crate::contract::{DialFailure, Direction, DisconnectReason, FoundBy, Stranger};
-use crate::engine::peers::Fault;
+use crate::engine::Fault;
 use crate::engine::{NetFact, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};

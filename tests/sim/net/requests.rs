@@ -2,7 +2,7 @@
 //!
 //! Elsewhere: which connection carries one (`net`, `wires`).
 
-use lanchain::engine::peers::Fault;
+use lanchain::engine::Fault;
 use lanchain::engine::{Input, NetFact};
 use lanchain::types::PeerId;
 use lanchain::wire::{RESPONSE_MAX_BYTES, Request, Response, WireError};

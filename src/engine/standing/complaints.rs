@@ -3,7 +3,7 @@
 //! Promises: at most [`TOLD_MAX`] lines in any [`WINDOW_MS`], and [`TOLD_EACH`] over peers of one voice, so that identities
 //! which come and go at one address leave room for what others do; whatever is left out is counted, and the count is told
 //! once when the window ends.
-//! Elsewhere: what a misdeed costs (`peers`).
+//! Elsewhere: what a misdeed costs (`standing::records`).
 
 use std::collections::BTreeMap;
 
@@ -50,7 +50,7 @@ impl Complaints {
         let left_out = core::mem::take(self).left_out;
         (left_out > 0).then(|| {
             let seconds = WINDOW_MS / 1_000;
-            format!("{left_out} more misdeeds of peers in the last {seconds} s are not listed; `peers` lists who is connected")
+            format!("{left_out} more misdeeds of peers in the last {seconds} s are not listed; `standing::records` lists who is connected")
         })
     }
 

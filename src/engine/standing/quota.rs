@@ -1,6 +1,6 @@
 //! How often a peer may ask and tell.
 //!
-//! Elsewhere: how it is counted (`types::bucket`), what asking too much costs (`peers`).
+//! Elsewhere: how it is counted (`types::bucket`), what asking too much costs (`standing::records`).
 //! Spec: `proto-notes/limits.md`, "Rates".
 
 use crate::types::Rate;
@@ -30,7 +30,8 @@ impl Kind {
     pub(super) const COUNT: usize = 6;
 
     /// A second's refill and the burst.
-    pub(super) const fn rate(self) -> Rate {
+    #[must_use]
+    pub const fn rate(self) -> Rate {
         let (tokens, burst) = match self {
             // One a second on change, one every ten seconds: four times as much is a flood.
             Self::Status => (4, 40),
