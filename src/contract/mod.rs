@@ -5,6 +5,12 @@
 //! Elsewhere: what answers them (`engine`, `inspect`), how they are read and written (`console`).
 //! Spec: `proto-notes/events.md`.
 
+// A new variant stops the build, here as everywhere in the pure layers.
+#![cfg_attr(
+    not(test),
+    deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)
+)]
+
 pub mod command;
 pub mod diagnosis;
 pub mod event;

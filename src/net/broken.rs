@@ -66,7 +66,7 @@ impl From<yamux::Error> for Broken {
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let next = |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
         match (*error).downcast_ref::<io::Error>() {
-            Some(system) => system.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+            Some(system) => system.get_ref().map(|inner| -> &(dyn Error + 'static) { inner }),
             None => (*error).source(),
         }
     };

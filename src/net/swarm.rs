@@ -87,7 +87,7 @@ pub(super) struct Task {
     repairs: Repairs,
     dials: BTreeMap<ConnectionId, Dial>,
     names: Names,
-    answers: mpsc::UnboundedReceiver<names::Answer>,
+    answers: mpsc::Receiver<names::Answer>,
     /// Dials that wait for their names, by the number of the look-up.
     asked: BTreeMap<u64, Asked>,
     next_asked: u64,

@@ -164,9 +164,10 @@ fn decode<T: Encode + Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T,
     if bytes.len() > LIMIT {
         return Err(WireError::TooLong { limit: LIMIT });
     }
-    let (value, used) = bincode::decode_from_slice::<T, _>(bytes, config::<LIMIT>()).map_err(|error| match error {
-        DecodeError::UnexpectedEnd { .. } => WireError::Cut(error.to_string()),
-        other => WireError::Malformed(other.to_string()),
+    let (value, used) = bincode::decode_from_slice::<T, _>(bytes, config::<LIMIT>()).map_err(|error| {
+        let is_cut = matches!(error, DecodeError::UnexpectedEnd { .. });
+        let variant = if is_cut { WireError::Cut } else { WireError::Malformed };
+        variant(error.to_string())
     })?;
     if used != bytes.len() || encode(&value) != bytes {
         return Err(WireError::NotCanonical);
