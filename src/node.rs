@@ -287,6 +287,7 @@ fn engine_config(args: &Args, folder: &Folder, older: Option<Older>) -> Result<C
             .collect(),
         exchange: args.exchange,
         manual_peers: args.peers.clone(),
+        limits: crate::engine::Limits::default(),
     })
 }
 

@@ -4,7 +4,7 @@
 //! pool and are counted.
 
 use super::machine::Engine;
-use super::own_waiting::OwnWaiting;
+use super::own::OwnWaiting;
 use super::pools::Fact;
 use super::runs::Happened;
 use super::standing::Fault;
@@ -43,7 +43,7 @@ pub(super) enum Offer {
 impl<S: ChainStore> Engine<S> {
     /// Offers a block to the chain and tells what came of it.
     pub(super) fn offer(&mut self, block: Block, source: Source) -> Offer {
-        if self.read_only {
+        if self.mode.read_only {
             return Offer::NotNow("read_only");
         }
         if source != Source::Local && !self.takes_blocks() {
@@ -79,12 +79,12 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn switch_wakeup(&self) -> Option<Time> {
         self.storage
             .switch_due
-            .filter(|_| self.takes_blocks() && !self.stopping)
+            .filter(|_| self.takes_blocks() && !self.mode.stopping)
     }
 
     /// A step of a long switch, if one is due. In between everything else has its turn.
     pub(super) fn pump_switch(&mut self) {
-        if !self.takes_blocks() || self.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
+        if !self.takes_blocks() || self.mode.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
             return;
         }
         self.storage.switch_due = None;
@@ -118,7 +118,7 @@ impl<S: ChainStore> Engine<S> {
             return Ok(true);
         };
         let Some((mut rebuild, waiting)) = self.storage.prepared.take() else {
-            let (own, waiting) = OwnWaiting::split(destination.own()?, self.storage.own_offered_max);
+            let (own, waiting) = OwnWaiting::split(destination.own()?, self.own.offered_max);
             let rebuild = Rebuild::new(&self.pool, destination.undone().iter(), &own);
             self.storage.prepared = Some((rebuild, waiting));
             return Ok(false);
@@ -154,11 +154,11 @@ impl<S: ChainStore> Engine<S> {
     fn follow_switch(&mut self, switch: &Switch) -> Result<PoolChange, StoreError> {
         let change = match self.storage.prepared.take() {
             Some((prepared, waiting)) => {
-                self.storage.own_waiting = waiting;
+                self.own.set_waiting(waiting);
                 prepared.finish(&mut self.pool)
             }
             None => {
-                let own = self.own_to_offer(self.chain.own()?);
+                let own = self.own.to_offer(self.chain.own()?);
                 self.pool.on_switch(&self.chain, switch, &own)
             }
         };
@@ -254,7 +254,7 @@ impl<S: ChainStore> Engine<S> {
                         "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped{}",
                         change.returned.len(),
                         change.dropped.len().saturating_add(switch.undone.beyond()),
-                        self.own_beyond()
+                        self.own.beyond()
                     ),
                 );
             }
@@ -265,7 +265,7 @@ impl<S: ChainStore> Engine<S> {
         self.tip_moved();
         self.tell_pools(Fact::Tip);
         let pool = &self.pool;
-        self.unheard.prune(|txid| pool.contains(txid));
+        self.own.unheard().prune(|txid| pool.contains(txid));
         self.links.changed();
         self.check_name();
         self.check_peer_names();

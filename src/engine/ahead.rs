@@ -17,9 +17,6 @@ use crate::types::{Height, PeerId, Time, count};
 /// The most blocks that `rewind` takes off: as many as a page of headers has. More is a chain, and no slip of a clock.
 const REWIND_MAX: u64 = 512;
 
-/// How often a neighbour's branch from the future is told.
-const TOLD_EVERY_MS: u64 = 3_600_000;
-
 /// Blocks at the end of the chain whose time has not come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ahead {
@@ -94,21 +91,18 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         let is_ahead = self.is_ahead();
-        let was_told = core::mem::replace(&mut self.ahead_told, is_ahead);
-        if was_told {
-            return;
-        }
-        if let Some(ahead) = self.ahead() {
+        if self.notices.ahead.begins(is_ahead)
+            && let Some(ahead) = self.ahead()
+        {
             self.out.warn("clock_behind_tip", ahead.sentence());
         }
     }
 
     /// A peer shows a branch that ends in the future: its user wonders why nobody takes it, and so may this one.
     pub(super) fn note_future_branch(&mut self, peer: PeerId, ahead_ms: u64) {
-        if self.future_branch_until > self.now {
+        if !self.notices.future_branch.tell(self.now) {
             return;
         }
-        self.future_branch_until = self.after(TOLD_EVERY_MS);
         let span = span_words(ahead_ms);
         self.out.warn(
             "future_branch",
@@ -121,7 +115,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// `rewind`.
     pub(super) fn rewind(&mut self) -> Result<Reply, CommandError> {
-        if self.read_only {
+        if self.mode.read_only {
             return Err(read_only());
         }
         let Some(ahead) = self.ahead() else {
@@ -144,7 +138,7 @@ impl<S: ChainStore> Engine<S> {
         self.out.made_own();
         let removed = count(switch.disconnected.len());
         self.switched(&switch, Source::Local);
-        self.ahead_told = false;
+        self.notices.ahead.over();
         let tip = self.chain.tip();
         Ok(Reply::Rewound {
             removed,

@@ -29,7 +29,7 @@ fn interrupted() -> CommandError {
 
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_command(&mut self, id: u64, command: Command) {
-        if self.stopping {
+        if self.mode.stopping {
             return self.out.reply(id, Err(interrupted()));
         }
         let result = match command {
@@ -50,7 +50,8 @@ impl<S: ChainStore> Engine<S> {
             Command::Pending => Ok(self.view().pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
-                self.next_sequence(&account)
+                self.own
+                    .next_sequence(&self.chain, &self.pool, &account)
                     .map_err(store_error)
                     .and_then(|next| self.view().balance(account, next))
             }
@@ -81,7 +82,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn show_transaction(&self, wanted: TxRef) -> Result<Reply, CommandError> {
         let txid = self.view().find_transaction(wanted)?;
-        let is_known = self.pool.is_own(&txid).then(|| self.unheard.is_known(self.now, &txid));
+        let is_known = self.pool.is_own(&txid).then(|| self.own.is_known(self.now, &txid));
         self.view().transaction(&txid, is_known.flatten())
     }
 
@@ -110,7 +111,7 @@ impl<S: ChainStore> Engine<S> {
         let owner = self.chain.owner(account).map_err(store_error)?;
         Ok(match (owner, account) {
             (None, Account::Name(name)) => {
-                let is_waiting = self.storage.own_waiting.run_end(account, 0).is_some();
+                let is_waiting = self.own.uses(account);
                 self.pool.pending_owner(name).or(is_waiting.then_some(self.me))
             }
             (owner, _) => owner,
@@ -118,7 +119,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn pay(&mut self, from: AccountRef, to: AccountRef, amount: Amount) -> Result<Reply, CommandError> {
-        if self.read_only {
+        if self.mode.read_only {
             return Err(read_only());
         }
         let (from, to) = (self.resolve_account(from), self.resolve_account(to));
@@ -134,7 +135,10 @@ impl<S: ChainStore> Engine<S> {
             return Err(CommandError::new("not_owner", message, "accounts"));
         }
         let to_owner = self.owner_now(&to)?;
-        let sequence = self.next_sequence(&from).map_err(store_error)?;
+        let sequence = self
+            .own
+            .next_sequence(&self.chain, &self.pool, &from)
+            .map_err(store_error)?;
         let transaction = Transaction::transfer(
             &self.chain.network_id(),
             &self.config.key,
@@ -162,7 +166,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn claim(&mut self, name: AccountName) -> Result<Reply, CommandError> {
-        if self.read_only {
+        if self.mode.read_only {
             return Err(read_only());
         }
         let account = Account::Name(name.clone());
@@ -209,7 +213,7 @@ impl<S: ChainStore> Engine<S> {
         if self.known_peers() == 0 {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
-        let block = self.forecast.expected(&self.chain, &self.pool, &transaction);
+        let block = self.own.expected(&self.chain, &self.pool, &transaction);
         Ok(Reply::Tx {
             tx: transactions::tx_view(&transaction, self.chain.params().reward),
             block,
@@ -254,11 +258,11 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn dial(&mut self, id: u64, address: Address, peer: Option<PeerId>) {
-        if !self.net {
+        if !self.mode.net {
             let error = CommandError::new("dial_failed", "the network is off", "net on");
             return self.out.reply(id, Err(error));
         }
-        if self.missing.network {
+        if self.mode.no_network {
             let error = CommandError::new("dial_failed", "the network part of this node has failed", "doctor");
             return self.out.reply(id, Err(error));
         }
@@ -304,7 +308,7 @@ impl<S: ChainStore> Engine<S> {
     fn resolve(&mut self, id: u64) {
         let peers: Vec<PeerId> = self.links.ids();
         let mut asked = Vec::new();
-        self.sources.trust_again(self.now);
+        self.sync.sources.trust_again(self.now);
         for peer in peers {
             self.send_status(peer);
             let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
@@ -315,14 +319,14 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn set_net(&mut self, on: bool) -> Reply {
-        if self.net != on {
+        if self.mode.net != on {
             if !on {
                 // What is gathered leaves while there is somebody to hear it.
                 self.publish_before_silence();
             }
-            self.net = on;
+            self.mode.net = on;
             self.dialer
-                .handle(self.now, dial::Fact::Enable(on && !self.missing.network));
+                .handle(self.now, dial::Fact::Enable(on && !self.mode.no_network));
             self.out.order(NetOrder::Enable(on));
             if !on {
                 self.links.listens_nowhere();
@@ -344,8 +348,13 @@ impl<S: ChainStore> Engine<S> {
         let ahead = self.ahead();
         let known_peers = self.known_peers();
         let tip = self.chain.tip();
-        let is_behind = || self.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
-        let claims_better = || self.sources.claims(self.now).any(|claim| self.is_worth_asking(claim));
+        let is_behind = || self.sync.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
+        let claims_better = || {
+            self.sync
+                .sources
+                .claims(self.now)
+                .any(|claim| self.is_worth_asking(claim))
+        };
         let (peers, requests, chain) = (&self.links, &self.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
         let around = Around {
@@ -353,8 +362,8 @@ impl<S: ChainStore> Engine<S> {
             network: &self.config.params.name,
             tip: (tip.header.height, tip.hash),
             known_peers,
-            is_synced: known_peers > 0 && self.syncs.is_empty() && !is_behind() && ahead.is_none(),
-            is_improving: !self.syncs.is_empty() || claims_better(),
+            is_synced: known_peers > 0 && self.sync.is_idle() && !is_behind() && ahead.is_none(),
+            is_improving: !self.sync.is_idle() || claims_better(),
             ahead,
             address_of: &|id| known(id).map(|peer| peer.address.with_peer(id)),
             is_open: &|id| requests.contains(id),

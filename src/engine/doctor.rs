@@ -75,7 +75,7 @@ impl<S: ChainStore> Engine<S> {
     /// Whether the node may send anything to anybody: not after `net off`.
     #[must_use]
     pub const fn may_send(&self) -> bool {
-        self.net
+        self.mode.net
     }
 
     pub(super) fn diagnose(&self, surroundings: &Surroundings) -> Reply {
@@ -93,12 +93,13 @@ impl<S: ChainStore> Engine<S> {
             addresses: self.links.addresses(),
             networks: self.links.networks(),
             peers: self.known_peers(),
-            net: self.net,
+            net: self.mode.net,
             is_heard: self.links.known().any(|(_, peer)| called_from_outside(peer)),
             multicast: self.seen.multicast,
             elsewhere: self.seen.elsewhere,
             failures: &self.seen.failures,
-            same_key: self.twins.warned,
+            same_key: self.notices.twins.are_known(),
+            twin: self.notices.twins.place(),
             clock_ahead_ms: middle.map(|middle| middle.ahead_ms),
             clock_advice: clock.as_deref(),
         });

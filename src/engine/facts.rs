@@ -23,14 +23,8 @@ use crate::wire::{self, Request};
 const STALE_SPACINGS: u64 = 10;
 /// Peers that are asked where they stand when the tip is stale.
 const STALE_ASKED: usize = 2;
-/// The shortest time between two looks whether another machine has this node's key.
-const TWIN_AGAIN_MS: u64 = 60_000;
 /// How long `started` waits for one more address: the interfaces are told one by one, within a few milliseconds.
 const START_SETTLE_MS: u64 = 30;
-/// How long after a warning about being alone the next one comes, if that is still so: ever more rarely.
-const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
-/// The later ones.
-const ALONE_LATER_MS: u64 = 2 * 3_600_000;
 /// Why an own link ended that was one too many, for people.
 const MAKES_ROOM: &str = "it makes room for another neighbour";
 
@@ -51,7 +45,7 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn on_peer_found(&mut self, peer: PeerId, address: Address, (by, from): (FoundBy, Option<IpAddr>)) {
         if peer == self.peer_id && by == FoundBy::Sibling {
             // Another folder of this machine with a copy of our key, and it is running.
-            self.note_same_key("another node on this machine");
+            self.note_same_key(None);
         }
         if peer != self.peer_id {
             self.seen.found(self.now, by);
@@ -59,7 +53,7 @@ impl<S: ChainStore> Engine<S> {
             self.look_for_twin(address);
             return;
         }
-        if !self.net || peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
+        if !self.mode.net || peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
             return;
         }
         let was_known = self.dialer.found_by(&peer).is_some();
@@ -95,7 +89,7 @@ impl<S: ChainStore> Engine<S> {
 
     pub(super) fn on_connected(&mut self, peer: PeerId, address: Address, direction: Direction) {
         if peer == self.peer_id {
-            self.note_same_key(address.as_str());
+            self.note_same_key(Some(&address));
         }
         self.seen.connected(&peer, &address);
         let connected = dial::Fact::Connected {
@@ -126,7 +120,7 @@ impl<S: ChainStore> Engine<S> {
         self.runs.handle(Happened::Connected(peer, &address));
         self.standing.connected(self.now, peer);
         self.requests.connected(self.now, peer);
-        self.sources.connected(self.now, peer);
+        self.sync.sources.connected(self.now, peer);
         self.links.connected(self.now, peer, (address, direction, found_by));
         self.send_status(peer);
     }
@@ -153,18 +147,16 @@ impl<S: ChainStore> Engine<S> {
 
     /// Another machine announces this node's own identity. Anybody can say so: whoever answers there with the key is one.
     fn look_for_twin(&mut self, address: Address) {
-        if self.twins.warned || self.twins.sought.is_some_and(|at| self.now.since(at) < TWIN_AGAIN_MS) || !self.net {
-            return;
+        if self.mode.net && self.notices.twins.seek(self.now) {
+            let addresses = vec![address];
+            self.out.order(NetOrder::Dial { peer: None, addresses });
         }
-        self.twins.sought = Some(self.now);
-        let addresses = vec![address];
-        self.out.order(NetOrder::Dial { peer: None, addresses });
     }
 
     /// Two nodes with one key sign over each other's sequence numbers, and each hides the other from the network.
-    fn note_same_key(&mut self, place: &str) {
-        if !self.twins.warned {
-            self.twins.warned = true;
+    fn note_same_key(&mut self, place: Option<&Address>) {
+        if self.notices.twins.found(place) {
+            let place = place.map_or("another node on this machine", Address::as_str);
             let message = format!(
                 "another node uses this node's key ({place}): payments of one are refused at the other, and neighbours keep only one of them. \
                  Stop one, and start it in an empty folder with --data-dir DIR"
@@ -180,7 +172,7 @@ impl<S: ChainStore> Engine<S> {
             .find(|address| !self.links.addresses().contains(address));
         let reason = match clone {
             Some(address) => {
-                self.note_same_key(address.as_str());
+                self.note_same_key(Some(address));
                 "another node with this node's own key answers there"
             }
             None => "this is the node's own address",
@@ -202,7 +194,7 @@ impl<S: ChainStore> Engine<S> {
         self.dialer.handle(self.now, dial::Fact::Disconnected(id));
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
         self.standing.gone(&id);
-        self.sources.gone(&id);
+        self.sync.sources.gone(&id);
         let Some(peer) = self.links.gone(&id) else { return };
         for request in self.requests.gone(&id) {
             self.on_response(request, id, None);
@@ -217,9 +209,7 @@ impl<S: ChainStore> Engine<S> {
                 reason: if makes_room { MAKES_ROOM.into() } else { reason },
             });
             if self.links.known().next().is_none() {
-                // The last of them: that is told if it stays so.
-                self.alone_told = 1;
-                self.alone_at = Some(self.after(ALONE_AGAIN_MS[0]));
+                self.notices.alone.left(self.now);
             }
         }
     }
@@ -298,8 +288,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// The tip is new: patience with it begins anew.
     pub(super) fn tip_moved(&mut self) {
-        self.stale_at = self.after(self.stale_ms());
-        self.stale_warned = false;
+        let patience = self.stale_ms();
+        self.notices.stale.moved(self.now, patience);
     }
 
     const fn stale_ms(&self) -> u64 {
@@ -309,10 +299,10 @@ impl<S: ChainStore> Engine<S> {
     /// No new block for a long time although peers claim more work: others are asked, more are dialled, the user hears
     /// of it.
     fn check_stale(&mut self) {
-        if self.stale_at > self.now {
+        let patience = self.stale_ms();
+        if !self.notices.stale.poll(self.now, patience) {
             return;
         }
-        self.stale_at = self.after(self.stale_ms());
         let own = self.chain.tip().work;
         let work = |peer: &Peer| peer.status.as_ref().map(|status| Work::from_be_bytes(status.work));
         let ahead = |peer: &Peer| work(peer).is_some_and(|work| work > own);
@@ -326,7 +316,7 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         self.dialer.handle(self.now, dial::Fact::Reset);
-        if !core::mem::replace(&mut self.stale_warned, true) {
+        if self.notices.stale.tell() {
             self.out.warn(
                 "stale_tip",
                 "peers claim more work, but none of them has shown it for a long time; `peers` shows who claims what"
@@ -362,7 +352,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(heard) = self.links.heard(&id, status, ahead_ms) else {
             return;
         };
-        self.sources.claimed(&id, claim);
+        self.sync.sources.claimed(&id, claim);
         if self.is_chosen_clock(&id) {
             self.clock.heard_chosen(self.now, Time::from_ms(clock_ms));
         }
@@ -398,13 +388,12 @@ impl<S: ChainStore> Engine<S> {
         self.dialer.handle(self.now, dial::Fact::Exchanged(id));
         self.exchange.handle(self.now, exchange::Fact::Exchanged(id));
         self.remember(id, address, direction);
-        self.alone_at = None;
-        self.alone_told = 0;
+        self.notices.alone.ends();
     }
 
     /// Keeps a peer's address for the next start.
     fn remember(&mut self, id: PeerId, address: Address, direction: Direction) {
-        if self.read_only {
+        if self.mode.read_only {
             return;
         }
         let reason = match (self.dialer.found_by(&id), direction) {
@@ -466,16 +455,12 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn check_alone(&mut self) {
-        if self.alone_at.is_none_or(|at| at > self.now) {
+        let Some(is_first) = self.notices.alone.poll(self.now) else {
             return;
-        }
-        let pause = ALONE_AGAIN_MS.get(self.alone_told).copied().unwrap_or(ALONE_LATER_MS);
-        self.alone_at = Some(self.after(pause));
-        let is_first = self.alone_told == 0;
-        self.alone_told = self.alone_told.saturating_add(1);
+        };
         // Later ones only where somebody could be: not on a machine whose cable is out.
         let is_worth_it = is_first || self.links.addresses().iter().any(|address| !address.is_loopback());
-        if self.net && is_worth_it && self.links.known().next().is_none() {
+        if self.mode.net && is_worth_it && self.links.known().next().is_none() {
             let yet = if is_first {
                 "no other node was found yet"
             } else {

@@ -6,14 +6,16 @@
 use super::clock::Clock;
 use super::clocks::PeerClock;
 use super::dial::{self, Dialer};
+use super::early::Early;
 use super::effort::Effort;
 use super::exchange::Exchange;
-use super::gather::Gather;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::links::Links;
 use super::mining::Mining;
+use super::notices::Notices;
 use super::out::Out;
-use super::parts::Missing;
+use super::own::OwnPayments;
+use super::parts::Mode;
 use super::pools::Pools;
 use super::remembered::Remembered;
 pub(super) use super::requests::Question;
@@ -22,12 +24,11 @@ use super::runs::Runs;
 use super::signatures::Signatures;
 use super::standing::Standing;
 use super::storage::Storage;
-use super::sync::{HEADERS_KEPT_MAX, Sources, Sync};
-use super::unheard::Unheard;
+use super::sync::{HEADERS_KEPT_MAX, Syncs};
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::contract::{Event, Source, Status};
-use crate::pool::{Forecast, Mempool};
+use crate::pool::Mempool;
 use crate::types::hash::HashMany;
 use crate::types::rng::Rng;
 use crate::types::{Account, AccountName, Address, PeerId, PublicKey, SecretKey, Time, count};
@@ -35,9 +36,6 @@ use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
-/// After this time without a peer the user is told how to join by hand.
-pub(super) const ALONE_MS: u64 = 10_000;
-
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -67,15 +65,23 @@ pub struct Config {
     pub exchange: bool,
     /// Peers given on the command line.
     pub manual_peers: Vec<(Address, Option<PeerId>)>,
+    /// What a node holds at most.
+    pub limits: Limits,
 }
 
-/// Another node with this node's key.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Twins {
-    /// The user was told of one.
-    pub(super) warned: bool,
-    /// When it was last looked for.
-    pub(super) sought: Option<Time>,
+/// What a node holds at most. Worlds whose chains are shorter than real ones have lower ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Headers of one candidate branch in memory.
+    pub headers_kept: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            headers_kept: HEADERS_KEPT_MAX,
+        }
+    }
 }
 
 /// A node's decisions: told facts, gives orders.
@@ -87,18 +93,10 @@ pub struct Engine<S> {
     pub(super) pool: Mempool,
     pub(super) links: Links,
     pub(super) pools: Pools,
-    pub(super) gather: Gather,
-    pub(super) unheard: Unheard,
+    pub(super) own: OwnPayments,
     pub(super) dialer: Dialer,
     pub(super) exchange: Exchange,
-    /// What sync knows of each peer.
-    pub(super) sources: Sources,
-    /// Candidate branches that are being fetched.
-    pub(super) syncs: Vec<Sync>,
-    /// Headers of one candidate in memory; tests lower it.
-    pub(super) headers_kept_max: usize,
-    /// Chooses whom to follow.
-    pub(super) sync_rng: Rng,
+    pub(super) sync: Syncs,
     pub(super) mining: Mining,
     pub(super) runs: Runs,
     pub(super) requests: Requests,
@@ -106,34 +104,18 @@ pub struct Engine<S> {
     pub(super) signatures: Signatures,
     pub(super) standing: Standing,
     pub(super) remembered: Remembered,
-    /// Blocks of the near future: when they are due, who sent them, their bytes.
-    pub(super) early: Vec<(Time, PeerId, Vec<u8>)>,
+    pub(super) early: Early,
     pub(super) now: Time,
     pub(super) started: bool,
     /// The tip that the store held: events begin there.
     opened: Tip,
     pub(super) start_by: Time,
-    /// When the warning about being alone is due; none after it or a first peer.
-    pub(super) alone_at: Option<Time>,
-    /// How often that was said since the last peer.
-    pub(super) alone_told: usize,
     pub(super) clock: Clock,
-    pub(super) ahead_told: bool,
-    /// Branches from the future are not told again before.
-    pub(super) future_branch_until: Time,
-    pub(super) forecast: Forecast,
-    pub(super) name_warned: bool,
-    pub(super) twins: Twins,
-    /// When to look whether the tip stands still for too long.
-    pub(super) stale_at: Time,
-    pub(super) stale_warned: bool,
+    pub(super) notices: Notices,
     /// For `doctor`.
     pub(super) seen: super::doctor::Seen,
-    pub(super) net: bool,
-    pub(super) missing: Missing,
-    pub(super) read_only: bool,
+    pub(super) mode: Mode,
     pub(super) storage: Storage,
-    pub(super) stopping: bool,
     pub(super) out: Out,
 }
 
@@ -151,7 +133,7 @@ impl<S: ChainStore> Engine<S> {
         let dialer = super::neighbours::first_candidates(dialer, now, &config, &remembered);
         let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
         let mining = Mining::new(config.mine, now, rng.next_u64());
-        let clock = Clock::new(config.peer_clock.clone(), now, clock);
+        let (clock, limits) = (Clock::new(config.peer_clock.clone(), now, clock), config.limits);
         let mut engine = Self {
             config,
             me,
@@ -159,43 +141,28 @@ impl<S: ChainStore> Engine<S> {
             opened: chain.tip().clone(),
             chain,
             pool: Mempool::new(),
-            sync_rng: Rng::new(rng.next_u64()),
+            sync: Syncs::new(rng.next_u64(), limits.headers_kept),
             remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer), rng.next_u64()),
             links: Links::new(rng),
             pools: Pools::new(),
-            gather: Gather::new(now),
-            unheard: Unheard::new(),
+            own: OwnPayments::new(now),
             dialer,
             exchange,
-            sources: Sources::default(),
-            syncs: Vec::new(),
-            headers_kept_max: HEADERS_KEPT_MAX,
             mining,
             runs: Runs::default(),
             requests: Requests::new(now),
             effort: Effort::new(),
             signatures: Signatures::default(),
             standing: Standing::default(),
-            early: Vec::new(),
+            early: Early::default(),
             now,
             started: false,
             start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
-            alone_at: None,
-            alone_told: 0,
             clock,
-            ahead_told: false,
-            future_branch_until: Time::default(),
-            forecast: Forecast::default(),
-            name_warned: false,
-            twins: Twins::default(),
-            stale_at: now,
-            stale_warned: false,
+            notices: Notices::new(now),
             seen: super::doctor::Seen::default(),
-            net: true,
-            missing: Missing::default(),
-            read_only: false,
+            mode: Mode::default(),
             storage: Storage::default(),
-            stopping: false,
             out: Out::default(),
         };
         engine.restore_own()?;
@@ -272,7 +239,7 @@ impl<S: ChainStore> Engine<S> {
             return;
         }
         self.started = true;
-        self.alone_at = Some(self.after(ALONE_MS));
+        self.notices.alone.starts(self.now);
         let mut status = Box::new(self.status());
         // Events that waited come behind it: they lead from what the store held to what is there now.
         status.height = self.opened.header.height;
@@ -304,17 +271,12 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn on_stop(&mut self) {
-        self.stopping = true;
+        self.mode.stopping = true;
         self.mining.turn(false);
         self.end_syncs();
         for id in self.runs.ids() {
             self.on_cancel(id);
         }
-    }
-
-    /// How many headers of a candidate are kept in memory at most. For worlds whose chains are shorter than real ones.
-    pub const fn keep_headers(&mut self, most: usize) {
-        self.headers_kept_max = most;
     }
 
     /// The next order, in the order in which they must be carried out.
@@ -327,20 +289,18 @@ impl<S: ChainStore> Engine<S> {
     pub fn next_wakeup(&self) -> Option<Time> {
         let times: Vec<Option<Time>> = vec![
             (!self.started).then_some(self.start_by),
-            self.alone_at,
             self.dialer.next_wakeup(self.now),
             self.exchange.next_wakeup(),
             self.standing.next_wakeup(),
             self.links.next_wakeup(),
-            self.early.iter().map(|(due, ..)| *due).min(),
+            self.early.next_wakeup(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.switch_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
-            self.gather.next_wakeup(),
-            self.unheard.next_wakeup(),
-            Some(self.stale_at),
+            self.own.next_wakeup(),
+            self.notices.next_wakeup(),
             self.runs.next_wakeup(),
         ];
         times.into_iter().flatten().min().map(|time| time.max(self.now))
@@ -389,7 +349,7 @@ impl<S: ChainStore> Engine<S> {
             mining: self.mining.is_on(),
             hash_rate: self.mining.rate(),
             syncing: self.is_syncing(),
-            net: self.net,
+            net: self.mode.net,
         }
     }
 
@@ -397,8 +357,7 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn check_name(&mut self) {
         let Some(name) = self.config.name.clone() else { return };
         match self.chain.owner(&Account::Name(name.clone())) {
-            Ok(Some(owner)) if owner != self.me && !self.name_warned => {
-                self.name_warned = true;
+            Ok(Some(owner)) if owner != self.me && self.notices.name.tell() => {
                 let message = format!(
                     "the name {name} belongs to another key ({}): rewards go to this node's key account; start with another --name",
                     owner.peer_id()

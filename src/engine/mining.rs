@@ -267,7 +267,7 @@ impl<S: ChainStore> Engine<S> {
         let is_counted = self.runs.is_mining();
         let wanted = self.mining.is_on() && self.started || is_counted;
         // A long switch replaces the tip: what is found on it would be lost.
-        if wanted && self.cannot_mine().is_none() && !self.stopping && !self.chain.is_switching() {
+        if wanted && self.cannot_mine().is_none() && !self.mode.stopping && !self.chain.is_switching() {
             let (chain, links) = (&self.chain, &self.links);
             let middle = || super::clock::middle_of(links);
             let view = View {
@@ -293,7 +293,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_found(&mut self, id: u64, nonce: u64) {
-        if self.read_only {
+        if self.mode.read_only {
             return;
         }
         let Some(block) = self.mining.found(id, nonce, self.chain.tip().hash) else {
@@ -341,10 +341,10 @@ impl<S: ChainStore> Engine<S> {
 
     /// Why nothing can be mined, if anything stands against it.
     pub(super) fn cannot_mine(&self) -> Option<CommandError> {
-        if self.missing.mining {
+        if self.mode.no_mining {
             return Some(super::parts::mining_failed());
         }
-        if self.read_only {
+        if self.mode.read_only {
             return Some(super::commands::read_only());
         }
         self.storage.room.is_low().then(super::storage::disk_low)

@@ -62,7 +62,7 @@ impl<S: ChainStore> Engine<S> {
         let Some(first) = addresses.first().cloned() else {
             return;
         };
-        if !self.net || self.standing.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
+        if !self.mode.net || self.standing.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
             return;
         }
         let teller = self.voice_of(&teller);
@@ -88,7 +88,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn pump_dials(&mut self) {
-        if !self.net || self.stopping || !self.started {
+        if !self.mode.net || self.mode.stopping || !self.started {
             return;
         }
         let fetching = self.fetched_from();

@@ -14,13 +14,31 @@ use crate::chain::ChainStore;
 use crate::contract::CommandError;
 use crate::types::PeerId;
 
-/// What the engine has to do without.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Missing {
+/// In what state the node is as a whole: what it may do, and what it has to do without.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mode {
+    /// `net on`.
+    pub(super) net: bool,
     /// The network has failed and was not started anew yet.
-    pub(super) network: bool,
+    pub(super) no_network: bool,
     /// A mining thread has failed: what it should have searched stays unsearched.
-    pub(super) mining: bool,
+    pub(super) no_mining: bool,
+    /// The disk takes no writes.
+    pub(super) read_only: bool,
+    /// The node is about to stop.
+    pub(super) stopping: bool,
+}
+
+impl Default for Mode {
+    fn default() -> Self {
+        Self {
+            net: true,
+            no_network: false,
+            no_mining: false,
+            read_only: false,
+            stopping: false,
+        }
+    }
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -49,7 +67,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Its task is gone, and with it all that it knew.
     fn network_failed(&mut self) {
-        self.missing.network = true;
+        self.mode.no_network = true;
         let peers: Vec<PeerId> = self.links.ids();
         for peer in peers {
             self.on_disconnected(peer, "the network part of this node failed".into());
@@ -62,16 +80,16 @@ impl<S: ChainStore> Engine<S> {
 
     /// A new task, which knows nobody.
     fn network_is_back(&mut self) {
-        self.missing.network = false;
+        self.mode.no_network = false;
         let banned: Vec<PeerId> = self.standing.banned(self.now).map(|(id, ..)| *id).collect();
         for peer in banned {
             self.out.order(NetOrder::Ban { peer, banned: true });
         }
-        self.dialer.handle(self.now, Fact::Enable(self.net));
+        self.dialer.handle(self.now, Fact::Enable(self.mode.net));
     }
 
     fn mining_failed(&mut self) {
-        self.missing.mining = true;
+        self.mode.no_mining = true;
         self.mining.turn(false);
         self.fail_mining_runs(&mining_failed());
     }

@@ -2,7 +2,7 @@
 //!
 //! Promises: what a neighbour's pool holds is added in slices, as a turn has effort left; own payments are announced behind
 //! their commit, and what is gathered leaves before the node stops or falls silent.
-//! Elsewhere: whose pool is read when (`pools`), how payments are gathered (`gather`), what nobody heard of (`unheard`).
+//! Elsewhere: whose pool is read when (`pools`), what nobody heard of (`own`).
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
 use super::io::{NetOrder, Verdict};
@@ -51,7 +51,7 @@ impl<S: ChainStore> Engine<S> {
                     }
                 }
                 Order::Blame { peer, reason } => self.punish(peer, super::standing::Fault::Mid, reason),
-                Order::Known(known) => self.unheard.heard(&known),
+                Order::Known(known) => self.own.unheard().heard(&known),
             }
         }
     }
@@ -90,7 +90,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether pools may be compared at all.
     const fn may_compare(&self) -> bool {
-        self.net && self.takes_blocks() && !self.stopping
+        self.mode.net && self.takes_blocks() && !self.mode.stopping
     }
 
     /// Whether a peer's pool is one for this node's tip: while a candidate is followed, whoever has more work holds what
@@ -99,10 +99,10 @@ impl<S: ChainStore> Engine<S> {
         let is_ahead = || {
             peer.status.as_ref().is_none_or(|status| {
                 let (tip, work) = (BlockHash::new(status.tip), Work::from_be_bytes(status.work));
-                self.chain.is_better(work, &tip) || self.syncs.iter().any(|sync| sync.is_from(id))
+                self.chain.is_better(work, &tip) || self.sync.follows(id)
             })
         };
-        self.syncs.is_empty() || !is_ahead()
+        self.sync.is_idle() || !is_ahead()
     }
 
     /// A page of a peer's pool came.
@@ -153,17 +153,16 @@ impl<S: ChainStore> Engine<S> {
     /// Announces an own transaction soon. Others come by gossip itself, or by the comparison of pools.
     pub(super) fn publish_transaction(&mut self, transaction: &Transaction) {
         let txid = transaction.txid();
-        self.unheard.made(self.now, txid, self.pools.next_state());
-        self.gather.add(txid, transaction.to_bytes());
+        self.own.follow(self.now, txid, self.pools.next_state());
+        self.own.announce(txid, transaction.to_bytes());
     }
 
     /// Announces what was gathered, when it is time; all of it when the node stops.
     pub(super) fn publish_gathered(&mut self) {
-        let pool = &self.pool;
-        let messages = if self.stopping {
-            self.gather.take_all(|txid| pool.contains(txid))
+        let messages = if self.mode.stopping {
+            self.own.all(&self.pool)
         } else {
-            self.gather.take_due(self.now, |txid| pool.contains(txid))
+            self.own.due(self.now, &self.pool)
         };
         for bytes in messages {
             let topic = Topic::Transactions;
@@ -173,8 +172,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Announces what was gathered before the cable is pulled. Earlier turns have handed it to the disk.
     pub(super) fn publish_before_silence(&mut self) {
-        let pool = &self.pool;
-        for bytes in self.gather.take_all(|txid| pool.contains(txid)) {
+        for bytes in self.own.all(&self.pool) {
             let topic = Topic::Transactions;
             self.out.order(NetOrder::Publish { topic, bytes });
         }
@@ -186,17 +184,17 @@ impl<S: ChainStore> Engine<S> {
         let others: Vec<_> = self.pool.all().cloned().collect();
         self.pool = Mempool::new();
         let mut confirmed = Vec::new();
-        for transaction in self.own_to_offer(own) {
+        for transaction in self.own.to_offer(own) {
             let txid = transaction.txid();
             match self.pool.add(&self.chain, transaction, Origin::Own) {
-                Ok(_) => self.unheard.made(self.now, txid, self.pools.next_state()),
+                Ok(_) => self.own.follow(self.now, txid, self.pools.next_state()),
                 // A long switch that a crash ended wrote it down before its block had left.
                 Err(PoolError::AlreadyConfirmed(_)) => confirmed.push(txid),
                 // What does not fit now may fit after a sync: it stays in the store.
                 Err(_) => {}
             }
         }
-        if !confirmed.is_empty() && !self.read_only {
+        if !confirmed.is_empty() && !self.mode.read_only {
             self.chain.forget_own(&confirmed);
         }
         // An own payment that is not in the store was refused when the disk failed: its user may type it again.
@@ -212,9 +210,9 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn check_unheard(&mut self) {
         let listens = |(id, peer): (&PeerId, &Peer)| self.stands_here(id, peer);
         let is_listening = self.may_compare() && self.links.known().any(listens);
-        self.unheard.listen(self.now, is_listening);
+        self.own.unheard().listen(self.now, is_listening);
         let pool = &self.pool;
-        let Some(late) = self.unheard.overdue(self.now, |txid| pool.contains(txid)) else {
+        let Some(late) = self.own.unheard().overdue(self.now, |txid| pool.contains(txid)) else {
             return;
         };
         let what = match late {

@@ -20,8 +20,6 @@ use crate::types::{BlockHash, PeerId, Time, Txid, count};
 use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX, decode_transactions};
 use crate::wire::{RESPONSE_MAX_BYTES, Request, Response, Topic};
 
-/// Blocks held until the clock reaches them.
-const EARLY_MAX: usize = 16;
 /// Blocks this far below the tip's height that do not win are not kept.
 const STALE_DEPTH: u64 = 144;
 /// Room for the envelope around blocks in an answer.
@@ -89,14 +87,14 @@ impl<S: ChainStore> Engine<S> {
             return Verdict::Ignore;
         };
         let Some(parent) = parent else {
-            self.sources.hinted(&peer);
+            self.sync.sources.hinted(&peer);
             return Verdict::Ignore;
         };
         if let Err(error) = header.check_linked(hash, (&parent.header, header.previous), params) {
             return self.reject_gossip(peer, place, error.code(), error.to_string());
         }
         if let Err(HeaderError::TimeTooNew { ahead_ms }) = header.check_clock(self.clock()) {
-            self.hold_early(peer, ahead_ms, bytes);
+            self.early.hold(self.now, ahead_ms, peer, bytes);
             return Verdict::Ignore;
         }
         if height.get().saturating_add(STALE_DEPTH) < self.chain.tip().header.height.get() {
@@ -125,17 +123,6 @@ impl<S: ChainStore> Engine<S> {
                 self.punish(peer, Fault::Limit, &reason);
                 Verdict::Ignore
             }
-        }
-    }
-
-    /// Keeps a block until the clock reaches it.
-    fn hold_early(&mut self, peer: PeerId, ahead_ms: u64, bytes: &[u8]) {
-        let due = self.after(ahead_ms.saturating_sub(crate::chain::params::FUTURE_MAX_MS));
-        self.early.push((due, peer, bytes.to_vec()));
-        if self.early.len() > EARLY_MAX {
-            // Nearest first: blocks of the far future must not hold the places.
-            self.early.sort_by_key(|(due, ..)| *due);
-            self.early.truncate(EARLY_MAX);
         }
     }
 
@@ -168,13 +155,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Blocks whose time has come.
     pub(super) fn retry_early(&mut self) {
-        let now = self.now;
-        let (due, rest) = core::mem::take(&mut self.early)
-            .into_iter()
-            .partition(|(due, ..)| *due <= now);
-        self.early = rest;
-        let due: Vec<(Time, PeerId, Vec<u8>)> = due;
-        for (_, peer, bytes) in due {
+        for (peer, bytes) in self.early.due(self.now) {
             if self.on_gossiped_block(peer, &bytes) == Verdict::Accept {
                 self.out.announce(NetOrder::Publish {
                     topic: Topic::Blocks,
@@ -234,10 +215,10 @@ impl<S: ChainStore> Engine<S> {
         }
         let txid = transaction.txid();
         if self.pool.contains(&txid) {
-            self.unheard.heard_of(&txid);
+            self.own.unheard().heard_of(&txid);
             return Addition::Known;
         }
-        if self.read_only || !matches!(self.chain.place(&txid), Ok(None)) {
+        if self.mode.read_only || !matches!(self.chain.place(&txid), Ok(None)) {
             return Addition::Known;
         }
         let origin = Origin::Peer(self.voice_of(&peer));
@@ -344,7 +325,7 @@ impl<S: ChainStore> Engine<S> {
                 response
             }
             // What waits may be what a failed write has taken back.
-            Request::GetPending { .. } if self.read_only => Response::Busy,
+            Request::GetPending { .. } if self.mode.read_only => Response::Busy,
             Request::GetPending { after } => Response::Pending(
                 self.pool
                     .after(&Txid::new(after))

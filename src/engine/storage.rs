@@ -7,18 +7,15 @@
 
 use super::io::StoreFact;
 use super::machine::Engine;
-use super::own_waiting::OwnWaiting;
+use super::own::OwnWaiting;
 use super::room::{Change, Room, Watch};
 use crate::chain::ChainStore;
 use crate::contract::{CommandError, DiskView, Source};
 use crate::pool::Rebuild;
 use crate::types::Time;
 
-/// Own payments that are offered to the pool at once, the oldest of them: the others wait in the store.
-const OWN_OFFERED_MAX: usize = 20_000;
-
 /// What is remembered between two facts of the disk.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Storage {
     /// When the next step of a long switch is due; none: once something happens.
     pub(super) switch_due: Option<Time>,
@@ -26,28 +23,10 @@ pub(super) struct Storage {
     pub(super) switch_source: Option<Source>,
     /// The pool of the tip that a long switch leads to.
     pub(super) prepared: Option<(Rebuild, OwnWaiting)>,
-    /// The stored own payments that the pool was not offered.
-    pub(super) own_waiting: OwnWaiting,
-    /// How many it is offered: real ones take a test too long.
-    pub(super) own_offered_max: usize,
     /// A rotten store was told of: nothing is written until the next start.
     damage_told: bool,
     /// Whether there is room for blocks.
     pub(super) room: Watch,
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self {
-            switch_due: None,
-            switch_source: None,
-            prepared: None,
-            own_waiting: OwnWaiting::default(),
-            own_offered_max: OWN_OFFERED_MAX,
-            damage_told: false,
-            room: Watch::default(),
-        }
-    }
 }
 
 impl Storage {
@@ -84,7 +63,7 @@ impl<S: ChainStore> Engine<S> {
             }
             StoreFact::Reopened => match self.chain.reload().and_then(|()| self.restore_own()) {
                 Ok(()) => {
-                    self.read_only = self.storage.damage_told;
+                    self.mode.read_only = self.storage.damage_told;
                     self.out.forget_unsaved(self.present());
                     self.mining.drop_jobs();
                     self.links.changed();
@@ -98,7 +77,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether blocks of strangers are taken and new ones made.
     pub(super) const fn takes_blocks(&self) -> bool {
-        !self.read_only && !self.storage.room.is_low()
+        !self.mode.read_only && !self.storage.room.is_low()
     }
 
     fn on_room(&mut self, room: Room) {
@@ -139,7 +118,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let Some(reason) = self.chain.damage() else { return };
         self.storage.damage_told = true;
-        self.read_only = true;
+        self.mode.read_only = true;
         self.out.warn(
             "store_damaged",
             format!(
@@ -154,8 +133,8 @@ impl<S: ChainStore> Engine<S> {
     /// Nothing may be promised any more until the store was reopened.
     pub(super) fn fail_store(&mut self, reason: &str) {
         self.watch_store();
-        if !self.read_only {
-            self.read_only = true;
+        if !self.mode.read_only {
+            self.mode.read_only = true;
             self.out.warn(
                 "read_only",
                 format!("the disk refused a write, the node is read-only until it answers: {reason}"),

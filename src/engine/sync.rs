@@ -20,6 +20,7 @@ use super::pace::PATIENCE_MIN_MS;
 use super::requests::Link;
 use crate::chain::{ChainStore, Header};
 use crate::contract::Event;
+use crate::types::rng::Rng;
 use crate::types::{BlockHash, Height, PeerId, Time, Work, count};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
@@ -51,6 +52,39 @@ struct Step {
     work: Work,
 }
 
+/// The candidates that are followed, and what is known of each source.
+#[derive(Debug)]
+pub(super) struct Syncs {
+    pub(super) sources: Sources,
+    candidates: Vec<Sync>,
+    /// Headers of one candidate in memory at most.
+    pub(super) headers_kept_max: usize,
+    /// Chooses whom to follow.
+    rng: Rng,
+}
+
+impl Syncs {
+    /// Nobody is followed.
+    pub(super) fn new(seed: u64, headers_kept_max: usize) -> Self {
+        Self {
+            sources: Sources::default(),
+            candidates: Vec::new(),
+            headers_kept_max,
+            rng: Rng::new(seed),
+        }
+    }
+
+    /// Whether nobody is followed.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.candidates.is_empty()
+    }
+
+    /// Whether this peer is followed.
+    pub(super) fn follows(&self, peer: &PeerId) -> bool {
+        self.candidates.iter().any(|sync| sync.source == *peer)
+    }
+}
+
 /// What is being done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -73,7 +107,7 @@ enum Pass {
 
 /// One candidate branch.
 #[derive(Clone, Debug)]
-pub(super) struct Sync {
+struct Sync {
     source: PeerId,
     /// The open question for headers: an answer to an earlier one was meant for another state of things.
     question: Option<u64>,
@@ -156,11 +190,6 @@ impl Sync {
         self.buffered = 0;
     }
 
-    /// Whether this peer is the one that is followed.
-    pub(super) fn is_from(&self, peer: &PeerId) -> bool {
-        self.source == *peer
-    }
-
     /// What of it must not leave the side branches: the window, and what it stands on.
     fn protected(&self) -> impl Iterator<Item = BlockHash> {
         let base = match &self.pass {
@@ -177,7 +206,7 @@ impl Sync {
 impl<S: ChainStore> Engine<S> {
     /// Chooses candidates while there is room for one, and keeps the followed ones going.
     pub(super) fn pump_sync(&mut self) {
-        if !self.net || !self.takes_blocks() || self.stopping {
+        if !self.mode.net || !self.takes_blocks() || self.mode.stopping {
             self.end_syncs();
             return;
         }
@@ -189,7 +218,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Pages that could not be asked for because the source had enough to do.
     fn ask_late_headers(&mut self) {
-        let headers = self.syncs.iter().filter(|sync| sync.phase == Phase::Headers);
+        let headers = self.sync.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
         let late: Vec<PeerId> = headers
             .filter(|sync| !self.is_asked(sync))
             .map(|sync| sync.source)
@@ -202,24 +231,29 @@ impl<S: ChainStore> Engine<S> {
     /// Whether anything came of a question for headers, a claim alone is not worth telling; or whether the node is on its way to
     /// another branch.
     pub(super) fn is_syncing(&self) -> bool {
-        self.chain.is_switching() || self.syncs.iter().any(|sync| sync.last.is_some())
+        self.chain.is_switching() || self.sync.candidates.iter().any(|sync| sync.last.is_some())
     }
 
     /// From whom headers or bodies are being fetched.
     pub(super) fn fetched_from(&self) -> Vec<PeerId> {
-        self.syncs.iter().map(|sync| sync.source).collect()
+        self.sync.candidates.iter().map(|sync| sync.source).collect()
     }
 
     /// How many headers of one candidate are in memory at most.
     #[cfg(test)]
     pub(super) fn headers_in_memory(&self) -> usize {
-        self.syncs.iter().map(|sync| sync.steps.len()).max().unwrap_or(0)
+        self.sync
+            .candidates
+            .iter()
+            .map(|sync| sync.steps.len())
+            .max()
+            .unwrap_or(0)
     }
 
     /// Sync has work that waits for nothing.
     pub(super) fn sync_wakeup(&self) -> Option<Time> {
         let hurry = self.hurry_at().filter(|at| *at > self.now);
-        let wakes = self.syncs.iter().filter_map(|sync| {
+        let wakes = self.sync.candidates.iter().filter_map(|sync| {
             let ready = sync.phase == Phase::Bodies && sync.bodies.contains_key(&sync.next);
             if ready {
                 // The disk is slow: its next answer wakes.
@@ -236,13 +270,13 @@ impl<S: ChainStore> Engine<S> {
                 )
             }
         });
-        wakes.chain(hurry).chain(self.sources.next_wakeup(self.now)).min()
+        wakes.chain(hurry).chain(self.sync.sources.next_wakeup(self.now)).min()
     }
 
     /// When slow headers are asked elsewhere too.
     fn hurry_at(&self) -> Option<Time> {
-        let headers = self.syncs.iter().filter(|sync| sync.phase == Phase::Headers);
-        let room = self.syncs.len() < CANDIDATES_MAX;
+        let headers = self.sync.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
+        let room = self.sync.candidates.len() < CANDIDATES_MAX;
         headers
             .map(|sync| Time::from_ms(sync.began.ms().saturating_add(HURRY_MS)))
             .min()
@@ -268,21 +302,21 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer claims a better branch that is worth asking for.
     fn claims_better(&self, peer: &PeerId) -> bool {
-        let claim = self.sources.claim(self.now, peer);
+        let claim = self.sync.sources.claim(self.now, peer);
         claim.is_some_and(|claim| self.is_worth_asking(claim))
     }
 
     fn choose_syncs(&mut self) {
-        while self.syncs.len() < CANDIDATES_MAX {
+        while self.sync.candidates.len() < CANDIDATES_MAX {
             let Some(id) = self.choose_source() else {
                 return;
             };
-            self.sources.chosen(&id);
-            let claim = self.sources.last_claim(&id);
+            self.sync.sources.chosen(&id);
+            let claim = self.sync.sources.last_claim(&id);
             let target = claim.map_or(Height::GENESIS, |(_, height, _)| height);
             let mut sync = Sync::new(id, target, self.now);
             sync.top = claim.map(|(tip, ..)| tip);
-            self.syncs.push(sync);
+            self.sync.candidates.push(sync);
             self.ask_headers(id);
             if self.sync_of(id).is_none() {
                 // Nothing can be asked: it would be chosen again and again.
@@ -295,10 +329,10 @@ impl<S: ChainStore> Engine<S> {
     /// loudest claim must not always be served first, nor a silent peer again and again.
     fn choose_source(&mut self) -> Option<PeerId> {
         let mut candidates: Vec<(u64, PeerId)> = Vec::new();
-        for id in self.sources.ids() {
+        for id in self.sync.sources.ids() {
             let claims = self.claims_better(id);
-            let hints = self.sources.hints(self.now, id);
-            let silent = self.sources.is_silent(self.now, id);
+            let hints = self.sync.sources.hints(self.now, id);
+            let silent = self.sync.sources.is_silent(self.now, id);
             let Some(link) = self.requests.link(id) else { continue };
             if link.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id) {
                 candidates.push((link.pace().patience_ms(), *id));
@@ -306,15 +340,15 @@ impl<S: ChainStore> Engine<S> {
         }
         let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
         candidates.retain(|(patience_ms, ..)| *patience_ms == patience);
-        let choice = self.sync_rng.below(count(candidates.len()));
+        let choice = self.sync.rng.below(count(candidates.len()));
         candidates.get(usize::try_from(choice).ok()?).map(|(_, id)| *id)
     }
 
     /// Whether what a peer has is being fetched already.
     fn is_covered(&self, id: PeerId) -> bool {
-        let tip = self.sources.tip(&id);
-        self.syncs.iter().any(|sync| {
-            let same = tip.is_some() && self.sources.tip(&sync.source) == tip;
+        let tip = self.sync.sources.tip(&id);
+        self.sync.candidates.iter().any(|sync| {
+            let same = tip.is_some() && self.sync.sources.tip(&sync.source) == tip;
             let inside = tip.is_some_and(|tip| sync.index.contains_key(&tip));
             let slow = sync.phase == Phase::Headers && self.now.since(sync.began) >= HURRY_MS;
             sync.source == id || ((same || inside) && !slow)
@@ -323,7 +357,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// The candidate that follows this peer.
     fn sync_of(&mut self, source: PeerId) -> Option<&mut Sync> {
-        self.syncs.iter_mut().find(|sync| sync.source == source)
+        self.sync.candidates.iter_mut().find(|sync| sync.source == source)
     }
 
     /// Asks for the next page; later, if too much of ours is under way to the source.
@@ -368,7 +402,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether this peer's headers are waited for.
     fn awaits_headers(&self, peer: PeerId) -> bool {
-        self.syncs
+        self.sync
+            .candidates
             .iter()
             .any(|sync| sync.phase == Phase::Headers && sync.source == peer)
     }
@@ -377,23 +412,23 @@ impl<S: ChainStore> Engine<S> {
     fn void_claim(&mut self, id: PeerId, ms: u64) {
         let until = self.after(ms);
         let hint_from = self.after(ms.min(SLOW_MS));
-        self.sources.void(&id, until, hint_from);
+        self.sync.sources.void(&id, until, hint_from);
     }
 
     /// Silence is no misdeed: the link may be bad. But nothing more is fetched from there for a while.
     fn leave_silent(&mut self, id: PeerId) {
-        self.sources.fell_silent(self.now, &id);
+        self.sync.sources.fell_silent(self.now, &id);
         self.void_claim(id, SLOW_MS);
     }
 
     /// It is slow, and not silent.
     pub(super) fn answered_late(&mut self, id: PeerId) {
-        self.sources.answered_late(self.now, &id);
+        self.sync.sources.answered_late(self.now, &id);
     }
 
     /// Whether a candidate waits for the answer to this question; it does so no longer.
     fn take_question(&mut self, id: u64) -> bool {
-        let waiting = self.syncs.iter_mut().find(|sync| sync.question == Some(id));
+        let waiting = self.sync.candidates.iter_mut().find(|sync| sync.question == Some(id));
         waiting.map(|sync| sync.question = None).is_some()
     }
 
@@ -423,11 +458,11 @@ impl<S: ChainStore> Engine<S> {
     fn hand_over(&mut self, from: PeerId) -> bool {
         let top = self.sync_of(from).and_then(|sync| sync.top);
         let free = |id: &PeerId| {
-            let tip = self.sources.claim(self.now, id).map(|(tip, ..)| tip);
+            let tip = self.sync.sources.claim(self.now, id).map(|(tip, ..)| tip);
             *id != from && tip.is_some() && tip == top && self.requests.is_free(self.now, id)
         };
-        let fresh = |id: &PeerId| self.syncs.iter().all(|sync| sync.source != *id);
-        let next = self.sources.ids().find(|id| free(id) && fresh(id)).copied();
+        let fresh = |id: &PeerId| self.sync.candidates.iter().all(|sync| sync.source != *id);
+        let next = self.sync.sources.ids().find(|id| free(id) && fresh(id)).copied();
         let Some(next) = next else { return false };
         let Some(sync) = self.sync_of(from).filter(|sync| sync.tail.is_some()) else {
             return false;
@@ -440,16 +475,16 @@ impl<S: ChainStore> Engine<S> {
 
     /// Tells the chain what must not leave while it is being fetched.
     fn protect(&mut self) {
-        let hashes: BTreeSet<BlockHash> = self.syncs.iter().flat_map(Sync::protected).collect();
+        let hashes: BTreeSet<BlockHash> = self.sync.candidates.iter().flat_map(Sync::protected).collect();
         self.chain.set_protected((!hashes.is_empty()).then_some(hashes));
     }
 
     /// Ends a candidate, whatever its state.
     fn end_sync(&mut self, source: PeerId) {
-        let Some(at) = self.syncs.iter().position(|sync| sync.source == source) else {
+        let Some(at) = self.sync.candidates.iter().position(|sync| sync.source == source) else {
             return;
         };
-        let sync = self.syncs.remove(at);
+        let sync = self.sync.candidates.remove(at);
         self.protect();
         if sync.announced {
             let height = self.chain.tip().header.height;
@@ -463,7 +498,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Ends every candidate.
     pub(super) fn end_syncs(&mut self) {
-        while let Some(source) = self.syncs.first().map(|sync| sync.source) {
+        while let Some(source) = self.sync.candidates.first().map(|sync| sync.source) {
             self.end_sync(source);
         }
     }

@@ -60,7 +60,7 @@ impl<S: ChainStore> Engine<S> {
         addresses.sort_by_key(|address| address.ip().is_some_and(|ip| ip.is_ipv6()));
         addresses.truncate(ADDRESSES_MAX);
         if addresses.is_empty() {
-            let hint = if self.net { "doctor" } else { "net on" };
+            let hint = if self.mode.net { "doctor" } else { "net on" };
             return Err(CommandError::new(
                 "no_address",
                 "this node listens nowhere, so nobody could use a ticket",

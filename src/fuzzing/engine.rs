@@ -94,6 +94,7 @@ pub(super) fn engine(input: &[u8]) {
         start_warnings: Vec::new(),
         exchange: true,
         manual_peers: Vec::new(),
+        limits: crate::engine::Limits::default(),
     };
     let mut script = Script {
         engine: Engine::new(config, store.clone(), now, Time::from_ms(wall)).unwrap(),

@@ -63,6 +63,8 @@ pub struct Scene<'a> {
     pub failures: &'a [Failure],
     /// Another node was seen to use this node's key.
     pub same_key: bool,
+    /// Where it answered, if on another machine.
+    pub twin: Option<&'a Address>,
     /// How far the peers' clocks are ahead of this one, in the middle.
     pub clock_ahead_ms: Option<i64>,
     /// What is to be said of the clock.
@@ -90,7 +92,7 @@ pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
         other_network: failure.stranger.is_some(),
         ago_ms: scene.now.since(failure.at),
     };
-    let twin = scene.surroundings.twin.as_ref();
+    let twin = scene.surroundings.twin.as_ref().or(scene.twin);
     let mut diagnosis = Diagnosis {
         peers: scene.peers,
         net: scene.net,

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use lanchain::chain::{Batch, Header};
 use lanchain::contract::Command;
-use lanchain::engine::{Config, Engine};
+use lanchain::engine::{Config, Engine, Limits};
 use lanchain::net::peers::Peers;
 use lanchain::net::repairs::Repairs;
 use lanchain::node::inbox::Inbox;
@@ -192,6 +192,7 @@ impl Node {
             start_warnings: Vec::new(),
             exchange: plan.exchange,
             manual_peers: Vec::new(),
+            limits: Limits::default(),
         }
     }
 

@@ -354,15 +354,13 @@ impl World {
         }
         let seed = self.dice.next();
         let mines = self.nodes[node].plan.mines && !self.quiet;
-        let config = self.nodes[node].config(&self.plan, node, seed, mines);
+        let mut config = self.nodes[node].config(&self.plan, node, seed, mines);
+        if self.plan.history {
+            config.limits.headers_kept = HEADERS_KEPT;
+        }
         let store: SimStore = self.nodes[node].store.clone();
         let engine = match Engine::new(config, store, self.time(), self.wall(node)) {
-            Ok(mut engine) => {
-                if self.plan.history {
-                    engine.keep_headers(HEADERS_KEPT);
-                }
-                engine
-            }
+            Ok(engine) => engine,
             Err(error) => self.fail(&format!("node {node}: its chain does not open: {error}")),
         };
         self.nodes[node].engine = Some(engine);

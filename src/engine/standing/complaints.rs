@@ -50,7 +50,7 @@ impl Complaints {
         let left_out = core::mem::take(self).left_out;
         (left_out > 0).then(|| {
             let seconds = WINDOW_MS / 1_000;
-            format!("{left_out} more misdeeds of peers in the last {seconds} s are not listed; `standing::records` lists who is connected")
+            format!("{left_out} more misdeeds of peers in the last {seconds} s are not listed; `peers` lists who is connected")
         })
     }
 

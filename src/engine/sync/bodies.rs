@@ -20,7 +20,8 @@ const PROGRESS_MS: u64 = 1_000;
 impl<S: ChainStore> Engine<S> {
     /// The candidates that asked for some of these bodies.
     fn askers<'a>(&'a mut self, hashes: &'a [BlockHash]) -> impl Iterator<Item = &'a mut Sync> {
-        self.syncs
+        self.sync
+            .candidates
             .iter_mut()
             .filter(|sync| hashes.iter().any(|hash| sync.index.contains_key(hash)))
     }
@@ -58,7 +59,7 @@ impl<S: ChainStore> Engine<S> {
         }
         for (hash, bytes) in hashes.iter().zip(blocks) {
             // Two candidates may share a block: each gets it, and the later one finds it stored.
-            for sync in &mut self.syncs {
+            for sync in &mut self.sync.candidates {
                 if let Some(index) = sync.lacks(hash) {
                     sync.buffered += bytes.len();
                     sync.bodies.insert(index, (peer, bytes.clone()));
@@ -184,7 +185,7 @@ impl<S: ChainStore> Engine<S> {
     /// Nobody has the bodies, or nobody sends them: the own tip stays. Only who said that it has none is blamed.
     pub(super) fn give_up_bodies(&mut self, source: PeerId) {
         let says_none = self.sync_of(source).is_some_and(|sync| sync.lacking.contains(&source));
-        let present = self.sources.contains(&source);
+        let present = self.sync.sources.contains(&source);
         self.end_sync(source);
         if says_none && present {
             self.void_claim(source, VOID_MS);
@@ -196,11 +197,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// All bodies of the window are in: on to the next, or done.
     fn finish_window(&mut self, source: PeerId) {
-        let present = self.sources.contains(&source);
+        let present = self.sync.sources.contains(&source);
         let now = self.now;
         let Some(sync) = self.sync_of(source) else { return };
         sync.began = now;
-        self.sources.served(now, &source);
+        self.sync.sources.served(now, &source);
         let Some(sync) = self.sync_of(source) else { return };
         let goes_on = match &sync.pass {
             Pass::Again(_) => {

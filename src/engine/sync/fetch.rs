@@ -32,16 +32,16 @@ impl<S: ChainStore> Engine<S> {
     /// then the least loaded. When all of these were silent, also who claims more work: it may stand above this branch,
     /// and if not, its answer is empty.
     fn body_peers(&self, sync: &Sync) -> Vec<(u32, u8, u32, PeerId)> {
-        let source_tip = self.sources.claim(self.now, &sync.source).map(|(tip, ..)| tip);
+        let source_tip = self.sync.sources.claim(self.now, &sync.source).map(|(tip, ..)| tip);
         let holds = |id: &PeerId| {
-            let tip = self.sources.tip(id);
+            let tip = self.sync.sources.tip(id);
             let has = tip.is_some_and(|tip| sync.index.contains_key(&tip) || source_tip == Some(tip));
             has || *id == sync.source
         };
         let mut list = self.askable(sync, holds);
         if list.iter().all(|(stalls, ..)| *stalls > 0) {
             let proven = sync.last.as_ref().map(|last| last.work);
-            let claim = |id: &PeerId| self.sources.claim(self.now, id);
+            let claim = |id: &PeerId| self.sync.sources.claim(self.now, id);
             let above = |id: &PeerId| claim(id).is_some_and(|(_, _, work)| Some(work) > proven);
             list.extend(self.askable(sync, |id| !holds(id) && above(id)));
         }
@@ -57,7 +57,8 @@ impl<S: ChainStore> Engine<S> {
             (false, true) => 1,
             (false, false) => 2,
         };
-        self.sources
+        self.sync
+            .sources
             .ids()
             .filter(|id| fine(id) && wanted(id))
             .map(|id| {
@@ -75,7 +76,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn buffered(&self) -> usize {
-        self.syncs.iter().map(|sync| sync.buffered).sum()
+        self.sync.candidates.iter().map(|sync| sync.buffered).sum()
     }
 
     /// Blocks that were taken wait for the disk: no more until it has them.
@@ -85,7 +86,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// The candidates whose bodies are fetched.
     pub(super) fn fetching(&self) -> Vec<PeerId> {
-        let fetching = self.syncs.iter().filter(|sync| sync.phase == Phase::Bodies);
+        let fetching = self.sync.candidates.iter().filter(|sync| sync.phase == Phase::Bodies);
         fetching.map(|sync| sync.source).collect()
     }
 
@@ -97,7 +98,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// One request for the candidate, if it needs one and somebody may be asked.
     fn ask_next(&mut self, source: PeerId) -> bool {
-        let Some(sync) = self.syncs.iter().find(|sync| sync.source == source) else {
+        let Some(sync) = self.sync.candidates.iter().find(|sync| sync.source == source) else {
             return false;
         };
         let peers = self.body_peers(sync);
@@ -140,7 +141,7 @@ impl<S: ChainStore> Engine<S> {
         if sync.proven.contains(id) {
             return own < link.pace().questions();
         }
-        let unproven = |peer: &PeerId| self.syncs.iter().all(|sync| !sync.proven.contains(peer));
+        let unproven = |peer: &PeerId| self.sync.candidates.iter().all(|sync| !sync.proven.contains(peer));
         let waiting = self.requests.for_blocks();
         let waiting = waiting.filter(|(asked, _)| asked.is_on_time() && unproven(&asked.peer));
         own == 0 && waiting.count() < UNPROVEN_MAX

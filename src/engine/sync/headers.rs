@@ -30,20 +30,20 @@ impl<S: ChainStore> Engine<S> {
         if !self.take_question(id) {
             return;
         }
-        let Some(at) = self.syncs.iter().position(|sync| sync.source == peer) else {
+        let Some(at) = self.sync.candidates.iter().position(|sync| sync.source == peer) else {
             return;
         };
         if let Some(link) = self.requests.link_mut(&peer) {
             link.delivered();
         }
-        let mut sync = self.syncs.remove(at);
+        let mut sync = self.sync.candidates.remove(at);
         let checked = self.check_headers(&mut sync, list);
         let tail = checked.as_ref().map_or(None, |tail| *tail);
         // Pages must lead upwards, else they would never end.
         let rises = tail.is_some_and(|(_, height)| sync.tail.is_none_or(|(_, before)| before < height));
         sync.more = list.len() >= HEADERS_MAX && !sync.not_yet && rises;
         sync.tail = tail;
-        self.syncs.insert(at, sync);
+        self.sync.candidates.insert(at, sync);
         match checked {
             Ok(_) if list.is_empty() && self.too_many_empty_pages(peer) => {
                 self.end_sync(peer);
@@ -60,7 +60,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn too_many_empty_pages(&mut self, peer: PeerId) -> bool {
-        self.claims_better(&peer) && self.sources.sent_none(&peer)
+        self.claims_better(&peer) && self.sync.sources.sent_none(&peer)
     }
 
     /// Every rule that headers can be held against; nothing is kept behind the first broken one. Returns the last one's
@@ -71,7 +71,7 @@ impl<S: ChainStore> Engine<S> {
         if let Some(last) = list.last().map(Header::from_bytes) {
             last.check_length(self.chain.params())
                 .map_err(|error| (Fault::Fatal, error.to_string()))?;
-            self.sources.sent_headers(&sync.source);
+            self.sync.sources.sent_headers(&sync.source);
         }
         let hashes = (self.chain.hash_many().headers)(list);
         let last = list.last().map(|bytes| Header::from_bytes(bytes).height);
@@ -160,7 +160,7 @@ impl<S: ChainStore> Engine<S> {
             .last
             .as_ref()
             .is_some_and(|last| self.chain.is_better(last.work, &last.hash));
-        let room = sync.steps.len() + HEADERS_MAX <= self.headers_kept_max;
+        let room = sync.steps.len() + HEADERS_MAX <= self.sync.headers_kept_max;
         match &sync.pass {
             Pass::Keep | Pass::Again(_) if sync.more && room => Course::Ask,
             Pass::Keep if better && !sync.steps.is_empty() => Course::Window,
@@ -175,20 +175,20 @@ impl<S: ChainStore> Engine<S> {
 
     /// Enough headers, more headers, or nothing in it.
     fn judge(&mut self, source: PeerId) {
-        let Some(at) = self.syncs.iter().position(|sync| sync.source == source) else {
+        let Some(at) = self.sync.candidates.iter().position(|sync| sync.source == source) else {
             return;
         };
-        match self.course(&self.syncs[at]) {
+        match self.course(&self.sync.candidates[at]) {
             Course::Ask => self.ask_headers(source),
             Course::Measure => {
-                self.syncs[at].measure();
+                self.sync.candidates[at].measure();
                 self.ask_headers(source);
             }
             Course::Again => {
                 if self.is_double(at) {
                     return self.end_sync(source);
                 }
-                self.syncs[at].again();
+                self.sync.candidates[at].again();
                 self.protect();
                 self.ask_headers(source);
             }
@@ -196,7 +196,7 @@ impl<S: ChainStore> Engine<S> {
                 if self.is_double(at) {
                     return self.end_sync(source);
                 }
-                self.syncs[at].begin_bodies();
+                self.sync.candidates[at].begin_bodies();
                 self.protect();
                 self.tell_started(source);
             }
@@ -211,9 +211,9 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether the other candidate is the same branch, and further.
     fn is_double(&self, at: usize) -> bool {
-        let sync = &self.syncs[at];
+        let sync = &self.sync.candidates[at];
         let end = sync.last.as_ref().map(|last| last.hash);
-        self.syncs.iter().enumerate().any(|(place, other)| {
+        self.sync.candidates.iter().enumerate().any(|(place, other)| {
             let same_bodies = other.phase == Phase::Bodies && end.is_some_and(|end| other.index.contains_key(&end));
             let same_marks = match (&other.pass, &sync.pass) {
                 (Pass::Again(theirs), Pass::Measure(ours) | Pass::Again(ours)) => theirs == ours,
@@ -225,11 +225,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// The candidate proves nothing; a claim that says otherwise is a lie.
     fn give_up(&mut self, at: usize, peer: PeerId) {
-        let sync = &self.syncs[at];
+        let sync = &self.sync.candidates[at];
         let (not_yet, top) = (sync.not_yet, sync.top);
         let proven = sync.last.as_ref().map(|last| last.work);
         self.end_sync(peer);
-        let unproven = self.sources.claim(self.now, &peer).is_some_and(|(tip, _, work)| {
+        let unproven = self.sync.sources.claim(self.now, &peer).is_some_and(|(tip, _, work)| {
             // A newer claim is another matter.
             Some(tip) == top && proven.is_none_or(|proven| proven < work)
         });

@@ -246,7 +246,7 @@ fn the_rest_of_a_short_answer_is_asked_for_again() {
 fn bodies_of_a_long_branch_come_from_every_peer_of_its_tip() {
     let blocks = long(1_110);
     let mut world = World::new(3);
-    world.nodes[0].engine.headers_kept_max = 512;
+    world.nodes[0].engine.sync.headers_kept_max = 512;
     let asked = [1, 2].map(|node| {
         let all = blocks.clone();
         serve(&mut world, node, &blocks, move |hashes| {

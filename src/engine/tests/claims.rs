@@ -268,7 +268,7 @@ fn what_was_fetched_of_a_long_branch_is_not_lost_with_its_source() {
     for node in 1..3 {
         world.give(node, &[&shared[..], right].concat());
     }
-    world.nodes[0].engine.headers_kept_max = 512;
+    world.nodes[0].engine.sync.headers_kept_max = 512;
     let first = stranger(&mut world, 1, None, |_, _| None);
     let stands_on: Rc<RefCell<Vec<BlockHash>>> = Rc::default();
     let seen = Rc::clone(&stands_on);

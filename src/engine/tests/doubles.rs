@@ -52,7 +52,7 @@ fn late_pages_of_a_long_branch_that_is_being_fetched_are_not_asked_for_again() {
     let [shared, left, right] = branches();
     let mut world = World::new(3);
     world.give(0, &[shared, &left[..530]].concat());
-    world.nodes[0].engine.headers_kept_max = 512;
+    world.nodes[0].engine.sync.headers_kept_max = 512;
     let [late, quick] = late_and_quick(&mut world, &[shared, &right[..540]].concat());
     // Two pages measure it; what was measured is then shown again to be kept, a window of one page at first.
     assert_eq!((late.headers.get(), quick.headers.get()), (2, 3));

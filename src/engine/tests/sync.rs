@@ -58,7 +58,7 @@ fn deep_fork(kept: usize, (short, long): (usize, usize)) -> World {
     world.give(0, &[shared, &left[..short]].concat());
     world.give(1, &[shared, &right[..long]].concat());
     for node in &mut world.nodes {
-        node.engine.headers_kept_max = kept;
+        node.engine.sync.headers_kept_max = kept;
     }
     world
 }

@@ -137,6 +137,7 @@ impl World {
             start_warnings: Vec::new(),
             exchange: false,
             manual_peers: Vec::new(),
+            limits: crate::engine::Limits::default(),
         };
         change(&mut config);
         let engine = Engine::new(config, store.clone(), self.now, self.now).unwrap();

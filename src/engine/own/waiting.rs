@@ -7,8 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::machine::Engine;
-use crate::chain::{ChainStore, StoreError, Transaction};
+use crate::chain::Transaction;
 use crate::types::Account;
 
 /// Sequences that follow each other: first and last.
@@ -16,14 +15,14 @@ type Run = (u64, u64);
 
 /// Which sequences the waiting ones have.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct OwnWaiting {
+pub(in crate::engine) struct OwnWaiting {
     count: usize,
     by_account: BTreeMap<Account, Vec<Run>>,
 }
 
 impl OwnWaiting {
     /// Splits the stored ones, oldest first: `most` are offered to the pool, the others wait.
-    pub(super) fn split(own: Vec<(u64, Transaction)>, most: usize) -> (Vec<Transaction>, Self) {
+    pub(in crate::engine) fn split(own: Vec<(u64, Transaction)>, most: usize) -> (Vec<Transaction>, Self) {
         let mut all = own.into_iter().map(|(_, transaction)| transaction);
         let offered = all.by_ref().take(most).collect();
         let mut waiting = Self::default();
@@ -47,39 +46,15 @@ impl OwnWaiting {
     }
 
     /// How many wait.
-    pub(super) const fn count(&self) -> usize {
+    pub(in crate::engine) const fn count(&self) -> usize {
         self.count
     }
 
     /// The last sequence of the run in which a sequence lies; none if no waiting one has it.
-    pub(super) fn run_end(&self, account: &Account, sequence: u64) -> Option<u64> {
+    pub(in crate::engine) fn run_end(&self, account: &Account, sequence: u64) -> Option<u64> {
         let runs = self.by_account.get(account)?;
         let run = runs.iter().find(|(first, last)| (*first..=*last).contains(&sequence));
         run.map(|(_, last)| *last)
-    }
-}
-
-impl<S: ChainStore> Engine<S> {
-    /// The first sequence of an account that neither the chain nor the pool nor a waiting own payment uses.
-    pub(super) fn next_sequence(&self, account: &Account) -> Result<u64, StoreError> {
-        let waiting = &self.storage.own_waiting;
-        let skip = |sequence| waiting.run_end(account, sequence);
-        self.pool.next_sequence_beside(&self.chain, account, skip)
-    }
-
-    /// The stored own payments that are offered to the pool now. The others are remembered.
-    pub(super) fn own_to_offer(&mut self, own: Vec<(u64, Transaction)>) -> Vec<Transaction> {
-        let (offered, waiting) = OwnWaiting::split(own, self.storage.own_offered_max);
-        self.storage.own_waiting = waiting;
-        offered
-    }
-
-    /// Of how many own payments the pool was not told; nothing if it has all that are valid.
-    pub(super) fn own_beyond(&self) -> String {
-        match self.storage.own_waiting.count() {
-            0 => String::new(),
-            beyond => format!("; {beyond} more of this node's own wait in its store until older ones are in a block"),
-        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::pools::Known;
+use crate::engine::pools::Known;
 use crate::types::{Time, Txid};
 
 /// How long a payment may be unheard before that is said. Gossip and the status that shows it take two seconds at most.
@@ -24,7 +24,7 @@ struct Made {
 
 /// The own payments that no neighbour is known to have. What left the pool is taken out when it is looked at.
 #[derive(Debug, Default)]
-pub(super) struct Unheard {
+pub(in crate::engine) struct Unheard {
     /// As they were made.
     order: VecDeque<Made>,
     /// Those of them that nobody has shown, and when they were made.
@@ -35,7 +35,7 @@ pub(super) struct Unheard {
 }
 
 impl Unheard {
-    pub(super) const fn new() -> Self {
+    pub(in crate::engine) const fn new() -> Self {
         Self {
             order: VecDeque::new(),
             open: BTreeMap::new(),
@@ -45,14 +45,14 @@ impl Unheard {
     }
 
     /// An own payment entered the pool.
-    pub(super) fn made(&mut self, now: Time, txid: Txid, state: u64) {
+    pub(in crate::engine) fn made(&mut self, now: Time, txid: Txid, state: u64) {
         if self.open.insert(txid, now).is_none() {
             self.order.push_back(Made { txid, at: now, state });
         }
     }
 
     /// A neighbour has shown this.
-    pub(super) fn heard(&mut self, known: &Known) {
+    pub(in crate::engine) fn heard(&mut self, known: &Known) {
         match known {
             Known::These(list) => list.iter().for_each(|txid| self.heard_of(txid)),
             Known::Between(0, last) => {
@@ -75,12 +75,12 @@ impl Unheard {
     }
 
     /// A neighbour has shown this payment.
-    pub(super) fn heard_of(&mut self, txid: &Txid) {
+    pub(in crate::engine) fn heard_of(&mut self, txid: &Txid) {
         self.open.remove(txid);
     }
 
     /// Whether a neighbour has an own payment that waits; none while it is too early to say.
-    pub(super) fn is_known(&self, now: Time, txid: &Txid) -> Option<bool> {
+    pub(in crate::engine) fn is_known(&self, now: Time, txid: &Txid) -> Option<bool> {
         match self.open.get(txid) {
             None => Some(true),
             Some(at) => (now.since(*at) >= PATIENCE_MS).then_some(false),
@@ -88,18 +88,18 @@ impl Unheard {
     }
 
     /// Forgets what left the pool.
-    pub(super) fn prune(&mut self, waits: impl Fn(&Txid) -> bool) {
+    pub(in crate::engine) fn prune(&mut self, waits: impl Fn(&Txid) -> bool) {
         self.open.retain(|txid, _| waits(txid));
         self.tidy();
     }
 
     /// Whether neighbours are there and nothing keeps their pools from being compared with the own one.
-    pub(super) fn listen(&mut self, now: Time, is_listening: bool) {
+    pub(in crate::engine) fn listen(&mut self, now: Time, is_listening: bool) {
         self.listening_since = is_listening.then(|| self.listening_since.unwrap_or(now));
     }
 
     /// How many have been unheard for too long, once; `waits` says what is still in the pool.
-    pub(super) fn overdue(&mut self, now: Time, waits: impl Fn(&Txid) -> bool) -> Option<usize> {
+    pub(in crate::engine) fn overdue(&mut self, now: Time, waits: impl Fn(&Txid) -> bool) -> Option<usize> {
         self.tidy();
         if self.due().is_none_or(|at| at > now) {
             return None;
@@ -114,7 +114,7 @@ impl Unheard {
     }
 
     /// When some will have been unheard for too long.
-    pub(super) fn next_wakeup(&self) -> Option<Time> {
+    pub(in crate::engine) fn next_wakeup(&self) -> Option<Time> {
         self.due()
     }
 

@@ -1,0 +1,278 @@
+//! What the user is told once, and when again: being alone, a tip that stands still, another node with this node's key,
+//! a name that is another's.
+//!
+//! Promises: each of them is told once each time it comes about, being alone ever more rarely while it lasts.
+//! Elsewhere: who sees it (`facts`), the clock (`clock`), blocks from the future (`ahead`).
+//! Spec: `proto-notes/events.md`, "Warnings".
+
+use crate::types::{Address, Time};
+
+/// After this time without a peer the user is told how to join by hand.
+const ALONE_MS: u64 = 10_000;
+/// How long after a warning about being alone the next one comes, if that is still so: ever more rarely.
+const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
+/// The later ones.
+const ALONE_LATER_MS: u64 = 2 * 3_600_000;
+/// What comes from neighbours again and again is told so often.
+const RARELY_MS: u64 = 3_600_000;
+/// The shortest time between two looks whether another machine has this node's key.
+const TWIN_AGAIN_MS: u64 = 60_000;
+
+/// All of them.
+#[derive(Clone, Debug)]
+pub(super) struct Notices {
+    pub(super) alone: Alone,
+    pub(super) stale: Stale,
+    pub(super) twins: Twins,
+    pub(super) name: Once,
+    /// Own blocks from the future.
+    pub(super) ahead: While,
+    /// A branch from the future at a neighbour.
+    pub(super) future_branch: Rarely,
+}
+
+impl Notices {
+    /// Nothing was told yet.
+    pub(super) const fn new(now: Time) -> Self {
+        Self {
+            alone: Alone { at: None, told: 0 },
+            stale: Stale {
+                at: now,
+                told: Once(false),
+            },
+            twins: Twins {
+                told: Once(false),
+                place: None,
+                sought: None,
+            },
+            name: Once(false),
+            ahead: While(false),
+            future_branch: Rarely(Time::from_ms(0)),
+        }
+    }
+
+    /// When something is to be looked at.
+    pub(super) fn next_wakeup(&self) -> Option<Time> {
+        self.alone.at.into_iter().chain([self.stale.at]).min()
+    }
+}
+
+/// Something that is told once.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Once(bool);
+
+impl Once {
+    /// Whether it is told now, for the first time.
+    pub(super) const fn tell(&mut self) -> bool {
+        !core::mem::replace(&mut self.0, true)
+    }
+}
+
+/// Something that is told each time it comes about.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct While(bool);
+
+impl While {
+    /// Whether it is told now: it is so, and was not before.
+    pub(super) const fn begins(&mut self, is_so: bool) -> bool {
+        !core::mem::replace(&mut self.0, is_so) && is_so
+    }
+
+    /// It is over: should it be so again, that is told.
+    pub(super) const fn over(&mut self) {
+        self.0 = false;
+    }
+}
+
+/// Something that is told once in an hour.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rarely(Time);
+
+impl Rarely {
+    /// Whether it is told now.
+    pub(super) fn tell(&mut self, now: Time) -> bool {
+        let is_due = self.0 <= now;
+        if is_due {
+            self.0 = later(now, RARELY_MS);
+        }
+        is_due
+    }
+}
+
+/// No peer is connected.
+#[derive(Clone, Debug)]
+pub(super) struct Alone {
+    /// When that is told; none while somebody is there, and before the start.
+    at: Option<Time>,
+    /// How often it was told since the last peer.
+    told: usize,
+}
+
+impl Alone {
+    /// The node has started, and has nobody yet.
+    pub(super) const fn starts(&mut self, now: Time) {
+        self.at = Some(later(now, ALONE_MS));
+    }
+
+    /// Somebody is there.
+    pub(super) const fn ends(&mut self) {
+        self.at = None;
+        self.told = 0;
+    }
+
+    /// The last peer is gone: that is told if it stays so.
+    pub(super) const fn left(&mut self, now: Time) {
+        self.told = 1;
+        self.at = Some(later(now, ALONE_AGAIN_MS[0]));
+    }
+
+    /// Whether it is time to tell it; true inside for the first time.
+    pub(super) fn poll(&mut self, now: Time) -> Option<bool> {
+        self.at.filter(|at| *at <= now)?;
+        let pause = ALONE_AGAIN_MS.get(self.told).copied().unwrap_or(ALONE_LATER_MS);
+        self.at = Some(later(now, pause));
+        let is_first = self.told == 0;
+        self.told = self.told.saturating_add(1);
+        Some(is_first)
+    }
+}
+
+/// The tip stands still.
+#[derive(Clone, Debug)]
+pub(super) struct Stale {
+    /// When to look whether it does for too long.
+    at: Time,
+    told: Once,
+}
+
+impl Stale {
+    /// The tip is new: patience with it begins anew.
+    pub(super) const fn moved(&mut self, now: Time, patience_ms: u64) {
+        self.at = later(now, patience_ms);
+        self.told = Once(false);
+    }
+
+    /// Whether patience is over; it begins anew.
+    pub(super) fn poll(&mut self, now: Time, patience_ms: u64) -> bool {
+        let is_over = self.at <= now;
+        if is_over {
+            self.at = later(now, patience_ms);
+        }
+        is_over
+    }
+
+    /// Whether it is told now, for the first time since the tip moved.
+    pub(super) const fn tell(&mut self) -> bool {
+        self.told.tell()
+    }
+}
+
+/// Another node with this node's key.
+#[derive(Clone, Debug)]
+pub(super) struct Twins {
+    told: Once,
+    /// Where it answered.
+    place: Option<Address>,
+    /// When it was last looked for.
+    sought: Option<Time>,
+}
+
+impl Twins {
+    /// Whether to look for one that was announced: not if it was told of, nor too often.
+    pub(super) fn seek(&mut self, now: Time) -> bool {
+        let is_due = self.sought.is_none_or(|at| now.since(at) >= TWIN_AGAIN_MS);
+        let seeks = !self.are_known() && is_due;
+        if seeks {
+            self.sought = Some(now);
+        }
+        seeks
+    }
+
+    /// One is there, at this address if it is on another machine; whether that is told now.
+    pub(super) fn found(&mut self, place: Option<&Address>) -> bool {
+        if self.place.is_none() {
+            self.place = place.cloned();
+        }
+        self.told.tell()
+    }
+
+    /// Whether one was told of.
+    pub(super) const fn are_known(&self) -> bool {
+        self.told.0
+    }
+
+    /// Where it answered, if on another machine.
+    pub(super) const fn place(&self) -> Option<&Address> {
+        self.place.as_ref()
+    }
+}
+
+const fn later(now: Time, ms: u64) -> Time {
+    Time::from_ms(now.ms().saturating_add(ms))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(ms: u64) -> Time {
+        Time::from_ms(ms)
+    }
+
+    #[test]
+    fn being_alone_is_told_after_ten_seconds_and_then_ever_more_rarely() {
+        let mut notices = Notices::new(at(0));
+        let alone = &mut notices.alone;
+        assert_eq!(alone.poll(at(1_000_000)), None, "before the start");
+        alone.starts(at(0));
+        let (mut now, mut waits) = (at(0), Vec::new());
+        for _ in 0..4 {
+            let due = alone.at.unwrap();
+            assert_eq!(alone.poll(at(due.ms() - 1)), None);
+            assert_eq!(alone.poll(due), Some(waits.is_empty()));
+            waits.push(due.since(now) / 1_000);
+            now = due;
+        }
+        assert_eq!(waits, [10, 300, 1_800, 7_200]);
+        alone.ends();
+        assert_eq!(alone.poll(at(u64::MAX)), None);
+        alone.left(at(0));
+        assert_eq!((alone.poll(at(299_999)), alone.poll(at(300_000))), (None, Some(false)));
+    }
+
+    #[test]
+    fn a_tip_that_stands_still_is_told_once_until_it_moves() {
+        let mut notices = Notices::new(at(0));
+        let stale = &mut notices.stale;
+        stale.moved(at(0), 100);
+        assert!(!stale.poll(at(99), 100) && stale.poll(at(100), 100) && !stale.poll(at(199), 100));
+        assert!(stale.tell() && !stale.tell());
+        stale.moved(at(200), 100);
+        assert!(stale.poll(at(300), 100) && stale.tell());
+    }
+
+    #[test]
+    fn what_lasts_is_told_when_it_begins_and_what_returns_once_an_hour() {
+        let mut notices = Notices::new(at(0));
+        let ahead = &mut notices.ahead;
+        assert_eq!(
+            [false, true, true, false, true].map(|so| ahead.begins(so)),
+            [false, true, false, false, true]
+        );
+        ahead.over();
+        assert!(ahead.begins(true));
+        let told = [5, 3_600_004, 3_600_005].map(|ms| notices.future_branch.tell(at(ms)));
+        assert_eq!(told, [true, false, true]);
+    }
+
+    #[test]
+    fn a_twin_is_sought_once_a_minute_and_told_once_with_its_place() {
+        let mut notices = Notices::new(at(0));
+        let twins = &mut notices.twins;
+        assert!(twins.seek(at(0)) && !twins.seek(at(59_999)) && twins.seek(at(60_000)));
+        let there = Address::parse("10.0.0.2:1").unwrap().0;
+        assert!(twins.found(None) && !twins.found(Some(&there)));
+        assert_eq!(twins.place(), Some(&there));
+        assert!(!twins.seek(at(600_000)), "it is known");
+    }
+}
