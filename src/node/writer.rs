@@ -205,6 +205,8 @@ fn recover(disk: &mut impl Disk, queue: &Receiver<Job>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
     use super::super::inbox::{Lanes, Taken};
     use super::*;
     use crate::engine::Input;
