@@ -158,7 +158,7 @@ impl<S: ChainStore> Engine<S> {
                 prepared.finish(&mut self.pool)
             }
             None => {
-                let own = self.own.to_offer(self.chain.own()?);
+                let own = self.own.choose_offered(self.chain.own()?);
                 self.pool.on_switch(&self.chain, switch, &own)
             }
         };

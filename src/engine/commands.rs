@@ -349,12 +349,6 @@ impl<S: ChainStore> Engine<S> {
         let known_peers = self.known_peers();
         let tip = self.chain.tip();
         let is_behind = || self.sync.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
-        let claims_better = || {
-            self.sync
-                .sources
-                .claims(self.now)
-                .any(|claim| self.is_worth_asking(claim))
-        };
         let (peers, requests, chain) = (&self.links, &self.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
         let around = Around {
@@ -363,7 +357,7 @@ impl<S: ChainStore> Engine<S> {
             tip: (tip.header.height, tip.hash),
             known_peers,
             is_synced: known_peers > 0 && self.sync.is_idle() && !is_behind() && ahead.is_none(),
-            is_improving: !self.sync.is_idle() || claims_better(),
+            is_improving: !self.sync.is_idle() || self.hears_of_better(),
             ahead,
             address_of: &|id| known(id).map(|peer| peer.address.with_peer(id)),
             is_open: &|id| requests.contains(id),

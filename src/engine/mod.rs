@@ -44,6 +44,7 @@ mod signatures;
 pub mod standing;
 mod storage;
 mod sync;
+mod syncing;
 pub mod tickets;
 
 pub use clocks::PeerClock;

@@ -91,7 +91,7 @@ impl<S: ChainStore> Engine<S> {
         if !self.mode.net || self.mode.stopping || !self.started {
             return;
         }
-        let fetching = self.fetched_from();
+        let fetching = self.sync.fetched_from();
         self.dialer.handle(self.now, dial::Fact::Tick { fetching });
         while let Some(order) = self.dialer.poll_output() {
             self.out.order(match order {

@@ -102,7 +102,7 @@ impl OwnPayments {
     }
 
     /// Those of the store that are offered to the pool now. The others are remembered.
-    pub(super) fn to_offer(&mut self, own: Vec<(u64, Transaction)>) -> Vec<Transaction> {
+    pub(super) fn choose_offered(&mut self, own: Vec<(u64, Transaction)>) -> Vec<Transaction> {
         let (offered, waiting) = OwnWaiting::split(own, self.offered_max);
         self.waiting = waiting;
         offered

@@ -6,10 +6,13 @@
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
 use super::io::{NetOrder, Verdict};
-use super::links::Peer;
+use super::links::{Links, Peer};
 use super::machine::{Engine, Question};
-use super::pools::{Around, Fact, Order, Pools, Taken};
+use super::pools::{Around, Fact, Order, Taken};
 use super::relay::Addition;
+use super::requests::Requests;
+use super::sync::Syncs;
+use crate::chain::state::Chain;
 use crate::chain::{ChainStore, StoreError, Transaction};
 use crate::pool::{Mempool, Origin, PoolError};
 use crate::types::{BlockHash, PeerId, Time, Work};
@@ -19,6 +22,48 @@ use crate::wire::{Request, Topic};
 const PAGE_TIMEOUT_MS: u64 = 15_000;
 /// A page of ordinary payments.
 const PAGE_BYTES: u64 = 256 * 1_024;
+
+/// Where this node stands, and who stands there too.
+struct Place<'a, S> {
+    chain: &'a Chain<S>,
+    sync: &'a Syncs,
+    links: &'a Links,
+    requests: &'a Requests,
+}
+
+/// The place of an engine, while another part of it is changed.
+macro_rules! place {
+    ($engine:expr) => {
+        Place {
+            chain: &$engine.chain,
+            sync: &$engine.sync,
+            links: &$engine.links,
+            requests: &$engine.requests,
+        }
+    };
+}
+
+impl<S: ChainStore> Place<'_, S> {
+    /// From when on a peer may be asked for a page.
+    fn page_due(&self, peer: &PeerId) -> Option<Time> {
+        let known = self.links.get(peer)?;
+        // A page that is late counts until the network ends it, like every request.
+        let free_at = self.requests.link(peer)?.free_at()?;
+        self.is_shared_by(peer, known).then_some(free_at)
+    }
+
+    /// Whether a peer's pool is one for this node's tip: while a candidate is followed, whoever has more work holds what
+    /// this pool takes after that. Others are compared with all the time, however slow the candidate's source is.
+    fn is_shared_by(&self, id: &PeerId, peer: &Peer) -> bool {
+        let is_ahead = || {
+            peer.status.as_ref().is_none_or(|status| {
+                let (tip, work) = (BlockHash::new(status.tip), Work::from_be_bytes(status.work));
+                self.chain.is_better(work, &tip) || self.sync.follows(id)
+            })
+        };
+        self.sync.is_idle() || !is_ahead()
+    }
+}
 
 impl<S: ChainStore> Engine<S> {
     /// Tells the comparison of pools a fact.
@@ -58,51 +103,27 @@ impl<S: ChainStore> Engine<S> {
 
     /// When the comparison has something to do.
     pub(super) fn pools_wakeup(&self) -> Option<Time> {
-        let free_at = |peer: &PeerId| self.page_due(peer);
+        let place = place!(self);
         let around = Around {
             is_open: self.may_compare(),
-            free_at: &free_at,
+            free_at: &|peer| place.page_due(peer),
         };
         self.pools.next_wakeup(self.now, &around)
     }
 
     fn next_pool_order(&mut self) -> Option<Order> {
         let is_open = self.may_compare();
-        // The comparison is changed while it looks at the peers.
-        let mut pools = core::mem::replace(&mut self.pools, Pools::new());
-        let free_at = |peer: &PeerId| self.page_due(peer);
+        let place = place!(self);
         let around = Around {
             is_open,
-            free_at: &free_at,
+            free_at: &|peer| place.page_due(peer),
         };
-        let order = pools.poll(self.now, &around);
-        self.pools = pools;
-        order
-    }
-
-    /// From when on a peer may be asked for a page.
-    fn page_due(&self, peer: &PeerId) -> Option<Time> {
-        let known = self.links.get(peer)?;
-        // A page that is late counts until the network ends it, like every request.
-        let free_at = self.requests.link(peer)?.free_at()?;
-        self.stands_here(peer, known).then_some(free_at)
+        self.pools.poll(self.now, &around)
     }
 
     /// Whether pools may be compared at all.
     const fn may_compare(&self) -> bool {
         self.mode.net && self.takes_blocks() && !self.mode.stopping
-    }
-
-    /// Whether a peer's pool is one for this node's tip: while a candidate is followed, whoever has more work holds what
-    /// this pool takes after that. Others are compared with all the time, however slow the candidate's source is.
-    fn stands_here(&self, id: &PeerId, peer: &Peer) -> bool {
-        let is_ahead = || {
-            peer.status.as_ref().is_none_or(|status| {
-                let (tip, work) = (BlockHash::new(status.tip), Work::from_be_bytes(status.work));
-                self.chain.is_better(work, &tip) || self.sync.follows(id)
-            })
-        };
-        self.sync.is_idle() || !is_ahead()
     }
 
     /// A page of a peer's pool came.
@@ -184,7 +205,7 @@ impl<S: ChainStore> Engine<S> {
         let others: Vec<_> = self.pool.all().cloned().collect();
         self.pool = Mempool::new();
         let mut confirmed = Vec::new();
-        for transaction in self.own.to_offer(own) {
+        for transaction in self.own.choose_offered(own) {
             let txid = transaction.txid();
             match self.pool.add(&self.chain, transaction, Origin::Own) {
                 Ok(_) => self.own.follow(self.now, txid, self.pools.next_state()),
@@ -208,7 +229,8 @@ impl<S: ChainStore> Engine<S> {
 
     /// Own payments that no neighbour has after some seconds: the user hears of it.
     pub(super) fn check_unheard(&mut self) {
-        let listens = |(id, peer): (&PeerId, &Peer)| self.stands_here(id, peer);
+        let place = place!(self);
+        let listens = |(id, peer): (&PeerId, &Peer)| place.is_shared_by(id, peer);
         let is_listening = self.may_compare() && self.links.known().any(listens);
         self.own.unheard().listen(self.now, is_listening);
         let pool = &self.pool;

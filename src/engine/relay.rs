@@ -8,8 +8,9 @@
 use super::advance::Offer;
 use super::effort::Effort;
 use super::io::{NetOrder, Verdict};
-use super::machine::{Engine, Question, from_peer};
+use super::machine::{Engine, from_peer};
 use super::pools::{Fact, PAGE_MAX};
+use super::requests::Question;
 use super::standing::{Fault, Kind, QUESTION_BYTES};
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::{Block, ChainStore, HeaderError, Transaction, TransactionError};
@@ -383,12 +384,12 @@ impl<S: ChainStore> Engine<S> {
                     self.page_carried(peer, at, list.len().saturating_mul(HEADER_BYTES));
                 }
                 if late && !list.is_empty() {
-                    self.answered_late(peer);
+                    self.sync.sources.answered_late(self.now, &peer);
                 }
                 self.on_headers(id, peer, &list);
             }
             // What was fetched of a long candidate is not lost: the page is asked for again.
-            (Question::Headers, Some(Response::Busy)) if !self.is_always_busy(&peer) => {}
+            (Question::Headers, Some(Response::Busy)) if !self.requests.is_always_busy(&peer) => {}
             (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
             (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, (at, &hashes), blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {

@@ -295,6 +295,21 @@ impl Requests {
         }
     }
 
+    /// Gives all questions to a peer the time that the bodies under way may take on its link.
+    pub(super) fn be_patient(&mut self, now: Time, peer: &PeerId) {
+        let under_way = self.for_blocks().filter(|(asked, _)| asked.peer == *peer);
+        let blocks = under_way.map(|(_, hashes)| hashes.len()).sum();
+        if let Some(link) = self.link(peer) {
+            let until = Time::from_ms(now.ms().saturating_add(link.pace.patience_for(blocks)));
+            self.grant(peer, until);
+        }
+    }
+
+    /// Whether a peer says that it is busy, and nothing else.
+    pub(super) fn is_always_busy(&self, peer: &PeerId) -> bool {
+        self.link(peer).is_some_and(Link::is_always_busy)
+    }
+
     /// The requests that the network has not ended, by id.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&u64, &Asked)> {
         self.open.iter()

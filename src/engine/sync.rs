@@ -13,11 +13,11 @@ mod headers;
 mod marks;
 mod sources;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::machine::{Engine, Question};
-use super::pace::PATIENCE_MIN_MS;
-use super::requests::Link;
+use super::requests::{Asked, Question, Requests};
+use super::standing::Fault;
+use crate::chain::state::Chain;
 use crate::chain::{ChainStore, Header};
 use crate::contract::Event;
 use crate::types::rng::Rng;
@@ -40,7 +40,7 @@ const IDLE_MS: u64 = 250;
 /// How soon a branch that is ahead of the clock is looked at again.
 const NOT_YET_MS: u64 = 5_000;
 /// A whole page of headers.
-const HEADERS_PAGE_BYTES: u64 = 48 * 1_024;
+pub(super) const HEADERS_PAGE_BYTES: u64 = 48 * 1_024;
 /// Headers that take longer than this are asked from a second peer of the same tip too. A LAN answers in milliseconds.
 const HURRY_MS: u64 = 1_000;
 
@@ -61,6 +61,80 @@ pub(super) struct Syncs {
     pub(super) headers_kept_max: usize,
     /// Chooses whom to follow.
     rng: Rng,
+    /// Candidates whose bodies may be taken in this turn.
+    taking: VecDeque<PeerId>,
+    out: VecDeque<Order>,
+}
+
+/// A body that is offered to the chain next.
+#[derive(Debug)]
+pub(super) struct Body {
+    /// Whose candidate it belongs to.
+    pub(super) source: PeerId,
+    /// Who sent it.
+    pub(super) peer: PeerId,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// What the engine does for it, in order.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Ask a peer. For headers, [`Syncs::asked`] is told the request's number.
+    Ask {
+        peer: PeerId,
+        what: Question,
+        request: Request,
+    },
+    /// Bodies that were asked for at `at` came over this link: what it has shown.
+    Brought {
+        peer: PeerId,
+        at: Time,
+        count: usize,
+        bytes: usize,
+    },
+    /// A page of headers came.
+    Delivered(PeerId),
+    /// A question for bodies ended without any.
+    Stalled(PeerId),
+    /// A misdeed.
+    Blame { peer: PeerId, fault: Fault, reason: String },
+    /// An event.
+    Tell(Event),
+    /// These must not leave the side branches.
+    Protect(Option<BTreeSet<BlockHash>>),
+    /// A peer's branch ends in the future.
+    FutureBranch { peer: PeerId, ahead_ms: u64 },
+    /// The store cannot be read.
+    StoreFailed(String),
+}
+
+/// What is looked at: the chain, and what is under way.
+pub(super) struct Ground<'a, S> {
+    pub(super) now: Time,
+    pub(super) chain: &'a Chain<S>,
+    pub(super) requests: &'a Requests,
+    /// The wall clock of the rules.
+    pub(super) clock: &'a dyn Fn() -> Time,
+}
+
+impl<S: ChainStore> Ground<'_, S> {
+    /// `now` and some milliseconds.
+    const fn after(&self, ms: u64) -> Time {
+        Time::from_ms(self.now.ms().saturating_add(ms))
+    }
+
+    /// Whether a claim is one of a better branch that is worth asking for.
+    pub(super) fn is_worth_asking(&self, (tip, height, work): Claim) -> bool {
+        self.chain.is_better(work, &tip)
+            && self.chain.params().can_be_reached(height, (self.clock)())
+            && !self.chain.is_invalid(&tip)
+            && matches!(self.chain.block(&tip), Ok(None))
+    }
+
+    /// Blocks that were taken wait for the disk: no more until it has them.
+    pub(super) fn disk_is_behind(&self) -> bool {
+        self.chain.unwritten_bytes() >= fetch::WINDOW_BYTES
+    }
 }
 
 impl Syncs {
@@ -71,6 +145,8 @@ impl Syncs {
             candidates: Vec::new(),
             headers_kept_max,
             rng: Rng::new(seed),
+            taking: VecDeque::new(),
+            out: VecDeque::new(),
         }
     }
 
@@ -111,6 +187,8 @@ struct Sync {
     source: PeerId,
     /// The open question for headers: an answer to an earlier one was meant for another state of things.
     question: Option<u64>,
+    /// One was ordered, and has no number yet.
+    is_asking: bool,
     phase: Phase,
     pass: Pass,
     began: Time,
@@ -147,6 +225,7 @@ impl Sync {
         Self {
             source,
             question: None,
+            is_asking: false,
             phase: Phase::Headers,
             pass: Pass::Keep,
             began,
@@ -203,80 +282,94 @@ impl Sync {
     }
 }
 
-impl<S: ChainStore> Engine<S> {
-    /// Chooses candidates while there is room for one, and keeps the followed ones going.
-    pub(super) fn pump_sync(&mut self) {
-        if !self.mode.net || !self.takes_blocks() || self.mode.stopping {
-            self.end_syncs();
-            return;
+impl Syncs {
+    /// Chooses candidates while there is room for one, and asks for pages that could not be asked for before.
+    pub(super) fn begin_turn<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+        self.choose_syncs(ground);
+        self.ask_late_headers(ground);
+    }
+
+    /// The next order.
+    pub(super) fn poll(&mut self) -> Option<Order> {
+        self.out.pop_front()
+    }
+
+    /// Headers were asked for by this request.
+    pub(super) fn asked(&mut self, source: PeerId, request: u64) {
+        if let Some(sync) = self.sync_of(source) {
+            sync.question = Some(request);
+            sync.is_asking = false;
         }
-        self.choose_syncs();
-        self.ask_late_headers();
-        self.take_bodies();
-        self.ask_bodies();
+    }
+
+    fn tell(&mut self, event: Event) {
+        self.out.push_back(Order::Tell(event));
+    }
+
+    fn blame(&mut self, peer: PeerId, fault: Fault, reason: &str) {
+        self.out.push_back(Order::Blame {
+            peer,
+            fault,
+            reason: reason.to_owned(),
+        });
     }
 
     /// Pages that could not be asked for because the source had enough to do.
-    fn ask_late_headers(&mut self) {
-        let headers = self.sync.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
+    fn ask_late_headers<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+        let headers = self.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
         let late: Vec<PeerId> = headers
-            .filter(|sync| !self.is_asked(sync))
+            .filter(|sync| !self.is_asked(ground, sync))
             .map(|sync| sync.source)
             .collect();
         for source in late {
-            self.ask_headers(source);
+            self.ask_headers(ground, source);
         }
     }
 
-    /// Whether anything came of a question for headers, a claim alone is not worth telling; or whether the node is on its way to
-    /// another branch.
+    /// Whether anything came of a question for headers; a claim alone is not worth telling.
     pub(super) fn is_syncing(&self) -> bool {
-        self.chain.is_switching() || self.sync.candidates.iter().any(|sync| sync.last.is_some())
+        self.candidates.iter().any(|sync| sync.last.is_some())
     }
 
     /// From whom headers or bodies are being fetched.
     pub(super) fn fetched_from(&self) -> Vec<PeerId> {
-        self.sync.candidates.iter().map(|sync| sync.source).collect()
+        self.candidates.iter().map(|sync| sync.source).collect()
     }
 
     /// How many headers of one candidate are in memory at most.
     #[cfg(test)]
     pub(super) fn headers_in_memory(&self) -> usize {
-        self.sync
-            .candidates
-            .iter()
-            .map(|sync| sync.steps.len())
-            .max()
-            .unwrap_or(0)
+        self.candidates.iter().map(|sync| sync.steps.len()).max().unwrap_or(0)
     }
 
     /// Sync has work that waits for nothing.
-    pub(super) fn sync_wakeup(&self) -> Option<Time> {
-        let hurry = self.hurry_at().filter(|at| *at > self.now);
-        let wakes = self.sync.candidates.iter().filter_map(|sync| {
+    pub(super) fn next_wakeup<S: ChainStore>(&self, ground: &Ground<'_, S>) -> Option<Time> {
+        let hurry = self.hurry_at().filter(|at| *at > ground.now);
+        let wakes = self.candidates.iter().filter_map(|sync| {
             let ready = sync.phase == Phase::Bodies && sync.bodies.contains_key(&sync.next);
             if ready {
                 // The disk is slow: its next answer wakes.
-                (!self.disk_is_behind()).then_some(self.now)
-            } else if self.is_asked(sync) {
+                (!ground.disk_is_behind()).then_some(ground.now)
+            } else if self.is_asked(ground, sync) {
                 (sync.phase == Phase::Bodies)
-                    .then(|| self.bodies_wakeup(sync))
+                    .then(|| self.bodies_wakeup(ground, sync))
                     .flatten()
             } else {
                 // Nothing is under way: somebody is busy; look again soon.
                 Some(
-                    self.after(IDLE_MS)
-                        .min(self.bodies_wakeup(sync).unwrap_or(Time::from_ms(u64::MAX))),
+                    ground
+                        .after(IDLE_MS)
+                        .min(self.bodies_wakeup(ground, sync).unwrap_or(Time::from_ms(u64::MAX))),
                 )
             }
         });
-        wakes.chain(hurry).chain(self.sync.sources.next_wakeup(self.now)).min()
+        wakes.chain(hurry).chain(self.sources.next_wakeup(ground.now)).min()
     }
 
     /// When slow headers are asked elsewhere too.
     fn hurry_at(&self) -> Option<Time> {
-        let headers = self.sync.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
-        let room = self.sync.candidates.len() < CANDIDATES_MAX;
+        let headers = self.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
+        let room = self.candidates.len() < CANDIDATES_MAX;
         headers
             .map(|sync| Time::from_ms(sync.began.ms().saturating_add(HURRY_MS)))
             .min()
@@ -284,41 +377,34 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Whether an answer for this candidate is waited for.
-    fn is_asked(&self, sync: &Sync) -> bool {
-        self.requests.iter().any(|(id, asked)| match &asked.what {
+    fn is_asked<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync) -> bool {
+        let asked = |(id, asked): (&u64, &Asked)| match &asked.what {
             Question::Headers => sync.question == Some(*id),
             Question::Blocks(hashes) => asked.is_awaited() && hashes.iter().any(|hash| sync.index.contains_key(hash)),
             Question::Status | Question::Pending(_) | Question::Peers => false,
-        })
-    }
-
-    /// Whether a claim is one of a better branch that is worth asking for.
-    pub(super) fn is_worth_asking(&self, (tip, height, work): Claim) -> bool {
-        self.chain.is_better(work, &tip)
-            && self.chain.params().can_be_reached(height, self.clock())
-            && !self.chain.is_invalid(&tip)
-            && matches!(self.chain.block(&tip), Ok(None))
+        };
+        sync.is_asking || ground.requests.iter().any(asked)
     }
 
     /// Whether a peer claims a better branch that is worth asking for.
-    fn claims_better(&self, peer: &PeerId) -> bool {
-        let claim = self.sync.sources.claim(self.now, peer);
-        claim.is_some_and(|claim| self.is_worth_asking(claim))
+    fn claims_better<S: ChainStore>(&self, ground: &Ground<'_, S>, peer: &PeerId) -> bool {
+        let claim = self.sources.claim(ground.now, peer);
+        claim.is_some_and(|claim| ground.is_worth_asking(claim))
     }
 
-    fn choose_syncs(&mut self) {
-        while self.sync.candidates.len() < CANDIDATES_MAX {
-            let Some(id) = self.choose_source() else {
+    fn choose_syncs<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+        while self.candidates.len() < CANDIDATES_MAX {
+            let Some(id) = self.choose_source(ground) else {
                 return;
             };
-            self.sync.sources.chosen(&id);
-            let claim = self.sync.sources.last_claim(&id);
+            self.sources.chosen(&id);
+            let claim = self.sources.last_claim(&id);
             let target = claim.map_or(Height::GENESIS, |(_, height, _)| height);
-            let mut sync = Sync::new(id, target, self.now);
+            let mut sync = Sync::new(id, target, ground.now);
             sync.top = claim.map(|(tip, ..)| tip);
-            self.sync.candidates.push(sync);
-            self.ask_headers(id);
-            if self.sync_of(id).is_none() {
+            self.candidates.push(sync);
+            self.ask_headers(ground, id);
+            if matches!(self.out.back(), Some(Order::StoreFailed(_))) {
                 // Nothing can be asked: it would be chosen again and again.
                 return;
             }
@@ -327,48 +413,48 @@ impl<S: ChainStore> Engine<S> {
 
     /// The next peer to be followed: at random among the most reliable, for the
     /// loudest claim must not always be served first, nor a silent peer again and again.
-    fn choose_source(&mut self) -> Option<PeerId> {
+    fn choose_source<S: ChainStore>(&mut self, ground: &Ground<'_, S>) -> Option<PeerId> {
         let mut candidates: Vec<(u64, PeerId)> = Vec::new();
-        for id in self.sync.sources.ids() {
-            let claims = self.claims_better(id);
-            let hints = self.sync.sources.hints(self.now, id);
-            let silent = self.sync.sources.is_silent(self.now, id);
-            let Some(link) = self.requests.link(id) else { continue };
-            if link.is_free(self.now) && !silent && (claims || hints) && !self.is_covered(*id) {
+        for id in self.sources.ids() {
+            let claims = self.claims_better(ground, id);
+            let hints = self.sources.hints(ground.now, id);
+            let silent = self.sources.is_silent(ground.now, id);
+            let Some(link) = ground.requests.link(id) else { continue };
+            if link.is_free(ground.now) && !silent && (claims || hints) && !self.is_covered(ground, *id) {
                 candidates.push((link.pace().patience_ms(), *id));
             }
         }
         let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
         candidates.retain(|(patience_ms, ..)| *patience_ms == patience);
-        let choice = self.sync.rng.below(count(candidates.len()));
+        let choice = self.rng.below(count(candidates.len()));
         candidates.get(usize::try_from(choice).ok()?).map(|(_, id)| *id)
     }
 
     /// Whether what a peer has is being fetched already.
-    fn is_covered(&self, id: PeerId) -> bool {
-        let tip = self.sync.sources.tip(&id);
-        self.sync.candidates.iter().any(|sync| {
-            let same = tip.is_some() && self.sync.sources.tip(&sync.source) == tip;
+    fn is_covered<S: ChainStore>(&self, ground: &Ground<'_, S>, id: PeerId) -> bool {
+        let tip = self.sources.tip(&id);
+        self.candidates.iter().any(|sync| {
+            let same = tip.is_some() && self.sources.tip(&sync.source) == tip;
             let inside = tip.is_some_and(|tip| sync.index.contains_key(&tip));
-            let slow = sync.phase == Phase::Headers && self.now.since(sync.began) >= HURRY_MS;
+            let slow = sync.phase == Phase::Headers && ground.now.since(sync.began) >= HURRY_MS;
             sync.source == id || ((same || inside) && !slow)
         })
     }
 
     /// The candidate that follows this peer.
     fn sync_of(&mut self, source: PeerId) -> Option<&mut Sync> {
-        self.sync.candidates.iter_mut().find(|sync| sync.source == source)
+        self.candidates.iter_mut().find(|sync| sync.source == source)
     }
 
     /// Asks for the next page; later, if too much of ours is under way to the source.
-    fn ask_headers(&mut self, source: PeerId) {
-        match self.requests.link(&source) {
-            Some(link) if !link.is_free(self.now) => return,
+    fn ask_headers<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+        match ground.requests.link(&source) {
+            Some(link) if !link.is_free(ground.now) => return,
             Some(_) | None => {}
         }
-        let mut locator = match self.chain.locator() {
+        let mut locator = match ground.chain.locator() {
             Ok(locator) => locator,
-            Err(error) => return self.fail_store(&error.to_string()),
+            Err(error) => return self.out.push_back(Order::StoreFailed(error.to_string())),
         };
         let first = self
             .sync_of(source)
@@ -386,109 +472,97 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         let locator = locator.iter().map(|hash| *hash.as_bytes()).collect();
-        let patience = self.requests.link(&source).map_or(PATIENCE_MIN_MS, |link| {
-            link.pace().patience_for_bytes(HEADERS_PAGE_BYTES)
+        self.out.push_back(Order::Ask {
+            peer: source,
+            what: Question::Headers,
+            request: Request::GetHeaders { locator },
         });
-        let id = self.ask(
-            source,
-            Question::Headers,
-            Request::GetHeaders { locator },
-            Some(patience),
-        );
         if let Some(sync) = self.sync_of(source) {
-            sync.question = Some(id);
+            sync.question = None;
+            sync.is_asking = true;
         }
     }
 
     /// Whether this peer's headers are waited for.
     fn awaits_headers(&self, peer: PeerId) -> bool {
-        self.sync
-            .candidates
+        self.candidates
             .iter()
             .any(|sync| sync.phase == Phase::Headers && sync.source == peer)
     }
 
     /// Does not follow a peer's present claim for a while.
-    fn void_claim(&mut self, id: PeerId, ms: u64) {
-        let until = self.after(ms);
-        let hint_from = self.after(ms.min(SLOW_MS));
-        self.sync.sources.void(&id, until, hint_from);
+    fn void_claim<S: ChainStore>(&mut self, ground: &Ground<'_, S>, id: PeerId, ms: u64) {
+        let until = ground.after(ms);
+        let hint_from = ground.after(ms.min(SLOW_MS));
+        self.sources.void(&id, until, hint_from);
     }
 
     /// Silence is no misdeed: the link may be bad. But nothing more is fetched from there for a while.
-    fn leave_silent(&mut self, id: PeerId) {
-        self.sync.sources.fell_silent(self.now, &id);
-        self.void_claim(id, SLOW_MS);
-    }
-
-    /// It is slow, and not silent.
-    pub(super) fn answered_late(&mut self, id: PeerId) {
-        self.sync.sources.answered_late(self.now, &id);
+    fn leave_silent<S: ChainStore>(&mut self, ground: &Ground<'_, S>, id: PeerId) {
+        self.sources.fell_silent(ground.now, &id);
+        self.void_claim(ground, id, SLOW_MS);
     }
 
     /// Whether a candidate waits for the answer to this question; it does so no longer.
     fn take_question(&mut self, id: u64) -> bool {
-        let waiting = self.sync.candidates.iter_mut().find(|sync| sync.question == Some(id));
+        let waiting = self.candidates.iter_mut().find(|sync| sync.question == Some(id));
         waiting.map(|sync| sync.question = None).is_some()
     }
 
-    /// Whether a peer says that it is busy, and nothing else.
-    pub(super) fn is_always_busy(&self, peer: &PeerId) -> bool {
-        self.requests.link(peer).is_some_and(Link::is_always_busy)
-    }
-
     /// The page did not come: the next peer is asked.
-    pub(super) fn no_headers(&mut self, id: u64, peer: PeerId) {
+    pub(super) fn no_headers<S: ChainStore>(&mut self, ground: &Ground<'_, S>, id: u64, peer: PeerId) {
         if self.take_question(id) {
-            if !self.hand_over(peer) {
-                self.end_sync(peer);
+            if !self.hand_over(ground, peer) {
+                self.end_sync(ground, peer);
             }
-            self.leave_silent(peer);
+            self.leave_silent(ground, peer);
         }
     }
 
     /// A connection is gone.
-    pub(super) fn sync_lost(&mut self, peer: PeerId) {
-        if self.awaits_headers(peer) && !self.hand_over(peer) {
-            self.end_sync(peer);
+    pub(super) fn sync_lost<S: ChainStore>(&mut self, ground: &Ground<'_, S>, peer: PeerId) {
+        if self.awaits_headers(peer) && !self.hand_over(ground, peer) {
+            self.end_sync(ground, peer);
         }
     }
 
     /// Goes on with another peer of the same tip, so that what was fetched of a long candidate is not lost.
-    fn hand_over(&mut self, from: PeerId) -> bool {
+    fn hand_over<S: ChainStore>(&mut self, ground: &Ground<'_, S>, from: PeerId) -> bool {
         let top = self.sync_of(from).and_then(|sync| sync.top);
         let free = |id: &PeerId| {
-            let tip = self.sync.sources.claim(self.now, id).map(|(tip, ..)| tip);
-            *id != from && tip.is_some() && tip == top && self.requests.is_free(self.now, id)
+            let tip = self.sources.claim(ground.now, id).map(|(tip, ..)| tip);
+            *id != from && tip.is_some() && tip == top && ground.requests.is_free(ground.now, id)
         };
-        let fresh = |id: &PeerId| self.sync.candidates.iter().all(|sync| sync.source != *id);
-        let next = self.sync.sources.ids().find(|id| free(id) && fresh(id)).copied();
+        let fresh = |id: &PeerId| self.candidates.iter().all(|sync| sync.source != *id);
+        let next = self.sources.ids().find(|id| free(id) && fresh(id)).copied();
         let Some(next) = next else { return false };
         let Some(sync) = self.sync_of(from).filter(|sync| sync.tail.is_some()) else {
             return false;
         };
         sync.source = next;
         sync.question = None;
-        self.ask_headers(next);
+        sync.is_asking = false;
+        self.ask_headers(ground, next);
         true
     }
 
     /// Tells the chain what must not leave while it is being fetched.
     fn protect(&mut self) {
-        let hashes: BTreeSet<BlockHash> = self.sync.candidates.iter().flat_map(Sync::protected).collect();
-        self.chain.set_protected((!hashes.is_empty()).then_some(hashes));
+        let hashes: BTreeSet<BlockHash> = self.candidates.iter().flat_map(Sync::protected).collect();
+        self.out
+            .push_back(Order::Protect((!hashes.is_empty()).then_some(hashes)));
     }
 
     /// Ends a candidate, whatever its state.
-    fn end_sync(&mut self, source: PeerId) {
-        let Some(at) = self.sync.candidates.iter().position(|sync| sync.source == source) else {
+    fn end_sync<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+        let Some(at) = self.candidates.iter().position(|sync| sync.source == source) else {
             return;
         };
-        let sync = self.sync.candidates.remove(at);
+        let sync = self.candidates.remove(at);
         self.protect();
         if sync.announced {
-            let height = self.chain.tip().header.height;
-            self.out.event(Event::SyncFinished {
+            let height = ground.chain.tip().header.height;
+            self.tell(Event::SyncFinished {
                 peer_id: sync.source.to_string(),
                 height,
                 target_height: sync.target,
@@ -497,9 +571,9 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Ends every candidate.
-    pub(super) fn end_syncs(&mut self) {
-        while let Some(source) = self.sync.candidates.first().map(|sync| sync.source) {
-            self.end_sync(source);
+    pub(super) fn end_syncs<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+        while let Some(source) = self.candidates.first().map(|sync| sync.source) {
+            self.end_sync(ground, source);
         }
     }
 }

@@ -40,7 +40,7 @@ impl<S: ChainStore> View<'_, S> {
         };
         Ok(Reply::Balance {
             balance: state.balance,
-            pending: self.pool.pending_balance(&self.chain, &account).map_err(store_error)?,
+            pending: self.pool.pending_balance(self.chain, &account).map_err(store_error)?,
             owner: owner_text(owner),
             next_sequence,
             account,

@@ -200,7 +200,7 @@ impl<S: ChainStore> View<'_, S> {
     /// What waits, in the order of the next blocks.
     #[must_use]
     pub fn pending(&self) -> Reply {
-        let list = self.pool.in_order(&self.chain, &self.reward_account());
+        let list = self.pool.in_order(self.chain, &self.reward_account());
         let reward = self.chain.params().reward;
         Reply::Pending {
             transactions: list.iter().map(|tx| tx_view(tx, reward)).collect(),

@@ -30,10 +30,10 @@ impl Rng {
 
     /// A random time with an exponential distribution around `mean_ms`, at most 22 times as long. Whole numbers only:
     /// -ln(u) with u of (0, 1], by the digits of its binary logarithm, so that it is the same on every machine.
-    pub const fn exponential_ms(&mut self, mean_ms: u64) -> u64 {
+    pub fn exponential_ms(&mut self, mean_ms: u64) -> u64 {
         // u is this many 2^-32ths.
         let draw = self.below(1 << 32) + 1;
-        let whole = 63 - draw.leading_zeros() as u64;
+        let whole = u64::from(draw.ilog2());
         // The number between 1 and 2 that is left, with 31 digits behind the point.
         let mut rest = if whole >= 31 {
             draw >> (whole - 31)
@@ -50,7 +50,8 @@ impl Rng {
             }
         }
         let minus_log2 = (32 << LOG_DIGITS) - log2;
-        ((minus_log2 as u128 * LN_2 as u128 * mean_ms as u128) >> (2 * LOG_DIGITS)) as u64
+        let product = u128::from(minus_log2) * u128::from(LN_2) * u128::from(mean_ms);
+        u64::try_from(product >> (2 * LOG_DIGITS)).unwrap_or(u64::MAX)
     }
 }
 

@@ -5,30 +5,29 @@
 //! Elsewhere: what is asked of whom (`sync::fetch`), what a turn may do (`effort`).
 //! Spec: `proto-notes/sync.md`, "Bodies".
 
-use super::{NOT_YET_MS, Pass, Phase, Sync, VOID_MS};
+use super::{Body, Ground, NOT_YET_MS, Order, Pass, Phase, Sync, Syncs, VOID_MS};
 use crate::chain::{Block, ChainStore};
 use crate::contract::Event;
 use crate::engine::Fault;
 use crate::engine::advance::Offer;
-use crate::engine::machine::{Engine, from_peer};
 use crate::engine::requests::LAPSES_MAX;
 use crate::types::{BlockHash, PeerId, Time};
 
 /// Between two `sync_progress`.
 const PROGRESS_MS: u64 = 1_000;
 
-impl<S: ChainStore> Engine<S> {
+impl Syncs {
     /// The candidates that asked for some of these bodies.
     fn askers<'a>(&'a mut self, hashes: &'a [BlockHash]) -> impl Iterator<Item = &'a mut Sync> {
-        self.sync
-            .candidates
+        self.candidates
             .iter_mut()
             .filter(|sync| hashes.iter().any(|hash| sync.index.contains_key(hash)))
     }
 
     /// Bodies that were asked for at `at`.
-    pub(in crate::engine) fn on_blocks(
+    pub(in crate::engine) fn on_blocks<S: ChainStore>(
         &mut self,
+        ground: &Ground<'_, S>,
         peer: PeerId,
         (at, hashes): (Time, &[BlockHash]),
         blocks: Vec<Vec<u8>>,
@@ -43,10 +42,19 @@ impl<S: ChainStore> Engine<S> {
             self.askers(hashes).for_each(|sync| {
                 sync.lacking.insert(peer);
             });
-            self.punish(peer, Fault::Fatal, "blocks that nobody asked for");
+            self.blame(peer, Fault::Fatal, "blocks that nobody asked for");
             return;
         }
-        self.delivered(peer, at, &blocks);
+        let bytes = blocks.iter().map(|bytes| bytes.len().saturating_add(8)).sum();
+        self.out.push_back(Order::Brought {
+            peer,
+            at,
+            count: blocks.len(),
+            bytes,
+        });
+        if !blocks.is_empty() {
+            self.sources.answered_late(ground.now, &peer);
+        }
         for sync in self.askers(hashes) {
             if received == 0 {
                 sync.lacking.insert(peer);
@@ -59,30 +67,13 @@ impl<S: ChainStore> Engine<S> {
         }
         for (hash, bytes) in hashes.iter().zip(blocks) {
             // Two candidates may share a block: each gets it, and the later one finds it stored.
-            for sync in &mut self.sync.candidates {
+            for sync in &mut self.candidates {
                 if let Some(index) = sync.lacks(hash) {
                     sync.buffered += bytes.len();
                     sync.bodies.insert(index, (peer, bytes.clone()));
                 }
             }
         }
-    }
-
-    /// A peer answered a question for bodies: what its link has shown, and patience with what else is under way there.
-    fn delivered(&mut self, peer: PeerId, at: Time, blocks: &[Vec<u8>]) {
-        let (now, read) = (self.now, self.requests.heard());
-        let bytes = blocks.iter().map(|bytes| bytes.len().saturating_add(8)).sum();
-        let Some(link) = self.requests.link_mut(&peer) else {
-            return;
-        };
-        link.delivered();
-        link.fetches(now, bytes);
-        if blocks.is_empty() {
-            return;
-        }
-        link.brought_bodies(at, read, (blocks.len(), bytes));
-        self.answered_late(peer);
-        self.be_patient(&peer);
     }
 
     /// A question for bodies lapsed: they are asked from others too, and taken from whoever comes first.
@@ -94,58 +85,74 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// A question for bodies ended without any.
-    pub(in crate::engine) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash], has_lapsed: bool) {
-        let busy = self.requests.link(&peer).is_some_and(|link| link.is_busy(self.now));
+    pub(in crate::engine) fn no_blocks<S: ChainStore>(
+        &mut self,
+        ground: &Ground<'_, S>,
+        peer: PeerId,
+        hashes: &[BlockHash],
+        has_lapsed: bool,
+    ) {
+        let busy = ground.requests.link(&peer).is_some_and(|link| link.is_busy(ground.now));
         // What lapsed was counted then.
-        if has_lapsed || (busy && !self.is_always_busy(&peer)) {
+        if has_lapsed || (busy && !ground.requests.is_always_busy(&peer)) {
             return;
         }
-        if let Some(link) = self.requests.link_mut(&peer) {
-            link.stalled();
-        }
+        self.out.push_back(Order::Stalled(peer));
         self.late_blocks(peer, hashes);
     }
 
-    /// Offers the bodies that are there to the chain, in order.
-    pub(super) fn take_bodies(&mut self) {
-        let mut sources = self.fetching();
-        if !sources.is_empty() {
-            // A full block uses up a turn: candidates take turns.
-            let first = self.effort.turn() % sources.len();
-            sources.rotate_left(first);
-        }
-        for source in sources {
-            self.take_some(source);
+    /// Bodies that are there may be offered in this turn. A full block uses one up: candidates take turns.
+    pub(in crate::engine) fn begin_taking(&mut self, turn: usize) {
+        self.taking = self.fetching().into();
+        if !self.taking.is_empty() {
+            let first = turn % self.taking.len();
+            self.taking.rotate_left(first);
         }
     }
 
-    fn take_some(&mut self, source: PeerId) {
-        while self.effort.is_left() && !self.disk_is_behind() {
-            let Some(sync) = self.sync_of(source) else { return };
-            let Some((peer, bytes)) = sync.bodies.remove(&sync.next) else {
-                break;
-            };
+    /// Whether [`Syncs::next_body`] has something to do in this turn.
+    pub(in crate::engine) fn is_taking(&self) -> bool {
+        !self.taking.is_empty()
+    }
+
+    /// The next body in order, if one may be taken; else the candidate whose turn it is has come to an end of what is
+    /// there. What became of the body is told by [`Syncs::offered`].
+    pub(in crate::engine) fn next_body<S: ChainStore>(
+        &mut self,
+        ground: &Ground<'_, S>,
+        may_take: bool,
+    ) -> Option<Body> {
+        let source = self.taking.front().copied()?;
+        let body = self.sync_of(source).filter(|_| may_take).and_then(|sync| {
+            let (peer, bytes) = sync.bodies.remove(&sync.next)?;
             sync.buffered = sync.buffered.saturating_sub(bytes.len());
-            if !self.take_body(source, peer, &bytes) {
-                return;
+            Some(Body { source, peer, bytes })
+        });
+        if body.is_none() {
+            self.taking.pop_front();
+            match self.sync_of(source) {
+                Some(sync) if sync.next >= sync.steps.len() => self.finish_window(ground, source),
+                Some(_) => self.tell_progress(ground, source),
+                None => {}
             }
         }
-        match self.sync_of(source) {
-            Some(sync) if sync.next >= sync.steps.len() => self.finish_window(source),
-            Some(_) => self.tell_progress(source),
-            None => {}
+        body
+    }
+
+    /// What became of a body.
+    pub(in crate::engine) fn offered<S: ChainStore>(
+        &mut self,
+        ground: &Ground<'_, S>,
+        (source, peer): (PeerId, PeerId),
+        offer: Offer,
+    ) {
+        if !self.goes_on(ground, source, peer, offer) {
+            self.taking.pop_front();
         }
     }
 
-    /// One body; whether the sync goes on.
-    fn take_body(&mut self, source: PeerId, peer: PeerId, bytes: &[u8]) -> bool {
-        let offer = match Block::from_bytes(bytes) {
-            Ok(block) => {
-                self.effort.block(block.transactions.len(), bytes.len());
-                self.offer(block, from_peer(peer))
-            }
-            Err(error) => Offer::WrongBody(error.to_string()),
-        };
+    /// Whether the candidate goes on after a body.
+    fn goes_on<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId, peer: PeerId, offer: Offer) -> bool {
         let Some(sync) = self.sync_of(source) else { return false };
         match offer {
             Offer::Known | Offer::Taken => {
@@ -155,53 +162,53 @@ impl<S: ChainStore> Engine<S> {
             Offer::WrongBody(reason) => {
                 sync.lacking.insert(peer);
                 sync.proven.remove(&peer);
-                self.punish(peer, Fault::Fatal, &reason);
+                self.blame(peer, Fault::Fatal, &reason);
                 true
             }
             Offer::Invalid(reason) => {
-                self.end_sync(source);
-                self.void_claim(source, VOID_MS);
-                self.punish(peer, Fault::Fatal, &reason);
+                self.end_sync(ground, source);
+                self.void_claim(ground, source, VOID_MS);
+                self.blame(peer, Fault::Fatal, &reason);
                 if source != peer {
-                    self.punish(source, Fault::Low, &reason);
+                    self.blame(source, Fault::Low, &reason);
                 }
                 false
             }
             // Its headers said that this is its active chain, so it must have found out itself.
             Offer::Ledger(reason) => {
-                self.end_sync(source);
-                self.void_claim(source, VOID_MS);
-                self.punish(source, Fault::Fatal, &reason);
+                self.end_sync(ground, source);
+                self.void_claim(ground, source, VOID_MS);
+                self.blame(source, Fault::Fatal, &reason);
                 false
             }
             Offer::NotNow(_) => {
-                self.end_sync(source);
-                self.void_claim(source, NOT_YET_MS);
+                self.end_sync(ground, source);
+                self.void_claim(ground, source, NOT_YET_MS);
                 false
             }
         }
     }
 
     /// Nobody has the bodies, or nobody sends them: the own tip stays. Only who said that it has none is blamed.
-    pub(super) fn give_up_bodies(&mut self, source: PeerId) {
+    pub(super) fn give_up_bodies<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
         let says_none = self.sync_of(source).is_some_and(|sync| sync.lacking.contains(&source));
-        let present = self.sync.sources.contains(&source);
-        self.end_sync(source);
+        let present = self.sources.contains(&source);
+        self.end_sync(ground, source);
         if says_none && present {
-            self.void_claim(source, VOID_MS);
-            self.punish(source, Fault::Mid, "headers without bodies");
+            self.void_claim(ground, source, VOID_MS);
+            self.blame(source, Fault::Mid, "headers without bodies");
         } else {
-            self.leave_silent(source);
+            self.leave_silent(ground, source);
         }
     }
 
     /// All bodies of the window are in: on to the next, or done.
-    fn finish_window(&mut self, source: PeerId) {
-        let present = self.sync.sources.contains(&source);
-        let now = self.now;
+    fn finish_window<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+        let present = self.sources.contains(&source);
+        let now = ground.now;
         let Some(sync) = self.sync_of(source) else { return };
         sync.began = now;
-        self.sync.sources.served(now, &source);
+        self.sources.served(now, &source);
         let Some(sync) = self.sync_of(source) else { return };
         let goes_on = match &sync.pass {
             Pass::Again(_) => {
@@ -216,33 +223,33 @@ impl<S: ChainStore> Engine<S> {
         };
         self.protect();
         if goes_on && present {
-            self.ask_headers(source);
-        } else if !(goes_on && self.hand_over(source)) {
-            self.end_sync(source);
-            self.choose_syncs();
+            self.ask_headers(ground, source);
+        } else if !(goes_on && self.hand_over(ground, source)) {
+            self.end_sync(ground, source);
+            self.choose_syncs(ground);
         }
     }
 
-    pub(super) fn tell_started(&mut self, source: PeerId) {
-        let height = self.chain.tip().header.height;
-        let next = self.after(PROGRESS_MS);
+    pub(super) fn tell_started<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+        let height = ground.chain.tip().header.height;
+        let next = ground.after(PROGRESS_MS);
         let Some(sync) = self.sync_of(source).filter(|sync| !sync.announced) else {
             return;
         };
         sync.announced = true;
         sync.progress_at = next;
         let (peer_id, target_height) = (sync.source.to_string(), sync.target);
-        self.out.event(Event::SyncStarted {
+        self.tell(Event::SyncStarted {
             peer_id,
             height,
             target_height,
         });
     }
 
-    fn tell_progress(&mut self, source: PeerId) {
-        let height = self.chain.tip().header.height;
-        let next = self.after(PROGRESS_MS);
-        let now = self.now;
+    fn tell_progress<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+        let height = ground.chain.tip().header.height;
+        let next = ground.after(PROGRESS_MS);
+        let now = ground.now;
         let due = |sync: &&mut Sync| sync.announced && sync.progress_at <= now;
         let Some(sync) = self.sync_of(source).filter(due) else {
             return;
@@ -255,7 +262,7 @@ impl<S: ChainStore> Engine<S> {
             .and_then(|index| sync.steps.get(index))
             .map_or(height, |step| step.header.height);
         let (peer_id, target_height) = (sync.source.to_string(), sync.target);
-        self.out.event(Event::SyncProgress {
+        self.tell(Event::SyncProgress {
             peer_id,
             height: fetched,
             target_height,

@@ -5,10 +5,11 @@
 //! Spec: `proto-notes/sync.md`, "Headers".
 
 use super::marks::{Marks, is_mark};
-use super::{NOT_YET_MS, Pass, Phase, Step, Sync, VOID_MS};
+use super::{Ground, NOT_YET_MS, Order, Pass, Phase, Step, Sync, Syncs, VOID_MS};
 use crate::chain::{ChainStore, Header, HeaderError};
+use crate::contract::Event;
 use crate::engine::Fault;
-use crate::engine::machine::{Engine, from_peer};
+use crate::engine::machine::from_peer;
 use crate::types::{BlockHash, Height, PeerId};
 use crate::wire::message::HEADERS_MAX;
 
@@ -25,55 +26,64 @@ enum Course {
     GiveUp,
 }
 
-impl<S: ChainStore> Engine<S> {
-    pub(in crate::engine) fn on_headers(&mut self, id: u64, peer: PeerId, list: &[[u8; 96]]) {
+impl Syncs {
+    pub(in crate::engine) fn on_headers<S: ChainStore>(
+        &mut self,
+        ground: &Ground<'_, S>,
+        id: u64,
+        peer: PeerId,
+        list: &[[u8; 96]],
+    ) {
         if !self.take_question(id) {
             return;
         }
-        let Some(at) = self.sync.candidates.iter().position(|sync| sync.source == peer) else {
+        let Some(at) = self.candidates.iter().position(|sync| sync.source == peer) else {
             return;
         };
-        if let Some(link) = self.requests.link_mut(&peer) {
-            link.delivered();
-        }
-        let mut sync = self.sync.candidates.remove(at);
-        let checked = self.check_headers(&mut sync, list);
+        self.out.push_back(Order::Delivered(peer));
+        let mut sync = self.candidates.remove(at);
+        let checked = self.check_headers(ground, &mut sync, list);
         let tail = checked.as_ref().map_or(None, |tail| *tail);
         // Pages must lead upwards, else they would never end.
         let rises = tail.is_some_and(|(_, height)| sync.tail.is_none_or(|(_, before)| before < height));
         sync.more = list.len() >= HEADERS_MAX && !sync.not_yet && rises;
         sync.tail = tail;
-        self.sync.candidates.insert(at, sync);
+        self.candidates.insert(at, sync);
         match checked {
-            Ok(_) if list.is_empty() && self.too_many_empty_pages(peer) => {
-                self.end_sync(peer);
-                self.void_claim(peer, VOID_MS);
-                self.punish(peer, Fault::Low, "empty pages of headers, again and again");
+            Ok(_) if list.is_empty() && self.too_many_empty_pages(ground, peer) => {
+                self.end_sync(ground, peer);
+                self.void_claim(ground, peer, VOID_MS);
+                self.blame(peer, Fault::Low, "empty pages of headers, again and again");
             }
-            Ok(_) => self.judge(peer),
+            Ok(_) => self.judge(ground, peer),
             Err((fault, reason)) => {
-                self.end_sync(peer);
-                self.void_claim(peer, VOID_MS);
-                self.punish(peer, fault, &reason);
+                self.end_sync(ground, peer);
+                self.void_claim(ground, peer, VOID_MS);
+                self.blame(peer, fault, &reason);
             }
         }
     }
 
-    fn too_many_empty_pages(&mut self, peer: PeerId) -> bool {
-        self.claims_better(&peer) && self.sync.sources.sent_none(&peer)
+    fn too_many_empty_pages<S: ChainStore>(&mut self, ground: &Ground<'_, S>, peer: PeerId) -> bool {
+        self.claims_better(ground, &peer) && self.sources.sent_none(&peer)
     }
 
     /// Every rule that headers can be held against; nothing is kept behind the first broken one. Returns the last one's
     /// hash and height.
-    fn check_headers(&mut self, sync: &mut Sync, list: &[[u8; 96]]) -> Result<Tail, (Fault, String)> {
-        let clock = self.clock();
+    fn check_headers<S: ChainStore>(
+        &mut self,
+        ground: &Ground<'_, S>,
+        sync: &mut Sync,
+        list: &[[u8; 96]],
+    ) -> Result<Tail, (Fault, String)> {
+        let clock = (ground.clock)();
         // On sight: a branch that time leaves no room for is refused by its last header, before a hash is computed.
         if let Some(last) = list.last().map(Header::from_bytes) {
-            last.check_length(self.chain.params())
+            last.check_length(ground.chain.params())
                 .map_err(|error| (Fault::Fatal, error.to_string()))?;
-            self.sync.sources.sent_headers(&sync.source);
+            self.sources.sent_headers(&sync.source);
         }
-        let hashes = (self.chain.hash_many().headers)(list);
+        let hashes = (ground.chain.hash_many().headers)(list);
         let last = list.last().map(|bytes| Header::from_bytes(bytes).height);
         let tail = hashes.last().map(|hash| BlockHash::new(*hash)).zip(last);
         for (place, (bytes, hash)) in list.iter().zip(hashes).enumerate() {
@@ -82,35 +92,47 @@ impl<S: ChainStore> Engine<S> {
                 if place > 0 {
                     return Err((Fault::Fatal, "headers that do not follow each other".into()));
                 }
-                self.rebase(sync, header.previous)?;
+                self.rebase(ground, sync, header.previous)?;
             }
             let Some(above) = sync.last.clone() else {
                 return Err((Fault::Fatal, "headers without a parent".into()));
             };
-            if let Err(error) = header.check_linked(hash, (&above.header, above.hash), self.chain.params()) {
+            if let Err(error) = header.check_linked(hash, (&above.header, above.hash), ground.chain.params()) {
                 let (code, source) = (error.code(), from_peer(sync.source));
-                self.reject_block(Some(hash), Some(header.height), code, error.to_string(), source);
+                self.tell(Event::BlockRejected {
+                    hash: Some(hash),
+                    height: Some(header.height),
+                    code,
+                    message: error.to_string(),
+                    source,
+                });
                 return Err((Fault::Fatal, error.to_string()));
             }
-            if self.chain.is_invalid(&hash) {
+            if ground.chain.is_invalid(&hash) {
                 return Err((Fault::Fatal, format!("the branch holds {hash}, which is invalid")));
             }
             if let Err(HeaderError::TimeTooNew { ahead_ms }) = header.check_clock(clock) {
-                self.note_future_branch(sync.source, ahead_ms);
+                let peer = sync.source;
+                self.out.push_back(Order::FutureBranch { peer, ahead_ms });
                 sync.not_yet = true;
                 break;
             }
-            let work = above.work.plus(Header::weight(&above.header, self.chain.params()));
+            let work = above.work.plus(Header::weight(&above.header, ground.chain.params()));
             let step = Step { hash, header, work };
             sync.last = Some(step.clone());
-            self.keep(sync, step)?;
+            self.keep(ground, sync, step)?;
         }
         Ok(tail)
     }
 
     /// A page that does not follow the one before: the source has another branch by now, or this is its first page.
-    fn rebase(&mut self, sync: &mut Sync, previous: BlockHash) -> Result<(), (Fault, String)> {
-        let Some(stored) = self.chain.block(&previous).ok().flatten() else {
+    fn rebase<S: ChainStore>(
+        &mut self,
+        ground: &Ground<'_, S>,
+        sync: &mut Sync,
+        previous: BlockHash,
+    ) -> Result<(), (Fault, String)> {
+        let Some(stored) = ground.chain.block(&previous).ok().flatten() else {
             let reason = "headers that follow nothing that was asked for".to_owned();
             return Err((Fault::Fatal, reason));
         };
@@ -132,7 +154,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// A checked header goes where the pass wants it.
-    fn keep(&self, sync: &mut Sync, step: Step) -> Result<(), (Fault, String)> {
+    fn keep<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &mut Sync, step: Step) -> Result<(), (Fault, String)> {
         match &mut sync.pass {
             Pass::Measure(marks) => {
                 marks.measure(step.header.height, step.hash);
@@ -146,7 +168,7 @@ impl<S: ChainStore> Engine<S> {
             Pass::Again(marks) if marks.goal <= step.header.height => sync.pass = Pass::Keep,
             Pass::Again(_) | Pass::Keep => {}
         }
-        let stored = sync.steps.is_empty() && matches!(self.chain.block(&step.hash), Ok(Some(_)));
+        let stored = sync.steps.is_empty() && matches!(ground.chain.block(&step.hash), Ok(Some(_)));
         if !stored {
             sync.index.insert(step.hash, sync.steps.len());
             sync.steps.push(step);
@@ -155,12 +177,12 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Where a candidate stands after a page.
-    fn course(&self, sync: &Sync) -> Course {
+    fn course<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync) -> Course {
         let better = sync
             .last
             .as_ref()
-            .is_some_and(|last| self.chain.is_better(last.work, &last.hash));
-        let room = sync.steps.len() + HEADERS_MAX <= self.sync.headers_kept_max;
+            .is_some_and(|last| ground.chain.is_better(last.work, &last.hash));
+        let room = sync.steps.len() + HEADERS_MAX <= self.headers_kept_max;
         match &sync.pass {
             Pass::Keep | Pass::Again(_) if sync.more && room => Course::Ask,
             Pass::Keep if better && !sync.steps.is_empty() => Course::Window,
@@ -174,46 +196,46 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Enough headers, more headers, or nothing in it.
-    fn judge(&mut self, source: PeerId) {
-        let Some(at) = self.sync.candidates.iter().position(|sync| sync.source == source) else {
+    fn judge<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+        let Some(at) = self.candidates.iter().position(|sync| sync.source == source) else {
             return;
         };
-        match self.course(&self.sync.candidates[at]) {
-            Course::Ask => self.ask_headers(source),
+        match self.course(ground, &self.candidates[at]) {
+            Course::Ask => self.ask_headers(ground, source),
             Course::Measure => {
-                self.sync.candidates[at].measure();
-                self.ask_headers(source);
+                self.candidates[at].measure();
+                self.ask_headers(ground, source);
             }
             Course::Again => {
                 if self.is_double(at) {
-                    return self.end_sync(source);
+                    return self.end_sync(ground, source);
                 }
-                self.sync.candidates[at].again();
+                self.candidates[at].again();
                 self.protect();
-                self.ask_headers(source);
+                self.ask_headers(ground, source);
             }
             Course::Window => {
                 if self.is_double(at) {
-                    return self.end_sync(source);
+                    return self.end_sync(ground, source);
                 }
-                self.sync.candidates[at].begin_bodies();
+                self.candidates[at].begin_bodies();
                 self.protect();
-                self.tell_started(source);
+                self.tell_started(ground, source);
             }
             Course::Mismatch => {
-                self.end_sync(source);
-                self.void_claim(source, VOID_MS);
-                self.punish(source, Fault::Mid, "it showed fewer headers the second time");
+                self.end_sync(ground, source);
+                self.void_claim(ground, source, VOID_MS);
+                self.blame(source, Fault::Mid, "it showed fewer headers the second time");
             }
-            Course::GiveUp => self.give_up(at, source),
+            Course::GiveUp => self.give_up(ground, at, source),
         }
     }
 
     /// Whether the other candidate is the same branch, and further.
     fn is_double(&self, at: usize) -> bool {
-        let sync = &self.sync.candidates[at];
+        let sync = &self.candidates[at];
         let end = sync.last.as_ref().map(|last| last.hash);
-        self.sync.candidates.iter().enumerate().any(|(place, other)| {
+        self.candidates.iter().enumerate().any(|(place, other)| {
             let same_bodies = other.phase == Phase::Bodies && end.is_some_and(|end| other.index.contains_key(&end));
             let same_marks = match (&other.pass, &sync.pass) {
                 (Pass::Again(theirs), Pass::Measure(ours) | Pass::Again(ours)) => theirs == ours,
@@ -224,19 +246,19 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// The candidate proves nothing; a claim that says otherwise is a lie.
-    fn give_up(&mut self, at: usize, peer: PeerId) {
-        let sync = &self.sync.candidates[at];
+    fn give_up<S: ChainStore>(&mut self, ground: &Ground<'_, S>, at: usize, peer: PeerId) {
+        let sync = &self.candidates[at];
         let (not_yet, top) = (sync.not_yet, sync.top);
         let proven = sync.last.as_ref().map(|last| last.work);
-        self.end_sync(peer);
-        let unproven = self.sync.sources.claim(self.now, &peer).is_some_and(|(tip, _, work)| {
+        self.end_sync(ground, peer);
+        let unproven = self.sources.claim(ground.now, &peer).is_some_and(|(tip, _, work)| {
             // A newer claim is another matter.
             Some(tip) == top && proven.is_none_or(|proven| proven < work)
         });
-        let lied = unproven && !not_yet && self.claims_better(&peer);
-        self.void_claim(peer, if not_yet { NOT_YET_MS } else { VOID_MS });
+        let lied = unproven && !not_yet && self.claims_better(ground, &peer);
+        self.void_claim(ground, peer, if not_yet { NOT_YET_MS } else { VOID_MS });
         if lied {
-            self.punish(peer, Fault::Mid, "it claims work that its headers do not prove");
+            self.blame(peer, Fault::Mid, "it claims work that its headers do not prove");
         }
     }
 }

@@ -151,7 +151,7 @@ impl Sources {
     }
 
     /// It answered after its time was over: it is slow and not silent, so it is asked again at once.
-    pub(super) fn answered_late(&mut self, now: Time, peer: &PeerId) {
+    pub(in crate::engine) fn answered_late(&mut self, now: Time, peer: &PeerId) {
         if let Some(source) = self.all.get_mut(peer)
             && source.silent_until > now
         {

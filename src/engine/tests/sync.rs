@@ -68,7 +68,7 @@ fn heals(mut world: World, kept: usize, depth: u64) {
     let tip = world.tip(1);
     let most = Cell::new(0);
     world.until(60_000, |world| {
-        most.set(most.get().max(world.nodes[0].engine.headers_in_memory()));
+        most.set(most.get().max(world.nodes[0].engine.sync.headers_in_memory()));
         world.tip(0) == tip
     });
     assert!(most.get() > 0 && most.get() <= kept, "{} headers", most.get());
@@ -142,7 +142,7 @@ fn adv_s07_a_long_branch_with_less_work_is_measured_and_none_of_it_is_stored() {
     let tip = world.tip(1);
     let most = Cell::new(0);
     world.until(10_000, |world| {
-        most.set(most.get().max(world.nodes[1].engine.headers_in_memory()));
+        most.set(most.get().max(world.nodes[1].engine.sync.headers_in_memory()));
         !world.nodes[1].engine.status().syncing && pages.get() >= 2
     });
     world.run(2_000);

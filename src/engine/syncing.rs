@@ -1,0 +1,182 @@
+//! What joins sync and the engine: the ground that it sees, its orders, and the bodies that it offers to the chain.
+//!
+//! Elsewhere: whom to follow, what is asked and what is held (`sync`), what becomes of a block (`advance`).
+
+use super::advance::Offer;
+use super::clock::middle_of;
+use super::machine::{Engine, from_peer};
+use super::pace::PATIENCE_MIN_MS;
+use super::requests::Question;
+use super::standing::QUESTION_BYTES;
+use super::sync::{Body, Ground, HEADERS_PAGE_BYTES, Order};
+use crate::chain::{Block, ChainStore};
+use crate::types::{BlockHash, PeerId, Time};
+use crate::wire::Request;
+
+/// What sync sees of an engine, while it is changed itself.
+macro_rules! ground {
+    ($engine:expr) => {
+        Ground {
+            now: $engine.now,
+            chain: &$engine.chain,
+            requests: &$engine.requests,
+            clock: &|| $engine.clock.time($engine.now, || middle_of(&$engine.links)),
+        }
+    };
+}
+
+impl<S: ChainStore> Engine<S> {
+    /// Chooses candidates while there is room for one, and keeps the followed ones going.
+    pub(super) fn pump_sync(&mut self) {
+        if !self.mode.net || !self.takes_blocks() || self.mode.stopping {
+            self.end_syncs();
+            return;
+        }
+        self.sync.begin_turn(&ground!(self));
+        self.carry_out_sync();
+        self.take_bodies();
+        for source in self.sync.fetching() {
+            while self.sync.ask_next(&ground!(self), source) {
+                self.carry_out_sync();
+            }
+            self.carry_out_sync();
+        }
+    }
+
+    /// Offers the bodies that are there to the chain, in order, while the turn has effort left and the disk follows.
+    fn take_bodies(&mut self) {
+        self.sync.begin_taking(self.effort.turn());
+        while self.sync.is_taking() {
+            let ground = ground!(self);
+            let may_take = self.effort.is_left() && !ground.disk_is_behind();
+            let body = self.sync.next_body(&ground, may_take);
+            self.carry_out_sync();
+            let Some(Body { source, peer, bytes }) = body else {
+                continue;
+            };
+            let offer = match Block::from_bytes(&bytes) {
+                Ok(block) => {
+                    self.effort.block(block.transactions.len(), bytes.len());
+                    self.offer(block, from_peer(peer))
+                }
+                Err(error) => Offer::WrongBody(error.to_string()),
+            };
+            self.sync.offered(&ground!(self), (source, peer), offer);
+            self.carry_out_sync();
+        }
+    }
+
+    /// Carries out what sync orders.
+    pub(super) fn carry_out_sync(&mut self) {
+        while let Some(order) = self.sync.poll() {
+            match order {
+                Order::Ask { peer, what, request } => self.ask_for_sync(peer, what, request),
+                Order::Delivered(peer) => {
+                    if let Some(link) = self.requests.link_mut(&peer) {
+                        link.delivered();
+                    }
+                }
+                Order::Stalled(peer) => {
+                    if let Some(link) = self.requests.link_mut(&peer) {
+                        link.stalled();
+                    }
+                }
+                Order::Brought { peer, at, count, bytes } => self.bodies_came(peer, at, (count, bytes)),
+                Order::Blame { peer, fault, reason } => self.punish(peer, fault, &reason),
+                Order::Tell(event) => self.out.event(event),
+                Order::Protect(hashes) => self.chain.set_protected(hashes),
+                Order::FutureBranch { peer, ahead_ms } => self.note_future_branch(peer, ahead_ms),
+                Order::StoreFailed(reason) => self.fail_store(&reason),
+            }
+        }
+    }
+
+    fn ask_for_sync(&mut self, peer: PeerId, what: Question, request: Request) {
+        if what == Question::Headers {
+            let link = self.requests.link(&peer);
+            let patience = link.map_or(PATIENCE_MIN_MS, |link| {
+                link.pace().patience_for_bytes(HEADERS_PAGE_BYTES)
+            });
+            let id = self.ask(peer, what, request, Some(patience));
+            self.sync.asked(peer, id);
+        } else {
+            if let Some(link) = self.requests.link_mut(&peer) {
+                link.fetches(self.now, usize::try_from(QUESTION_BYTES).unwrap_or(0));
+            }
+            self.ask(peer, what, request, Some(0));
+            self.requests.be_patient(self.now, &peer);
+        }
+    }
+
+    /// A peer answered a question for bodies: what its link has shown, and patience with what else is under way there.
+    fn bodies_came(&mut self, peer: PeerId, at: Time, (count, bytes): (usize, usize)) {
+        let read = self.requests.heard();
+        let Some(link) = self.requests.link_mut(&peer) else {
+            return;
+        };
+        link.delivered();
+        link.fetches(self.now, bytes);
+        if count > 0 {
+            link.brought_bodies(at, read, (count, bytes));
+            self.requests.be_patient(self.now, &peer);
+        }
+    }
+
+    /// Whether anything better is on its way: a branch that is fetched, or a switch that takes several steps.
+    pub(super) fn is_syncing(&self) -> bool {
+        self.chain.is_switching() || self.sync.is_syncing()
+    }
+
+    /// When sync has something to do.
+    pub(super) fn sync_wakeup(&self) -> Option<Time> {
+        self.sync.next_wakeup(&ground!(self))
+    }
+
+    /// Whether somebody claims a better branch that is worth asking for.
+    pub(super) fn hears_of_better(&self) -> bool {
+        let ground = ground!(self);
+        self.sync
+            .sources
+            .claims(self.now)
+            .any(|claim| ground.is_worth_asking(claim))
+    }
+
+    pub(super) fn end_syncs(&mut self) {
+        self.sync.end_syncs(&ground!(self));
+        self.carry_out_sync();
+    }
+
+    /// A connection is gone.
+    pub(super) fn sync_lost(&mut self, peer: PeerId) {
+        self.sync.sync_lost(&ground!(self), peer);
+        self.carry_out_sync();
+    }
+
+    pub(super) fn on_headers(&mut self, id: u64, peer: PeerId, list: &[[u8; 96]]) {
+        self.sync.on_headers(&ground!(self), id, peer, list);
+        self.carry_out_sync();
+    }
+
+    /// The page did not come.
+    pub(super) fn no_headers(&mut self, id: u64, peer: PeerId) {
+        self.sync.no_headers(&ground!(self), id, peer);
+        self.carry_out_sync();
+    }
+
+    /// Bodies that were asked for at `at`.
+    pub(super) fn on_blocks(&mut self, peer: PeerId, asked: (Time, &[BlockHash]), blocks: Vec<Vec<u8>>) {
+        self.sync.on_blocks(&ground!(self), peer, asked, blocks);
+        self.carry_out_sync();
+    }
+
+    /// A question for bodies ended without any.
+    pub(super) fn no_blocks(&mut self, peer: PeerId, hashes: &[BlockHash], has_lapsed: bool) {
+        self.sync.no_blocks(&ground!(self), peer, hashes, has_lapsed);
+        self.carry_out_sync();
+    }
+
+    /// A question for bodies lapsed.
+    pub(super) fn late_blocks(&mut self, peer: PeerId, hashes: &[BlockHash]) {
+        self.sync.late_blocks(peer, hashes);
+    }
+}
