@@ -18,7 +18,7 @@ fn every_code_made_of_a_variants_name_is_the_contracts() {
         "chain_too_long",
     ];
     assert_eq!(HeaderError::VARIANTS, header);
-    let layout = ["truncated", "trailing_bytes", "too_long", "unknown_tag", "bad_field"];
+    let layout = ["truncated", "trailing_bytes", "unknown_tag", "too_long", "bad_field"];
     assert_eq!(LayoutError::VARIANTS, layout);
     // The first has the code of what it wraps.
     let transaction = [
