@@ -147,6 +147,9 @@ fn rows() -> Vec<Row> {
     table.map(row).collect()
 }
 
+/// What stands between two numbers.
+type Operation = fn(i128, i128) -> Option<i128>;
+
 /// What a constant is, in its smallest unit: milliseconds for times. None if it is no number.
 fn value(all: &BTreeMap<String, Constants>, file: &str, expression: &str) -> Option<i128> {
     let expression = expression.trim();
@@ -163,11 +166,12 @@ fn value(all: &BTreeMap<String, Constants>, file: &str, expression: &str) -> Opt
         return Some(value(all, file, left)? << value(all, file, right)?);
     }
     // No difference stands behind a sum here, and no quotient behind a product.
-    for (sign, of) in [
-        (" + ", i128::checked_add as fn(i128, i128) -> Option<i128>),
+    let signs: [(&str, Operation); 3] = [
+        (" + ", i128::checked_add),
         (" * ", i128::checked_mul),
         (" / ", i128::checked_div),
-    ] {
+    ];
+    for (sign, of) in signs {
         if let Some((left, right)) = split_outside(expression, sign) {
             return of(value(all, file, left)?, value(all, file, right)?);
         }

@@ -1,6 +1,7 @@
 //! What errors of the network libraries mean: kinds that are found beneath their wrappers.
 //!
-//! Promises: decides by types and the system's kinds of errors, never by words; the words are handed on as they are.
+//! Promises: decides by types and the system's kinds of errors, by words only where a library hides both; the words are handed
+//! on as they are.
 //! Elsewhere: what follows from a failed dial (`contract::reasons`), who counts streams (`net::streams`).
 
 use std::error::Error;
@@ -126,7 +127,7 @@ pub(super) fn dial_failure(error: &TransportError<io::Error>) -> DialFailure {
     });
     known.unwrap_or_else(|| {
         let text = innermost(error);
-        of_quic(&text).unwrap_or(DialFailure::Other(text))
+        of_words(&text).unwrap_or(DialFailure::Other(text))
     })
 }
 
@@ -151,14 +152,24 @@ fn innermost(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-/// QUIC's errors come without kinds: what its library's words mean.
-fn of_quic(text: &str) -> Option<DialFailure> {
-    const WORDS: [(&str, DialFailure); 3] = [
+/// What the words of an error mean whose kind is hidden: the library's layers between the socket and here have types
+/// without names, and show only the cause of what they wrap. On Windows, where words are in the user's language, its numbers.
+fn of_words(text: &str) -> Option<DialFailure> {
+    const WORDS: [(&str, DialFailure); 12] = [
         ("refused", DialFailure::Refused),
+        ("os error 10061", DialFailure::Refused),
+        ("No route to host", DialFailure::NoRoute),
+        ("unreachable", DialFailure::NoRoute),
+        ("os error 10051", DialFailure::NoRoute),
+        ("os error 10065", DialFailure::NoRoute),
         ("reset by peer", DialFailure::Closed),
+        ("os error 10054", DialFailure::Closed),
+        ("end of file", DialFailure::Closed),
+        ("Broken pipe", DialFailure::Closed),
         ("timed out", DialFailure::Silence),
+        ("os error 10060", DialFailure::Silence),
     ];
-    let mut known = WORDS.into_iter().filter(|_| cfg!(feature = "quic"));
+    let mut known = WORDS.into_iter();
     known.find_map(|(words, meaning)| text.contains(words).then_some(meaning))
 }
 
