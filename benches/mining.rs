@@ -6,6 +6,8 @@
 //! At last, how late another thread wakes while every core mines, and how soon a new job is taken up.
 //! `cargo bench --bench mining -- quick` takes a second and is for a look only.
 
+#![allow(clippy::disallowed_methods, reason = "one event a search")]
+
 use lanchain::miner::Work;
 use lanchain::miner::bench::{Contender, compare, contender};
 use lanchain::miner::kernel::Kernel;

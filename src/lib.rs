@@ -17,6 +17,9 @@
 //! Promises: imports point to the left and down (`tests/tidy.rs` holds that).
 //! Spec: `proto-notes/README.md`.
 
+// What a test starts is bounded by the test.
+#![cfg_attr(test, allow(clippy::disallowed_methods))]
+
 pub mod chain;
 pub mod cli;
 pub mod console;

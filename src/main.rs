@@ -32,6 +32,8 @@ fn main() -> ExitCode {
         }
         Some(task) => return ExitCode::from(tools::run(&args, task)),
     }
+    // Bounded by what its session asks for: the next line, a reply, one word of each other kind.
+    #[allow(clippy::disallowed_methods, reason = "see above")]
     let messages = channel();
     let screen = match Screen::open(&args, messages.0.clone()) {
         Ok(screen) => screen,

@@ -303,7 +303,7 @@ impl<S: ChainStore> Chain<S> {
 impl AcceptError {
     /// The contract's code: the innermost variant's name in `snake_case`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Header(error) => error.code(),
             Self::Block(error) => error.code(),

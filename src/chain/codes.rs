@@ -9,24 +9,15 @@ use crate::types::layout::LayoutError;
 impl HeaderError {
     /// The variant's name in `snake_case`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::BadVersion(_) => "bad_version",
-            Self::NotLinked { .. } => "not_linked",
-            Self::BadHeight { .. } => "bad_height",
-            Self::TimeTooOld { .. } => "time_too_old",
-            Self::BadTarget { .. } => "bad_target",
-            Self::BadProofOfWork(_) => "bad_proof_of_work",
-            Self::TimeTooNew { .. } => "time_too_new",
-            Self::ChainTooLong { .. } => "chain_too_long",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 }
 
 impl BlockError {
     /// The innermost variant's name in `snake_case`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::Layout(error) => error.code(),
             Self::Transaction { error, .. } => error.code(),
@@ -41,28 +32,16 @@ impl BlockError {
 impl TransactionError {
     /// The innermost variant's name in `snake_case`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Layout(error) => error.code(),
-            Self::SelfTransfer(_) => "self_transfer",
-            Self::WrongKey => "wrong_key",
-            Self::WrongRecipientOwner => "wrong_recipient_owner",
-            Self::BadSignature => "bad_signature",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 }
 
 impl LayoutError {
     /// The variant's name in `snake_case`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::Truncated => "truncated",
-            Self::TrailingBytes(_) => "trailing_bytes",
-            Self::TooLong { .. } => "too_long",
-            Self::UnknownTag(_) => "unknown_tag",
-            Self::BadField(_) => "bad_field",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Spec: `proto-notes/encoding.md`, "Header"; `proto-notes/consensus.md`, "Header rules".
 
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::params::{FUTURE_MAX_MS, HEADER_VERSION, NetworkParams};
@@ -33,7 +34,9 @@ pub struct Header {
 }
 
 /// Why a header is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[strum(serialize_all = "snake_case")]
 pub enum HeaderError {
     /// The version is not 1.
     #[error("header version {0}, only {HEADER_VERSION} exists")]

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::block::Block;
@@ -25,7 +26,9 @@ pub trait Accounts {
 }
 
 /// Why the ledger refuses a transaction. The text is what the user reads at the prompt.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[strum(serialize_all = "snake_case")]
 pub enum LedgerError {
     /// The name belongs to another key than the one that signed.
     #[error("{account} belongs to {}, not to {}", owner.peer_id(), signer.peer_id())]
@@ -104,18 +107,8 @@ fn who(key: Option<&PublicKey>) -> String {
 impl LedgerError {
     /// The variant's name in `snake_case`: the contract's code.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NotOwner { .. } => "not_owner",
-            Self::AlreadyClaimed { .. } => "already_claimed",
-            Self::WrongSequence { .. } => "wrong_sequence",
-            Self::OwnerChanged { .. } => "owner_changed",
-            Self::UnclaimedRecipient { .. } => "unclaimed_recipient",
-            Self::Overdraft { .. } => "overdraft",
-            Self::TooManyNewAccounts { .. } => "too_many_new_accounts",
-            Self::SelfTransfer(_) => "self_transfer",
-            Self::Overflow(_) => "overflow",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 
     /// What can be done about it: a line that can be typed at the prompt.

@@ -3,6 +3,12 @@
 //! Promises: pure and deterministic; every refusal is a named error that carries its values.
 //! Spec: `proto-notes/consensus.md`, `proto-notes/encoding.md`.
 
+// A new variant stops the build, here as everywhere in the pure layers.
+#![cfg_attr(
+    not(test),
+    deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)
+)]
+
 pub mod block;
 mod branch;
 mod codes;

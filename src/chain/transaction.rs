@@ -4,6 +4,7 @@
 //! signature; what parses has a sender that may sign and a recipient that is not the sender.
 //! Spec: `proto-notes/encoding.md`, "Transaction".
 
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::params::TRANSACTION_MAX_BYTES;
@@ -68,10 +69,13 @@ pub enum Transaction {
 }
 
 /// Why a transaction is refused whatever the ledger says.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[strum(serialize_all = "snake_case")]
 pub enum TransactionError {
     /// The bytes follow no layout.
     #[error(transparent)]
+    #[strum(transparent)]
     Layout(#[from] LayoutError),
     /// Sender and recipient are the same account.
     #[error("{0} cannot pay itself")]

@@ -9,8 +9,8 @@ use super::human::{self, coins, foreign, many, self_named, short, short_account,
 use super::look::{COLUMNS_MIN, Look};
 
 use crate::contract::{
-    BlockExplained, Diagnosis, Growth, Inclusion, NameStanding, Part, PeerActed, Reply, Side, Stats, Tampered,
-    TxExplained,
+    BlockExplained, Diagnosis, Growth, Inclusion, Multicast, NameStanding, Part, PeerActed, Reply, Side, Stats,
+    Tampered, TxExplained,
 };
 
 /// Columns of a layout's names.
@@ -462,7 +462,7 @@ fn multicast(told: &Diagnosis) -> Vec<String> {
     if !told.discovery {
         return vec!["multicast: not asked for (--no-mdns)".to_owned()];
     }
-    let on = |what: &str| {
+    let on = |what: Multicast| {
         let interfaces = told.interfaces.iter().filter(|view| view.multicast == Some(what));
         interfaces
             .map(|view| foreign(&view.name))
@@ -475,10 +475,10 @@ fn multicast(told: &Diagnosis) -> Vec<String> {
         _ => format!("{} spoke", many(others, "other machine")),
     };
     let mut lines: Vec<String> = [
-        ("returned", "sent and heard again on"),
-        ("lost", "sent and not heard again on"),
-        ("refused", "could not be sent on"),
-        ("taken", "another program has the port on"),
+        (Multicast::Returned, "sent and heard again on"),
+        (Multicast::Lost, "sent and not heard again on"),
+        (Multicast::Refused, "could not be sent on"),
+        (Multicast::Taken, "another program has the port on"),
     ]
     .into_iter()
     .map(|(what, words)| (words, on(what)))

@@ -140,7 +140,7 @@ fn ill() -> Diagnosis {
             addresses: vec!["172.17.0.1".into()],
             used: false,
             reason: Some("the node does not listen there".into()),
-            multicast: Some("lost"),
+            multicast: Some(crate::contract::Multicast::Lost),
         }],
         multicast_heard: 0,
         multicast_ago_ms: None,

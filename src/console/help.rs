@@ -366,7 +366,8 @@ pub fn did_you_mean(word: &str) -> Option<&'static str> {
         .iter()
         .flat_map(|command| core::iter::once(command.word).chain(command.aliases.iter().copied()));
     words
-        .map(|known| (distance(word, known), known))
+        // Letters put in, taken out, exchanged, or swapped with their neighbour.
+        .map(|known| (strsim::osa_distance(word, known), known))
         .filter(|(distance, known)| *distance <= known.len() / 3 + usize::from(known.len() < 5))
         .filter(|(distance, known)| *distance < known.len())
         // Of three letters two slips leave one: that is a guess, no slip.
@@ -374,26 +375,6 @@ pub fn did_you_mean(word: &str) -> Option<&'static str> {
         // Letters are left out more often than typed too many: of two words at the same distance the longer one.
         .min_by_key(|(distance, known)| (*distance, core::cmp::Reverse(known.len()), *known))
         .map(|(_, known)| known)
-}
-
-/// How many letters must be put in, taken out, exchanged or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before: Vec<usize> = Vec::new();
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 0..a.len() {
-        let mut row = vec![i + 1];
-        for j in 0..b.len() {
-            let exchange = last[j] + usize::from(a[i] != b[j]);
-            let mut best = exchange.min(last[j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
-                best = best.min(before[j - 1] + 1);
-            }
-            row.push(best);
-        }
-        before = core::mem::replace(&mut last, row);
-    }
-    last[b.len()]
 }
 
 /// The text of `help`: every command in its group, in two columns.

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::console::narrate::{Narrator, human_event};
-use crate::contract::{Direction, Event, Source};
+use crate::contract::{Direction, DisconnectReason, Event, Source};
 use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid};
 
 fn peer() -> crate::types::PeerId {
@@ -182,20 +182,29 @@ fn who_is_there_is_not_found_again_and_leaves_in_plain_words() {
     assert!(narrator.tell(&found).is_some());
     narrator.tell(&connected());
     assert_eq!(narrator.tell(&found), None);
-    let left = |reason: &str| Event::PeerDisconnected {
+    let left = |reason: DisconnectReason| Event::PeerDisconnected {
         peer_id: peer().to_string(),
         name: None,
         name_taken: false,
-        reason: reason.into(),
+        reason,
     };
-    let told = narrator.tell(&left(
-        "the connection was lost: Connection error: I/O error: connection is closed",
-    ));
+    let told = narrator.tell(&left(DisconnectReason::Closed(
+        "Connection error: I/O error: connection is closed".into(),
+    )));
     assert_eq!(
         told,
         Some(format!("peer   ben (…{}) lost: it closed the connection", tail()))
     );
     assert!(narrator.tell(&found).is_some(), "it is gone, so it is news again");
+    for (reason, words) in [
+        (DisconnectReason::Reset("reset".into()), "it went away without a word"),
+        (DisconnectReason::Broken("odd".into()), "the connection was lost: odd"),
+        ("it was silent".into(), "it was silent"),
+    ] {
+        let expected = format!("peer   ben (…{}) lost: {words}", tail());
+        narrator.tell(&connected());
+        assert_eq!(narrator.tell(&left(reason)), Some(expected));
+    }
 }
 
 #[test]
@@ -349,7 +358,7 @@ proptest! {
     fn what_a_peer_says_never_reaches_the_terminal_raw(text in any::<String>(), control in "[\u{0}-\u{1f}\u{7f}-\u{9f}\u{202a}-\u{202e}]{1,9}") {
         let hostile = format!("{text}{control}{text}");
         let events = [
-            Event::PeerDisconnected { peer_id: hostile.clone(), name: None, name_taken: false, reason: hostile.clone() },
+            Event::PeerDisconnected { peer_id: hostile.clone(), name: None, name_taken: false, reason: DisconnectReason::Own(hostile.clone().into()) },
             Event::PeerFound { peer_id: hostile.clone(), address: hostile.clone(), found_by: FoundBy::Mdns },
             Event::BlockRejected {
                 hash: None, height: None, code: "c", message: hostile.clone(), source: Source::Peer(peer()),

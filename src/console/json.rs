@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::contract::{BlockView, CommandError, Event, Reply};
+use crate::contract::{BlockView, CommandError, Event, Reply, Status};
 use crate::types::text::is_deceptive;
 
 /// The version in every line.
@@ -101,28 +101,56 @@ pub fn plain(json: String) -> String {
     safe
 }
 
+/// The line of something that happened: what it is called, when, and its fields.
+#[derive(Serialize)]
+struct EventLine<'a, F> {
+    v: u8,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    event: &'a str,
+    time_ms: u64,
+    #[serde(flatten)]
+    fields: F,
+}
+
+/// The line of an event that goes by this name and has these fields.
+fn event_line(event: &str, time_ms: u64, fields: impl Serialize) -> String {
+    let line = EventLine {
+        v: VERSION,
+        kind: "event",
+        event,
+        time_ms,
+        fields,
+    };
+    plain(serde_json::to_string(&line).expect("events have text keys and writing to memory does not fail"))
+}
+
 /// An event's line.
 #[must_use]
 pub fn json_event(event: &Event, time_ms: u64) -> String {
-    let event = serde_json::to_string(event).expect("events have text keys and writing to memory does not fail");
-    let event = plain(event);
-    // The tag comes first and its value has no comma or brace: what follows it are the other fields.
-    let end = event.find([',', '}']).expect("an object ends");
-    let (tag, fields) = event.split_at(end);
-    let tag = tag.trim_start_matches('{');
-    format!("{{\"v\":{VERSION},\"type\":\"event\",{tag},\"time_ms\":{time_ms}{fields}")
+    event_line(event.name(), time_ms, event)
 }
 
-/// The line that stands where events were dropped, with their number in the key `count` too.
+/// The first line of a client that has joined a running node: the fields of `started`.
+#[must_use]
+pub fn attached(status: &Status, time_ms: u64) -> String {
+    event_line("attached", time_ms, status)
+}
+
+/// The line that stands where events were dropped: a warning with their number in the key `count` too.
 #[must_use]
 pub fn events_dropped(count: u64, time_ms: u64) -> String {
+    #[derive(Serialize)]
+    struct Dropped {
+        #[serde(flatten)]
+        warning: Event,
+        count: u64,
+    }
     let warning = Event::Warning {
         code: "events_dropped",
         message: format!("{count} events were dropped: the output is not read fast enough"),
     };
-    let line = json_event(&warning, time_ms);
-    let open = line.strip_suffix('}').expect("an object ends with a brace");
-    format!("{open},\"count\":{count}}}")
+    event_line(warning.name(), time_ms, &Dropped { warning, count })
 }
 
 #[cfg(test)]

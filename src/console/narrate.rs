@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::human::{coins, foreign, found_by, many, place, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
-use crate::contract::{Direction, Event, NameStanding, Source, Status};
+use crate::contract::{Direction, DisconnectReason, Event, NameStanding, Source, Status};
 use crate::types::{Account, AccountName, Txid};
 
 /// Names of peers that are remembered for the log; more than can be connected.
@@ -399,15 +399,12 @@ impl Narrator {
 }
 
 /// Why a connection ended; what libraries say of their insides is said in the user's words.
-fn lost(reason: &str) -> String {
-    let is_end = |words: &[&str]| words.iter().any(|words| reason.contains(words));
-    if is_end(&["connection is closed", "unexpected end of file"]) {
-        return "it closed the connection".to_owned();
+fn lost(reason: &DisconnectReason) -> String {
+    match reason {
+        DisconnectReason::Closed(_) => "it closed the connection".to_owned(),
+        DisconnectReason::Reset(_) => "it went away without a word".to_owned(),
+        DisconnectReason::Own(_) | DisconnectReason::Broken(_) => foreign(&reason.to_string()),
     }
-    if is_end(&["Connection reset by peer", "Broken pipe", "os error 104", "os error 32"]) {
-        return "it went away without a word".to_owned();
-    }
-    foreign(reason)
 }
 
 /// "alice pays bob 5 coins"

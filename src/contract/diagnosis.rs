@@ -14,9 +14,24 @@ pub struct InterfaceView {
     pub used: bool,
     /// Why not, or what is special.
     pub reason: Option<String>,
-    /// `none` if it carries none; else what became of a question sent there: `returned`, `lost` or `refused`; `taken` if
-    /// another program has the port for itself; null if none was to be sent.
-    pub multicast: Option<&'static str>,
+    /// What is known of multicast there; null if nothing was to be sent.
+    pub multicast: Option<Multicast>,
+}
+
+/// What an interface does with multicast.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Multicast {
+    /// It carries none.
+    None,
+    /// A question was sent and came back.
+    Returned,
+    /// A question was sent and did not come back.
+    Lost,
+    /// The system did not take the question.
+    Refused,
+    /// Another program has the port for itself.
+    Taken,
 }
 
 /// A node that could not be reached, or speaks another language.

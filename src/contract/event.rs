@@ -5,8 +5,9 @@
 use core::fmt;
 
 use serde::{Serialize, Serializer};
+use strum::IntoStaticStr;
 
-use crate::contract::Status;
+use crate::contract::{DisconnectReason, Status};
 use crate::types::{Account, AccountName, BlockHash, Height, PeerId, Txid, Work};
 
 /// Who brought something.
@@ -72,9 +73,11 @@ pub enum NameStanding {
     Taken,
 }
 
-/// Something that happened. `peer_id` and the like are written as text, absent values as `null`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+/// Something that happened. `peer_id` and the like are written as text, absent values as `null`. Written are its fields alone;
+/// what it is called stands before them in its line.
+#[derive(Clone, Debug, PartialEq, Serialize, IntoStaticStr)]
+#[serde(untagged)]
+#[strum(serialize_all = "snake_case")]
 #[expect(
     missing_docs,
     reason = "the fields are the words of the contract in proto-notes/events.md"
@@ -102,7 +105,7 @@ pub enum Event {
         name: Option<AccountName>,
         /// Another key holds the name here.
         name_taken: bool,
-        reason: String,
+        reason: DisconnectReason,
     },
     /// A connected peer is called something else from now on.
     PeerNamed {
@@ -187,4 +190,12 @@ pub enum Event {
     Stopped {
         exit_status: u8,
     },
+}
+
+impl Event {
+    /// What the contract calls it: the variant in `snake_case`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.into()
+    }
 }

@@ -31,6 +31,40 @@ impl CommandError {
             hint: hint.into(),
         }
     }
+
+    /// What kind of refusal it is.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        Refusal::of(self.code)
+    }
+}
+
+/// How a command ended that was refused, as far as anything follows from it besides what is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It was refused or failed.
+    Failed,
+    /// What it waited for did not come in time.
+    TimedOut,
+    /// Its user gave up, or the node stops.
+    Interrupted,
+}
+
+impl Refusal {
+    /// The code of a command that waited in vain.
+    pub const TIMEOUT: &'static str = "timeout";
+    /// The code of a command that was given up.
+    pub const INTERRUPTED: &'static str = "interrupted";
+
+    /// What a code of the contract says, also one that another process wrote.
+    #[must_use]
+    pub fn of(code: &str) -> Self {
+        match code {
+            Self::TIMEOUT => Self::TimedOut,
+            Self::INTERRUPTED => Self::Interrupted,
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// TX of the contract.

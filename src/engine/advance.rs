@@ -141,7 +141,12 @@ impl<S: ChainStore> Engine<S> {
                     self.punish(peer, Fault::Limit, &error.to_string());
                 }
             }
-            error => self.fail_store(&error.to_string()),
+            AcceptError::Header(_)
+            | AcceptError::Block(_)
+            | AcceptError::UnknownParent { .. }
+            | AcceptError::KnownInvalid(_)
+            | AcceptError::LowWork { .. }
+            | AcceptError::Store(_) => self.fail_store(&error.to_string()),
         }
     }
 

@@ -8,7 +8,9 @@ use super::io::NetOrder;
 use super::machine::{Engine, Question};
 use super::runs::Around;
 use crate::chain::{ChainStore, Transaction, TransactionError};
-use crate::contract::{AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Reply, Source, TxRef};
+use crate::contract::{
+    AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Refusal, Reply, Source, TxRef,
+};
 use crate::inspect::{View, store_error, transactions};
 use crate::pool::{Origin, PoolError};
 use crate::types::{Account, AccountName, Address, Amount, Height, PeerId, PublicKey};
@@ -22,7 +24,7 @@ pub(super) fn read_only() -> CommandError {
 }
 
 fn interrupted() -> CommandError {
-    CommandError::new("interrupted", "the command was interrupted", "status")
+    CommandError::new(Refusal::INTERRUPTED, "the command was interrupted", "status")
 }
 
 impl<S: ChainStore> Engine<S> {

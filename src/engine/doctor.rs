@@ -9,7 +9,7 @@ use super::clocks::Middle;
 use super::links::Peer;
 use super::machine::Engine;
 use crate::chain::ChainStore;
-use crate::contract::{Direction, FoundBy, Reply, Stranger, Surroundings};
+use crate::contract::{DialFailure, Direction, FoundBy, Reply, Stranger, Surroundings};
 use crate::inspect::doctor::{Failure, Scene, diagnose, dial_line};
 use crate::types::{Address, PeerId, Time};
 
@@ -42,7 +42,7 @@ impl Seen {
         at: Time,
         peer: Option<PeerId>,
         address: Option<&Address>,
-        (reason, stranger): (&str, Option<Stranger>),
+        (reason, stranger): (&DialFailure, Option<Stranger>),
     ) {
         self.failures
             .retain(|known| (known.peer, known.address.as_ref()) != (peer, address));
@@ -52,7 +52,7 @@ impl Seen {
         self.failures.push(Failure {
             peer,
             address: address.cloned(),
-            reason: reason.to_owned(),
+            reason: reason.clone(),
             stranger,
             at,
         });
@@ -126,8 +126,8 @@ mod tests {
         let mut seen = Seen::default();
         for port in 1..=40 {
             let (address, _) = Address::parse(&format!("/ip4/10.0.0.1/tcp/{port}")).unwrap();
-            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", None));
-            seen.failed(Time::from_ms(port), None, Some(&address), ("no answer", None));
+            seen.failed(Time::from_ms(port), None, Some(&address), (&"no answer".into(), None));
+            seen.failed(Time::from_ms(port), None, Some(&address), (&"no answer".into(), None));
         }
         assert_eq!(seen.failures.len(), FAILURES_MAX);
         let (last, _) = Address::parse("/ip4/10.0.0.1/tcp/40").unwrap();

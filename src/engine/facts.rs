@@ -14,7 +14,7 @@ use super::runs::Happened;
 use super::standing::Fault;
 use super::{dial, exchange, standing};
 use crate::chain::ChainStore;
-use crate::contract::{Direction, Event, FoundBy, NameStanding, Stranger};
+use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, NameStanding, Stranger};
 use crate::types::{Address, BlockHash, Height, PeerId, Time, Work};
 use crate::wire::{self, Request};
 
@@ -189,7 +189,7 @@ impl<S: ChainStore> Engine<S> {
         });
     }
 
-    pub(super) fn on_disconnected(&mut self, id: PeerId, reason: String) {
+    pub(super) fn on_disconnected(&mut self, id: PeerId, reason: DisconnectReason) {
         let makes_room = self.dialer.is_leaving(&id);
         self.dialer.handle(self.now, dial::Fact::Disconnected(id));
         self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
@@ -206,7 +206,7 @@ impl<S: ChainStore> Engine<S> {
                 peer_id: id.to_string(),
                 name_taken: peer.name().is_some_and(|name| self.is_name_taken(&id, &name)),
                 name: peer.name(),
-                reason: if makes_room { MAKES_ROOM.to_owned() } else { reason },
+                reason: if makes_room { MAKES_ROOM.into() } else { reason },
             });
             if self.links.known().next().is_none() {
                 self.notices.alone.left(self.now);
@@ -218,7 +218,7 @@ impl<S: ChainStore> Engine<S> {
         &mut self,
         peer: Option<PeerId>,
         addresses: &[Address],
-        reason: &str,
+        reason: &DialFailure,
         stranger: Option<Stranger>,
     ) {
         if peer == Some(self.peer_id) {
@@ -237,7 +237,7 @@ impl<S: ChainStore> Engine<S> {
         self.runs.handle(Happened::DialFailed {
             peer,
             addresses,
-            reason,
+            reason: &reason.to_string(),
             is_final: stranger.is_some(),
         });
     }

@@ -5,7 +5,9 @@ use core::net::IpAddr;
 use super::room::Room;
 use super::standing::Fault;
 use crate::chain::{Batch, Header};
-use crate::contract::{Command, CommandError, Direction, Event, FoundBy, Reply, Stranger};
+use crate::contract::{
+    Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger,
+};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, Target, Time};
 use crate::wire::{Request, Response, Topic};
@@ -123,8 +125,8 @@ pub enum NetFact {
     Disconnected {
         /// Who.
         peer: PeerId,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: DisconnectReason,
     },
     /// A dial ended without a connection. `peer` is none if the address named none.
     DialFailed {
@@ -132,8 +134,8 @@ pub enum NetFact {
         peer: Option<PeerId>,
         /// Where.
         addresses: Vec<Address>,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: DialFailure,
         /// It answered as one of these: not to be dialled again for an hour.
         stranger: Option<Stranger>,
     },

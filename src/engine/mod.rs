@@ -4,6 +4,12 @@
 //! [`Output::Commit`] waits until the disk has it, except what [`Output::is_immediate`] names.
 //! Spec: `proto-notes/sync.md`, `proto-notes/gossip.md`, `proto-notes/events.md`.
 
+// A new variant stops the build, here as everywhere in the pure layers.
+#![cfg_attr(
+    not(test),
+    deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)
+)]
+
 mod advance;
 mod ahead;
 mod clock;

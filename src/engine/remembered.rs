@@ -64,7 +64,7 @@ impl Remembered {
         }
         let weight = |(peer, known): (&PeerId, &Reason)| match known {
             Reason::Earlier if is_gone(peer) => Reason::Called,
-            known => *known,
+            Reason::Called | Reason::Dialled | Reason::Earlier | Reason::Named => *known,
         };
         let weakest = self.peers.iter().map(weight).min().unwrap_or(Reason::Named);
         let may_take = match weakest {

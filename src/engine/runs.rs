@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::ahead::Ahead;
-use crate::contract::{CommandError, Condition, Reply};
+use crate::contract::{CommandError, Condition, Refusal, Reply};
 use crate::types::{Address, BlockHash, Height, PeerId, Time, Txid};
 
 /// How long `dial` and `resolve` wait.
@@ -369,7 +369,11 @@ fn waited(
             },
             Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
         };
-        Err(CommandError::new("timeout", format!("the time is over: {what}"), hint))
+        Err(CommandError::new(
+            Refusal::TIMEOUT,
+            format!("the time is over: {what}"),
+            hint,
+        ))
     })
 }
 

@@ -9,7 +9,7 @@ use crate::console::json::{json_event, json_reply};
 use crate::console::narrate::human_event;
 use crate::console::parse::{ECHO_MAX, canonical_word, is_silent, parse_line};
 use crate::console::{InputLine, Line};
-use crate::contract::{CommandError, Event, Source};
+use crate::contract::{CommandError, DisconnectReason, Event, Source};
 use crate::types::SecretKey;
 use crate::types::text::{is_utf16, without_mark};
 
@@ -196,7 +196,7 @@ pub(super) fn words(input: &[u8]) {
             peer_id: text.clone(),
             name: None,
             name_taken: false,
-            reason: text.clone(),
+            reason: DisconnectReason::Own(text.clone().into()),
         },
         Event::PeerNamed {
             peer_id: text.clone(),

@@ -212,7 +212,7 @@ impl Script {
     /// The network ends what is asked of a peer, and says that it is gone.
     fn disconnect(&mut self, peer: PeerId) {
         self.connected.remove(&peer);
-        let reason = "closed".to_owned();
+        let reason = "closed".into();
         self.engine
             .handle(self.now, Input::Net(NetFact::Disconnected { peer, reason }));
         self.drain();
@@ -454,7 +454,7 @@ impl Script {
                 }));
             }
             3 => {
-                let (addresses, reason) = (vec![address(number)], "refused".to_owned());
+                let (addresses, reason) = (vec![address(number)], "refused".into());
                 let stranger = number.is_multiple_of(4).then_some(Stranger::Network);
                 self.tell(Input::Net(NetFact::DialFailed {
                     peer: Some(peer),

@@ -6,7 +6,7 @@
 
 use super::doctor::{Failure, LINK_LOCAL, Scene};
 use crate::contract::surroundings::special;
-use crate::contract::{Cause, Diagnosis, InterfaceView, Stranger};
+use crate::contract::{Cause, Diagnosis, InterfaceView, Multicast, Stranger};
 use crate::types::Address;
 
 /// What follows from the facts, the most helpful first.
@@ -90,7 +90,7 @@ const ISOLATED: &str = "this network keeps its machines apart: neither multicast
 
 /// Multicast returns to its sender and brings nobody else.
 fn hears_nobody(diagnosis: &Diagnosis) -> bool {
-    diagnosis.multicast_heard == 0 && diagnosis.others_heard == Some(0) && is_any(diagnosis, "returned")
+    diagnosis.multicast_heard == 0 && diagnosis.others_heard == Some(0) && is_any(diagnosis, Multicast::Returned)
 }
 
 /// Machines of the own network answer neither multicast nor a dial, not even by a refusal.
@@ -99,7 +99,7 @@ fn is_isolated(diagnosis: &Diagnosis, scene: &Scene<'_>) -> bool {
         let ip = failure.address.as_ref().and_then(Address::ip);
         ip.is_some_and(|ip| scene.networks.iter().any(|own| own.contains(ip)))
     };
-    let is_silent = |failure: &Failure| matches!(Cause::of(&failure.reason), Cause::Silence | Cause::NoRoute);
+    let is_silent = |failure: &Failure| matches!(failure.reason.cause(), Cause::Silence | Cause::NoRoute);
     let mut near = scene.failures.iter().filter(|failure| is_near(failure)).peekable();
     hears_nobody(diagnosis)
         && near.peek().is_some()
@@ -149,7 +149,7 @@ fn strangers(failures: &[Failure]) -> Vec<String> {
         Cause::NoRoute,
         Cause::Silence,
     ] {
-        let first = unreached().find(|failure| Cause::of(&failure.reason) == cause);
+        let first = unreached().find(|failure| failure.reason.cause() == cause);
         told.extend(first.map(|failure| unreached_because(cause, failure)));
     }
     told
@@ -186,7 +186,7 @@ fn unreached_because(cause: Cause, failure: &Failure) -> String {
 
 /// Whether multicast came to this fate on an interface in use. Bridges of containers and tunnels count only where there is no
 /// other: what comes back there says nothing of the LAN.
-fn is_any(diagnosis: &Diagnosis, what: &str) -> bool {
+fn is_any(diagnosis: &Diagnosis, what: Multicast) -> bool {
     let used = || diagnosis.interfaces.iter().filter(|view| view.used);
     let is_plain = |view: &&InterfaceView| special(&view.name).is_none();
     let has_plain = used().any(|view| is_plain(&view));
@@ -195,19 +195,19 @@ fn is_any(diagnosis: &Diagnosis, what: &str) -> bool {
 
 /// What keeps this machine's own multicast back, whatever it hears of others.
 fn blocked(diagnosis: &Diagnosis) -> Option<&'static str> {
-    if is_any(diagnosis, "returned") {
+    if is_any(diagnosis, Multicast::Returned) {
         None
-    } else if is_any(diagnosis, "taken") {
+    } else if is_any(diagnosis, Multicast::Taken) {
         Some(
             "another program has UDP port 5353 for itself, so nodes on other machines are not found by themselves: end it \
              (sudo ss -ulpn names it), or let it share the port (avahi: disallow-other-stacks=no), or join by hand",
         )
-    } else if is_any(diagnosis, "lost") {
+    } else if is_any(diagnosis, Multicast::Lost) {
         Some(
             "multicast that this machine sends does not come back: let UDP port 5353 in through the firewall here (sudo ufw \
              allow 5353/udp, or sudo firewall-cmd --add-service=mdns)",
         )
-    } else if is_any(diagnosis, "refused") {
+    } else if is_any(diagnosis, Multicast::Refused) {
         Some(
             "this machine sends no multicast: let UDP port 5353 out through the firewall here (sudo ufw allow out 5353/udp), \
              or use another interface",
@@ -220,12 +220,12 @@ fn blocked(diagnosis: &Diagnosis) -> Option<&'static str> {
 /// Why multicast DNS named nobody.
 fn silence(diagnosis: &Diagnosis) -> &'static str {
     let others = diagnosis.others_heard.unwrap_or(0);
-    let carries = |view: &InterfaceView| view.used && view.multicast != Some("none");
+    let carries = |view: &InterfaceView| view.used && view.multicast != Some(Multicast::None);
     if !diagnosis.interfaces.iter().any(carries) {
         "no interface here carries multicast, so nodes on other machines are not found by themselves: join by hand"
-    } else if is_any(diagnosis, "returned") && others > 0 {
+    } else if is_any(diagnosis, Multicast::Returned) && others > 0 {
         "multicast works, and other machines speak, but no node is among them: start one there with the same --network"
-    } else if is_any(diagnosis, "returned") {
+    } else if is_any(diagnosis, Multicast::Returned) {
         "multicast leaves this machine and nobody answers: start a node on another machine; if one runs there, the Wi-Fi or \
          a switch drops multicast (guest networks do): use a cable or another Wi-Fi, or join by hand"
     } else {

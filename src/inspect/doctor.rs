@@ -10,7 +10,9 @@ use super::View;
 use super::advice::advice;
 use crate::chain::ChainStore;
 use crate::contract::surroundings::special;
-use crate::contract::{Diagnosis, FailureView, Interface, InterfaceView, Probe, Stranger, Surroundings};
+use crate::contract::{
+    Diagnosis, DialFailure, FailureView, Interface, InterfaceView, Multicast, Probe, Stranger, Surroundings,
+};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, Height, PeerId, Time};
 
@@ -28,8 +30,8 @@ pub struct Failure {
     pub peer: Option<PeerId>,
     /// Where.
     pub address: Option<Address>,
-    /// Why it failed, in the words of `contract::reasons`.
-    pub reason: String,
+    /// Why it failed.
+    pub reason: DialFailure,
     /// It answered as one of these.
     pub stranger: Option<Stranger>,
     /// When.
@@ -86,7 +88,7 @@ pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
     let failure = |failure: &Failure| FailureView {
         peer_id: failure.peer.map(|peer| peer.to_string()),
         address: failure.address.as_ref().map(|address| address.as_str().to_owned()),
-        reason: failure.reason.clone(),
+        reason: failure.reason.to_string(),
         other_network: failure.stranger.is_some(),
         ago_ms: scene.now.since(failure.at),
     };
@@ -216,14 +218,16 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
 }
 
 /// As the reply has it.
-const fn told(interface: &Interface) -> Option<&'static str> {
+const fn told(interface: &Interface) -> Option<Multicast> {
+    if !interface.multicast && !interface.loopback {
+        return Some(Multicast::None);
+    }
     match &interface.probe {
-        _ if !interface.multicast && !interface.loopback => Some("none"),
         Probe::Untried => None,
-        Probe::Refused(_) => Some("refused"),
-        Probe::Taken => Some("taken"),
-        Probe::Sent { returned: true } => Some("returned"),
-        Probe::Sent { returned: false } => Some("lost"),
+        Probe::Refused(_) => Some(Multicast::Refused),
+        Probe::Taken => Some(Multicast::Taken),
+        Probe::Sent { returned: true } => Some(Multicast::Returned),
+        Probe::Sent { returned: false } => Some(Multicast::Lost),
     }
 }
 

@@ -5,6 +5,12 @@
 //! Elsewhere: the words of the answers (`contract`), who is asked (`engine`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
+// A new variant stops the build, here as everywhere in the pure layers.
+#![cfg_attr(
+    not(test),
+    deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)
+)]
+
 pub mod accounts;
 mod advice;
 pub mod blocks;

@@ -5,7 +5,9 @@
 //! Elsewhere: the ledger is not asked: none of these copies gets that far but one that is valid.
 //! Spec: `proto-notes/consensus.md`.
 
-use crate::chain::{AcceptError, Block, Header, HeaderError, NetworkParams, Transaction, merkle};
+use crate::chain::{
+    AcceptError, Block, BlockError, Header, HeaderError, NetworkParams, Transaction, TransactionError, merkle,
+};
 use crate::contract::{Change, Tampered};
 use crate::types::{Account, AccountName, Amount, Bits, BlockHash, NetworkId, Time};
 
@@ -160,13 +162,14 @@ impl Sandbox<'_> {
 fn told(change: String, hash: BlockHash, verdict: Result<(), AcceptError>) -> Change {
     let error = verdict.err();
     let code = error.as_ref().map(AcceptError::code);
+    let lesson = error.as_ref().map_or(VALID, lesson);
     Change {
         change,
         hash,
         accepted: error.is_none(),
         code,
         message: error.map(|error| error.to_string()),
-        lesson: lesson(code).to_owned(),
+        lesson: lesson.to_owned(),
     }
 }
 
@@ -191,26 +194,47 @@ fn steal(block: &Block) -> (String, Block) {
     (format!("the reward goes to {THIEF}"), copy)
 }
 
-/// What a verdict teaches.
-const fn lesson(code: Option<&str>) -> &'static str {
-    let Some(code) = code else {
-        return "valid, as any block that somebody finds in place of this one: work was spent on it again, and it still \
-                needs more work on top than the branch that all others build on";
-    };
-    match code.as_bytes() {
-        b"bad_merkle_root" => {
+/// What a copy teaches that breaks no rule.
+const VALID: &str = "valid, as any block that somebody finds in place of this one: work was spent on it again, and it still \
+                     needs more work on top than the branch that all others build on";
+
+/// What a refusal teaches.
+const fn lesson(refusal: &AcceptError) -> &'static str {
+    match refusal {
+        AcceptError::Block(BlockError::BadMerkleRoot { .. }) => {
             "the header's merkle root covers every byte of every transaction, so no change of a transaction goes unseen"
         }
-        b"bad_proof_of_work" => {
+        AcceptError::Header(HeaderError::BadProofOfWork(_)) => {
             "another header has another hash, and that one meets no target: the work must be done again"
         }
-        b"bad_signature" => "work does not help against a signature: only the sender's key can sign another payment",
-        b"not_linked" => {
+        AcceptError::Block(BlockError::Transaction {
+            error: TransactionError::BadSignature,
+            ..
+        }) => "work does not help against a signature: only the sender's key can sign another payment",
+        AcceptError::Header(HeaderError::NotLinked { .. }) => {
             "each block names the hash of the one below, so whoever changes one must mine all above it again"
         }
-        b"bad_target" => "the bits follow from the parent and the time; every node computes them and believes nobody",
-        b"time_too_old" => "time never runs backwards along the chain, or miners could make blocks cheap",
-        b"bad_height" => "the height is the parent's and one",
-        _ => "a rule that every node checks",
+        AcceptError::Header(HeaderError::BadTarget { .. }) => {
+            "the bits follow from the parent and the time; every node computes them and believes nobody"
+        }
+        AcceptError::Header(HeaderError::TimeTooOld { .. }) => {
+            "time never runs backwards along the chain, or miners could make blocks cheap"
+        }
+        AcceptError::Header(HeaderError::BadHeight { .. }) => "the height is the parent's and one",
+        AcceptError::Header(
+            HeaderError::BadVersion(_) | HeaderError::TimeTooNew { .. } | HeaderError::ChainTooLong { .. },
+        )
+        | AcceptError::Block(
+            BlockError::Layout(_)
+            | BlockError::Transaction { .. }
+            | BlockError::TooManyTransactions(_)
+            | BlockError::TooManyBytes { .. }
+            | BlockError::BadReward(_),
+        )
+        | AcceptError::UnknownParent { .. }
+        | AcceptError::Ledger { .. }
+        | AcceptError::KnownInvalid(_)
+        | AcceptError::LowWork { .. }
+        | AcceptError::Store(_) => "a rule that every node checks",
     }
 }

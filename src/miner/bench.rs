@@ -11,7 +11,7 @@ use super::pool::Pool;
 use super::search::search_with;
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use std::fmt;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 /// How long a turn of one contender lasts: long enough for a steady clock, short enough to wait for.
@@ -148,8 +148,9 @@ fn turn_share(count: u64, time: Duration, turn: Duration) -> u64 {
 
 /// The rate of a whole pool by the clock on the wall, over about [`POOL_TURNS`] turns.
 fn pool_rate(threads: usize, one: u64, turn: Duration) -> u64 {
-    let (send, done) = channel();
-    let pool = Pool::start(threads, Box::new(move |event| send.send(event).unwrap_or_default()));
+    let (send, done) = sync_channel(1);
+    // The first event ends the measurement; nobody waits for the rest.
+    let pool = Pool::start(threads, Box::new(move |event| send.try_send(event).unwrap_or_default()));
     // Many ranges a thread, so that the last ones end at about the same time.
     let share = turn_share(one, Duration::from_secs(1), turn).max(1000);
     let count = share * POOL_TURNS * u64::try_from(threads).unwrap_or(1);

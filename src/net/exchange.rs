@@ -127,7 +127,7 @@ impl Exchange {
         match request {
             Err(WireError::UnknownKind(_)) => Arrival::Answer(channel, Response::Unsupported),
             // A stream that is reset ends like one that was finished, so this may be a cable.
-            Err(error) if is_cut(&error) => Arrival::Malformed(Fault::Mid, "a request that ends early".into()),
+            Err(WireError::Cut(_)) => Arrival::Malformed(Fault::Mid, "a request that ends early".into()),
             Err(error) => Arrival::Malformed(Fault::Fatal, error.to_string()),
             Ok(_) if self.is_crowded(connection, voice) => Arrival::Answer(channel, Response::Busy),
             Ok(request) => {
@@ -275,14 +275,9 @@ pub(super) fn read_answer(raw: &Raw) -> Answered {
     match Response::decode(bytes) {
         Ok(response) => Answered::Response(response),
         // A stream that was reset ends like one that was finished: a cut answer is nobody's fault.
-        Err(error) if is_cut(&error) => Answered::Nothing,
+        Err(WireError::Cut(_)) => Answered::Nothing,
         Err(error) => Answered::Malformed(error.to_string()),
     }
-}
-
-/// Whether bytes are the beginning of a message.
-fn is_cut(error: &WireError) -> bool {
-    matches!(error, WireError::Malformed(text) if text.contains("UnexpectedEnd"))
 }
 
 #[cfg(test)]

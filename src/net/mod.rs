@@ -7,6 +7,7 @@
 
 mod behaviour;
 mod breach;
+mod broken;
 mod codec;
 mod discovery;
 mod exchange;

@@ -30,17 +30,20 @@ pub(super) struct Answer {
     pub(super) addresses: Vec<Address>,
 }
 
+/// Answers that wait to be read: as many as there are threads. One more waits in its thread.
+const ANSWERS_MAX: usize = THREADS_MAX;
+
 /// Gives addresses for names.
 #[derive(Debug)]
 pub(super) struct Names {
     busy: Arc<AtomicUsize>,
-    answers: mpsc::UnboundedSender<Answer>,
+    answers: mpsc::Sender<Answer>,
 }
 
 impl Names {
     /// Answers come out of the other end, as many as were asked for.
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Answer>) {
-        let (answers, receiver) = mpsc::unbounded_channel();
+    pub(super) fn new() -> (Self, mpsc::Receiver<Answer>) {
+        let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let busy = Arc::default();
         (Self { busy, answers }, receiver)
     }
@@ -58,12 +61,12 @@ impl Names {
             let mut addresses: Vec<Address> = names.iter().flat_map(resolve).collect();
             addresses.truncate(ADDRESSES_MAX);
             drop(busy);
-            answers.send(Answer { id, addresses }).unwrap_or_default();
+            answers.blocking_send(Answer { id, addresses }).unwrap_or_default();
         };
         // The dial that waits ends: the name leads nowhere.
         let failed = move |_: &str| {
             let addresses = Vec::new();
-            unanswered.send(Answer { id, addresses }).unwrap_or_default();
+            unanswered.blocking_send(Answer { id, addresses }).unwrap_or_default();
         };
         threads::spawn("names", work, failed).is_ok()
     }

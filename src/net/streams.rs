@@ -24,6 +24,7 @@ use libp2p::yamux;
 use tokio::time::{Sleep, sleep};
 
 use super::breach::Ending;
+use super::broken::Broken;
 
 /// Streams that a peer may have open. Honest ones use eight: four requests, gossip, ping, identify twice.
 pub(super) const STREAMS_IN_MAX: usize = 32;
@@ -40,8 +41,6 @@ const STREAMS_MAX: usize = (1024 * 1024 * 1024 - WINDOW_GROWTH_BYTES) / (256 * 1
 /// How long a connection may take to hand over what it still has when it is closed. A living peer reads it within some
 /// milliseconds, and sync brings what gets lost; to a dead one it would stand until TCP gives up, a quarter of an hour.
 pub(super) const CLOSE_PATIENCE: Duration = Duration::from_millis(300);
-/// What the end of such a connection is called.
-pub(super) const STREAM_FLOOD: &str = "the peer opened too many streams";
 
 /// Yamux that counts.
 #[derive(Clone, Debug)]
@@ -126,13 +125,13 @@ impl<S> Drop for Counted<S> {
 impl<M: StreamMuxer + Unpin> StreamMuxer for Counting<M>
 where
     M::Substream: Unpin,
-    M::Error: Send + Sync + 'static,
+    Broken: From<M::Error>,
 {
     type Substream = Counted<M::Substream>;
-    type Error = io::Error;
+    type Error = Broken;
 
-    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
-        let inner = ready!(Pin::new(&mut self.inner).poll_inbound(cx)).map_err(io::Error::other)?;
+    fn poll_inbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Substream, Broken>> {
+        let inner = ready!(Pin::new(&mut self.inner).poll_inbound(cx)).map_err(Broken::from)?;
         let before = self.open.fetch_add(1, Ordering::Relaxed);
         self.crowding = if before < STREAMS_CROWDED { 0 } else { self.crowding + 1 };
         let count = Some(Arc::clone(&self.open));
@@ -140,25 +139,25 @@ where
         Poll::Ready(if before < STREAMS_IN_MAX && self.crowding <= CROWDING_MAX {
             Ok(stream)
         } else {
-            Err(io::Error::other(STREAM_FLOOD))
+            Err(Broken::flood())
         })
     }
 
-    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<Self::Substream>> {
-        let inner = ready!(Pin::new(&mut self.inner).poll_outbound(cx)).map_err(io::Error::other)?;
+    fn poll_outbound(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<Self::Substream, Broken>> {
+        let inner = ready!(Pin::new(&mut self.inner).poll_outbound(cx)).map_err(Broken::from)?;
         Poll::Ready(Ok(Counted { inner, count: None }))
     }
 
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {
         if let Poll::Ready(closed) = Pin::new(&mut self.inner).poll_close(cx) {
-            return Poll::Ready(closed.map_err(io::Error::other));
+            return Poll::Ready(closed.map_err(Broken::from));
         }
         let limit = self.closing.get_or_insert_with(|| Box::pin(sleep(CLOSE_PATIENCE)));
         limit.as_mut().poll(cx).map(Ok)
     }
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<StreamMuxerEvent>> {
-        Pin::new(&mut self.inner).poll(cx).map_err(io::Error::other)
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<StreamMuxerEvent, Broken>> {
+        Pin::new(&mut self.inner).poll(cx).map_err(Broken::from)
     }
 }
 

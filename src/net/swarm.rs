@@ -64,8 +64,6 @@ const BANNED_MAX: usize = 4096;
 const FLUSH: Duration = Duration::from_millis(300);
 const CLOSE: Duration = Duration::from_millis(700);
 
-/// Why a dial of an own address fails.
-const IT_IS_US: &str = "that is this node itself";
 /// What answers and is no node of any network.
 const OTHER_PROGRAM: &str = "another libp2p program";
 
@@ -89,7 +87,7 @@ pub(super) struct Task {
     repairs: Repairs,
     dials: BTreeMap<ConnectionId, Dial>,
     names: Names,
-    answers: mpsc::UnboundedReceiver<names::Answer>,
+    answers: mpsc::Receiver<names::Answer>,
     /// Dials that wait for their names, by the number of the look-up.
     asked: BTreeMap<u64, Asked>,
     next_asked: u64,

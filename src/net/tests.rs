@@ -118,7 +118,7 @@ impl Net {
 
     async fn disconnected(&mut self, other: PeerId) -> String {
         self.expect("disconnection", |fact| match fact {
-            NetFact::Disconnected { peer, reason } if peer == other => Some(reason),
+            NetFact::Disconnected { peer, reason } if peer == other => Some(reason.to_string()),
             _ => None,
         })
         .await
@@ -152,7 +152,7 @@ async fn the_reason_of_a_failed_dial_is_one_that_the_doctor_knows() {
                 _ => None,
             })
             .await;
-        assert_eq!(Cause::of(&reason), cause, "{reason}");
+        assert_eq!(reason.cause(), cause, "{reason}");
     }
     // A name is looked up, and what it leads to is known by that name too.
     let name = Address::parse_typed(&format!("/dns4/localhost/tcp/{}", b.address.tcp().unwrap().1))

@@ -82,7 +82,7 @@ impl Entry {
         if let Some(line) = verdict.before {
             self.sink.may(in_words(FOLDED, time_ms, &line));
         }
-        verdict.told.then(|| in_words(event_name(event), time_ms, words))
+        verdict.told.then(|| in_words(event.name(), time_ms, words))
     }
 }
 
@@ -312,11 +312,6 @@ pub(super) const fn command_id(number: u64, command: u64) -> u64 {
     (number << SESSION_SHIFT) | command
 }
 
-fn event_name(event: &Event) -> String {
-    let value = serde_json::to_value(event).unwrap_or_default();
-    value["event"].as_str().unwrap_or_default().to_owned()
-}
-
 /// An event's line for a client that shows words.
 fn in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
     let name = name.as_ref();
@@ -329,10 +324,7 @@ fn in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
 fn attached(form: Form, status: &Status) -> String {
     let time_ms = wall().ms();
     match form {
-        Form::Json => {
-            let line = render::json_event(&Event::Started(Box::new(status.clone())), time_ms);
-            line.replacen("\"event\":\"started\"", "\"event\":\"attached\"", 1)
-        }
+        Form::Json => render::attached(status, time_ms),
         Form::Words => {
             let banner = render::banner(status);
             let text = format!(

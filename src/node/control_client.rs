@@ -98,7 +98,7 @@ mod client {
     use crate::console::look::Look;
     use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact, Terminal};
     use crate::console::{parse, render};
-    use crate::contract::CommandError;
+    use crate::contract::{CommandError, Refusal};
     use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
     use crate::node::control_socket::connect;
     use crate::node::history::HistoryFile;
@@ -236,10 +236,10 @@ mod client {
     }
 
     fn status_of(value: &Value) -> u8 {
-        match value["error"]["code"].as_str() {
+        match value["error"]["code"].as_str().map(Refusal::of) {
             None => 0,
-            Some("timeout") => STATUS_TIMEOUT,
-            Some(_) => STATUS_FAILED,
+            Some(Refusal::TimedOut) => STATUS_TIMEOUT,
+            Some(Refusal::Failed | Refusal::Interrupted) => STATUS_FAILED,
         }
     }
 

@@ -130,6 +130,8 @@ mod unix {
 
     impl Door {
         fn take_in(&self, stream: &UnixStream) -> io::Result<()> {
+            // Bounded by what its session asks for: lines ahead, a reply, one word of each other kind.
+            #[allow(clippy::disallowed_methods, reason = "see above")]
             let (to_self, messages) = channel();
             let (more, asked) = sync_channel(AHEAD_MAX);
             let closed = to_self.clone();

@@ -6,7 +6,7 @@
 
 use crate::console::look::Look;
 use crate::console::render;
-use crate::contract::{BlockRef, BlockView, Command, CommandError, Reply};
+use crate::contract::{BlockRef, BlockView, Command, CommandError, Refusal, Reply};
 use crate::types::BlockHash;
 
 /// What a session does for a long reply.
@@ -38,7 +38,7 @@ pub(super) fn in_json(
     let mut piece = open;
     for hash in rest_of(reply) {
         if !teller.say(piece) {
-            return (String::new(), Some("interrupted"));
+            return (String::new(), Some(Refusal::INTERRUPTED));
         }
         piece = match block(teller, reply, *hash) {
             Ok(view) => render::further_block(&view),

@@ -5,11 +5,12 @@
 //! Elsewhere: the database (`store`), what waits for it (`node::outbox`).
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::inbox::Inbox;
+use super::outbox::IN_FLIGHT_MAX;
 use crate::chain::{Batch, StoreError};
 use crate::engine::{Room, StoreFact};
 use crate::threads::{self, panic_point};
@@ -40,7 +41,10 @@ pub trait Disk: Send + 'static {
     fn room(&self) -> Option<Room>;
 }
 
-/// What the writer is told. Bounded by the outbox: at most its maximum in flight.
+/// Jobs that wait for the disk: all that the outbox lets be in flight, and one to go on after a failure. So nobody waits here.
+const JOBS_MAX: usize = IN_FLIGHT_MAX + 1;
+
+/// What the writer is told.
 enum Job {
     Write(Box<Batch>),
     /// The engine knows of the failure: what comes now is built on what the disk has.
@@ -49,7 +53,7 @@ enum Job {
 
 /// The engine's end of the writer.
 pub struct Writer {
-    jobs: Option<Sender<Job>>,
+    jobs: Option<SyncSender<Job>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -64,7 +68,7 @@ impl Writer {
         inbox: Arc<Inbox>,
         failed: impl FnOnce(&str) + Send + 'static,
     ) -> std::io::Result<Self> {
-        let (jobs, queue) = channel();
+        let (jobs, queue) = sync_channel(JOBS_MAX);
         let lost = Arc::clone(&inbox);
         let body = move || run(disk, &queue, &inbox);
         let thread = threads::spawn("writer", body, move |reason| {
@@ -201,6 +205,8 @@ fn recover(disk: &mut impl Disk, queue: &Receiver<Job>) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::{Sender, channel};
+
     use super::super::inbox::{Lanes, Taken};
     use super::*;
     use crate::engine::Input;

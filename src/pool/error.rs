@@ -63,7 +63,7 @@ pub enum PoolError {
 impl PoolError {
     /// The contract's code: the innermost variant's name in `snake_case`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::AlreadyPending => "already_pending",
             Self::AlreadyConfirmed(_) => "already_confirmed",

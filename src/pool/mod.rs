@@ -4,6 +4,12 @@
 //! Elsewhere: the rules (`chain`), how pools of neighbours become equal (`engine::pools`).
 //! Spec: `proto-notes/mempool.md`.
 
+// A new variant stops the build, here as everywhere in the pure layers.
+#![cfg_attr(
+    not(test),
+    deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)
+)]
+
 mod error;
 mod fairness;
 pub mod forecast;

@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::files::{self, Unfit};
@@ -13,7 +14,9 @@ const ACCEPT: &str = "--allow-exposed-folder";
 pub(crate) const TOO_MANY_FILES: &str = "raise the limit in this shell (ulimit -n 1024), or close other programs";
 
 /// Why a data folder or a file in it cannot be used. Each of these ends the node with exit status 3.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[strum(serialize_all = "snake_case")]
 pub enum OpenError {
     /// Another node holds the lock.
     #[error("the data folder {} is in use{}", path.display(), by_process(*pid))]
@@ -113,6 +116,7 @@ pub enum OpenError {
     },
     /// The file that was to be made is there already.
     #[error("{} is there already", path.display())]
+    #[strum(serialize = "io")]
     FileExists {
         /// The file.
         path: PathBuf,
@@ -145,6 +149,7 @@ pub enum OpenError {
     NoHome,
     /// The disk, or this user's share of it, has no room.
     #[error("{}: the disk is full", path.display())]
+    #[strum(serialize = "disk_full")]
     Full {
         /// The folder or file.
         path: PathBuf,
@@ -171,30 +176,10 @@ pub enum OpenError {
 pub type FolderError = OpenError;
 
 impl OpenError {
-    /// The variant's name in snake case.
+    /// The variant's name in snake case, or that of its kind.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::InUse { .. } => "in_use",
-            Self::OtherNetwork { .. } => "other_network",
-            Self::NewerFormat { .. } => "newer_format",
-            Self::OlderFormat { .. } => "older_format",
-            Self::Damaged { .. } => "damaged",
-            Self::Denied { .. } => "denied",
-            Self::ExposedKey { .. } => "exposed_key",
-            Self::ExposedFolder { .. } => "exposed_folder",
-            Self::NoPermissions { .. } => "no_permissions",
-            Self::OtherOwner { .. } => "other_owner",
-            Self::NotAFile { .. } => "not_a_file",
-            Self::TooManyFiles { .. } => "too_many_files",
-            Self::KeyExists { .. } => "key_exists",
-            Self::BadName(_) => "bad_name",
-            Self::NoFreeSlot { .. } => "no_free_slot",
-            Self::NoHome => "no_home",
-            Self::Full { .. } => "disk_full",
-            Self::NoLocks { .. } => "no_locks",
-            Self::FileExists { .. } | Self::Io { .. } => "io",
-        }
+    pub fn code(&self) -> &'static str {
+        self.into()
     }
 
     /// What the user can type or do.
@@ -356,5 +341,36 @@ mod tests {
         assert_eq!(error.code(), "denied");
         assert!(error.to_string().starts_with("/x/y cannot be used"));
         assert!(error.hint().contains("/x/y"));
+    }
+
+    #[test]
+    fn every_code_is_the_contracts() {
+        use strum::VariantNames;
+        let mut codes = OpenError::VARIANTS.to_vec();
+        codes.sort_unstable();
+        let mut expected = vec![
+            "in_use",
+            "other_network",
+            "newer_format",
+            "older_format",
+            "damaged",
+            "denied",
+            "exposed_key",
+            "exposed_folder",
+            "no_permissions",
+            "other_owner",
+            "not_a_file",
+            "too_many_files",
+            "key_exists",
+            "bad_name",
+            "no_free_slot",
+            "no_home",
+            "disk_full",
+            "no_locks",
+            "io",
+            "io",
+        ];
+        expected.sort_unstable();
+        assert_eq!(codes, expected);
     }
 }

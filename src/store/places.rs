@@ -76,7 +76,7 @@ pub enum FindError {
 impl FindError {
     /// The variant's name in snake case.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
             Self::None {
                 sought: Sought::Node, ..

@@ -1,9 +1,12 @@
 //! Fixed byte layouts: what is hashed or signed is written and read here, big-endian, and nowhere else.
 
+use strum::IntoStaticStr;
 use thiserror::Error;
 
 /// Why bytes do not follow a layout.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
+#[cfg_attr(test, derive(strum::VariantNames))]
+#[strum(serialize_all = "snake_case")]
 pub enum LayoutError {
     /// The bytes end too early.
     #[error("the bytes end too early")]

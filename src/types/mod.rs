@@ -4,6 +4,12 @@
 //! no entropy, no input or output.
 //! Spec: `proto-notes/encoding.md`.
 
+// A new variant stops the build, here as everywhere in the pure layers.
+#![cfg_attr(
+    not(test),
+    deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)
+)]
+
 pub mod account;
 pub mod address;
 pub mod amount;

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use ::time::OffsetDateTime;
 use serde::Serialize;
 
 /// Milliseconds since 1970-01-01T00:00:00Z. As the engine's `now` it runs evenly and never jumps.
@@ -118,33 +119,18 @@ impl fmt::Debug for Height {
     }
 }
 
-/// The days of the months of a year that begins in March.
-const MONTH_DAYS: [u64; 12] = [31, 30, 31, 30, 31, 31, 30, 31, 30, 31, 31, 29];
-
-/// A time for people, in UTC: the proleptic Gregorian calendar, counted from March so that leap days come last.
+/// A time for people, in UTC.
 #[must_use]
 pub fn utc(time: Time) -> String {
     let (seconds, ms) = (time.ms() / 1_000, time.ms() % 1_000);
-    let (mut days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let era = days / 146_097;
-    days %= 146_097;
-    let year_of_era = (days - days / 1_460 + days / 36_524 - days / 146_096) / 365;
-    days -= 365 * year_of_era + year_of_era / 4 - year_of_era / 100;
-    let mut month = 0_u64;
-    for length in MONTH_DAYS {
-        if days < length {
-            break;
-        }
-        days -= length;
-        month += 1;
-    }
-    let year = era * 400 + year_of_era + u64::from(month >= 10);
-    let month = if month >= 10 { month - 9 } else { month + 3 };
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!(
-        "{year:04}-{month:02}-{:02} {hour:02}:{minute:02}:{second:02}.{ms:03} UTC",
-        days + 1
-    )
+    let at = i64::try_from(seconds).ok();
+    let Some(at) = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()) else {
+        // Behind the year 9999: no clock says that.
+        return format!("{} ms after 1970-01-01 UTC", time.ms());
+    };
+    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+    let (hour, minute, second) = at.to_hms();
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{ms:03} UTC")
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Requests, responses and gossip messages.
 
 use bincode::config::{Configuration, Fixint, Limit, LittleEndian};
+use bincode::error::DecodeError;
 use bincode::{Decode, Encode};
 use thiserror::Error;
 
@@ -126,6 +127,9 @@ pub enum WireError {
     /// Not a message.
     #[error("malformed message: {0}")]
     Malformed(String),
+    /// The beginning of a message: its bytes end too early.
+    #[error("malformed message: {0}")]
+    Cut(String),
     /// Bytes behind the message, or another encoding of it.
     #[error("message is not canonical")]
     NotCanonical,
@@ -160,8 +164,11 @@ fn decode<T: Encode + Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T,
     if bytes.len() > LIMIT {
         return Err(WireError::TooLong { limit: LIMIT });
     }
-    let (value, used) = bincode::decode_from_slice::<T, _>(bytes, config::<LIMIT>())
-        .map_err(|error| WireError::Malformed(error.to_string()))?;
+    let (value, used) = bincode::decode_from_slice::<T, _>(bytes, config::<LIMIT>()).map_err(|error| {
+        let is_cut = matches!(error, DecodeError::UnexpectedEnd { .. });
+        let variant = if is_cut { WireError::Cut } else { WireError::Malformed };
+        variant(error.to_string())
+    })?;
     if used != bytes.len() || encode(&value) != bytes {
         return Err(WireError::NotCanonical);
     }

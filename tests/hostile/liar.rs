@@ -41,6 +41,7 @@ impl Liar {
     /// Starts the identity with this number and dials all nodes of the task.
     pub(crate) fn start(task: &Task, number: u64, lie: Lie) -> Option<Self> {
         let (orders, order) = mpsc::channel(1024);
+        #[expect(clippy::disallowed_methods, reason = "what a test sends is bounded by the test")]
         let (tell, facts) = mpsc::unbounded_channel();
         let key = identity(task, number);
         let config = NetConfig {

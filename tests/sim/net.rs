@@ -198,7 +198,7 @@ impl World {
                 let fact = NetFact::DialFailed {
                     peer,
                     addresses,
-                    reason: refusal.unwrap_or("nobody is there").to_owned(),
+                    reason: refusal.unwrap_or("nobody is there").into(),
                     stranger: None,
                 };
                 let delay = match self.plan.silent_ms {
@@ -295,7 +295,7 @@ impl World {
             last = last.max(told);
             let fact = NetFact::Disconnected {
                 peer: self.nodes[other].peer,
-                reason: reason.to_owned(),
+                reason: reason.into(),
             };
             self.tell_later(told - self.now, end, Input::Net(fact));
             let gone: Vec<u64> = self

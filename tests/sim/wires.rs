@@ -121,7 +121,7 @@ impl World {
         let fact = NetFact::DialFailed {
             peer: Some(peer),
             addresses,
-            reason: reason.to_owned(),
+            reason: reason.into(),
             stranger: None,
         };
         self.tell_later(1, node, Input::Net(fact));
@@ -377,7 +377,7 @@ impl World {
                 let address = self.nodes[other].address.clone();
                 match gone.standing {
                     Standing::Confirmed => {
-                        let reason = gone.reason.unwrap_or(reason).to_owned();
+                        let reason = gone.reason.unwrap_or(reason).into();
                         self.tell(node, Input::Net(NetFact::Disconnected { peer, reason }));
                     }
                     Standing::Unconfirmed if gone.wanted => self.dial_fails(node, peer, vec![address], reason),

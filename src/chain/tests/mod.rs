@@ -11,6 +11,7 @@ pub(crate) mod vectors;
 mod adversary;
 mod ancestor;
 mod branch;
+mod codes;
 mod economy;
 mod ledger;
 mod limits;

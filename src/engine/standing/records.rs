@@ -87,7 +87,7 @@ impl Records {
         }
         record.score = match fault {
             Fault::Limit if record.score <= SCORE_LIMIT_FLOOR => record.score,
-            _ => record.score.saturating_sub(fault.cost()),
+            Fault::Limit | Fault::Low | Fault::Mid | Fault::Fatal => record.score.saturating_sub(fault.cost()),
         };
         if record.score <= SCORE_BAN {
             let length = BANS_MS[record.bans.min(BANS_MS.len() - 1)];

@@ -2,8 +2,8 @@
 
 use super::neighbours::tells_its_clock;
 use super::world::{World, address};
-use crate::contract::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
 use crate::contract::{Command, Diagnosis, Event, FoundBy, Interface, Probe, Reply, Stranger, Surroundings};
+use crate::contract::{DialFailure, Multicast};
 use crate::engine::{Input, NetFact};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, SecretKey};
@@ -43,21 +43,21 @@ fn the_doctor_tells_what_became_of_its_question() {
     let (returned, lost) = (Probe::Sent { returned: true }, Probe::Sent { returned: false });
     let (word, advice) = told(returned.clone(), 0);
     assert!(
-        word == Some("returned") && advice.contains("nobody answers"),
+        word == Some(Multicast::Returned) && advice.contains("nobody answers"),
         "{advice}"
     );
     let (_, advice) = told(returned.clone(), 3);
     assert!(advice.contains("no node is among them"), "{advice}");
     let (word, advice) = told(lost, 0);
-    assert!(word == Some("lost") && advice.contains("firewall"), "{advice}");
+    assert!(word == Some(Multicast::Lost) && advice.contains("firewall"), "{advice}");
     let (word, advice) = told(Probe::Refused("no".into()), 0);
     assert!(
-        word == Some("refused") && advice.contains("sends no multicast"),
+        word == Some(Multicast::Refused) && advice.contains("sends no multicast"),
         "{advice}"
     );
     let (word, advice) = told(Probe::Taken, 0);
     assert!(
-        word == Some("taken") && advice.contains("another program has UDP port 5353"),
+        word == Some(Multicast::Taken) && advice.contains("another program has UDP port 5353"),
         "{advice}"
     );
 }
@@ -234,7 +234,7 @@ fn the_doctor_knows_that_a_tunnel_alone_finds_nobody_by_itself() {
     let mut seen = lan();
     seen.interfaces[0].multicast = false;
     let told = doctor(&mut world, seen);
-    assert_eq!(told.interfaces[0].multicast, Some("none"));
+    assert_eq!(told.interfaces[0].multicast, Some(Multicast::None));
     assert!(
         told.advice[0].contains("no interface here carries multicast"),
         "{:?}",
@@ -243,11 +243,11 @@ fn the_doctor_knows_that_a_tunnel_alone_finds_nobody_by_itself() {
 }
 
 /// A failed dial of an address, for this reason.
-fn fails(world: &mut World, text: &str, reason: &str) {
+fn fails(world: &mut World, text: &str, reason: DialFailure) {
     let failed = NetFact::DialFailed {
         peer: None,
         addresses: vec![Address::parse(text).unwrap().0],
-        reason: reason.into(),
+        reason,
         stranger: None,
     };
     world.tell(0, Input::Net(failed));
@@ -255,21 +255,22 @@ fn fails(world: &mut World, text: &str, reason: &str) {
 
 #[test]
 fn the_doctor_has_a_sentence_for_each_cause_and_says_it_alone() {
+    let other = SecretKey::from_seed([7; 32]).public().peer_id();
     let causes = [
-        (OTHER_KEY, "another node than expected"),
-        (NO_NAME, "leads nowhere"),
-        (REFUSED, "refuses"),
-        (CLOSED, "hangs up at once"),
-        (NO_ROUTE, "no way leads to"),
-        (SILENCE, "nothing comes back"),
-        ("whatever else", "nothing comes back"),
+        (DialFailure::OtherKey(other), "another node than expected"),
+        (DialFailure::NoName, "leads nowhere"),
+        (DialFailure::Refused, "refuses"),
+        (DialFailure::Closed, "hangs up at once"),
+        (DialFailure::NoRoute, "no way leads to"),
+        (DialFailure::Silence, "nothing comes back"),
+        (DialFailure::Other("whatever else".into()), "nothing comes back"),
     ];
-    for (reason, sentence) in causes {
+    for (reason, sentence) in &causes {
         let mut world = World::new(1);
         world.run(100);
-        fails(&mut world, "/ip4/10.9.9.9/tcp/4141", &format!("{reason} (details)"));
+        fails(&mut world, "/ip4/10.9.9.9/tcp/4141", reason.clone());
         let told = doctor(&mut world, lan()).advice;
-        for (_, other) in causes {
+        for (_, other) in &causes {
             let is_said = told.iter().any(|advice| advice.contains(other));
             assert_eq!(is_said, other == sentence, "{reason}: {told:?}");
         }
@@ -295,9 +296,9 @@ fn the_doctor_knows_a_network_that_keeps_its_machines_apart() {
             .any(|advice| advice.contains("keeps its machines apart"))
     };
     assert!(!is_isolated(&doctor(&mut world, seen.clone())), "nobody may be there");
-    fails(&mut world, "/ip4/10.9.9.9/tcp/4141", SILENCE);
+    fails(&mut world, "/ip4/10.9.9.9/tcp/4141", DialFailure::Silence);
     assert!(!is_isolated(&doctor(&mut world, seen.clone())), "it is elsewhere");
-    fails(&mut world, "/ip4/10.0.0.2/tcp/4141", NO_ROUTE);
+    fails(&mut world, "/ip4/10.0.0.2/tcp/4141", DialFailure::NoRoute);
     let told = doctor(&mut world, seen.clone());
     assert!(is_isolated(&told), "{:?}", told.advice);
     assert!(
@@ -305,7 +306,7 @@ fn the_doctor_knows_a_network_that_keeps_its_machines_apart() {
         "{:?}",
         told.advice
     );
-    fails(&mut world, "/ip4/10.0.0.3/tcp/4141", REFUSED);
+    fails(&mut world, "/ip4/10.0.0.3/tcp/4141", DialFailure::Refused);
     assert!(!is_isolated(&doctor(&mut world, seen)), "a refusal came through");
 }
 

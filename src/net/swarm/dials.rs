@@ -1,7 +1,8 @@
 //! Dials: by identity or by address alone, after a look-up where a user typed a name, and why they fail.
 //!
 //! Promises: every dial ends in `Connected` or `DialFailed`, under the addresses that the engine named.
-//! Elsewhere: whom to dial and when (`engine::dial`), names (`net::names`), what a reason means (`contract::reasons`).
+//! Elsewhere: whom to dial and when (`engine::dial`), names (`net::names`), kinds of errors (`net::broken`), what a
+//! failure means (`contract::reasons`).
 //! Spec: `proto-notes/discovery.md`, "Dialling".
 
 use std::time::Instant;
@@ -10,11 +11,11 @@ use libp2p::swarm::DialError;
 use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::{Multiaddr, PeerId};
 
+use super::super::broken::dial_failure;
 use super::super::names;
 use super::super::peers::Standing;
-use super::{Dial, IT_IS_US, OTHER_PROGRAM, Task};
-use crate::contract::Stranger;
-use crate::contract::reasons::{CLOSED, NO_NAME, NO_ROUTE, OTHER_KEY, REFUSED, SILENCE};
+use super::{Dial, OTHER_PROGRAM, Task};
+use crate::contract::{DialFailure, Stranger};
 use crate::engine::NetFact;
 use crate::types::Address;
 
@@ -31,7 +32,7 @@ impl Task {
     pub(super) fn dial(&mut self, peer: Option<PeerId>, addresses: Vec<Address>) {
         let names: Vec<Address> = addresses.iter().filter(|address| address.is_name()).cloned().collect();
         if !self.lasting.enabled {
-            self.dial_failed(peer, addresses, "the network is off".into(), None);
+            self.dial_failed(peer, addresses, DialFailure::NetworkOff, None);
         } else if names.is_empty() {
             self.dial_at(peer, addresses.clone(), addresses);
         } else {
@@ -54,7 +55,7 @@ impl Task {
             match connected.standing {
                 // Its outcome comes when identify has spoken.
                 Standing::Unconfirmed => connected.wanted = true,
-                Standing::Confirmed => self.dial_failed(Some(peer), addresses, "already connected".into(), None),
+                Standing::Confirmed => self.dial_failed(Some(peer), addresses, DialFailure::AlreadyConnected, None),
                 Standing::Foreign { stranger, .. } => self.met_stranger(peer, addresses, stranger),
             }
             return;
@@ -69,8 +70,7 @@ impl Task {
     fn look_up(&mut self, peer: Option<PeerId>, addresses: Vec<Address>, names: Vec<Address>) {
         self.next_asked += 1;
         if !self.names.look_up(self.next_asked, names) {
-            let reason = format!("{NO_NAME} yet: other names are still looked up");
-            return self.dial_failed(peer, addresses, reason, None);
+            return self.dial_failed(peer, addresses, DialFailure::NamesBusy, None);
         }
         let until = Instant::now() + names::PATIENCE;
         let asked = Asked { peer, addresses, until };
@@ -85,11 +85,11 @@ impl Task {
         let mut numeric = answer.addresses;
         numeric.extend(addresses.iter().filter(|address| !address.is_name()).cloned());
         if numeric.is_empty() {
-            self.dial_failed(peer, addresses, NO_NAME.into(), None);
+            self.dial_failed(peer, addresses, DialFailure::NoName, None);
         } else if self.lasting.enabled {
             self.dial_at(peer, numeric, addresses);
         } else {
-            self.dial_failed(peer, addresses, "the network is off".into(), None);
+            self.dial_failed(peer, addresses, DialFailure::NetworkOff, None);
         }
     }
 
@@ -102,7 +102,7 @@ impl Task {
             .map(|(id, _)| *id)
             .collect();
         for Asked { peer, addresses, .. } in ids.iter().filter_map(|id| self.asked.remove(id)).collect::<Vec<_>>() {
-            let reason = format!("{NO_NAME} within {} s", names::PATIENCE.as_secs());
+            let reason = DialFailure::NoNameInTime(names::PATIENCE.as_secs());
             self.dial_failed(peer, addresses, reason, None);
         }
     }
@@ -117,9 +117,9 @@ impl Task {
             Err(DialError::DialPeerConditionFalse(_)) => {}
             // libp2p leaves out what this node listens on itself; the engine forgets such an address.
             Err(DialError::NoAddresses) if peer.is_none() && !addresses.is_empty() => {
-                self.dial_failed(Some(self.peer_id()), addresses, IT_IS_US.into(), None);
+                self.dial_failed(Some(self.peer_id()), addresses, DialFailure::OwnKey, None);
             }
-            Err(error) => self.dial_failed(peer, addresses, dial_reason(&error), None),
+            Err(error) => self.dial_failed(peer, addresses, why_failed(&error), None),
         }
     }
 
@@ -127,7 +127,7 @@ impl Task {
         &mut self,
         peer: Option<PeerId>,
         addresses: Vec<Address>,
-        reason: String,
+        reason: DialFailure,
         stranger: Option<Stranger>,
     ) {
         self.outbox.keep(NetFact::DialFailed {
@@ -144,52 +144,22 @@ impl Task {
             Stranger::Network => "of another network",
             Stranger::Program => OTHER_PROGRAM,
         };
-        self.dial_failed(Some(peer), addresses, reason.into(), Some(stranger));
+        let reason = DialFailure::Foreign(reason.to_owned());
+        self.dial_failed(Some(peer), addresses, reason, Some(stranger));
     }
 }
 
-/// Why a dial failed, in a few words.
-pub(super) fn dial_reason(error: &DialError) -> String {
+/// Why a dial failed.
+pub(super) fn why_failed(error: &DialError) -> DialFailure {
     match error {
-        DialError::LocalPeerId { .. } => IT_IS_US.into(),
-        DialError::NoAddresses => "no address is known".into(),
-        DialError::WrongPeerId { obtained, .. } => format!("{OTHER_KEY}: {obtained}"),
-        DialError::Denied { cause } => format!("refused by this node: {cause}"),
+        DialError::LocalPeerId { .. } => DialFailure::OwnKey,
+        DialError::NoAddresses => DialFailure::NoAddress,
+        DialError::WrongPeerId { obtained, .. } => DialFailure::OtherKey(*obtained),
+        DialError::Denied { cause } => DialFailure::Denied(cause.to_string()),
         DialError::Transport(errors) => errors
-            .iter()
-            .map(|(_, error)| transport_reason(error))
-            .next()
-            .unwrap_or_else(|| "no address could be tried".into()),
-        DialError::DialPeerConditionFalse(_) => "a dial is under way".into(),
-        DialError::Aborted => "given up".into(),
+            .first()
+            .map_or(DialFailure::NothingTried, |(_, error)| dial_failure(error)),
+        DialError::DialPeerConditionFalse(_) => DialFailure::UnderWay,
+        DialError::Aborted => DialFailure::GivenUp,
     }
-}
-
-/// What the system's words mean; on Windows, where they are in the user's language, its numbers.
-const WORDS: [(&str, &str); 13] = [
-    ("refused", REFUSED),
-    ("os error 10061", REFUSED),
-    ("No route to host", NO_ROUTE),
-    ("unreachable", NO_ROUTE),
-    ("os error 10051", NO_ROUTE),
-    ("os error 10065", NO_ROUTE),
-    ("reset by peer", CLOSED),
-    ("os error 10054", CLOSED),
-    ("end of file", CLOSED),
-    ("Broken pipe", CLOSED),
-    ("timed out", SILENCE),
-    ("os error 10060", SILENCE),
-    // The library's words for a dial that nobody answers.
-    ("Timeout has been reached", SILENCE),
-];
-
-/// The kinds of errors are lost on the way here, only their words come through.
-fn transport_reason(error: &dyn std::error::Error) -> String {
-    let mut innermost = error;
-    while let Some(source) = innermost.source() {
-        innermost = source;
-    }
-    let text = innermost.to_string();
-    let known = WORDS.iter().find(|(words, _)| text.contains(words));
-    known.map_or(text.clone(), |(_, reason)| (*reason).to_owned())
 }

@@ -8,18 +8,18 @@ use std::time::Instant;
 
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, MessageAcceptance};
-use libp2p::swarm::{ConnectionId, DialError, ListenError, StreamUpgradeError, SwarmEvent};
+use libp2p::swarm::{ConnectionError, ConnectionId, DialError, ListenError, StreamUpgradeError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping, request_response};
 
 use super::super::behaviour::{CONNECTIONS_IN_MAX, NodeEvent, topic};
+use super::super::broken::{Break, break_by, disconnect_reason};
 use super::super::codec::Raw;
 use super::super::exchange::{Answered, Arrival, read_answer};
 use super::super::links::Link;
 use super::super::peers::{Closed, Standing};
-use super::super::streams::STREAM_FLOOD;
-use super::dials::dial_reason;
-use super::{IT_IS_US, OTHER_PROGRAM, Task};
-use crate::contract::{Direction, FoundBy, Stranger};
+use super::dials::why_failed;
+use super::{OTHER_PROGRAM, Task};
+use crate::contract::{DialFailure, Direction, DisconnectReason, FoundBy, Stranger};
 use crate::engine::Fault;
 use crate::engine::{NetFact, Verdict};
 use crate::types::Address;
@@ -46,7 +46,7 @@ impl Task {
                 connection_id,
                 cause,
                 ..
-            } => self.closed(peer_id, connection_id, cause.map(|cause| cause.to_string())),
+            } => self.closed(peer_id, connection_id, cause.as_ref()),
             SwarmEvent::OutgoingConnectionError {
                 connection_id, error, ..
             } => {
@@ -54,7 +54,7 @@ impl Task {
                     // Whoever answered there has our own key: the engine knows which addresses are ours.
                     let is_us = matches!(error, DialError::LocalPeerId { .. });
                     let peer = if is_us { Some(self.peer_id()) } else { dial.peer };
-                    self.dial_failed(peer, dial.addresses, dial_reason(&error), None);
+                    self.dial_failed(peer, dial.addresses, why_failed(&error), None);
                 }
             }
             SwarmEvent::NewListenAddr { listener_id, address } => {
@@ -97,7 +97,7 @@ impl Task {
         let Some(address) = read_address(from) else { return };
         let is_own = |ip: IpAddr| ip.is_loopback() || self.prefixes.iter().any(|prefix| prefix.ip() == ip);
         if address.ip().is_some_and(|ip| !is_own(ip)) {
-            self.dial_failed(Some(self.peer_id()), vec![address], IT_IS_US.into(), None);
+            self.dial_failed(Some(self.peer_id()), vec![address], DialFailure::OwnKey, None);
         }
     }
 
@@ -126,7 +126,7 @@ impl Task {
                     known.named.extend(dial.addresses.into_iter().filter(Address::is_name));
                 }
                 Standing::Confirmed => {
-                    self.dial_failed(Some(peer), dial.addresses, "already connected".into(), None);
+                    self.dial_failed(Some(peer), dial.addresses, DialFailure::AlreadyConnected, None);
                 }
                 Standing::Foreign { stranger, .. } => self.met_stranger(peer, dial.addresses, stranger),
             }
@@ -143,7 +143,7 @@ impl Task {
         }
     }
 
-    fn closed(&mut self, peer: PeerId, connection: ConnectionId, cause: Option<String>) {
+    fn closed(&mut self, peer: PeerId, connection: ConnectionId, cause: Option<&ConnectionError>) {
         let link = self
             .peers
             .get_mut(&peer)
@@ -156,20 +156,20 @@ impl Task {
             }
             Closed::Other => return,
         };
-        if cause.as_ref().is_some_and(|cause| cause.contains(STREAM_FLOOD)) {
+        if cause.is_some_and(|cause| break_by(cause) == Break::StreamFlood) {
             self.malformed(peer, Fault::Low, "it opened too many streams".into());
         }
         let reason = match (gone.reason, cause) {
-            (Some(reason), _) => reason.to_owned(),
-            (None, Some(cause)) => format!("the connection was lost: {cause}"),
-            (None, None) => "closed".to_owned(),
+            (Some(reason), _) => DisconnectReason::from(reason),
+            (None, Some(cause)) => disconnect_reason(cause),
+            (None, None) => DisconnectReason::from("closed"),
         };
         match gone.standing {
             Standing::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
             Standing::Unconfirmed if gone.wanted => {
                 let remote = link.and_then(|link| read_address(&link.address));
                 let addresses = gone.named.into_iter().chain(remote).collect();
-                self.dial_failed(Some(peer), addresses, reason, None);
+                self.dial_failed(Some(peer), addresses, DialFailure::Lost(reason), None);
             }
             Standing::Unconfirmed | Standing::Foreign { .. } => {}
         }
@@ -266,7 +266,7 @@ impl Task {
         });
         if !named.is_empty() {
             // As after a dial of somebody connected: what was typed leads to this peer.
-            self.dial_failed(Some(peer), named, "already connected".into(), None);
+            self.dial_failed(Some(peer), named, DialFailure::AlreadyConnected, None);
         }
         for (token, request) in self.exchange.release(&peer) {
             self.ask_engine(token, peer, request);
@@ -308,7 +308,7 @@ impl Task {
                     .into_iter()
                     .chain(addresses.collect::<Vec<_>>());
                 let addresses = addresses.collect();
-                self.dial_failed(Some(peer), addresses, reason, Some(stranger));
+                self.dial_failed(Some(peer), addresses, DialFailure::Foreign(reason), Some(stranger));
             }
         }
     }

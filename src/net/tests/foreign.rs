@@ -42,7 +42,7 @@ async fn refusal(seed: u8, version: String) -> (Stranger, String) {
                 stranger: Some(stranger),
                 reason,
                 ..
-            } => Some((stranger, reason)),
+            } => Some((stranger, reason.to_string())),
             NetFact::Connected { .. } => panic!("it speaks another version"),
             _ => None,
         })

@@ -6,6 +6,7 @@ use libp2p::mdns;
 
 use super::discovery::in_namespace;
 use super::*;
+use crate::contract::DialFailure;
 
 /// A node that looks for others, with the address of its cable.
 async fn member(seed: u8, network: NetworkId) -> Net {
@@ -176,7 +177,7 @@ fn adv_p06_nodes_with_two_interfaces_find_each_other_on_both_and_never_themselve
                     _ => None,
                 })
                 .await;
-            assert_eq!(failed, (Some(me), "that is this node itself".to_owned()));
+            assert_eq!(failed, (Some(me), DialFailure::OwnKey));
             format!("found on {hosts:?}")
         })
     });
