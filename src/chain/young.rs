@@ -53,7 +53,7 @@ impl Young {
 }
 
 impl<S: ChainStore> Chain<S> {
-    /// Accounts that the last [`OLD_BLOCKS`] active blocks made.
+    /// Accounts that the last hundred active blocks made.
     pub fn young_accounts(&self) -> BTreeSet<&Account> {
         let oldest = self.tip().header.height.get().saturating_sub(OLD_BLOCKS);
         let counts = |(height, hash, _): &&(Height, BlockHash, Vec<Account>)| {
