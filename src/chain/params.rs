@@ -337,7 +337,7 @@ impl NetworkParams {
     /// Whether any chain can have this height by now, whatever its bits.
     #[must_use]
     pub fn can_be_reached(&self, height: Height, clock: Time) -> bool {
-        let latest = Time::from_ms(clock.ms().saturating_add(FUTURE_MAX_MS));
+        let latest = clock.after_ms(FUTURE_MAX_MS);
         self.longest_chain(latest, Bits::ceiling(self.halflife_ms))
             .is_none_or(|most| height.get() <= most)
     }

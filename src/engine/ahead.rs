@@ -12,7 +12,7 @@ use crate::chain::params::FUTURE_MAX_MS;
 use crate::contract::{CommandError, Reply, Source};
 use crate::inspect::{no_block, store_error};
 use crate::types::time::span_words;
-use crate::types::{Height, PeerId, Time, count};
+use crate::types::{Height, PeerId, count};
 
 /// The most blocks that `rewind` takes off: as many as a page of headers has. More is a chain, and no slip of a clock.
 const REWIND_MAX: u64 = 512;
@@ -66,7 +66,7 @@ impl<S: ChainStore> Engine<S> {
         if !self.is_ahead() {
             return None;
         }
-        let latest = Time::from_ms(self.clock().ms().saturating_add(FUTURE_MAX_MS));
+        let latest = self.clock().after_ms(FUTURE_MAX_MS);
         let tip = &self.chain.tip().header;
         let (mut count, mut at) = (0, tip.clone());
         while at.time > latest && count <= REWIND_MAX && at.height > Height::GENESIS {

@@ -244,4 +244,20 @@ mod tests {
         assert_eq!([told(9_000, off), told(9_001, fine)], [false, false]);
         assert_eq!([told(10_000, off), told(15_000, off)], [false, true]);
     }
+
+    #[test]
+    fn whoever_goes_by_a_chosen_clock_is_told_nothing_of_the_others() {
+        let peer = SecretKey::from_seed([1; 32]).public().peer_id();
+        let mut clock = Clock::new(PeerClock::Key(peer), NOW, WALL);
+        clock.heard_chosen(NOW, WALL);
+        let off = Middle {
+            ahead_ms: 90_000,
+            voices: 9,
+        };
+        assert!(
+            [0, 9_000, 90_000]
+                .iter()
+                .all(|ms| clock.check(Time::from_ms(*ms), off).is_none())
+        );
+    }
 }

@@ -276,7 +276,7 @@ impl Dialer {
         };
         let wait_ms = self.courtesy(&peer, by);
         let mut offer = Candidate::new(now, address.clone(), by, source);
-        offer.next = later(now, wait_ms);
+        offer.next = now.after_ms(wait_ms);
         offer.is_at_random = by == FoundBy::Remembered;
         let has_left = self.left.get(&peer).is_some_and(|at| now.since(*at) < LEFT_MS);
         offer.failures = u32::from(has_left && source > Source::Known);
@@ -313,7 +313,7 @@ impl Dialer {
         let mut offer = Candidate::new(now, first, FoundBy::Told, source);
         // No courtesy here: where all know each other by tellings the largest PeerIds would have most links. Two that are
         // told of each other at the same time dial at different times.
-        offer.next = later(now, self.rng.below(COURTESY_MS));
+        offer.next = now.after_ms(self.rng.below(COURTESY_MS));
         offer.is_at_random = true;
         offer.addresses = addresses;
         offer.teller = Some(source);
@@ -362,7 +362,7 @@ impl Dialer {
             candidate.backoff_ms = BACKOFF_MIN_MS;
             // Where the peer itself is dialled, its typed address waits for the outcome.
             let behind_ms = if by_name && !is_peer { COURTESY_MS } else { 0 };
-            candidate.next = later(now, pause_ms.saturating_add(behind_ms));
+            candidate.next = now.after_ms(pause_ms.saturating_add(behind_ms));
         }
     }
 
@@ -409,7 +409,7 @@ impl Dialer {
         for candidate in self.candidates.values_mut().filter(|c| c.dialling.is_none()) {
             if candidate.backoff_ms != OTHER_NETWORK_MS {
                 candidate.backoff_ms = BACKOFF_MIN_MS;
-                candidate.next = candidate.next.min(later(now, BACKOFF_MIN_MS));
+                candidate.next = candidate.next.min(now.after_ms(BACKOFF_MIN_MS));
             }
         }
     }
@@ -568,10 +568,10 @@ impl Dialer {
             .iter()
             .filter(|(goal, c)| c.dialling.is_none() && self.is_wanted(goal, c, has_room));
         // What is due and found no place is looked at again soon.
-        let next = waiting.map(|(_, c)| self.due_at(c).max(later(now, 250))).min();
+        let next = waiting.map(|(_, c)| self.due_at(c).max(now.after_ms(250))).min();
         let others = self.candidates.len() > self.links.count();
         let extra = self.links.extra_due(now).filter(|_| others);
-        next.into_iter().chain(extra.map(|at| at.max(later(now, 250)))).min()
+        next.into_iter().chain(extra.map(|at| at.max(now.after_ms(250)))).min()
     }
 }
 
@@ -580,8 +580,4 @@ fn choose<T: Clone>(rng: &mut Rng, list: &[T]) -> Option<T> {
     let count = u64::try_from(list.len()).unwrap_or(u64::MAX);
     let index = usize::try_from(rng.below(count)).ok()?;
     list.get(index).cloned()
-}
-
-const fn later(now: Time, ms: u64) -> Time {
-    Time::from_ms(now.ms().saturating_add(ms))
 }

@@ -16,7 +16,7 @@ pub(super) struct Early(Vec<(Time, PeerId, Vec<u8>)>);
 impl Early {
     /// Holds a block that is so far ahead of the clock.
     pub(super) fn hold(&mut self, now: Time, ahead_ms: u64, peer: PeerId, bytes: &[u8]) {
-        let due = Time::from_ms(now.ms().saturating_add(ahead_ms.saturating_sub(FUTURE_MAX_MS)));
+        let due = now.after_ms(ahead_ms.saturating_sub(FUTURE_MAX_MS));
         self.0.push((due, peer, bytes.to_vec()));
         if self.0.len() > EARLY_MAX {
             // Nearest first.

@@ -157,7 +157,7 @@ impl Exchange {
                 }
             }
             Fact::Exchanged(peer) => {
-                let next = later(now, self.rng.below(ASK_JITTER_MS));
+                let next = now.after_ms(self.rng.below(ASK_JITTER_MS));
                 self.state(now, peer).next.get_or_insert(next);
             }
             Fact::Disconnected(peer) => self.disconnected(now, &peer),
@@ -176,7 +176,7 @@ impl Exchange {
             Fact::Postponed(peer) => {
                 self.ended(&peer);
                 if let Some(state) = self.peers.get_mut(&peer) {
-                    state.next = Some(later(now, POSTPONED_MS));
+                    state.next = Some(now.after_ms(POSTPONED_MS));
                     state.pause_ms = (state.pause_ms / 2).max(ASK_PAUSE_MIN_MS);
                 }
             }
@@ -254,8 +254,8 @@ impl Exchange {
         self.peers.remove(peer);
         let jitter_ms = self.rng.below(ASK_JITTER_MS);
         for state in self.peers.values_mut() {
-            let soonest = state.asked.map_or(now, |at| later(at, ASK_SOONEST_MS).max(now));
-            state.next = state.next.map(|at| at.min(later(soonest, jitter_ms)));
+            let soonest = state.asked.map_or(now, |at| at.after_ms(ASK_SOONEST_MS).max(now));
+            state.next = state.next.map(|at| at.min(soonest.after_ms(jitter_ms)));
         }
     }
 
@@ -276,7 +276,7 @@ impl Exchange {
             }
             state.is_asking = true;
             state.asked = Some(now);
-            state.next = Some(later(now, state.pause_ms));
+            state.next = Some(now.after_ms(state.pause_ms));
             state.pause_ms = state.pause_ms.saturating_mul(2).min(ASK_PAUSE_MAX_MS);
             self.out.push_back(Order::Ask(*peer));
         }
@@ -320,8 +320,4 @@ pub fn may_be_dialled(address: &Address, (own, networks): (&[Address], &[Prefix]
     let has_service = port < PORT_MIN || port == PORT_OF_PRINTERS;
     let is_near = || is_neighbour(ip, networks);
     !is_of_nobody && !ip.is_multicast() && !is_own && !has_service && is_near()
-}
-
-const fn later(now: Time, ms: u64) -> Time {
-    Time::from_ms(now.ms().saturating_add(ms))
 }

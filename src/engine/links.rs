@@ -28,7 +28,7 @@ const STATUS_OWN_MS: u64 = 30_000;
 /// Own addresses that are shown and told.
 const OWN_ADDRESSES_MAX: usize = 64;
 
-/// A connected peer.
+/// A connected peer, and what it said of itself.
 #[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// Where it is.
@@ -82,7 +82,7 @@ struct Exchange {
     next: Time,
     /// When the last one was sent.
     last: Time,
-    /// Something changed since.
+    /// Tip or pool changed since the last one.
     is_stale: bool,
     /// Those in a row that did not reach it.
     failures: u32,
@@ -95,7 +95,7 @@ impl Exchange {
             // The answer comes first, or the network says that none will.
             Time::from_ms(u64::MAX)
         } else if self.is_stale {
-            self.next.min(later(self.last, STATUS_CHANGE_MS))
+            self.next.min(self.last.after_ms(STATUS_CHANGE_MS))
         } else {
             self.next
         }
@@ -123,7 +123,7 @@ pub(super) struct Links {
 }
 
 impl Links {
-    /// Nobody is connected.
+    /// Nobody is connected; `rng` feeds the jitter of statuses.
     pub(super) const fn new(rng: Rng) -> Self {
         Self {
             peers: BTreeMap::new(),
@@ -173,7 +173,7 @@ impl Links {
 
     // The others.
 
-    /// A peer connected.
+    /// A peer connected: it is told where this node stands at once.
     pub(super) fn connected(
         &mut self,
         now: Time,
@@ -241,7 +241,7 @@ impl Links {
         })
     }
 
-    /// A connected peer.
+    /// What is known of a peer; none if it is not connected.
     pub(super) fn get(&self, id: &PeerId) -> Option<&Peer> {
         self.peers.get(id)
     }
@@ -251,7 +251,7 @@ impl Links {
         self.peers.iter()
     }
 
-    /// Their ids.
+    /// The ids of all connected peers, in order.
     pub(super) fn ids(&self) -> Vec<PeerId> {
         self.peers.keys().copied().collect()
     }
@@ -321,7 +321,7 @@ impl Links {
             let exchange = &mut peer.exchange;
             let wait_ms = STATUS_AGAIN_MS << exchange.failures.min(STATUS_DOUBLINGS_MAX);
             exchange.failures = exchange.failures.saturating_add(1);
-            exchange.next = exchange.next.min(later(now, wait_ms));
+            exchange.next = exchange.next.min(now.after_ms(wait_ms));
         }
     }
 
@@ -330,7 +330,7 @@ impl Links {
     pub(super) fn was_asked(&mut self, now: Time, id: &PeerId) {
         let next = self.next_status(now);
         if let Some(peer) = self.peers.get_mut(id) {
-            let latest = later(peer.exchange.last, STATUS_OWN_MS);
+            let latest = peer.exchange.last.after_ms(STATUS_OWN_MS);
             peer.exchange.next = peer.exchange.next.max(next.min(latest));
         }
     }
@@ -346,12 +346,8 @@ impl Links {
     }
 
     fn next_status(&mut self, now: Time) -> Time {
-        later(now, STATUS_EVERY_MS + self.rng.below(STATUS_JITTER_MS))
+        now.after_ms(STATUS_EVERY_MS + self.rng.below(STATUS_JITTER_MS))
     }
-}
-
-const fn later(now: Time, ms: u64) -> Time {
-    Time::from_ms(now.ms().saturating_add(ms))
 }
 
 #[cfg(test)]

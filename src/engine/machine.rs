@@ -157,7 +157,7 @@ impl<S: ChainStore> Engine<S> {
             early: Early::default(),
             now,
             started: false,
-            start_by: Time::from_ms(now.ms().saturating_add(START_PATIENCE_MS)),
+            start_by: now.after_ms(START_PATIENCE_MS),
             clock,
             notices: Notices::new(now),
             seen: super::doctor::Seen::default(),
@@ -308,7 +308,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// `now` and some milliseconds.
     pub(super) const fn after(&self, ms: u64) -> Time {
-        Time::from_ms(self.now.ms().saturating_add(ms))
+        self.now.after_ms(ms)
     }
 
     /// Asks a peer; the answer comes back with the question.

@@ -107,7 +107,7 @@ impl Mining {
         self.rate = rate;
     }
 
-    /// The next order.
+    /// The next order that waits to be carried out, in the order in which they were given.
     pub(super) fn poll(&mut self) -> Option<MinerOrder> {
         self.out.pop_front()
     }
@@ -133,7 +133,7 @@ impl Mining {
         self.refresh_at = Time::from_ms(0);
     }
 
-    /// Nothing is searched.
+    /// Ends the search: a find of before counts no more.
     pub(super) fn stop(&mut self) {
         self.held = false;
         self.stop_search();
@@ -151,7 +151,7 @@ impl Mining {
             } else {
                 0
             };
-            self.pause_until = later(now, pause_ms);
+            self.pause_until = now.after_ms(pause_ms);
         }
         if moved || !self.active || self.refresh_at <= now {
             self.give_job(now, ground);
@@ -166,7 +166,7 @@ impl Mining {
     }
 
     fn give_job<S: ChainStore>(&mut self, now: Time, ground: &Ground<'_, S>) {
-        self.refresh_at = later(now, REFRESH_MS);
+        self.refresh_at = now.after_ms(REFRESH_MS);
         let clock = (ground.clock)();
         // A block is never older than its parent: on a tip that is too far ahead of the clock each find would be
         // refused as one of the future, by this node first (`engine::ahead` says it).
@@ -226,14 +226,14 @@ impl Mining {
     /// A job's nonces are used up: the same template without new time would be searched in vain.
     pub(super) fn exhausted(&mut self, now: Time, id: u64) {
         if self.jobs.back().is_some_and(|job| job.id == id) {
-            self.refresh_at = self.refresh_at.min(later(now, 1));
+            self.refresh_at = self.refresh_at.min(now.after_ms(1));
         }
     }
 
     /// A nonce was found: the block, if it fits this tip.
     pub(super) fn found(&self, id: u64, nonce: u64, tip: BlockHash) -> Option<Block> {
         let fits = |job: &&Job| job.id == id && job.header.previous == tip;
-        let job = self.jobs.iter().find(fits).filter(|_| self.active)?;
+        let job = self.jobs.iter().find(fits)?;
         Some(Block {
             header: Header {
                 nonce,
@@ -255,10 +255,6 @@ fn is_fast<S: ChainStore>(chain: &Chain<S>) -> bool {
     let hash = chain.active(first).ok().flatten();
     let stored = hash.and_then(|hash| chain.block(&hash).ok().flatten());
     stored.is_some_and(|block| tip.time.since(block.header.time) < span * PACE_MS)
-}
-
-const fn later(now: Time, ms: u64) -> Time {
-    Time::from_ms(now.ms().saturating_add(ms))
 }
 
 impl<S: ChainStore> Engine<S> {
@@ -451,5 +447,13 @@ mod tests {
         }
         assert!(delays(&chain, false) > 0);
         assert_eq!(delays(&chain, true), 0);
+        // Drawn once for a tip: a renewed template waits for the rest of it.
+        let mut mining = mining();
+        let mut delay = |now| match &pump(&mut mining, now, &chain, false, CLOCK)[..] {
+            [MinerOrder::Mine { delay_ms, .. }] => *delay_ms,
+            other => panic!("{other:?}"),
+        };
+        let first = delay(0);
+        assert_eq!(delay(1_000), first.saturating_sub(1_000));
     }
 }

@@ -18,7 +18,7 @@ const RARELY_MS: u64 = 3_600_000;
 /// The shortest time between two looks whether another machine has this node's key.
 const TWIN_AGAIN_MS: u64 = 60_000;
 
-/// All of them.
+/// What was told of each of them, and when it is told again.
 #[derive(Clone, Debug)]
 pub(super) struct Notices {
     pub(super) alone: Alone,
@@ -93,7 +93,7 @@ impl Rarely {
     pub(super) fn tell(&mut self, now: Time) -> bool {
         let is_due = self.0 <= now;
         if is_due {
-            self.0 = later(now, RARELY_MS);
+            self.0 = now.after_ms(RARELY_MS);
         }
         is_due
     }
@@ -111,10 +111,10 @@ pub(super) struct Alone {
 impl Alone {
     /// The node has started, and has nobody yet.
     pub(super) const fn starts(&mut self, now: Time) {
-        self.at = Some(later(now, ALONE_MS));
+        self.at = Some(now.after_ms(ALONE_MS));
     }
 
-    /// Somebody is there.
+    /// A peer is connected: being alone is over, and would be told anew.
     pub(super) const fn ends(&mut self) {
         self.at = None;
         self.told = 0;
@@ -123,14 +123,14 @@ impl Alone {
     /// The last peer is gone: that is told if it stays so.
     pub(super) const fn left(&mut self, now: Time) {
         self.told = 1;
-        self.at = Some(later(now, ALONE_AGAIN_MS[0]));
+        self.at = Some(now.after_ms(ALONE_AGAIN_MS[0]));
     }
 
     /// Whether it is time to tell it; true inside for the first time.
     pub(super) fn poll(&mut self, now: Time) -> Option<bool> {
         self.at.filter(|at| *at <= now)?;
         let pause = ALONE_AGAIN_MS.get(self.told).copied().unwrap_or(ALONE_LATER_MS);
-        self.at = Some(later(now, pause));
+        self.at = Some(now.after_ms(pause));
         let is_first = self.told == 0;
         self.told = self.told.saturating_add(1);
         Some(is_first)
@@ -148,7 +148,7 @@ pub(super) struct Stale {
 impl Stale {
     /// The tip is new: patience with it begins anew.
     pub(super) const fn moved(&mut self, now: Time, patience_ms: u64) {
-        self.at = later(now, patience_ms);
+        self.at = now.after_ms(patience_ms);
         self.told = Once(false);
     }
 
@@ -156,7 +156,7 @@ impl Stale {
     pub(super) fn poll(&mut self, now: Time, patience_ms: u64) -> bool {
         let is_over = self.at <= now;
         if is_over {
-            self.at = later(now, patience_ms);
+            self.at = now.after_ms(patience_ms);
         }
         is_over
     }
@@ -205,10 +205,6 @@ impl Twins {
     pub(super) const fn place(&self) -> Option<&Address> {
         self.place.as_ref()
     }
-}
-
-const fn later(now: Time, ms: u64) -> Time {
-    Time::from_ms(now.ms().saturating_add(ms))
 }
 
 #[cfg(test)]

@@ -21,19 +21,19 @@ pub(super) use waiting::OwnWaiting;
 /// Own payments that are offered to the pool at once, the oldest of them: the others wait in the store.
 const OFFERED_MAX: usize = 20_000;
 
-/// All of them.
+/// The own payments that are not in a block yet.
 #[derive(Debug)]
 pub(super) struct OwnPayments {
     gather: Gather,
     unheard: Unheard,
     forecast: Forecast,
     waiting: OwnWaiting,
-    /// Tests lower it.
+    /// How many of the stored ones the pool is offered at once; tests lower it.
     pub(super) offered_max: usize,
 }
 
 impl OwnPayments {
-    /// None yet.
+    /// No payment was made or read from the store yet.
     pub(super) fn new(now: Time) -> Self {
         Self {
             gather: Gather::new(now),
@@ -65,7 +65,7 @@ impl OwnPayments {
         self.gather.take_all(|txid| pool.contains(txid))
     }
 
-    /// What neighbours have.
+    /// Which own payments no neighbour is known to have.
     pub(super) const fn unheard(&mut self) -> &mut Unheard {
         &mut self.unheard
     }

@@ -284,7 +284,7 @@ impl Pools {
             return;
         };
         let cost_ms = u64::try_from(list.len()).unwrap_or(u64::MAX).saturating_mul(1_000) / READ_PER_SECOND;
-        side.paid_at = Time::from_ms(side.paid_at.max(now).ms().saturating_add(cost_ms));
+        side.paid_at = side.paid_at.max(now).after_ms(cost_ms);
         match run.read(now, pool, list) {
             Page::Fine { own } if own.is_empty() => {}
             Page::Fine { own } => self.out.push_back(Order::Known(Known::These(own))),
@@ -306,7 +306,7 @@ impl Pools {
             if !run.told_anew {
                 // What came is newer than the last status.
                 if side.told.1 != run.digest {
-                    side.doubted = Some((side.told.1, now_and(now, SETTLED_MS)));
+                    side.doubted = Some((side.told.1, now.after_ms(SETTLED_MS)));
                 }
                 side.told = (u32::try_from(run.came).unwrap_or(u32::MAX), run.digest);
             }
@@ -315,7 +315,7 @@ impl Pools {
                 side.settled = Some(Settled {
                     difference,
                     state: self.history.state(),
-                    until: now_and(now, SETTLED_MS),
+                    until: now.after_ms(SETTLED_MS),
                 });
             }
             side.standing = Standing::Differs(now);
@@ -452,7 +452,7 @@ impl Side {
             Standing::Level | Standing::Settled => None,
             // Gossip cannot bring what was there before the connection.
             Standing::Differs(_) if !self.is_known => Some(now),
-            Standing::Differs(since) => Some(self.rest_until.max(now_and(since, PATIENCE_MS))),
+            Standing::Differs(since) => Some(self.rest_until.max(since.after_ms(PATIENCE_MS))),
         }
     }
 
@@ -467,11 +467,6 @@ impl Side {
         let is_useful = gained > 0 && gained.saturating_mul(GAIN_SHARE) >= came;
         self.futile = if is_useful { 0 } else { self.futile.saturating_add(1) };
         let doublings = self.futile.saturating_sub(1).min(16);
-        self.rest_until = now_and(now, (REST_MS << doublings).min(most_ms));
+        self.rest_until = now.after_ms((REST_MS << doublings).min(most_ms));
     }
-}
-
-/// A time and some milliseconds.
-const fn now_and(time: Time, ms: u64) -> Time {
-    Time::from_ms(time.ms().saturating_add(ms))
 }

@@ -139,7 +139,7 @@ impl Link {
     /// It is busy: it is left alone for a moment.
     pub(super) fn note_busy(&mut self, now: Time) {
         self.busy = self.busy.saturating_add(1);
-        self.busy_until = Time::from_ms(now.ms().saturating_add(BUSY_MS));
+        self.busy_until = now.after_ms(BUSY_MS);
     }
 
     /// Whether it was busy so often that this counts like silence.
@@ -187,7 +187,7 @@ impl Requests {
         }
     }
 
-    /// A peer connected.
+    /// A peer connected: nothing is known of its link yet.
     pub(super) fn connected(&mut self, now: Time, peer: PeerId) {
         self.links.insert(peer, Link::new(now));
     }
@@ -227,7 +227,7 @@ impl Requests {
         {
             link.in_flight += 1;
         }
-        let deadline = patience_ms.map(|ms| Time::from_ms(now.ms().saturating_add(ms)));
+        let deadline = patience_ms.map(|ms| now.after_ms(ms));
         let asked = Asked {
             peer,
             what,
@@ -282,7 +282,7 @@ impl Requests {
         }
         if let Some(link) = self.links.get_mut(&first.peer) {
             link.stalled();
-            let until = Time::from_ms(now.ms().saturating_add(link.pace.patience_ms()));
+            let until = now.after_ms(link.pace.patience_ms());
             self.grant(&first.peer, until);
         }
         Some((id, first))
@@ -300,7 +300,7 @@ impl Requests {
         let under_way = self.for_blocks().filter(|(asked, _)| asked.peer == *peer);
         let blocks = under_way.map(|(_, hashes)| hashes.len()).sum();
         if let Some(link) = self.link(peer) {
-            let until = Time::from_ms(now.ms().saturating_add(link.pace.patience_for(blocks)));
+            let until = now.after_ms(link.pace.patience_for(blocks));
             self.grant(peer, until);
         }
     }
@@ -428,5 +428,56 @@ mod tests {
             assert!(requests.contains(id), "the network ends it");
             assert_eq!(requests.next_wakeup(), None);
         }
+    }
+
+    #[test]
+    fn four_questions_are_under_way_to_a_peer_and_statuses_are_none_of_them() {
+        let mut requests = Requests::new(at(0));
+        assert!(!requests.is_free(at(0), &peer(1)), "nobody is there");
+        requests.connected(at(0), peer(1));
+        let asked: Vec<u64> = (0..4)
+            .map(|_| {
+                assert!(requests.is_free(at(0), &peer(1)));
+                requests.ask(at(0), peer(1), Question::Headers, None)
+            })
+            .collect();
+        assert_eq!(requests.link(&peer(1)).unwrap().free_at(), None);
+        let status = requests.ask(at(0), peer(1), Question::Status, None);
+        requests.end(status, peer(1));
+        assert!(!requests.is_free(at(0), &peer(1)));
+        requests.end(asked[0], peer(1));
+        assert!(requests.is_free(at(0), &peer(1)));
+        let mut gone = requests.gone(&peer(1));
+        gone.sort_unstable();
+        assert_eq!(gone, asked[1..]);
+    }
+
+    #[test]
+    fn a_busy_peer_is_left_alone_for_half_a_second_and_after_24_times_counts_as_silent_until_it_serves() {
+        let mut requests = Requests::new(at(0));
+        requests.connected(at(0), peer(1));
+        let link = requests.link_mut(&peer(1)).unwrap();
+        link.note_busy(at(1_000));
+        assert!(!link.is_free(at(1_499)) && link.is_free(at(1_500)));
+        (1..24).for_each(|_| link.note_busy(at(1_000)));
+        assert!(link.is_always_busy());
+        link.delivered();
+        assert!(!link.is_always_busy());
+    }
+
+    #[test]
+    fn a_lapse_gives_every_other_question_to_that_peer_its_new_patience() {
+        let mut requests = Requests::new(at(0));
+        requests.connected(at(0), peer(1));
+        let patience = requests.link(&peer(1)).unwrap().pace().patience_ms();
+        requests.ask(at(0), peer(1), Question::Headers, Some(10));
+        requests.ask(at(0), peer(1), Question::Pending([0; 32]), Some(20));
+        requests.hear(at(30));
+        assert!(requests.lapse(at(30)).is_some());
+        assert!(requests.lapse(at(30)).is_none(), "one lapse at a time");
+        let longer = requests.link(&peer(1)).unwrap().pace().patience_ms();
+        assert!(longer > patience);
+        requests.hear(at(31 + longer));
+        assert!(requests.lapse(at(31 + longer)).is_some());
     }
 }

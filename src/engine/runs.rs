@@ -144,7 +144,7 @@ impl Runs {
                 peer,
                 failure: None,
                 is_final: false,
-                deadline: later(now, PATIENCE_MS),
+                deadline: now.after_ms(PATIENCE_MS),
             }),
         )
     }
@@ -156,14 +156,14 @@ impl Runs {
             Run::Resolve {
                 asked,
                 replaced: false,
-                deadline: later(now, PATIENCE_MS),
+                deadline: now.after_ms(PATIENCE_MS),
             },
         )
     }
 
     /// `wait`.
     pub(super) fn wait(&mut self, id: u64, now: Time, condition: Condition, seconds: u32) -> bool {
-        let deadline = later(now, u64::from(seconds).saturating_mul(1_000));
+        let deadline = now.after_ms(u64::from(seconds).saturating_mul(1_000));
         self.begin(
             id,
             Run::Wait {
@@ -187,7 +187,7 @@ impl Runs {
         self.all.remove(&id).is_some()
     }
 
-    /// Takes what happened.
+    /// Tells every command what happened: those that waited for it end with the next [`Runs::poll`].
     pub(super) fn handle(&mut self, happened: Happened<'_>) {
         for run in self.all.values_mut() {
             match (run, happened) {
@@ -377,10 +377,6 @@ fn waited(
     })
 }
 
-const fn later(now: Time, ms: u64) -> Time {
-    Time::from_ms(now.ms().saturating_add(ms))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -398,10 +394,10 @@ mod tests {
         BlockHash::new([n; 32])
     }
 
-    /// The codes of what ended; "ok" where a command reached what it waited for.
-    fn ended(runs: &mut Runs, now: u64, change: impl Fn(&mut Around<'_>)) -> Vec<(u64, &'static str)> {
+    /// A node with one peer at height 5, to which nothing happens.
+    fn with_around(now: u64, look: impl FnOnce(&mut Around<'_>)) {
         let known = peer(1);
-        let mut around = Around {
+        look(&mut Around {
             now: Time::from_ms(now),
             network: "dev",
             tip: (Height::new(5), hash(5)),
@@ -412,11 +408,18 @@ mod tests {
             address_of: &|id| (*id == known).then(|| "there".to_owned()),
             is_open: &|id| id == 7,
             is_confirmed: &|_| false,
-        };
-        change(&mut around);
-        let codes =
-            |(id, result): (u64, Result<Reply, CommandError>)| (id, result.map_or_else(|error| error.code, |_| "ok"));
-        runs.poll(&around).into_iter().map(codes).collect()
+        });
+    }
+
+    /// The codes of what ended; "ok" where a command reached what it waited for.
+    fn ended(runs: &mut Runs, now: u64, change: impl Fn(&mut Around<'_>)) -> Vec<(u64, &'static str)> {
+        let mut ended = Vec::new();
+        with_around(now, |around| {
+            change(around);
+            let code = |result: Result<Reply, CommandError>| result.map_or_else(|error| error.code, |_| "ok");
+            ended.extend(runs.poll(around).into_iter().map(|(id, result)| (id, code(result))));
+        });
+        ended
     }
 
     #[test]
@@ -428,6 +431,8 @@ mod tests {
         }
         assert_eq!(ended(&mut runs, 1, |_| {}), []);
         runs.handle(Happened::Connected(peer(1), &address(1)));
+        // Who answered first is who was meant.
+        runs.handle(Happened::Connected(peer(2), &address(1)));
         runs.handle(Happened::DialFailed {
             peer: None,
             addresses: &[address(2)],
@@ -459,6 +464,21 @@ mod tests {
         assert_eq!(ended(&mut runs, 2, |_| {}), [(2, "ok")]);
         assert_eq!(ended(&mut runs, 9_999, |_| {}), []);
         assert_eq!(ended(&mut runs, 10_000, |_| {}), [(1, "ok")]);
+    }
+
+    #[test]
+    fn resolve_says_whether_the_chain_was_replaced_meanwhile() {
+        let mut runs = Runs::default();
+        assert!(runs.resolve(1, Time::from_ms(0), Vec::new()));
+        runs.handle(Happened::Replaced);
+        assert!(runs.resolve(2, Time::from_ms(0), Vec::new()));
+        let mut replies = Vec::new();
+        with_around(1, |around| replies = runs.poll(around));
+        let replaced = replies.into_iter().map(|(_, reply)| match reply {
+            Ok(Reply::Resolved { replaced, .. }) => replaced,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(replaced.collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Standing {
         }
     }
 
-    /// The next order.
+    /// The next order that waits to be carried out, in the order in which they were given.
     pub fn poll(&mut self) -> Option<Order> {
         self.out.pop_front()
     }
@@ -190,6 +190,20 @@ mod tests {
         standing.tick(end);
         assert_eq!(orders(&mut standing), [Order::Pardon(peer(1))]);
         assert_eq!(standing.next_wakeup(), None);
+    }
+
+    #[test]
+    fn four_misdeeds_of_a_voice_are_told_in_a_minute_and_the_others_counted() {
+        let mut standing = Standing::default();
+        let told = (0..9).map(|_| blame(&mut standing, 1, 1, Fault::Mid));
+        let told: Vec<&str> = told.flatten().filter(|word| word.starts_with("peer")).collect();
+        assert_eq!(told.len(), 4, "{told:?}");
+        standing.tick(Time::from_ms(60_001));
+        let line = Order::Warn(
+            "peer_faults",
+            "5 more misdeeds of peers in the last 60 s are not listed; `peers` lists who is connected".to_owned(),
+        );
+        assert_eq!(orders(&mut standing), [line]);
     }
 
     #[test]

@@ -91,9 +91,9 @@ pub(super) enum Order {
     Delivered(PeerId),
     /// A question for bodies ended without any.
     Stalled(PeerId),
-    /// A misdeed.
+    /// Count a misdeed of a peer against it.
     Blame { peer: PeerId, fault: Fault, reason: String },
-    /// An event.
+    /// Tell the user of an event.
     Tell(Event),
     /// These must not leave the side branches.
     Protect(Option<BTreeSet<BlockHash>>),
@@ -115,7 +115,7 @@ pub(super) struct Ground<'a, S> {
 impl<S: ChainStore> Ground<'_, S> {
     /// `now` and some milliseconds.
     const fn after(&self, ms: u64) -> Time {
-        Time::from_ms(self.now.ms().saturating_add(ms))
+        self.now.after_ms(ms)
     }
 
     /// Whether a claim is one of a better branch that is worth asking for.
@@ -133,7 +133,7 @@ impl<S: ChainStore> Ground<'_, S> {
 }
 
 impl Syncs {
-    /// Nobody is followed.
+    /// Follows nobody yet; `seed` feeds the choice among equal sources.
     pub(super) fn new(seed: u64, headers_kept_max: usize) -> Self {
         Self {
             sources: Sources::default(),
@@ -163,7 +163,7 @@ impl Syncs {
         self.ask_late_headers(ground);
     }
 
-    /// The next order.
+    /// The next order that waits to be carried out, in the order in which they were given.
     pub(super) fn poll(&mut self) -> Option<Order> {
         self.out.pop_front()
     }
@@ -244,10 +244,7 @@ impl Syncs {
     fn hurry_at(&self) -> Option<Time> {
         let headers = self.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
         let room = self.candidates.len() < CANDIDATES_MAX;
-        headers
-            .map(|sync| Time::from_ms(sync.began.ms().saturating_add(HURRY_MS)))
-            .min()
-            .filter(|_| room)
+        headers.map(|sync| sync.began.after_ms(HURRY_MS)).min().filter(|_| room)
     }
 
     /// Whether an answer for this candidate is waited for.

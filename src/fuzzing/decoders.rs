@@ -38,7 +38,7 @@ pub(super) fn header(input: &[u8]) {
         child.version = 1;
     }
     if rest.one_in(2) {
-        child.time = Time::from_ms(parent.time.ms().saturating_add(rest.u32().into()));
+        child.time = parent.time.after_ms(rest.u32().into());
         child.bits = params.required_bits(&parent, child.time);
     }
     let said = child.check_after(&parent, &params).map_err(|error| error.code());

@@ -287,7 +287,7 @@ pub(crate) fn mine(
 /// A block with exactly these transactions.
 pub(crate) fn seal(params: &NetworkParams, parent: &Header, later: u64, transactions: Vec<Transaction>) -> Block {
     let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(parent.time.ms().saturating_add(later));
+    let time = parent.time.after_ms(later);
     let header = Header {
         previous: parent.hash(),
         merkle_root: merkle::root(&ids),

@@ -28,20 +28,20 @@ const GROWTH_BLOCKS: u64 = 100;
 pub struct Failure {
     /// Who was dialled, if that is known.
     pub peer: Option<PeerId>,
-    /// Where.
+    /// The address that was dialled, if one was.
     pub address: Option<Address>,
     /// Why it failed.
     pub reason: DialFailure,
     /// It answered as one of these.
     pub stranger: Option<Stranger>,
-    /// When.
+    /// When it failed, by the even clock.
     pub at: Time,
 }
 
 /// The facts that are judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
-    /// Now.
+    /// The time of the question, by the even clock.
     pub now: Time,
     /// What the shell saw of the machine.
     pub surroundings: &'a Surroundings,
@@ -49,7 +49,7 @@ pub struct Scene<'a> {
     pub addresses: &'a [Address],
     /// The networks of this machine.
     pub networks: &'a [Prefix],
-    /// Connected peers.
+    /// How many peers are connected.
     pub peers: u64,
     /// Whether the network is on.
     pub net: bool,

@@ -29,11 +29,11 @@ use crate::types::{Account, AccountName, PublicKey};
 
 /// What is read: the chain, the pool, and whose node it is.
 pub struct View<'a, S> {
-    /// The chain.
+    /// The chain that is read, tip and side branches.
     pub chain: &'a Chain<S>,
-    /// The pool.
+    /// The transactions that wait.
     pub pool: &'a Mempool,
-    /// The node's key.
+    /// The key of the node, which says what is its own.
     pub me: PublicKey,
     /// The node's announced name.
     pub name: Option<&'a AccountName>,

@@ -22,7 +22,7 @@ pub(super) enum Break {
     Closed,
     /// The peer went away without closing it.
     Reset,
-    /// In another way.
+    /// The connection ended for a reason that means nothing more to a user.
     Other,
 }
 

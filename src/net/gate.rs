@@ -21,8 +21,8 @@ use libp2p::swarm::{
 use libp2p::{Multiaddr, PeerId};
 use thiserror::Error;
 
-use crate::types::Voice;
 use crate::types::prefix::{Prefix, is_neighbour};
+use crate::types::{Bucket, Rate, Time, Voice};
 
 /// Inbound handshakes under way: half for any one neighbour, so that two silent machines are needed to close the door.
 /// Each costs a socket and some kilobytes, for ten seconds at most.
@@ -42,7 +42,7 @@ const ATTEMPTS_PER_SECOND: u64 = 10;
 const BURST_PRIVATE: u64 = 40;
 /// or, from elsewhere, what a household needs after a power cut.
 const BURST_PUBLIC: u64 = 20;
-/// Sources whose attempts are remembered, 64 bytes each; the longest silent one is forgotten first.
+/// Sources whose attempts are remembered, 64 bytes each; the one that came first is forgotten first.
 const SOURCES_MAX: usize = 4096;
 
 /// Why an inbound connection may not begin.
@@ -93,13 +93,6 @@ fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-/// Attempts of a source: how many thousandths were taken and not given back yet.
-#[derive(Clone, Copy, Debug)]
-struct Bucket {
-    used: u64,
-    at: Instant,
-}
-
 /// The gate's books.
 #[derive(Debug, Default)]
 struct Books {
@@ -108,6 +101,8 @@ struct Books {
     pending: BTreeMap<ConnectionId, Option<IpAddr>>,
     standing: BTreeMap<ConnectionId, Option<IpAddr>>,
     buckets: BTreeMap<Source, Bucket>,
+    /// The first attempt of all: buckets count time from there.
+    begun: Option<Instant>,
     /// Sources in the order of their first attempt.
     order: VecDeque<Source>,
 }
@@ -142,26 +137,18 @@ impl Books {
     }
 
     fn may_attempt(&mut self, now: Instant, source: Source, burst: u64) -> bool {
+        let passed = now.saturating_duration_since(*self.begun.get_or_insert(now));
+        let now = Time::default().plus(passed);
         if !self.buckets.contains_key(&source) {
             if self.buckets.len() >= SOURCES_MAX
-                && let Some(oldest) = self.order.pop_front()
+                && let Some(first) = self.order.pop_front()
             {
-                self.buckets.remove(&oldest);
+                self.buckets.remove(&first);
             }
             self.order.push_back(source);
-            self.buckets.insert(source, Bucket { used: 0, at: now });
         }
-        let Some(bucket) = self.buckets.get_mut(&source) else {
-            return false;
-        };
-        let passed = u64::try_from(now.saturating_duration_since(bucket.at).as_millis()).unwrap_or(u64::MAX);
-        bucket.used = bucket.used.saturating_sub(passed.saturating_mul(ATTEMPTS_PER_SECOND));
-        bucket.at = now;
-        if bucket.used + 1000 > burst * 1000 {
-            return false;
-        }
-        bucket.used += 1000;
-        true
+        let bucket = self.buckets.entry(source).or_insert(Bucket::full(now));
+        bucket.take(now, 1, Rate::per_second(ATTEMPTS_PER_SECOND, burst))
     }
 
     fn established(&mut self, id: ConnectionId) {

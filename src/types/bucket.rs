@@ -69,7 +69,7 @@ impl Bucket {
             .saturating_sub(refilled)
             .saturating_add(count.saturating_mul(rate.period_ms));
         let over = used.saturating_sub(rate.burst.saturating_mul(rate.period_ms));
-        Time::from_ms(now.ms().saturating_add(over.div_ceil(rate.tokens.max(1))))
+        now.after_ms(over.div_ceil(rate.tokens.max(1)))
     }
 
     /// Takes `count` tokens, also those that are not there.

@@ -23,6 +23,12 @@ impl Time {
         self.0
     }
 
+    /// This time and some milliseconds, at most the end of time.
+    #[must_use]
+    pub const fn after_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
+    }
+
     /// This time and a duration later, at most the end of time.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

@@ -4,7 +4,7 @@
 
 use core::net::IpAddr;
 
-use super::{BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, OTHER_NETWORK_MS, PATIENCE_MS, later};
+use super::{BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, OTHER_NETWORK_MS, PATIENCE_MS};
 use crate::contract::{Direction, FoundBy};
 use crate::types::{Address, PeerId, Time, Voice};
 
@@ -149,9 +149,9 @@ impl Candidate {
         let paused = self.backoff_ms == OTHER_NETWORK_MS && !by_user;
         // Who was named again is there again: only the shortest pause is left.
         if offer.found_by != FoundBy::Remembered && self.dialling.is_none() && !paused {
-            let earliest = self.last.map_or(now, |last| later(last, BACKOFF_MIN_MS).max(now));
+            let earliest = self.last.map_or(now, |last| last.after_ms(BACKOFF_MIN_MS).max(now));
             let wait_ms = offer.next.since(now);
-            self.next = self.next.min(later(earliest, wait_ms));
+            self.next = self.next.min(earliest.after_ms(wait_ms));
             self.backoff_ms = BACKOFF_MIN_MS;
         }
     }
@@ -211,7 +211,7 @@ impl Candidate {
             (false, true) => self.backoff_ms.min(BACKOFF_PRIVATE_MS),
             (false, false) => BACKOFF_PUBLIC_MS,
         };
-        self.next = later(now, pause_ms.saturating_add(jitter_ms));
+        self.next = now.after_ms(pause_ms.saturating_add(jitter_ms));
         self.backoff_ms = if other_network {
             OTHER_NETWORK_MS
         } else {
@@ -228,6 +228,6 @@ impl Candidate {
         let tries = usize::try_from(self.failures).unwrap_or(usize::MAX);
         let patience_ms = PATIENCE_MS.get(tries).filter(|_| self.is_private);
         let patience_ms = patience_ms.copied().unwrap_or(longest);
-        later(began, patience_ms)
+        began.after_ms(patience_ms)
     }
 }

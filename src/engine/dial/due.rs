@@ -1,7 +1,7 @@
 //! When a candidate may be dialled.
 
 use super::candidate::Candidate;
-use super::{COURTESY_MS, COURTESY_UP_TO, Dialer, LINKS_AT_ONCE, later};
+use super::{COURTESY_MS, COURTESY_UP_TO, Dialer, LINKS_AT_ONCE};
 use crate::types::Time;
 
 impl Dialer {
@@ -15,7 +15,7 @@ impl Dialer {
         } else if self.candidates.len() > COURTESY_UP_TO {
             Time::from_ms(0)
         } else if self.links.count() >= LINKS_AT_ONCE {
-            candidate.next.max(later(candidate.found, COURTESY_MS))
+            candidate.next.max(candidate.found.after_ms(COURTESY_MS))
         } else {
             candidate.next
         }

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use super::candidate::Source;
-use super::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS, choose, later};
+use super::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS, choose};
 use crate::contract::Direction;
 use crate::types::rng::Rng;
 use crate::types::{PeerId, Time};
@@ -62,7 +62,7 @@ impl Links {
         Self {
             links: BTreeMap::new(),
             extra: None,
-            extra_next: later(now, EXTRA_EVERY_MS),
+            extra_next: now.after_ms(EXTRA_EVERY_MS),
             extra_last: Time::from_ms(0),
         }
     }
@@ -146,7 +146,7 @@ impl Links {
     pub(super) fn extra_began(&mut self, now: Time, peer: Option<PeerId>, rng: &mut Rng) {
         self.extra = peer;
         self.extra_last = now;
-        self.extra_next = later(now, EXTRA_EVERY_MS + rng.below(EXTRA_JITTER_MS));
+        self.extra_next = now.after_ms(EXTRA_EVERY_MS + rng.below(EXTRA_JITTER_MS));
     }
 
     pub(super) fn extra_failed(&mut self, now: Time, peer: &PeerId) {
@@ -165,8 +165,8 @@ impl Links {
     }
 
     fn hurry(&mut self, now: Time, ms: u64) {
-        let soonest = later(self.extra_last, EXTRA_SOONEST_MS);
-        self.extra_next = self.extra_next.min(later(now, ms).max(soonest));
+        let soonest = self.extra_last.after_ms(EXTRA_SOONEST_MS);
+        self.extra_next = self.extra_next.min(now.after_ms(ms).max(soonest));
     }
 
     /// The own link that is one too many, once the newest has brought its status.

@@ -47,7 +47,7 @@ impl Gather {
         if self.waiting.is_empty() || self.not_before > now {
             return Vec::new();
         }
-        self.not_before = Time::from_ms(now.ms().saturating_add(PAUSE_MS));
+        self.not_before = now.after_ms(PAUSE_MS);
         self.take_all(is_wanted)
     }
 

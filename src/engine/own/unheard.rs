@@ -121,7 +121,7 @@ impl Unheard {
     fn due(&self) -> Option<Time> {
         let since = self.listening_since.filter(|_| !self.is_told)?;
         let oldest = self.order.front()?.at.max(since);
-        Some(Time::from_ms(oldest.ms().saturating_add(PATIENCE_MS)))
+        Some(oldest.after_ms(PATIENCE_MS))
     }
 
     /// Those in front that are heard of, and the end of what was told.

@@ -45,7 +45,7 @@ impl OwnWaiting {
         }
     }
 
-    /// How many wait.
+    /// How many payments wait in the store alone.
     pub(in crate::engine) const fn count(&self) -> usize {
         self.count
     }

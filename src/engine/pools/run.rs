@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Order, PAGE_MAX, SLICE, SLOW_MS, Taken, now_and};
+use super::{Order, PAGE_MAX, SLICE, SLOW_MS, Taken};
 use crate::chain::Transaction;
 use crate::pool::mempool::POOL_MAX_TRANSACTIONS;
 use crate::pool::{Mempool, PoolError};
@@ -119,10 +119,10 @@ impl Run {
     /// When it keeps no other run waiting any more.
     pub(super) fn slow_at(&self, now: Time) -> Time {
         match self.step {
-            Step::Asked(at) => now_and(at, SLOW_MS),
+            Step::Asked(at) => at.after_ms(SLOW_MS),
             Step::Due(at) if at > now => now,
-            Step::Due(at) => now_and(at, SLOW_MS),
-            Step::Whole | Step::Broken => now_and(now, SLOW_MS),
+            Step::Due(at) => at.after_ms(SLOW_MS),
+            Step::Whole | Step::Broken => now.after_ms(SLOW_MS),
         }
     }
 
@@ -150,7 +150,7 @@ impl Run {
         self.step = if self.failures >= FAILURES_MAX {
             Step::Broken
         } else {
-            Step::Due(now_and(now, AGAIN_MS << (self.failures - 1)))
+            Step::Due(now.after_ms(AGAIN_MS << (self.failures - 1)))
         };
     }
 
@@ -201,7 +201,7 @@ impl Run {
         let collected_at = if is_forced {
             now
         } else {
-            now_and(self.collecting_since, COLLECT_MS)
+            self.collecting_since.after_ms(COLLECT_MS)
         };
         (!self.collected.is_empty()).then_some(collected_at)
     }

@@ -29,8 +29,7 @@ pub(super) struct Complaints {
 impl Complaints {
     /// Whether one more misdeed is told by a line of its own; counts it if not.
     pub(super) fn take(&mut self, now: Time, voice: Voice) -> bool {
-        self.until
-            .get_or_insert(Time::from_ms(now.ms().saturating_add(WINDOW_MS)));
+        self.until.get_or_insert(now.after_ms(WINDOW_MS));
         let own = self.by_voice.get(&voice).copied().unwrap_or(0);
         let is_told = self.told < TOLD_MAX && own < TOLD_EACH;
         if is_told {

@@ -215,7 +215,7 @@ impl Syncs {
         let next = sync.steps.get(sync.next).map(|step| step.hash)?;
         let holding = ground.requests.for_blocks();
         let holding = holding.filter(|(asked, hashes)| asked.is_on_time() && hashes.contains(&next));
-        let hedge = holding.map(|(asked, _)| Time::from_ms(asked.at.ms().saturating_add(HEDGE_MS)));
+        let hedge = holding.map(|(asked, _)| asked.at.after_ms(HEDGE_MS));
         let ready = ground.requests.links().map(|link| link.fetch_from(ground.now));
         hedge.chain(ready).filter(|at| *at > ground.now).min()
     }

@@ -18,7 +18,7 @@ const EMPTY_PAGES_MAX: u32 = 3;
 /// A tip that a peer claims, its height and its work.
 pub(in crate::engine) type Claim = (BlockHash, Height, Work);
 
-/// One peer.
+/// What is known of one connected peer as a source of blocks.
 #[derive(Clone, Debug)]
 struct Source {
     /// The last one that it told; none before its status.
@@ -37,14 +37,14 @@ struct Source {
     empty_pages: u32,
 }
 
-/// All connected peers.
+/// All connected peers as sources of blocks.
 #[derive(Clone, Debug, Default)]
 pub(in crate::engine) struct Sources {
     all: BTreeMap<PeerId, Source>,
 }
 
 impl Sources {
-    /// A peer connected.
+    /// A peer connected: it has claimed nothing yet.
     pub(in crate::engine) fn connected(&mut self, now: Time, peer: PeerId) {
         self.all.insert(
             peer,
@@ -146,7 +146,7 @@ impl Sources {
         if let Some(source) = self.all.get_mut(peer) {
             let wait_ms = SILENT_MS << source.silences.min(SILENT_DOUBLINGS_MAX);
             source.silences = source.silences.saturating_add(1);
-            source.silent_until = Time::from_ms(now.ms().saturating_add(wait_ms));
+            source.silent_until = now.after_ms(wait_ms);
         }
     }
 
@@ -177,7 +177,7 @@ impl Sources {
         }
     }
 
-    /// It sent headers.
+    /// It sent a page with headers: empty ones before count no more.
     pub(super) fn sent_headers(&mut self, peer: &PeerId) {
         if let Some(source) = self.all.get_mut(peer) {
             source.empty_pages = 0;
