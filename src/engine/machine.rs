@@ -1,7 +1,9 @@
 //! The engine itself: its parts, and how facts are handed to them.
 //!
-//! Elsewhere: the order of what leaves (`out`), commands that wait (`runs`), the clock (`clock`), peers and their status (`facts`), gossip and requests (`relay`), pools (`pools`, `pooling`), sync (`sync`),
-//! mining (`mining`), commands (`commands`), what changes the chain (`advance`).
+//! Promises: after each fact every part is pumped, and its orders are carried out before the next one is asked.
+//! Elsewhere: what leaves in which order (`out`), peers and their status (`facts`, `links`), gossip and requests (`relay`),
+//! pools (`pools`, `pooling`), sync (`sync`, `syncing`), mining (`mining`), commands (`commands`, `runs`), what changes
+//! the chain (`advance`).
 
 use super::clock::Clock;
 use super::clocks::PeerClock;
@@ -36,6 +38,7 @@ use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
+
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
