@@ -44,6 +44,9 @@ const SPOILED: &str = "error: a byte came that is no UTF-8: this line will be re
     lost\nhint: Ctrl-C clears the line";
 /// How long the last text handed to the line editor takes to reach the screen at most; nothing tells when it has.
 const LAST_TEXT: Duration = Duration::from_millis(30);
+/// How long a signal waits for a line that was just entered to be counted: the editor gives the terminal back before it
+/// gives the line, and who presses Ctrl-C right behind Enter means the line and not the node.
+const JUST_ENTERED: Duration = Duration::from_millis(250);
 
 /// What the user did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +130,16 @@ impl Running {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.changed.wait_timeout_while(lines, patience, |lines| *lines > 0);
         drop(waited);
+    }
+
+    /// What a SIGINT means: Ctrl-C while the editor does not read, or a signal from elsewhere.
+    fn signalled(&self) -> PromptFact {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .changed
+            .wait_timeout_while(lines, JUST_ENTERED, |lines| *lines == 0);
+        drop(waited);
+        self.interrupt()
     }
 
     /// What Ctrl-C means when no text is typed.
@@ -222,7 +235,7 @@ impl Prompt {
     /// What a SIGINT means: between two lines the terminal turns Ctrl-C into one.
     #[must_use]
     pub fn interrupt(&self) -> PromptFact {
-        self.running.interrupt()
+        self.running.signalled()
     }
 
     /// The way to give the terminal back from elsewhere, before the process exits at once.
@@ -520,6 +533,23 @@ mod tests {
         running.change(|lines| lines.saturating_sub(1));
         running.wait_until_idle(Duration::from_secs(20));
         assert_eq!(running.interrupt(), PromptFact::Stop);
+    }
+
+    /// The line counts a moment after the signal came.
+    #[test]
+    fn a_signal_right_behind_enter_means_the_line_and_one_at_an_idle_prompt_the_node() {
+        let running = Arc::new(Running::default());
+        assert_eq!(running.signalled(), PromptFact::Stop);
+        let (began, begin) = std::sync::mpsc::sync_channel(1);
+        let counted = running.clone();
+        let entered = thread::spawn(move || {
+            begin.recv().unwrap();
+            thread::yield_now();
+            counted.change(|lines| lines + 1);
+        });
+        began.send(()).unwrap();
+        assert_eq!(running.signalled(), PromptFact::Cancel);
+        entered.join().unwrap();
     }
 
     #[test]
