@@ -22,7 +22,10 @@ pub struct Destination<'a, S> {
 impl<S: ChainStore> Chain<S> {
     /// Where a long switch leads, if the next step is its last one.
     pub fn destination(&self) -> Option<Destination<'_, S>> {
-        let long = self.long.as_ref().filter(|long| long.is_at_its_end())?;
+        let long = self
+            .long
+            .as_ref()
+            .filter(|long| long.is_at_its_end(&self.long_limits))?;
         Some(Destination { chain: self, long })
     }
 }

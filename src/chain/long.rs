@@ -24,8 +24,10 @@ use crate::types::{Account, BlockHash, Txid};
 const SHORT_MAX_BYTES: u64 = 1024 * 1024;
 /// Blocks that leave and join in a short switch.
 const SHORT_MAX_BLOCKS: usize = 256;
-/// Changed entries of the ledger that are held in memory: some 10 MiB, three times while they are written.
+/// Changed entries of the ledger that are held in memory: some 10 MiB.
 const HELD_ACCOUNTS_MAX: usize = 50_000;
+/// Changed entries of the ledger in one batch: beside the ledger, in the last batch, and put in their places after it.
+const ENTRIES_MAX: u16 = 512;
 /// Places of transactions in one batch: each dirties a page of its own, and whoever has something to be written waits for
 /// the batch.
 const PLACES_MAX: usize = 256;
@@ -41,6 +43,7 @@ pub(super) struct LongLimits {
     short_bytes: u64,
     short_blocks: usize,
     held_accounts: usize,
+    entries: u16,
     held_own: usize,
     places: usize,
 }
@@ -51,6 +54,7 @@ impl Default for LongLimits {
             short_bytes: SHORT_MAX_BYTES,
             short_blocks: SHORT_MAX_BLOCKS,
             held_accounts: HELD_ACCOUNTS_MAX,
+            entries: ENTRIES_MAX,
             held_own: HELD_OWN_MAX,
             places: PLACES_MAX,
         }
@@ -60,6 +64,8 @@ impl Default for LongLimits {
 /// A switch under way.
 #[derive(Debug)]
 pub(super) struct Long {
+    /// What a crash left beside the ledger is gone.
+    has_begun: bool,
     /// The end of the new branch.
     target: BlockHash,
     fork: BlockHash,
@@ -80,6 +86,8 @@ pub(super) struct Long {
     disconnected: Vec<Moved>,
     aside: Vec<SideBlock>,
     pub(super) connected: Vec<Moved>,
+    /// What the blocks that joined made.
+    young: Young,
     pub(super) undone: Undone,
 }
 
@@ -130,6 +138,7 @@ impl<S: ChainStore> Chain<S> {
             short_bytes: SHORT_MAX_BYTES,
             short_blocks,
             held_accounts,
+            entries: 1,
             held_own: held_accounts,
             places: 2,
         };
@@ -141,6 +150,9 @@ impl<S: ChainStore> Chain<S> {
     /// [`AcceptError`]: a block of that branch breaks a rule, and is buried, or the store fails. The active branch is as
     /// it was.
     pub fn step_switch(&mut self) -> Result<LongStep, AcceptError> {
+        if let Some(step) = self.settle()? {
+            return Ok(step);
+        }
         if self.long.is_none() {
             let best = self.tree.tips().next().map(|block| (block.work, block.hash));
             match best {
@@ -162,6 +174,22 @@ impl<S: ChainStore> Chain<S> {
                 Err(error)
             }
         }
+    }
+
+    /// What the last switch left beside the ledger is put in its places before the next one. None: it is there.
+    fn settle(&mut self) -> Result<Option<LongStep>, StoreError> {
+        if !self.unsettled {
+            return Ok(None);
+        }
+        if self.overlay.is_settling() {
+            return Ok(Some(LongStep::Waiting));
+        }
+        self.unsettled = self.overlay.store().is_unsettled()?;
+        if self.unsettled {
+            self.overlay.draft().beside = Beside::Settle(self.long_limits.entries);
+            self.overlay.keep();
+        }
+        Ok(Some(LongStep::Working))
     }
 
     /// Nothing is left of the switch; of a block that breaks a rule, that it does.
@@ -238,10 +266,8 @@ impl<S: ChainStore> Chain<S> {
         let (up, fork) = self.tree.path_down(target);
         self.expect_block(&fork)?;
         self.tree.target = Some(target);
-        // What a crash left beside the ledger.
-        self.overlay.draft().beside = Beside::Drop;
-        self.overlay.keep();
         self.long = Some(Long {
+            has_begun: false,
             target,
             fork,
             down: self.tip.hash,
@@ -255,6 +281,7 @@ impl<S: ChainStore> Chain<S> {
             disconnected: Vec::new(),
             aside: Vec::new(),
             connected: Vec::new(),
+            young: Young::default(),
             undone: Undone::default(),
         });
         Ok(())
@@ -262,7 +289,12 @@ impl<S: ChainStore> Chain<S> {
 
     /// None: all blocks have left and joined, and only the last step is left to do.
     fn step(&mut self, long: &mut Long) -> Result<Option<LongStep>, AcceptError> {
-        let is_last = long.is_at_its_end();
+        if !long.has_begun {
+            long.has_begun = true;
+            self.overlay.draft().beside = Beside::Drop;
+            self.overlay.keep();
+        }
+        let is_last = long.is_at_its_end(&self.long_limits);
         let waits = if is_last && long.spilled {
             // The entries beside the ledger must be there, and no older batch above them.
             self.overlay.is_ledger_on_the_way()
@@ -276,7 +308,9 @@ impl<S: ChainStore> Chain<S> {
         if is_last {
             return Ok(None);
         }
-        if long.places.len() >= self.long_limits.places {
+        if long.has_too_many(&self.long_limits) {
+            self.write_changed(long);
+        } else if long.places.len() >= self.long_limits.places {
             // First those of the blocks before.
         } else if long.down != long.fork {
             self.take_off(long)?;
@@ -290,11 +324,6 @@ impl<S: ChainStore> Chain<S> {
         if long.down != long.fork && long.own.len() > self.long_limits.held_own {
             long.own_spilled = true;
             self.overlay.draft().own = core::mem::take(&mut long.own);
-            self.overlay.keep();
-        }
-        if long.changed.len() > self.long_limits.held_accounts {
-            long.spilled = true;
-            self.overlay.draft().shadow = core::mem::take(&mut long.changed);
             self.overlay.keep();
         }
         Ok(Some(LongStep::Working))
@@ -345,8 +374,15 @@ impl<S: ChainStore> Chain<S> {
             ApplyError::Store(error) => AcceptError::Store(error),
         })?;
         let changed = ledger.finish();
-        long.changed.extend(changed);
         let height = block.header.height;
+        let mut made = Vec::new();
+        for account in changed.keys() {
+            if below.account(account)?.is_none() {
+                made.push(account.clone());
+            }
+        }
+        long.young.add(height, hash, made);
+        long.changed.extend(changed);
         for (index, transaction) in (0_u32..).zip(&block.transactions) {
             let txid = transaction.txid();
             long.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
@@ -357,6 +393,14 @@ impl<S: ChainStore> Chain<S> {
         }
         long.connected.push(Moved::new(hash, &block));
         Ok(())
+    }
+
+    fn write_changed(&mut self, long: &mut Long) {
+        let later = long.changed.keys().nth(self.long_limits.entries.into()).cloned();
+        let later = later.map_or_else(BTreeMap::new, |first| long.changed.split_off(&first));
+        long.spilled = true;
+        self.overlay.draft().shadow = core::mem::replace(&mut long.changed, later);
+        self.overlay.keep();
     }
 
     fn write_places(&mut self, long: &mut Long) {
@@ -378,6 +422,7 @@ impl<S: ChainStore> Chain<S> {
         let draft = self.overlay.draft();
         if long.spilled {
             draft.beside = Beside::Promote;
+            self.unsettled = true;
         }
         draft.accounts = long.changed;
         draft.own = long.own;
@@ -404,10 +449,7 @@ impl<S: ChainStore> Chain<S> {
             work: stored.work,
         };
         let old_tip = core::mem::replace(&mut self.tip, tip).hash;
-        // Who is new on this branch was not noted. Where it cannot be read, whoever is there counts as old.
-        if self.load_young().is_err() {
-            self.young = Young::default();
-        }
+        self.young.append(long.young);
         Ok(LongStep::Done(Box::new(Switch {
             fork,
             old_tip,
@@ -428,8 +470,18 @@ impl Long {
         self.down == self.fork && self.up.is_empty()
     }
 
-    /// Whether all blocks have left and joined, and nothing of them waits to be written beside.
-    pub(super) fn is_at_its_end(&self) -> bool {
-        self.have_all_joined() && self.places.is_empty()
+    /// Whether entries of the ledger are to be written beside it before anything else.
+    fn has_too_many(&self, limits: &LongLimits) -> bool {
+        let most = if self.have_all_joined() && self.places.is_empty() {
+            limits.entries.into()
+        } else {
+            limits.held_accounts
+        };
+        self.changed.len() > most
+    }
+
+    /// Whether all blocks have left and joined, and no more of them waits to be written beside than the last step takes.
+    pub(super) fn is_at_its_end(&self, limits: &LongLimits) -> bool {
+        self.have_all_joined() && self.places.is_empty() && !self.has_too_many(limits)
     }
 }

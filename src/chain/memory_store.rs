@@ -22,6 +22,8 @@ struct Tables {
     side: BTreeMap<BlockHash, ()>,
     accounts: BTreeMap<Account, AccountState>,
     shadow: BTreeMap<Account, Option<AccountState>>,
+    /// Entries that count as unsettled: they stand in their places at once.
+    unsettled: usize,
     places: BTreeSet<(Txid, Spot)>,
     own: BTreeMap<Txid, (u64, Vec<u8>)>,
     peers: BTreeMap<PeerId, Vec<Address>>,
@@ -67,8 +69,10 @@ impl MemoryStore {
         match batch.beside {
             Beside::Keep => {}
             Beside::Drop => tables.shadow.clear(),
+            Beside::Settle(most) => tables.unsettled = tables.unsettled.saturating_sub(most.into()),
             Beside::Promote => {
                 let shadow = core::mem::take(&mut tables.shadow);
+                tables.unsettled = shadow.len();
                 write(&mut tables.accounts, &shadow);
             }
         }
@@ -142,6 +146,10 @@ impl ChainStore for MemoryStore {
 
     fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
         Ok(self.tables.borrow().shadow.get(account).cloned())
+    }
+
+    fn is_unsettled(&self) -> Result<bool, StoreError> {
+        Ok(self.tables.borrow().unsettled > 0)
     }
 
     fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {

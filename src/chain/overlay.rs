@@ -184,8 +184,8 @@ impl<S: ChainStore> Overlay<S> {
     /// # Errors
     /// [`StoreError`].
     pub fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
-        if self.layers().any(|batch| batch.beside == Beside::Promote) {
-            // For as long as a write takes: what it makes of the ledger can be asked for entry by entry only.
+        if self.layers().any(|batch| batch.beside == Beside::Promote) || self.store.is_unsettled()? {
+            // For a moment: what a long switch made of the ledger can be asked for entry by entry only.
             return Err(StoreError::Io(
                 "a long switch is being written, ask again in a moment".into(),
             ));
@@ -273,7 +273,7 @@ impl<S: ChainStore> Overlay<S> {
             if let Some(state) = batch.shadow.get(account) {
                 return Ok(Some(state.clone()));
             }
-            if batch.beside != Beside::Keep {
+            if !matches!(batch.beside, Beside::Keep | Beside::Settle(_)) {
                 return Ok(None);
             }
         }
@@ -287,10 +287,19 @@ impl<S: ChainStore> Overlay<S> {
         self.taken.iter().any(changes)
     }
 
-    /// How many batches are on their way to the disk that hold places, entries beside the ledger, or more own transactions than
-    /// this.
+    /// Whether a batch that the disk does not have makes entries beside the ledger part of it, or puts them in their places.
+    pub fn is_settling(&self) -> bool {
+        self.layers()
+            .any(|batch| matches!(batch.beside, Beside::Promote | Beside::Settle(_)))
+    }
+
+    /// How many batches are on their way to the disk that hold places, entries beside the ledger, put such in their places,
+    /// or hold more own transactions than this.
     pub fn bulk_on_the_way(&self, own: usize) -> usize {
-        let is_bulk = |batch: &&Batch| !batch.places.is_empty() || !batch.shadow.is_empty() || batch.own.len() > own;
+        let is_bulk = |batch: &&Batch| {
+            let settles = matches!(batch.beside, Beside::Settle(_));
+            settles || !batch.places.is_empty() || !batch.shadow.is_empty() || batch.own.len() > own
+        };
         self.taken.iter().filter(is_bulk).count()
     }
 

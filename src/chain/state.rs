@@ -118,6 +118,8 @@ pub struct Chain<S> {
     /// A switch that takes several steps.
     pub(super) long: Option<Long>,
     pub(super) long_limits: LongLimits,
+    /// What the last long switch left beside the ledger may not be in its place yet.
+    pub(super) unsettled: bool,
     /// The tip that the disk has.
     written: Tip,
     /// The tip that each batch on its way to the disk leads to.
@@ -144,6 +146,7 @@ impl<S: ChainStore> Chain<S> {
             overlay: Overlay::new(store),
             long: None,
             long_limits: LongLimits::default(),
+            unsettled: false,
             written: tip.clone(),
             handed: VecDeque::new(),
             tip,
@@ -214,6 +217,7 @@ impl<S: ChainStore> Chain<S> {
             .last_key_value()
             .map_or(OWN_START, |(number, _)| number.saturating_add(1));
         self.own_numbers = (first, last);
+        self.unsettled = self.overlay.store().is_unsettled()?;
         self.long = None;
         self.tree = tree;
         self.tip = Tip {

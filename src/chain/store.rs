@@ -122,8 +122,11 @@ pub enum Beside {
     Keep,
     /// They are dropped: the switch did not come about.
     Drop,
-    /// They become entries of the ledger, and are none beside it any more.
+    /// They become entries of the ledger, and are none beside it any more. A store may keep them apart and look there
+    /// first: then this costs the same however many there are, and [`ChainStore::is_unsettled`] says so.
     Promote,
+    /// The store puts at most so many of those that became entries of the ledger in their places. Nobody sees a difference.
+    Settle(u16),
 }
 
 impl Batch {
@@ -151,13 +154,15 @@ impl Batch {
             Beside::Keep => {}
             Beside::Drop => {
                 self.shadow.clear();
-                if self.beside == Beside::Keep {
+                if matches!(self.beside, Beside::Keep | Beside::Settle(_)) {
                     self.beside = Beside::Drop;
                 }
             }
+            Beside::Settle(_) if self.beside != Beside::Keep => {}
+            Beside::Settle(most) => self.beside = Beside::Settle(most),
             Beside::Promote => {
                 self.accounts.extend(core::mem::take(&mut self.shadow));
-                if self.beside == Beside::Keep {
+                if matches!(self.beside, Beside::Keep | Beside::Settle(_)) {
                     self.beside = Beside::Promote;
                 }
             }
@@ -198,6 +203,10 @@ pub trait ChainStore {
     fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError>;
     /// An entry beside the ledger: outer none, there is none; inner none, the account is to have no entry.
     fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError>;
+    /// Whether entries of the ledger wait for [`Beside::Settle`].
+    fn is_unsettled(&self) -> Result<bool, StoreError> {
+        Ok(false)
+    }
     /// Where a transaction may stand: see [`Spot::is_in`].
     fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError>;
     /// Transactions whose ids start with these nibbles (lower-case hex) with where they may stand, at most `limit`.

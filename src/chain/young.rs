@@ -39,6 +39,13 @@ impl Young {
         }
     }
 
+    /// These blocks follow.
+    pub(super) fn append(&mut self, later: Self) {
+        for (height, hash, made) in later.blocks {
+            self.add(height, hash, made);
+        }
+    }
+
     fn is_over(&self, height: Height) -> bool {
         self.blocks
             .front()

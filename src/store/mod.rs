@@ -7,6 +7,7 @@
 
 pub(crate) mod addresses;
 mod backend;
+mod beside;
 mod checked;
 pub mod error;
 pub(crate) mod files;

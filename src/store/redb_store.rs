@@ -19,8 +19,8 @@ use super::tables::{
     ACCOUNTS, BESIDE, EVERY_KEY, HEADERS, OWN, PEERS, PLACES, SIDE, active, apply, body, collect, failed, get, tip,
     unpanicked, write,
 };
-use super::{OpenError, files, records};
-use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
+use super::{OpenError, beside, files, records};
+use crate::chain::{AccountState, Batch, Beside, Block, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
 use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 
 /// Blocks in which a transaction stood that are looked at: branches that held it, the active one among them.
@@ -40,6 +40,9 @@ struct Inner {
     rot: OnceLock<String>,
     /// It was opened again after something rotted.
     reopened: AtomicBool,
+    /// Entries of the ledger may not be in their places. Set before the write that leaves them there, and for good: a
+    /// reader may see an older state.
+    may_be_unsettled: AtomicBool,
 }
 
 impl Drop for Inner {
@@ -75,12 +78,17 @@ impl RedbStore {
     }
 
     fn on(path: &Path, params: &NetworkParams, open: Open) -> Self {
+        let reading = open.database.begin_read().map_err(failed);
+        let may_be_unsettled = reading
+            .and_then(|reading| beside::is_promoted(&reading))
+            .unwrap_or(true);
         Self(Arc::new(Inner {
             path: path.to_path_buf(),
             params: params.clone(),
             open: RwLock::new(Some(open)),
             rot: OnceLock::new(),
             reopened: AtomicBool::new(false),
+            may_be_unsettled: AtomicBool::new(may_be_unsettled),
         }))
     }
 
@@ -142,6 +150,9 @@ impl RedbStore {
         if let Some(reason) = self.0.rot.get() {
             return Err(StoreError::Damaged(reason.clone()));
         }
+        if batches.iter().any(|batch| batch.beside == Beside::Promote) {
+            self.0.may_be_unsettled.store(true, Ordering::Release);
+        }
         self.with(|open| {
             if identity(&self.0.path) != open.identity {
                 let path = self.0.path.display();
@@ -178,6 +189,11 @@ impl RedbStore {
             Ok(_) | Err(StoreError::Full | StoreError::Io(_)) if open.pages.met() == met => result,
             Ok(_) | Err(_) => Err(StoreError::Damaged(reason.clone())),
         }
+    }
+
+    /// To be asked while a state is read: whoever sees that of a write sees what was set before it.
+    fn may_be_unsettled(&self) -> bool {
+        self.0.may_be_unsettled.load(Ordering::Acquire)
     }
 
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
@@ -240,12 +256,19 @@ impl ChainStore for RedbStore {
     }
 
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
-        let value = self.read(|reading| get(reading, ACCOUNTS, &records::account_key(account)))?;
+        let key = records::account_key(account);
+        let value = self.read(|reading| match self.may_be_unsettled() {
+            true => beside::account(reading, &key),
+            false => get(reading, ACCOUNTS, &key),
+        })?;
         value.map(|value| records::state(&value)).transpose()
     }
 
     fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
         self.read(|reading| {
+            if self.may_be_unsettled() && beside::is_promoted(reading)? {
+                return beside::accounts(reading, limit);
+            }
             let total = reading.open_table(ACCOUNTS).map_err(failed)?.len().map_err(failed)?;
             let first = collect(reading, ACCOUNTS, EVERY_KEY, limit, |key, value| {
                 Ok((records::account(key)?, records::state(value)?))
@@ -255,9 +278,19 @@ impl ChainStore for RedbStore {
     }
 
     fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
-        let value = self.read(|reading| get(reading, BESIDE, &records::account_key(account)))?;
+        let key = records::account_key(account);
+        let value = self.read(
+            |reading| match self.may_be_unsettled() && beside::is_promoted(reading)? {
+                true => Ok(None),
+                false => get(reading, BESIDE, &key),
+            },
+        )?;
         let Some(value) = value else { return Ok(None) };
         records::beside_bytes(&value)?.map(records::state).transpose().map(Some)
+    }
+
+    fn is_unsettled(&self) -> Result<bool, StoreError> {
+        Ok(self.may_be_unsettled() && self.read(beside::is_promoted)?)
     }
 
     fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {

@@ -6,13 +6,12 @@ use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{
-    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata, Table, TableDefinition,
-    WriteTransaction,
+    Database, Durability, ReadOnlyTable, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
 
 use super::error::is_full;
-use super::records;
-use crate::chain::{Batch, Beside, StoreError};
+use super::{beside, records};
+use crate::chain::{Batch, StoreError};
 use crate::types::{BlockHash, Height};
 
 pub(super) type Bytes = &'static [u8];
@@ -173,7 +172,7 @@ where
 pub(super) fn apply(transaction: &WriteTransaction, batches: &[Batch]) -> Result<(), StoreError> {
     for batch in batches {
         apply_blocks(transaction, batch)?;
-        apply_accounts(transaction, batch)?;
+        beside::apply_accounts(transaction, batch)?;
         let places = batch.places.iter();
         put_all(
             transaction,
@@ -244,48 +243,5 @@ pub(super) fn apply_blocks(transaction: &WriteTransaction, batch: &Batch) -> Res
         transaction,
         SIDE,
         side.map(|(hash, there)| (hash.as_bytes(), there.map(|()| []))),
-    )
-}
-
-/// Writes the ledger, and what a long switch puts beside it.
-pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
-    if batch.beside == Beside::Promote {
-        let mut accounts = transaction.open_table(ACCOUNTS).map_err(failed)?;
-        let beside = transaction.open_table(BESIDE).map_err(failed)?;
-        for entry in beside.iter().map_err(failed)? {
-            let (key, value) = entry.map_err(failed)?;
-            match records::beside_bytes(value.value())? {
-                Some(state) => put(&mut accounts, key.value(), state)?,
-                None => accounts.remove(key.value()).map(drop).map_err(failed)?,
-            }
-        }
-    }
-    if batch.beside != Beside::Keep {
-        let is_empty = transaction
-            .open_table(BESIDE)
-            .map_err(failed)?
-            .is_empty()
-            .map_err(failed)?;
-        if !is_empty {
-            transaction.delete_table(BESIDE).map_err(failed)?;
-            transaction.open_table(BESIDE).map(drop).map_err(failed)?;
-        }
-    }
-    let shadow = batch.shadow.iter();
-    put_all(
-        transaction,
-        BESIDE,
-        shadow.map(|(account, state)| {
-            (
-                records::account_key(account),
-                Some(records::beside_value(state.as_ref())),
-            )
-        }),
-    )?;
-    let accounts = batch.accounts.iter();
-    put_all(
-        transaction,
-        ACCOUNTS,
-        accounts.map(|(account, state)| (records::account_key(account), state.as_ref().map(records::state_value))),
     )
 }

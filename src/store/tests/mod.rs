@@ -2,6 +2,7 @@
 
 mod adversary;
 mod agree;
+mod beside;
 mod crash;
 mod folders;
 mod long;
