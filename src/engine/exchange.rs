@@ -1,7 +1,7 @@
 //! Peer exchange: which peers are told to whom, who is asked for more, and what of a telling may be dialled.
 //!
 //! Promises: told are only connected peers whose address was dialled, or on which the peer says it listens on the host
-//! from which it called, and never a loopback address; nobody is answered more than twice a minute; a telling sends this
+//! from which it called, and never a loopback address; a peer whose key two nodes use is told where the other one was; nobody is answered more than twice a minute; a telling sends this
 //! node nowhere but to private addresses and to its own subnets, on ports that no other service is known for.
 //! Elsewhere: which of them are dialled, and how many (`engine::dial`). Spec: `proto-notes/discovery.md`, "Peers tell peers".
 
@@ -59,7 +59,11 @@ pub enum Fact {
         peer: PeerId,
         /// An address on the host that it left.
         address: Address,
+        /// Where it is now.
+        to: Address,
     },
+    /// Two nodes use the key of a connected peer.
+    Twins(PeerId),
     /// A connected peer has said where it stands: it may be asked.
     Exchanged(PeerId),
     /// The last link to a peer is gone.
@@ -100,12 +104,18 @@ pub enum Order {
         /// Where that one is.
         addresses: Vec<Address>,
     },
+    /// By a telling, another node with this one's key is there.
+    Twin(Address),
 }
 
 /// What is known of a connected peer.
 #[derive(Clone, Debug)]
 struct State {
     confirmed: Vec<Address>,
+    /// Confirmed on a host where it was before.
+    elsewhere: Vec<Address>,
+    /// Two nodes use its key: the other one is elsewhere.
+    are_twins: bool,
     /// It dialled this node.
     called: bool,
     /// When it may be asked; none before its status.
@@ -115,6 +125,32 @@ struct State {
     is_asking: bool,
     /// What it was answered.
     answers: Bucket,
+}
+
+impl State {
+    /// The peer is on another host than it was.
+    fn left(&mut self, address: &Address, to: &Address) {
+        if address.ip() == to.ip() {
+            return;
+        }
+        let is_there = |known: &mut Address| known.ip() == address.ip();
+        let left: Vec<Address> = self.confirmed.extract_if(.., is_there).collect();
+        self.elsewhere
+            .retain(|known| known.ip() != to.ip() && !left.contains(known));
+        self.elsewhere.splice(0..0, left);
+        self.elsewhere.truncate(PEER_ADDRESSES_MAX);
+    }
+
+    /// Where the other node with the key of this one may be: each is told of the other, under its own key.
+    fn twin(&self, peer: &PeerId) -> Option<ToldPeer> {
+        let key = PublicKey::from_peer_id(peer).ok()?;
+        let addresses = self.elsewhere.iter().map(|address| address.as_str().to_owned());
+        let is_told = self.are_twins && !self.elsewhere.is_empty();
+        is_told.then(|| ToldPeer {
+            key: *key.as_bytes(),
+            addresses: addresses.collect(),
+        })
+    }
 }
 
 /// The part of the engine that exchanges peers.
@@ -151,9 +187,14 @@ impl Exchange {
                 address,
                 direction,
             } => self.confirmed(now, peer, address, direction),
-            Fact::Left { peer, address } => {
+            Fact::Left { peer, address, to } => {
                 if let Some(state) = self.peers.get_mut(&peer) {
-                    state.confirmed.retain(|known| known.ip() != address.ip());
+                    state.left(&address, &to);
+                }
+            }
+            Fact::Twins(peer) => {
+                if let Some(state) = self.peers.get_mut(&peer) {
+                    state.are_twins = true;
                 }
             }
             Fact::Exchanged(peer) => {
@@ -214,7 +255,8 @@ impl Exchange {
         };
         let all = self.peers.iter().filter_map(told);
         let (called, dialled): (Vec<_>, Vec<_>) = all.partition(|(called, _)| *called);
-        let mut sample = Vec::new();
+        let twin = self.peers.get(&asker).and_then(|state| state.twin(&asker));
+        let mut sample = Vec::from_iter(twin);
         for (mut from, most) in [(called, PEERS_MAX), (dialled, DIALLED_UP_TO)] {
             while sample.len() < most && !from.is_empty() {
                 let at = self.rng.below(u64::try_from(from.len()).unwrap_or(1));
@@ -227,6 +269,8 @@ impl Exchange {
     fn state(&mut self, now: Time, peer: PeerId) -> &mut State {
         self.peers.entry(peer).or_insert(State {
             confirmed: Vec::new(),
+            elsewhere: Vec::new(),
+            are_twins: false,
             called: false,
             next: None,
             pause_ms: ASK_PAUSE_MIN_MS,
@@ -292,6 +336,11 @@ impl Exchange {
             addresses.retain(|address| may_be_dialled(address, here));
             addresses.truncate(PEER_ADDRESSES_MAX);
             let peer = key.peer_id();
+            if peer == self.me
+                && let Some(address) = addresses.first()
+            {
+                self.out.push_back(Order::Twin(address.clone()));
+            }
             if peer != self.me && !self.peers.contains_key(&peer) && !addresses.is_empty() {
                 self.out.push_back(Order::Told {
                     teller,

@@ -140,6 +140,7 @@ impl<S: ChainStore> Engine<S> {
             exchange::Fact::Left {
                 peer: id,
                 address: before,
+                to: address.clone(),
             },
         );
         self.remember(id, address, direction);
@@ -148,6 +149,14 @@ impl<S: ChainStore> Engine<S> {
     /// Another machine announces this node's own identity. Anybody can say so: whoever answers there with the key is one.
     fn look_for_twin(&mut self, address: Address) {
         if self.mode.net && self.notices.twins.seek(self.now) {
+            let addresses = vec![address];
+            self.out.order(NetOrder::Dial { peer: None, addresses });
+        }
+    }
+
+    /// A neighbour says so.
+    pub(super) fn look_for_told_twin(&mut self, address: Address) {
+        if self.mode.net && self.notices.twins.seek_told(self.now, &address) {
             let addresses = vec![address];
             self.out.order(NetOrder::Dial { peer: None, addresses });
         }
@@ -377,6 +386,7 @@ impl<S: ChainStore> Engine<S> {
                 "two nodes use the key of {id} ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
             );
             self.out.warn("same_key", message);
+            self.exchange.handle(self.now, exchange::Fact::Twins(id));
         }
         self.tell_pools(Fact::Status {
             peer: id,

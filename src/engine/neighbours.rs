@@ -36,6 +36,18 @@ impl<S: ChainStore> Engine<S> {
         self.exchange.handle(self.now, fact);
     }
 
+    /// What a peer would be answered.
+    #[cfg(test)]
+    pub(super) fn peers_told(&mut self, peer: PeerId) -> Option<Vec<ToldPeer>> {
+        self.exchange.answer(self.now, peer)
+    }
+
+    /// A peer tells of others.
+    #[cfg(test)]
+    pub(super) fn tell_peers(&mut self, peer: PeerId, list: Vec<ToldPeer>) {
+        self.on_peers_told(peer, list);
+    }
+
     pub(super) fn no_peers_told(&mut self, peer: PeerId) {
         self.exchange.handle(self.now, exchange::Fact::Failed(peer));
     }
@@ -49,6 +61,7 @@ impl<S: ChainStore> Engine<S> {
                     self.ask(peer, Question::Peers, Request::GetPeers, None);
                 }
                 exchange::Order::Ask(peer) => self.exchange.handle(self.now, exchange::Fact::Postponed(peer)),
+                exchange::Order::Twin(address) => self.look_for_told_twin(address),
                 exchange::Order::Told {
                     teller,
                     peer,

@@ -5,6 +5,8 @@
 //! Elsewhere: who sees it (`facts`), the clock (`clock`), blocks from the future (`ahead`).
 //! Spec: `proto-notes/events.md`, "Warnings".
 
+use std::collections::VecDeque;
+
 use crate::types::{Address, Time};
 
 /// After this time without a peer the user is told how to join by hand.
@@ -17,6 +19,8 @@ const ALONE_LATER_MS: u64 = 2 * 3_600_000;
 const RARELY_MS: u64 = 3_600_000;
 /// The shortest time between two looks whether another machine has this node's key.
 const TWIN_AGAIN_MS: u64 = 60_000;
+/// How often where a neighbour said that it is: as often as any told address is dialled.
+const TWIN_TOLD_AGAIN_MS: u64 = super::dial::TOLD_AGAIN_MS;
 
 /// What was told of each of them, and when it is told again.
 #[derive(Clone, Debug)]
@@ -44,6 +48,7 @@ impl Notices {
                 told: Once(false),
                 place: None,
                 sought: None,
+                told_at: VecDeque::new(),
             },
             name: Once(false),
             ahead: While(false),
@@ -175,6 +180,9 @@ pub(super) struct Twins {
     place: Option<Address>,
     /// When it was last looked for.
     sought: Option<Time>,
+    /// Where neighbours said that it is, and when it was looked for there. As many as are looked for in the time for
+    /// which they are kept.
+    told_at: VecDeque<(Time, Address)>,
 }
 
 impl Twins {
@@ -184,6 +192,17 @@ impl Twins {
         let seeks = !self.are_known() && is_due;
         if seeks {
             self.sought = Some(now);
+        }
+        seeks
+    }
+
+    /// Whether to look for one of which a neighbour told: as one that was announced, and not again there within an hour.
+    pub(super) fn seek_told(&mut self, now: Time, address: &Address) -> bool {
+        self.told_at.retain(|(at, _)| now.since(*at) < TWIN_TOLD_AGAIN_MS);
+        let is_known = self.told_at.iter().any(|(_, known)| known == address);
+        let seeks = !is_known && self.seek(now);
+        if seeks {
+            self.told_at.push_back((now, address.clone()));
         }
         seeks
     }
@@ -270,5 +289,28 @@ mod tests {
         assert!(twins.found(None) && !twins.found(Some(&there)));
         assert_eq!(twins.place(), Some(&there));
         assert!(!twins.seek(at(600_000)), "it is known");
+    }
+
+    #[test]
+    fn adv_w07_a_liar_that_tells_of_twins_costs_a_dial_a_minute_and_each_address_one_an_hour() {
+        let mut twins = Notices::new(at(0)).twins;
+        let there = |number: u64| Address::parse(&format!("10.0.0.2:{number}")).unwrap().0;
+        let mut dialled = Vec::new();
+        for ms in (0..3 * 3_600_000).step_by(1_000) {
+            // Ever another one, and one that is told all the time.
+            for address in [there(2_000 + ms / 1_000), there(1_999)] {
+                if twins.seek_told(at(ms), &address) {
+                    dialled.push(address);
+                }
+            }
+        }
+        assert_eq!(dialled.len(), 180);
+        assert!(twins.told_at.len() <= 60);
+        let mut twins = Notices::new(at(0)).twins;
+        let sought = |ms| twins.seek_told(at(ms), &there(1_999));
+        assert_eq!(
+            [0, 60_000, 3_599_999, 3_600_000].map(sought),
+            [true, false, false, true]
+        );
     }
 }

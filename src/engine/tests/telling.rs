@@ -133,10 +133,58 @@ fn others_are_not_told_of_a_host_that_a_peer_has_left() {
     let (old, new) = (read("/ip4/10.0.0.7/tcp/4001"), read("/ip4/10.0.0.8/tcp/4001"));
     exchange.handle(at(0), confirmed(id(7), old.clone(), Direction::Out));
     exchange.handle(at(1), confirmed(id(7), new.clone(), Direction::Out));
-    let (peer, address) = (id(7), old);
-    exchange.handle(at(2), Fact::Left { peer, address });
+    exchange.handle(at(2), moved(7, old, &new));
     let answer = exchange.answer(at(3), id(9)).unwrap();
     assert_eq!(answer[0].addresses, [new.as_str()]);
+    // It has moved. Only two nodes are told of each other.
+    assert_eq!(exchange.answer(at(3), id(7)), Some(Vec::new()));
+}
+
+fn moved(number: u8, address: Address, to: &Address) -> Fact {
+    Fact::Left {
+        peer: id(number),
+        address,
+        to: to.clone(),
+    }
+}
+
+#[test]
+fn adv_w07_each_of_two_nodes_with_one_key_is_told_where_the_other_one_is() {
+    let mut exchange = with_peers(0);
+    let [one, two] = [7, 8].map(|host| read(&format!("/ip4/10.0.0.{host}/tcp/4001")));
+    exchange.handle(at(0), confirmed(id(7), one.clone(), Direction::Out));
+    exchange.handle(at(1), confirmed(id(7), two.clone(), Direction::Out));
+    exchange.handle(at(1), moved(7, one.clone(), &two));
+    exchange.handle(at(1), Fact::Twins(id(7)));
+    let answer = exchange.answer(at(2), id(7));
+    assert_eq!(answer, Some(vec![told(7, &[one.as_str()])]));
+    exchange.handle(at(3), confirmed(id(7), one.clone(), Direction::Out));
+    exchange.handle(at(3), moved(7, two.clone(), &one));
+    let answer = exchange.answer(at(60_000), id(7));
+    assert_eq!(answer, Some(vec![told(7, &[two.as_str()])]));
+    assert_eq!(exchange.answer(at(60_000), id(9)), Some(vec![told(7, &[one.as_str()])]));
+    // What is told may be dialled once by who has the key, if an address is one that a telling may send it to.
+    let order = |list: Vec<ToldPeer>| {
+        let mut asker = Exchange::new(id(7), 1, true);
+        asker.handle(
+            at(0),
+            Fact::Answered {
+                peer: id(1),
+                list,
+                own: vec![one.clone()],
+                networks: Vec::new(),
+            },
+        );
+        orders(&mut asker)
+    };
+    let refused = [
+        one.as_str(),
+        "/ip4/10.0.0.9/tcp/22",
+        "/ip4/127.0.0.1/tcp/4001",
+        "/ip4/8.8.8.8/tcp/4001",
+    ];
+    assert_eq!(order(vec![told(7, &refused)]), []);
+    assert_eq!(order(vec![told(7, &[one.as_str(), two.as_str()])]), [Order::Twin(two)]);
 }
 
 #[test]
@@ -258,7 +306,9 @@ fn what_is_no_key_no_address_or_known_is_passed_over() {
         peer: id(10),
         addresses: vec![read("/ip4/10.0.0.53/tcp/4001")],
     };
-    assert_eq!(orders(&mut exchange), [good]);
+    // Under its own key a node is told of another one that has it.
+    let twin = Order::Twin(read("/ip4/10.0.0.50/tcp/4001"));
+    assert_eq!(orders(&mut exchange), [twin, good]);
 }
 
 // ---- who is remembered ----

@@ -1,7 +1,7 @@
 //! Two nodes with one key: who notices, and what is said.
 
 use super::world::{World, address, key};
-use crate::chain::ChainStore;
+use crate::chain::{ChainStore, NetworkParams};
 use crate::contract::{Command, Direction, Event, FoundBy, Reply};
 use crate::engine::{Input, NetFact};
 use crate::types::Address;
@@ -153,4 +153,44 @@ fn a_peer_that_came_back_from_elsewhere_is_shown_told_and_remembered_there_alone
     world.run(100);
     let kept = world.nodes[0].store.peers().unwrap();
     assert_eq!(kept, [(peer, vec![now])]);
+}
+
+#[test]
+fn adv_w07_a_neighbour_that_knows_both_tells_each_of_two_nodes_with_one_key() {
+    let mut world = World::new(1);
+    let peer = key(1).public().peer_id();
+    let places = ["/ip4/10.0.0.7/tcp/4141", "/ip4/10.0.0.8/tcp/4141"].map(|text| Address::parse(text).unwrap().0);
+    for (token, place) in [(0, 0), (1, 1), (2, 0)] {
+        let connected = NetFact::Connected {
+            peer,
+            address: places[place].clone(),
+            direction: Direction::Out,
+        };
+        world.tell(0, Input::Net(connected));
+        let instance = u64::try_from(place).unwrap() + 1;
+        let request = status(&world, instance);
+        world.tell(0, Input::Net(NetFact::Request { token, peer, request }));
+    }
+    world.run(100);
+    assert_eq!(warnings(&world), 1);
+    let list = world.nodes[0].engine.peers_told(peer).unwrap();
+    assert_eq!(list.len(), 1);
+    assert_eq!(&list[0].key, key(1).public().as_bytes());
+    assert_eq!(list[0].addresses, [places[1].as_str()]);
+    // The one that is told looks for the other, once.
+    let mut twin = World::with(1, NetworkParams::dev(), |config| config.exchange = true);
+    twin.run(100);
+    let me = key(0).public();
+    let told = || {
+        vec![crate::wire::ToldPeer {
+            key: *me.as_bytes(),
+            addresses: vec![places[1].as_str().to_owned()],
+        }]
+    };
+    let dials = |world: &World| world.nodes[0].kinds.iter().filter(|kind| **kind == "dial").count();
+    for _ in 0..5 {
+        twin.nodes[0].engine.tell_peers(peer, told());
+        twin.run(61_000);
+    }
+    assert_eq!(dials(&twin), 1);
 }
