@@ -125,6 +125,8 @@ pub enum Fact {
     },
     /// A connected peer has said where it stands.
     Exchanged(PeerId),
+    /// A peer asked for others.
+    Asked(PeerId),
     /// The last link to a peer is gone.
     Disconnected(PeerId),
     /// A dial ended without a link.
@@ -232,6 +234,7 @@ impl Dialer {
                 }
             }
             Fact::Exchanged(peer) => self.links.exchanged(&peer),
+            Fact::Asked(peer) => self.links.asked(now, &peer),
             Fact::Disconnected(peer) => self.disconnected(now, &peer),
             Fact::Failed {
                 peer,

@@ -15,6 +15,7 @@ use crate::wire::{Request, Response, ToldPeer};
 impl<S: ChainStore> Engine<S> {
     /// A peer asks for others.
     pub(super) fn on_peers_asked(&mut self, token: u64, peer: PeerId) {
+        self.dialer.handle(self.now, dial::Fact::Asked(peer));
         let response = match self.exchange.answer(self.now, peer) {
             Some(list) => Response::Peers(list),
             None => {

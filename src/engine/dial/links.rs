@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use super::candidate::Source;
 use super::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS, choose};
 use crate::contract::Direction;
+use crate::engine::exchange::{ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS};
 use crate::types::rng::Rng;
 use crate::types::{PeerId, Time};
 
@@ -25,6 +26,8 @@ const EXTRA_SOONEST_MS: u64 = 4_000;
 const OLDEST_KEPT: usize = 4;
 /// How long the status of the newest link is waited for.
 const STATUS_PATIENCE_MS: u64 = 10_000;
+/// How much later than is due the next question of a peer may come.
+const ASK_LATE_MS: u64 = 5_000;
 /// How long a peer that had to make room is left alone.
 const REPLACED_MS: u64 = 60_000;
 
@@ -37,10 +40,19 @@ struct Link {
     since: Time,
     /// Its status is known.
     exchanged: bool,
+    /// How often it asked for others, and when it did last.
+    asked: Option<(u32, Time)>,
     is_closing: bool,
 }
 
 impl Link {
+    /// It asked for others, and has stopped asking: it has enough links of its own.
+    fn found_others(&self, now: Time) -> bool {
+        let Some((times, at)) = self.asked else { return false };
+        let doubled = ASK_PAUSE_MIN_MS.saturating_mul(1 << times.saturating_sub(1).min(10));
+        now.since(at) > doubled.min(ASK_PAUSE_MAX_MS) + ASK_LATE_MS
+    }
+
     /// It has not said yet where it stands, and may still do so.
     const fn is_waited_for(&self, now: Time) -> bool {
         !self.exchanged && now.since(self.since) < STATUS_PATIENCE_MS
@@ -102,6 +114,7 @@ impl Links {
             teller,
             since: now,
             exchanged: false,
+            asked: None,
             is_closing: false,
         });
         link.is_named |= is_named;
@@ -128,6 +141,14 @@ impl Links {
     pub(super) fn exchanged(&mut self, peer: &PeerId) {
         if let Some(link) = self.links.get_mut(peer) {
             link.exchanged = true;
+        }
+    }
+
+    /// A peer asked for others.
+    pub(super) fn asked(&mut self, now: Time, peer: &PeerId) {
+        if let Some(link) = self.links.get_mut(peer) {
+            let times = link.asked.map_or(1, |(times, _)| times.saturating_add(1));
+            link.asked = Some((times, now));
         }
     }
 
@@ -201,7 +222,7 @@ impl Links {
             return None;
         }
         let standing = self.links.iter().filter(|(_, link)| !link.is_closing);
-        let counted = standing.filter(|(peer, link)| link.is_own || find_others(peer));
+        let counted = standing.filter(|(peer, link)| link.is_own || find_others(peer) || link.found_others(now));
         let (own, mut others): (Vec<_>, Vec<_>) = counted.partition(|(_, link)| link.is_own);
         if own.len() + others.len() <= LINKS_MANY {
             return None;

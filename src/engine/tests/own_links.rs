@@ -200,6 +200,35 @@ fn with_more_than_twenty_links_those_make_room_who_dialled_in_and_find_others() 
 }
 
 #[test]
+fn with_more_than_twenty_links_those_make_room_who_asked_for_others_and_ask_no_more() {
+    let (mut table, others) = crowd(40, false);
+    // A node with too few links asks again after one minute, then after two.
+    for peer in &others[..30] {
+        table.tell(1_000, Fact::Asked(*peer));
+    }
+    for peer in &others[..15] {
+        table.tell(61_000, Fact::Asked(*peer));
+    }
+    table.dialled(65_000);
+    assert!(table.closed.is_empty(), "{} closed", table.closed.len());
+    for ms in (66_000..180_000).step_by(1_000) {
+        table.dialled(ms);
+        assert!(
+            table.closed.is_empty(),
+            "fifteen have stopped, fifteen are asking, ten never did"
+        );
+    }
+    for ms in (187_000..200_000).step_by(250) {
+        table.dialled(ms);
+        for peer in std::mem::take(&mut table.closed) {
+            assert!(others[4..30].contains(&peer), "four old ones stay, and who never asked");
+            table.tell(ms, Fact::Disconnected(peer));
+        }
+    }
+    assert_eq!(table.dialer.links(), 40 - (30 - LINKS_MANY));
+}
+
+#[test]
 fn whom_discovery_does_not_hear_may_have_nobody_else_and_stays() {
     let (mut table, _) = crowd(32, false);
     for ms in (1_000..11_000).step_by(250) {
