@@ -1,17 +1,30 @@
 //! What errors of the network libraries mean: kinds that are found beneath their wrappers.
 //!
-//! Promises: decides by types and the system's kinds of errors, by words only where a library hides both; the words are handed
-//! on as they are.
+//! Promises: decides by types and the system's kinds of errors, never by words; the words are handed on as they are.
 //! Elsewhere: what follows from a failed dial (`contract::reasons`), who counts streams (`net::streams`).
 
 use std::error::Error;
 use std::io;
 
+use libp2p::core::transport::timeout::TransportTimeoutError;
 use libp2p::swarm::ConnectionError;
 use libp2p::{TransportError, noise, yamux};
 use thiserror::Error as ThisError;
 
 use crate::contract::{DialFailure, DisconnectReason};
+
+/// An error of a socket. The library's layers above hide an error of the system, and show the cause of any other.
+#[derive(Debug, ThisError)]
+#[error("{0}")]
+pub(super) struct OfSocket(#[source] pub io::Error);
+
+/// An error of a whole dial, the time for which may be over: the library's type for that has no name that could be asked for.
+pub(super) fn of_dial<E: Error + Send + Sync + 'static>(error: TransportTimeoutError<E>) -> io::Error {
+    match error {
+        TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
+        other => io::Error::other(other),
+    }
+}
 
 /// How a connection ended by an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +126,6 @@ pub(super) fn disconnect_reason(error: &ConnectionError) -> DisconnectReason {
 
 /// Why an address could not be dialled.
 pub(super) fn dial_failure(error: &TransportError<io::Error>) -> DialFailure {
-    if is_timeout(error) {
-        return DialFailure::Silence;
-    }
     let known = causes(error).filter_map(kind_of).find_map(|kind| match kind {
         io::ErrorKind::ConnectionRefused => Some(DialFailure::Refused),
         io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => Some(DialFailure::NoRoute),
@@ -127,20 +137,8 @@ pub(super) fn dial_failure(error: &TransportError<io::Error>) -> DialFailure {
     });
     known.unwrap_or_else(|| {
         let text = innermost(error);
-        of_words(&text).unwrap_or(DialFailure::Other(text))
+        of_quic(&text).unwrap_or(DialFailure::Other(text))
     })
-}
-
-/// Whether the time for a dial was over. The library's type for that names the whole transport's type, which has no name;
-/// it is the outermost one, and has a cause whenever it is anything else.
-fn is_timeout(error: &TransportError<io::Error>) -> bool {
-    match error {
-        TransportError::Other(wrapper) => {
-            let limited = wrapper.get_ref();
-            limited.is_some_and(|limited| !limited.is::<io::Error>() && limited.source().is_none())
-        }
-        TransportError::MultiaddrNotSupported(_) => false,
-    }
 }
 
 /// The words of the cause of all.
@@ -152,46 +150,34 @@ fn innermost(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-/// What the words of an error mean whose kind is hidden: the library's layers between the socket and here have types
-/// without names, and show only the cause of what they wrap. On Windows, where words are in the user's language, its numbers.
-fn of_words(text: &str) -> Option<DialFailure> {
-    const WORDS: [(&str, DialFailure); 12] = [
+/// QUIC's errors come without kinds: what its library's words mean.
+fn of_quic(text: &str) -> Option<DialFailure> {
+    const WORDS: [(&str, DialFailure); 3] = [
         ("refused", DialFailure::Refused),
-        ("os error 10061", DialFailure::Refused),
-        ("No route to host", DialFailure::NoRoute),
-        ("unreachable", DialFailure::NoRoute),
-        ("os error 10051", DialFailure::NoRoute),
-        ("os error 10065", DialFailure::NoRoute),
         ("reset by peer", DialFailure::Closed),
-        ("os error 10054", DialFailure::Closed),
-        ("end of file", DialFailure::Closed),
-        ("Broken pipe", DialFailure::Closed),
         ("timed out", DialFailure::Silence),
-        ("os error 10060", DialFailure::Silence),
     ];
-    let mut known = WORDS.into_iter();
+    let mut known = WORDS.into_iter().filter(|_| cfg!(feature = "quic"));
     known.find_map(|(words, meaning)| text.contains(words).then_some(meaning))
 }
 
 #[cfg(test)]
 mod tests {
-    use libp2p::core::transport::timeout::TransportTimeoutError;
-
     use super::*;
     use io::ErrorKind;
 
-    /// A layer of the library's, which tells what it was caused by.
+    /// A layer of the library's: it hides what it wraps and shows the cause of that.
     #[derive(Debug, ThisError)]
     enum Layer {
-        #[error("the dial: {0}")]
-        Dial(#[source] io::Error),
+        #[error(transparent)]
+        Dial(OfSocket),
         #[error("the handshake: {0}")]
         Handshake(#[source] noise::Error),
     }
 
     /// As the swarm gets an error: every layer has wrapped it, and the outermost as one of the system.
     fn told(error: TransportTimeoutError<Layer>) -> TransportError<io::Error> {
-        TransportError::Other(io::Error::other(error))
+        TransportError::Other(io::Error::other(of_dial(error)))
     }
 
     #[test]
@@ -205,7 +191,7 @@ mod tests {
             (ErrorKind::BrokenPipe, DialFailure::Closed),
             (ErrorKind::TimedOut, DialFailure::Silence),
         ] {
-            let dialled = Layer::Dial(kind.into());
+            let dialled = Layer::Dial(OfSocket(kind.into()));
             let shaken = Layer::Handshake(noise::Error::Io(kind.into()));
             for error in [dialled, shaken] {
                 let error = told(TransportTimeoutError::Other(error));

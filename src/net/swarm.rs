@@ -12,15 +12,19 @@ use std::num::{NonZeroU8, NonZeroUsize};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use libp2p::core::transport::PortUse;
+use libp2p::core::muxing::StreamMuxerBox;
+use libp2p::core::transport::timeout::TransportTimeout;
+use libp2p::core::transport::{Boxed, PortUse};
+use libp2p::core::upgrade::Version;
 use libp2p::core::{ConnectedPoint, Endpoint};
 use libp2p::swarm::behaviour::ConnectionEstablished;
-use libp2p::swarm::{ConnectionId, FromSwarm, NetworkBehaviour};
-use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, SwarmBuilder, identity, noise, tcp};
+use libp2p::swarm::{self, ConnectionId, FromSwarm, NetworkBehaviour};
+use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, Transport, identity, noise, tcp};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use self::dials::Asked;
 use super::behaviour::{Node, protocol_version, sync_protocol, topic};
+use super::broken::{OfSocket, of_dial};
 use super::codec::{Moved, Raw};
 use super::discovery::{Discovery, Elsewhere};
 use super::exchange::Exchange;
@@ -110,39 +114,40 @@ pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
     let mut seed = config.key.seed();
     let key = identity::Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| setup(&error))?;
     let node = Node::new(&key, &config.network_id)?;
-    let builder = SwarmBuilder::with_existing_identity(key)
-        .with_tokio()
-        .with_tcp(
-            tcp::Config::default().nodelay(true).listen_backlog(LISTEN_BACKLOG),
-            noise::Config::new,
-            Upgrade::default,
-        )
-        .map_err(|error| setup(&error))?;
+    let swarm = swarm::Config::with_tokio_executor()
+        .with_idle_connection_timeout(IDLE_TIMEOUT)
+        // Above the limit on open streams, so that a flood is seen there and not left unread.
+        .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX)
+        .with_notify_handler_buffer_size(HANDLER_EVENTS)
+        .with_per_connection_event_buffer_size(HANDLER_EVENTS.get())
+        .with_dial_concurrency_factor(DIALLED_AT_ONCE);
+    // Of the addresses of a peer the better one first, not all at once.
     #[cfg(feature = "quic")]
-    let builder = builder.with_quic_config(|mut quic| {
-        quic.max_concurrent_stream_limit = u32::try_from(STREAMS_IN_MAX).unwrap_or(u32::MAX);
-        quic
-    });
-    let builder = match builder.with_behaviour(|_| node) {
-        Ok(builder) => builder,
-        Err(never) => match never {},
+    let swarm = swarm.with_smart_dial();
+    let transport = transport(&key).map_err(|error| setup(&error))?;
+    Ok(Swarm::new(transport, node, key.public().to_peer_id(), swarm))
+}
+
+/// Connections as the swarm gets them, with errors that keep their kinds.
+fn transport(key: &identity::Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
+    let config = tcp::Config::default().nodelay(true).listen_backlog(LISTEN_BACKLOG);
+    let transport = tcp::tokio::Transport::new(config)
+        .map_err(OfSocket)
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise::Config::new(key)?)
+        .multiplex(Upgrade::default())
+        .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
+    #[cfg(feature = "quic")]
+    let transport = {
+        let mut config = libp2p::quic::Config::new(key);
+        config.max_concurrent_stream_limit = u32::try_from(STREAMS_IN_MAX).unwrap_or(u32::MAX);
+        let quic = libp2p::quic::tokio::Transport::new(config);
+        transport
+            .or_transport(quic.map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer))))
+            .map(|either, _| either.into_inner())
     };
-    Ok(builder
-        .with_swarm_config(|swarm| {
-            // Above the limit on open streams, so that a flood is seen there and not left unread.
-            let swarm = swarm
-                .with_idle_connection_timeout(IDLE_TIMEOUT)
-                .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX)
-                .with_notify_handler_buffer_size(HANDLER_EVENTS)
-                .with_per_connection_event_buffer_size(HANDLER_EVENTS.get())
-                .with_dial_concurrency_factor(DIALLED_AT_ONCE);
-            // Of the addresses of a peer the better one first, not all at once.
-            #[cfg(feature = "quic")]
-            let swarm = swarm.with_smart_dial();
-            swarm
-        })
-        .with_connection_timeout(DIAL_TIMEOUT)
-        .build())
+    let limited = TransportTimeout::new(transport, DIAL_TIMEOUT);
+    Ok(limited.map_err(of_dial).boxed())
 }
 
 impl Task {
