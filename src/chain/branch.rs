@@ -14,7 +14,7 @@ use super::switch::{Done, Moved, Switch, Undone};
 use super::transaction::Transaction;
 use super::tree::SideBlock;
 use crate::types::layout::LayoutError;
-use crate::types::{BlockHash, Height, PublicKey, Time};
+use crate::types::{BlockHash, Height, PublicKey, WallTime};
 
 /// A block on its way in, with everything that was computed of it.
 struct Candidate {
@@ -41,7 +41,7 @@ impl<S: ChainStore> Chain<S> {
     /// # Errors
     /// [`AcceptError`] with the first broken rule. Nothing has changed then, but that invalid blocks are removed and
     /// remembered.
-    pub fn accept(&mut self, block: Block, clock: Time) -> Result<Accepted, AcceptError> {
+    pub fn accept(&mut self, block: Block, clock: WallTime) -> Result<Accepted, AcceptError> {
         let hash = block.hash();
         let previous = block.header.previous;
         for known in [hash, previous] {

@@ -9,7 +9,7 @@ use super::params::{FUTURE_MAX_MS, HEADER_VERSION, NetworkParams};
 use crate::types::hash::sha256;
 use crate::types::layout::{LayoutError, Reader};
 use crate::types::time::span_words;
-use crate::types::{Bits, BlockHash, Height, MerkleRoot, Time, Work};
+use crate::types::{Bits, BlockHash, Height, MerkleRoot, WallTime, Work};
 
 /// The bytes of a header.
 pub const HEADER_BYTES: usize = 96;
@@ -28,7 +28,7 @@ pub struct Header {
     /// The parent's height and one.
     pub height: Height,
     /// When the miner made it.
-    pub time: Time,
+    pub time: WallTime,
     /// What the miner varied.
     pub nonce: u64,
 }
@@ -61,9 +61,9 @@ pub enum HeaderError {
     #[error("its time {} lies before its parent's {}", got.ms(), parent.ms())]
     TimeTooOld {
         /// The parent's time.
-        parent: Time,
+        parent: WallTime,
         /// What the header says.
-        got: Time,
+        got: WallTime,
     },
     /// The bits are not what parent and time demand.
     #[error("bits {}, expected {}", got.0, expected.0)]
@@ -124,7 +124,7 @@ impl Header {
             version: reader.u32()?,
             bits: Bits(reader.u32()?),
             height: Height::new(reader.u64()?),
-            time: Time::from_ms(reader.u64()?),
+            time: WallTime::from_ms(reader.u64()?),
             nonce: reader.u64()?,
         })
     }
@@ -223,7 +223,7 @@ impl Header {
     ///
     /// # Errors
     /// [`HeaderError::TimeTooNew`]: ask again later.
-    pub const fn check_clock(&self, clock: Time) -> Result<(), HeaderError> {
+    pub const fn check_clock(&self, clock: WallTime) -> Result<(), HeaderError> {
         let ahead_ms = self.time.since(clock);
         if ahead_ms > FUTURE_MAX_MS {
             Err(HeaderError::TimeTooNew { ahead_ms })

@@ -8,7 +8,7 @@ use thiserror::Error;
 use super::header::Header;
 use crate::types::hash::sha256;
 use crate::types::target::HALFLIFE_MAX_MS;
-use crate::types::{Amount, Bits, BlockHash, Height, MerkleRoot, NetworkId, Time};
+use crate::types::{Amount, Bits, BlockHash, Height, MerkleRoot, NetworkId, WallTime};
 
 /// The most bytes of a block that are read, header and count included. No network may allow more.
 pub const BLOCK_MAX_BYTES: usize = 1024 * 1024;
@@ -309,7 +309,7 @@ impl NetworkParams {
             version: HEADER_VERSION,
             bits: Bits::floor(self.halflife_ms),
             height: Height::GENESIS,
-            time: Time::from_ms(self.genesis_time_ms),
+            time: WallTime::from_ms(self.genesis_time_ms),
             nonce: 0,
         }
     }
@@ -323,8 +323,8 @@ impl NetworkParams {
     /// The most blocks of a chain that ends with this time and bits; none where the difficulty does not follow the
     /// clock. Each block raises the bits by the spacing and they fall by the time that passed, never below the floor.
     #[must_use]
-    pub fn longest_chain(&self, time: Time, bits: Bits) -> Option<u64> {
-        let elapsed_ms = time.since(Time::from_ms(self.genesis_time_ms));
+    pub fn longest_chain(&self, time: WallTime, bits: Bits) -> Option<u64> {
+        let elapsed_ms = time.since(WallTime::from_ms(self.genesis_time_ms));
         let raised = bits.0.saturating_sub(Bits::floor(self.halflife_ms).0);
         match self.difficulty {
             Difficulty::Adjusting => elapsed_ms
@@ -336,7 +336,7 @@ impl NetworkParams {
 
     /// Whether any chain can have this height by now, whatever its bits.
     #[must_use]
-    pub fn can_be_reached(&self, height: Height, clock: Time) -> bool {
+    pub fn can_be_reached(&self, height: Height, clock: WallTime) -> bool {
         let latest = clock.after_ms(FUTURE_MAX_MS);
         self.longest_chain(latest, Bits::ceiling(self.halflife_ms))
             .is_none_or(|most| height.get() <= most)
@@ -344,7 +344,7 @@ impl NetworkParams {
 
     /// The bits of a block with this parent and time.
     #[must_use]
-    pub fn required_bits(&self, parent: &Header, time: Time) -> Bits {
+    pub fn required_bits(&self, parent: &Header, time: WallTime) -> Bits {
         match self.difficulty {
             Difficulty::Adjusting => parent
                 .bits

@@ -132,7 +132,7 @@ fn row(lanes: &Lanes, lane: usize, block: &TreeBlock, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Account, AccountName, Height, Time, Work};
+    use crate::types::{Account, AccountName, Height, WallTime, Work};
 
     fn hash(byte: u8) -> BlockHash {
         BlockHash::new([byte; 32])
@@ -145,7 +145,7 @@ mod tests {
             hash: hash(byte),
             height: Height::new(height),
             previous_hash: hash(0),
-            time_ms: Time::from_ms(0),
+            time_ms: WallTime::from_ms(0),
             adds_work: Work::from_be_bytes(work),
             work: Work::ZERO,
             active,

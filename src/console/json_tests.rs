@@ -6,7 +6,9 @@ use crate::contract::{
     AccountView, BanView, BlockView, Direction, FoundBy, PeerView, Reply, Source, Status, TipView, TreeBlock, TxStatus,
     TxView,
 };
-use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, SecretKey, Time, Txid, Work};
+use crate::types::{
+    Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, SecretKey, Txid, WallTime, Work,
+};
 
 fn name(text: &str) -> AccountName {
     AccountName::new(text).expect("a name")
@@ -49,7 +51,7 @@ fn block_view() -> BlockView {
         previous_hash: hash(2),
         merkle_root: MerkleRoot::new([3; 32]),
         version: 1,
-        time_ms: Time::from_ms(1_767_225_600_000),
+        time_ms: WallTime::from_ms(1_767_225_600_000),
         bits: Bits(1_920_000),
         nonce: "18446744073709551615".into(),
         work: Work::ZERO,
@@ -307,7 +309,7 @@ fn the_reply_of_tree_is_exact() {
             hash: hash(1),
             height: Height::new(3),
             previous_hash: hash(2),
-            time_ms: Time::from_ms(7),
+            time_ms: WallTime::from_ms(7),
             adds_work: Work::ZERO,
             work: Work::ZERO,
             active: true,

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::chain::merkle::Side;
 use crate::contract::TxStatus;
-use crate::types::{BlockHash, Height, MerkleRoot, Time, Txid, Work};
+use crate::types::{BlockHash, Height, MerkleRoot, Txid, WallTime, Work};
 
 /// Some bytes of a layout and what they mean.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -39,7 +39,7 @@ pub struct BlockExplained {
     pub share_of_target_ppm: Option<u64>,
     /// Attempts that such a block takes on average.
     pub expected_attempts: u64,
-    pub parent_time_ms: Option<Time>,
+    pub parent_time_ms: Option<WallTime>,
     pub parent_bits: Option<u32>,
     /// What the block adds to its branch: the work of its parent's bits.
     pub adds_work: Work,

@@ -8,7 +8,9 @@ use super::diagnosis::Diagnosis;
 use super::explained::{BlockExplained, Tampered, TxExplained};
 use crate::chain::merkle::ProofStep;
 use crate::contract::{FoundBy, Stats};
-use crate::types::{Account, AccountName, Balance, Bits, BlockHash, Height, MerkleRoot, NetworkId, Time, Txid, Work};
+use crate::types::{
+    Account, AccountName, Balance, Bits, BlockHash, Height, MerkleRoot, NetworkId, Txid, WallTime, Work,
+};
 
 /// A refused command: the contract's code, what is wrong, and what can be typed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -92,7 +94,7 @@ pub struct BlockView {
     pub previous_hash: BlockHash,
     pub merkle_root: MerkleRoot,
     pub version: u32,
-    pub time_ms: Time,
+    pub time_ms: WallTime,
     pub bits: Bits,
     pub nonce: String,
     pub work: Work,
@@ -176,7 +178,7 @@ pub struct TreeBlock {
     pub hash: BlockHash,
     pub height: Height,
     pub previous_hash: BlockHash,
-    pub time_ms: Time,
+    pub time_ms: WallTime,
     /// What it adds to its branch.
     pub adds_work: Work,
     pub work: Work,

@@ -10,7 +10,7 @@ use super::links::Links;
 use super::machine::Engine;
 use crate::chain::ChainStore;
 use crate::types::time::span_words;
-use crate::types::{Account, PeerId, Time, Voice};
+use crate::types::{Account, PeerId, Time, Voice, WallTime};
 
 /// A clock further off the peers' median brings a warning.
 const WARNING_MS: u64 = 30_000;
@@ -32,10 +32,10 @@ pub(super) struct Clock {
 
 impl Clock {
     /// `now` runs evenly, `wall` is the machine's wall clock.
-    pub(super) const fn new(choice: PeerClock, now: Time, wall: Time) -> Self {
+    pub(super) const fn new(choice: PeerClock, now: Time, wall: WallTime) -> Self {
         Self {
             choice,
-            ahead_ms: offset(wall, now),
+            ahead_ms: wall.ahead_of(now),
             chosen_ahead_ms: None,
             off_since: None,
             is_told: false,
@@ -43,8 +43,8 @@ impl Clock {
     }
 
     /// The machine's wall clock, as it was read now.
-    pub(super) const fn set(&mut self, now: Time, wall: Time) {
-        self.ahead_ms = offset(wall, now);
+    pub(super) const fn set(&mut self, now: Time, wall: WallTime) {
+        self.ahead_ms = wall.ahead_of(now);
     }
 
     /// Whose clock the user chose.
@@ -53,22 +53,22 @@ impl Clock {
     }
 
     /// The chosen node told its clock.
-    pub(super) const fn heard_chosen(&mut self, now: Time, clock: Time) {
-        self.chosen_ahead_ms = Some(offset(clock, now));
+    pub(super) const fn heard_chosen(&mut self, now: Time, clock: WallTime) {
+        self.chosen_ahead_ms = Some(clock.ahead_of(now));
     }
 
     /// The machine's wall clock.
-    pub(super) const fn own(&self, now: Time) -> Time {
-        now.shifted(self.ahead_ms)
+    pub(super) const fn own(&self, now: Time) -> WallTime {
+        WallTime::at(now, self.ahead_ms)
     }
 
     /// The chosen node's clock, if it was ever heard.
-    fn chosen(&self, now: Time) -> Option<Time> {
-        self.chosen_ahead_ms.map(|ahead| now.shifted(ahead))
+    fn chosen(&self, now: Time) -> Option<WallTime> {
+        self.chosen_ahead_ms.map(|ahead| WallTime::at(now, ahead))
     }
 
     /// The wall clock that rules and templates use. `middle` is the middle of the neighbours' clocks.
-    pub(super) fn time(&self, now: Time, middle: impl FnOnce() -> Option<Middle>) -> Time {
+    pub(super) fn time(&self, now: Time, middle: impl FnOnce() -> Option<Middle>) -> WallTime {
         let own = self.own(now);
         match self.choice {
             PeerClock::Own => own,
@@ -81,7 +81,7 @@ impl Clock {
     }
 
     /// The clock that statuses tell: the own one, which others may compare, but a trusted one where the user chose it.
-    pub(super) fn told(&self, now: Time) -> Time {
+    pub(super) fn told(&self, now: Time) -> WallTime {
         match self.choice {
             PeerClock::Own | PeerClock::Median => self.own(now),
             PeerClock::Key(_) | PeerClock::Name(_) => self.chosen(now).unwrap_or_else(|| self.own(now)),
@@ -131,11 +131,6 @@ impl Clock {
     }
 }
 
-/// A wall clock minus the even one.
-const fn offset(wall: Time, now: Time) -> i64 {
-    wall.ms().cast_signed().saturating_sub(now.ms().cast_signed())
-}
-
 /// The middle of the clocks that connected peers told.
 pub(super) fn middle_of(links: &Links) -> Option<Middle> {
     let told = links.iter().filter_map(|(id, peer)| Some((id, peer.clock_ahead_ms?)));
@@ -144,7 +139,7 @@ pub(super) fn middle_of(links: &Links) -> Option<Middle> {
 
 impl<S: ChainStore> Engine<S> {
     /// The wall clock that rules and templates use.
-    pub(super) fn clock(&self) -> Time {
+    pub(super) fn clock(&self) -> WallTime {
         self.clock.time(self.now, || self.middle_clock())
     }
 
@@ -192,7 +187,7 @@ mod tests {
     use crate::types::SecretKey;
 
     const NOW: Time = Time::from_ms(1_000);
-    const WALL: Time = Time::from_ms(500_000_000);
+    const WALL: WallTime = WallTime::from_ms(500_000_000);
 
     const fn ahead(ahead_ms: i64, voices: usize) -> Option<Middle> {
         Some(Middle { ahead_ms, voices })
@@ -219,13 +214,13 @@ mod tests {
         let peer = SecretKey::from_seed([1; 32]).public().peer_id();
         let mut clock = Clock::new(PeerClock::Key(peer), NOW, WALL);
         assert_eq!(clock.time(NOW, || None), WALL);
-        clock.heard_chosen(NOW, Time::from_ms(700_000_000));
+        clock.heard_chosen(NOW, WallTime::from_ms(700_000_000));
         // The own wall clock is set meanwhile.
         let later = Time::from_ms(3_000);
-        clock.set(later, Time::from_ms(1));
-        assert_eq!(clock.time(later, || None), Time::from_ms(700_002_000));
-        assert_eq!(clock.told(later), Time::from_ms(700_002_000));
-        assert_eq!(clock.own(later), Time::from_ms(1));
+        clock.set(later, WallTime::from_ms(1));
+        assert_eq!(clock.time(later, || None), WallTime::from_ms(700_002_000));
+        assert_eq!(clock.told(later), WallTime::from_ms(700_002_000));
+        assert_eq!(clock.own(later), WallTime::from_ms(1));
     }
 
     #[test]

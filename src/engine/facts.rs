@@ -15,7 +15,7 @@ use super::standing::Fault;
 use super::{dial, exchange, standing};
 use crate::chain::ChainStore;
 use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, NameStanding, Stranger};
-use crate::types::{Address, BlockHash, Height, PeerId, Time, Work};
+use crate::types::{Address, BlockHash, Height, PeerId, WallTime, Work};
 use crate::wire::{self, Request};
 
 /// A tip that stands still for so many spacings while peers claim more work is stale: by chance a gap of ten spacings
@@ -363,7 +363,7 @@ impl<S: ChainStore> Engine<S> {
         };
         self.sync.sources.claimed(&id, claim);
         if self.is_chosen_clock(&id) {
-            self.clock.heard_chosen(self.now, Time::from_ms(clock_ms));
+            self.clock.heard_chosen(self.now, WallTime::from_ms(clock_ms));
         }
         if !heard.is_first {
             self.check_peer_name(id);

@@ -9,7 +9,7 @@ use crate::contract::{
     Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger,
 };
 use crate::types::prefix::Prefix;
-use crate::types::{Address, PeerId, Target, Time};
+use crate::types::{Address, PeerId, Target, Time, WallTime};
 use crate::wire::{Request, Response, Topic};
 
 /// A fact that the shell tells.
@@ -36,7 +36,7 @@ pub enum Input {
     /// A part of the node that runs by itself has ended, or runs again.
     Part(PartFact),
     /// The wall clock, told at the start, every few seconds, and when it jumps.
-    Clock(Time),
+    Clock(WallTime),
     /// Everything that the network read before this time and that ends a request was handed over: no answer of before
     /// lies unread on our side. Changes nothing else, so that it may come before every fact.
     Heard(Time),

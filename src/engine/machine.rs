@@ -33,7 +33,7 @@ use crate::contract::{Event, Source, Status};
 use crate::pool::Mempool;
 use crate::types::hash::HashMany;
 use crate::types::rng::Rng;
-use crate::types::{Account, AccountName, Address, PeerId, PublicKey, SecretKey, Time, count};
+use crate::types::{Account, AccountName, Address, PeerId, PublicKey, SecretKey, Time, WallTime, count};
 use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
@@ -127,7 +127,7 @@ impl<S: ChainStore> Engine<S> {
     ///
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
-    pub fn new(config: Config, store: S, now: Time, clock: Time) -> Result<Self, StoreError> {
+    pub fn new(config: Config, store: S, now: Time, clock: WallTime) -> Result<Self, StoreError> {
         let remembered = store.peers()?;
         let (me, peer_id) = (config.key.public(), config.key.public().peer_id());
         let mut rng = Rng::new(config.seed);

@@ -17,7 +17,7 @@ use crate::contract::{CommandError, Event, Reply, Source};
 use crate::inspect::View;
 use crate::pool::Mempool;
 use crate::types::rng::Rng;
-use crate::types::{Account, BlockHash, Height, Time};
+use crate::types::{Account, BlockHash, Height, Time, WallTime};
 use crate::wire::Topic;
 
 /// How often a template takes new transactions and the time.
@@ -46,7 +46,7 @@ pub(super) struct Ground<'a, S> {
     /// A command waits for blocks: there is no pause.
     pub(super) is_counted: bool,
     /// The wall clock of the rules.
-    pub(super) clock: &'a dyn Fn() -> Time,
+    pub(super) clock: &'a dyn Fn() -> WallTime,
     /// Where the reward goes.
     pub(super) to: &'a dyn Fn() -> Account,
 }
@@ -197,7 +197,7 @@ impl Mining {
     }
 
     /// The block that would follow the tip now.
-    fn template<S: ChainStore>(&mut self, clock: Time, ground: &Ground<'_, S>) -> Job {
+    fn template<S: ChainStore>(&mut self, clock: WallTime, ground: &Ground<'_, S>) -> Job {
         let (chain, to) = (ground.chain, (ground.to)());
         let tip = &chain.tip().header;
         let height = tip.height.next();
@@ -357,7 +357,7 @@ mod tests {
         now: u64,
         chain: &Chain<impl ChainStore>,
         is_counted: bool,
-        clock: Time,
+        clock: WallTime,
     ) -> Vec<MinerOrder> {
         let ground = Ground {
             chain,
@@ -417,7 +417,7 @@ mod tests {
     fn a_tip_ahead_of_the_clock_holds_the_search_until_its_time() {
         let (mut chain, _) = dev();
         one_more(&mut chain);
-        let early = Time::from_ms(chain.tip().header.time.ms() - crate::chain::params::FUTURE_MAX_MS - 1);
+        let early = WallTime::from_ms(chain.tip().header.time.ms() - crate::chain::params::FUTURE_MAX_MS - 1);
         let mut mining = mining();
         assert_eq!(pump(&mut mining, 0, &chain, true, early), []);
         assert_eq!(

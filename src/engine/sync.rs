@@ -24,7 +24,7 @@ use crate::chain::ChainStore;
 use crate::chain::state::Chain;
 use crate::contract::Event;
 use crate::types::rng::Rng;
-use crate::types::{BlockHash, Height, PeerId, Time, count};
+use crate::types::{BlockHash, Height, PeerId, Time, WallTime, count};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
 use candidate::{Pass, Phase, Step, Sync};
@@ -109,7 +109,7 @@ pub(super) struct Ground<'a, S> {
     pub(super) chain: &'a Chain<S>,
     pub(super) requests: &'a Requests,
     /// The wall clock of the rules.
-    pub(super) clock: &'a dyn Fn() -> Time,
+    pub(super) clock: &'a dyn Fn() -> WallTime,
 }
 
 impl<S: ChainStore> Ground<'_, S> {

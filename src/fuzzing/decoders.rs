@@ -6,7 +6,7 @@ use crate::chain::header::HEADER_BYTES;
 use crate::chain::{Block, BlockError, Header, NetworkParams, Transaction};
 use crate::types::key::{PublicKey, verify_batch};
 use crate::types::layout::Reader;
-use crate::types::{Account, AccountName, SecretKey, Signature, Time};
+use crate::types::{Account, AccountName, SecretKey, Signature, WallTime};
 
 pub(super) fn header(input: &[u8]) {
     let mut reader = Reader::new(input);
@@ -46,7 +46,7 @@ pub(super) fn header(input: &[u8]) {
     if parent.height.get() < u64::MAX {
         assert_eq!(said, expected_of(&child, &parent, &params));
     }
-    let (clock, ahead) = (Time::from_ms(rest.u64()), child.time.ms());
+    let (clock, ahead) = (WallTime::from_ms(rest.u64()), child.time.ms());
     assert_eq!(
         child.check_clock(clock).is_ok(),
         ahead <= clock.ms().saturating_add(120_000)

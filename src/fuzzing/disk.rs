@@ -11,7 +11,7 @@ use crate::chain::{AccountState, Batch, Block, ChainStore, NetworkParams, Spot, 
 use crate::store::RedbStore;
 use crate::store::redb_store::testing;
 use crate::types::rng::Rng;
-use crate::types::{Account, Address, Height, Time, Txid, Work};
+use crate::types::{Account, Address, Height, Txid, WallTime, Work};
 
 /// Commits of one input: each costs some milliseconds.
 const STEPS_MAX: usize = 8;
@@ -126,7 +126,7 @@ impl Script {
         let mut header = parent.header.clone();
         header.previous = tip;
         header.height = height.next();
-        header.time = Time::from_ms(header.time.ms() + 1);
+        header.time = WallTime::from_ms(header.time.ms() + 1);
         header.nonce = bytes.u8().into();
         let block = Block {
             header: header.clone(),

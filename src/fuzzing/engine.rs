@@ -13,7 +13,7 @@ use crate::contract::{Direction, Event, FoundBy, Stranger};
 use crate::engine::Fault;
 use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, PeerClock, StoreFact};
 use crate::types::hash::HashMany;
-use crate::types::{AccountName, Address, BlockHash, PeerId, SecretKey, Time};
+use crate::types::{AccountName, Address, BlockHash, PeerId, SecretKey, Time, WallTime};
 use crate::wire::message::encode_transactions;
 use crate::wire::{Request, Response, Status, ToldPeer, Topic};
 
@@ -97,7 +97,7 @@ pub(super) fn engine(input: &[u8]) {
         limits: crate::engine::Limits::default(),
     };
     let mut script = Script {
-        engine: Engine::new(config, store.clone(), now, Time::from_ms(wall)).unwrap(),
+        engine: Engine::new(config, store.clone(), now, WallTime::from_ms(wall)).unwrap(),
         params,
         store,
         now,
@@ -429,7 +429,7 @@ impl Script {
         match bytes.u8() % 8 {
             0 => {
                 let skew = i64::from(bytes.u32()) - (1 << 31);
-                self.tell(Input::Clock(Time::from_ms(self.wall).shifted(skew)));
+                self.tell(Input::Clock(WallTime::from_ms(self.wall).shifted(skew)));
             }
             1 => self.tell(Input::Net(NetFact::Malformed {
                 peer,

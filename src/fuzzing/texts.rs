@@ -8,7 +8,7 @@ use crate::store::folder::check_network_file;
 use crate::store::{addresses, key};
 use crate::types::address::ADDRESS_MAX_BYTES;
 use crate::types::text::without_mark;
-use crate::types::{Address, Height, PublicKey, SecretKey, Time};
+use crate::types::{Address, Height, PublicKey, SecretKey, WallTime};
 
 pub(super) fn key_file(input: &[u8]) {
     let read = key::parse(input);
@@ -108,12 +108,12 @@ pub(super) fn network_toml(input: &[u8]) {
     assert_eq!(*params.network_id().as_bytes(), naive::sha256(&genesis.to_bytes()));
     assert_eq!(
         (genesis.height, genesis.time),
-        (Height::GENESIS, Time::from_ms(params.genesis_time_ms))
+        (Height::GENESIS, WallTime::from_ms(params.genesis_time_ms))
     );
     // The rules can be applied: there is a target at the floor, and bits for any time.
     assert!(genesis.bits.target(params.halflife_ms).is_some());
     for time in [0, params.genesis_time_ms, u64::MAX] {
-        let bits = params.required_bits(&genesis, Time::from_ms(time));
+        let bits = params.required_bits(&genesis, WallTime::from_ms(time));
         assert!(bits >= genesis.bits);
     }
     let other = NetworkParams {

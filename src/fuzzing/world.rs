@@ -10,10 +10,10 @@ use crate::chain::header::HEADER_BYTES;
 use crate::chain::{AccountState, Block, Header, NetworkParams, Recipients, Reward, Transaction, merkle};
 use crate::miner::Work;
 use crate::miner::search::{Outcome, search};
-use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Target, Time};
+use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Target, WallTime};
 
 /// A clock that no block of a script is ahead of.
-pub(crate) const CLOCK: Time = Time::from_ms(9_000_000_000_000);
+pub(crate) const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);
 /// Users of a script.
 pub(super) const KEYS: usize = 4;
 const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];

@@ -9,7 +9,7 @@ use crate::chain::{
     AcceptError, Block, BlockError, Header, HeaderError, NetworkParams, Transaction, TransactionError, merkle,
 };
 use crate::contract::{Change, Tampered};
-use crate::types::{Account, AccountName, Amount, Bits, BlockHash, NetworkId, Time};
+use crate::types::{Account, AccountName, Amount, Bits, BlockHash, NetworkId, WallTime};
 
 /// Nonces that the sandbox tries: at the floor a miss is one in three thousand, and it takes a tenth of a second.
 pub const TRIES_MAX: u64 = 1 << 19;
@@ -137,7 +137,7 @@ impl Sandbox<'_> {
             (
                 "its time is set before its parent's",
                 Header {
-                    time: Time::from_ms(before),
+                    time: WallTime::from_ms(before),
                     ..real.clone()
                 },
             ),

@@ -2,9 +2,9 @@
 //!
 //! Promises: `now` never jumps; `wall` is whatever the machine believes.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use crate::types::Time;
+use crate::types::{Time, WallTime};
 
 /// An even clock, anchored at the wall's time of its creation.
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ impl Clock {
     #[must_use]
     pub fn start() -> Self {
         Self {
-            anchor: wall(),
+            anchor: Time::from_ms(wall().ms()),
             begun: Instant::now(),
         }
     }
@@ -44,7 +44,6 @@ impl Clock {
 
 /// Unix time in milliseconds; 1970 if the machine's clock stands before it.
 #[must_use]
-pub fn wall() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time::from_ms(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+pub fn wall() -> WallTime {
+    WallTime::from_unix(UNIX_EPOCH.elapsed().unwrap_or_default())
 }

@@ -80,7 +80,7 @@ fn block(teller: &mut impl Teller, reply: &Reply, hash: BlockHash) -> Result<Blo
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Bits, Height, MerkleRoot, Time, Work};
+    use crate::types::{Bits, Height, MerkleRoot, WallTime, Work};
 
     /// Knows blocks by their hashes; refuses what its script says.
     struct Script {
@@ -124,7 +124,7 @@ mod tests {
             previous_hash: hash(number - 1),
             merkle_root: MerkleRoot::new([0; 32]),
             version: 1,
-            time_ms: Time::from_ms(5),
+            time_ms: WallTime::from_ms(5),
             bits: Bits(7),
             nonce: "9".into(),
             work: Work::ZERO,

@@ -17,7 +17,7 @@ use crate::chain::{Accepted, Block, Chain, LongStep, StoreError};
 use crate::cli::Args;
 use crate::store::{Folder, RedbStore, inputs, places};
 use crate::types::text::{is_utf16, without_mark};
-use crate::types::{BlockHash, Height, Time};
+use crate::types::{BlockHash, Height, WallTime};
 
 /// The most bytes of a line: the largest block's canonical bytes are twice as long in hex, and each of its transactions
 /// repeats keys, names and signature beside them, some five times its own size together.
@@ -262,7 +262,6 @@ fn block_of(line: &[u8]) -> Result<Block, Failure> {
     }
 }
 
-fn wall() -> Time {
-    let since = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-    Time::default().plus(since)
+fn wall() -> WallTime {
+    WallTime::from_unix(std::time::UNIX_EPOCH.elapsed().unwrap_or_default())
 }

@@ -16,7 +16,7 @@ use super::{Failure, Finding, STATUS_FAILED};
 use crate::chain::{Accepted, Block, Chain, ChainStore, NetworkParams, Transaction};
 use crate::cli::Args;
 use crate::store::{Folder, FolderChoice, RedbStore, redb_store};
-use crate::types::{BlockHash, Height, PublicKey, Time};
+use crate::types::{BlockHash, Height, PublicKey, WallTime};
 
 /// Where the new file is made, in the data folder.
 const WORKSHOP: &str = "repair";
@@ -146,7 +146,7 @@ fn copy_blocks(
         };
         bytes += u64::try_from(block.to_bytes().len()).unwrap_or(u64::MAX);
         let count = u64::try_from(block.transactions.len()).unwrap_or(u64::MAX);
-        match chain.accept(block, Time::from_ms(u64::MAX)) {
+        match chain.accept(block, WallTime::from_ms(u64::MAX)) {
             Ok(Accepted::Switched(_)) => *transactions += count,
             Ok(Accepted::AlreadyKnown | Accepted::Stored { .. }) => {
                 return Ok(Some((height, "its block is not one of this chain".into())));

@@ -3,7 +3,7 @@
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{AccountState, Batch, Block, Chain, ChainStore, Header, NetworkParams, Reward, Transaction};
 use crate::fuzzing::world::seal;
-use crate::types::{Account, Amount, Height, SecretKey, Time, Work};
+use crate::types::{Account, Amount, Height, SecretKey, WallTime, Work};
 
 use super::{Finding, export, repair, verify};
 use crate::store::RedbStore;
@@ -30,7 +30,7 @@ fn store() -> (MemoryStore, NetworkParams) {
     let parties = (Account::Name(name("alice")), Account::Name(name("bob")), None);
     let payment = Transaction::transfer(&network, &key, parties, Amount::new(5).unwrap(), 0).unwrap();
     let content = [payment, Transaction::claim(&network, &key, name("carol"))];
-    let clock = Time::from_ms(9_000_000_000_000);
+    let clock = WallTime::from_ms(9_000_000_000_000);
     let first = mine(&params, &params.genesis(), &key, 1_000, &[]);
     let second = mine(&params, &first.header, &key, 1_000, &content);
     let third = mine(&params, &second.header, &key, 1_000, &[]);
@@ -168,7 +168,9 @@ fn a_damaged_chain_is_made_anew_up_to_the_first_rotten_block() {
             Transaction::claim(&params.network_id(), &key, name)
         });
         let block = mine(&params, &parent, &key, 1_000, &claims.collect::<Vec<_>>());
-        chain.accept(block.clone(), Time::from_ms(9_000_000_000_000)).unwrap();
+        chain
+            .accept(block.clone(), WallTime::from_ms(9_000_000_000_000))
+            .unwrap();
         let batch = chain.take_batch().unwrap();
         store.commit(std::slice::from_ref(&batch)).unwrap();
         chain.committed(batch.id);
@@ -205,7 +207,9 @@ fn a_damaged_chain_is_made_anew_up_to_the_first_rotten_block() {
     // What was cut off comes back as any block does.
     let mut chain = Chain::open(params.clone(), store, SECRET).unwrap();
     for block in &blocks[24..] {
-        chain.accept(block.clone(), Time::from_ms(9_000_000_000_000)).unwrap();
+        chain
+            .accept(block.clone(), WallTime::from_ms(9_000_000_000_000))
+            .unwrap();
     }
     assert_eq!(chain.tip().hash, blocks[39].hash());
 }

@@ -33,7 +33,7 @@ pub use bucket::{Bucket, Rate};
 pub use hash::{BlockHash, MerkleRoot, NetworkId, Txid};
 pub use key::{PeerId, PublicKey, SecretKey, Signature};
 pub use target::{Bits, Target, Work};
-pub use time::{Height, Time};
+pub use time::{Height, Time, WallTime};
 pub use voice::{Voice, has_share};
 
 /// A length as a number of the contract.

@@ -6,18 +6,20 @@ use core::time::Duration;
 use ::time::OffsetDateTime;
 use serde::Serialize;
 
-/// Milliseconds since 1970-01-01T00:00:00Z. As the engine's `now` it runs evenly and never jumps.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize)]
+/// A time by the even clock: it never jumps and never runs back. Timers and deadlines go by it.
+///
+/// In milliseconds. Where it began says nothing: a program anchors it wherever it likes, and never stores or sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Time(u64);
 
 impl Time {
-    /// Wraps a number of milliseconds.
+    /// A time that many milliseconds after the clock's zero.
     #[must_use]
     pub const fn from_ms(ms: u64) -> Self {
         Self(ms)
     }
 
-    /// The number of milliseconds.
+    /// The milliseconds since the clock's zero.
     #[must_use]
     pub const fn ms(self) -> u64 {
         self.0
@@ -32,10 +34,57 @@ impl Time {
     /// This time and a duration later, at most the end of time.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)),
-        )
+        self.after_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Milliseconds since an earlier time; zero if it is later.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> u64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// A time by a wall clock, in milliseconds since 1970-01-01T00:00:00Z. Blocks carry it, and people read it.
+///
+/// Whoever sets a clock makes it jump: nothing may wait for it. [`Time`] is for that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize)]
+pub struct WallTime(u64);
+
+impl WallTime {
+    /// A time that many milliseconds after 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn from_ms(ms: u64) -> Self {
+        Self(ms)
+    }
+
+    /// A time that long after 1970-01-01T00:00:00Z, as a system's clock tells it; at most the end of time.
+    #[must_use]
+    pub fn from_unix(since: Duration) -> Self {
+        Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// What a wall clock shows at an even time, when it is that many milliseconds ahead of the even clock.
+    #[must_use]
+    pub const fn at(now: Time, ahead_ms: i64) -> Self {
+        Self(now.0.saturating_add_signed(ahead_ms))
+    }
+
+    /// The milliseconds since 1970-01-01T00:00:00Z.
+    #[must_use]
+    pub const fn ms(self) -> u64 {
+        self.0
+    }
+
+    /// How many milliseconds this clock is ahead of the even one; negative if it is behind.
+    #[must_use]
+    pub const fn ahead_of(self, now: Time) -> i64 {
+        self.0.cast_signed().saturating_sub(now.0.cast_signed())
+    }
+
+    /// This time and some milliseconds, at most the end of time.
+    #[must_use]
+    pub const fn after_ms(self, ms: u64) -> Self {
+        Self(self.0.saturating_add(ms))
     }
 
     /// Milliseconds since an earlier time; zero if it is later.
@@ -127,7 +176,7 @@ impl fmt::Debug for Height {
 
 /// A time for people, in UTC.
 #[must_use]
-pub fn utc(time: Time) -> String {
+pub fn utc(time: WallTime) -> String {
     let (seconds, ms) = (time.ms() / 1_000, time.ms() % 1_000);
     let at = i64::try_from(seconds).ok();
     let Some(at) = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()) else {

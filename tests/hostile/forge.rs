@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use lanchain::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
 use lanchain::miner::Work;
 use lanchain::miner::search::{Outcome, search};
-use lanchain::types::{Account, AccountName, Amount, Height, SecretKey, Time};
+use lanchain::types::{Account, AccountName, Amount, Height, SecretKey, WallTime};
 
 /// Which payments are gossiped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,7 +68,7 @@ pub(crate) fn first_block(network: &NetworkParams, payments: &[Transaction], num
     transactions.extend_from_slice(payments);
     let txids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
     let genesis = network.genesis();
-    let time = Time::from_ms(genesis.time.ms() + 1_000);
+    let time = WallTime::from_ms(genesis.time.ms() + 1_000);
     let header = Header {
         previous: genesis.hash(),
         merkle_root: merkle::root(&txids),

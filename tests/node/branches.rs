@@ -15,7 +15,7 @@ use lanchain::chain::{
 use lanchain::miner::Work as Search;
 use lanchain::miner::search::{Outcome, search};
 use lanchain::store::RedbStore;
-use lanchain::types::{Account, AccountName, Amount, PublicKey, SecretKey, Time, Work};
+use lanchain::types::{Account, AccountName, Amount, PublicKey, SecretKey, WallTime, Work};
 
 /// Blocks in one commit.
 const BATCH: u64 = 16;
@@ -102,7 +102,7 @@ impl End {
             Payments::Fresh(count) => transactions.extend((0..count).map(|number| self.fresh(miner, number))),
         }
         let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-        let time = Time::from_ms(self.header.time.ms() + 1_000);
+        let time = WallTime::from_ms(self.header.time.ms() + 1_000);
         let header = self.mined(Header {
             previous: self.header.hash(),
             merkle_root: merkle::root(&ids),

@@ -13,7 +13,7 @@ use lanchain::chain::{
     AccountState, Batch, Block, Header, NetworkParams, Reward, Spot, StoredBlock, Transaction, TxPlace, merkle,
 };
 use lanchain::store::RedbStore;
-use lanchain::types::{Account, AccountName, Time, Work};
+use lanchain::types::{Account, AccountName, WallTime, Work};
 
 use crate::harness::Node;
 
@@ -38,7 +38,7 @@ fn reward(parent: &Header) -> Block {
         previous: parent.hash(),
         merkle_root: merkle::root(&ids),
         height,
-        time: Time::from_ms(parent.time.ms() + 10_000),
+        time: WallTime::from_ms(parent.time.ms() + 10_000),
         ..parent.clone()
     };
     Block { header, transactions }

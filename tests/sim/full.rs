@@ -7,7 +7,7 @@
 use std::sync::OnceLock;
 
 use lanchain::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
-use lanchain::types::{Account, AccountName, Amount, SecretKey, Time};
+use lanchain::types::{Account, AccountName, Amount, SecretKey, WallTime};
 
 use crate::dice::Dice;
 use crate::history::Past;
@@ -81,7 +81,7 @@ fn block(params: &NetworkParams, parent: &Header, number: usize, owner: u8) -> B
         }
     }
     let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(parent.time.ms() + APART_MS);
+    let time = WallTime::from_ms(parent.time.ms() + APART_MS);
     let header = Header {
         previous: parent.hash(),
         merkle_root: merkle::root(&ids),

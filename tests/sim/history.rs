@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanchain::chain::{Block, Chain, Header, NetworkParams, Reward, Transaction, merkle};
-use lanchain::types::{Account, SecretKey, Time};
+use lanchain::types::{Account, SecretKey, WallTime};
 
 use crate::dice::Dice;
 use crate::full;
@@ -74,7 +74,7 @@ pub(crate) fn blocks(past: Past, params: &NetworkParams) -> Vec<Block> {
 
 /// Puts them into its store.
 pub(crate) fn load(store: &SimStore, params: &NetworkParams, blocks: &[Block]) {
-    let late = Time::from_ms(u64::MAX / 2);
+    let late = WallTime::from_ms(u64::MAX / 2);
     let mut chain = Chain::open(params.clone(), store.clone(), [9; 32]).expect("a new store opens");
     for block in blocks {
         chain.accept(block.clone(), late).expect("the past is valid");
@@ -111,7 +111,7 @@ fn mined(params: &NetworkParams, parent: &Header, miner: u8) -> Block {
     let height = parent.height.next();
     let to = Account::Key(SecretKey::from_seed([miner; 32]).public());
     let transactions = vec![Transaction::Reward(Reward { to, height })];
-    let time = Time::from_ms(parent.time.ms() + APART_MS);
+    let time = WallTime::from_ms(parent.time.ms() + APART_MS);
     let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
     let header = Header {
         previous: parent.hash(),

@@ -14,7 +14,7 @@ use lanchain::net::repairs::Repairs;
 use lanchain::node::inbox::Inbox;
 use lanchain::node::outbox::Outbox;
 use lanchain::types::hash::HashMany;
-use lanchain::types::{AccountName, Address, PeerId, SecretKey, Target, Time};
+use lanchain::types::{AccountName, Address, PeerId, SecretKey, Target, Time, WallTime};
 use lanchain::wire::Topic;
 
 use crate::plan::{NodePlan, Plan};
@@ -223,7 +223,7 @@ impl Node {
         self.asked.clear();
     }
 
-    pub(crate) fn wall(&self, even: Time) -> Time {
-        even.shifted(self.clock_ahead_ms)
+    pub(crate) fn wall(&self, even: Time) -> WallTime {
+        WallTime::at(even, self.clock_ahead_ms)
     }
 }

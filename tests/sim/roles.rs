@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 
 use lanchain::chain::{Block, ChainStore, Header, NetworkParams, Reward, Transaction, merkle};
 use lanchain::engine::{Input, NetFact, NetOrder};
-use lanchain::types::{Account, Amount, Bits, Height, MerkleRoot, SecretKey, Time, Work};
+use lanchain::types::{Account, Amount, Bits, Height, MerkleRoot, SecretKey, WallTime, Work};
 use lanchain::wire::message::{decode_transactions, encode_transactions};
 use lanchain::wire::{Request, Response, Status, ToldPeer, Topic};
 
@@ -400,11 +400,11 @@ fn spoil(world: &mut World, role: Role, mut block: Block) -> Option<Block> {
         Role::TimeLiar if odd => {
             // Not yet valid, but valid once the clocks get there.
             let ahead = 130_000;
-            block.header.time = Time::from_ms(block.header.time.ms() + ahead);
+            block.header.time = WallTime::from_ms(block.header.time.ms() + ahead);
             let floor = Bits::floor(world.plan.params.halflife_ms).0;
             block.header.bits = Bits(block.header.bits.0.saturating_sub(130_000).max(floor));
         }
-        Role::TimeLiar => block.header.time = Time::from_ms(5),
+        Role::TimeLiar => block.header.time = WallTime::from_ms(5),
         _ => return None,
     }
     let txids: Vec<_> = block.transactions.iter().map(Transaction::txid).collect();

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use lanchain::engine::{Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
 use lanchain::node::outbox::Action;
-use lanchain::types::{PeerId, Time};
+use lanchain::types::{PeerId, Time, WallTime};
 use lanchain::wire::Topic;
 
 use crate::checkers::Watch;
@@ -223,7 +223,7 @@ impl World {
         time.ms().saturating_sub(self.epoch())
     }
 
-    pub(crate) fn wall(&self, node: usize) -> Time {
+    pub(crate) fn wall(&self, node: usize) -> WallTime {
         self.nodes[node].wall(self.time())
     }
 

@@ -8,7 +8,7 @@ use super::kit::*;
 use crate::chain::{Accepted, NetworkParams, Transaction, merkle};
 use crate::pool::{Mempool, Origin};
 use crate::types::hash::sha256;
-use crate::types::{Address, Height, Time};
+use crate::types::{Address, Height, WallTime};
 
 fn registered(texts: &[&str]) -> BTreeSet<String> {
     texts
@@ -57,7 +57,7 @@ fn ancestor_new_block_follows_the_last_and_holds_a_proof() {
     let block = forge(&mut chain, &mut pool, 1);
     assert_eq!(block.header.height, Height::new(1));
     assert_eq!(block.header.previous, parent.hash());
-    assert!(block.header.time > Time::from_ms(0));
+    assert!(block.header.time > WallTime::from_ms(0));
     assert_eq!(block.header.check_proof_of_work(chain.params()), Ok(()));
     assert!(block.hash().to_string().starts_with("0000"));
 }

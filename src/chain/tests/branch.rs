@@ -9,7 +9,7 @@ use crate::chain::{
     TransactionError,
 };
 use crate::pool::{Mempool, Origin};
-use crate::types::{BlockHash, Height, MerkleRoot, Time, Work};
+use crate::types::{BlockHash, Height, MerkleRoot, WallTime, Work};
 
 #[test]
 fn block_on_the_tip_becomes_the_tip_and_pays_the_miner() {
@@ -197,13 +197,13 @@ fn adv_g16_block_ahead_of_the_clock_is_not_yet_and_later_welcome() {
     let (mut chain, _) = dev();
     let params = NetworkParams::dev();
     let block = mine(&params, &params.genesis(), 1, Vec::new());
-    let early = Time::from_ms(block.header.time.ms() - 120_001);
+    let early = WallTime::from_ms(block.header.time.ms() - 120_001);
     let error = chain.accept(block.clone(), early).unwrap_err();
     assert_eq!(
         error,
         AcceptError::Header(HeaderError::TimeTooNew { ahead_ms: 120_001 })
     );
-    let due = Time::from_ms(block.header.time.ms() - 120_000);
+    let due = WallTime::from_ms(block.header.time.ms() - 120_000);
     assert!(matches!(chain.accept(block, due), Ok(Accepted::Switched(_))));
 }
 

@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Chain, NetworkParams};
-use crate::types::Time;
+use crate::types::WallTime;
 use script::{end, offer};
 
 fn folder() -> PathBuf {
@@ -56,7 +56,7 @@ fn bytes_of(step: &Value) -> Vec<u8> {
 fn replay(name: &str, file: &Value) {
     let params: NetworkParams = serde_json::from_value(file["network"].clone()).unwrap();
     assert_eq!(params.network_id().to_string(), text(file, "network_id"), "{name}");
-    let clock = Time::from_ms(file["clock_ms"].as_u64().unwrap());
+    let clock = WallTime::from_ms(file["clock_ms"].as_u64().unwrap());
     let mut chain = Chain::open(params.clone(), MemoryStore::new(&params), [7; 32]).unwrap();
     for (number, step) in file["steps"].as_array().unwrap().iter().enumerate() {
         let said = offer(&mut chain, &bytes_of(step), clock);

@@ -5,7 +5,7 @@
 
 use crate::chain::{Header, NetworkParams};
 use crate::types::rng::Rng;
-use crate::types::{BlockHash, Height, MerkleRoot, Time, Work};
+use crate::types::{BlockHash, Height, MerkleRoot, WallTime, Work};
 
 const STEP_MS: u64 = 250;
 
@@ -24,7 +24,7 @@ fn chance(params: &NetworkParams, rate: f64, header: &Header) -> f64 {
 
 /// What a miner looks for at a time that it stamps.
 fn child(params: &NetworkParams, parent: &Header, stamp: u64, nonce: u64) -> Header {
-    let time = Time::from_ms(stamp).max(parent.time);
+    let time = WallTime::from_ms(stamp).max(parent.time);
     Header {
         previous: parent.hash(),
         merkle_root: MerkleRoot::ZERO,

@@ -6,7 +6,7 @@ use crate::chain::params::TRANSACTION_MAX_BYTES;
 use crate::chain::{Block, BlockError, Header, HeaderError, NetworkParams, Reward, Transaction, TransactionError};
 use crate::fuzzing::world::seal;
 use crate::types::layout::LayoutError;
-use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, SecretKey, Time};
+use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, SecretKey, WallTime};
 
 fn key(byte: u8) -> SecretKey {
     SecretKey::from_seed([byte; 32])
@@ -185,7 +185,7 @@ fn headers_are_held_against_their_parent() {
         HeaderError::BadHeight { .. }
     ));
     assert!(matches!(
-        refused(&|h| h.time = Time::from_ms(0)),
+        refused(&|h| h.time = WallTime::from_ms(0)),
         HeaderError::TimeTooOld { .. }
     ));
     assert!(matches!(
@@ -201,10 +201,10 @@ fn headers_are_held_against_their_parent() {
 #[test]
 fn a_time_ahead_of_the_clock_is_not_yet_and_not_invalid() {
     let mut header = NetworkParams::dev().genesis();
-    let clock = Time::from_ms(header.time.ms());
-    header.time = Time::from_ms(clock.ms() + 120_000);
+    let clock = WallTime::from_ms(header.time.ms());
+    header.time = WallTime::from_ms(clock.ms() + 120_000);
     assert_eq!(header.check_clock(clock), Ok(()));
-    header.time = Time::from_ms(clock.ms() + 120_001);
+    header.time = WallTime::from_ms(clock.ms() + 120_001);
     assert_eq!(
         header.check_clock(clock),
         Err(HeaderError::TimeTooNew { ahead_ms: 120_001 })
@@ -252,7 +252,7 @@ proptest! {
     fn headers_survive_their_bytes(bytes in any::<[u8; 32]>(), (bits, height, time, nonce) in any::<(u32, u64, u64, u64)>()) {
         let mut header = NetworkParams::dev().genesis();
         header.previous = BlockHash::new(bytes);
-        (header.bits, header.height, header.time, header.nonce) = (Bits(bits), Height::new(height), Time::from_ms(time), nonce);
+        (header.bits, header.height, header.time, header.nonce) = (Bits(bits), Height::new(height), WallTime::from_ms(time), nonce);
         prop_assert_eq!(Header::from_bytes(&header.to_bytes()), header);
     }
 

@@ -8,7 +8,7 @@ use super::world::{World, key};
 use crate::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
 use crate::contract::{Command, Event, Reply};
 use crate::engine::{Input, NetFact, Verdict};
-use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, Time};
+use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, WallTime};
 use crate::wire::message::encode_transactions;
 use crate::wire::{Request, Response, Status, Topic};
 
@@ -66,7 +66,7 @@ pub(super) fn block(
     let mut transactions = vec![Transaction::Reward(Reward { to, height })];
     transactions.extend(content);
     let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let time = Time::from_ms(parent.time.ms() + 10_000);
+    let time = WallTime::from_ms(parent.time.ms() + 10_000);
     let mut header = Header {
         previous: parent.hash(),
         merkle_root: merkle::root(&ids),
@@ -180,7 +180,7 @@ fn adv_g17_a_block_older_than_its_parent_is_refused_with_its_sender() {
     world.mine(0, 1);
     let parent = tip(&world, 0);
     let old = block(&world.params, &parent, Vec::new(), |header| {
-        header.time = Time::from_ms(parent.time.ms() - 1);
+        header.time = WallTime::from_ms(parent.time.ms() - 1);
     });
     assert_eq!(gossip(&mut world, Topic::Blocks, old.to_bytes()), Verdict::Reject);
     assert_eq!(rejected(&world, 0), ["time_too_old"]);
@@ -196,11 +196,11 @@ fn adv_g18_a_block_with_easier_bits_than_demanded_is_refused_by_its_header_alone
     // A quick second block has to be harder than the floor.
     let genesis = params.genesis();
     let first = block(&params, &genesis, Vec::new(), |header| {
-        header.time = Time::from_ms(genesis.time.ms() + 900_000);
+        header.time = WallTime::from_ms(genesis.time.ms() + 900_000);
         header.bits = params.required_bits(&genesis, header.time);
     });
     assert_eq!(gossip(&mut world, Topic::Blocks, first.to_bytes()), Verdict::Accept);
-    let time = Time::from_ms(first.header.time.ms() + 1_000);
+    let time = WallTime::from_ms(first.header.time.ms() + 1_000);
     let floor = Bits::floor(params.halflife_ms);
     assert!(params.required_bits(&first.header, time) > floor);
     let easy = block(&params, &first.header, Vec::new(), |header| {

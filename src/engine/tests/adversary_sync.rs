@@ -11,7 +11,7 @@ use crate::contract::{Command, Event, MineCommand, Reply, TxStatus};
 use crate::engine::standing::{Kind, QUESTION_BYTES};
 use crate::engine::{Input, NetFact};
 use crate::fuzzing::world::mine;
-use crate::types::{Account, AccountName, Amount, BlockHash, SecretKey, Time, Txid};
+use crate::types::{Account, AccountName, Amount, BlockHash, SecretKey, Time, Txid, WallTime};
 use crate::wire::{Request, Response, Status};
 
 fn txid(reply: &Reply) -> Txid {
@@ -368,7 +368,7 @@ fn adv_p04_eight_hours_of_sleep_in_the_middle_of_a_sync_harm_nobody() {
     let before: Vec<usize> = world.nodes.iter().map(|node| node.events.len()).collect();
     world.now = Time::from_ms(world.now.ms() + 8 * 3_600_000);
     for (node, before) in before.into_iter().enumerate() {
-        let clock = world.now;
+        let clock = WallTime::at(world.now, 0);
         world.tell(node, Input::Clock(clock));
         world.tell(node, Input::Tick);
         let said = world.nodes[node].events.len() - before;
@@ -386,7 +386,7 @@ fn adv_p04_eight_hours_of_sleep_in_the_middle_of_a_sync_harm_nobody() {
 fn adv_p17_clocks_half_a_minute_apart_have_no_effect() {
     let mut world = World::new(3);
     for (node, ahead) in [(0, -30_000), (1, 0), (2, 30_000)] {
-        let clock = world.now.shifted(ahead);
+        let clock = WallTime::at(world.now, ahead);
         world.tell(node, Input::Clock(clock));
     }
     for (a, b) in [(0, 1), (1, 2), (0, 2)] {
@@ -408,7 +408,7 @@ fn adv_t12_a_clock_that_jumps_stalls_nothing_and_makes_no_unlawful_block() {
     let mut world = World::new(1);
     world.mine(0, 1);
     let first = tip(&world, 0);
-    let back = Time::from_ms(world.now.ms() - DAY);
+    let back = WallTime::from_ms(world.now.ms() - DAY);
     world.tell(0, Input::Clock(back));
     let refused = world.ask(0, Command::Mine(MineCommand::Count(1))).unwrap_err();
     assert_eq!(refused.hint, "rewind");
@@ -425,19 +425,19 @@ fn adv_t12_a_clock_that_jumps_stalls_nothing_and_makes_no_unlawful_block() {
     let mined = |event: &Event| matches!(event, Event::Mined { .. });
     assert_eq!(count(&world, 0, waits), 1, "told once");
     assert_eq!(count(&world, 0, mined), 1, "no block is found that could not be kept");
-    let truth = world.now;
+    let truth = WallTime::at(world.now, 0);
     world.tell(0, Input::Clock(truth));
     world.mine(0, 1);
     let second = tip(&world, 0);
     assert!(second.time >= first.time);
     // Two minutes back is within what every clock allows.
-    let back = Time::from_ms(second.time.ms() - 100_000);
+    let back = WallTime::from_ms(second.time.ms() - 100_000);
     world.tell(0, Input::Clock(back));
     let before = world.now;
     world.mine(0, 1);
     assert!(world.now.since(before) < 5_000, "at once");
     assert_eq!(tip(&world, 0).time, second.time, "never below the parent's");
-    let year = Time::from_ms(world.now.ms() + 365 * DAY);
+    let year = WallTime::from_ms(world.now.ms() + 365 * DAY);
     world.tell(0, Input::Clock(year));
     world.mine(0, 2);
     assert_eq!((world.height(0), count(&world, 0, mined)), (5, 5));

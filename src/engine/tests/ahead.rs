@@ -3,11 +3,11 @@
 use super::world::World;
 use crate::contract::{Command, Condition, Event, MineCommand, Reply};
 use crate::engine::Input;
-use crate::types::Time;
+use crate::types::WallTime;
 
 const DAY_MS: u64 = 86_400_000;
 
-fn set_clock(world: &mut World, node: usize, clock: Time) {
+fn set_clock(world: &mut World, node: usize, clock: WallTime) {
     world.tell(node, Input::Clock(clock));
 }
 
@@ -23,10 +23,10 @@ fn warnings(world: &World, node: usize, wanted: &str) -> Vec<String> {
 fn mined_tomorrow() -> World {
     let mut world = World::new(2);
     world.mine(0, 3);
-    let ahead = Time::from_ms(world.now.ms() + DAY_MS + 600_000);
+    let ahead = WallTime::from_ms(world.now.ms() + DAY_MS + 600_000);
     set_clock(&mut world, 0, ahead);
     world.mine(0, 12);
-    let right = world.now;
+    let right = WallTime::at(world.now, 0);
     set_clock(&mut world, 0, right);
     world
 }
@@ -89,10 +89,10 @@ fn rewind_takes_blocks_from_the_future_off_and_mining_goes_on() {
 #[test]
 fn more_than_a_page_of_blocks_is_not_rewound() {
     let mut world = World::new(1);
-    let ahead = Time::from_ms(world.now.ms() + DAY_MS);
+    let ahead = WallTime::from_ms(world.now.ms() + DAY_MS);
     set_clock(&mut world, 0, ahead);
     world.mine(0, 513);
-    let right = world.now;
+    let right = WallTime::at(world.now, 0);
     set_clock(&mut world, 0, right);
     assert_eq!(world.ask(0, Command::Rewind).unwrap_err().code, "too_many_blocks");
     assert_eq!(world.nodes[0].engine.height().get(), 513);

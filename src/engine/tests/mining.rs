@@ -4,7 +4,7 @@ use super::world::{World, solve};
 use crate::chain::NetworkParams;
 use crate::contract::{Command, Event, MineCommand, Reply};
 use crate::engine::{Input, MinerFact, PeerClock, StoreFact};
-use crate::types::Time;
+use crate::types::{Time, WallTime};
 
 fn on(world: &mut World) {
     world.ask(0, Command::Mine(MineCommand::On)).unwrap();
@@ -14,7 +14,7 @@ fn on(world: &mut World) {
 fn a_clock_that_went_back_makes_no_block_older_than_its_parent() {
     let mut world = World::new(1);
     world.mine(0, 1);
-    let minute_ago = Time::from_ms(world.now.ms() - 60_000);
+    let minute_ago = WallTime::from_ms(world.now.ms() - 60_000);
     world.tell(0, Input::Clock(minute_ago));
     world.mine(0, 2);
     assert_eq!(world.height(0), 3);
@@ -26,7 +26,7 @@ fn adv_t12_a_clock_too_far_behind_the_tip_mines_nothing_says_so_once_and_goes_on
     let mut world = World::new(1);
     world.mine(0, 1);
     let set = |world: &mut World, behind_ms: u64| {
-        let clock = Time::from_ms(world.now.ms() - behind_ms);
+        let clock = WallTime::from_ms(world.now.ms() - behind_ms);
         world.tell(0, Input::Clock(clock));
     };
     set(&mut world, 86_400_000);

@@ -320,7 +320,7 @@ fn a_forged_signature_is_rejected_and_a_policy_difference_ignored() {
 fn a_block_of_the_near_future_is_taken_when_its_time_comes() {
     let mut world = World::new(2);
     world.mine(1, 1);
-    let ahead = crate::types::Time::from_ms(world.now.ms() - 121_000);
+    let ahead = crate::types::WallTime::from_ms(world.now.ms() - 121_000);
     world.tell(0, Input::Clock(ahead));
     world.link(0, 1);
     world.run(300);

@@ -10,7 +10,7 @@ use crate::chain::{Block, Header, NetworkParams, Transaction};
 use crate::contract::Event;
 use crate::engine::{Input, NetFact, StoreFact, Verdict};
 use crate::fuzzing::world::{mine, seal};
-use crate::types::{Account, AccountName, Amount, NetworkId, Time};
+use crate::types::{Account, AccountName, Amount, NetworkId, WallTime};
 use crate::wire::message::encode_transactions;
 use crate::wire::{Request, Response, Topic};
 
@@ -94,7 +94,7 @@ fn adv_g21_a_side_block_more_than_144_below_the_tip_is_not_kept() {
 fn adv_g16_sixteen_blocks_of_the_near_future_wait_for_their_time_and_are_forwarded_then() {
     let mut world = pair();
     // Its time is five seconds beyond what the clock allows.
-    let clock = Time::from_ms(world.params.genesis_time_ms + 1_000_000);
+    let clock = WallTime::from_ms(world.params.genesis_time_ms + 1_000_000);
     world.tell(0, Input::Clock(clock));
     let params = world.params.clone();
     for miner in 0..17 {

@@ -10,7 +10,7 @@ use crate::chain::{Block, Header, NetworkParams};
 use crate::contract::Event;
 use crate::engine::{Input, MinerFact, NetFact, Verdict};
 use crate::fuzzing::world::{mine, solve};
-use crate::types::{Bits, BlockHash, Height, MerkleRoot, Time};
+use crate::types::{Bits, BlockHash, Height, MerkleRoot, WallTime};
 use crate::wire::{Request, Response, Status, Topic};
 
 fn count(world: &World, node: usize, wanted: impl Fn(&Event) -> bool) -> usize {
@@ -281,7 +281,7 @@ pub(super) fn orphan(params: &NetworkParams, (height, time, nonce): (u64, u64, u
         version: 1,
         bits: Bits::floor(params.halflife_ms),
         height: Height::new(height),
-        time: Time::from_ms(params.genesis_time_ms + time),
+        time: WallTime::from_ms(params.genesis_time_ms + time),
         nonce,
     };
     let target = header.bits.target(params.halflife_ms).unwrap();

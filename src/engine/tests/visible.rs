@@ -8,7 +8,7 @@ use crate::contract::{
 };
 use crate::engine::{Input, NetFact};
 use crate::inspect::tamper::{Copy, Sandbox};
-use crate::types::{Height, PeerId, SecretKey, Time, Txid};
+use crate::types::{Height, PeerId, SecretKey, Txid, WallTime};
 use crate::wire::Topic;
 
 fn at(height: u64) -> BlockRef {
@@ -105,7 +105,7 @@ fn times_are_told_by_the_calendar() {
         (4_107_542_400_001, "2100-03-01 00:00:00.001 UTC"),
     ];
     for (ms, text) in cases {
-        assert_eq!(crate::types::time::utc(Time::from_ms(ms)), text);
+        assert_eq!(crate::types::time::utc(WallTime::from_ms(ms)), text);
     }
 }
 

@@ -8,7 +8,7 @@ use crate::contract::{Command, CommandError, Direction, Event, Reply};
 use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
 pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::{HashMany, sha256};
-use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time};
+use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time, WallTime};
 use crate::wire::{Request, Response, Topic};
 
 /// One way through the wire.
@@ -140,7 +140,7 @@ impl World {
             limits: crate::engine::Limits::default(),
         };
         change(&mut config);
-        let engine = Engine::new(config, store.clone(), self.now, self.now).unwrap();
+        let engine = Engine::new(config, store.clone(), self.now, WallTime::at(self.now, 0)).unwrap();
         let node = Node {
             engine,
             store,
@@ -192,7 +192,7 @@ impl World {
         let store = self.nodes[index].store.clone();
         let mut chain = Chain::open(self.params.clone(), store.clone(), [1; 32]).unwrap();
         for block in blocks {
-            chain.accept(block.clone(), self.now).unwrap();
+            chain.accept(block.clone(), WallTime::at(self.now, 0)).unwrap();
         }
         chain.take_batch().iter().for_each(|batch| store.commit(batch));
         self.restart(index);

@@ -8,7 +8,7 @@ use crate::fuzzing::recorder::Recorder;
 use crate::store::RedbStore;
 use crate::types::rng::Rng;
 
-const CLOCK: Time = Time::from_ms(9_000_000_000_000);
+const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);
 
 /// A block at the floor: a reward, and a claim of a name for each miner.
 fn mine(params: &NetworkParams, parent: &Header, miner: u8) -> Block {
@@ -24,7 +24,7 @@ fn mine(params: &NetworkParams, parent: &Header, miner: u8) -> Block {
         previous: parent.hash(),
         merkle_root: merkle::root(&ids),
         height,
-        time: Time::from_ms(parent.time.ms() + 1),
+        time: WallTime::from_ms(parent.time.ms() + 1),
         ..parent.clone()
     };
     while header.check_proof_of_work(params).is_err() {

@@ -8,7 +8,7 @@ use crate::store::RedbStore;
 use crate::types::Address;
 use crate::types::rng::Rng;
 
-const CLOCK: Time = Time::from_ms(9_000_000_000_000);
+const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);
 
 /// Holds every read of two stores against each other.
 fn assert_same(disk: &RedbStore, memory: &MemoryStore) {

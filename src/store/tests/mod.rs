@@ -16,7 +16,7 @@ use std::fs;
 use std::path::Path;
 
 use crate::chain::{AccountState, Batch, Block, Header, NetworkParams, Spot, StoredBlock, Transaction, TxPlace};
-use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Time, Txid, Work};
+use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid, WallTime, Work};
 
 fn name(text: &str) -> Account {
     Account::Name(AccountName::new(text).unwrap())
@@ -36,7 +36,7 @@ fn child(parent: &Header, nonce: u64) -> Block {
         header: Header {
             previous: parent.hash(),
             height: parent.height.next(),
-            time: Time::from_ms(parent.time.ms() + 1),
+            time: WallTime::from_ms(parent.time.ms() + 1),
             nonce,
             ..parent.clone()
         },

@@ -10,7 +10,7 @@ use crate::fuzzing::world::seal;
 use crate::store::RedbStore;
 use crate::types::Amount;
 
-const CLOCK: Time = Time::from_ms(9_000_000_000_000);
+const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);
 const NAMES: u64 = 2_000;
 /// What both branches share.
 const SHARED: u64 = 2;

@@ -7,7 +7,7 @@ use std::fmt::Write;
 
 use lanchain::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
 use lanchain::types::hash::sha256;
-use lanchain::types::{Account, Time};
+use lanchain::types::{Account, WallTime};
 
 /// Gives a header a nonce that meets the network's floor.
 fn seal(header: &Header, params: &NetworkParams) -> Header {
@@ -32,7 +32,7 @@ pub(super) fn lines(params: &NetworkParams, blocks: u64, to: &Account) -> String
         let to = to.clone();
         let transactions = vec![Transaction::Reward(Reward { to, height })];
         let txids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-        let time = Time::from_ms(parent.time.ms() + params.spacing_ms);
+        let time = WallTime::from_ms(parent.time.ms() + params.spacing_ms);
         let header = Header {
             previous: parent.hash(),
             merkle_root: merkle::root(&txids),

@@ -6,7 +6,7 @@ use super::super::kit::{claim, key, mine, name, pay, prove, seal, wallet, with_r
 use super::script::{Script, misfit, raw_block, reward};
 use crate::chain::transaction::Transfer;
 use crate::chain::{Block, Header, NetworkParams, Transaction};
-use crate::types::{Account, Amount, Bits, Height, MerkleRoot, Signature, Time};
+use crate::types::{Account, Amount, Bits, Height, MerkleRoot, Signature, WallTime};
 
 /// Chain files by name.
 pub(super) fn chains() -> Vec<(String, Value)> {
@@ -81,7 +81,7 @@ fn headers() -> Vec<(String, Value)> {
         header(
             "older-than-parent",
             "a time one millisecond below the parent's",
-            |h| h.time = Time::from_ms(h.time.ms() - 10_001),
+            |h| h.time = WallTime::from_ms(h.time.ms() - 10_001),
             "time_too_old",
         ),
         refused(

@@ -9,10 +9,10 @@ use crate::chain::{
     AcceptError, Accepted, Block, Chain, Header, NetworkParams, Reward, Transaction, TransactionError, merkle,
 };
 use crate::types::hash::sha256;
-use crate::types::{Account, BlockHash, SecretKey, Time, Txid};
+use crate::types::{Account, BlockHash, SecretKey, Txid, WallTime};
 
 /// What a node says to the bytes of a block: a word, or the code of the refusal.
-pub(super) fn offer(chain: &mut Chain<MemoryStore>, bytes: &[u8], clock: Time) -> &'static str {
+pub(super) fn offer(chain: &mut Chain<MemoryStore>, bytes: &[u8], clock: WallTime) -> &'static str {
     let block = match Block::from_bytes(bytes) {
         Ok(block) => block,
         Err(error) => return error.code(),
@@ -50,7 +50,7 @@ pub(super) struct Script {
     pub(super) params: NetworkParams,
     what: &'static str,
     chain: Chain<MemoryStore>,
-    clock: Time,
+    clock: WallTime,
     steps: Vec<Value>,
 }
 
@@ -65,7 +65,7 @@ impl Script {
         }
     }
 
-    pub(super) const fn set_clock(&mut self, clock: Time) {
+    pub(super) const fn set_clock(&mut self, clock: WallTime) {
         self.clock = clock;
     }
 
@@ -145,7 +145,7 @@ pub(super) fn misfit(params: &NetworkParams, key: &SecretKey, mut transfer: Tran
 /// The bytes of a block of which root and proof of work are right, whatever its transactions are.
 pub(super) fn raw_block(params: &NetworkParams, parent: &Header, transactions: &[Vec<u8>]) -> Vec<u8> {
     let ids: Vec<Txid> = transactions.iter().map(|tx| Txid::new(sha256(&[&[0], tx]))).collect();
-    let time = Time::from_ms(parent.time.ms() + 10_000);
+    let time = WallTime::from_ms(parent.time.ms() + 10_000);
     let header = prove(
         params,
         Header {
