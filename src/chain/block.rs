@@ -151,7 +151,18 @@ impl Block {
         secret: &[u8; 32],
         many: &HashMany,
     ) -> Result<(), BlockError> {
-        let expected = merkle::root_with(&self.txids(), many);
+        self.check_ids((&self.txids(), self.size_bytes()), params, network, (secret, many))
+    }
+
+    /// The same for whoever has the ids of the transactions and the size of the block's bytes at hand.
+    pub(super) fn check_ids(
+        &self,
+        (txids, size): (&[Txid], usize),
+        params: &NetworkParams,
+        network: &NetworkId,
+        (secret, many): (&[u8; 32], &HashMany),
+    ) -> Result<(), BlockError> {
+        let expected = merkle::root_with(txids, many);
         if self.header.merkle_root != expected {
             return Err(BlockError::BadMerkleRoot {
                 expected,
@@ -159,7 +170,7 @@ impl Block {
             });
         }
         // Only now: a padded copy, which the root does not cover, must not speak against the header.
-        let (size, limit) = (self.size_bytes(), params.block_bytes_max());
+        let limit = params.block_bytes_max();
         if size > limit {
             return Err(BlockError::TooManyBytes { size, limit });
         }

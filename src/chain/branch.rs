@@ -1,28 +1,18 @@
-//! How a block is accepted: checks, side branches, and the switch to a better branch as one step.
+//! What a checked block does to the chain: it is kept beside the active branch, or the switch to its branch is one step.
 //!
 //! Promises: a switch is in one batch, or a long one in the last of several (`chain::long`); a branch that turns out invalid half way leaves the active
 //! one as it was, and the invalid block with all that stands on it is removed and remembered.
 //! Spec: `proto-notes/consensus.md`, "Branch choice".
 
-use super::block::{Block, BlockError};
-use super::header::Header;
+use super::block::Block;
 use super::ledger::{Accounts, ApplyError, Ledger};
-use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
+use super::stages::{Candidate, Received};
 use super::state::{AcceptError, Accepted, Chain, Tip, side_block};
 use super::store::{ChainStore, Spot, StoreError, StoredBlock, TxPlace};
 use super::switch::{Done, Moved, Switch, Undone};
 use super::transaction::Transaction;
 use super::tree::SideBlock;
-use crate::types::layout::LayoutError;
-use crate::types::{BlockHash, Height, PublicKey, WallTime};
-
-/// A block on its way in, with everything that was computed of it.
-struct Candidate {
-    hash: BlockHash,
-    stored: StoredBlock,
-    bytes: Vec<u8>,
-    block: Block,
-}
+use crate::types::{BlockHash, Height, PublicKey, Txid, WallTime};
 
 /// What a switch that went well leaves to do.
 struct Switched {
@@ -42,33 +32,21 @@ impl<S: ChainStore> Chain<S> {
     /// [`AcceptError`] with the first broken rule. Nothing has changed then, but that invalid blocks are removed and
     /// remembered.
     pub fn accept(&mut self, block: Block, clock: WallTime) -> Result<Accepted, AcceptError> {
-        let hash = block.hash();
-        let previous = block.header.previous;
-        for known in [hash, previous] {
-            if self.invalid.contains(&known) {
-                return Err(AcceptError::KnownInvalid(known));
-            }
-        }
-        if self.overlay.block(&hash)?.is_some() {
+        let received = Received::new(block.header.clone());
+        let Some(linked) = self.link(received, clock)? else {
             return Ok(Accepted::AlreadyKnown);
-        }
-        let parent = self.overlay.block(&previous)?;
-        let parent = parent.ok_or(AcceptError::UnknownParent { parent: previous })?;
-        block
-            .header
-            .check_linked(hash, (&parent.header, previous), &self.params)?;
-        block.header.check_clock(clock)?;
-        let bytes = self.check_body(&block, hash)?;
-        let candidate = Candidate {
-            hash,
-            stored: StoredBlock {
-                header: block.header.clone(),
-                work: parent.work.plus(Header::weight(&parent.header, &self.params)),
-                size_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
-            },
-            bytes,
-            block,
         };
+        let candidate = self.check_body(linked, block.into())?;
+        self.take(candidate)
+    }
+
+    /// Stores a checked block, connects it, or switches to its branch, as one step. A long switch is only begun.
+    ///
+    /// # Errors
+    /// [`AcceptError::Ledger`] if a block of its branch breaks a rule of the ledger: that one and what stands on it are
+    /// removed and remembered. [`AcceptError::LowWork`] if there is no room for it. [`AcceptError::Store`].
+    pub fn take(&mut self, candidate: Candidate) -> Result<Accepted, AcceptError> {
+        let hash = candidate.hash;
         if self.is_switching() || !self.is_better(candidate.stored.work, &hash) {
             return self.keep_aside(candidate);
         }
@@ -78,35 +56,6 @@ impl<S: ChainStore> Chain<S> {
         let kept = self.keep_aside(candidate)?;
         self.start_long(hash)?;
         Ok(kept)
-    }
-
-    /// The rules of the body that need no ledger. Only what the hash covers makes the hash invalid: a body that does
-    /// not fit the merkle root may be a forgery of a valid block.
-    fn check_body(&mut self, block: &Block, hash: BlockHash) -> Result<Vec<u8>, AcceptError> {
-        let count = block.transactions.len();
-        if count > BLOCK_MAX_TRANSACTIONS {
-            return Err(BlockError::TooManyTransactions(count).into());
-        }
-        let bytes = block.to_bytes();
-        if bytes.len() > BLOCK_MAX_BYTES {
-            return Err(BlockError::Layout(LayoutError::TooLong {
-                size: bytes.len(),
-                limit: BLOCK_MAX_BYTES,
-            })
-            .into());
-        }
-        match block.check_with(&self.params, &self.network_id, &self.secret, &self.hash_many) {
-            Ok(()) => Ok(bytes),
-            Err(error) => {
-                match error {
-                    BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
-                        self.invalid.insert(hash);
-                    }
-                    BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
-                }
-                Err(error.into())
-            }
-        }
     }
 
     /// Stores a block that does not win; it may have to leave at once if room is short.
@@ -195,10 +144,11 @@ impl<S: ChainStore> Chain<S> {
         let (mut connected, mut done) = (Vec::new(), Done::default());
         for hash in branch.into_iter().rev() {
             let block = self.stored_block(&hash)?;
-            self.connect(hash, &block)?;
+            let txids = block.txids();
+            self.connect(hash, &block, &txids)?;
             connected.push(Moved::new(hash, &block));
             if disconnected.is_empty() {
-                done.add(&block);
+                done.add(&block, &txids);
             }
         }
         let Candidate {
@@ -206,12 +156,13 @@ impl<S: ChainStore> Chain<S> {
             stored,
             bytes,
             block,
+            txids,
         } = candidate;
         self.overlay.draft().blocks.insert(hash, Some((stored, bytes)));
-        self.connect(hash, &block)?;
+        self.connect(hash, &block, &txids)?;
         connected.push(Moved::new(hash, &block));
         if disconnected.is_empty() {
-            done.add(&block);
+            done.add(&block, &txids);
         }
         Ok(Switched {
             fork,
@@ -224,7 +175,7 @@ impl<S: ChainStore> Chain<S> {
     }
 
     /// Applies a block on top of the draft's tip.
-    fn connect(&mut self, hash: BlockHash, block: &Block) -> Result<(), AcceptError> {
+    fn connect(&mut self, hash: BlockHash, block: &Block, txids: &[Txid]) -> Result<(), AcceptError> {
         let mut ledger = Ledger::new(&self.params, &self.overlay);
         ledger.apply_block(block).map_err(|(index, error)| match error {
             ApplyError::Ledger(error) => AcceptError::Ledger {
@@ -247,11 +198,12 @@ impl<S: ChainStore> Chain<S> {
         draft.accounts.extend(changed);
         draft.active.insert(height, Some(hash));
         draft.side.insert(hash, None);
-        for (index, transaction) in (0_u32..).zip(&block.transactions) {
-            let txid = transaction.txid();
-            draft.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
+        for (index, (transaction, txid)) in (0_u32..).zip(block.transactions.iter().zip(txids)) {
+            draft
+                .places
+                .insert((*txid, Spot::new(&hash, TxPlace { height, index })));
             if is_signed_by(transaction, self.own_key) {
-                draft.own.insert(txid, None);
+                draft.own.insert(*txid, None);
             }
         }
         Ok(())

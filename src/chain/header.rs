@@ -188,6 +188,19 @@ impl Header {
         (parent, expected): (&Self, BlockHash),
         params: &NetworkParams,
     ) -> Result<(), HeaderError> {
+        self.check_child((parent, expected), params)?;
+        self.check_hash(hash, params)
+    }
+
+    /// The same without the proof of work, for whoever has checked that already.
+    ///
+    /// # Errors
+    /// As [`Header::check_after`], but for [`HeaderError::BadProofOfWork`].
+    pub fn check_child(
+        &self,
+        (parent, expected): (&Self, BlockHash),
+        params: &NetworkParams,
+    ) -> Result<(), HeaderError> {
         if self.version != HEADER_VERSION {
             return Err(HeaderError::BadVersion(self.version));
         }
@@ -216,7 +229,7 @@ impl Header {
                 got: self.bits,
             });
         }
-        self.check_hash(hash, params)
+        Ok(())
     }
 
     /// Whether the local clock has come near enough to the header's time.

@@ -22,6 +22,7 @@ pub mod merkle;
 pub mod overlay;
 pub mod params;
 mod rewind;
+pub mod stages;
 pub mod state;
 pub mod store;
 pub mod switch;

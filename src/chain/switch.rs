@@ -102,10 +102,10 @@ impl Undone {
 }
 
 impl Done {
-    /// Adds a block's transactions.
-    pub fn add(&mut self, block: &Block) {
+    /// Adds a block's transactions, whose ids are at hand.
+    pub fn add(&mut self, block: &Block, txids: &[Txid]) {
+        self.confirmed.extend(txids);
         for transaction in &block.transactions {
-            self.confirmed.push(transaction.txid());
             self.touched.extend(transaction.accounts());
         }
     }

@@ -8,8 +8,9 @@ use super::own::OwnWaiting;
 use super::pools::Fact;
 use super::runs::Happened;
 use super::standing::Fault;
+use crate::chain::stages::{Body, Linked, Received};
 use crate::chain::state::{AcceptError, Accepted};
-use crate::chain::{Block, BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
+use crate::chain::{BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
 use crate::contract::{Event, Source};
 use crate::pool::{PoolChange, Rebuild};
 use crate::types::{BlockHash, Height, Time, Work, count};
@@ -42,17 +43,37 @@ pub(super) enum Offer {
 
 impl<S: ChainStore> Engine<S> {
     /// Offers a block to the chain and tells what came of it.
-    pub(super) fn offer(&mut self, block: Block, source: Source) -> Offer {
+    pub(super) fn offer(&mut self, received: Received, body: Body, source: Source) -> Offer {
+        if let Some(refusal) = self.refusal_of_blocks(source) {
+            return refusal;
+        }
+        let (hash, height) = (received.hash(), received.header().height);
+        match self.chain.link(received, self.clock()) {
+            Ok(Some(linked)) => self.take_block(linked, body, source),
+            Ok(None) => Offer::Known,
+            Err(error) => self.refused(hash, Some(height), &error, source),
+        }
+    }
+
+    /// Why no block is taken from there now.
+    fn refusal_of_blocks(&self, source: Source) -> Option<Offer> {
         if self.mode.read_only {
-            return Offer::NotNow("read_only");
+            return Some(Offer::NotNow("read_only"));
         }
         if source != Source::Local && !self.takes_blocks() {
-            return Offer::NotNow("disk_low");
+            return Some(Offer::NotNow("disk_low"));
         }
-        let hash = block.hash();
-        let height = block.header.height;
-        let clock = self.clock();
-        match self.chain.accept(block, clock) {
+        None
+    }
+
+    /// The same for a block whose header was found to fit.
+    pub(super) fn take_block(&mut self, linked: Linked, body: Body, source: Source) -> Offer {
+        if let Some(refusal) = self.refusal_of_blocks(source) {
+            return refusal;
+        }
+        let (hash, height) = (linked.hash(), linked.header().height);
+        let candidate = self.chain.check_body(linked, body);
+        match candidate.and_then(|candidate| self.chain.take(candidate)) {
             Ok(Accepted::AlreadyKnown) => Offer::Known,
             Ok(Accepted::Stored { work }) => {
                 if source == Source::Local {

@@ -1,14 +1,14 @@
 //! The engine itself: its parts, and how facts are handed to them.
 //!
 //! Promises: after each fact every part is pumped, and its orders are carried out before the next one is asked.
-//! Elsewhere: what leaves in which order (`out`), peers and their status (`facts`, `links`), gossip and requests (`relay`),
+//! Elsewhere: what leaves in which order (`out`), peers and their status (`facts`, `links`), gossip (`gossip`, `relay`), questions and answers
+//! (`requests`, `answers`, `responses`),
 //! pools (`pools`, `pooling`), sync (`sync`, `syncing`), mining (`mining`), commands (`commands`, `runs`), what changes
 //! the chain (`advance`).
 
 use super::clock::Clock;
 use super::clocks::PeerClock;
 use super::dial::{self, Dialer};
-use super::early::Early;
 use super::effort::Effort;
 use super::exchange::Exchange;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
@@ -19,11 +19,11 @@ use super::out::Out;
 use super::own::OwnPayments;
 use super::parts::Mode;
 use super::pools::Pools;
+use super::relay::Relay;
 use super::remembered::Remembered;
 pub(super) use super::requests::Question;
 use super::requests::Requests;
 use super::runs::Runs;
-use super::signatures::Signatures;
 use super::standing::Standing;
 use super::storage::Storage;
 use super::sync::{HEADERS_KEPT_MAX, Syncs};
@@ -104,10 +104,9 @@ pub struct Engine<S> {
     pub(super) runs: Runs,
     pub(super) requests: Requests,
     pub(super) effort: Effort,
-    pub(super) signatures: Signatures,
+    pub(super) relay: Relay,
     pub(super) standing: Standing,
     pub(super) remembered: Remembered,
-    pub(super) early: Early,
     pub(super) now: Time,
     pub(super) started: bool,
     /// The tip that the store held: events begin there.
@@ -155,9 +154,8 @@ impl<S: ChainStore> Engine<S> {
             runs: Runs::default(),
             requests: Requests::new(now),
             effort: Effort::new(),
-            signatures: Signatures::default(),
+            relay: Relay::default(),
             standing: Standing::default(),
-            early: Early::default(),
             now,
             started: false,
             start_by: now.after_ms(START_PATIENCE_MS),
@@ -296,7 +294,7 @@ impl<S: ChainStore> Engine<S> {
             self.exchange.next_wakeup(),
             self.standing.next_wakeup(),
             self.links.next_wakeup(),
-            self.early.next_wakeup(),
+            self.relay.next_wakeup(),
             self.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.switch_wakeup(),

@@ -11,6 +11,7 @@ use super::advance::Offer;
 use super::io::{MinerOrder, NetOrder};
 use super::machine::Engine;
 use super::runs::Mined;
+use crate::chain::stages::Received;
 use crate::chain::state::Chain;
 use crate::chain::{Block, ChainStore, Header, Reward, Transaction, merkle};
 use crate::contract::{CommandError, Event, Reply, Source};
@@ -295,9 +296,10 @@ impl<S: ChainStore> Engine<S> {
         let Some(block) = self.mining.found(id, nonce, self.chain.tip().hash) else {
             return;
         };
-        let (hash, height, bytes) = (block.hash(), block.header.height, block.to_bytes());
+        let (received, bytes) = (Received::new(block.header.clone()), block.to_bytes());
+        let (hash, height) = (received.hash(), block.header.height);
         self.out.event(Event::Mined { hash, height });
-        match self.offer(block, Source::Local) {
+        match self.offer(received, block.into(), Source::Local) {
             Offer::Taken => {
                 self.out.announce(NetOrder::Publish {
                     topic: Topic::Blocks,

@@ -12,15 +12,16 @@
 
 mod advance;
 mod ahead;
+mod answers;
 mod clock;
 pub mod clocks;
 mod commands;
 pub mod dial;
 mod doctor;
-mod early;
 mod effort;
 pub mod exchange;
 mod facts;
+mod gossip;
 pub mod io;
 mod links;
 pub mod machine;
@@ -38,9 +39,9 @@ mod pools;
 mod relay;
 pub mod remembered;
 mod requests;
+mod responses;
 pub mod room;
 mod runs;
-mod signatures;
 pub mod standing;
 mod storage;
 mod sync;

@@ -5,11 +5,11 @@
 //! Elsewhere: whose pool is read when (`pools`), what nobody heard of (`own`).
 //! Spec: `proto-notes/sync.md`, "Pools"; `proto-notes/gossip.md`, "Messages".
 
+use super::gossip::Addition;
 use super::io::{NetOrder, Verdict};
 use super::links::{Links, Peer};
 use super::machine::{Engine, Question};
 use super::pools::{Around, Fact, Order, Taken};
-use super::relay::Addition;
 use super::requests::Requests;
 use super::sync::Syncs;
 use crate::chain::state::Chain;

@@ -21,6 +21,7 @@ use std::collections::{BTreeSet, VecDeque};
 use super::requests::{Asked, Question, Requests};
 use super::standing::Fault;
 use crate::chain::ChainStore;
+use crate::chain::stages::Received;
 use crate::chain::state::Chain;
 use crate::contract::Event;
 use crate::types::rng::Rng;
@@ -61,13 +62,14 @@ pub(super) struct Syncs {
     out: VecDeque<Order>,
 }
 
-/// A body that is offered to the chain next.
-#[derive(Debug)]
-pub(super) struct Body {
-    /// Whose candidate it belongs to.
-    pub(super) source: PeerId,
+/// A body that came, and waits for its turn.
+#[derive(Clone, Debug)]
+pub(super) struct Arrived {
     /// Who sent it.
     pub(super) peer: PeerId,
+    /// Its header, which is the one that was asked for.
+    pub(super) received: Received,
+    /// The whole block as it came.
     pub(super) bytes: Vec<u8>,
 }
 

@@ -8,8 +8,9 @@ use super::machine::{Engine, from_peer};
 use super::pace::PATIENCE_MIN_MS;
 use super::requests::Question;
 use super::standing::QUESTION_BYTES;
-use super::sync::{Body, Ground, HEADERS_PAGE_BYTES, Order};
-use crate::chain::{Block, ChainStore};
+use super::sync::{Arrived, Ground, HEADERS_PAGE_BYTES, Order};
+use crate::chain::ChainStore;
+use crate::chain::stages::Body;
 use crate::types::{BlockHash, PeerId, Time};
 use crate::wire::Request;
 
@@ -51,13 +52,13 @@ impl<S: ChainStore> Engine<S> {
             let may_take = self.effort.is_left() && !ground.disk_is_behind();
             let body = self.sync.next_body(&ground, may_take);
             self.carry_out_sync();
-            let Some(Body { source, peer, bytes }) = body else {
+            let Some((source, Arrived { peer, received, bytes })) = body else {
                 continue;
             };
-            let offer = match Block::from_bytes(&bytes) {
-                Ok(block) => {
-                    self.effort.block(block.transactions.len(), bytes.len());
-                    self.offer(block, from_peer(peer))
+            let offer = match Body::read(bytes) {
+                Ok(body) => {
+                    self.effort.block(body.transactions(), body.size());
+                    self.offer(received, body, from_peer(peer))
                 }
                 Err(error) => Offer::WrongBody(error.to_string()),
             };

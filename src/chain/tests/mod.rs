@@ -17,4 +17,5 @@ mod ledger;
 mod limits;
 mod long;
 mod properties;
+mod stages;
 mod zip215;

@@ -5,8 +5,9 @@
 //! Elsewhere: what is asked of whom (`sync::fetch`), what a turn may do (`effort`).
 //! Spec: `proto-notes/sync.md`, "Bodies".
 
-use super::{Body, Ground, NOT_YET_MS, Order, Pass, Phase, Sync, Syncs, VOID_MS};
-use crate::chain::{Block, ChainStore};
+use super::{Arrived, Ground, NOT_YET_MS, Order, Pass, Phase, Sync, Syncs, VOID_MS};
+use crate::chain::ChainStore;
+use crate::chain::stages::Received;
 use crate::contract::Event;
 use crate::engine::Fault;
 use crate::engine::advance::Offer;
@@ -32,13 +33,11 @@ impl Syncs {
         (at, hashes): (Time, &[BlockHash]),
         blocks: Vec<Vec<u8>>,
     ) {
-        let received = blocks.len();
-        let wrong = received > hashes.len()
-            || blocks
-                .iter()
-                .zip(hashes)
-                .any(|(bytes, hash)| Block::header_of(bytes).map(|header| header.hash()) != Ok(*hash));
-        if wrong {
+        let headers: Vec<_> = blocks.iter().map(|bytes| Received::read(bytes)).collect();
+        let is_right = |(header, hash): (&Result<Received, _>, &BlockHash)| {
+            header.as_ref().is_ok_and(|header| header.hash() == *hash)
+        };
+        if blocks.len() > hashes.len() || !headers.iter().zip(hashes).all(is_right) {
             self.askers(hashes).for_each(|sync| {
                 sync.lacking.insert(peer);
             });
@@ -56,7 +55,7 @@ impl Syncs {
             self.sources.answered_late(ground.now, &peer);
         }
         for sync in self.askers(hashes) {
-            if received == 0 {
+            if blocks.is_empty() {
                 sync.lacking.insert(peer);
                 sync.proven.remove(&peer);
             } else {
@@ -65,12 +64,17 @@ impl Syncs {
                 sync.proven.insert(peer);
             }
         }
-        for (hash, bytes) in hashes.iter().zip(blocks) {
+        for (header, bytes) in headers.into_iter().flatten().zip(blocks) {
             // Two candidates may share a block: each gets it, and the later one finds it stored.
             for sync in &mut self.candidates {
-                if let Some(index) = sync.lacks(hash) {
+                if let Some(index) = sync.lacks(&header.hash()) {
                     sync.buffered += bytes.len();
-                    sync.bodies.insert(index, (peer, bytes.clone()));
+                    let body = Arrived {
+                        peer,
+                        received: header.clone(),
+                        bytes: bytes.clone(),
+                    };
+                    sync.bodies.insert(index, body);
                 }
             }
         }
@@ -115,18 +119,18 @@ impl Syncs {
         !self.taking.is_empty()
     }
 
-    /// The next body in order, if one may be taken; else the candidate whose turn it is has come to an end of what is
+    /// The next body in order and whose candidate it belongs to, if one may be taken; else the candidate whose turn it is has come to an end of what is
     /// there. What became of the body is told by [`Syncs::offered`].
     pub(in crate::engine) fn next_body<S: ChainStore>(
         &mut self,
         ground: &Ground<'_, S>,
         may_take: bool,
-    ) -> Option<Body> {
+    ) -> Option<(PeerId, Arrived)> {
         let source = self.taking.front().copied()?;
         let body = self.sync_of(source).filter(|_| may_take).and_then(|sync| {
-            let (peer, bytes) = sync.bodies.remove(&sync.next)?;
-            sync.buffered = sync.buffered.saturating_sub(bytes.len());
-            Some(Body { source, peer, bytes })
+            let body = sync.bodies.remove(&sync.next)?;
+            sync.buffered = sync.buffered.saturating_sub(body.bytes.len());
+            Some((source, body))
         });
         if body.is_none() {
             self.taking.pop_front();

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Arrived;
 use super::marks::Marks;
 use crate::chain::Header;
 use crate::types::{BlockHash, Height, PeerId, Time, Work};
@@ -62,7 +63,7 @@ pub(super) struct Sync {
     /// The first body that was not offered to the chain yet.
     pub(super) next: usize,
     /// Bodies that came and wait for their turn.
-    pub(super) bodies: BTreeMap<usize, (PeerId, Vec<u8>)>,
+    pub(super) bodies: BTreeMap<usize, Arrived>,
     pub(super) buffered: usize,
     /// Who said that it has no such body, or sent a wrong one.
     pub(super) lacking: BTreeSet<PeerId>,

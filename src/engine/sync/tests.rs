@@ -124,12 +124,10 @@ fn a_claim_of_more_work_is_asked_for_once_and_its_headers_lead_to_its_bodies_in_
     assert_eq!(bench.orders(), ["brought 3"]);
     bench.sync.begin_taking(0);
     for block in bench.blocks.clone() {
-        let body = bench.sync.next_body(&ground!(bench), true).unwrap();
+        let (source, body) = bench.sync.next_body(&ground!(bench), true).unwrap();
         assert_eq!(body.bytes, block.to_bytes());
         bench.chain.accept(block, CLOCK).unwrap();
-        bench
-            .sync
-            .offered(&ground!(bench), (body.source, body.peer), Offer::Taken);
+        bench.sync.offered(&ground!(bench), (source, body.peer), Offer::Taken);
     }
     assert!(bench.sync.next_body(&ground!(bench), true).is_none() && !bench.sync.is_taking());
     let told = bench.orders();
@@ -197,10 +195,10 @@ fn a_body_that_breaks_a_rule_blames_who_sent_it_and_whose_branch_it_is() {
         .on_blocks(&ground!(bench), peer(2), (Time::from_ms(0), &hashes), bodies);
     bench.orders();
     bench.sync.begin_taking(0);
-    let body = bench.sync.next_body(&ground!(bench), true).unwrap();
+    let (source, body) = bench.sync.next_body(&ground!(bench), true).unwrap();
     bench.sync.offered(
         &ground!(bench),
-        (body.source, body.peer),
+        (source, body.peer),
         Offer::Invalid("a rule".to_owned()),
     );
     let told = bench.orders();

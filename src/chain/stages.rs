@@ -1,0 +1,228 @@
+//! The stages of a received block: each check is made once, in this order, and the type says which ones it has passed.
+//!
+//! ```text
+//! bytes -> Received      the header and its hash; `prove`: the hash meets the header's own target
+//!       -> Linked        `Chain::link`: new, its parent is stored, every rule that binds it to the parent, the clock
+//!       -> Candidate     `Chain::check_body`: the body is the one that the root covers, and every signature is good
+//!       -> active, or beside the active branch      `Chain::take`: the ledger, and the choice between branches
+//! ```
+//!
+//! Promises: header, ids and bytes are computed once a block; nothing gets to a later stage without the earlier ones.
+//! Elsewhere: what a candidate does to the chain (`chain::branch`), who offers blocks (`engine`).
+//! Spec: `proto-notes/consensus.md`, "Header rules", "Block rules".
+
+use super::block::{Block, BlockError};
+use super::header::{Header, HeaderError};
+use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS, NetworkParams};
+use super::state::{AcceptError, Chain};
+use super::store::{ChainStore, StoredBlock};
+use crate::types::layout::LayoutError;
+use crate::types::{BlockHash, Txid, WallTime, Work};
+
+/// A header that came, with its hash. Nothing of it is known to be true yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Received {
+    header: Header,
+    hash: BlockHash,
+    is_proven: bool,
+}
+
+/// A header whose parent is stored, and which follows the rules as that parent's child.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Linked {
+    received: Received,
+    work: Work,
+}
+
+/// A block as it came: the bytes, and what they say.
+#[derive(Clone, Debug)]
+pub struct Body {
+    bytes: Vec<u8>,
+    block: Block,
+}
+
+/// A block that only the ledger can still refuse.
+#[derive(Debug)]
+pub struct Candidate {
+    pub(super) hash: BlockHash,
+    pub(super) stored: StoredBlock,
+    pub(super) bytes: Vec<u8>,
+    pub(super) block: Block,
+    pub(super) txids: Vec<Txid>,
+}
+
+impl Received {
+    /// A header, whose hash is computed here.
+    #[must_use]
+    pub fn new(header: Header) -> Self {
+        Self {
+            hash: header.hash(),
+            header,
+            is_proven: false,
+        }
+    }
+
+    /// The header at the beginning of a block's bytes.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if there are fewer bytes than a header has, or more than a block may have.
+    pub fn read(bytes: &[u8]) -> Result<Self, LayoutError> {
+        Block::header_of(bytes).map(Self::new)
+    }
+
+    /// The header.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.header
+    }
+
+    /// The header's hash.
+    #[must_use]
+    pub const fn hash(&self) -> BlockHash {
+        self.hash
+    }
+
+    /// Checks what needs no other block: the height that a chain can have by then, and the hash against the header's own
+    /// target. A stranger has to do that work before anything else of the block is looked at.
+    ///
+    /// # Errors
+    /// [`HeaderError::ChainTooLong`], [`HeaderError::BadTarget`] or [`HeaderError::BadProofOfWork`].
+    pub fn prove(&mut self, params: &NetworkParams) -> Result<(), HeaderError> {
+        self.header.check_length(params)?;
+        self.header.check_hash(self.hash, params)?;
+        self.is_proven = true;
+        Ok(())
+    }
+}
+
+impl Linked {
+    /// The header's hash.
+    #[must_use]
+    pub const fn hash(&self) -> BlockHash {
+        self.received.hash
+    }
+
+    /// The header.
+    #[must_use]
+    pub const fn header(&self) -> &Header {
+        &self.received.header
+    }
+
+    /// The work of the branch that ends in this block.
+    #[must_use]
+    pub const fn work(&self) -> Work {
+        self.work
+    }
+}
+
+impl Body {
+    /// Reads exactly one block; signatures and root are not checked here.
+    ///
+    /// # Errors
+    /// [`BlockError`] if the bytes are no block.
+    pub fn read(bytes: Vec<u8>) -> Result<Self, BlockError> {
+        Ok(Self {
+            block: Block::from_bytes(&bytes)?,
+            bytes,
+        })
+    }
+
+    /// The size in bytes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// How many transactions it has, the reward among them.
+    #[must_use]
+    pub fn transactions(&self) -> usize {
+        self.block.transactions.len()
+    }
+}
+
+impl From<Block> for Body {
+    fn from(block: Block) -> Self {
+        Self {
+            bytes: block.to_bytes(),
+            block,
+        }
+    }
+}
+
+impl<S: ChainStore> Chain<S> {
+    /// Looks for the header's place: none if the block is stored already.
+    ///
+    /// # Errors
+    /// [`AcceptError::KnownInvalid`] if it, or its parent, was refused before; [`AcceptError::UnknownParent`];
+    /// [`AcceptError::Header`] with the first rule that it breaks, the clock last; [`AcceptError::Store`].
+    pub fn link(&self, received: Received, clock: WallTime) -> Result<Option<Linked>, AcceptError> {
+        let Received { header, hash, .. } = &received;
+        let previous = header.previous;
+        for known in [*hash, previous] {
+            if self.is_invalid(&known) {
+                return Err(AcceptError::KnownInvalid(known));
+            }
+        }
+        if self.block(hash)?.is_some() {
+            return Ok(None);
+        }
+        let parent = self.block(&previous)?;
+        let parent = parent.ok_or(AcceptError::UnknownParent { parent: previous })?;
+        header.check_child((&parent.header, previous), &self.params)?;
+        if !received.is_proven {
+            header.check_hash(*hash, &self.params)?;
+        }
+        header.check_clock(clock)?;
+        Ok(Some(Linked {
+            work: parent.work.plus(Header::weight(&parent.header, &self.params)),
+            received,
+        }))
+    }
+
+    /// Checks the rules of the body that need no ledger. Only what the hash covers makes the hash invalid: a body that
+    /// does not fit the merkle root may be a forgery of a valid block.
+    ///
+    /// # Errors
+    /// [`AcceptError::Block`] with the first rule that it breaks.
+    pub fn check_body(&mut self, linked: Linked, body: Body) -> Result<Candidate, AcceptError> {
+        let Body { bytes, block } = body;
+        let Received { header, hash, .. } = linked.received;
+        debug_assert_eq!(header, block.header, "the body of another header");
+        let count = block.transactions.len();
+        if count > BLOCK_MAX_TRANSACTIONS {
+            return Err(BlockError::TooManyTransactions(count).into());
+        }
+        let size = bytes.len();
+        if size > BLOCK_MAX_BYTES {
+            let limit = BLOCK_MAX_BYTES;
+            return Err(BlockError::Layout(LayoutError::TooLong { size, limit }).into());
+        }
+        let txids = block.txids();
+        let checked = block.check_ids(
+            (&txids, size),
+            &self.params,
+            &self.network_id,
+            (&self.secret, &self.hash_many),
+        );
+        if let Err(error) = checked {
+            match error {
+                BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
+                    self.invalid.insert(hash);
+                }
+                BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
+            }
+            return Err(error.into());
+        }
+        Ok(Candidate {
+            hash,
+            stored: StoredBlock {
+                header,
+                work: linked.work,
+                size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
+            },
+            bytes,
+            block,
+            txids,
+        })
+    }
+}
