@@ -4,10 +4,11 @@
 //! pool and are counted.
 
 use super::machine::Engine;
-use super::own::OwnWaiting;
-use super::pools::Fact;
-use super::runs::Happened;
-use super::standing::Fault;
+use super::parts::offer::Offer;
+use super::parts::own::OwnWaiting;
+use super::parts::pools::Fact;
+use super::parts::runs::Happened;
+use super::parts::standing::Fault;
 use crate::chain::stages::{Body, Linked, Received};
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
@@ -23,23 +24,6 @@ const POOL_SLICE: usize = 1_000;
 
 /// Between two steps of a long switch: others must not wait for many of them.
 const STEP_PAUSE_MS: u64 = 5;
-
-/// What became of an offered block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Offer {
-    /// Known before.
-    Known,
-    /// New and valid, on the active chain or beside it.
-    Taken,
-    /// The bytes are not the header's: another copy may be right.
-    WrongBody(String),
-    /// Against the rules for ever.
-    Invalid(String),
-    /// Refused by the ledger: who keeps it on a side branch cannot know.
-    Ledger(String),
-    /// Not now: its time, its parent, its weight, or our disk.
-    NotNow(&'static str),
-}
 
 impl<S: ChainStore> Engine<S> {
     /// Offers a block to the chain and tells what came of it.

@@ -6,8 +6,8 @@
 
 use super::io::NetOrder;
 use super::machine::Engine;
-use super::pools::PAGE_MAX;
-use super::standing::{Fault, Kind, QUESTION_BYTES};
+use super::parts::pools::PAGE_MAX;
+use super::parts::standing::{Fault, Kind, QUESTION_BYTES};
 use crate::chain::{ChainStore, Header, Transaction};
 use crate::types::{BlockHash, PeerId, Txid, count};
 use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX};

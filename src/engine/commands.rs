@@ -3,10 +3,10 @@
 //! Promises: every command gets exactly one reply; events that it causes stand before it; every refusal has a hint
 //! that can be typed. Spec: `proto-notes/events.md`.
 
-use super::dial;
 use super::io::NetOrder;
 use super::machine::{Engine, Question};
-use super::runs::Around;
+use super::parts::dial;
+use super::parts::runs::Around;
 use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{
     AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Refusal, Reply, Source, TxRef,

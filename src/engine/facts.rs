@@ -5,14 +5,14 @@
 use core::net::IpAddr;
 
 use super::io::NetOrder;
-use super::links::Peer;
 use super::machine::{Engine, Question};
-use super::out::Shown;
-use super::pools::Fact;
-use super::remembered::{Outcome, Reason};
-use super::runs::Happened;
-use super::standing::Fault;
-use super::{dial, exchange, standing};
+use super::parts::links::Peer;
+use super::parts::out::Shown;
+use super::parts::pools::Fact;
+use super::parts::remembered::{Outcome, Reason};
+use super::parts::runs::Happened;
+use super::parts::standing::Fault;
+use super::parts::{dial, exchange, standing};
 use crate::chain::ChainStore;
 use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, NameStanding, Stranger};
 use crate::types::{Address, BlockHash, Height, PeerId, WallTime, Work};

@@ -5,15 +5,15 @@
 //! Elsewhere: how a block is judged by its header (`relay`), the comparison of pools (`pools`, `pooling`).
 //! Spec: `proto-notes/gossip.md`.
 
-use super::advance::Offer;
-use super::effort::Effort;
 use super::io::{NetOrder, Verdict};
-use super::machine::{Engine, from_peer};
-use super::relay::{self, Judged, Wrong};
-use super::standing::{Fault, Kind};
+use super::machine::Engine;
+use super::parts::effort::Effort;
+use super::parts::offer::Offer;
+use super::parts::relay::{self, Judged, Wrong};
+use super::parts::standing::{Fault, Kind};
 use crate::chain::stages::{Body, Linked};
 use crate::chain::{ChainStore, Transaction, TransactionError};
-use crate::contract::Event;
+use crate::contract::{Event, Source};
 use crate::inspect::transactions;
 use crate::pool::{Origin, PoolError};
 use crate::types::{PeerId, Txid, count};
@@ -87,7 +87,7 @@ impl<S: ChainStore> Engine<S> {
         };
         self.effort.block(body.transactions(), body.size());
         let on_tip = previous == self.chain.tip().hash;
-        match self.take_block(linked, body, from_peer(peer)) {
+        match self.take_block(linked, body, Source::Peer(peer)) {
             Offer::Taken if self.chain.tip().hash == hash => Verdict::Accept,
             // Kept aside: no ledger has seen it. Who stands on its parent would refuse it, and blame whoever sent it.
             Offer::Taken => Verdict::Ignore,
@@ -119,7 +119,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn reject_gossip(&mut self, peer: PeerId, wrong: Wrong) -> Verdict {
         self.punish(peer, Fault::Fatal, &wrong.reason);
-        self.reject_block(wrong.hash, wrong.height, wrong.code, wrong.reason, from_peer(peer));
+        self.reject_block(wrong.hash, wrong.height, wrong.code, wrong.reason, Source::Peer(peer));
         Verdict::Reject
     }
 
@@ -201,7 +201,7 @@ impl<S: ChainStore> Engine<S> {
             Ok(_) => {
                 self.relay.note_signature(txid, true);
                 self.out
-                    .event(transactions::accepted_event(&transaction, from_peer(peer)));
+                    .event(transactions::accepted_event(&transaction, Source::Peer(peer)));
                 self.links.changed();
                 Addition::Taken
             }
@@ -241,7 +241,7 @@ impl<S: ChainStore> Engine<S> {
             txid,
             code,
             message,
-            source: from_peer(peer),
+            source: Source::Peer(peer),
         });
     }
 }

@@ -2,8 +2,8 @@
 
 use core::net::IpAddr;
 
-use super::room::Room;
-use super::standing::Fault;
+use super::parts::room::Room;
+use super::parts::standing::Fault;
 use crate::chain::{Batch, Header};
 use crate::contract::{
     Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger,

@@ -6,30 +6,30 @@
 //! pools (`pools`, `pooling`), sync (`sync`, `syncing`), mining (`mining`), commands (`commands`, `runs`), what changes
 //! the chain (`advance`).
 
-use super::clock::Clock;
-use super::clocks::PeerClock;
-use super::dial::{self, Dialer};
-use super::effort::Effort;
-use super::exchange::Exchange;
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
-use super::links::Links;
-use super::mining::Mining;
-use super::notices::Notices;
-use super::out::Out;
-use super::own::OwnPayments;
-use super::parts::Mode;
-use super::pools::Pools;
-use super::relay::Relay;
-use super::remembered::Remembered;
-pub(super) use super::requests::Question;
-use super::requests::Requests;
-use super::runs::Runs;
-use super::standing::Standing;
-use super::storage::Storage;
-use super::sync::{HEADERS_KEPT_MAX, Syncs};
+use super::parts::clock::Clock;
+use super::parts::clocks::PeerClock;
+use super::parts::dial::{self, Dialer};
+use super::parts::effort::Effort;
+use super::parts::exchange::Exchange;
+use super::parts::links::Links;
+use super::parts::mining::Mining;
+use super::parts::mode::Mode;
+use super::parts::notices::Notices;
+use super::parts::out::Out;
+use super::parts::own::OwnPayments;
+use super::parts::pools::Pools;
+use super::parts::relay::Relay;
+use super::parts::remembered::Remembered;
+pub(super) use super::parts::requests::Question;
+use super::parts::requests::Requests;
+use super::parts::runs::Runs;
+use super::parts::standing::Standing;
+use super::parts::storage::Storage;
+use super::parts::sync::{HEADERS_KEPT_MAX, Syncs};
 use crate::chain::state::{Chain, Tip};
 use crate::chain::{ChainStore, NetworkParams, StoreError};
-use crate::contract::{Event, Source, Status};
+use crate::contract::{Event, Status};
 use crate::pool::Mempool;
 use crate::types::hash::HashMany;
 use crate::types::rng::Rng;
@@ -115,7 +115,7 @@ pub struct Engine<S> {
     pub(super) clock: Clock,
     pub(super) notices: Notices,
     /// For `doctor`.
-    pub(super) seen: super::doctor::Seen,
+    pub(super) seen: super::parts::seen::Seen,
     pub(super) mode: Mode,
     pub(super) storage: Storage,
     pub(super) out: Out,
@@ -161,7 +161,7 @@ impl<S: ChainStore> Engine<S> {
             start_by: now.after_ms(START_PATIENCE_MS),
             clock,
             notices: Notices::new(now),
-            seen: super::doctor::Seen::default(),
+            seen: super::parts::seen::Seen::default(),
             mode: Mode::default(),
             storage: Storage::default(),
             out: Out::default(),
@@ -376,9 +376,4 @@ fn open_chain<S: ChainStore>(config: &Config, store: S) -> Result<Chain<S>, Stor
     chain.set_own_key(config.key.public());
     chain.set_hash_many(config.hash_many);
     Ok(chain)
-}
-
-/// Who brought something, for events.
-pub(super) const fn from_peer(peer: PeerId) -> Source {
-    Source::Peer(peer)
 }

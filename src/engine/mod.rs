@@ -11,48 +11,33 @@
 )]
 
 mod advance;
-mod ahead;
 mod answers;
-mod clock;
-pub mod clocks;
 mod commands;
-pub mod dial;
+mod disk;
 mod doctor;
-mod effort;
-pub mod exchange;
 mod facts;
+mod failures;
+mod future;
 mod gossip;
 pub mod io;
-mod links;
 pub mod machine;
-mod mining;
 mod naming;
 mod neighbours;
-mod notices;
-mod out;
-mod own;
-pub mod pace;
 mod parts;
 mod peering;
 mod pooling;
-mod pools;
-mod relay;
-pub mod remembered;
-mod requests;
 mod responses;
-pub mod room;
-mod runs;
-pub mod standing;
-mod storage;
-mod sync;
+mod searching;
 mod syncing;
 pub mod tickets;
+mod timing;
 
-pub use clocks::PeerClock;
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Verdict};
 pub use machine::{Config, Engine, Limits};
-pub use room::Room;
-pub use standing::Fault;
+pub use parts::clocks::PeerClock;
+pub use parts::room::Room;
+pub use parts::standing::Fault;
+pub use parts::{dial, standing};
 
 #[cfg(test)]
 mod tests;

@@ -6,12 +6,10 @@
 //! Spec: `proto-notes/events.md`, "Events".
 
 use super::machine::Engine;
+use super::parts::links::Called;
 use crate::chain::ChainStore;
 use crate::contract::{Event, NameStanding};
 use crate::types::{Account, AccountName, PeerId};
-
-/// What a peer was last called in an event.
-pub(super) type Called = Option<(AccountName, NameStanding)>;
 
 impl<S: ChainStore> Engine<S> {
     /// What is to be thought of a name that a peer gives itself.

@@ -2,11 +2,11 @@
 //!
 //! Elsewhere: what the parts decide (`engine::dial`, `engine::exchange`).
 
-use super::dial::Dialer;
 use super::io::NetOrder;
 use super::machine::{Config, Engine, Question};
-use super::standing::Fault;
-use super::{dial, exchange};
+use super::parts::dial::Dialer;
+use super::parts::standing::Fault;
+use super::parts::{dial, exchange};
 use crate::chain::ChainStore;
 use crate::contract::{Event, FoundBy};
 use crate::types::{Address, PeerId, Time};

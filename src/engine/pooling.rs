@@ -7,11 +7,11 @@
 
 use super::gossip::Addition;
 use super::io::{NetOrder, Verdict};
-use super::links::{Links, Peer};
 use super::machine::{Engine, Question};
-use super::pools::{Around, Fact, Order, Taken};
-use super::requests::Requests;
-use super::sync::Syncs;
+use super::parts::links::{Links, Peer};
+use super::parts::pools::{Around, Fact, Order, Taken};
+use super::parts::requests::Requests;
+use super::parts::sync::Syncs;
 use crate::chain::state::Chain;
 use crate::chain::{ChainStore, StoreError, Transaction};
 use crate::pool::{Mempool, Origin, PoolError};
@@ -95,7 +95,7 @@ impl<S: ChainStore> Engine<S> {
                         return;
                     }
                 }
-                Order::Blame { peer, reason } => self.punish(peer, super::standing::Fault::Mid, reason),
+                Order::Blame { peer, reason } => self.punish(peer, super::parts::standing::Fault::Mid, reason),
                 Order::Known(known) => self.own.unheard().heard(&known),
             }
         }

@@ -6,9 +6,9 @@
 //! Spec: `proto-notes/sync.md`, "Messages".
 
 use super::machine::Engine;
-use super::pools::Fact;
-use super::requests::Question;
-use super::standing::Fault;
+use super::parts::pools::Fact;
+use super::parts::requests::Question;
+use super::parts::standing::Fault;
 use crate::chain::ChainStore;
 use crate::chain::header::HEADER_BYTES;
 use crate::types::{PeerId, Time};

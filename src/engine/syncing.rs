@@ -2,15 +2,16 @@
 //!
 //! Elsewhere: whom to follow, what is asked and what is held (`sync`), what becomes of a block (`advance`).
 
-use super::advance::Offer;
-use super::clock::middle_of;
-use super::machine::{Engine, from_peer};
-use super::pace::PATIENCE_MIN_MS;
-use super::requests::Question;
-use super::standing::QUESTION_BYTES;
-use super::sync::{Arrived, Ground, HEADERS_PAGE_BYTES, Order};
+use super::machine::Engine;
+use super::parts::clock::middle_of;
+use super::parts::offer::Offer;
+use super::parts::pace::PATIENCE_MIN_MS;
+use super::parts::requests::Question;
+use super::parts::standing::QUESTION_BYTES;
+use super::parts::sync::{Arrived, Ground, HEADERS_PAGE_BYTES, Order};
 use crate::chain::ChainStore;
 use crate::chain::stages::Body;
+use crate::contract::Source;
 use crate::types::{BlockHash, PeerId, Time};
 use crate::wire::Request;
 
@@ -58,7 +59,7 @@ impl<S: ChainStore> Engine<S> {
             let offer = match Body::read(bytes) {
                 Ok(body) => {
                     self.effort.block(body.transactions(), body.size());
-                    self.offer(received, body, from_peer(peer))
+                    self.offer(received, body, Source::Peer(peer))
                 }
                 Err(error) => Offer::WrongBody(error.to_string()),
             };

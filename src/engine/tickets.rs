@@ -3,8 +3,8 @@
 //! Promises: a ticket of another network is refused with a sentence. Elsewhere: what a ticket holds (`types::ticket`),
 //! the dial that follows (`engine::commands`). Spec: `proto-notes/discovery.md`, "Tickets".
 
-use super::dial;
 use super::machine::Engine;
+use super::parts::dial;
 use crate::chain::{ChainStore, NetworkParams};
 use crate::contract::{CommandError, FoundBy, Reply};
 use crate::types::ticket::{ADDRESSES_MAX, ID_BYTES, Ticket, TicketNetwork};

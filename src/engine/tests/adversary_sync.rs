@@ -8,7 +8,7 @@ use super::adversary::{bans, block, count, tip};
 use super::world::{World, key};
 use crate::chain::{Header, NetworkParams, Transaction};
 use crate::contract::{Command, Event, MineCommand, Reply, TxStatus};
-use crate::engine::standing::{Kind, QUESTION_BYTES};
+use crate::engine::parts::standing::{Kind, QUESTION_BYTES};
 use crate::engine::{Input, NetFact};
 use crate::fuzzing::world::mine;
 use crate::types::{Account, AccountName, Amount, BlockHash, SecretKey, Time, Txid, WallTime};

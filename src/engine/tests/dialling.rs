@@ -3,7 +3,7 @@
 use core::net::IpAddr;
 
 use crate::contract::{Direction, FoundBy};
-use crate::engine::dial::{
+use crate::engine::parts::dial::{
     ADDRESSES_MAX, BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, CANDIDATES_MAX, COURTESY_MS, DIAL_TIMEOUT_MS,
     Dialer, Fact, IN_FLIGHT_MAX, JITTER_MS, JUNK_FAILURES, OTHER_NETWORK_MS, OWN_LINKS, Order, PENDING_MAX,
     PENDING_PER_HOST_MAX,

@@ -7,7 +7,7 @@ use super::sync::claim;
 use super::world::{World, address, key};
 use crate::chain::ChainStore;
 use crate::contract::{Command, Condition, Direction, Event, FoundBy, Reply, Stranger};
-use crate::engine::standing::{BANS_MS, Fault};
+use crate::engine::parts::standing::{BANS_MS, Fault};
 use crate::engine::{Input, NetFact, StoreFact};
 use crate::types::{AccountName, SecretKey};
 use crate::wire::{Request, Status};

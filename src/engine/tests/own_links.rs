@@ -2,7 +2,7 @@
 
 use super::dialling::{Table, address, at, ids};
 use crate::contract::{Direction, FoundBy};
-use crate::engine::dial::{Fact, LINKS_MANY, OWN_LINKS, Order, TOLD_AGAIN_MS, TOLD_LINKS_MAX};
+use crate::engine::parts::dial::{Fact, LINKS_MANY, OWN_LINKS, Order, TOLD_AGAIN_MS, TOLD_LINKS_MAX};
 use crate::types::PeerId;
 
 #[test]

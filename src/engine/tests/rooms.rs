@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::contract::{Direction, FoundBy};
-use crate::engine::dial::{Dialer, Fact, OWN_LINKS, Order};
+use crate::engine::parts::dial::{Dialer, Fact, OWN_LINKS, Order};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, SecretKey, Time};
 

@@ -87,7 +87,7 @@ fn heals(mut world: World, kept: usize, depth: u64) {
 
 #[test]
 fn a_fork_longer_than_a_page_of_headers_heals() {
-    let mut world = deep_fork(super::super::sync::HEADERS_KEPT_MAX, (530, 540));
+    let mut world = deep_fork(super::super::parts::sync::HEADERS_KEPT_MAX, (530, 540));
     world.link(0, 1);
     let tip = world.tip(1);
     world.until(60_000, |world| world.tip(0) == tip);
@@ -108,7 +108,7 @@ fn a_fork_deeper_than_side_branches_may_be_heals_for_what_is_fetched_is_protecte
 #[test]
 #[ignore = "a minute and more of proof of work: run it in a release build"]
 fn a_fork_of_ten_thousand_blocks_heals_with_the_real_limits() {
-    let kept = super::super::sync::HEADERS_KEPT_MAX;
+    let kept = super::super::parts::sync::HEADERS_KEPT_MAX;
     let mut world = World::new(2);
     let genesis = world.params.genesis();
     for (node, blocks) in [(0, 10_000), (1, 10_005)] {

@@ -3,9 +3,11 @@
 use super::world::{World, address};
 use crate::chain::NetworkParams;
 use crate::contract::{Direction, Event, FoundBy};
-use crate::engine::dial::OWN_LINKS;
-use crate::engine::exchange::{ANSWERS, ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Exchange, Fact, Order, may_be_dialled};
-use crate::engine::remembered::{Outcome, REMEMBERED_MAX, Reason, Remembered};
+use crate::engine::parts::dial::OWN_LINKS;
+use crate::engine::parts::exchange::{
+    ANSWERS, ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Exchange, Fact, Order, may_be_dialled,
+};
+use crate::engine::parts::remembered::{Outcome, REMEMBERED_MAX, Reason, Remembered};
 use crate::engine::{Input, NetFact};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, PublicKey, SecretKey, Time};

@@ -3,7 +3,7 @@
 use super::world::{World, address};
 use crate::contract::{Direction, Event};
 use crate::engine::Fault;
-use crate::engine::dial::TOLD_MAX;
+use crate::engine::parts::dial::TOLD_MAX;
 use crate::engine::{Input, NetFact};
 use crate::types::{Address, PeerId, SecretKey};
 use crate::wire::Request;
