@@ -258,7 +258,7 @@ impl<S: ChainStore> Engine<S> {
     fn turn(&mut self) {
         self.watch_store();
         self.pump_switch();
-        self.keep_house();
+        self.run_timers();
         self.pump_sync();
         self.pump_pools();
         self.pump_status();

@@ -13,9 +13,9 @@
 mod advance;
 mod answers;
 mod commands;
+mod connections;
 mod disk;
 mod doctor;
-mod facts;
 mod failures;
 mod future;
 mod gossip;
@@ -28,8 +28,10 @@ mod peering;
 mod pooling;
 mod responses;
 mod searching;
+mod statuses;
 mod syncing;
 pub mod tickets;
+mod timers;
 mod timing;
 
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Verdict};

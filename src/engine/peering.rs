@@ -1,10 +1,12 @@
-//! Splits made by hand: `drop`, `ban` and `unban`, and whom the words mean.
+//! Misdeeds and bans: what follows from them, and splits made by hand with `drop`, `ban` and `unban`.
 //!
-//! Promises: bans live in memory, end by themselves and are bounded as those for misdeeds are.
-//! Elsewhere: the table (`engine::standing`). Spec: `proto-notes/events.md`, "Replies".
+//! Promises: bans live in memory, end by themselves and are bounded.
+//! Elsewhere: what is counted, and when it is enough (`parts::standing`). Spec: `proto-notes/events.md`, "Replies".
 
 use super::io::NetOrder;
 use super::machine::Engine;
+use super::parts::dial;
+use super::parts::standing::{self, Fault};
 use crate::chain::ChainStore;
 use crate::contract::{BanView, CommandError, PeerAct, PeerActed, PeerRef, PeerView, Reply};
 use crate::types::{AccountName, Height, PeerId, Time, count};
@@ -24,6 +26,28 @@ fn is_meant(wanted: &PeerRef, peer: &PeerId, name: Option<&AccountName>) -> bool
 }
 
 impl<S: ChainStore> Engine<S> {
+    /// Notes a misdeed and carries out what follows.
+    pub(super) fn punish(&mut self, id: PeerId, fault: Fault, reason: &str) {
+        let voice = self.voice_of(&id);
+        self.standing.blame(self.now, (id, voice), fault, reason);
+        self.pump_standing();
+    }
+
+    /// Carries out what follows from misdeeds and bans.
+    pub(super) fn pump_standing(&mut self) {
+        while let Some(order) = self.standing.poll() {
+            match order {
+                standing::Order::Disconnect(peer) => self.out.order(NetOrder::Disconnect { peer }),
+                standing::Order::Ban(peer) => {
+                    self.dialer.handle(self.now, dial::Fact::Forget(peer));
+                    self.out.order(NetOrder::Ban { peer, banned: true });
+                }
+                standing::Order::Pardon(peer) => self.out.order(NetOrder::Ban { peer, banned: false }),
+                standing::Order::Warn(code, message) => self.out.warn(code, message),
+            }
+        }
+    }
+
     pub(super) fn show_peers(&self) -> Reply {
         let mut peers: Vec<PeerView> = self
             .links

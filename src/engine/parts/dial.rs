@@ -8,7 +8,11 @@
 //! limits on connections (`net`). Spec: `proto-notes/discovery.md`, "Dialling".
 
 mod candidate;
+mod choice;
+mod dialling;
 mod due;
+mod io;
+pub(crate) mod limits;
 mod links;
 mod places;
 mod reads;
@@ -20,152 +24,11 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::contract::{Direction, FoundBy};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, Time, Voice};
-pub use candidate::ADDRESSES_MAX;
 use candidate::{Candidate, Goal, Source};
+pub use io::{Fact, Order};
+pub use limits::*;
 use links::Links;
-use turns::{Ready, Turns};
-
-/// Links that this node opens by itself: enough that a room stays one network when many leave, few enough that the
-/// traffic of a node does not grow with the room. The rest of the 48 is for those who dial it.
-pub const OWN_LINKS: usize = 8;
-/// Links above which those who dialled in make room, as long as discovery hears them.
-pub const LINKS_MANY: usize = 20;
-/// Own links with those whom the user named.
-pub const OUTBOUND_MAX: usize = 16;
-/// Own links by tellings of one address: a third of all, so that nobody chooses this node's neighbours.
-pub const TOLD_LINKS_MAX: usize = OWN_LINKS / 3;
-/// Dials that hold a place at once: enough for a room, too few to scan a network.
-pub const PENDING_MAX: usize = 8;
-/// Dials under way, also those that gave up their place: what four a second make in ten seconds.
-pub const IN_FLIGHT_MAX: usize = 40;
-/// Dials of one host that hold a place.
-pub const PENDING_PER_HOST_MAX: usize = 2;
-/// Dials a second, so that a flood of false records makes no flood of dials.
-pub const DIALS_PER_SECOND: u64 = 4;
-/// Candidates kept, as many as discovery keeps records.
-pub const CANDIDATES_MAX: usize = 256;
-/// Candidates by tellings of one address, as many as one answer names.
-pub const TOLD_MAX: usize = 32;
-/// Told addresses that were dialled and are remembered.
-pub const TRIED_MAX: usize = 1_024;
-/// A told address is dialled once in this time.
-pub const TOLD_AGAIN_MS: u64 = 3_600_000;
-/// Failures after which a candidate that never answered leaves: some two minutes.
-pub const JUNK_FAILURES: u32 = 8;
-/// Candidates that left and are remembered as such, and for how long.
-pub const LEFT_MAX: usize = 512;
-/// See [`LEFT_MAX`].
-pub const LEFT_MS: u64 = 600_000;
-/// Candidates that were connected and are not now: beyond this number they make room, so that passing identities leave
-/// places for neighbours that are still unknown.
-pub const KNOWN_MAX: usize = CANDIDATES_MAX / 2;
-/// How long the larger PeerId waits for the smaller one's dial.
-pub const COURTESY_MS: u64 = 1_500;
-/// With more candidates than this nobody waits out of courtesy: two nodes seldom choose each other then, and in a room
-/// where the smaller ones always dial first the largest would have all links.
-pub const COURTESY_UP_TO: usize = 2 * OWN_LINKS;
-/// With so many links the next ones wait until it shows how many candidates there are.
-pub const LINKS_AT_ONCE: usize = 2;
-/// Spread of the courtesy and of back-offs.
-pub const JITTER_MS: u64 = 500;
-/// The first pause after a failure, and the shortest between two dials of a peer.
-pub const BACKOFF_MIN_MS: u64 = 1_000;
-/// The longest pause on private addresses: a neighbour that comes back is there within seconds.
-pub const BACKOFF_PRIVATE_MS: u64 = 5_000;
-/// The pause elsewhere, out of politeness to strangers' networks.
-pub const BACKOFF_PUBLIC_MS: u64 = 60_000;
-/// A peer of another network or version is left alone for an hour.
-pub const OTHER_NETWORK_MS: u64 = 3_600_000;
-/// A dial whose end is never told is forgotten after this time; the network ends each within 10 s.
-pub const DIAL_TIMEOUT_MS: u64 = 30_000;
-/// How long a dial holds its place while others wait: a neighbour answers in milliseconds, a busy one in seconds. The dial
-/// itself goes on, so that whoever is just answering is not cut off.
-pub const PATIENCE_MS: [u64; 3] = [2_000, 4_000, 10_000];
-
-/// What the dial manager is told.
-#[derive(Clone, Debug)]
-pub enum Fact {
-    /// Discovery, a user or the store named a peer.
-    Found {
-        /// Who.
-        peer: PeerId,
-        /// Where.
-        address: Address,
-        /// By what.
-        by: FoundBy,
-        /// Where the record came from, if it came over the network.
-        from: Option<IpAddr>,
-    },
-    /// A user named an address without a peer.
-    Typed(Address),
-    /// A peer told of another one.
-    Told {
-        /// The voice of the peer that told of it.
-        teller: Voice,
-        /// The peer that was told of.
-        peer: PeerId,
-        /// Where, checked by [`super::exchange`].
-        addresses: Vec<Address>,
-    },
-    /// The first link to a peer stands, or an address turns out to lead to a peer that is connected.
-    Connected {
-        /// Who.
-        peer: PeerId,
-        /// Where.
-        address: Address,
-        /// Who dialled.
-        direction: Direction,
-    },
-    /// A connected peer is no longer on the host of this address.
-    Left {
-        /// The peer that moved.
-        peer: PeerId,
-        /// An address on the host that it left.
-        address: Address,
-    },
-    /// A connected peer has said where it stands.
-    Exchanged(PeerId),
-    /// A peer asked for others.
-    Asked(PeerId),
-    /// The last link to a peer is gone.
-    Disconnected(PeerId),
-    /// A dial ended without a link.
-    Failed {
-        /// Who was dialled, if known.
-        peer: Option<PeerId>,
-        /// Where.
-        addresses: Vec<Address>,
-        /// It answered, and is no node of this network.
-        other_network: bool,
-    },
-    /// Not dialled again until it is named anew: a banned peer.
-    Forget(PeerId),
-    /// An address that leads nowhere worth going: this node itself.
-    ForgetAddress(Address),
-    /// The cable: off dials nobody, on dials all at once.
-    Enable(bool),
-    /// An interface changed: pauses end, as the network is another one.
-    Reset,
-    /// Time has passed. Named are those whose links are in use by a sync.
-    Tick {
-        /// Peers that are being fetched from.
-        fetching: Vec<PeerId>,
-    },
-}
-
-/// What the dial manager orders.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Order {
-    /// Dial.
-    Dial {
-        /// Who, if known.
-        peer: Option<PeerId>,
-        /// Where.
-        addresses: Vec<Address>,
-    },
-    /// Close an own link that is one too many.
-    Close(PeerId),
-}
+use turns::Turns;
 
 /// The dial manager.
 #[derive(Clone, Debug)]
@@ -451,114 +314,6 @@ impl Dialer {
         }
     }
 
-    fn refill(&mut self, now: Time) {
-        let gained = now.since(self.filled).saturating_mul(DIALS_PER_SECOND);
-        self.budget = self.budget.saturating_add(gained).min(DIALS_PER_SECOND * 1_000);
-        self.filled = now;
-    }
-
-    /// Whether one more dial may begin.
-    fn has_place(&self, now: Time) -> bool {
-        let under_way = self.candidates.values().filter(|c| c.dialling.is_some()).count();
-        self.budget >= 1_000 && under_way < IN_FLIGHT_MAX && self.pending(now) < PENDING_MAX
-    }
-
-    /// Dials that hold a place.
-    fn pending(&self, now: Time) -> usize {
-        self.candidates.values().filter(|c| c.place_until() > now).count()
-    }
-
-    /// Places for links that are not named. Far from enough links all dials may try at once; one link too many for a
-    /// moment does no harm.
-    fn has_room(&self, now: Time) -> bool {
-        let own = self.links.own();
-        own < OWN_LINKS / 2 || own + self.pending(now) < OWN_LINKS
-    }
-
-    /// Everybody who may be dialled now.
-    fn ready(&self, now: Time) -> Vec<Ready> {
-        let has_room = self.has_room(now);
-        let mut hosts: BTreeMap<Option<IpAddr>, usize> = BTreeMap::new();
-        for candidate in self.candidates.values().filter(|c| c.place_until() > now) {
-            *hosts.entry(candidate.host).or_default() += 1;
-        }
-        // Counted once, not for each candidate: liars fill the table with those who are not there.
-        let mut told: BTreeMap<Source, usize> = BTreeMap::new();
-        for teller in self.candidates.values().filter_map(Candidate::teller_under_way) {
-            *told.entry(teller).or_default() += 1;
-        }
-        let may = |(goal, c): &(&Goal, &Candidate)| {
-            let is_due = c.dialling.is_none() && self.due_at(c) <= now;
-            is_due
-                && self.is_wanted(goal, c, has_room)
-                && !c.teller.is_some_and(|teller| self.is_told_enough(teller, &told))
-                && (c.source == Source::Named || hosts.get(&c.host).is_none_or(|count| *count < PENDING_PER_HOST_MAX))
-        };
-        let ready = self.candidates.iter().filter(may);
-        ready.map(|(goal, candidate)| Ready::of(goal, candidate)).collect()
-    }
-
-    /// Whether a link to a candidate would be one that this node is to open.
-    fn is_wanted(&self, goal: &Goal, candidate: &Candidate, has_room: bool) -> bool {
-        let leads_to = goal.peer().or(candidate.holder);
-        if leads_to.is_some_and(|peer| self.links.has(&peer)) {
-            return false;
-        }
-        candidate.source == Source::Named || has_room
-    }
-
-    /// Whether one teller would have led to too many links, with the dials `under_way` by each.
-    fn is_told_enough(&self, teller: Source, under_way: &BTreeMap<Source, usize>) -> bool {
-        self.links.told_by(teller) + under_way.get(&teller).copied().unwrap_or(0) >= TOLD_LINKS_MAX
-    }
-
-    fn dial(&mut self, now: Time, goal: &Goal) {
-        let Some(candidate) = self.candidates.get_mut(goal) else {
-            return;
-        };
-        candidate.dialling = Some(now);
-        candidate.last = Some(now);
-        self.budget = self.budget.saturating_sub(1_000);
-        let addresses = candidate.addresses.clone();
-        if candidate.source.is_told() {
-            for address in &addresses {
-                if self.tried.len() >= TRIED_MAX
-                    && let Some(oldest) = self
-                        .tried
-                        .iter()
-                        .min_by_key(|(_, at)| **at)
-                        .map(|(known, _)| known.clone())
-                {
-                    self.tried.remove(&oldest);
-                }
-                self.tried.insert(address.clone(), now);
-            }
-        }
-        let peer = goal.peer();
-        self.out.push_back(Order::Dial { peer, addresses });
-    }
-
-    /// Now and then one link more than are needed, to somebody at random: two halves of a network that can reach each
-    /// other again have no other way to notice.
-    fn dial_extra(&mut self, now: Time) {
-        if self.links.extra_due(now).is_none_or(|at| at > now) || !self.has_place(now) {
-            return;
-        }
-        let mut by_host: BTreeMap<Option<IpAddr>, Vec<PeerId>> = BTreeMap::new();
-        for (goal, candidate) in &self.candidates {
-            let is_due = candidate.dialling.is_none() && candidate.next <= now && candidate.teller.is_none();
-            if let (Some(peer), true) = (goal.peer(), is_due && self.is_wanted(goal, candidate, true)) {
-                by_host.entry(candidate.host).or_default().push(peer);
-            }
-        }
-        let hosts: Vec<Vec<PeerId>> = by_host.into_values().collect();
-        let chosen = choose(&mut self.rng, &hosts).and_then(|peers| choose(&mut self.rng, &peers));
-        self.links.extra_began(now, chosen, &mut self.rng);
-        if let Some(peer) = chosen {
-            self.dial(now, &Goal::Peer(peer));
-        }
-    }
-
     /// When a [`Fact::Tick`] may bring something next.
     #[must_use]
     pub fn next_wakeup(&self, now: Time) -> Option<Time> {
@@ -576,11 +331,4 @@ impl Dialer {
         let extra = self.links.extra_due(now).filter(|_| others);
         next.into_iter().chain(extra.map(|at| at.max(now.after_ms(250)))).min()
     }
-}
-
-/// One of them at random.
-fn choose<T: Clone>(rng: &mut Rng, list: &[T]) -> Option<T> {
-    let count = u64::try_from(list.len()).unwrap_or(u64::MAX);
-    let index = usize::try_from(rng.below(count)).ok()?;
-    list.get(index).cloned()
 }

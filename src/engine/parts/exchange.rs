@@ -8,7 +8,7 @@
 use core::net::IpAddr;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::dial::OWN_LINKS;
+use super::dial::limits::OWN_LINKS;
 use crate::contract::Direction;
 use crate::types::prefix::{Prefix, is_neighbour};
 use crate::types::rng::Rng;

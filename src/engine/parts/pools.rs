@@ -8,156 +8,33 @@
 //! Spec: `proto-notes/sync.md`, "Pools".
 
 mod history;
+mod io;
 mod run;
+mod side;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::chain::Transaction;
+pub(crate) use io::{Around, Fact, Known, Order, PAGE_MAX, Taken};
+
+use crate::pool::Mempool;
 use crate::pool::mempool::POOL_MAX_TRANSACTIONS;
-use crate::pool::{Mempool, PoolError};
-use crate::types::{PeerId, Time, Txid};
+use crate::types::{PeerId, Time};
 use history::History;
 use run::{Page, Run};
+use side::{Settled, Side, Standing};
 
-/// Transactions of one page of `GetPending`: half a megabyte at most.
-pub(crate) const PAGE_MAX: usize = 1_024;
-/// Pools must differ this long before they are compared: gossip takes milliseconds.
-const PATIENCE_MS: u64 = 500;
-/// The pause between two runs through one pool; it doubles while they gain next to nothing.
-const REST_MS: u64 = 1_000;
-/// It doubles up to this for an empty pool: every second would do no harm there.
-const REST_MAX_MS: u64 = 4_000;
-/// So much longer for each transaction that came: a pool of 10,000 is read in vain once in 44 s at most.
-const REST_MAX_EACH_MS: u64 = 4;
-/// A run that gains less than one in so many of what came gains next to nothing.
-const GAIN_SHARE: u64 = 64;
 /// How long a difference that gained nothing is left alone: what the pool refused then it may want by now.
 const SETTLED_MS: u64 = 60_000;
 /// Runs at once while their pages come quickly: one neighbour's pool is mostly the other's too.
 const RUNS_MAX: usize = 2;
 /// Runs at once, slow ones included: a few peers that stall keep nobody waiting.
 const RUNS_SLOW_MAX: usize = 8;
-/// A page that takes longer than this does not keep others waiting. A LAN answers in milliseconds.
-const SLOW_MS: u64 = 1_000;
 /// Transactions of all runs that wait to be offered: two whole pools, some 10 MiB.
 const HELD_MAX: usize = 2 * POOL_MAX_TRANSACTIONS;
-/// Transactions offered at once: a millisecond or two of signatures.
-const SLICE: usize = 64;
 /// What is read of one peer's pool in a second, in transactions, over any longer time: a parse and a hash each.
 const READ_PER_SECOND: u64 = 4_000;
-/// How far ahead of that rate a peer may be read: four full pools.
-const READ_AHEAD_MS: u64 = 10_000;
-
-/// What happened.
-#[derive(Debug)]
-pub(crate) enum Fact {
-    /// A peer said how many wait in its pool, and the digest.
-    Status { peer: PeerId, count: u32, digest: u64 },
-    /// The page of a peer's pool behind this id.
-    Page {
-        peer: PeerId,
-        after: [u8; 32],
-        list: Vec<Vec<u8>>,
-    },
-    /// That page did not come: it failed, took too long, or the peer is busy.
-    NoPage { peer: PeerId, after: [u8; 32] },
-    /// What became of an offer.
-    Taken(Taken),
-    /// A peer is gone.
-    Gone { peer: PeerId },
-    /// The tip is another: the pool may want what it refused.
-    Tip,
-}
-
-/// What became of an offer.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    pub(crate) peer: PeerId,
-    /// So many are in the pool that were not.
-    pub(crate) gained: usize,
-    /// What the pool refused; it may want it after others.
-    pub(crate) refused: Vec<(Transaction, PoolError)>,
-    /// One was against the rules for ever: nothing more of this run counts.
-    pub(crate) forged: bool,
-}
-
-/// What is to be done.
-#[derive(Debug)]
-pub(crate) enum Order {
-    /// Ask for the page behind this id.
-    Ask { peer: PeerId, after: [u8; 32] },
-    /// Add these to the pool, in this order; [`Fact::Taken`] is the answer.
-    Offer { peer: PeerId, list: Vec<Transaction> },
-    /// The pool refused these to the end: their signatures are still to be checked.
-    Refuse {
-        peer: PeerId,
-        list: Vec<(Transaction, PoolError)>,
-    },
-    /// The peer could have known better.
-    Blame { peer: PeerId, reason: &'static str },
-    /// A neighbour holds this of the own pool.
-    Known(Known),
-}
-
-/// What a neighbour holds of the own pool.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
-    /// All that entered behind the first of these states of the pool, up to the second.
-    Between(u64, u64),
-    /// These.
-    These(Vec<Txid>),
-}
-
-/// What the comparison looks at and does not own.
-pub(crate) struct Around<'a> {
-    /// Whether pages may be asked for at all now.
-    pub(crate) is_open: bool,
-    /// From when on a peer may be asked; none if enough is under way to it.
-    pub(crate) free_at: &'a dyn Fn(&PeerId) -> Option<Time>,
-}
-
-/// How a peer's pool and the own one relate, as far as is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
-    /// Nothing is to be fetched: equal, empty, or what the own pool was a moment ago.
-    Level,
-    /// They differ by what gained nothing, or by what its pool did not hold when it was read.
-    Settled,
-    /// They differ since then.
-    Differs(Time),
-}
-
-/// A difference that gained nothing.
-#[derive(Clone, Copy, Debug)]
-struct Settled {
-    /// Both digests, exclusive-or: the digest of what one of them lacks. It stays when both get the same.
-    difference: u64,
-    /// The own pool's state then.
-    state: u64,
-    until: Time,
-}
-
-/// A peer.
-#[derive(Debug)]
-struct Side {
-    /// How many wait there and the digest, as it said last or as they came last.
-    told: (u32, u64),
-    standing: Standing,
-    settled: Option<Settled>,
-    /// A digest that it told and that was not its pool's, and until when it is not followed again.
-    doubted: Option<(u64, Time)>,
-    /// Its pool was level or asked for before.
-    is_known: bool,
-    /// Not read before.
-    rest_until: Time,
-    /// Runs in a row that gained next to nothing.
-    futile: u32,
-    /// The reading so far is paid for then.
-    paid_at: Time,
-    run: Option<Run>,
-}
 
 /// The comparison of pools.
 #[derive(Debug)]
@@ -384,89 +261,5 @@ impl Pools {
         side.is_known = true;
         let after = side.run.insert(Run::new(now)).ask(now);
         Some(Order::Ask { peer, after })
-    }
-}
-
-impl Side {
-    const fn new(now: Time) -> Self {
-        Self {
-            told: (0, 0),
-            standing: Standing::Level,
-            settled: None,
-            doubted: None,
-            is_known: false,
-            rest_until: now,
-            futile: 0,
-            paid_at: now,
-            run: None,
-        }
-    }
-
-    /// Whether what was told last is this, but for what is settled.
-    fn is_met(&self, digest: u64) -> bool {
-        let difference = self.told.1 ^ digest;
-        difference == 0 || self.settled.is_some_and(|settled| settled.difference == difference)
-    }
-
-    /// What was told last is held against what the own pool is and was.
-    fn judge(&mut self, now: Time, history: &History, out: &mut VecDeque<Order>) {
-        let (count, digest) = self.told;
-        if let Some(state) = history.find(now, digest) {
-            self.standing = Standing::Level;
-            out.push_back(Order::Known(Known::Between(0, state)));
-            return;
-        }
-        let same = self
-            .settled
-            .and_then(|settled| Some((settled.state, history.find(now, digest ^ settled.difference)?)));
-        self.standing = match (same, self.standing) {
-            (Some((from, to)), _) => {
-                out.push_back(Order::Known(Known::Between(from, to)));
-                Standing::Settled
-            }
-            (None, _) if count == 0 => Standing::Level,
-            (None, _) if self.doubted.is_some_and(|(doubted, _)| doubted == digest) => Standing::Settled,
-            (None, Standing::Differs(since)) => Standing::Differs(since),
-            (None, Standing::Level | Standing::Settled) => Standing::Differs(now),
-        };
-    }
-
-    /// When what is settled or doubted is looked at again.
-    fn patience_ends(&self) -> Option<Time> {
-        let settled = self.settled.map(|settled| settled.until);
-        settled.into_iter().chain(self.doubted.map(|(_, until)| until)).min()
-    }
-
-    /// What was settled or doubted is to be looked at again.
-    fn unsettle(&mut self, now: Time) {
-        self.settled = None;
-        self.doubted = None;
-        if self.standing == Standing::Settled {
-            self.standing = Standing::Differs(now);
-        }
-    }
-
-    /// When its pool is to be read.
-    fn due(&self, now: Time) -> Option<Time> {
-        match self.standing {
-            Standing::Level | Standing::Settled => None,
-            // Gossip cannot bring what was there before the connection.
-            Standing::Differs(_) if !self.is_known => Some(now),
-            Standing::Differs(since) => Some(self.rest_until.max(since.after_ms(PATIENCE_MS))),
-        }
-    }
-
-    /// When the next page may be asked for, by what was read before.
-    const fn readable_at(&self) -> Time {
-        Time::from_ms(self.paid_at.ms().saturating_sub(READ_AHEAD_MS))
-    }
-
-    /// A run has ended: the pause before the next.
-    fn rest(&mut self, now: Time, came: u64, gained: u64) {
-        let most_ms = REST_MAX_MS.saturating_add(REST_MAX_EACH_MS.saturating_mul(came));
-        let is_useful = gained > 0 && gained.saturating_mul(GAIN_SHARE) >= came;
-        self.futile = if is_useful { 0 } else { self.futile.saturating_add(1) };
-        let doublings = self.futile.saturating_sub(1).min(16);
-        self.rest_until = now.after_ms((REST_MS << doublings).min(most_ms));
     }
 }

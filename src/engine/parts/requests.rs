@@ -6,18 +6,16 @@
 //! Elsewhere: what is asked and what follows from a lapse (`relay`, `sync`), patience with a peer (`pace`).
 //! Spec: `proto-notes/sync.md`, "Patience".
 
+mod link;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
-use super::pace::Pace;
-use super::standing::{Kind, QUESTION_BYTES};
-use crate::types::{BlockHash, Bucket, PeerId, Time};
+pub(crate) use link::Link;
 
-/// How long a peer that is busy is left alone.
-const BUSY_MS: u64 = 500;
-/// So many times busy without an answer between count like silence: ten seconds and more, in which every bucket refills.
-const BUSY_MAX: u32 = 24;
-/// Requests under way to one peer; its own limit is eight for everybody.
-const IN_FLIGHT_MAX: u32 = 4;
+use crate::types::{BlockHash, PeerId, Time};
+
 /// Lapses of one question for bodies: after the first others are asked for them too, after the last nothing is expected.
 pub(crate) const LAPSES_MAX: u32 = 3;
 
@@ -67,102 +65,6 @@ impl Asked {
     /// Whether a deadline of it has lapsed.
     pub(crate) const fn has_lapsed(&self) -> bool {
         self.lapses > 0
-    }
-}
-
-/// What is known of a peer as one that is asked.
-#[derive(Clone, Debug)]
-pub(crate) struct Link {
-    /// Questions under way, but for statuses.
-    in_flight: u32,
-    /// What its link has shown: patience, and how much is asked at once.
-    pace: Pace,
-    /// Not asked before: it said that it is busy.
-    busy_until: Time,
-    /// How often it said so since it last served something.
-    busy: u32,
-    /// What this node has fetched from it, counted as it counts there.
-    fetched: Bucket,
-}
-
-impl Link {
-    fn new(now: Time) -> Self {
-        Self {
-            in_flight: 0,
-            pace: Pace::new(),
-            busy_until: now,
-            busy: 0,
-            fetched: Bucket::full(now),
-        }
-    }
-
-    /// Patience with it, and how much it is asked at once.
-    pub(crate) const fn pace(&self) -> &Pace {
-        &self.pace
-    }
-
-    /// Questions under way, but for statuses.
-    pub(crate) const fn in_flight(&self) -> u32 {
-        self.in_flight
-    }
-
-    /// From when on it may be asked one more; none while too many are under way.
-    pub(crate) fn free_at(&self) -> Option<Time> {
-        (self.in_flight < IN_FLIGHT_MAX).then_some(self.busy_until)
-    }
-
-    /// Whether it said lately that it is busy.
-    pub(crate) fn is_busy(&self, now: Time) -> bool {
-        self.busy_until > now
-    }
-
-    /// A question lapsed, or ended without an answer.
-    pub(crate) fn stalled(&mut self) {
-        self.pace.stalled();
-    }
-
-    /// A page that was asked for at `at` and read by `read` says what the link can do.
-    pub(crate) fn carried(&mut self, at: Time, read: Time, bytes: usize) {
-        self.pace.carried(at, read, bytes);
-    }
-
-    /// The same for bodies.
-    pub(crate) fn brought_bodies(&mut self, at: Time, read: Time, (count, bytes): (usize, usize)) {
-        self.pace.delivered(at, read, count, bytes);
-    }
-
-    /// Whether it may be asked something now.
-    pub(crate) fn is_free(&self, now: Time) -> bool {
-        self.in_flight < IN_FLIGHT_MAX && self.busy_until <= now
-    }
-
-    /// It is busy: it is left alone for a moment.
-    pub(crate) fn note_busy(&mut self, now: Time) {
-        self.busy = self.busy.saturating_add(1);
-        self.busy_until = now.after_ms(BUSY_MS);
-    }
-
-    /// Whether it was busy so often that this counts like silence.
-    pub(crate) const fn is_always_busy(&self) -> bool {
-        self.busy >= BUSY_MAX
-    }
-
-    /// Its answer was useful: patience goes back.
-    pub(crate) fn delivered(&mut self) {
-        self.busy = 0;
-        self.pace.answered();
-    }
-
-    /// When a question for bodies finds room in the bucket that the peer keeps for this node: asked sooner, it would be
-    /// answered `Busy`.
-    pub(crate) fn fetch_from(&self, now: Time) -> Time {
-        self.fetched.ready_at(now, QUESTION_BYTES, Kind::Blocks.rate())
-    }
-
-    /// Bodies are asked for, or came.
-    pub(crate) fn fetches(&mut self, now: Time, bytes: usize) {
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        self.fetched.charge(now, bytes, Kind::Blocks.rate());
     }
 }
 
@@ -336,148 +238,5 @@ impl Requests {
     /// When the next deadline passes.
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
         self.open.values().filter_map(|asked| asked.deadline).min()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::types::SecretKey;
-
-    fn peer(n: u8) -> PeerId {
-        SecretKey::from_seed([n; 32]).public().peer_id()
-    }
-
-    const fn at(ms: u64) -> Time {
-        Time::from_ms(ms)
-    }
-
-    fn blocks() -> Question {
-        Question::Blocks(vec![BlockHash::new([1; 32])])
-    }
-
-    #[test]
-    fn a_request_lapses_only_when_all_that_came_before_its_deadline_was_handed_over() {
-        let mut requests = Requests::new(at(0));
-        requests.ask(at(0), peer(1), blocks(), Some(2_000));
-        for (heard, lapses) in [(1_999, false), (2_000, false), (2_001, true)] {
-            requests.hear(at(heard));
-            assert_eq!(requests.lapse(at(0)).is_some(), lapses, "heard up to {heard}");
-        }
-    }
-
-    #[test]
-    fn an_answer_that_was_read_in_time_is_never_late() {
-        let mut requests = Requests::new(at(0));
-        let id = requests.ask(at(0), peer(1), blocks(), Some(2_000));
-        // The facts of this hour come with their stamps; the answer's is before the deadline.
-        requests.hear(at(1_500));
-        assert!(requests.lapse(at(0)).is_none());
-        assert!(requests.end(id, peer(1)).is_some_and(|asked| asked.is_on_time()));
-        requests.hear(at(60_000));
-        assert!(requests.lapse(at(0)).is_none());
-    }
-
-    #[test]
-    fn four_requests_to_one_peer_lapse_once_for_each_patience() {
-        let mut requests = Requests::new(at(0));
-        for _ in 0..4 {
-            requests.ask(at(0), peer(1), blocks(), Some(2_000));
-        }
-        let mut lapses = Vec::new();
-        let mut patience = 2_000;
-        for now in (0..200_000).step_by(100) {
-            requests.hear(at(now));
-            while requests.lapse(at(0)).is_some() {
-                lapses.push(now);
-                patience *= 2;
-                requests.grant(&peer(1), at(now + patience));
-            }
-        }
-        // All four together, and after the third time none of them is waited for.
-        assert_eq!(lapses, [2_100, 6_200, 14_300]);
-        assert_eq!(requests.next_wakeup(), None);
-    }
-
-    #[test]
-    fn an_answer_from_somebody_else_ends_nothing() {
-        let mut requests = Requests::new(at(0));
-        let id = requests.ask(at(0), peer(1), Question::Headers, Some(2_000));
-        assert!(requests.end(id, peer(2)).is_none());
-        assert!(requests.contains(id));
-        assert!(requests.end(id, peer(1)).is_some());
-        assert!(requests.end(id, peer(1)).is_none());
-    }
-
-    #[test]
-    fn a_question_for_headers_lapses_once_and_one_for_bodies_three_times() {
-        for (what, times) in [
-            (Question::Headers, 1),
-            (Question::Pending([0; 32]), 1),
-            (blocks(), LAPSES_MAX),
-        ] {
-            let mut requests = Requests::new(at(0));
-            let id = requests.ask(at(0), peer(1), what, Some(10));
-            let mut count = 0;
-            for now in (0..1_000).step_by(50) {
-                requests.hear(at(now));
-                count += u32::from(requests.lapse(at(0)).is_some());
-                requests.grant(&peer(1), at(now + 10));
-            }
-            assert_eq!(count, times);
-            assert!(requests.contains(id), "the network ends it");
-            assert_eq!(requests.next_wakeup(), None);
-        }
-    }
-
-    #[test]
-    fn four_questions_are_under_way_to_a_peer_and_statuses_are_none_of_them() {
-        let mut requests = Requests::new(at(0));
-        assert!(!requests.is_free(at(0), &peer(1)), "nobody is there");
-        requests.connected(at(0), peer(1));
-        let asked: Vec<u64> = (0..4)
-            .map(|_| {
-                assert!(requests.is_free(at(0), &peer(1)));
-                requests.ask(at(0), peer(1), Question::Headers, None)
-            })
-            .collect();
-        assert_eq!(requests.link(&peer(1)).unwrap().free_at(), None);
-        let status = requests.ask(at(0), peer(1), Question::Status, None);
-        requests.end(status, peer(1));
-        assert!(!requests.is_free(at(0), &peer(1)));
-        requests.end(asked[0], peer(1));
-        assert!(requests.is_free(at(0), &peer(1)));
-        let mut gone = requests.gone(&peer(1));
-        gone.sort_unstable();
-        assert_eq!(gone, asked[1..]);
-    }
-
-    #[test]
-    fn a_busy_peer_is_left_alone_for_half_a_second_and_after_24_times_counts_as_silent_until_it_serves() {
-        let mut requests = Requests::new(at(0));
-        requests.connected(at(0), peer(1));
-        let link = requests.link_mut(&peer(1)).unwrap();
-        link.note_busy(at(1_000));
-        assert!(!link.is_free(at(1_499)) && link.is_free(at(1_500)));
-        (1..24).for_each(|_| link.note_busy(at(1_000)));
-        assert!(link.is_always_busy());
-        link.delivered();
-        assert!(!link.is_always_busy());
-    }
-
-    #[test]
-    fn a_lapse_gives_every_other_question_to_that_peer_its_new_patience() {
-        let mut requests = Requests::new(at(0));
-        requests.connected(at(0), peer(1));
-        let patience = requests.link(&peer(1)).unwrap().pace().patience_ms();
-        requests.ask(at(0), peer(1), Question::Headers, Some(10));
-        requests.ask(at(0), peer(1), Question::Pending([0; 32]), Some(20));
-        requests.hear(at(30));
-        assert!(requests.lapse(at(30)).is_some());
-        assert!(requests.lapse(at(30)).is_none(), "one lapse at a time");
-        let longer = requests.link(&peer(1)).unwrap().pace().patience_ms();
-        assert!(longer > patience);
-        requests.hear(at(31 + longer));
-        assert!(requests.lapse(at(31 + longer)).is_some());
     }
 }

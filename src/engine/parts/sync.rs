@@ -9,6 +9,7 @@
 
 mod bodies;
 mod candidate;
+mod choice;
 mod fetch;
 mod headers;
 mod marks;
@@ -21,13 +22,13 @@ use std::collections::{BTreeSet, VecDeque};
 use super::requests::{Asked, Question, Requests};
 use super::standing::Fault;
 use crate::chain::ChainStore;
-use crate::chain::stages::Received;
 use crate::chain::state::Chain;
 use crate::contract::Event;
 use crate::types::rng::Rng;
-use crate::types::{BlockHash, Height, PeerId, Time, WallTime, count};
+use crate::types::{BlockHash, PeerId, Time, WallTime};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
+pub(crate) use candidate::Arrived;
 use candidate::{Pass, Phase, Step, Sync};
 pub(crate) use sources::{Claim, Sources};
 
@@ -60,17 +61,6 @@ pub(crate) struct Syncs {
     /// Candidates whose bodies may be taken in this turn.
     taking: VecDeque<PeerId>,
     out: VecDeque<Order>,
-}
-
-/// A body that came, and waits for its turn.
-#[derive(Clone, Debug)]
-pub(crate) struct Arrived {
-    /// Who sent it.
-    pub(crate) peer: PeerId,
-    /// Its header, which is the one that was asked for.
-    pub(crate) received: Received,
-    /// The whole block as it came.
-    pub(crate) bytes: Vec<u8>,
 }
 
 /// What the engine does for it, in order.
@@ -263,55 +253,6 @@ impl Syncs {
     fn claims_better<S: ChainStore>(&self, ground: &Ground<'_, S>, peer: &PeerId) -> bool {
         let claim = self.sources.claim(ground.now, peer);
         claim.is_some_and(|claim| ground.is_worth_asking(claim))
-    }
-
-    fn choose_syncs<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
-        while self.candidates.len() < CANDIDATES_MAX {
-            let Some(id) = self.choose_source(ground) else {
-                return;
-            };
-            self.sources.chosen(&id);
-            let claim = self.sources.last_claim(&id);
-            let target = claim.map_or(Height::GENESIS, |(_, height, _)| height);
-            let mut sync = Sync::new(id, target, ground.now);
-            sync.top = claim.map(|(tip, ..)| tip);
-            self.candidates.push(sync);
-            self.ask_headers(ground, id);
-            if matches!(self.out.back(), Some(Order::StoreFailed(_))) {
-                // Nothing can be asked: it would be chosen again and again.
-                return;
-            }
-        }
-    }
-
-    /// The next peer to be followed: at random among the most reliable, for the
-    /// loudest claim must not always be served first, nor a silent peer again and again.
-    fn choose_source<S: ChainStore>(&mut self, ground: &Ground<'_, S>) -> Option<PeerId> {
-        let mut candidates: Vec<(u64, PeerId)> = Vec::new();
-        for id in self.sources.ids() {
-            let claims = self.claims_better(ground, id);
-            let hints = self.sources.hints(ground.now, id);
-            let silent = self.sources.is_silent(ground.now, id);
-            let Some(link) = ground.requests.link(id) else { continue };
-            if link.is_free(ground.now) && !silent && (claims || hints) && !self.is_covered(ground, *id) {
-                candidates.push((link.pace().patience_ms(), *id));
-            }
-        }
-        let patience = candidates.iter().map(|(patience_ms, ..)| *patience_ms).min()?;
-        candidates.retain(|(patience_ms, ..)| *patience_ms == patience);
-        let choice = self.rng.below(count(candidates.len()));
-        candidates.get(usize::try_from(choice).ok()?).map(|(_, id)| *id)
-    }
-
-    /// Whether what a peer has is being fetched already.
-    fn is_covered<S: ChainStore>(&self, ground: &Ground<'_, S>, id: PeerId) -> bool {
-        let tip = self.sources.tip(&id);
-        self.candidates.iter().any(|sync| {
-            let same = tip.is_some() && self.sources.tip(&sync.source) == tip;
-            let inside = tip.is_some_and(|tip| sync.index.contains_key(&tip));
-            let slow = sync.phase == Phase::Headers && ground.now.since(sync.began) >= HURRY_MS;
-            sync.source == id || ((same || inside) && !slow)
-        })
     }
 
     /// The candidate that follows this peer.

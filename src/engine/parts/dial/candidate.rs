@@ -4,12 +4,11 @@
 
 use core::net::IpAddr;
 
-use super::{BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, OTHER_NETWORK_MS, PATIENCE_MS};
+use super::limits::{
+    ADDRESSES_MAX, BACKOFF_MIN_MS, BACKOFF_PRIVATE_MS, BACKOFF_PUBLIC_MS, OTHER_NETWORK_MS, PATIENCE_MS,
+};
 use crate::contract::{Direction, FoundBy};
 use crate::types::{Address, PeerId, Time, Voice};
-
-/// Addresses kept for a candidate: one for each interface of a usual machine, and room.
-pub const ADDRESSES_MAX: usize = 8;
 
 /// Whom to dial: a peer, or, when only an address was typed, the address.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

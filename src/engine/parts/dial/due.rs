@@ -1,7 +1,8 @@
 //! When a candidate may be dialled.
 
+use super::Dialer;
 use super::candidate::Candidate;
-use super::{COURTESY_MS, COURTESY_UP_TO, Dialer, LINKS_AT_ONCE};
+use super::limits::{COURTESY_MS, COURTESY_UP_TO, LINKS_AT_ONCE};
 use crate::types::Time;
 
 impl Dialer {

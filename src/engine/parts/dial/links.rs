@@ -8,7 +8,8 @@
 use std::collections::BTreeMap;
 
 use super::candidate::Source;
-use super::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS, choose};
+use super::choice::choose;
+use super::limits::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS};
 use crate::contract::Direction;
 use crate::engine::parts::exchange::{ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS};
 use crate::types::rng::Rng;

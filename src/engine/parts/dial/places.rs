@@ -4,8 +4,10 @@
 
 use std::collections::BTreeMap;
 
+use super::Dialer;
 use super::candidate::{Candidate, Goal, Source};
-use super::{Dialer, KNOWN_MAX, LEFT_MAX, LEFT_MS, choose};
+use super::choice::choose;
+use super::limits::{KNOWN_MAX, LEFT_MAX, LEFT_MS};
 use crate::types::{PeerId, Time};
 
 impl Dialer {

@@ -2,8 +2,9 @@
 //!
 //! Promises: changes nothing.
 
+use super::Dialer;
 use super::candidate::{Candidate, Goal};
-use super::{Dialer, JUNK_FAILURES};
+use super::limits::JUNK_FAILURES;
 use crate::contract::FoundBy;
 use crate::types::{Address, PeerId};
 

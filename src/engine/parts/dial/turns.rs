@@ -8,8 +8,8 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use super::CANDIDATES_MAX;
 use super::candidate::{Candidate, Goal, Source};
+use super::limits::CANDIDATES_MAX;
 
 /// Every fourth dial is for somebody whose last dial failed.
 const FAILED_EVERY: u64 = 4;

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Order, PAGE_MAX, SLICE, SLOW_MS, Taken};
+use super::io::{Order, PAGE_MAX, SLICE, SLOW_MS, Taken};
 use crate::chain::Transaction;
 use crate::pool::mempool::POOL_MAX_TRANSACTIONS;
 use crate::pool::{Mempool, PoolError};

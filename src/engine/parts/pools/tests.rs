@@ -1,6 +1,9 @@
 //! The comparison of pools by itself: facts in, orders out.
 
+use super::io::{SLICE, SLOW_MS};
+use super::side::READ_AHEAD_MS;
 use super::*;
+use crate::chain::Transaction;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Chain, NetworkParams};
 use crate::pool::mempool::Origin;

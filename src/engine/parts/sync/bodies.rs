@@ -5,7 +5,8 @@
 //! Elsewhere: what is asked of whom (`sync::fetch`), what a turn may do (`effort`).
 //! Spec: `proto-notes/sync.md`, "Bodies".
 
-use super::{Arrived, Ground, NOT_YET_MS, Order, Pass, Phase, Sync, Syncs, VOID_MS};
+use super::candidate::Arrived;
+use super::{Ground, NOT_YET_MS, Order, Pass, Phase, Sync, Syncs, VOID_MS};
 use crate::chain::ChainStore;
 use crate::chain::stages::Received;
 use crate::contract::Event;

@@ -4,9 +4,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::Arrived;
 use super::marks::Marks;
 use crate::chain::Header;
+use crate::chain::stages::Received;
 use crate::types::{BlockHash, Height, PeerId, Time, Work};
 
 /// A checked header of the candidate.
@@ -35,6 +35,17 @@ pub(super) enum Pass {
     Measure(Marks),
     /// They come again: compared with the marks, kept a window at a time, and their bodies stored.
     Again(Marks),
+}
+
+/// A body that came, and waits for its turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrived {
+    /// Who sent it.
+    pub(crate) peer: PeerId,
+    /// Its header, which is the one that was asked for.
+    pub(crate) received: Received,
+    /// The whole block as it came.
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// One candidate branch.

@@ -1,28 +1,20 @@
-//! Connections: who is there, the status exchange, warnings that hang on peers, and the dial manager's orders.
+//! Connections: who is found, connected, gone, or not reached, and two nodes that use one key.
 //!
-//! Spec: `proto-notes/sync.md`, "Messages"; `proto-notes/discovery.md`.
+//! Elsewhere: whom to dial (`parts::dial`), what connected peers say of themselves (`statuses`).
+//! Spec: `proto-notes/discovery.md`.
 
 use core::net::IpAddr;
 
 use super::io::NetOrder;
-use super::machine::{Engine, Question};
-use super::parts::links::Peer;
-use super::parts::out::Shown;
+use super::machine::Engine;
 use super::parts::pools::Fact;
 use super::parts::remembered::{Outcome, Reason};
 use super::parts::runs::Happened;
-use super::parts::standing::Fault;
-use super::parts::{dial, exchange, standing};
+use super::parts::{dial, exchange};
 use crate::chain::ChainStore;
-use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, NameStanding, Stranger};
-use crate::types::{Address, BlockHash, Height, PeerId, WallTime, Work};
-use crate::wire::{self, Request};
+use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, Stranger};
+use crate::types::{Address, PeerId};
 
-/// A tip that stands still for so many spacings while peers claim more work is stale: by chance a gap of ten spacings
-/// comes once in 22,000 blocks.
-const STALE_SPACINGS: u64 = 10;
-/// Peers that are asked where they stand when the tip is stale.
-const STALE_ASKED: usize = 2;
 /// How long `started` waits for one more address: the interfaces are told one by one, within a few milliseconds.
 const START_SETTLE_MS: u64 = 30;
 /// Why an own link ended that was one too many, for people.
@@ -264,145 +256,8 @@ impl<S: ChainStore> Engine<S> {
         self.runs.handle(Happened::Known(id, addresses));
     }
 
-    /// What this node says of itself.
-    pub(super) fn own_status(&self) -> wire::Status {
-        let shown = self.out.shown(self.present());
-        wire::Status {
-            tip: *shown.tip.as_bytes(),
-            height: shown.height.get(),
-            work: shown.work.to_be_bytes(),
-            name: self
-                .config
-                .name
-                .as_ref()
-                .map_or_else(String::new, |name| name.as_str().to_owned()),
-            clock_ms: self.clock.told(self.now).ms(),
-            instance: self.config.instance,
-            pool_count: shown.pool_count,
-            pool_digest: shown.pool_digest,
-        }
-    }
-
-    /// Tip and pool as they are now.
-    pub(super) fn present(&self) -> Shown {
-        let tip = self.chain.tip();
-        Shown {
-            tip: tip.hash,
-            height: tip.header.height,
-            work: tip.work,
-            pool_count: u32::try_from(self.pool.len()).unwrap_or(u32::MAX),
-            pool_digest: self.pool.digest(),
-        }
-    }
-
-    /// The tip is new: patience with it begins anew.
-    pub(super) fn tip_moved(&mut self) {
-        let patience = self.stale_ms();
-        self.notices.stale.moved(self.now, patience);
-    }
-
-    const fn stale_ms(&self) -> u64 {
-        self.chain.params().spacing_ms.saturating_mul(STALE_SPACINGS)
-    }
-
-    /// No new block for a long time although peers claim more work: others are asked, more are dialled, the user hears
-    /// of it.
-    fn check_stale(&mut self) {
-        let patience = self.stale_ms();
-        if !self.notices.stale.poll(self.now, patience) {
-            return;
-        }
-        let own = self.chain.tip().work;
-        let work = |peer: &Peer| peer.status.as_ref().map(|status| Work::from_be_bytes(status.work));
-        let ahead = |peer: &Peer| work(peer).is_some_and(|work| work > own);
-        if !self.takes_blocks() || !self.links.known().any(|(_, peer)| ahead(peer)) {
-            return;
-        }
-        let mut others: Vec<PeerId> = self.links.known().map(|(id, _)| *id).collect();
-        for _ in 0..STALE_ASKED {
-            if let Some(id) = self.links.take_one(&mut others) {
-                self.send_status(id);
-            }
-        }
-        self.dialer.handle(self.now, dial::Fact::Reset);
-        if self.notices.stale.tell() {
-            self.out.warn(
-                "stale_tip",
-                "peers claim more work, but none of them has shown it for a long time; `peers` shows who claims what"
-                    .to_owned(),
-            );
-        }
-    }
-
-    pub(super) fn send_status(&mut self, id: PeerId) {
-        if self.links.asks(self.now, &id) {
-            let status = self.own_status();
-            self.ask(id, Question::Status, Request::Status(status), None);
-        }
-    }
-
-    pub(super) fn pump_status(&mut self) {
-        for id in self.links.due(self.now) {
-            self.send_status(id);
-        }
-    }
-
-    /// A peer said where it stands.
-    pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
-        let own_clock = self.clock.own(self.now).ms().cast_signed();
-        let clock_ms = status.clock_ms;
-        let ahead_ms = clock_ms.cast_signed().saturating_sub(own_clock);
-        let (count, digest) = (status.pool_count, status.pool_digest);
-        let claim = (
-            BlockHash::new(status.tip),
-            Height::new(status.height),
-            Work::from_be_bytes(status.work),
-        );
-        let Some(heard) = self.links.heard(&id, status, ahead_ms) else {
-            return;
-        };
-        self.sync.sources.claimed(&id, claim);
-        if self.is_chosen_clock(&id) {
-            self.clock.heard_chosen(self.now, WallTime::from_ms(clock_ms));
-        }
-        if !heard.is_first {
-            self.check_peer_name(id);
-        }
-        let called = self.called(&id);
-        self.links.call(&id, &called);
-        let Some(peer) = self.links.get(&id) else { return };
-        let (address, direction) = (peer.address.clone(), peer.direction);
-        let event = heard.is_first.then(|| Event::PeerConnected {
-            peer_id: id.to_string(),
-            name_taken: matches!(called, Some((_, NameStanding::Taken))),
-            name: called.map(|(name, _)| name),
-            address: peer.address.with_peer(&id),
-            direction: peer.direction,
-            found_by: peer.found_by,
-        });
-        if heard.are_twins {
-            let place = address.as_str();
-            let message = format!(
-                "two nodes use the key of {id} ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
-            );
-            self.out.warn("same_key", message);
-            self.exchange.handle(self.now, exchange::Fact::Twins(id));
-        }
-        self.tell_pools(Fact::Status {
-            peer: id,
-            count,
-            digest,
-        });
-        let Some(event) = event else { return };
-        self.out.event(event);
-        self.dialer.handle(self.now, dial::Fact::Exchanged(id));
-        self.exchange.handle(self.now, exchange::Fact::Exchanged(id));
-        self.remember(id, address, direction);
-        self.notices.alone.ends();
-    }
-
     /// Keeps a peer's address for the next start.
-    fn remember(&mut self, id: PeerId, address: Address, direction: Direction) {
+    pub(super) fn remember(&mut self, id: PeerId, address: Address, direction: Direction) {
         if self.mode.read_only {
             return;
         }
@@ -424,63 +279,5 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         self.chain.remember_peer(id, Some(addresses));
-    }
-
-    /// Notes a misdeed and carries out what follows.
-    pub(super) fn punish(&mut self, id: PeerId, fault: Fault, reason: &str) {
-        let voice = self.voice_of(&id);
-        self.standing.blame(self.now, (id, voice), fault, reason);
-        self.pump_standing();
-    }
-
-    /// Carries out what follows from misdeeds and bans.
-    pub(super) fn pump_standing(&mut self) {
-        while let Some(order) = self.standing.poll() {
-            match order {
-                standing::Order::Disconnect(peer) => self.out.order(NetOrder::Disconnect { peer }),
-                standing::Order::Ban(peer) => {
-                    self.dialer.handle(self.now, dial::Fact::Forget(peer));
-                    self.out.order(NetOrder::Ban { peer, banned: true });
-                }
-                standing::Order::Pardon(peer) => self.out.order(NetOrder::Ban { peer, banned: false }),
-                standing::Order::Warn(code, message) => self.out.warn(code, message),
-            }
-        }
-    }
-
-    /// Timers that hang on nothing else.
-    pub(super) fn keep_house(&mut self) {
-        if !self.started && self.start_by <= self.now {
-            self.start();
-        }
-        self.standing.tick(self.now);
-        self.pump_standing();
-        self.check_alone();
-        self.check_stale();
-        self.check_clock();
-        self.check_ahead();
-        self.check_unheard();
-        self.retry_early();
-        self.check_deadline();
-    }
-
-    fn check_alone(&mut self) {
-        let Some(is_first) = self.notices.alone.poll(self.now) else {
-            return;
-        };
-        // Later ones only where somebody could be: not on a machine whose cable is out.
-        let is_worth_it = is_first || self.links.addresses().iter().any(|address| !address.is_loopback());
-        if self.mode.net && is_worth_it && self.links.known().next().is_none() {
-            let yet = if is_first {
-                "no other node was found yet"
-            } else {
-                "there is still no other node"
-            };
-            let by_hand = self.dial_line().map_or_else(String::new, |line| {
-                format!("; to join by hand, type at another node: {line}")
-            });
-            self.out
-                .warn("alone", format!("{yet}: type `doctor` to see why{by_hand}"));
-        }
     }
 }

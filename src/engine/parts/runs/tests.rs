@@ -1,0 +1,150 @@
+//! Commands that wait, without an engine: what ends each.
+
+use super::*;
+use crate::types::SecretKey;
+
+fn peer(seed: u8) -> PeerId {
+    SecretKey::from_seed([seed; 32]).public().peer_id()
+}
+
+fn address(port: u16) -> Address {
+    Address::parse(&format!("/ip4/10.0.0.1/tcp/{port}")).unwrap().0
+}
+
+const fn hash(n: u8) -> BlockHash {
+    BlockHash::new([n; 32])
+}
+
+/// A node with one peer at height 5, to which nothing happens.
+fn with_around(now: u64, look: impl FnOnce(&mut Around<'_>)) {
+    let known = peer(1);
+    look(&mut Around {
+        now: Time::from_ms(now),
+        network: "dev",
+        tip: (Height::new(5), hash(5)),
+        known_peers: 1,
+        is_synced: false,
+        is_improving: false,
+        ahead: None,
+        address_of: &|id| (*id == known).then(|| "there".to_owned()),
+        is_open: &|id| id == 7,
+        is_confirmed: &|_| false,
+    });
+}
+
+/// The codes of what ended; "ok" where a command reached what it waited for.
+fn ended(runs: &mut Runs, now: u64, change: impl Fn(&mut Around<'_>)) -> Vec<(u64, &'static str)> {
+    let mut ended = Vec::new();
+    with_around(now, |around| {
+        change(around);
+        let code = |result: Result<Reply, CommandError>| result.map_or_else(|error| error.code, |_| "ok");
+        ended.extend(runs.poll(around).into_iter().map(|(id, result)| (id, code(result))));
+    });
+    ended
+}
+
+#[test]
+fn a_dial_ends_by_its_peer_by_a_final_failure_or_by_its_deadline() {
+    let at = Time::from_ms(0);
+    let mut runs = Runs::default();
+    for id in 1..=4 {
+        assert!(runs.dial(id, at, address(u16::try_from(id).unwrap()), None));
+    }
+    assert_eq!(ended(&mut runs, 1, |_| {}), []);
+    runs.handle(Happened::Connected(peer(1), &address(1)));
+    // Who answered first is who was meant.
+    runs.handle(Happened::Connected(peer(2), &address(1)));
+    runs.handle(Happened::DialFailed {
+        peer: None,
+        addresses: &[address(2)],
+        reason: "no answer",
+        is_final: false,
+    });
+    runs.handle(Happened::DialFailed {
+        peer: None,
+        addresses: &[address(3)],
+        reason: "another network",
+        is_final: true,
+    });
+    assert_eq!(ended(&mut runs, 2, |_| {}), [(1, "ok"), (3, "dial_failed")]);
+    runs.handle(Happened::Known(peer(1), &[address(4)]));
+    assert_eq!(ended(&mut runs, 3, |_| {}), [(4, "ok")]);
+    assert_eq!(runs.next_wakeup(), Some(Time::from_ms(10_000)));
+    assert_eq!(ended(&mut runs, 10_000, |_| {}), [(2, "dial_failed")]);
+    assert!(runs.dial(5, at, address(5), None));
+    runs.handle(Happened::NetworkFailed("it failed"));
+    assert_eq!(ended(&mut runs, 1, |_| {}), [(5, "dial_failed")]);
+}
+
+#[test]
+fn resolve_waits_for_answers_and_for_better_branches() {
+    let mut runs = Runs::default();
+    assert!(runs.resolve(1, Time::from_ms(0), vec![7]));
+    assert!(runs.resolve(2, Time::from_ms(0), vec![8]));
+    assert_eq!(ended(&mut runs, 1, |around| around.is_improving = true), []);
+    assert_eq!(ended(&mut runs, 2, |_| {}), [(2, "ok")]);
+    assert_eq!(ended(&mut runs, 9_999, |_| {}), []);
+    assert_eq!(ended(&mut runs, 10_000, |_| {}), [(1, "ok")]);
+}
+
+#[test]
+fn resolve_says_whether_the_chain_was_replaced_meanwhile() {
+    let mut runs = Runs::default();
+    assert!(runs.resolve(1, Time::from_ms(0), Vec::new()));
+    runs.handle(Happened::Replaced);
+    assert!(runs.resolve(2, Time::from_ms(0), Vec::new()));
+    let mut replies = Vec::new();
+    with_around(1, |around| replies = runs.poll(around));
+    let replaced = replies.into_iter().map(|(_, reply)| match reply {
+        Ok(Reply::Resolved { replaced, .. }) => replaced,
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(replaced.collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
+fn wait_ends_when_its_condition_holds_or_its_time_is_over() {
+    let txid = Txid::new([9; 32]);
+    for (condition, holds) in [
+        (Condition::Peers(1), true),
+        (Condition::Peers(2), false),
+        (Condition::Peers(0), false),
+        (Condition::Height(Height::new(5)), true),
+        (Condition::Height(Height::new(6)), false),
+        (Condition::Synced, false),
+        (Condition::Confirmed(txid), false),
+    ] {
+        let mut runs = Runs::default();
+        assert!(runs.wait(1, Time::from_ms(0), condition, 2));
+        let at_once = if holds { vec![(1, "ok")] } else { vec![] };
+        assert_eq!(ended(&mut runs, 1_999, |_| {}), at_once, "{condition:?}");
+        let late = if holds { vec![] } else { vec![(1, "timeout")] };
+        assert_eq!(ended(&mut runs, 2_000, |_| {}), late, "{condition:?}");
+    }
+    let mut runs = Runs::default();
+    assert!(runs.wait(1, Time::from_ms(0), Condition::Synced, 2));
+    assert_eq!(ended(&mut runs, 1, |around| around.is_synced = true), [(1, "ok")]);
+}
+
+#[test]
+fn blocks_count_for_the_oldest_mine_and_the_last_hundred_are_told() {
+    let mut runs = Runs::default();
+    assert!(runs.mine(3, 101) && runs.mine(4, 1) && runs.is_mining());
+    for n in 1..=100 {
+        assert_eq!(runs.mined(hash(n)), None);
+    }
+    let mined = runs.mined(hash(101)).unwrap();
+    assert_eq!((mined.id, mined.count, mined.blocks.len()), (3, 101, 100));
+    assert_eq!((mined.blocks[0], mined.blocks[99]), (hash(2), hash(101)));
+    assert_eq!(runs.end_mining(), [4]);
+    assert!(!runs.is_mining() && runs.mined(hash(1)).is_none());
+}
+
+#[test]
+fn commands_that_wait_are_bounded_and_end_once() {
+    let mut runs = Runs::default();
+    let begun = (0..100).filter(|id| runs.mine(*id, 1)).count();
+    assert_eq!(begun, RUNNING_MAX);
+    assert!(runs.cancel(5) && !runs.cancel(5));
+    assert_eq!(runs.ids().len(), RUNNING_MAX - 1);
+}
