@@ -89,7 +89,10 @@ impl<S: ChainStore> Engine<S> {
 
     /// A step of a long switch, if one is due. In between everything else has its turn.
     pub(super) fn pump_switch(&mut self) {
-        if !self.takes_blocks() || self.mode.stopping || self.storage.switch_due.is_some_and(|due| due > self.now) {
+        if !self.takes_blocks()
+            || self.mode.stopping
+            || self.storage.switch_due.is_some_and(|due| due > self.clock.now())
+        {
             return;
         }
         self.storage.switch_due = None;
@@ -123,7 +126,7 @@ impl<S: ChainStore> Engine<S> {
             return Ok(true);
         };
         let Some((mut rebuild, waiting)) = self.storage.prepared.take() else {
-            let (own, waiting) = OwnWaiting::split(destination.own()?, self.own.offered_max);
+            let (own, waiting) = OwnWaiting::split(destination.own()?, self.payments.own.offered_max);
             let rebuild = Rebuild::new(&self.pool, destination.undone().iter(), &own);
             self.storage.prepared = Some((rebuild, waiting));
             return Ok(false);
@@ -159,11 +162,11 @@ impl<S: ChainStore> Engine<S> {
     fn follow_switch(&mut self, switch: &Switch) -> Result<PoolChange, StoreError> {
         let change = match self.storage.prepared.take() {
             Some((prepared, waiting)) => {
-                self.own.set_waiting(waiting);
+                self.payments.own.set_waiting(waiting);
                 prepared.finish(&mut self.pool)
             }
             None => {
-                let own = self.own.choose_offered(self.chain.own()?);
+                let own = self.payments.own.choose_offered(self.chain.own()?);
                 self.pool.on_switch(&self.chain, switch, &own)
             }
         };
@@ -259,7 +262,7 @@ impl<S: ChainStore> Engine<S> {
                         "{depth} blocks were replaced: {} transactions returned to the pool, {} were dropped{}",
                         change.returned.len(),
                         change.dropped.len().saturating_add(switch.undone.beyond()),
-                        self.own.beyond()
+                        self.payments.own.beyond()
                     ),
                 );
             }
@@ -270,8 +273,8 @@ impl<S: ChainStore> Engine<S> {
         self.tip_moved();
         self.tell_pools(Fact::Tip);
         let pool = &self.pool;
-        self.own.unheard().prune(|txid| pool.contains(txid));
-        self.links.changed();
+        self.payments.own.unheard().prune(|txid| pool.contains(txid));
+        self.peers.links.changed();
         self.check_name();
         self.check_peer_names();
     }

@@ -19,7 +19,7 @@ const ENVELOPE_BYTES: usize = 4 * 1024;
 impl<S: ChainStore> Engine<S> {
     /// Whether a peer may ask this now. It is blamed if not.
     fn may_ask(&mut self, peer: PeerId, kind: Kind, count: u64) -> bool {
-        let is_allowed = self.standing.allows(self.now, &peer, kind, count);
+        let is_allowed = self.peers.standing.allows(self.clock.now(), &peer, kind, count);
         if !is_allowed {
             self.punish(peer, Fault::Limit, "too many requests");
         }
@@ -52,7 +52,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetPeers => Response::Busy,
             Request::Status(status) => {
                 self.take_status(peer, status);
-                self.links.was_asked(self.now, &peer);
+                self.peers.links.was_asked(self.clock.now(), &peer);
                 Response::Status(self.own_status())
             }
             Request::GetHeaders { locator } => {
@@ -65,7 +65,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetBlocks { hashes } => {
                 let (response, size) = self.answer_blocks(&hashes);
                 let bytes = count(size - ENVELOPE_BYTES);
-                self.standing.charge(self.now, &peer, Kind::Blocks, bytes);
+                self.peers.standing.charge(self.clock.now(), &peer, Kind::Blocks, bytes);
                 response
             }
             // What waits may be what a failed write has taken back.

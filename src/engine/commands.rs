@@ -43,14 +43,15 @@ impl<S: ChainStore> Engine<S> {
             Command::Transaction(wanted) => self.show_transaction(wanted),
             Command::ExplainBlock(block) => self.view().explain_block(block),
             Command::ExplainTransaction(wanted) => self.view().explain_transaction(wanted),
-            Command::Tamper(height) => self.view().tamper(height, self.config.secret),
+            Command::Tamper(height) => self.view().tamper(height, self.node.config.secret),
             Command::Stats(limit) => self.view().stats(limit, self.storage.disk_view()),
             Command::Peer { peer, act } => self.act_on_peer(&peer, act),
             Command::Doctor(surroundings) => Ok(self.diagnose(&surroundings)),
             Command::Pending => Ok(self.view().pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
-                self.own
+                self.payments
+                    .own
                     .next_sequence(&self.chain, &self.pool, &account)
                     .map_err(store_error)
                     .and_then(|next| self.view().balance(account, next))
@@ -75,14 +76,17 @@ impl<S: ChainStore> Engine<S> {
         View {
             chain: &self.chain,
             pool: &self.pool,
-            me: self.me,
-            name: self.config.name.as_ref(),
+            me: self.node.me,
+            name: self.node.config.name.as_ref(),
         }
     }
 
     fn show_transaction(&self, wanted: TxRef) -> Result<Reply, CommandError> {
         let txid = self.view().find_transaction(wanted)?;
-        let is_known = self.pool.is_own(&txid).then(|| self.own.is_known(self.now, &txid));
+        let is_known = self
+            .pool
+            .is_own(&txid)
+            .then(|| self.payments.own.is_known(self.clock.now(), &txid));
         self.view().transaction(&txid, is_known.flatten())
     }
 
@@ -101,7 +105,7 @@ impl<S: ChainStore> Engine<S> {
 
     fn resolve_account(&self, account: AccountRef) -> Account {
         match account {
-            AccountRef::Me => Account::Key(self.me),
+            AccountRef::Me => Account::Key(self.node.me),
             AccountRef::Account(account) => account,
         }
     }
@@ -111,8 +115,8 @@ impl<S: ChainStore> Engine<S> {
         let owner = self.chain.owner(account).map_err(store_error)?;
         Ok(match (owner, account) {
             (None, Account::Name(name)) => {
-                let is_waiting = self.own.uses(account);
-                self.pool.pending_owner(name).or(is_waiting.then_some(self.me))
+                let is_waiting = self.payments.own.uses(account);
+                self.pool.pending_owner(name).or(is_waiting.then_some(self.node.me))
             }
             (owner, _) => owner,
         })
@@ -127,7 +131,7 @@ impl<S: ChainStore> Engine<S> {
             return Err(form_refused(&TransactionError::SelfTransfer(from)));
         }
         let owner = self.owner_now(&from)?;
-        if let Some(owner) = owner.filter(|owner| *owner != self.me) {
+        if let Some(owner) = owner.filter(|owner| *owner != self.node.me) {
             let message = match &from {
                 Account::Name(_) => format!("{from} belongs to another key, {}", owner.peer_id()),
                 Account::Key(_) => format!("{from} is another node's own account: only that node can pay from it"),
@@ -136,12 +140,13 @@ impl<S: ChainStore> Engine<S> {
         }
         let to_owner = self.owner_now(&to)?;
         let sequence = self
+            .payments
             .own
             .next_sequence(&self.chain, &self.pool, &from)
             .map_err(store_error)?;
         let transaction = Transaction::transfer(
             &self.chain.network_id(),
-            &self.config.key,
+            &self.node.config.key,
             (from.clone(), to.clone(), to_owner),
             amount,
             sequence,
@@ -158,7 +163,7 @@ impl<S: ChainStore> Engine<S> {
             (None, _) => notices.push(format!(
                 "nobody owns {to} yet: the first key that signs for it will own these coins"
             )),
-            (Some(key), Account::Name(_)) if key == self.me => lessons.push(format!("{to} is yours too")),
+            (Some(key), Account::Name(_)) if key == self.node.me => lessons.push(format!("{to} is yours too")),
             (Some(key), Account::Name(_)) => lessons.push(format!("{to} belongs to {}", key.peer_id())),
             (Some(_), Account::Key(_)) => {}
         }
@@ -171,7 +176,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let account = Account::Name(name.clone());
         if let Some(owner) = self.owner_now(&account)? {
-            let whose = if owner == self.me {
+            let whose = if owner == self.node.me {
                 "is yours already".to_owned()
             } else {
                 format!("belongs to another key, {}", owner.peer_id())
@@ -183,7 +188,7 @@ impl<S: ChainStore> Engine<S> {
             ));
         }
         let lesson = format!("{name} is yours once a block holds the claim");
-        let transaction = Transaction::claim(&self.chain.network_id(), &self.config.key, name);
+        let transaction = Transaction::claim(&self.chain.network_id(), &self.node.config.key, name);
         self.submit(transaction, (Vec::new(), vec![lesson]), None)
     }
 
@@ -202,8 +207,8 @@ impl<S: ChainStore> Engine<S> {
         self.publish_transaction(&transaction);
         self.out
             .event(transactions::accepted_event(&transaction, Source::Local));
-        self.links.changed();
-        self.mining.refresh_soon(self.now);
+        self.peers.links.changed();
+        self.mining.refresh_soon(self.clock.now());
         if let Some(payer) = payer {
             let balance = self.pool.pending_balance(&self.chain, payer).map_err(store_error)?;
             if balance < 0 {
@@ -213,7 +218,7 @@ impl<S: ChainStore> Engine<S> {
         if self.known_peers() == 0 {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
-        let block = self.own.expected(&self.chain, &self.pool, &transaction);
+        let block = self.payments.own.expected(&self.chain, &self.pool, &transaction);
         Ok(Reply::Tx {
             tx: transactions::tx_view(&transaction, self.chain.params().reward),
             block,
@@ -225,7 +230,9 @@ impl<S: ChainStore> Engine<S> {
 
     /// The claim of `--name`, once, if the name is free as far as is known here.
     pub(super) fn claim_own_name(&mut self) {
-        let Some(name) = self.config.name.clone() else { return };
+        let Some(name) = self.node.config.name.clone() else {
+            return;
+        };
         match self.owner_now(&Account::Name(name.clone())) {
             Ok(None) => {
                 if let Err(error) = self.claim(name) {
@@ -266,17 +273,18 @@ impl<S: ChainStore> Engine<S> {
             let error = CommandError::new("dial_failed", "the network part of this node has failed", "doctor");
             return self.out.reply(id, Err(error));
         }
-        if peer == Some(self.peer_id) {
+        if peer == Some(self.node.peer_id) {
             let message = "this is the node's own PeerId; if another node shows it too, both use one key";
             return self
                 .out
                 .reply(id, Err(CommandError::new("dial_failed", message, "peers")));
         }
-        if self.links.addresses().contains(&address) {
+        if self.peers.links.addresses().contains(&address) {
             let error = CommandError::new("dial_failed", "this is the node's own address", "peers");
             return self.out.reply(id, Err(error));
         }
         let known = self
+            .peers
             .links
             .iter()
             .find(|(who, known)| Some(**who) == peer || (peer.is_none() && known.address == address))
@@ -290,7 +298,7 @@ impl<S: ChainStore> Engine<S> {
             },
             None => dial::Fact::Typed(address.clone()),
         };
-        self.dialer.handle(self.now, fact);
+        self.peers.dialer.handle(self.clock.now(), fact);
         if let Some((peer, direction)) = known {
             let address = address.clone();
             let connected = dial::Fact::Connected {
@@ -298,23 +306,27 @@ impl<S: ChainStore> Engine<S> {
                 address,
                 direction,
             };
-            self.dialer.handle(self.now, connected);
+            self.peers.dialer.handle(self.clock.now(), connected);
         }
         let peer = known.map(|(known, _)| known).or(peer);
-        let has_begun = self.runs.dial(id, self.now, address, peer);
+        let has_begun = self.runs.dial(id, self.clock.now(), address, peer);
         self.began(id, has_begun);
     }
 
     fn resolve(&mut self, id: u64) {
-        let peers: Vec<PeerId> = self.links.ids();
+        let peers: Vec<PeerId> = self.peers.links.ids();
         let mut asked = Vec::new();
-        self.sync.sources.trust_again(self.now);
+        self.sync.sources.trust_again(self.clock.now());
         for peer in peers {
             self.send_status(peer);
-            let open = self.requests.to(&peer).find(|(_, open)| open.what == Question::Status);
+            let open = self
+                .peers
+                .requests
+                .to(&peer)
+                .find(|(_, open)| open.what == Question::Status);
             asked.extend(open.map(|(request, _)| *request));
         }
-        let has_begun = self.runs.resolve(id, self.now, asked);
+        let has_begun = self.runs.resolve(id, self.clock.now(), asked);
         self.began(id, has_begun);
     }
 
@@ -325,18 +337,19 @@ impl<S: ChainStore> Engine<S> {
                 self.publish_before_silence();
             }
             self.mode.net = on;
-            self.dialer
-                .handle(self.now, dial::Fact::Enable(on && !self.mode.no_network));
+            self.peers
+                .dialer
+                .handle(self.clock.now(), dial::Fact::Enable(on && !self.mode.no_network));
             self.out.order(NetOrder::Enable(on));
             if !on {
-                self.links.listens_nowhere();
+                self.peers.links.listens_nowhere();
             }
         }
         Reply::Net { net: on }
     }
 
     fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {
-        let has_begun = self.runs.wait(id, self.now, condition, seconds);
+        let has_begun = self.runs.wait(id, self.clock.now(), condition, seconds);
         self.began(id, has_begun);
     }
 
@@ -348,12 +361,17 @@ impl<S: ChainStore> Engine<S> {
         let ahead = self.ahead();
         let known_peers = self.known_peers();
         let tip = self.chain.tip();
-        let is_behind = || self.sync.sources.claims(self.now).any(|(_, _, work)| work > tip.work);
-        let (peers, requests, chain) = (&self.links, &self.requests, &self.chain);
+        let is_behind = || {
+            self.sync
+                .sources
+                .claims(self.clock.now())
+                .any(|(_, _, work)| work > tip.work)
+        };
+        let (peers, requests, chain) = (&self.peers.links, &self.peers.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
         let around = Around {
-            now: self.now,
-            network: &self.config.params.name,
+            now: self.clock.now(),
+            network: &self.node.config.params.name,
             tip: (tip.header.height, tip.hash),
             known_peers,
             is_synced: known_peers > 0 && self.sync.is_idle() && !is_behind() && ahead.is_none(),

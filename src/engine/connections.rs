@@ -23,32 +23,32 @@ const MAKES_ROOM: &str = "it makes room for another neighbour";
 impl<S: ChainStore> Engine<S> {
     /// Whether a link is being closed to make room for another neighbour, and not for anything that the peer did.
     pub fn makes_room(&self, peer: &PeerId) -> bool {
-        self.dialer.is_leaving(peer)
+        self.peers.dialer.is_leaving(peer)
     }
 
     /// The node can be reached here now.
     pub(super) fn on_listening(&mut self, address: Address) {
-        if self.links.listens(address) {
-            self.dialer.handle(self.now, dial::Fact::Reset);
-            self.start_by = self.after(START_SETTLE_MS);
+        if self.peers.links.listens(address) {
+            self.peers.dialer.handle(self.clock.now(), dial::Fact::Reset);
+            self.mode.start_by = self.after(START_SETTLE_MS);
         }
     }
 
     pub(super) fn on_peer_found(&mut self, peer: PeerId, address: Address, (by, from): (FoundBy, Option<IpAddr>)) {
-        if peer == self.peer_id && by == FoundBy::Sibling {
+        if peer == self.node.peer_id && by == FoundBy::Sibling {
             // Another folder of this machine with a copy of our key, and it is running.
             self.note_same_key(None);
         }
-        if peer != self.peer_id {
-            self.seen.found(self.now, by);
+        if peer != self.node.peer_id {
+            self.notices.seen.found(self.clock.now(), by);
         } else if by == FoundBy::Mdns {
             self.look_for_twin(address);
             return;
         }
-        if !self.mode.net || peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
+        if !self.mode.net || peer == self.node.peer_id || self.peers.standing.is_banned(self.clock.now(), &peer) {
             return;
         }
-        let was_known = self.dialer.found_by(&peer).is_some();
+        let was_known = self.peers.dialer.found_by(&peer).is_some();
         if by == FoundBy::Inbound {
             self.confirm(peer, &address, Direction::In);
         }
@@ -58,8 +58,8 @@ impl<S: ChainStore> Engine<S> {
             by,
             from,
         };
-        self.dialer.handle(self.now, found);
-        let is_news = !was_known && by != FoundBy::Inbound && self.dialer.found_by(&peer).is_some();
+        self.peers.dialer.handle(self.clock.now(), found);
+        let is_news = !was_known && by != FoundBy::Inbound && self.peers.dialer.found_by(&peer).is_some();
         if is_news {
             self.out.event(Event::PeerFound {
                 peer_id: peer.to_string(),
@@ -76,29 +76,29 @@ impl<S: ChainStore> Engine<S> {
             address: address.clone(),
             direction,
         };
-        self.exchange.handle(self.now, fact);
+        self.peers.exchange.handle(self.clock.now(), fact);
     }
 
     pub(super) fn on_connected(&mut self, peer: PeerId, address: Address, direction: Direction) {
-        if peer == self.peer_id {
+        if peer == self.node.peer_id {
             self.note_same_key(Some(&address));
         }
-        self.seen.connected(&peer, &address);
+        self.notices.seen.connected(&peer, &address);
         let connected = dial::Fact::Connected {
             peer,
             address: address.clone(),
             direction,
         };
-        self.dialer.handle(self.now, connected);
-        let named = self.dialer.found_by(&peer);
+        self.peers.dialer.handle(self.clock.now(), connected);
+        let named = self.peers.dialer.found_by(&peer);
         if direction == Direction::Out {
             self.confirm(peer, &address, direction);
         }
-        if peer == self.peer_id || self.standing.is_banned(self.now, &peer) {
+        if peer == self.node.peer_id || self.peers.standing.is_banned(self.clock.now(), &peer) {
             self.out.order(NetOrder::Disconnect { peer });
             return;
         }
-        if self.links.get(&peer).is_some() {
+        if self.peers.links.get(&peer).is_some() {
             return self.on_moved(peer, address, direction);
         }
         let found_by = match (named, direction) {
@@ -110,25 +110,27 @@ impl<S: ChainStore> Engine<S> {
             self.out.order(NetOrder::Protect { peer });
         }
         self.runs.handle(Happened::Connected(peer, &address));
-        self.standing.connected(self.now, peer);
-        self.requests.connected(self.now, peer);
-        self.sync.sources.connected(self.now, peer);
-        self.links.connected(self.now, peer, (address, direction, found_by));
+        self.peers.standing.connected(self.clock.now(), peer);
+        self.peers.requests.connected(self.clock.now(), peer);
+        self.sync.sources.connected(self.clock.now(), peer);
+        self.peers
+            .links
+            .connected(self.clock.now(), peer, (address, direction, found_by));
         self.send_status(peer);
     }
 
     /// A connected peer came back from elsewhere: where it was leads nowhere.
     fn on_moved(&mut self, id: PeerId, address: Address, direction: Direction) {
-        let Some(before) = self.links.moved(&id, address.clone(), direction) else {
+        let Some(before) = self.peers.links.moved(&id, address.clone(), direction) else {
             return;
         };
         let left = dial::Fact::Left {
             peer: id,
             address: before.clone(),
         };
-        self.dialer.handle(self.now, left);
-        self.exchange.handle(
-            self.now,
+        self.peers.dialer.handle(self.clock.now(), left);
+        self.peers.exchange.handle(
+            self.clock.now(),
             exchange::Fact::Left {
                 peer: id,
                 address: before,
@@ -140,7 +142,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Another machine announces this node's own identity. Anybody can say so: whoever answers there with the key is one.
     fn look_for_twin(&mut self, address: Address) {
-        if self.mode.net && self.notices.twins.seek(self.now) {
+        if self.mode.net && self.notices.twins.seek(self.clock.now()) {
             let addresses = vec![address];
             self.out.order(NetOrder::Dial { peer: None, addresses });
         }
@@ -148,7 +150,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// A neighbour says so.
     pub(super) fn look_for_told_twin(&mut self, address: Address) {
-        if self.mode.net && self.notices.twins.seek_told(self.now, &address) {
+        if self.mode.net && self.notices.twins.seek_told(self.clock.now(), &address) {
             let addresses = vec![address];
             self.out.order(NetOrder::Dial { peer: None, addresses });
         }
@@ -170,7 +172,7 @@ impl<S: ChainStore> Engine<S> {
     fn on_self_dialled(&mut self, addresses: &[Address]) {
         let clone = addresses
             .iter()
-            .find(|address| !self.links.addresses().contains(address));
+            .find(|address| !self.peers.links.addresses().contains(address));
         let reason = match clone {
             Some(address) => {
                 self.note_same_key(Some(address));
@@ -180,7 +182,7 @@ impl<S: ChainStore> Engine<S> {
         };
         for address in addresses {
             let fact = dial::Fact::ForgetAddress(address.clone());
-            self.dialer.handle(self.now, fact);
+            self.peers.dialer.handle(self.clock.now(), fact);
         }
         self.runs.handle(Happened::DialFailed {
             peer: None,
@@ -191,13 +193,15 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_disconnected(&mut self, id: PeerId, reason: DisconnectReason) {
-        let makes_room = self.dialer.is_leaving(&id);
-        self.dialer.handle(self.now, dial::Fact::Disconnected(id));
-        self.exchange.handle(self.now, exchange::Fact::Disconnected(id));
-        self.standing.gone(&id);
+        let makes_room = self.peers.dialer.is_leaving(&id);
+        self.peers.dialer.handle(self.clock.now(), dial::Fact::Disconnected(id));
+        self.peers
+            .exchange
+            .handle(self.clock.now(), exchange::Fact::Disconnected(id));
+        self.peers.standing.gone(&id);
         self.sync.sources.gone(&id);
-        let Some(peer) = self.links.gone(&id) else { return };
-        for request in self.requests.gone(&id) {
+        let Some(peer) = self.peers.links.gone(&id) else { return };
+        for request in self.peers.requests.gone(&id) {
             self.on_response(request, id, None);
         }
         self.sync_lost(id);
@@ -209,8 +213,8 @@ impl<S: ChainStore> Engine<S> {
                 name: peer.name(),
                 reason: if makes_room { MAKES_ROOM.into() } else { reason },
             });
-            if self.links.known().next().is_none() {
-                self.notices.alone.left(self.now);
+            if self.peers.links.known().next().is_none() {
+                self.notices.alone.left(self.clock.now());
             }
         }
     }
@@ -222,10 +226,10 @@ impl<S: ChainStore> Engine<S> {
         reason: &DialFailure,
         stranger: Option<Stranger>,
     ) {
-        if peer == Some(self.peer_id) {
+        if peer == Some(self.node.peer_id) {
             return self.on_self_dialled(addresses);
         }
-        if let Some(id) = peer.filter(|id| self.links.get(id).is_some() && stranger.is_none()) {
+        if let Some(id) = peer.filter(|id| self.peers.links.get(id).is_some() && stranger.is_none()) {
             return self.on_known_dialled(id, addresses);
         }
         let failed = dial::Fact::Failed {
@@ -233,8 +237,10 @@ impl<S: ChainStore> Engine<S> {
             addresses: addresses.to_vec(),
             other_network: stranger.is_some(),
         };
-        self.dialer.handle(self.now, failed);
-        self.seen.failed(self.now, peer, addresses.first(), (reason, stranger));
+        self.peers.dialer.handle(self.clock.now(), failed);
+        self.notices
+            .seen
+            .failed(self.clock.now(), peer, addresses.first(), (reason, stranger));
         self.runs.handle(Happened::DialFailed {
             peer,
             addresses,
@@ -251,7 +257,7 @@ impl<S: ChainStore> Engine<S> {
                 address: address.clone(),
                 direction: Direction::Out,
             };
-            self.dialer.handle(self.now, connected);
+            self.peers.dialer.handle(self.clock.now(), connected);
         }
         self.runs.handle(Happened::Known(id, addresses));
     }
@@ -261,19 +267,19 @@ impl<S: ChainStore> Engine<S> {
         if self.mode.read_only {
             return;
         }
-        let reason = match (self.dialer.found_by(&id), direction) {
+        let reason = match (self.peers.dialer.found_by(&id), direction) {
             (Some(FoundBy::Manual), _) => Reason::Named,
             (_, Direction::Out) => Reason::Dialled,
             (_, Direction::In) => Reason::Called,
         };
-        let dialer = &self.dialer;
-        match self.remembered.add(id, reason, |peer| dialer.is_gone(peer)) {
+        let dialer = &self.peers.dialer;
+        match self.peers.remembered.add(id, reason, |peer| dialer.is_gone(peer)) {
             Outcome::Kept => {}
             Outcome::InPlaceOf(gone) => self.chain.remember_peer(gone, None),
             Outcome::Refused => return,
         }
         let mut addresses = vec![address];
-        for known in self.dialer.addresses(&id) {
+        for known in self.peers.dialer.addresses(&id) {
             if !addresses.contains(known) && addresses.len() < dial::ADDRESSES_MAX {
                 addresses.push(known.clone());
             }

@@ -17,7 +17,7 @@ impl<S: ChainStore> Engine<S> {
             StoreFact::Committed { id } => {
                 self.chain.committed(id);
                 if self.out.committed(id) {
-                    self.links.changed();
+                    self.peers.links.changed();
                 }
             }
             StoreFact::Failed { reason } => {
@@ -29,7 +29,7 @@ impl<S: ChainStore> Engine<S> {
                     self.mode.read_only = self.storage.damage_told;
                     self.out.forget_unsaved(self.present());
                     self.mining.drop_jobs();
-                    self.links.changed();
+                    self.peers.links.changed();
                     self.check_peer_names();
                 }
                 Err(error) => self.fail_store(&error.to_string()),
@@ -68,7 +68,7 @@ impl<S: ChainStore> Engine<S> {
                     ),
                 );
                 // What went by meanwhile is asked for at once.
-                self.links.changed();
+                self.peers.links.changed();
             }
         }
     }

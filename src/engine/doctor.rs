@@ -17,7 +17,7 @@ impl<S: ChainStore> Engine<S> {
     /// The node's own id.
     #[must_use]
     pub const fn peer_id(&self) -> PeerId {
-        self.peer_id
+        self.node.peer_id
     }
 
     /// Whether the node may send anything to anybody: not after `net off`.
@@ -33,19 +33,24 @@ impl<S: ChainStore> Engine<S> {
         let called_from_outside = |peer: &Peer| {
             peer.direction == Direction::In
                 && !peer.address.is_loopback()
-                && !self.links.addresses().iter().any(|own| own.ip() == peer.address.ip())
+                && !self
+                    .peers
+                    .links
+                    .addresses()
+                    .iter()
+                    .any(|own| own.ip() == peer.address.ip())
         };
         let mut diagnosis = diagnose(&Scene {
-            now: self.now,
+            now: self.clock.now(),
             surroundings,
-            addresses: self.links.addresses(),
-            networks: self.links.networks(),
+            addresses: self.peers.links.addresses(),
+            networks: self.peers.links.networks(),
             peers: self.known_peers(),
             net: self.mode.net,
-            is_heard: self.links.known().any(|(_, peer)| called_from_outside(peer)),
-            multicast: self.seen.multicast,
-            elsewhere: self.seen.elsewhere,
-            failures: &self.seen.failures,
+            is_heard: self.peers.links.known().any(|(_, peer)| called_from_outside(peer)),
+            multicast: self.notices.seen.multicast,
+            elsewhere: self.notices.seen.elsewhere,
+            failures: &self.notices.seen.failures,
             same_key: self.notices.twins.are_known(),
             twin: self.notices.twins.place(),
             clock_ahead_ms: middle.map(|middle| middle.ahead_ms),
@@ -65,6 +70,6 @@ impl<S: ChainStore> Engine<S> {
 
     /// What is typed at another node to reach this one.
     pub(super) fn dial_line(&self) -> Option<String> {
-        dial_line(self.links.addresses())
+        dial_line(self.peers.links.addresses())
     }
 }

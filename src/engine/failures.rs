@@ -41,24 +41,29 @@ impl<S: ChainStore> Engine<S> {
     /// Its task is gone, and with it all that it knew.
     fn network_failed(&mut self) {
         self.mode.no_network = true;
-        let peers: Vec<PeerId> = self.links.ids();
+        let peers: Vec<PeerId> = self.peers.links.ids();
         for peer in peers {
             self.on_disconnected(peer, "the network part of this node failed".into());
         }
         self.runs
             .handle(Happened::NetworkFailed("the network part of this node failed"));
-        self.links.listens_nowhere();
-        self.dialer.handle(self.now, Fact::Enable(false));
+        self.peers.links.listens_nowhere();
+        self.peers.dialer.handle(self.clock.now(), Fact::Enable(false));
     }
 
     /// A new task, which knows nobody.
     fn network_is_back(&mut self) {
         self.mode.no_network = false;
-        let banned: Vec<PeerId> = self.standing.banned(self.now).map(|(id, ..)| *id).collect();
+        let banned: Vec<PeerId> = self
+            .peers
+            .standing
+            .banned(self.clock.now())
+            .map(|(id, ..)| *id)
+            .collect();
         for peer in banned {
             self.out.order(NetOrder::Ban { peer, banned: true });
         }
-        self.dialer.handle(self.now, Fact::Enable(self.mode.net));
+        self.peers.dialer.handle(self.clock.now(), Fact::Enable(self.mode.net));
     }
 
     fn mining_failed(&mut self) {

@@ -47,7 +47,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Says it when it comes about: after a start, or when the clock is set.
     pub(super) fn check_ahead(&mut self) {
-        if !self.started {
+        if !self.mode.started {
             return;
         }
         let is_ahead = self.is_ahead();
@@ -60,7 +60,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// A peer shows a branch that ends in the future: its user wonders why nobody takes it, and so may this one.
     pub(super) fn note_future_branch(&mut self, peer: PeerId, ahead_ms: u64) {
-        if !self.notices.future_branch.tell(self.now) {
+        if !self.notices.future_branch.tell(self.clock.now()) {
             return;
         }
         let span = span_words(ahead_ms);

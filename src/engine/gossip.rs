@@ -43,7 +43,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a peer may tell so much now. No points if not: an honest neighbour passes on what others flood.
     fn may_gossip(&mut self, peer: PeerId, kind: Kind, count: u64) -> bool {
-        self.standing.allows(self.now, &peer, kind, count)
+        self.peers.standing.allows(self.clock.now(), &peer, kind, count)
     }
 
     fn on_gossiped_block(&mut self, peer: PeerId, bytes: &[u8]) -> Verdict {
@@ -58,7 +58,7 @@ impl<S: ChainStore> Engine<S> {
                 Verdict::Ignore
             }
             Judged::Early(ahead_ms) => {
-                self.relay.hold(self.now, ahead_ms, peer, bytes);
+                self.relay.hold(self.clock.now(), ahead_ms, peer, bytes);
                 Verdict::Ignore
             }
             Judged::KnownInvalid => self.blame(peer, "a block that is known to be invalid"),
@@ -104,11 +104,13 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whether a block that helps nobody now may be checked for this peer's address.
     fn may_cost(&mut self, peer: PeerId, bytes: usize) -> bool {
-        if self.links.get(&peer).is_none() {
+        if self.peers.links.get(&peer).is_none() {
             return false;
         }
         let voice = self.voice_of(&peer);
-        self.standing.may_cost(self.now, voice, Effort::price(bytes))
+        self.peers
+            .standing
+            .may_cost(self.clock.now(), voice, Effort::price(bytes))
     }
 
     /// The sender must have seen it itself.
@@ -125,7 +127,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Blocks whose time has come.
     pub(super) fn retry_early(&mut self) {
-        for (peer, bytes) in self.relay.due(self.now) {
+        for (peer, bytes) in self.relay.due(self.clock.now()) {
             if self.on_gossiped_block(peer, &bytes) == Verdict::Accept {
                 self.out.announce(NetOrder::Publish {
                     topic: Topic::Blocks,
@@ -185,7 +187,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let txid = transaction.txid();
         if self.pool.contains(&txid) {
-            self.own.unheard().heard_of(&txid);
+            self.payments.own.unheard().heard_of(&txid);
             return Addition::Known;
         }
         if self.mode.read_only || !matches!(self.chain.place(&txid), Ok(None)) {
@@ -202,7 +204,7 @@ impl<S: ChainStore> Engine<S> {
                 self.relay.note_signature(txid, true);
                 self.out
                     .event(transactions::accepted_event(&transaction, Source::Peer(peer)));
-                self.links.changed();
+                self.peers.links.changed();
                 Addition::Taken
             }
             Err(PoolError::AlreadyPending | PoolError::AlreadyConfirmed(_)) => Addition::Known,

@@ -1,14 +1,8 @@
-//! The engine itself: its parts, and how facts are handed to them.
-//!
-//! Promises: after each fact every part is pumped, and its orders are carried out before the next one is asked.
-//! Elsewhere: what leaves in which order (`out`), peers and their status (`facts`, `links`), gossip (`gossip`, `relay`), questions and answers
-//! (`requests`, `answers`, `responses`),
-//! pools (`pools`, `pooling`), sync (`sync`, `syncing`), mining (`mining`), commands (`commands`, `runs`), what changes
-//! the chain (`advance`).
+//! HEADER
 
+use super::config::{Config, Node};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::parts::clock::Clock;
-use super::parts::clocks::PeerClock;
 use super::parts::dial::{self, Dialer};
 use super::parts::effort::Effort;
 use super::parts::exchange::Exchange;
@@ -18,6 +12,8 @@ use super::parts::mode::Mode;
 use super::parts::notices::Notices;
 use super::parts::out::Out;
 use super::parts::own::OwnPayments;
+use super::parts::payments::Payments;
+use super::parts::peers::Peers;
 use super::parts::pools::Pools;
 use super::parts::relay::Relay;
 use super::parts::remembered::Remembered;
@@ -26,98 +22,35 @@ use super::parts::requests::Requests;
 use super::parts::runs::Runs;
 use super::parts::standing::Standing;
 use super::parts::storage::Storage;
-use super::parts::sync::{HEADERS_KEPT_MAX, Syncs};
-use crate::chain::state::{Chain, Tip};
-use crate::chain::{ChainStore, NetworkParams, StoreError};
+use super::parts::sync::Syncs;
+use crate::chain::state::Chain;
+use crate::chain::{ChainStore, StoreError};
 use crate::contract::{Event, Status};
 use crate::pool::Mempool;
-use crate::types::hash::HashMany;
 use crate::types::rng::Rng;
-use crate::types::{Account, AccountName, Address, PeerId, PublicKey, SecretKey, Time, WallTime, count};
+use crate::types::{Account, PeerId, Time, WallTime, count};
 use crate::wire::Request;
 
 /// How long `started` waits for an address to listen on.
 const START_PATIENCE_MS: u64 = 2_000;
 
-/// What a node is told once, at its start.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// The network's rules.
-    pub params: NetworkParams,
-    /// The node's key: identity and wallet.
-    pub key: SecretKey,
-    /// The announced name, claimed at the start if it is free.
-    pub name: Option<AccountName>,
-    /// Feeds jitter and random choices.
-    pub seed: u64,
-    /// Feeds the batch check of signatures; nobody else may know it.
-    pub secret: [u8; 32],
-    /// The fastest way to hash many messages on this machine.
-    pub hash_many: HashMany,
-    /// Random at each start: reveals two nodes with one key.
-    pub instance: u64,
-    /// The data folder, as `status` shows it.
-    pub data_dir: String,
-    /// Which clock it goes by.
-    pub peer_clock: PeerClock,
-    /// Start mining at once.
-    pub mine: bool,
-    /// What the start has to say: a code and a sentence each.
-    pub start_warnings: Vec<(&'static str, String)>,
-    /// Whether peers are asked for other peers.
-    pub exchange: bool,
-    /// Peers given on the command line.
-    pub manual_peers: Vec<(Address, Option<PeerId>)>,
-    /// What a node holds at most.
-    pub limits: Limits,
-}
-
-/// What a node holds at most. Worlds whose chains are shorter than real ones have lower ones.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Headers of one candidate branch in memory.
-    pub headers_kept: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            headers_kept: HEADERS_KEPT_MAX,
-        }
-    }
-}
-
 /// A node's decisions: told facts, gives orders.
 pub struct Engine<S> {
-    pub(super) config: Config,
-    pub(super) me: PublicKey,
-    pub(super) peer_id: PeerId,
+    pub(super) node: Node,
+    pub(super) mode: Mode,
+    pub(super) clock: Clock,
+    /// What this turn may still do.
+    pub(super) effort: Effort,
     pub(super) chain: Chain<S>,
     pub(super) pool: Mempool,
-    pub(super) links: Links,
-    pub(super) pools: Pools,
-    pub(super) own: OwnPayments,
-    pub(super) dialer: Dialer,
-    pub(super) exchange: Exchange,
-    pub(super) sync: Syncs,
-    pub(super) mining: Mining,
-    pub(super) runs: Runs,
-    pub(super) requests: Requests,
-    pub(super) effort: Effort,
-    pub(super) relay: Relay,
-    pub(super) standing: Standing,
-    pub(super) remembered: Remembered,
-    pub(super) now: Time,
-    pub(super) started: bool,
-    /// The tip that the store held: events begin there.
-    opened: Tip,
-    pub(super) start_by: Time,
-    pub(super) clock: Clock,
-    pub(super) notices: Notices,
-    /// For `doctor`.
-    pub(super) seen: super::parts::seen::Seen,
-    pub(super) mode: Mode,
     pub(super) storage: Storage,
+    pub(super) mining: Mining,
+    pub(super) sync: Syncs,
+    pub(super) relay: Relay,
+    pub(super) payments: Payments,
+    pub(super) peers: Peers,
+    pub(super) runs: Runs,
+    pub(super) notices: Notices,
     pub(super) out: Out,
 }
 
@@ -127,44 +60,42 @@ impl<S: ChainStore> Engine<S> {
     /// # Errors
     /// [`StoreError`] if the store cannot be read.
     pub fn new(config: Config, store: S, now: Time, clock: WallTime) -> Result<Self, StoreError> {
-        let remembered = store.peers()?;
-        let (me, peer_id) = (config.key.public(), config.key.public().peer_id());
+        let earlier = store.peers()?;
         let mut rng = Rng::new(config.seed);
         let chain = open_chain(&config, store)?;
-        let dialer = Dialer::new(peer_id, rng.next_u64(), now);
-        let dialer = super::neighbours::first_candidates(dialer, now, &config, &remembered);
-        let exchange = Exchange::new(peer_id, config.seed.rotate_left(32), config.exchange);
+        let node = Node::from(config);
+        let config = &node.config;
+        let dialer = Dialer::new(node.peer_id, rng.next_u64(), now);
+        let dialer = super::neighbours::first_candidates(dialer, now, config, &earlier);
         let mining = Mining::new(config.mine, now, rng.next_u64());
-        let (clock, limits) = (Clock::new(config.peer_clock.clone(), now, clock), config.limits);
+        let sync = Syncs::new(rng.next_u64(), config.limits.headers_kept);
+        let remembered = Remembered::new(earlier.into_iter().map(|(peer, _)| peer), rng.next_u64());
         let mut engine = Self {
-            config,
-            me,
-            peer_id,
-            opened: chain.tip().clone(),
+            mode: Mode::new(chain.tip().clone(), now.after_ms(START_PATIENCE_MS)),
+            clock: Clock::new(config.peer_clock.clone(), now, clock),
+            effort: Effort::new(),
             chain,
             pool: Mempool::new(),
-            sync: Syncs::new(rng.next_u64(), limits.headers_kept),
-            remembered: Remembered::new(remembered.into_iter().map(|(peer, _)| peer), rng.next_u64()),
-            links: Links::new(rng),
-            pools: Pools::new(),
-            own: OwnPayments::new(now),
-            dialer,
-            exchange,
-            mining,
-            runs: Runs::default(),
-            requests: Requests::new(now),
-            effort: Effort::new(),
-            relay: Relay::default(),
-            standing: Standing::default(),
-            now,
-            started: false,
-            start_by: now.after_ms(START_PATIENCE_MS),
-            clock,
-            notices: Notices::new(now),
-            seen: super::parts::seen::Seen::default(),
-            mode: Mode::default(),
             storage: Storage::default(),
+            mining,
+            sync,
+            relay: Relay::default(),
+            payments: Payments {
+                own: OwnPayments::new(now),
+                pools: Pools::new(),
+            },
+            peers: Peers {
+                links: Links::new(rng),
+                standing: Standing::default(),
+                requests: Requests::new(now),
+                dialer,
+                exchange: Exchange::new(node.peer_id, config.seed.rotate_left(32), config.exchange),
+                remembered,
+            },
+            runs: Runs::default(),
+            notices: Notices::new(now),
             out: Out::default(),
+            node,
         };
         engine.restore_own()?;
         engine.out = Out::new(engine.present());
@@ -174,20 +105,20 @@ impl<S: ChainStore> Engine<S> {
 
     /// Takes a fact.
     pub fn handle(&mut self, now: Time, input: Input) {
-        self.now = self.now.max(now);
+        self.clock.advance(now);
         self.effort.begin();
         match input {
-            Input::Heard(before) => return self.requests.hear(before),
+            Input::Heard(before) => return self.peers.requests.hear(before),
             Input::Command { id, command } => self.on_command(id, command),
             Input::Cancel { id } => self.on_cancel(id),
             Input::Net(fact) => self.on_net(fact),
             Input::Miner(MinerFact::Found { job, nonce }) => self.on_found(job, nonce),
-            Input::Miner(MinerFact::Exhausted { job }) => self.mining.exhausted(self.now, job),
+            Input::Miner(MinerFact::Exhausted { job }) => self.mining.exhausted(self.clock.now(), job),
             Input::Miner(MinerFact::Rate(rate)) => self.mining.measured(rate),
             Input::Store(fact) => self.on_store(fact),
             Input::Part(fact) => self.on_part(fact),
-            Input::Clock(wall) => self.clock.set(self.now, wall),
-            Input::Tick => self.requests.hear(self.after(1)),
+            Input::Clock(wall) => self.clock.set(wall),
+            Input::Tick => self.peers.requests.hear(self.after(1)),
             Input::Stop => self.on_stop(),
         }
         self.turn();
@@ -197,11 +128,11 @@ impl<S: ChainStore> Engine<S> {
         match fact {
             NetFact::Listening(address) => self.on_listening(address),
             NetFact::NotListening(address) => {
-                self.links.listens_no_longer(&address);
-                self.dialer.handle(self.now, dial::Fact::Reset);
+                self.peers.links.listens_no_longer(&address);
+                self.peers.dialer.handle(self.clock.now(), dial::Fact::Reset);
             }
-            NetFact::Networks(networks) => self.links.set_networks(networks),
-            NetFact::Elsewhere { count, source } => self.seen.elsewhere = Some((count, source)),
+            NetFact::Networks(networks) => self.peers.links.set_networks(networks),
+            NetFact::Elsewhere { count, source } => self.notices.seen.elsewhere = Some((count, source)),
             NetFact::Found {
                 peer,
                 address,
@@ -230,25 +161,25 @@ impl<S: ChainStore> Engine<S> {
             NetFact::Response { id, peer, response } => self.on_response(id, peer, response),
             NetFact::Malformed { peer, fault, reason } => self.punish(peer, fault, &reason),
             NetFact::Part(fact) => self.on_part(fact),
-            NetFact::Latency { peer, ms } => self.links.measured(&peer, ms),
+            NetFact::Latency { peer, ms } => self.peers.links.measured(&peer, ms),
         }
     }
 
     /// Emits `started` once, and what begins with it.
     pub(super) fn start(&mut self) {
-        if self.started {
+        if self.mode.started {
             return;
         }
-        self.started = true;
-        self.notices.alone.starts(self.now);
+        self.mode.started = true;
+        self.notices.alone.starts(self.clock.now());
         let mut status = Box::new(self.status());
         // Events that waited come behind it: they lead from what the store held to what is there now.
-        status.height = self.opened.header.height;
-        status.tip = self.opened.hash;
-        status.work = self.opened.work;
-        status.bits = self.opened.header.bits;
+        status.height = self.mode.opened.header.height;
+        status.tip = self.mode.opened.hash;
+        status.work = self.mode.opened.work;
+        status.bits = self.mode.opened.header.bits;
         self.out.open(Event::Started(status));
-        for (code, message) in core::mem::take(&mut self.config.start_warnings) {
+        for (code, message) in core::mem::take(&mut self.node.config.start_warnings) {
             self.out.warn(code, message);
         }
         self.claim_own_name();
@@ -289,32 +220,32 @@ impl<S: ChainStore> Engine<S> {
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Time> {
         let times: Vec<Option<Time>> = vec![
-            (!self.started).then_some(self.start_by),
-            self.dialer.next_wakeup(self.now),
-            self.exchange.next_wakeup(),
-            self.standing.next_wakeup(),
-            self.links.next_wakeup(),
+            (!self.mode.started).then_some(self.mode.start_by),
+            self.peers.dialer.next_wakeup(self.clock.now()),
+            self.peers.exchange.next_wakeup(),
+            self.peers.standing.next_wakeup(),
+            self.peers.links.next_wakeup(),
             self.relay.next_wakeup(),
-            self.requests.next_wakeup(),
+            self.peers.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.switch_wakeup(),
             self.sync_wakeup(),
             self.pools_wakeup(),
-            self.own.next_wakeup(),
+            self.payments.own.next_wakeup(),
             self.notices.next_wakeup(),
             self.runs.next_wakeup(),
         ];
-        times.into_iter().flatten().min().map(|time| time.max(self.now))
+        times.into_iter().flatten().min().map(|time| time.max(self.clock.now()))
     }
 
     /// `now` and some milliseconds.
     pub(super) const fn after(&self, ms: u64) -> Time {
-        self.now.after_ms(ms)
+        self.clock.now().after_ms(ms)
     }
 
     /// Asks a peer; the answer comes back with the question.
     pub(super) fn ask(&mut self, peer: PeerId, what: Question, request: Request, patience_ms: Option<u64>) -> u64 {
-        let id = self.requests.ask(self.now, peer, what, patience_ms);
+        let id = self.peers.requests.ask(self.clock.now(), peer, what, patience_ms);
         self.out.order(NetOrder::Request { id, peer, request });
         id
     }
@@ -329,24 +260,25 @@ impl<S: ChainStore> Engine<S> {
     pub fn status(&self) -> Status {
         let tip = self.chain.tip();
         Status {
-            peer_id: self.peer_id.to_string(),
-            name: self.config.name.clone(),
+            peer_id: self.node.peer_id.to_string(),
+            name: self.node.config.name.clone(),
             account: self.reward_account(),
-            network: self.config.params.label(),
+            network: self.node.config.params.label(),
             network_id: self.chain.network_id(),
             height: tip.header.height,
             tip: tip.hash,
             work: tip.work,
             bits: tip.header.bits,
-            peers: count(self.links.known().count()),
+            peers: count(self.peers.links.known().count()),
             pending: count(self.pool.len()),
             addresses: self
+                .peers
                 .links
                 .addresses()
                 .iter()
-                .map(|address| address.with_peer(&self.peer_id))
+                .map(|address| address.with_peer(&self.node.peer_id))
                 .collect(),
-            data_dir: self.config.data_dir.clone(),
+            data_dir: self.node.config.data_dir.clone(),
             mining: self.mining.is_on(),
             hash_rate: self.mining.rate(),
             syncing: self.is_syncing(),
@@ -356,9 +288,11 @@ impl<S: ChainStore> Engine<S> {
 
     /// Own name taken by another key: said once.
     pub(super) fn check_name(&mut self) {
-        let Some(name) = self.config.name.clone() else { return };
+        let Some(name) = self.node.config.name.clone() else {
+            return;
+        };
         match self.chain.owner(&Account::Name(name.clone())) {
-            Ok(Some(owner)) if owner != self.me && self.notices.name.tell() => {
+            Ok(Some(owner)) if owner != self.node.me && self.notices.name.tell() => {
                 let message = format!(
                     "the name {name} belongs to another key ({}): rewards go to this node's key account; start with another --name",
                     owner.peer_id()

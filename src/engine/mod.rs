@@ -13,6 +13,7 @@
 mod advance;
 mod answers;
 mod commands;
+mod config;
 mod connections;
 mod disk;
 mod doctor;
@@ -34,8 +35,9 @@ pub mod tickets;
 mod timers;
 mod timing;
 
+pub use config::{Config, Limits};
 pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Verdict};
-pub use machine::{Config, Engine, Limits};
+pub use machine::Engine;
 pub use parts::clocks::PeerClock;
 pub use parts::room::Room;
 pub use parts::standing::Fault;

@@ -17,7 +17,7 @@ impl<S: ChainStore> Engine<S> {
         match self.chain.owner(&Account::Name(name.clone())) {
             Ok(Some(key)) if key.peer_id() == *peer => NameStanding::Proven,
             Ok(Some(_)) => NameStanding::Taken,
-            Ok(None) | Err(_) if self.config.name.as_ref() == Some(name) => NameStanding::Taken,
+            Ok(None) | Err(_) if self.node.config.name.as_ref() == Some(name) => NameStanding::Taken,
             Ok(None) | Err(_) => NameStanding::Said,
         }
     }
@@ -34,24 +34,24 @@ impl<S: ChainStore> Engine<S> {
 
     /// What a peer is to be called now.
     pub(super) fn called(&self, peer: &PeerId) -> Called {
-        let name = self.links.get(peer)?.name()?;
+        let name = self.peers.links.get(peer)?.name()?;
         let standing = self.name_standing(peer, &name);
         Some((name, standing))
     }
 
     /// The chain may say something else of the connected peers' names.
     pub(super) fn check_peer_names(&mut self) {
-        let known: Vec<PeerId> = self.links.known().map(|(id, _)| *id).collect();
+        let known: Vec<PeerId> = self.peers.links.known().map(|(id, _)| *id).collect();
         known.into_iter().for_each(|id| self.check_peer_name(id));
     }
 
     /// The same for one peer, which may give itself another name now.
     pub(super) fn check_peer_name(&mut self, id: PeerId) {
         let called = self.called(&id);
-        if !self.links.call(&id, &called) {
+        if !self.peers.links.call(&id, &called) {
             return;
         }
-        let Some(peer) = self.links.get(&id) else { return };
+        let Some(peer) = self.peers.links.get(&id) else { return };
         let address = peer.address.with_peer(&id);
         let is = |wanted| called.as_ref().is_some_and(|(_, standing)| *standing == wanted);
         let (name_proven, name_taken) = (is(NameStanding::Proven), is(NameStanding::Taken));

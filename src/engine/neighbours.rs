@@ -2,8 +2,9 @@
 //!
 //! Elsewhere: what the parts decide (`engine::dial`, `engine::exchange`).
 
+use super::config::Config;
 use super::io::NetOrder;
-use super::machine::{Config, Engine, Question};
+use super::machine::{Engine, Question};
 use super::parts::dial::Dialer;
 use super::parts::standing::Fault;
 use super::parts::{dial, exchange};
@@ -15,8 +16,8 @@ use crate::wire::{Request, Response, ToldPeer};
 impl<S: ChainStore> Engine<S> {
     /// A peer asks for others.
     pub(super) fn on_peers_asked(&mut self, token: u64, peer: PeerId) {
-        self.dialer.handle(self.now, dial::Fact::Asked(peer));
-        let response = match self.exchange.answer(self.now, peer) {
+        self.peers.dialer.handle(self.clock.now(), dial::Fact::Asked(peer));
+        let response = match self.peers.exchange.answer(self.clock.now(), peer) {
             Some(list) => Response::Peers(list),
             None => {
                 self.punish(peer, Fault::Limit, "too many requests");
@@ -31,16 +32,16 @@ impl<S: ChainStore> Engine<S> {
         let fact = exchange::Fact::Answered {
             peer,
             list,
-            own: self.links.addresses().to_vec(),
-            networks: self.links.networks().to_vec(),
+            own: self.peers.links.addresses().to_vec(),
+            networks: self.peers.links.networks().to_vec(),
         };
-        self.exchange.handle(self.now, fact);
+        self.peers.exchange.handle(self.clock.now(), fact);
     }
 
     /// What a peer would be answered.
     #[cfg(test)]
     pub(super) fn peers_told(&mut self, peer: PeerId) -> Option<Vec<ToldPeer>> {
-        self.exchange.answer(self.now, peer)
+        self.peers.exchange.answer(self.clock.now(), peer)
     }
 
     /// A peer tells of others.
@@ -50,18 +51,25 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn no_peers_told(&mut self, peer: PeerId) {
-        self.exchange.handle(self.now, exchange::Fact::Failed(peer));
+        self.peers
+            .exchange
+            .handle(self.clock.now(), exchange::Fact::Failed(peer));
     }
 
     pub(super) fn pump_exchange(&mut self) {
-        let own_links = self.dialer.own_links();
-        self.exchange.handle(self.now, exchange::Fact::Tick { own_links });
-        while let Some(order) = self.exchange.poll_output() {
+        let own_links = self.peers.dialer.own_links();
+        self.peers
+            .exchange
+            .handle(self.clock.now(), exchange::Fact::Tick { own_links });
+        while let Some(order) = self.peers.exchange.poll_output() {
             match order {
-                exchange::Order::Ask(peer) if self.requests.is_free(self.now, &peer) => {
+                exchange::Order::Ask(peer) if self.peers.requests.is_free(self.clock.now(), &peer) => {
                     self.ask(peer, Question::Peers, Request::GetPeers, None);
                 }
-                exchange::Order::Ask(peer) => self.exchange.handle(self.now, exchange::Fact::Postponed(peer)),
+                exchange::Order::Ask(peer) => self
+                    .peers
+                    .exchange
+                    .handle(self.clock.now(), exchange::Fact::Postponed(peer)),
                 exchange::Order::Twin(address) => self.look_for_told_twin(address),
                 exchange::Order::Told {
                     teller,
@@ -76,7 +84,10 @@ impl<S: ChainStore> Engine<S> {
         let Some(first) = addresses.first().cloned() else {
             return;
         };
-        if !self.mode.net || self.standing.is_banned(self.now, &peer) || self.dialer.found_by(&peer).is_some() {
+        if !self.mode.net
+            || self.peers.standing.is_banned(self.clock.now(), &peer)
+            || self.peers.dialer.found_by(&peer).is_some()
+        {
             return;
         }
         let teller = self.voice_of(&teller);
@@ -85,8 +96,8 @@ impl<S: ChainStore> Engine<S> {
             peer,
             addresses,
         };
-        self.dialer.handle(self.now, told);
-        if self.dialer.found_by(&peer).is_some() {
+        self.peers.dialer.handle(self.clock.now(), told);
+        if self.peers.dialer.found_by(&peer).is_some() {
             self.out.event(Event::PeerFound {
                 peer_id: peer.to_string(),
                 address: first.with_peer(&peer),
@@ -98,16 +109,18 @@ impl<S: ChainStore> Engine<S> {
     /// How many links this node opened itself.
     #[must_use]
     pub fn own_links(&self) -> usize {
-        self.dialer.own_links()
+        self.peers.dialer.own_links()
     }
 
     pub(super) fn pump_dials(&mut self) {
-        if !self.mode.net || self.mode.stopping || !self.started {
+        if !self.mode.net || self.mode.stopping || !self.mode.started {
             return;
         }
         let fetching = self.sync.fetched_from();
-        self.dialer.handle(self.now, dial::Fact::Tick { fetching });
-        while let Some(order) = self.dialer.poll_output() {
+        self.peers
+            .dialer
+            .handle(self.clock.now(), dial::Fact::Tick { fetching });
+        while let Some(order) = self.peers.dialer.poll_output() {
             self.out.order(match order {
                 dial::Order::Dial { peer, addresses } => NetOrder::Dial { peer, addresses },
                 dial::Order::Close(peer) => NetOrder::Disconnect { peer },

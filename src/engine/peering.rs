@@ -29,17 +29,17 @@ impl<S: ChainStore> Engine<S> {
     /// Notes a misdeed and carries out what follows.
     pub(super) fn punish(&mut self, id: PeerId, fault: Fault, reason: &str) {
         let voice = self.voice_of(&id);
-        self.standing.blame(self.now, (id, voice), fault, reason);
+        self.peers.standing.blame(self.clock.now(), (id, voice), fault, reason);
         self.pump_standing();
     }
 
     /// Carries out what follows from misdeeds and bans.
     pub(super) fn pump_standing(&mut self) {
-        while let Some(order) = self.standing.poll() {
+        while let Some(order) = self.peers.standing.poll() {
             match order {
                 standing::Order::Disconnect(peer) => self.out.order(NetOrder::Disconnect { peer }),
                 standing::Order::Ban(peer) => {
-                    self.dialer.handle(self.now, dial::Fact::Forget(peer));
+                    self.peers.dialer.handle(self.clock.now(), dial::Fact::Forget(peer));
                     self.out.order(NetOrder::Ban { peer, banned: true });
                 }
                 standing::Order::Pardon(peer) => self.out.order(NetOrder::Ban { peer, banned: false }),
@@ -50,6 +50,7 @@ impl<S: ChainStore> Engine<S> {
 
     pub(super) fn show_peers(&self) -> Reply {
         let mut peers: Vec<PeerView> = self
+            .peers
             .links
             .known()
             .map(|(id, peer)| {
@@ -78,7 +79,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// How many peers are connected and known.
     pub(super) fn known_peers(&self) -> u64 {
-        count(self.links.known().count())
+        count(self.peers.links.known().count())
     }
 
     pub(super) fn act_on_peer(&mut self, wanted: &PeerRef, act: PeerAct) -> Result<Reply, CommandError> {
@@ -90,12 +91,12 @@ impl<S: ChainStore> Engine<S> {
             }
             PeerAct::Ban { minutes } => {
                 let until = self.after(u64::from(minutes).saturating_mul(60_000));
-                self.standing.ban(self.now, peer, name.clone(), until);
+                self.peers.standing.ban(self.clock.now(), peer, name.clone(), until);
                 self.pump_standing();
                 format!("this node refuses it for {minutes} min, or until `unban`")
             }
             PeerAct::Unban => {
-                self.standing.unban(peer);
+                self.peers.standing.unban(peer);
                 self.pump_standing();
                 "it may connect again, and is dialled when it is found".to_owned()
             }
@@ -116,12 +117,14 @@ impl<S: ChainStore> Engine<S> {
     fn find_peer(&self, wanted: &PeerRef, act: PeerAct) -> Result<(PeerId, Option<AccountName>), CommandError> {
         let found: Vec<(PeerId, Option<AccountName>)> = match act {
             PeerAct::Unban => self
+                .peers
                 .standing
-                .banned(self.now)
+                .banned(self.clock.now())
                 .map(|(id, name, _)| (*id, name.cloned()))
                 .filter(|(id, name)| is_meant(wanted, id, name.as_ref()))
                 .collect(),
             PeerAct::Drop | PeerAct::Ban { .. } => self
+                .peers
                 .links
                 .iter()
                 .map(|(id, peer)| (*id, peer.name()))
@@ -131,7 +134,7 @@ impl<S: ChainStore> Engine<S> {
         match (found.as_slice(), wanted, act) {
             ([one], _, _) => Ok(one.clone()),
             // A peer that is not there now can be refused all the same.
-            ([], PeerRef::Id(id), PeerAct::Ban { .. }) if *id != self.peer_id => Ok((*id, None)),
+            ([], PeerRef::Id(id), PeerAct::Ban { .. }) if *id != self.node.peer_id => Ok((*id, None)),
             ([], _, PeerAct::Unban) => Err(CommandError::new("unknown_peer", "no such node is banned", "peers")),
             ([], _, _) => Err(CommandError::new(
                 "unknown_peer",
@@ -160,8 +163,8 @@ impl<S: ChainStore> Engine<S> {
             peer_id: id.to_string(),
             name: name.cloned(),
             name_proven: name.is_some_and(|name| self.is_name_proven(id, name)),
-            left_ms: until.since(self.now),
+            left_ms: until.since(self.clock.now()),
         };
-        self.standing.banned(self.now).map(view).collect()
+        self.peers.standing.banned(self.clock.now()).map(view).collect()
     }
 }

@@ -37,8 +37,8 @@ macro_rules! place {
         Place {
             chain: &$engine.chain,
             sync: &$engine.sync,
-            links: &$engine.links,
-            requests: &$engine.requests,
+            links: &$engine.peers.links,
+            requests: &$engine.peers.requests,
         }
     };
 }
@@ -68,17 +68,17 @@ impl<S: ChainStore> Place<'_, S> {
 impl<S: ChainStore> Engine<S> {
     /// Tells the comparison of pools a fact.
     pub(super) fn tell_pools(&mut self, fact: Fact) {
-        self.pools.handle(self.now, &self.pool, fact);
+        self.payments.pools.handle(self.clock.now(), &self.pool, fact);
     }
 
     /// Carries out what the comparison orders: slices while the turn has effort left, and at least one.
     pub(super) fn pump_pools(&mut self) {
-        self.pools.look_at(self.now, &self.pool);
+        self.payments.pools.look_at(self.clock.now(), &self.pool);
         while let Some(order) = self.next_pool_order() {
             match order {
                 Order::Ask { peer, after } => {
                     let request = Request::GetPending { after };
-                    let link = self.requests.link(&peer);
+                    let link = self.peers.requests.link(&peer);
                     let patience = link.map_or(0, |link| link.pace().patience_for_bytes(PAGE_BYTES));
                     let patience = patience.max(PAGE_TIMEOUT_MS);
                     self.ask(peer, Question::Pending(after), request, Some(patience));
@@ -96,7 +96,7 @@ impl<S: ChainStore> Engine<S> {
                     }
                 }
                 Order::Blame { peer, reason } => self.punish(peer, super::parts::standing::Fault::Mid, reason),
-                Order::Known(known) => self.own.unheard().heard(&known),
+                Order::Known(known) => self.payments.own.unheard().heard(&known),
             }
         }
     }
@@ -108,7 +108,7 @@ impl<S: ChainStore> Engine<S> {
             is_open: self.may_compare(),
             free_at: &|peer| place.page_due(peer),
         };
-        self.pools.next_wakeup(self.now, &around)
+        self.payments.pools.next_wakeup(self.clock.now(), &around)
     }
 
     fn next_pool_order(&mut self) -> Option<Order> {
@@ -118,7 +118,7 @@ impl<S: ChainStore> Engine<S> {
             is_open,
             free_at: &|peer| place.page_due(peer),
         };
-        self.pools.poll(self.now, &around)
+        self.payments.pools.poll(self.clock.now(), &around)
     }
 
     /// Whether pools may be compared at all.
@@ -128,7 +128,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// A page of a peer's pool came.
     pub(super) fn on_pool_page(&mut self, peer: PeerId, after: [u8; 32], list: Vec<Vec<u8>>) {
-        if let Some(link) = self.requests.link_mut(&peer) {
+        if let Some(link) = self.peers.requests.link_mut(&peer) {
             link.delivered();
         }
         self.tell_pools(Fact::Page { peer, after, list });
@@ -174,16 +174,18 @@ impl<S: ChainStore> Engine<S> {
     /// Announces an own transaction soon. Others come by gossip itself, or by the comparison of pools.
     pub(super) fn publish_transaction(&mut self, transaction: &Transaction) {
         let txid = transaction.txid();
-        self.own.follow(self.now, txid, self.pools.next_state());
-        self.own.announce(txid, transaction.to_bytes());
+        self.payments
+            .own
+            .follow(self.clock.now(), txid, self.payments.pools.next_state());
+        self.payments.own.announce(txid, transaction.to_bytes());
     }
 
     /// Announces what was gathered, when it is time; all of it when the node stops.
     pub(super) fn publish_gathered(&mut self) {
         let messages = if self.mode.stopping {
-            self.own.all(&self.pool)
+            self.payments.own.all(&self.pool)
         } else {
-            self.own.due(self.now, &self.pool)
+            self.payments.own.due(self.clock.now(), &self.pool)
         };
         for bytes in messages {
             let topic = Topic::Transactions;
@@ -193,7 +195,7 @@ impl<S: ChainStore> Engine<S> {
 
     /// Announces what was gathered before the cable is pulled. Earlier turns have handed it to the disk.
     pub(super) fn publish_before_silence(&mut self) {
-        for bytes in self.own.all(&self.pool) {
+        for bytes in self.payments.own.all(&self.pool) {
             let topic = Topic::Transactions;
             self.out.order(NetOrder::Publish { topic, bytes });
         }
@@ -205,10 +207,13 @@ impl<S: ChainStore> Engine<S> {
         let others: Vec<_> = self.pool.all().cloned().collect();
         self.pool = Mempool::new();
         let mut confirmed = Vec::new();
-        for transaction in self.own.choose_offered(own) {
+        for transaction in self.payments.own.choose_offered(own) {
             let txid = transaction.txid();
             match self.pool.add(&self.chain, transaction, Origin::Own) {
-                Ok(_) => self.own.follow(self.now, txid, self.pools.next_state()),
+                Ok(_) => self
+                    .payments
+                    .own
+                    .follow(self.clock.now(), txid, self.payments.pools.next_state()),
                 // A long switch that a crash ended wrote it down before its block had left.
                 Err(PoolError::AlreadyConfirmed(_)) => confirmed.push(txid),
                 // What does not fit now may fit after a sync: it stays in the store.
@@ -220,7 +225,7 @@ impl<S: ChainStore> Engine<S> {
         }
         // An own payment that is not in the store was refused when the disk failed: its user may type it again.
         let mut strangers = others;
-        strangers.retain(|transaction| transaction.signer() != Some(self.me));
+        strangers.retain(|transaction| transaction.signer() != Some(self.node.me));
         for transaction in strangers {
             let _ = self.pool.add(&self.chain, transaction, Origin::Returned);
         }
@@ -231,10 +236,15 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn check_unheard(&mut self) {
         let place = place!(self);
         let listens = |(id, peer): (&PeerId, &Peer)| place.is_shared_by(id, peer);
-        let is_listening = self.may_compare() && self.links.known().any(listens);
-        self.own.unheard().listen(self.now, is_listening);
+        let is_listening = self.may_compare() && self.peers.links.known().any(listens);
+        self.payments.own.unheard().listen(self.clock.now(), is_listening);
         let pool = &self.pool;
-        let Some(late) = self.own.unheard().overdue(self.now, |txid| pool.contains(txid)) else {
+        let Some(late) = self
+            .payments
+            .own
+            .unheard()
+            .overdue(self.clock.now(), |txid| pool.contains(txid))
+        else {
             return;
         };
         let what = match late {

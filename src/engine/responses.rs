@@ -16,17 +16,17 @@ use crate::wire::Response;
 
 impl<S: ChainStore> Engine<S> {
     pub(super) fn on_response(&mut self, id: u64, peer: PeerId, response: Option<Response>) {
-        let Some(asked) = self.requests.end(id, peer) else {
+        let Some(asked) = self.peers.requests.end(id, peer) else {
             return;
         };
-        let now = self.now;
+        let now = self.clock.now();
         if asked.what == Question::Status {
-            self.links.asked(&peer);
+            self.peers.links.asked(&peer);
         }
         // Of peers it tells twice a minute: that says nothing of its work.
         if response == Some(Response::Busy)
             && asked.what != Question::Peers
-            && let Some(link) = self.requests.link_mut(&peer)
+            && let Some(link) = self.peers.requests.link_mut(&peer)
         {
             link.note_busy(now);
         }
@@ -34,23 +34,23 @@ impl<S: ChainStore> Engine<S> {
         let at = asked.at;
         match (asked.what, response) {
             (Question::Status, Some(Response::Status(status))) => {
-                self.links.status_arrived(&peer);
+                self.peers.links.status_arrived(&peer);
                 self.take_status(peer, status);
             }
             (Question::Status, None | Some(Response::Busy)) => {
-                self.links.status_failed(now, &peer);
+                self.peers.links.status_failed(now, &peer);
             }
             (Question::Headers, Some(Response::Headers(list))) => {
                 if !list.is_empty() {
                     self.page_carried(peer, at, list.len().saturating_mul(HEADER_BYTES));
                 }
                 if late && !list.is_empty() {
-                    self.sync.sources.answered_late(self.now, &peer);
+                    self.sync.sources.answered_late(self.clock.now(), &peer);
                 }
                 self.on_headers(id, peer, &list);
             }
             // What was fetched of a long candidate is not lost: the page is asked for again.
-            (Question::Headers, Some(Response::Busy)) if !self.requests.is_always_busy(&peer) => {}
+            (Question::Headers, Some(Response::Busy)) if !self.peers.requests.is_always_busy(&peer) => {}
             (Question::Headers, None | Some(Response::Busy | Response::Unsupported)) => self.no_headers(id, peer),
             (Question::Blocks(hashes), Some(Response::Blocks(blocks))) => self.on_blocks(peer, (at, &hashes), blocks),
             (Question::Blocks(hashes), None | Some(Response::Busy | Response::Unsupported)) => {
@@ -81,15 +81,15 @@ impl<S: ChainStore> Engine<S> {
 
     /// A page came that was asked for at `at`: its time says what the link can do.
     fn page_carried(&mut self, peer: PeerId, at: Time, bytes: usize) {
-        let read = self.requests.heard();
-        if let Some(link) = self.requests.link_mut(&peer) {
+        let read = self.peers.requests.heard();
+        if let Some(link) = self.peers.requests.link_mut(&peer) {
             link.carried(at, read, bytes);
         }
     }
 
     /// The next own request whose patience has ended, one a turn. An answer is taken until the network ends the request.
     pub(super) fn check_deadline(&mut self) {
-        let Some((id, asked)) = self.requests.lapse(self.now) else {
+        let Some((id, asked)) = self.peers.requests.lapse(self.clock.now()) else {
             return;
         };
         let peer = asked.peer;

@@ -20,25 +20,25 @@ impl<S: ChainStore> Engine<S> {
     /// Starts, renews or stops the search.
     pub(super) fn pump_mining(&mut self) {
         let is_counted = self.runs.is_mining();
-        let wanted = self.mining.is_on() && self.started || is_counted;
+        let wanted = self.mining.is_on() && self.mode.started || is_counted;
         // A long switch replaces the tip: what is found on it would be lost.
         if wanted && self.cannot_mine().is_none() && !self.mode.stopping && !self.chain.is_switching() {
-            let (chain, links) = (&self.chain, &self.links);
+            let (chain, links) = (&self.chain, &self.peers.links);
             let middle = || super::parts::clock::middle_of(links);
             let view = View {
                 chain,
                 pool: &self.pool,
-                me: self.me,
-                name: self.config.name.as_ref(),
+                me: self.node.me,
+                name: self.node.config.name.as_ref(),
             };
             let ground = Ground {
                 chain,
                 pool: &self.pool,
                 is_counted,
-                clock: &|| self.clock.time(self.now, middle),
+                clock: &|| self.clock.time(middle),
                 to: &|| view.reward_account(),
             };
-            self.mining.pump(self.now, &ground);
+            self.mining.pump(self.clock.now(), &ground);
         } else {
             self.mining.stop();
         }

@@ -29,12 +29,13 @@ impl<S: ChainStore> Engine<S> {
             height: shown.height.get(),
             work: shown.work.to_be_bytes(),
             name: self
+                .node
                 .config
                 .name
                 .as_ref()
                 .map_or_else(String::new, |name| name.as_str().to_owned()),
-            clock_ms: self.clock.told(self.now).ms(),
-            instance: self.config.instance,
+            clock_ms: self.clock.told().ms(),
+            instance: self.node.config.instance,
             pool_count: shown.pool_count,
             pool_digest: shown.pool_digest,
         }
@@ -55,7 +56,7 @@ impl<S: ChainStore> Engine<S> {
     /// The tip is new: patience with it begins anew.
     pub(super) fn tip_moved(&mut self) {
         let patience = self.stale_ms();
-        self.notices.stale.moved(self.now, patience);
+        self.notices.stale.moved(self.clock.now(), patience);
     }
 
     const fn stale_ms(&self) -> u64 {
@@ -66,22 +67,22 @@ impl<S: ChainStore> Engine<S> {
     /// of it.
     pub(super) fn check_stale(&mut self) {
         let patience = self.stale_ms();
-        if !self.notices.stale.poll(self.now, patience) {
+        if !self.notices.stale.poll(self.clock.now(), patience) {
             return;
         }
         let own = self.chain.tip().work;
         let work = |peer: &Peer| peer.status.as_ref().map(|status| Work::from_be_bytes(status.work));
         let ahead = |peer: &Peer| work(peer).is_some_and(|work| work > own);
-        if !self.takes_blocks() || !self.links.known().any(|(_, peer)| ahead(peer)) {
+        if !self.takes_blocks() || !self.peers.links.known().any(|(_, peer)| ahead(peer)) {
             return;
         }
-        let mut others: Vec<PeerId> = self.links.known().map(|(id, _)| *id).collect();
+        let mut others: Vec<PeerId> = self.peers.links.known().map(|(id, _)| *id).collect();
         for _ in 0..STALE_ASKED {
-            if let Some(id) = self.links.take_one(&mut others) {
+            if let Some(id) = self.peers.links.take_one(&mut others) {
                 self.send_status(id);
             }
         }
-        self.dialer.handle(self.now, dial::Fact::Reset);
+        self.peers.dialer.handle(self.clock.now(), dial::Fact::Reset);
         if self.notices.stale.tell() {
             self.out.warn(
                 "stale_tip",
@@ -92,21 +93,21 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn send_status(&mut self, id: PeerId) {
-        if self.links.asks(self.now, &id) {
+        if self.peers.links.asks(self.clock.now(), &id) {
             let status = self.own_status();
             self.ask(id, Question::Status, Request::Status(status), None);
         }
     }
 
     pub(super) fn pump_status(&mut self) {
-        for id in self.links.due(self.now) {
+        for id in self.peers.links.due(self.clock.now()) {
             self.send_status(id);
         }
     }
 
     /// A peer said where it stands.
     pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
-        let own_clock = self.clock.own(self.now).ms().cast_signed();
+        let own_clock = self.clock.own().ms().cast_signed();
         let clock_ms = status.clock_ms;
         let ahead_ms = clock_ms.cast_signed().saturating_sub(own_clock);
         let (count, digest) = (status.pool_count, status.pool_digest);
@@ -115,19 +116,19 @@ impl<S: ChainStore> Engine<S> {
             Height::new(status.height),
             Work::from_be_bytes(status.work),
         );
-        let Some(heard) = self.links.heard(&id, status, ahead_ms) else {
+        let Some(heard) = self.peers.links.heard(&id, status, ahead_ms) else {
             return;
         };
         self.sync.sources.claimed(&id, claim);
         if self.is_chosen_clock(&id) {
-            self.clock.heard_chosen(self.now, WallTime::from_ms(clock_ms));
+            self.clock.heard_chosen(WallTime::from_ms(clock_ms));
         }
         if !heard.is_first {
             self.check_peer_name(id);
         }
         let called = self.called(&id);
-        self.links.call(&id, &called);
-        let Some(peer) = self.links.get(&id) else { return };
+        self.peers.links.call(&id, &called);
+        let Some(peer) = self.peers.links.get(&id) else { return };
         let (address, direction) = (peer.address.clone(), peer.direction);
         let event = heard.is_first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
@@ -143,7 +144,7 @@ impl<S: ChainStore> Engine<S> {
                 "two nodes use the key of {id} ({place}): stop one of them, and start it in an empty folder with --data-dir DIR"
             );
             self.out.warn("same_key", message);
-            self.exchange.handle(self.now, exchange::Fact::Twins(id));
+            self.peers.exchange.handle(self.clock.now(), exchange::Fact::Twins(id));
         }
         self.tell_pools(Fact::Status {
             peer: id,
@@ -152,8 +153,10 @@ impl<S: ChainStore> Engine<S> {
         });
         let Some(event) = event else { return };
         self.out.event(event);
-        self.dialer.handle(self.now, dial::Fact::Exchanged(id));
-        self.exchange.handle(self.now, exchange::Fact::Exchanged(id));
+        self.peers.dialer.handle(self.clock.now(), dial::Fact::Exchanged(id));
+        self.peers
+            .exchange
+            .handle(self.clock.now(), exchange::Fact::Exchanged(id));
         self.remember(id, address, direction);
         self.notices.alone.ends();
     }

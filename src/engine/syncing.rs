@@ -19,10 +19,10 @@ use crate::wire::Request;
 macro_rules! ground {
     ($engine:expr) => {
         Ground {
-            now: $engine.now,
+            now: $engine.clock.now(),
             chain: &$engine.chain,
-            requests: &$engine.requests,
-            clock: &|| $engine.clock.time($engine.now, || middle_of(&$engine.links)),
+            requests: &$engine.peers.requests,
+            clock: &|| $engine.clock.time(|| middle_of(&$engine.peers.links)),
         }
     };
 }
@@ -74,12 +74,12 @@ impl<S: ChainStore> Engine<S> {
             match order {
                 Order::Ask { peer, what, request } => self.ask_for_sync(peer, what, request),
                 Order::Delivered(peer) => {
-                    if let Some(link) = self.requests.link_mut(&peer) {
+                    if let Some(link) = self.peers.requests.link_mut(&peer) {
                         link.delivered();
                     }
                 }
                 Order::Stalled(peer) => {
-                    if let Some(link) = self.requests.link_mut(&peer) {
+                    if let Some(link) = self.peers.requests.link_mut(&peer) {
                         link.stalled();
                     }
                 }
@@ -95,32 +95,32 @@ impl<S: ChainStore> Engine<S> {
 
     fn ask_for_sync(&mut self, peer: PeerId, what: Question, request: Request) {
         if what == Question::Headers {
-            let link = self.requests.link(&peer);
+            let link = self.peers.requests.link(&peer);
             let patience = link.map_or(PATIENCE_MIN_MS, |link| {
                 link.pace().patience_for_bytes(HEADERS_PAGE_BYTES)
             });
             let id = self.ask(peer, what, request, Some(patience));
             self.sync.asked(peer, id);
         } else {
-            if let Some(link) = self.requests.link_mut(&peer) {
-                link.fetches(self.now, usize::try_from(QUESTION_BYTES).unwrap_or(0));
+            if let Some(link) = self.peers.requests.link_mut(&peer) {
+                link.fetches(self.clock.now(), usize::try_from(QUESTION_BYTES).unwrap_or(0));
             }
             self.ask(peer, what, request, Some(0));
-            self.requests.be_patient(self.now, &peer);
+            self.peers.requests.be_patient(self.clock.now(), &peer);
         }
     }
 
     /// A peer answered a question for bodies: what its link has shown, and patience with what else is under way there.
     fn bodies_came(&mut self, peer: PeerId, at: Time, (count, bytes): (usize, usize)) {
-        let read = self.requests.heard();
-        let Some(link) = self.requests.link_mut(&peer) else {
+        let read = self.peers.requests.heard();
+        let Some(link) = self.peers.requests.link_mut(&peer) else {
             return;
         };
         link.delivered();
-        link.fetches(self.now, bytes);
+        link.fetches(self.clock.now(), bytes);
         if count > 0 {
             link.brought_bodies(at, read, (count, bytes));
-            self.requests.be_patient(self.now, &peer);
+            self.peers.requests.be_patient(self.clock.now(), &peer);
         }
     }
 
@@ -139,7 +139,7 @@ impl<S: ChainStore> Engine<S> {
         let ground = ground!(self);
         self.sync
             .sources
-            .claims(self.now)
+            .claims(self.clock.now())
             .any(|claim| ground.is_worth_asking(claim))
     }
 

@@ -53,7 +53,7 @@ fn first_bytes(id: &NetworkId) -> [u8; ID_BYTES] {
 impl<S: ChainStore> Engine<S> {
     pub(super) fn invite(&self) -> Result<Reply, CommandError> {
         let is_plain = |address: &&Address| address.tcp().is_some();
-        let mut addresses: Vec<Address> = self.links.addresses().iter().filter(is_plain).cloned().collect();
+        let mut addresses: Vec<Address> = self.peers.links.addresses().iter().filter(is_plain).cloned().collect();
         if addresses.iter().any(|address| !address.is_loopback()) {
             addresses.retain(|address| !address.is_loopback());
         }
@@ -68,8 +68,8 @@ impl<S: ChainStore> Engine<S> {
             ));
         }
         let ticket = Ticket {
-            network: network_of(&self.config.params),
-            key: self.me,
+            network: network_of(&self.node.config.params),
+            key: self.node.me,
             addresses,
         };
         let local = ticket.addresses.iter().all(Address::is_loopback);
@@ -85,23 +85,23 @@ impl<S: ChainStore> Engine<S> {
                  node runs"
             ),
             ticket: text,
-            network: self.config.params.label(),
+            network: self.node.config.params.label(),
             addresses: ticket
                 .addresses
                 .iter()
-                .map(|address| address.with_peer(&self.peer_id))
+                .map(|address| address.with_peer(&self.node.peer_id))
                 .collect(),
         })
     }
 
     pub(super) fn join(&mut self, id: u64, ticket: Ticket) {
-        if let Some(message) = mismatch(&ticket, &self.config.params) {
+        if let Some(message) = mismatch(&ticket, &self.node.config.params) {
             return self
                 .out
                 .reply(id, Err(CommandError::new("other_network", message, "status")));
         }
         let peer = ticket.peer();
-        if peer == self.peer_id {
+        if peer == self.node.peer_id {
             let message = "this is the node's own ticket: it is for other nodes";
             return self
                 .out
@@ -117,8 +117,8 @@ impl<S: ChainStore> Engine<S> {
         for other in addresses {
             let (by, from) = (FoundBy::Manual, None);
             let address = other;
-            self.dialer.handle(
-                self.now,
+            self.peers.dialer.handle(
+                self.clock.now(),
                 dial::Fact::Found {
                     peer,
                     address,

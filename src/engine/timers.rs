@@ -8,10 +8,10 @@ use crate::chain::ChainStore;
 impl<S: ChainStore> Engine<S> {
     /// Timers that hang on nothing else.
     pub(super) fn run_timers(&mut self) {
-        if !self.started && self.start_by <= self.now {
+        if !self.mode.started && self.mode.start_by <= self.clock.now() {
             self.start();
         }
-        self.standing.tick(self.now);
+        self.peers.standing.tick(self.clock.now());
         self.pump_standing();
         self.check_alone();
         self.check_stale();
@@ -23,12 +23,18 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn check_alone(&mut self) {
-        let Some(is_first) = self.notices.alone.poll(self.now) else {
+        let Some(is_first) = self.notices.alone.poll(self.clock.now()) else {
             return;
         };
         // Later ones only where somebody could be: not on a machine whose cable is out.
-        let is_worth_it = is_first || self.links.addresses().iter().any(|address| !address.is_loopback());
-        if self.mode.net && is_worth_it && self.links.known().next().is_none() {
+        let is_worth_it = is_first
+            || self
+                .peers
+                .links
+                .addresses()
+                .iter()
+                .any(|address| !address.is_loopback());
+        if self.mode.net && is_worth_it && self.peers.links.known().next().is_none() {
             let yet = if is_first {
                 "no other node was found yet"
             } else {

@@ -12,12 +12,12 @@ use crate::types::{Account, PeerId, Voice, WallTime};
 impl<S: ChainStore> Engine<S> {
     /// The wall clock that rules and templates use.
     pub(super) fn clock(&self) -> WallTime {
-        self.clock.time(self.now, || self.middle_clock())
+        self.clock.time(|| self.middle_clock())
     }
 
     /// The middle of the neighbours' clocks.
     pub(super) fn middle_clock(&self) -> Option<Middle> {
-        middle_of(&self.links)
+        middle_of(&self.peers.links)
     }
 
     /// Whether this peer's clock is the chosen one.
@@ -35,19 +35,19 @@ impl<S: ChainStore> Engine<S> {
 
     /// Whose voice a peer's is.
     pub(super) fn voice_of(&self, peer: &PeerId) -> Voice {
-        self.links.voice(peer)
+        self.peers.links.voice(peer)
     }
 
     pub(super) fn check_clock(&mut self) {
         // Asked in every turn: where no clock is far off their middle is not, either.
-        let told = self.links.iter().filter_map(|(_, peer)| peer.clock_ahead_ms);
+        let told = self.peers.links.iter().filter_map(|(_, peer)| peer.clock_ahead_ms);
         match told.map(i64::unsigned_abs).max() {
             None => return,
             Some(furthest) if furthest <= WARNING_MS => return self.clock.note_fine(),
             Some(_) => {}
         }
         let Some(middle) = self.middle_clock() else { return };
-        if let Some(message) = self.clock.check(self.now, middle) {
+        if let Some(message) = self.clock.check(middle) {
             self.out.warn("clock", message);
         }
     }

@@ -1,4 +1,4 @@
-//! The wall clock as this node goes by it, and what is said about one that is wrong.
+//! The two clocks: the even one for whatever waits, the wall clock for the rules; and what is said about one that is wrong.
 //!
 //! Promises: the clock of a chosen node is followed wherever it leads, also while that node is away; a clock that is off
 //! is told once each time it comes about, after it was off for five seconds.
@@ -18,6 +18,8 @@ const PATIENCE_MS: u64 = 5_000;
 /// The wall clock, and the clocks that it is held against.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
+    /// The even clock.
+    now: Time,
     choice: PeerClock,
     /// The wall clock minus the even one.
     ahead_ms: i64,
@@ -32,6 +34,7 @@ impl Clock {
     /// `now` runs evenly, `wall` is the machine's wall clock.
     pub(crate) const fn new(choice: PeerClock, now: Time, wall: WallTime) -> Self {
         Self {
+            now,
             choice,
             ahead_ms: wall.ahead_of(now),
             chosen_ahead_ms: None,
@@ -40,9 +43,19 @@ impl Clock {
         }
     }
 
+    /// The time by the even clock, by which everything waits.
+    pub(crate) const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// The even clock shows this now; it never goes back.
+    pub(crate) fn advance(&mut self, now: Time) {
+        self.now = self.now.max(now);
+    }
+
     /// The machine's wall clock, as it was read now.
-    pub(crate) const fn set(&mut self, now: Time, wall: WallTime) {
-        self.ahead_ms = wall.ahead_of(now);
+    pub(crate) const fn set(&mut self, wall: WallTime) {
+        self.ahead_ms = wall.ahead_of(self.now);
     }
 
     /// Whose clock the user chose.
@@ -51,38 +64,38 @@ impl Clock {
     }
 
     /// The chosen node told its clock.
-    pub(crate) const fn heard_chosen(&mut self, now: Time, clock: WallTime) {
-        self.chosen_ahead_ms = Some(clock.ahead_of(now));
+    pub(crate) const fn heard_chosen(&mut self, clock: WallTime) {
+        self.chosen_ahead_ms = Some(clock.ahead_of(self.now));
     }
 
     /// The machine's wall clock.
-    pub(crate) const fn own(&self, now: Time) -> WallTime {
-        WallTime::at(now, self.ahead_ms)
+    pub(crate) const fn own(&self) -> WallTime {
+        WallTime::at(self.now, self.ahead_ms)
     }
 
     /// The chosen node's clock, if it was ever heard.
-    fn chosen(&self, now: Time) -> Option<WallTime> {
-        self.chosen_ahead_ms.map(|ahead| WallTime::at(now, ahead))
+    fn chosen(&self) -> Option<WallTime> {
+        self.chosen_ahead_ms.map(|ahead| WallTime::at(self.now, ahead))
     }
 
     /// The wall clock that rules and templates use. `middle` is the middle of the neighbours' clocks.
-    pub(crate) fn time(&self, now: Time, middle: impl FnOnce() -> Option<Middle>) -> WallTime {
-        let own = self.own(now);
+    pub(crate) fn time(&self, middle: impl FnOnce() -> Option<Middle>) -> WallTime {
+        let own = self.own();
         match self.choice {
             PeerClock::Own => own,
             PeerClock::Median => match middle() {
                 Some(middle) if middle.is_followed() => own.shifted(middle.ahead_ms),
                 Some(_) | None => own,
             },
-            PeerClock::Key(_) | PeerClock::Name(_) => self.chosen(now).unwrap_or(own),
+            PeerClock::Key(_) | PeerClock::Name(_) => self.chosen().unwrap_or(own),
         }
     }
 
     /// The clock that statuses tell: the own one, which others may compare, but a trusted one where the user chose it.
-    pub(crate) fn told(&self, now: Time) -> WallTime {
+    pub(crate) fn told(&self) -> WallTime {
         match self.choice {
-            PeerClock::Own | PeerClock::Median => self.own(now),
-            PeerClock::Key(_) | PeerClock::Name(_) => self.chosen(now).unwrap_or_else(|| self.own(now)),
+            PeerClock::Own | PeerClock::Median => self.own(),
+            PeerClock::Key(_) | PeerClock::Name(_) => self.chosen().unwrap_or_else(|| self.own()),
         }
     }
 
@@ -93,14 +106,14 @@ impl Clock {
     }
 
     /// What is to be told of a clock that is off; none if nothing is, or it was told before.
-    pub(crate) fn check(&mut self, now: Time, middle: Middle) -> Option<String> {
+    pub(crate) fn check(&mut self, middle: Middle) -> Option<String> {
         let is_off = middle.ahead_ms.unsigned_abs() > WARNING_MS;
         if !is_off || self.chosen_ahead_ms.is_some() {
             self.note_fine();
             return None;
         }
-        let since = *self.off_since.get_or_insert(now);
-        if self.is_told || now.since(since) < PATIENCE_MS {
+        let since = *self.off_since.get_or_insert(self.now);
+        if self.is_told || self.now.since(since) < PATIENCE_MS {
             return None;
         }
         self.is_told = true;
@@ -157,24 +170,33 @@ mod tests {
             (PeerClock::Median, None, 0),
         ] {
             let clock = Clock::new(choice.clone(), NOW, WALL);
-            let time = clock.time(NOW, || middle);
+            let time = clock.time(|| middle);
             assert_eq!(time.ms() - WALL.ms(), moved_ms, "{choice:?} {middle:?}");
-            assert_eq!(clock.told(NOW), WALL, "others compare the own one");
+            assert_eq!(clock.told(), WALL, "others compare the own one");
         }
+    }
+
+    #[test]
+    fn the_even_clock_never_goes_back_whatever_the_wall_clock_does() {
+        let mut clock = Clock::new(PeerClock::Own, NOW, WALL);
+        clock.advance(Time::from_ms(3_000));
+        clock.advance(Time::from_ms(2_000));
+        clock.set(WallTime::from_ms(7));
+        assert_eq!((clock.now(), clock.own()), (Time::from_ms(3_000), WallTime::from_ms(7)));
     }
 
     #[test]
     fn the_chosen_clock_goes_on_while_its_node_is_away_and_is_told() {
         let peer = SecretKey::from_seed([1; 32]).public().peer_id();
         let mut clock = Clock::new(PeerClock::Key(peer), NOW, WALL);
-        assert_eq!(clock.time(NOW, || None), WALL);
-        clock.heard_chosen(NOW, WallTime::from_ms(700_000_000));
+        assert_eq!(clock.time(|| None), WALL);
+        clock.heard_chosen(WallTime::from_ms(700_000_000));
         // The own wall clock is set meanwhile.
-        let later = Time::from_ms(3_000);
-        clock.set(later, WallTime::from_ms(1));
-        assert_eq!(clock.time(later, || None), WallTime::from_ms(700_002_000));
-        assert_eq!(clock.told(later), WallTime::from_ms(700_002_000));
-        assert_eq!(clock.own(later), WallTime::from_ms(1));
+        clock.advance(Time::from_ms(3_000));
+        clock.set(WallTime::from_ms(1));
+        assert_eq!(clock.time(|| None), WallTime::from_ms(700_002_000));
+        assert_eq!(clock.told(), WallTime::from_ms(700_002_000));
+        assert_eq!(clock.own(), WallTime::from_ms(1));
     }
 
     #[test]
@@ -188,7 +210,10 @@ mod tests {
             ahead_ms: 30_000,
             voices: 1,
         };
-        let mut told = |ms: u64, middle| clock.check(Time::from_ms(ms), middle).is_some();
+        let mut told = |ms: u64, middle| {
+            clock.advance(NOW.after_ms(ms));
+            clock.check(middle).is_some()
+        };
         assert_eq!([told(0, off), told(4_999, off), told(5_000, off)], [false, false, true]);
         assert_eq!([told(9_000, off), told(9_001, fine)], [false, false]);
         assert_eq!([told(10_000, off), told(15_000, off)], [false, true]);
@@ -198,15 +223,14 @@ mod tests {
     fn whoever_goes_by_a_chosen_clock_is_told_nothing_of_the_others() {
         let peer = SecretKey::from_seed([1; 32]).public().peer_id();
         let mut clock = Clock::new(PeerClock::Key(peer), NOW, WALL);
-        clock.heard_chosen(NOW, WALL);
+        clock.heard_chosen(WALL);
         let off = Middle {
             ahead_ms: 90_000,
             voices: 9,
         };
-        assert!(
-            [0, 9_000, 90_000]
-                .iter()
-                .all(|ms| clock.check(Time::from_ms(*ms), off).is_none())
-        );
+        for ms in [0, 9_000, 90_000] {
+            clock.advance(NOW.after_ms(ms));
+            assert_eq!(clock.check(off), None);
+        }
     }
 }

@@ -22,6 +22,8 @@ pub(crate) mod offer;
 pub(crate) mod out;
 pub(crate) mod own;
 pub(crate) mod pace;
+pub(crate) mod payments;
+pub(crate) mod peers;
 pub(crate) mod pools;
 pub(crate) mod relay;
 pub(crate) mod remembered;

@@ -2,8 +2,11 @@
 //!
 //! Elsewhere: what changes it (`failures`, `disk`, `commands`).
 
+use crate::chain::state::Tip;
+use crate::types::Time;
+
 /// In what state the node is as a whole: what it may do, and what it has to do without.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Mode {
     /// `net on`.
     pub(crate) net: bool,
@@ -15,16 +18,26 @@ pub(crate) struct Mode {
     pub(crate) read_only: bool,
     /// The node is about to stop.
     pub(crate) stopping: bool,
+    /// `started` was told.
+    pub(crate) started: bool,
+    /// When it is told at the latest.
+    pub(crate) start_by: Time,
+    /// The tip that the store held: events begin there.
+    pub(crate) opened: Tip,
 }
 
-impl Default for Mode {
-    fn default() -> Self {
+impl Mode {
+    /// A node that has just opened its store, and goes on the network.
+    pub(crate) const fn new(opened: Tip, start_by: Time) -> Self {
         Self {
             net: true,
             no_network: false,
             no_mining: false,
             read_only: false,
             stopping: false,
+            started: false,
+            start_by,
+            opened,
         }
     }
 }

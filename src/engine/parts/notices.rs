@@ -2,11 +2,12 @@
 //! a name that is another's.
 //!
 //! Promises: each of them is told once each time it comes about, being alone ever more rarely while it lasts.
-//! Elsewhere: who sees it (`facts`), the clock (`clock`), blocks from the future (`ahead`).
+//! Elsewhere: who sees it (`timers`, `statuses`, `connections`), the clock (`clock`), blocks from the future (`ahead`).
 //! Spec: `proto-notes/events.md`, "Warnings".
 
 use std::collections::VecDeque;
 
+use super::seen::Seen;
 use crate::types::{Address, Time};
 
 /// After this time without a peer the user is told how to join by hand.
@@ -33,6 +34,8 @@ pub(crate) struct Notices {
     pub(crate) ahead: While,
     /// A branch from the future at a neighbour.
     pub(crate) future_branch: Rarely,
+    /// What was seen of the network, for the doctor.
+    pub(crate) seen: Seen,
 }
 
 impl Notices {
@@ -53,6 +56,7 @@ impl Notices {
             name: Once(false),
             ahead: While(false),
             future_branch: Rarely(Time::from_ms(0)),
+            seen: Seen::new(),
         }
     }
 

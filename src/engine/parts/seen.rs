@@ -12,7 +12,7 @@ use crate::types::{Address, PeerId, Time};
 /// Failed dials that are remembered: more than fit on a screen.
 const FAILURES_MAX: usize = 16;
 /// What was seen of the network, for the doctor alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Seen {
     /// When multicast DNS last named a node, and how often it did.
     pub(crate) multicast: Option<(Time, u64)>,
@@ -22,6 +22,15 @@ pub(crate) struct Seen {
 }
 
 impl Seen {
+    /// Nothing was seen yet.
+    pub(crate) const fn new() -> Self {
+        Self {
+            multicast: None,
+            elsewhere: None,
+            failures: Vec::new(),
+        }
+    }
+
     pub(crate) fn found(&mut self, now: Time, by: FoundBy) {
         if by == FoundBy::Mdns {
             let times = self.multicast.map_or(0, |(_, times)| times);
@@ -64,7 +73,7 @@ mod tests {
 
     #[test]
     fn failures_are_kept_once_for_each_peer_and_are_bounded() {
-        let mut seen = Seen::default();
+        let mut seen = Seen::new();
         for port in 1..=40 {
             let (address, _) = Address::parse(&format!("/ip4/10.0.0.1/tcp/{port}")).unwrap();
             seen.failed(Time::from_ms(port), None, Some(&address), (&"no answer".into(), None));

@@ -7,7 +7,7 @@ use crate::types::AccountName;
 /// Has node 0 forget what its pool holds and offer it so many of the stored ones, as at a start.
 fn offer(world: &mut World, most: usize) {
     let engine = &mut world.nodes[0].engine;
-    engine.own.offered_max = most;
+    engine.payments.own.offered_max = most;
     engine.restore_own().unwrap();
 }
 

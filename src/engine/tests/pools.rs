@@ -171,7 +171,7 @@ fn a_pool_that_was_busy_forty_times_leaves_its_peer_a_source_of_blocks() {
     world.run(1_800_000);
     assert!(asked.get() > 50, "{}", asked.get());
     let peer = world.nodes[1].peer;
-    assert!(!world.nodes[0].engine.requests.is_always_busy(&peer));
+    assert!(!world.nodes[0].engine.peers.requests.is_always_busy(&peer));
 }
 
 #[test]

@@ -77,7 +77,7 @@ fn tellings_of_identities_behind_one_address_have_the_places_of_one() {
             (seed[0], seed[1]) = (teller, *number);
             let peer = SecretKey::from_seed(seed).public().peer_id();
             engine.told_of(id(teller), peer, vec![address(usize::from(*number) + 100)]);
-            engine.dialer.found_by(&peer).is_some()
+            engine.peers.dialer.found_by(&peer).is_some()
         });
         told.count()
     });
