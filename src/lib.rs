@@ -14,7 +14,7 @@
 //!   tools    work on a data folder without a node: export, import, verify, key, paths
 //! ```
 //!
-//! Promises: imports point to the left and down (`tests/tidy.rs` holds that).
+//! Promises: imports point to the left and down (`tests/tidy/` holds that).
 //! Spec: `proto-notes/README.md`.
 
 // What a test starts is bounded by the test.

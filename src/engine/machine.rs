@@ -1,4 +1,11 @@
-//! HEADER
+//! The engine itself: its parts, how facts are routed to them, and what it promises to whoever drives it.
+//!
+//! Promises: after each fact every part is pumped, so that no edge is ever missed, and its orders are carried out before the
+//! next part is asked; only here and in the files beside it are chain and pool changed.
+//! Elsewhere: what each part decides (`parts`). What is done for each kind of fact: connections (`connections`, `neighbours`),
+//! statuses (`statuses`), questions of peers and to them (`answers`, `responses`), gossip (`gossip`), pools and own payments
+//! (`pooling`), sync (`syncing`), the chain (`advance`, `future`), the disk (`disk`), mining (`searching`), commands
+//! (`commands`, `peering`, `tickets`, `doctor`), time (`timers`, `timing`), parts of the node that fail (`failures`).
 
 use super::config::{Config, Node};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
@@ -35,6 +42,22 @@ use crate::wire::Request;
 const START_PATIENCE_MS: u64 = 2_000;
 
 /// A node's decisions: told facts, gives orders.
+///
+/// The engine opens no socket and no file, starts no thread, reads no clock and draws no random number. Whoever drives it
+/// does that, and calls methods of four kinds:
+///
+/// - [`Engine::handle`] tells it a fact, with the time by the even clock. It may be called at any time, also while orders of
+///   earlier facts are still to be taken. A time before the latest one counts as the latest.
+/// - [`Engine::poll_output`] hands out the next order, none when there is no more until the next fact. Orders are carried
+///   out in this order; what stands behind an [`Output::Commit`] waits until [`StoreFact::Committed`](super::StoreFact)
+///   was told of it, but for what [`Output::is_immediate`] names.
+/// - [`Engine::next_wakeup`] says when [`Input::Tick`] is due if no other fact comes before. It is asked when all orders
+///   were taken, and never lies before the latest time that was told.
+/// - What else is public only reads.
+///
+/// Promises: the same configuration, store and inputs give the same outputs, byte for byte. Every command is replied to
+/// once, every gossip message gets one verdict, every question of a peer one answer; a question to a peer is asked only while
+/// that peer is connected. Ticks at one time end: after each of them there is less to be done at that time.
 pub struct Engine<S> {
     pub(super) node: Node,
     pub(super) mode: Mode,
@@ -122,6 +145,29 @@ impl<S: ChainStore> Engine<S> {
             Input::Stop => self.on_stop(),
         }
         self.turn();
+        if cfg!(debug_assertions) {
+            self.check_invariants();
+        }
+    }
+
+    /// What holds after every turn, whatever was told.
+    fn check_invariants(&self) {
+        let (links, requests) = (&self.peers.links, &self.peers.requests);
+        assert!(
+            links.ids().iter().eq(requests.peers()),
+            "a link for whoever is connected, and for nobody else"
+        );
+        assert!(requests.is_sound(), "each open question counts at a connected peer");
+        assert!(
+            self.takes_blocks() || self.sync.is_idle(),
+            "nobody is followed while no block is taken"
+        );
+        assert!(
+            !self.mode.stopping || !self.mining.is_searching(),
+            "no search while the node stops"
+        );
+        let wakeup = self.next_wakeup();
+        assert!(wakeup.is_none_or(|at| at >= self.clock.now()), "no wake-up in the past");
     }
 
     fn on_net(&mut self, fact: NetFact) {

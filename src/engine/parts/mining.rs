@@ -121,6 +121,11 @@ impl Mining {
         self.refresh_at = Time::from_ms(0);
     }
 
+    /// Whether the miner has a job whose find would count.
+    pub(crate) fn is_searching(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
     /// Nothing found for earlier jobs counts any more, and the next turn makes a new one.
     pub(crate) fn drop_jobs(&mut self) {
         self.jobs.clear();

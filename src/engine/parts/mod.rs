@@ -4,7 +4,7 @@
 //! it is polled, and says when time alone would change something (`next_wakeup`). It sees chain, pool and other parts by
 //! reference only, and writes only what is its own.
 //!
-//! Promises: nothing here names the engine (`tests/tidy.rs` holds that); no part imports, by way of others, itself.
+//! Promises: nothing here names the engine (`tests/tidy/` holds that); no part imports, by way of others, itself.
 //! Elsewhere: who routes facts to the parts and carries out their orders (the files of `engine`).
 //! Why the cut is as it is: `proto-notes/decisions/engine-parts.md`.
 

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 pub(crate) use link::Link;
 
-use crate::types::{BlockHash, PeerId, Time};
+use crate::types::{BlockHash, PeerId, Time, count};
 
 /// Lapses of one question for bodies: after the first others are asked for them too, after the last nothing is expected.
 pub(crate) const LAPSES_MAX: u32 = 3;
@@ -108,6 +108,22 @@ impl Requests {
     /// The same, to be changed.
     pub(crate) fn link_mut(&mut self, peer: &PeerId) -> Option<&mut Link> {
         self.links.get_mut(peer)
+    }
+
+    /// The connected peers, in order.
+    pub(crate) fn peers(&self) -> impl Iterator<Item = &PeerId> {
+        self.links.keys()
+    }
+
+    /// Whether every open question is to a connected peer, and counts there, but for statuses.
+    pub(crate) fn is_sound(&self) -> bool {
+        let counted = |peer: &PeerId| {
+            self.to(peer)
+                .filter(|(_, asked)| asked.what != Question::Status)
+                .count()
+        };
+        let is_counted = |(peer, link): (&PeerId, &Link)| count(counted(peer)) == u64::from(link.in_flight());
+        self.open.values().all(|asked| self.links.contains_key(&asked.peer)) && self.links.iter().all(is_counted)
     }
 
     /// Every connected peer as one that is asked.

@@ -3,6 +3,9 @@
 //! Promises: an arrow that points up, a clock in a pure layer or a function that no screen holds fails the build.
 //! Elsewhere: what the layers are for (`src/lib.rs`).
 
+mod circles;
+mod limits;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
