@@ -21,6 +21,7 @@ pub mod control_client;
 mod control_session;
 mod control_socket;
 pub mod engine_thread;
+pub mod errands;
 mod hangup;
 mod history;
 pub mod housekeeper;
@@ -63,6 +64,7 @@ use crate::types::{Address, Height, PeerId};
 use clock::Clock;
 use control::{Control, Hub};
 use engine_thread::{Delivery, Wiring};
+use errands::Errands;
 use housekeeper::{Neighbourhood, Notices};
 use inbox::Inbox;
 use screen::Screen;
@@ -204,7 +206,10 @@ impl Node {
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
-            discovery: args.discovery,
+            errands: Errands {
+                local: engine.peer_id(),
+                discovery: args.discovery,
+            },
         };
         let engine = engine_thread::start(engine, wiring, broken("engine", &ears))?;
         let control = Control::open(folder.path(), &hub, &inbox, to_session);

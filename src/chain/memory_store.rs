@@ -102,6 +102,10 @@ impl MemoryStore {
 }
 
 impl ChainStore for MemoryStore {
+    fn snapshot(&self) -> Result<Self, StoreError> {
+        Ok(self.copy())
+    }
+
     fn tip(&self) -> Result<(Height, BlockHash), StoreError> {
         let tables = self.tables.borrow();
         let last = tables.active.last_key_value().map(|(height, hash)| (*height, *hash));

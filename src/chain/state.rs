@@ -132,13 +132,30 @@ impl<S: ChainStore> Chain<S> {
     /// # Errors
     /// [`StoreError`] if the store fails, or holds another network's chain.
     pub fn open(params: NetworkParams, store: S, secret: [u8; 32]) -> Result<Self, StoreError> {
+        let mut chain = Self::unread(params, store, secret);
+        chain.load()?;
+        chain.load_young()?;
+        Ok(chain)
+    }
+
+    /// Reads tip and side branches of a store that nothing is written to: what only accepting blocks needs is not read.
+    ///
+    /// # Errors
+    /// As [`Chain::open`].
+    pub fn open_to_read(params: NetworkParams, store: S) -> Result<Self, StoreError> {
+        let mut chain = Self::unread(params, store, [0; 32]);
+        chain.load()?;
+        Ok(chain)
+    }
+
+    fn unread(params: NetworkParams, store: S, secret: [u8; 32]) -> Self {
         let genesis = params.genesis();
         let tip = Tip {
             hash: genesis.hash(),
             header: genesis,
             work: Work::ZERO,
         };
-        let mut chain = Self {
+        Self {
             network_id: params.network_id(),
             secret,
             own_key: None,
@@ -155,9 +172,18 @@ impl<S: ChainStore> Chain<S> {
             invalid: InvalidSet::default(),
             own_numbers: (OWN_START, OWN_START),
             young: Young::default(),
-        };
-        chain.load()?;
-        Ok(chain)
+        }
+    }
+
+    /// The store as it is now, to be read elsewhere: it has every batch that was committed.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot(&self) -> Result<S, StoreError>
+    where
+        S: Clone,
+    {
+        self.overlay.store().snapshot()
     }
 
     /// What was found rotten on the disk since the store was opened.
@@ -186,7 +212,8 @@ impl<S: ChainStore> Chain<S> {
     /// [`StoreError`] if the store still fails.
     pub fn reload(&mut self) -> Result<(), StoreError> {
         self.overlay.reset();
-        self.load()
+        self.load()?;
+        self.load_young()
     }
 
     /// After a failed write: what the disk does not have is gone at once, also while the store cannot be read. Gives the
@@ -227,7 +254,7 @@ impl<S: ChainStore> Chain<S> {
         };
         self.written = self.tip.clone();
         self.handed.clear();
-        self.load_young()
+        Ok(())
     }
 
     /// The network's parameters.

@@ -224,6 +224,16 @@ pub trait ChainStore {
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
     /// Remembered peers.
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError>;
+    /// What the store holds now, whatever is committed later. For a store whose clones share nothing, a clone.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    fn snapshot(&self) -> Result<Self, StoreError>
+    where
+        Self: Sized + Clone,
+    {
+        Ok(self.clone())
+    }
     /// What was found rotten since the store was opened. It stays so: what a read of it would have said is unknown.
     fn damage(&self) -> Option<String> {
         None

@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             "tamper" => self.tamper()?,
             "stats" => self.stats()?,
             "drop" | "ban" | "unban" => self.peer_act()?,
-            "doctor" => self.plain(Command::Doctor(Box::default()))?,
+            "doctor" => self.plain(Command::Doctor)?,
             "mine" => Command::Mine(self.mine()?),
             "chain" => Command::Chain(self.list()?),
             "block" => Command::Block(self.block(self.one()?)?),

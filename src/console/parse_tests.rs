@@ -150,7 +150,7 @@ fn what_makes_the_chain_visible_has_its_form() {
         ("ban ben", peer(text("ben"), PeerAct::Ban { minutes: 60 })),
         ("ban (ben?) 1440", peer(text("ben"), PeerAct::Ban { minutes: 1_440 })),
         ("unban ben", peer(text("ben"), PeerAct::Unban)),
-        ("doctor", Command::Doctor(Box::default())),
+        ("doctor", Command::Doctor),
     ];
     for (line, expected) in cases {
         assert_eq!(command(line), expected, "{line}");

@@ -1,6 +1,5 @@
 //! What a user can ask of the engine; the console parses lines into these.
 
-use super::surroundings::Surroundings;
 use crate::types::ticket::Ticket;
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, Txid};
 
@@ -152,8 +151,8 @@ pub enum Command {
         /// What.
         act: PeerAct,
     },
-    /// `doctor`; the shell puts in what it sees of the machine.
-    Doctor(Box<Surroundings>),
+    /// `doctor`: what the node sees of the machine and its networks, and what it makes of that.
+    Doctor,
     /// `wait CONDITION [SECONDS]`
     Wait {
         /// For what.

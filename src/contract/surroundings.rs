@@ -61,8 +61,6 @@ pub struct Surroundings {
     pub others_heard: Option<u64>,
     /// Where another machine says that it is this very node.
     pub twin: Option<Address>,
-    /// The shell has looked: a command comes without.
-    pub looked: bool,
 }
 
 /// Beginnings of names of interfaces that other machines of the LAN rarely reach.

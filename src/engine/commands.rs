@@ -3,7 +3,7 @@
 //! Promises: every command gets exactly one reply; events that it causes stand before it; every refusal has a hint
 //! that can be typed. Spec: `proto-notes/events.md`.
 
-use super::io::NetOrder;
+use super::io::{Errand, NetOrder, Outcome};
 use super::machine::{Engine, Question};
 use super::parts::dial;
 use super::parts::runs::Around;
@@ -11,6 +11,7 @@ use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{
     AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Refusal, Reply, Source, TxRef,
 };
+use crate::inspect::query::{Query, Subject};
 use crate::inspect::{View, store_error, transactions};
 use crate::pool::{Origin, PoolError};
 use crate::types::{Account, AccountName, Address, Amount, Height, PeerId, PublicKey};
@@ -38,15 +39,18 @@ impl<S: ChainStore> Engine<S> {
             Command::Mine(MineCommand::Count(wanted)) => return self.mine(id, wanted),
             Command::Mine(MineCommand::On) => self.set_mining(true),
             Command::Mine(MineCommand::Off) => self.set_mining(false),
-            Command::Chain(limit) => self.view().chain(limit),
+            Command::Chain(limit) => return self.read(id, Subject::Chain(limit)),
             Command::Block(block) => self.view().block(block),
             Command::Transaction(wanted) => self.show_transaction(wanted),
             Command::ExplainBlock(block) => self.view().explain_block(block),
             Command::ExplainTransaction(wanted) => self.view().explain_transaction(wanted),
-            Command::Tamper(height) => self.view().tamper(height, self.node.config.secret),
-            Command::Stats(limit) => self.view().stats(limit, self.storage.disk_view()),
+            Command::Tamper(height) => return self.read(id, Subject::Tamper(height, self.node.config.secret)),
+            Command::Stats(limit) => return self.read(id, Subject::Stats(limit, self.storage.disk_view())),
             Command::Peer { peer, act } => self.act_on_peer(&peer, act),
-            Command::Doctor(surroundings) => Ok(self.diagnose(&surroundings)),
+            Command::Doctor => {
+                let may_send = self.mode.net;
+                return self.send_for(id, Errand::Look { may_send });
+            }
             Command::Pending => Ok(self.view().pending()),
             Command::Balance(account) => {
                 let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
@@ -67,6 +71,37 @@ impl<S: ChainStore> Engine<S> {
             Command::Status => Ok(Reply::Status(Box::new(self.status()))),
             Command::Net(on) => Ok(self.set_net(on)),
             Command::Wait { condition, seconds } => return self.wait(id, condition, seconds),
+        };
+        self.out.reply(id, result);
+    }
+
+    /// A question that is answered from a snapshot of the store.
+    fn read(&mut self, id: u64, subject: Subject) {
+        let query = Query {
+            subject,
+            params: self.node.config.params.clone(),
+            me: self.node.me,
+        };
+        self.send_for(id, Errand::Read(Box::new(query)));
+    }
+
+    /// Orders work for a command; its end comes with [`Engine::on_done`].
+    fn send_for(&mut self, id: u64, errand: Errand) {
+        let has_begun = self.runs.errand(id);
+        self.began(id, has_begun);
+        if has_begun {
+            self.out.errand(id, errand);
+        }
+    }
+
+    /// Work for a command is done.
+    pub(super) fn on_done(&mut self, id: u64, outcome: Outcome) {
+        if !self.runs.done(id) {
+            return;
+        }
+        let result = match outcome {
+            Outcome::Looked(surroundings) => Ok(self.diagnose(&surroundings)),
+            Outcome::Read(result) => result,
         };
         self.out.reply(id, result);
     }

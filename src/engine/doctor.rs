@@ -8,24 +8,11 @@ use super::parts::links::Peer;
 use crate::chain::ChainStore;
 use crate::contract::{Direction, Reply, Surroundings};
 use crate::inspect::doctor::{Scene, diagnose, dial_line};
-use crate::types::PeerId;
 
 /// Clocks further apart are told as a problem; the warning has the same limit.
 const CLOCK_FAR_MS: u64 = 30_000;
 
 impl<S: ChainStore> Engine<S> {
-    /// The node's own id.
-    #[must_use]
-    pub const fn peer_id(&self) -> PeerId {
-        self.node.peer_id
-    }
-
-    /// Whether the node may send anything to anybody: not after `net off`.
-    #[must_use]
-    pub const fn may_send(&self) -> bool {
-        self.mode.net
-    }
-
     pub(super) fn diagnose(&self, surroundings: &Surroundings) -> Reply {
         let middle = self.middle_clock();
         let is_far = |middle: &Middle| middle.ahead_ms.unsigned_abs() > CLOCK_FAR_MS;

@@ -6,8 +6,9 @@ use super::parts::room::Room;
 use super::parts::standing::Fault;
 use crate::chain::{Batch, Header};
 use crate::contract::{
-    Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger,
+    Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger, Surroundings,
 };
+use crate::inspect::query::Query;
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, Target, Time, WallTime};
 use crate::wire::{Request, Response, Topic};
@@ -33,6 +34,13 @@ pub enum Input {
     Miner(MinerFact),
     /// From the disk.
     Store(StoreFact),
+    /// Work that was ordered by [`Output::Errand`] is done.
+    Done {
+        /// The command's id.
+        id: u64,
+        /// What came of it.
+        outcome: Outcome,
+    },
     /// A part of the node that runs by itself has ended, or runs again.
     Part(PartFact),
     /// The wall clock, told at the start, every few seconds, and when it jumps.
@@ -44,6 +52,27 @@ pub enum Input {
     Tick,
     /// The node is about to stop: hand fresh announcements over, stop mining.
     Stop,
+}
+
+/// Work for a command that takes longer than a turn may: somebody else does it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Errand {
+    /// Look at the machine and its networks, for `doctor`. Whether it may send anything is said with it.
+    Look {
+        /// Multicast DNS may be asked for others: the node is on the network.
+        may_send: bool,
+    },
+    /// Answer from a snapshot of the store that has every batch which was ordered before.
+    Read(Box<Query>),
+}
+
+/// What came of an errand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was seen of the machine.
+    Looked(Box<Surroundings>),
+    /// The answer of the store.
+    Read(Result<Reply, CommandError>),
 }
 
 /// What of the node runs by itself, outside the engine, and can end while the rest goes on.
@@ -237,6 +266,13 @@ pub enum Output {
     Commit(Batch),
     /// Something happened.
     Event(Event),
+    /// Work for a command; [`Input::Done`] with the same id is its end.
+    Errand {
+        /// The command's id.
+        id: u64,
+        /// What is to be done.
+        errand: Errand,
+    },
     /// The end of a command.
     Reply {
         /// The command's id.
@@ -261,8 +297,19 @@ impl Output {
                 | NetOrder::Enable(_) => true,
                 NetOrder::Publish { .. } | NetOrder::Answer { .. } => false,
             },
-            Self::Miner(_) => true,
-            Self::Commit(_) | Self::Event(_) | Self::Reply { .. } => false,
+            Self::Miner(_)
+            | Self::Errand {
+                errand: Errand::Look { .. },
+                ..
+            } => true,
+            // What is read is told: it must have been written.
+            Self::Errand {
+                errand: Errand::Read(_),
+                ..
+            }
+            | Self::Commit(_)
+            | Self::Event(_)
+            | Self::Reply { .. } => false,
         }
     }
 }

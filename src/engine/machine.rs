@@ -139,6 +139,7 @@ impl<S: ChainStore> Engine<S> {
             Input::Miner(MinerFact::Exhausted { job }) => self.mining.exhausted(self.clock.now(), job),
             Input::Miner(MinerFact::Rate(rate)) => self.mining.measured(rate),
             Input::Store(fact) => self.on_store(fact),
+            Input::Done { id, outcome } => self.on_done(id, outcome),
             Input::Part(fact) => self.on_part(fact),
             Input::Clock(wall) => self.clock.set(wall),
             Input::Tick => self.peers.requests.hear(self.after(1)),
@@ -299,6 +300,23 @@ impl<S: ChainStore> Engine<S> {
     /// Where rewards go: the own name once it is confirmed as this key's, else the key account.
     pub(super) fn reward_account(&self) -> Account {
         self.view().reward_account()
+    }
+
+    /// The node's own id.
+    #[must_use]
+    pub const fn peer_id(&self) -> PeerId {
+        self.node.peer_id
+    }
+
+    /// The store as it is now, for an [`Errand::Read`](super::Errand).
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn snapshot(&self) -> Result<S, StoreError>
+    where
+        S: Clone,
+    {
+        self.chain.snapshot()
     }
 
     /// What `status` answers.

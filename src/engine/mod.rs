@@ -36,7 +36,9 @@ mod timers;
 mod timing;
 
 pub use config::{Config, Limits};
-pub use io::{Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, Part, PartFact, StoreFact, Verdict};
+pub use io::{
+    Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Outcome, Output, Part, PartFact, StoreFact, Verdict,
+};
 pub use machine::Engine;
 pub use parts::clocks::PeerClock;
 pub use parts::room::Room;

@@ -11,7 +11,9 @@ use crate::console::Line;
 use crate::console::parse::parse_line;
 use crate::contract::{Direction, Event, FoundBy, Stranger};
 use crate::engine::Fault;
-use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, PeerClock, StoreFact};
+use crate::engine::{
+    Config, Engine, Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Outcome, Output, PeerClock, StoreFact,
+};
 use crate::types::hash::HashMany;
 use crate::types::{AccountName, Address, BlockHash, PeerId, SecretKey, Time, WallTime};
 use crate::wire::message::encode_transactions;
@@ -52,6 +54,8 @@ struct Script {
     wall: u64,
     /// What the disk does not have yet.
     batches: VecDeque<Batch>,
+    /// Work for commands that is done when the engine has no more orders.
+    errands: VecDeque<Input>,
     connected: BTreeSet<PeerId>,
     /// The engine wants them closed; the network will say so.
     closing: BTreeSet<PeerId>,
@@ -102,6 +106,7 @@ pub(super) fn engine(input: &[u8]) {
         store,
         now,
         wall,
+        errands: VecDeque::new(),
         batches: VecDeque::new(),
         connected: BTreeSet::new(),
         closing: BTreeSet::new(),
@@ -157,7 +162,11 @@ impl Script {
 
     fn drain(&mut self) {
         for count in 0.. {
-            let Some(output) = self.engine.poll_output() else { break };
+            let Some(output) = self.engine.poll_output() else {
+                let Some(done) = self.errands.pop_front() else { break };
+                self.engine.handle(self.now, done);
+                continue;
+            };
             assert!(count < OUTPUTS_MAX, "no end of outputs");
             match output {
                 Output::Net(order) => self.order(order),
@@ -165,6 +174,13 @@ impl Script {
                 Output::Miner(MinerOrder::Stop) => self.job = None,
                 Output::Commit(batch) => self.batches.push_back(batch),
                 Output::Event(event) => self.event(&event),
+                Output::Errand { id, errand } => {
+                    let outcome = match errand {
+                        Errand::Look { .. } => Outcome::Looked(Box::default()),
+                        Errand::Read(query) => Outcome::Read(query.answer(self.store.copy())),
+                    };
+                    self.errands.push_back(Input::Done { id, outcome });
+                }
                 Output::Reply { id, result } => {
                     assert!(self.commands.remove(&id), "a command is answered twice");
                     let line = crate::console::json::json_reply(1, None, &result);

@@ -12,15 +12,14 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::clock::{Clock, wall};
+use super::errands::Errands;
 use super::housekeeper::Notices;
 use super::inbox::{Heard, Inbox, Lanes, Taken};
 use super::outbox::{Action, Outbox};
-use super::probe;
-use super::surroundings;
 use super::writer::Writer;
 use crate::chain::ChainStore;
-use crate::contract::{Command, CommandError, Event, Reply, Surroundings};
-use crate::engine::{Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
+use crate::contract::{CommandError, Event, Reply};
+use crate::engine::{Engine, Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
 use crate::miner::Work;
 use crate::miner::pool::Pool;
 use crate::threads::{self, panic_point};
@@ -63,8 +62,8 @@ pub struct Wiring {
     pub notices: Arc<Notices>,
     /// The even clock.
     pub clock: Clock,
-    /// Whether the node looks for others, for `doctor`.
-    pub discovery: bool,
+    /// Work for commands that takes longer than a turn.
+    pub errands: Errands,
 }
 
 /// The running engine.
@@ -87,7 +86,7 @@ struct Runner<S> {
 ///
 /// # Errors
 /// If the system gives no thread.
-pub fn start<S: ChainStore + Send + 'static>(
+pub fn start<S: ChainStore + Clone + Send + 'static>(
     engine: Engine<S>,
     wiring: Wiring,
     failed: impl FnOnce(&str) + Send + 'static,
@@ -106,7 +105,7 @@ pub fn start<S: ChainStore + Send + 'static>(
     threads::spawn("engine", move || runner.run(), failed)
 }
 
-impl<S: ChainStore> Runner<S> {
+impl<S: ChainStore + Clone + Send + 'static> Runner<S> {
     fn run(mut self) {
         self.carry_out();
         while !self.has_stopped() {
@@ -164,10 +163,6 @@ impl<S: ChainStore> Runner<S> {
 
     fn tell(&mut self, mut input: Input) {
         match &mut input {
-            Input::Command {
-                id,
-                command: Command::Doctor(surroundings),
-            } if !surroundings.looked => return self.look_around(*id),
             Input::Store(StoreFact::Committed { id }) => {
                 let ready = self.outbox.committed(*id);
                 ready.into_iter().for_each(|output| self.carry_out_one(output));
@@ -185,43 +180,12 @@ impl<S: ChainStore> Runner<S> {
             | Input::Cancel { .. }
             | Input::Miner(_)
             | Input::Clock(_)
+            | Input::Done { .. }
             | Input::Heard(_)
             | Input::Tick => {}
         }
         self.engine.handle(self.wiring.clock.now(), input);
         self.carry_out();
-    }
-
-    /// Has `doctor`'s questions asked elsewhere: they take half a second. The command comes back with what was seen.
-    fn look_around(&self, id: u64) {
-        let inbox = Arc::clone(&self.wiring.inbox);
-        let discovery = self.wiring.discovery;
-        let asks = discovery && self.engine.may_send();
-        let local = self.engine.peer_id();
-        let lost = Arc::clone(&self.wiring.inbox);
-        let look = move || {
-            panic_point("doctor");
-            let mut surroundings = surroundings::look(discovery);
-            if asks {
-                probe::ask(&mut surroundings, &local);
-            }
-            let command = Command::Doctor(Box::new(surroundings));
-            inbox.push(Input::Command { id, command });
-        };
-        let unseen = move |reason: &str| {
-            let command = Command::Doctor(Box::new(Surroundings {
-                failure: Some(format!("looking failed: {reason}")),
-                discovery,
-                looked: true,
-                ..Surroundings::default()
-            }));
-            lost.push(Input::Command { id, command });
-        };
-        if let Err(error) = threads::spawn("doctor", look, unseen) {
-            tracing::debug!(%error, "no thread for the doctor");
-            let command = Command::Doctor(Box::new(surroundings::look(discovery)));
-            self.wiring.inbox.push(Input::Command { id, command });
-        }
     }
 
     /// The node's own addresses are of interest to the other nodes of the machine.
@@ -267,6 +231,10 @@ impl<S: ChainStore> Runner<S> {
             }
             Output::Miner(MinerOrder::Stop) => self.wiring.miner.stop(),
             Output::Event(event) => (self.wiring.deliver)(Delivery::Event(event)),
+            Output::Errand { id, errand } => {
+                let store = matches!(errand, Errand::Read(_)).then(|| self.engine.snapshot());
+                self.wiring.errands.run(&self.wiring.inbox, id, errand, store);
+            }
             Output::Reply { id, result } => (self.wiring.deliver)(Delivery::Reply { id, result }),
             Output::Commit(batch) => self.wiring.writer.write(batch),
         }

@@ -2,7 +2,7 @@
 //!
 //! Promises: orders leave in the order given, except immediate ones, which never wait; nothing that stands behind a
 //! batch leaves before that batch is on disk, unless that only prepares a long switch; after a failed write no waiting order leaves, but each waiting command is
-//! answered.
+//! answered, and what is to be read is read.
 //! Elsewhere: which orders are immediate ([`Output::is_immediate`]), the writing (`node::writer`).
 
 use std::collections::VecDeque;
@@ -108,6 +108,8 @@ fn refusal(output: Output) -> Option<Output> {
             token,
             response: Response::Busy,
         })),
+        // What it tells is what the disk has.
+        errand @ Output::Errand { .. } => Some(errand),
         Output::Net(_) | Output::Miner(_) | Output::Commit(_) | Output::Event(_) => None,
     }
 }

@@ -64,7 +64,6 @@ pub fn look(discovery: bool) -> Surroundings {
         discovery,
         others_heard: None,
         twin: None,
-        looked: true,
     }
 }
 

@@ -26,9 +26,23 @@ use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 /// Blocks in which a transaction stood that are looked at: branches that held it, the active one among them.
 const SPOTS_MAX: usize = 1_024;
 
-/// A cheap handle to the chain file; clones share it. Each read sees the last commit.
-#[derive(Clone, Debug)]
-pub struct RedbStore(Arc<Inner>);
+/// A cheap handle to the chain file; clones share it. Each read sees the last commit, or, through a handle from
+/// [`ChainStore::snapshot`], what was there then.
+#[derive(Clone)]
+pub struct RedbStore {
+    shared: Arc<Inner>,
+    /// The state that is read; none: the last one.
+    at: Option<Arc<ReadTransaction>>,
+}
+
+impl core::fmt::Debug for RedbStore {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("RedbStore")
+            .field("shared", &self.shared)
+            .field("is_snapshot", &self.at.is_some())
+            .finish()
+    }
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -82,14 +96,15 @@ impl RedbStore {
         let may_be_unsettled = reading
             .and_then(|reading| beside::is_promoted(&reading))
             .unwrap_or(true);
-        Self(Arc::new(Inner {
+        let shared = Arc::new(Inner {
             path: path.to_path_buf(),
             params: params.clone(),
             open: RwLock::new(Some(open)),
             rot: OnceLock::new(),
             reopened: AtomicBool::new(false),
             may_be_unsettled: AtomicBool::new(may_be_unsettled),
-        }))
+        });
+        Self { shared, at: None }
     }
 
     /// Opens a chain file that may only be read: nothing is written to it, not even redb's repair after a crash.
@@ -124,19 +139,19 @@ impl RedbStore {
     /// [`OpenError`]; reads and commits fail until another try succeeds. A store of which a page rotted is not opened again:
     /// what is sound can still be read.
     pub fn reopen(&self) -> Result<(), OpenError> {
-        let rot = self.0.rot.get();
-        if let (Some(reason), true) = (rot, self.0.reopened.load(Ordering::Acquire)) {
-            return Err(OpenError::damaged(&self.0.path, reason));
+        let rot = self.shared.rot.get();
+        if let (Some(reason), true) = (rot, self.shared.reopened.load(Ordering::Acquire)) {
+            return Err(OpenError::damaged(&self.shared.path, reason));
         }
-        let mut open = self.0.open.write().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.shared.open.write().unwrap_or_else(PoisonError::into_inner);
         close(&mut open);
-        *open = Some(open_file(&self.0.path, &self.0.params)?);
+        *open = Some(open_file(&self.shared.path, &self.shared.params)?);
         match rot {
             None => Ok(()),
             Some(reason) => {
                 // A write that met rot ended in an error, after which redb reads nothing either: once, for the readers.
-                self.0.reopened.store(true, Ordering::Release);
-                Err(OpenError::damaged(&self.0.path, reason))
+                self.shared.reopened.store(true, Ordering::Release);
+                Err(OpenError::damaged(&self.shared.path, reason))
             }
         }
     }
@@ -147,15 +162,15 @@ impl RedbStore {
     /// [`StoreError`]; then readers see nothing of them, and [`RedbStore::reopen`] comes before the next commit. Were the
     /// disk to fail in the very last write, they may be there, all of them, after the reopening.
     pub fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
-        if let Some(reason) = self.0.rot.get() {
+        if let Some(reason) = self.shared.rot.get() {
             return Err(StoreError::Damaged(reason.clone()));
         }
         if batches.iter().any(|batch| batch.beside == Beside::Promote) {
-            self.0.may_be_unsettled.store(true, Ordering::Release);
+            self.shared.may_be_unsettled.store(true, Ordering::Release);
         }
         self.with(|open| {
-            if identity(&self.0.path) != open.identity {
-                let path = self.0.path.display();
+            if identity(&self.shared.path) != open.identity {
+                let path = self.shared.path.display();
                 return Err(StoreError::Io(format!("{path} was moved or deleted")));
             }
             write(&open.database, |transaction| apply(transaction, batches))
@@ -166,24 +181,24 @@ impl RedbStore {
     /// disk, in bytes; none where the system does not tell.
     #[must_use]
     pub fn room(&self) -> Option<(u64, u64, u64)> {
-        room(&self.0.path)
+        room(&self.shared.path)
     }
 
     /// Where the file is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0.path
+        &self.shared.path
     }
 
     fn with<T>(&self, work: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        let open = self.0.open.read().unwrap_or_else(PoisonError::into_inner);
+        let open = self.shared.open.read().unwrap_or_else(PoisonError::into_inner);
         let open = open
             .as_ref()
             .ok_or_else(|| StoreError::Io("the store is closed".into()))?;
         let met = open.pages.met();
         let result = unpanicked(|| work(open));
         let Some(page) = open.pages.rot() else { return result };
-        let reason = self.0.rot.get_or_init(|| rotten(page));
+        let reason = self.shared.rot.get_or_init(|| rotten(page));
         match result {
             // What was read before, or is sound.
             Ok(_) | Err(StoreError::Full | StoreError::Io(_)) if open.pages.met() == met => result,
@@ -193,11 +208,14 @@ impl RedbStore {
 
     /// To be asked while a state is read: whoever sees that of a write sees what was set before it.
     fn may_be_unsettled(&self) -> bool {
-        self.0.may_be_unsettled.load(Ordering::Acquire)
+        self.shared.may_be_unsettled.load(Ordering::Acquire)
     }
 
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
-        self.with(|open| work(&open.database.begin_read().map_err(failed)?))
+        self.with(|open| match &self.at {
+            Some(reading) => work(reading),
+            None => work(&open.database.begin_read().map_err(failed)?),
+        })
     }
 }
 
@@ -322,8 +340,16 @@ impl ChainStore for RedbStore {
         self.read(|reading| collect(reading, PEERS, EVERY_KEY, usize::MAX, records::peer))
     }
 
+    fn snapshot(&self) -> Result<Self, StoreError> {
+        let at = self.with(|open| open.database.begin_read().map_err(failed))?;
+        Ok(Self {
+            shared: Arc::clone(&self.shared),
+            at: Some(Arc::new(at)),
+        })
+    }
+
     fn damage(&self) -> Option<String> {
-        self.0.rot.get().cloned()
+        self.shared.rot.get().cloned()
     }
 }
 

@@ -180,6 +180,16 @@ fn a_doctor_whose_look_around_fails_answers_all_the_same() {
     anna.node.ok("doctor");
 }
 
+#[test]
+fn a_reading_of_the_chain_that_fails_ends_its_command_with_an_error() {
+    let mut anna = Fragile::start(&[]);
+    for command in ["stats", "chain", "tamper 1"] {
+        anna.fail("reader");
+        assert_eq!(anna.node.refused(command), "internal");
+    }
+    anna.node.ok("chain");
+}
+
 fn wait_until(mut condition: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + crate::harness::PATIENCE;
     while !condition() {

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use crate::chain::Batch;
 use crate::contract::{CommandError, Event, Reply};
-use crate::engine::io::{MinerOrder, NetOrder, Output};
+use crate::engine::io::{Errand, MinerOrder, NetOrder, Output};
 use crate::types::{BlockHash, Height, Work};
 
 /// What a status says of the chain and the pool.
@@ -78,6 +78,11 @@ impl Out {
 
     pub(crate) fn reply(&mut self, id: u64, result: Result<Reply, CommandError>) {
         self.told.push(Output::Reply { id, result });
+    }
+
+    /// Work for a command. It stands with the replies: behind the commit of this turn.
+    pub(crate) fn errand(&mut self, id: u64, errand: Errand) {
+        self.told.push(Output::Errand { id, errand });
     }
 
     /// The first event, whatever was known before; events and replies that waited stand behind it.
@@ -155,6 +160,7 @@ mod tests {
             Output::Miner(_) => 'm',
             Output::Commit(_) => 'c',
             Output::Event(_) => 'e',
+            Output::Errand { .. } => 'w',
             Output::Reply { .. } => 'r',
         };
         core::iter::from_fn(|| out.poll()).map(kind).collect()

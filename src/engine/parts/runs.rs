@@ -1,4 +1,4 @@
-//! Commands that wait for something: `mine N`, `dial`, `resolve`, `wait`.
+//! Commands that wait for something: `mine N`, `dial`, `resolve`, `wait`, and those whose work is done elsewhere.
 //!
 //! Promises: each ends once, with a reply: by what it waited for, by its deadline, or by the user.
 //! Elsewhere: what begins one (`commands`), what happens to them (`Happened`, told by the engine).
@@ -29,6 +29,8 @@ enum Run {
         blocks: VecDeque<BlockHash>,
     },
     Dial(Dial),
+    /// Somebody else is at it.
+    Errand,
     Resolve {
         /// Status requests whose answers are waited for.
         asked: Vec<u64>,
@@ -177,6 +179,16 @@ impl Runs {
         )
     }
 
+    /// A command whose work is done elsewhere.
+    pub(crate) fn errand(&mut self, id: u64) -> bool {
+        self.begin(id, Run::Errand)
+    }
+
+    /// That work is done; whether anybody still waits for it.
+    pub(crate) fn done(&mut self, id: u64) -> bool {
+        matches!(self.all.get(&id), Some(Run::Errand)) && self.all.remove(&id).is_some()
+    }
+
     fn begin(&mut self, id: u64, run: Run) -> bool {
         let has_room = self.all.len() < RUNNING_MAX;
         if has_room {
@@ -219,7 +231,7 @@ impl Runs {
                     dial.is_final = true;
                 }
                 (Run::Resolve { replaced, .. }, Happened::Replaced) => *replaced = true,
-                (Run::Mine { .. } | Run::Dial(_) | Run::Resolve { .. } | Run::Wait { .. }, _) => {}
+                (Run::Mine { .. } | Run::Dial(_) | Run::Errand | Run::Resolve { .. } | Run::Wait { .. }, _) => {}
             }
         }
     }
@@ -228,7 +240,7 @@ impl Runs {
     pub(crate) fn mined(&mut self, hash: BlockHash) -> Option<Mined> {
         let oldest = self.all.iter_mut().find_map(|(id, run)| match run {
             Run::Mine { wanted, found, blocks } => Some((*id, wanted, found, blocks)),
-            Run::Dial(_) | Run::Resolve { .. } | Run::Wait { .. } => None,
+            Run::Dial(_) | Run::Errand | Run::Resolve { .. } | Run::Wait { .. } => None,
         });
         let (id, wanted, found, blocks) = oldest?;
         *found += 1;
@@ -259,6 +271,7 @@ impl Runs {
         let result = |(id, run): (&u64, &Run)| {
             let result = match run {
                 Run::Mine { .. } => around.ahead.map(|ahead| Err(ahead.refusal())),
+                Run::Errand => None,
                 Run::Dial(dial) => dial.result(around),
                 Run::Resolve {
                     asked,
@@ -283,7 +296,7 @@ impl Runs {
     /// The next deadline.
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
         let deadline = |run: &Run| match run {
-            Run::Mine { .. } => None,
+            Run::Mine { .. } | Run::Errand => None,
             Run::Dial(Dial { deadline, .. }) | Run::Resolve { deadline, .. } | Run::Wait { deadline, .. } => {
                 Some(*deadline)
             }

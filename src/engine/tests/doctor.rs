@@ -9,7 +9,8 @@ use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, SecretKey};
 
 fn doctor(world: &mut World, surroundings: Surroundings) -> Diagnosis {
-    match world.ask(0, Command::Doctor(Box::new(surroundings))) {
+    world.surroundings = surroundings;
+    match world.ask(0, Command::Doctor) {
         Ok(Reply::Diagnosis(told)) => *told,
         other => panic!("{other:?}"),
     }
@@ -25,7 +26,6 @@ fn lan() -> Surroundings {
         discovery: true,
         others_heard: None,
         twin: None,
-        looked: true,
     }
 }
 

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Block, Chain, Header, NetworkParams};
 use crate::contract::{Command, CommandError, Direction, Event, Reply};
-use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
+use crate::engine::{
+    Config, Engine, Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Outcome, Output, StoreFact, Verdict,
+};
 pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::{HashMany, sha256};
 use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time, WallTime};
@@ -65,6 +67,8 @@ pub(super) struct Node {
 
 pub(super) struct World {
     pub(super) now: Time,
+    /// What a machine sees around it.
+    pub(super) surroundings: crate::contract::Surroundings,
     pub(super) nodes: Vec<Node>,
     queue: BTreeMap<(Time, u64), (usize, Input)>,
     sequence: u64,
@@ -103,6 +107,7 @@ impl World {
     pub(super) fn with(count: usize, params: NetworkParams, change: impl Fn(&mut Config)) -> Self {
         let mut world = Self {
             now: Time::from_ms(params.genesis_time_ms + 1_000_000),
+            surroundings: crate::contract::Surroundings::default(),
             nodes: Vec::new(),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -323,6 +328,13 @@ impl World {
                     let text = format!("{event:?}");
                     self.nodes[node].log.push(text);
                     self.nodes[node].events.push(event);
+                }
+                Output::Errand { id, errand } => {
+                    let outcome = match errand {
+                        Errand::Look { .. } => Outcome::Looked(Box::new(self.surroundings.clone())),
+                        Errand::Read(query) => Outcome::Read(query.answer(self.nodes[node].store.copy())),
+                    };
+                    self.later(0, node, Input::Done { id, outcome });
                 }
                 Output::Reply { id, result } => {
                     self.nodes[node].kinds.push("reply");

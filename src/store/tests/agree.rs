@@ -88,9 +88,12 @@ fn random_batches_leave_disk_and_memory_alike() {
         let batches: Vec<_> = (0..rng.below(4))
             .map(|part| random_batch(round * 10 + part, &blocks, &mut rng))
             .collect();
+        let (at, copy) = (disk.snapshot().unwrap(), memory.copy());
         disk.commit(&batches).unwrap();
         batches.iter().for_each(|batch| memory.commit(batch));
         assert_same(&disk, &memory);
+        // What was there before, whatever was written since.
+        assert_same(&at, &copy);
     }
 }
 

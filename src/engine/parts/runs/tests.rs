@@ -148,3 +148,14 @@ fn commands_that_wait_are_bounded_and_end_once() {
     assert!(runs.cancel(5) && !runs.cancel(5));
     assert_eq!(runs.ids().len(), RUNNING_MAX - 1);
 }
+
+#[test]
+fn work_that_is_done_elsewhere_counts_once_and_only_while_somebody_waits_for_it() {
+    let mut runs = Runs::default();
+    assert!(runs.errand(1) && runs.errand(2) && runs.mine(3, 1));
+    assert_eq!(ended(&mut runs, 60_000, |_| {}), [], "it takes as long as it takes");
+    assert!(runs.done(1) && !runs.done(1));
+    assert!(runs.cancel(2) && !runs.done(2), "it was given up");
+    assert!(!runs.done(3), "that is no errand");
+    assert_eq!(runs.ids(), [3]);
+}
