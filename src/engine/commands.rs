@@ -433,7 +433,7 @@ fn form_refused(error: &TransactionError) -> CommandError {
     CommandError::new(error.code(), error.to_string(), "help tx")
 }
 
-/// The pool's refusal.
+/// A refusal of the pool as an error of the command, with a hint that can be typed.
 fn pool_refused(error: &PoolError) -> CommandError {
     CommandError::new(error.code(), error.to_string(), error.hint())
 }

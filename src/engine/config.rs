@@ -9,7 +9,7 @@ use crate::types::{AccountName, Address, PeerId, PublicKey, SecretKey};
 /// What a node is told once, at its start.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The network's rules.
+    /// The rules of the network that the node belongs to.
     pub params: NetworkParams,
     /// The node's key: identity and wallet.
     pub key: SecretKey,

@@ -73,7 +73,7 @@ impl<S: ChainStore> Engine<S> {
         );
     }
 
-    /// `rewind`.
+    /// Takes own blocks from the future off the chain, for `rewind`.
     pub(super) fn rewind(&mut self) -> Result<Reply, CommandError> {
         if self.mode.read_only {
             return Err(read_only());

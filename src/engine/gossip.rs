@@ -22,7 +22,7 @@ use crate::wire::message::decode_transactions;
 
 /// What became of a stranger's transaction.
 pub(super) enum Addition {
-    /// It waits now.
+    /// The pool holds it now.
     Taken,
     /// It was there, or confirmed, or nothing is taken now.
     Known,

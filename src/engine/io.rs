@@ -20,23 +20,23 @@ pub enum Input {
     Command {
         /// Chosen by the console; never used twice.
         id: u64,
-        /// What is asked.
+        /// What is asked, with its arguments.
         command: Command,
     },
     /// The user gave up waiting: the running command ends with `interrupted`.
     Cancel {
-        /// The command's id.
+        /// The id that the command came with.
         id: u64,
     },
-    /// From the network.
+    /// Something that the network saw or received.
     Net(NetFact),
-    /// From the miner.
+    /// Something that the miner found or measured.
     Miner(MinerFact),
-    /// From the disk.
+    /// Something that the disk did, or failed to do.
     Store(StoreFact),
     /// Work that was ordered by [`Output::Errand`] is done.
     Done {
-        /// The command's id.
+        /// The id of the command that the work is for.
         id: u64,
         /// What came of it.
         outcome: Outcome,
@@ -84,7 +84,7 @@ pub enum Part {
     Discovery,
     /// The search for other nodes of this machine.
     Siblings,
-    /// A mining thread.
+    /// One of the threads that search for nonces.
     Mining,
     /// The door for `ctl` and `attach`.
     Control,
@@ -99,7 +99,7 @@ pub enum Part {
 pub enum PartFact {
     /// It has failed. Of the network, every connection, dial and request has ended with it.
     Ended {
-        /// Which.
+        /// The part that has ended.
         part: Part,
         /// The error's message, for people.
         reason: String,
@@ -108,7 +108,7 @@ pub enum PartFact {
     },
     /// It was started anew.
     Started {
-        /// Which.
+        /// The part that runs again.
         part: Part,
     },
 }
@@ -132,38 +132,38 @@ pub enum NetFact {
     /// Discovery saw a peer, or (with [`FoundBy::Inbound`]) a peer that calls in listens here by its own word, on the host
     /// from which it called; that comes before its `Connected`.
     Found {
-        /// Who.
+        /// The peer that was found.
         peer: PeerId,
-        /// Where.
+        /// Where it can be dialled.
         address: Address,
-        /// By what.
+        /// What named it: discovery, a user, the store or a peer.
         by: FoundBy,
         /// Where the record came from, if it came over the network.
         from: Option<IpAddr>,
     },
     /// The first connection to a peer of this network and version stands (identify has confirmed both).
     Connected {
-        /// Who.
+        /// The peer at the other end.
         peer: PeerId,
         /// The remote address; for inbound ones its listen address if it told one.
         address: Address,
-        /// Who dialled.
+        /// Which of the two nodes dialled.
         direction: Direction,
     },
     /// The last connection to a peer is gone.
     Disconnected {
-        /// Who.
+        /// The peer whose last connection has ended.
         peer: PeerId,
-        /// Why.
+        /// Why it ended, as far as this node can tell.
         reason: DisconnectReason,
     },
     /// A dial ended without a connection. `peer` is none if the address named none.
     DialFailed {
-        /// Who was dialled.
+        /// The peer that was dialled; none if only an address was known.
         peer: Option<PeerId>,
-        /// Where.
+        /// The addresses that were tried.
         addresses: Vec<Address>,
-        /// Why.
+        /// Why none of them led to the peer.
         reason: DialFailure,
         /// It answered as one of these: not to be dialled again for an hour.
         stranger: Option<Stranger>,
@@ -172,45 +172,45 @@ pub enum NetFact {
     Gossip {
         /// Names the message in the verdict.
         token: u64,
-        /// Who sent it.
+        /// The neighbour that forwarded the message.
         peer: PeerId,
-        /// Of which topic.
+        /// The topic that the message belongs to.
         topic: Topic,
-        /// Its bytes.
+        /// The message as it came, not decoded yet.
         bytes: Vec<u8>,
     },
     /// A peer's request; it is answered with the same token.
     Request {
         /// Names the request in the answer.
         token: u64,
-        /// Who asks.
+        /// The peer that asks.
         peer: PeerId,
-        /// What.
+        /// What it wants to know.
         request: Request,
     },
     /// The end of an own request: the answer, or none after a failure of any kind.
     Response {
         /// The id given in the order.
         id: u64,
-        /// Who was asked.
+        /// The peer that was asked.
         peer: PeerId,
-        /// The answer.
+        /// Its answer; none if the request failed.
         response: Option<Response>,
     },
     /// A peer broke the protocol below the engine: bytes that cannot be decoded, streams without end.
     Malformed {
-        /// Who.
+        /// The peer that sent it.
         peer: PeerId,
         /// How bad that is.
         fault: Fault,
-        /// What was wrong.
+        /// What is wrong with it, for people.
         reason: String,
     },
     /// The network or discovery has failed, or runs again.
     Part(PartFact),
     /// A ping came back.
     Latency {
-        /// From whom.
+        /// The peer that answered a ping.
         peer: PeerId,
         /// After how many milliseconds.
         ms: u64,
@@ -222,17 +222,17 @@ pub enum NetFact {
 pub enum MinerFact {
     /// A nonce that meets the job's target.
     Found {
-        /// Which job.
+        /// The job whose nonce was found.
         job: u64,
-        /// The nonce.
+        /// The nonce with which the header's hash meets the target.
         nonce: u64,
     },
     /// The job's nonces are used up.
     Exhausted {
-        /// Which job.
+        /// The job that has no nonce left.
         job: u64,
     },
-    /// Attempts a second.
+    /// Attempts a second, of all threads together.
     Rate(u64),
 }
 
@@ -241,12 +241,12 @@ pub enum MinerFact {
 pub enum StoreFact {
     /// Every batch up to this id is on disk.
     Committed {
-        /// The batch's id.
+        /// The batch's number; every batch before it is written too.
         id: u64,
     },
     /// A batch could not be written; nothing of it is on disk. The node is read-only until the store was reopened.
     Failed {
-        /// Why.
+        /// Why, in the system's words.
         reason: String,
     },
     /// The store was reopened and checked: state must be read anew.
@@ -258,26 +258,26 @@ pub enum StoreFact {
 /// An order that the shell carries out.
 #[derive(Clone, Debug)]
 pub enum Output {
-    /// To the network.
+    /// An order to the network.
     Net(NetOrder),
-    /// To the miner.
+    /// An order to the miner.
     Miner(MinerOrder),
     /// To the disk. What stands behind waits, except what is immediate.
     Commit(Batch),
-    /// Something happened.
+    /// Something that the user is told.
     Event(Event),
     /// Work for a command; [`Input::Done`] with the same id is its end.
     Errand {
-        /// The command's id.
+        /// The id of the command that the work is for.
         id: u64,
         /// What is to be done.
         errand: Errand,
     },
     /// The end of a command.
     Reply {
-        /// The command's id.
+        /// The id that the command came with.
         id: u64,
-        /// Data or refusal.
+        /// What was asked for, or why it is refused.
         result: Result<Reply, CommandError>,
     },
 }
@@ -317,7 +317,7 @@ impl Output {
 /// What becomes of a gossip message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Valid: forward it.
+    /// It is valid: neighbours get it.
     Accept,
     /// The sender could have known better: do not forward, count against it.
     Reject,
@@ -332,36 +332,36 @@ pub enum NetOrder {
     Dial {
         /// Who; none if unknown.
         peer: Option<PeerId>,
-        /// Where.
+        /// The addresses to try.
         addresses: Vec<Address>,
     },
     /// Close every connection to a peer.
     Disconnect {
-        /// Who.
+        /// The peer whose connections are closed.
         peer: PeerId,
     },
     /// Close and refuse a peer from now on, or no longer.
     Ban {
-        /// Who.
+        /// The peer that is banned or pardoned.
         peer: PeerId,
         /// True: refuse. False: allow again.
         banned: bool,
     },
     /// This connected peer was named by a user: it keeps its place when strangers crowd in.
     Protect {
-        /// Who.
+        /// The peer whose connection stays when others make room.
         peer: PeerId,
     },
-    /// Gossip.
+    /// Hand a message to the neighbours by gossip.
     Publish {
-        /// On which topic.
+        /// The topic that it belongs to.
         topic: Topic,
-        /// The bytes.
+        /// The encoded message.
         bytes: Vec<u8>,
     },
     /// Answer a gossip message's question for a verdict.
     Verdict {
-        /// The message.
+        /// The message that is judged.
         token: u64,
         /// What becomes of it.
         verdict: Verdict,
@@ -370,16 +370,16 @@ pub enum NetOrder {
     Request {
         /// Comes back with the response.
         id: u64,
-        /// Whom.
+        /// The peer that is asked.
         peer: PeerId,
-        /// What.
+        /// What it is asked.
         request: Request,
     },
     /// Answer a peer's request.
     Answer {
-        /// The request.
+        /// The request that is answered.
         token: u64,
-        /// The answer.
+        /// What the peer is told.
         response: Response,
     },
     /// Plug the cable in or pull it: listen and discover, or close everything.
@@ -400,6 +400,6 @@ pub enum MinerOrder {
         /// A pause before the search, in milliseconds (mining policy).
         delay_ms: u64,
     },
-    /// Be idle.
+    /// End the search, and wait for the next job.
     Stop,
 }

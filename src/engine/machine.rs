@@ -126,7 +126,7 @@ impl<S: ChainStore> Engine<S> {
         Ok(engine)
     }
 
-    /// Takes a fact.
+    /// Takes a fact; its orders are handed out by [`Engine::poll_output`].
     pub fn handle(&mut self, now: Time, input: Input) {
         self.clock.advance(now);
         self.effort.begin();
@@ -319,7 +319,7 @@ impl<S: ChainStore> Engine<S> {
         self.chain.snapshot()
     }
 
-    /// What `status` answers.
+    /// The state of the node, as `status` answers it.
     #[must_use]
     pub fn status(&self) -> Status {
         let tip = self.chain.tip();

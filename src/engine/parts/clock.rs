@@ -18,7 +18,7 @@ const PATIENCE_MS: u64 = 5_000;
 /// The wall clock, and the clocks that it is held against.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
-    /// The even clock.
+    /// The latest time that was told, by the even clock.
     now: Time,
     choice: PeerClock,
     /// The wall clock minus the even one.

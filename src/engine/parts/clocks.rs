@@ -17,7 +17,7 @@ pub(crate) const FOLLOWED_MAX_MS: u64 = 300_000;
 /// Which clock the node goes by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum PeerClock {
-    /// Its own.
+    /// The machine's own clock.
     #[default]
     Own,
     /// The middle of the neighbours'.

@@ -30,7 +30,7 @@ pub use limits::*;
 use links::Links;
 use turns::Turns;
 
-/// The dial manager.
+/// Decides whom to dial and when, and which own links stay.
 #[derive(Clone, Debug)]
 pub struct Dialer {
     me: PeerId,
@@ -50,7 +50,7 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Starts without candidates.
+    /// Knows nobody yet; `seed` feeds jitter and choices.
     #[must_use]
     pub const fn new(me: PeerId, seed: u64, now: Time) -> Self {
         Self {
@@ -116,7 +116,7 @@ impl Dialer {
         }
     }
 
-    /// The next order.
+    /// The next order, in the order in which they were given.
     pub fn poll_output(&mut self) -> Option<Order> {
         self.out.pop_front()
     }

@@ -29,7 +29,7 @@ impl Effort {
         Self { left: TURN, turns: 0 }
     }
 
-    /// A turn begins.
+    /// A new turn begins, with the whole of its work to spend.
     pub(crate) const fn begin(&mut self) {
         self.left = TURN;
         self.turns = self.turns.wrapping_add(1);
@@ -58,7 +58,7 @@ impl Effort {
         self.transactions(transactions, bytes);
     }
 
-    /// Transactions were checked.
+    /// So many transactions of so many bytes were checked.
     pub(crate) fn transactions(&mut self, count: usize, bytes: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);
         let bytes = u64::try_from(bytes / BYTES).unwrap_or(u64::MAX);

@@ -46,9 +46,9 @@ const PORT_OF_PRINTERS: u16 = 9_100;
 pub(crate) enum Fact {
     /// A peer answered at an address, or listens there by its own word, on the host from which it called.
     Confirmed {
-        /// Who.
+        /// The peer that is connected.
         peer: PeerId,
-        /// Where.
+        /// Where it was reached: others may be told of it.
         address: Address,
         /// In if the peer dialled this node.
         direction: Direction,
@@ -68,11 +68,11 @@ pub(crate) enum Fact {
     Exchanged(PeerId),
     /// The last link to a peer is gone.
     Disconnected(PeerId),
-    /// A peer answered.
+    /// A peer told of others.
     Answered {
-        /// Who.
+        /// The peer that was asked.
         peer: PeerId,
-        /// What it told.
+        /// The peers that it named.
         list: Vec<ToldPeer>,
         /// Where this node listens.
         own: Vec<Address>,
@@ -83,7 +83,7 @@ pub(crate) enum Fact {
     Failed(PeerId),
     /// A question could not be asked now: too many others are under way to that peer.
     Postponed(PeerId),
-    /// Time has passed.
+    /// Time has passed, and this many own links stand.
     Tick {
         /// How many links this node opened itself.
         own_links: usize,
@@ -93,13 +93,13 @@ pub(crate) enum Fact {
 /// What the exchange orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
-    /// Ask a peer.
+    /// Ask this peer for others.
     Ask(PeerId),
     /// A candidate for the dial manager.
     Told {
-        /// Who told.
+        /// The peer that told of it.
         teller: PeerId,
-        /// Of whom.
+        /// The peer that was told of.
         peer: PeerId,
         /// Where that one is.
         addresses: Vec<Address>,
@@ -179,7 +179,7 @@ impl Exchange {
         }
     }
 
-    /// Takes a fact.
+    /// Takes a fact; orders are handed out by [`Exchange::poll_output`].
     pub(crate) fn handle(&mut self, now: Time, fact: Fact) {
         match fact {
             Fact::Confirmed {
@@ -225,7 +225,7 @@ impl Exchange {
         }
     }
 
-    /// The next order.
+    /// The next order, in the order in which they were given.
     pub(crate) fn poll_output(&mut self) -> Option<Order> {
         self.out.pop_front()
     }

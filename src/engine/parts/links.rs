@@ -36,9 +36,9 @@ pub(crate) type Called = Option<(AccountName, NameStanding)>;
 /// A connected peer, and what it said of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Peer {
-    /// Where it is.
+    /// Where it was reached, or called from.
     pub(crate) address: Address,
-    /// Who dialled.
+    /// Which of the two nodes dialled.
     pub(crate) direction: Direction,
     /// How it was found.
     pub(crate) found_by: FoundBy,

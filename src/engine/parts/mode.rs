@@ -8,7 +8,7 @@ use crate::types::Time;
 /// In what state the node is as a whole: what it may do, and what it has to do without.
 #[derive(Clone, Debug)]
 pub(crate) struct Mode {
-    /// `net on`.
+    /// The user wants the network: false after `net off`.
     pub(crate) net: bool,
     /// The network has failed and was not started anew yet.
     pub(crate) no_network: bool,
@@ -18,7 +18,7 @@ pub(crate) struct Mode {
     pub(crate) read_only: bool,
     /// The node is about to stop.
     pub(crate) stopping: bool,
-    /// `started` was told.
+    /// The event `started` was told.
     pub(crate) started: bool,
     /// When it is told at the latest.
     pub(crate) start_by: Time,

@@ -14,7 +14,7 @@ use crate::types::{Address, Time};
 const ALONE_MS: u64 = 10_000;
 /// How long after a warning about being alone the next one comes, if that is still so: ever more rarely.
 const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
-/// The later ones.
+/// The pause before all later warnings.
 const ALONE_LATER_MS: u64 = 2 * 3_600_000;
 /// What comes from neighbours again and again is told so often.
 const RARELY_MS: u64 = 3_600_000;
@@ -180,7 +180,7 @@ impl Stale {
 #[derive(Clone, Debug)]
 pub(crate) struct Twins {
     told: Once,
-    /// Where it answered.
+    /// Where the other node with this key answered.
     place: Option<Address>,
     /// When it was last looked for.
     sought: Option<Time>,

@@ -3,7 +3,7 @@
 /// What became of an offered block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Offer {
-    /// Known before.
+    /// The chain had it before.
     Known,
     /// New and valid, on the active chain or beside it.
     Taken,

@@ -15,7 +15,7 @@ pub(crate) const REMEMBERED_MAX: usize = 64;
 /// Why somebody is remembered, the weakest reason first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Reason {
-    /// It called in.
+    /// It dialled this node.
     Called,
     /// This node dialled it.
     Dialled,
@@ -28,7 +28,7 @@ pub(crate) enum Reason {
 /// What became of a peer that is to be remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It is remembered.
+    /// It is remembered, and there was room.
     Kept,
     /// It is remembered in the place of this one.
     InPlaceOf(PeerId),
@@ -36,7 +36,7 @@ pub(crate) enum Outcome {
     Refused,
 }
 
-/// The remembered peers.
+/// The peers that the store keeps for the next start.
 #[derive(Clone, Debug)]
 pub(crate) struct Remembered {
     peers: BTreeMap<PeerId, Reason>,

@@ -19,7 +19,7 @@ use crate::types::{BlockHash, PeerId, Time, count};
 /// Lapses of one question for bodies: after the first others are asked for them too, after the last nothing is expected.
 pub(crate) const LAPSES_MAX: u32 = 3;
 
-/// What was asked.
+/// What a peer is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
     Status,
@@ -238,7 +238,7 @@ impl Requests {
         self.open.iter().filter(move |(_, asked)| asked.peer == *peer)
     }
 
-    /// Questions for bodies.
+    /// The open questions for bodies, with the blocks that each asked for.
     pub(crate) fn for_blocks(&self) -> impl Iterator<Item = (&Asked, &[BlockHash])> {
         self.open.values().filter_map(|asked| match &asked.what {
             Question::Blocks(hashes) => Some((asked, hashes.as_slice())),

@@ -86,7 +86,7 @@ pub(crate) struct Mined {
 /// What is looked at to see whether a command has ended.
 pub(crate) struct Around<'a> {
     pub(crate) now: Time,
-    /// The network's name.
+    /// The name of the network, for people.
     pub(crate) network: &'a str,
     pub(crate) tip: (Height, BlockHash),
     /// Connected peers whose status is known.
@@ -166,7 +166,7 @@ impl Runs {
         )
     }
 
-    /// `wait`.
+    /// `wait`, with its condition and the most seconds that it may take.
     pub(crate) fn wait(&mut self, id: u64, now: Time, condition: Condition, seconds: u32) -> bool {
         let deadline = now.after_ms(u64::from(seconds).saturating_mul(1_000));
         self.begin(
@@ -293,7 +293,7 @@ impl Runs {
         done
     }
 
-    /// The next deadline.
+    /// The earliest time at which a command gives up.
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
         let deadline = |run: &Run| match run {
             Run::Mine { .. } | Run::Errand => None,

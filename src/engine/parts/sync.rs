@@ -384,7 +384,7 @@ impl Syncs {
         }
     }
 
-    /// Ends every candidate.
+    /// Ends every candidate: what was fetched of them is dropped.
     pub(crate) fn end_syncs<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
         while let Some(source) = self.candidates.first().map(|sync| sync.source) {
             self.end_sync(ground, source);

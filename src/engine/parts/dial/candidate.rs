@@ -29,7 +29,7 @@ impl Goal {
 /// Who brought a candidate. Sources take turns, so that none keeps another one waiting. In the order of trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Source {
-    /// The user.
+    /// The user named it.
     Named,
     /// It was connected once.
     Known,
@@ -74,7 +74,7 @@ pub(super) struct Candidate {
     pub(super) found: Time,
     /// A random number, which decides among equals.
     pub(super) lot: u64,
-    /// Not before.
+    /// It is not dialled before this time.
     pub(super) next: Time,
     /// Only the spreading of a room's links keeps its first dial waiting.
     pub(super) is_at_random: bool,

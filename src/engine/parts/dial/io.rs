@@ -10,11 +10,11 @@ use crate::types::{Address, PeerId, Voice};
 pub enum Fact {
     /// Discovery, a user or the store named a peer.
     Found {
-        /// Who.
+        /// The peer that was named.
         peer: PeerId,
-        /// Where.
+        /// Where it is said to be.
         address: Address,
-        /// By what.
+        /// What named it.
         by: FoundBy,
         /// Where the record came from, if it came over the network.
         from: Option<IpAddr>,
@@ -32,11 +32,11 @@ pub enum Fact {
     },
     /// The first link to a peer stands, or an address turns out to lead to a peer that is connected.
     Connected {
-        /// Who.
+        /// The peer at the other end.
         peer: PeerId,
-        /// Where.
+        /// Where it was reached, or called from.
         address: Address,
-        /// Who dialled.
+        /// Which of the two nodes dialled.
         direction: Direction,
     },
     /// A connected peer is no longer on the host of this address.
@@ -56,7 +56,7 @@ pub enum Fact {
     Failed {
         /// Who was dialled, if known.
         peer: Option<PeerId>,
-        /// Where.
+        /// The addresses that were tried.
         addresses: Vec<Address>,
         /// It answered, and is no node of this network.
         other_network: bool,
@@ -79,11 +79,11 @@ pub enum Fact {
 /// What the dial manager orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Dial.
+    /// Open a connection.
     Dial {
-        /// Who, if known.
+        /// The peer that must answer; none if only an address is known.
         peer: Option<PeerId>,
-        /// Where.
+        /// The addresses to try.
         addresses: Vec<Address>,
     },
     /// Close an own link that is one too many.

@@ -29,7 +29,7 @@ pub const TOLD_AGAIN_MS: u64 = 3_600_000;
 pub const JUNK_FAILURES: u32 = 8;
 /// Candidates that left and are remembered as such, and for how long.
 pub const LEFT_MAX: usize = 512;
-/// See [`LEFT_MAX`].
+/// How long a candidate that left is remembered; see [`LEFT_MAX`].
 pub const LEFT_MS: u64 = 600_000;
 /// Candidates that were connected and are not now: beyond this number they make room, so that passing identities leave
 /// places for neighbours that are still unknown.

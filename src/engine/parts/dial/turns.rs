@@ -99,7 +99,7 @@ impl Turns {
         pool.min_by_key(|(_, r)| turn(r)).map(|(at, _)| at)
     }
 
-    /// It was dialled.
+    /// Notes that this candidate was dialled: others have their turn next.
     pub(super) fn took(&mut self, ready: &Ready) {
         self.dials += 1;
         if self.hosts.len() >= TURNS_MAX {

@@ -20,7 +20,7 @@ const LENGTH_BYTES: usize = 8;
 #[derive(Debug)]
 pub(super) struct Gather {
     waiting: VecDeque<(Txid, Vec<u8>)>,
-    /// No message before.
+    /// No message leaves before this time.
     not_before: Time,
 }
 

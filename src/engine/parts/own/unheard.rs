@@ -13,7 +13,7 @@ use crate::types::{Time, Txid};
 /// How long a payment may be unheard before that is said. Gossip and the status that shows it take two seconds at most.
 const PATIENCE_MS: u64 = 5_000;
 
-/// An own payment.
+/// An own payment that no neighbour is known to have.
 #[derive(Clone, Copy, Debug)]
 struct Made {
     txid: Txid,

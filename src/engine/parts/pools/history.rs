@@ -28,7 +28,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// An empty pool.
+    /// The history of a pool that was always empty.
     pub(super) const fn new() -> Self {
         Self {
             number: 0,
@@ -37,7 +37,7 @@ impl History {
         }
     }
 
-    /// The present digest.
+    /// The digest of the pool as it is now.
     pub(super) const fn digest(&self) -> u64 {
         self.digest
     }

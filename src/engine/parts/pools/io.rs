@@ -13,7 +13,7 @@ pub(super) const SLICE: usize = 64;
 /// A page that takes longer than this does not keep others waiting. A LAN answers in milliseconds.
 pub(super) const SLOW_MS: u64 = 1_000;
 
-/// What happened.
+/// What the comparison is told.
 #[derive(Debug)]
 pub(crate) enum Fact {
     /// A peer said how many wait in its pool, and the digest.
@@ -69,7 +69,7 @@ pub(crate) enum Order {
 pub(crate) enum Known {
     /// All that entered behind the first of these states of the pool, up to the second.
     Between(u64, u64),
-    /// These.
+    /// The transactions with these ids.
     These(Vec<Txid>),
 }
 

@@ -31,7 +31,7 @@ pub(super) enum Page {
     Wrong(&'static str),
 }
 
-/// The next page.
+/// How far the next page of a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
     /// Was asked for then.
@@ -44,7 +44,7 @@ enum Step {
     Broken,
 }
 
-/// A run.
+/// One run through one peer's pool.
 #[derive(Debug)]
 pub(super) struct Run {
     /// The last id that came.
@@ -154,7 +154,7 @@ impl Run {
         };
     }
 
-    /// The page came.
+    /// Takes in the page that was asked for.
     pub(super) fn read(&mut self, now: Time, pool: &Mempool, list: &[Vec<u8>]) -> Page {
         let mut own = Vec::new();
         self.failures = 0;
@@ -206,7 +206,7 @@ impl Run {
         (!self.collected.is_empty()).then_some(collected_at)
     }
 
-    /// The next slice.
+    /// The next slice of what came, to be offered to the own pool.
     pub(super) fn slice(&mut self, now: Time, peer: PeerId) -> Option<Order> {
         if self.offering.is_empty() && self.given_up.is_empty() {
             self.next_round(now);

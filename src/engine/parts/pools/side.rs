@@ -44,7 +44,7 @@ pub(super) struct Settled {
     pub(super) until: Time,
 }
 
-/// A peer.
+/// A peer, and what is known of its pool.
 #[derive(Debug)]
 pub(super) struct Side {
     /// How many wait there and the digest, as it said last or as they came last.
@@ -55,7 +55,7 @@ pub(super) struct Side {
     pub(super) doubted: Option<(u64, Time)>,
     /// Its pool was level or asked for before.
     pub(super) is_known: bool,
-    /// Not read before.
+    /// Its pool is not read before this time.
     pub(super) rest_until: Time,
     /// Runs in a row that gained next to nothing.
     pub(super) futile: u32,

@@ -12,17 +12,17 @@ pub const QUESTION_BYTES: u64 = 16 * 1_024;
 /// What a peer may do so often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `Status` requests.
+    /// A peer asks where this node stands.
     Status,
-    /// `GetHeaders` requests.
+    /// A peer asks for headers.
     Headers,
     /// `GetBlocks` requests, in bytes.
     Blocks,
-    /// `GetPending` requests.
+    /// A peer asks for what waits in the pool.
     Pending,
-    /// Gossiped blocks.
+    /// A peer forwards a block.
     GossipBlock,
-    /// Gossiped transactions.
+    /// A peer forwards transactions.
     GossipTx,
 }
 

@@ -49,9 +49,9 @@ impl Fault {
 /// What follows from a misdeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Consequence {
-    /// Nothing yet.
+    /// The peer stays as it is.
     Keep,
-    /// Close the connections.
+    /// Its connections are closed; it may come back.
     Disconnect,
     /// Close, and refuse until the ban ends.
     Ban,
@@ -122,7 +122,7 @@ impl Records {
         record.name = name;
     }
 
-    /// Ends a ban.
+    /// Ends a ban before its time.
     pub fn unban(&mut self, id: &PeerId) {
         if let Some(record) = self.all.get_mut(id) {
             record.banned_until = None;

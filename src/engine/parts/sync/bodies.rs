@@ -15,7 +15,7 @@ use crate::engine::parts::offer::Offer;
 use crate::engine::parts::requests::LAPSES_MAX;
 use crate::types::{BlockHash, PeerId, Time};
 
-/// Between two `sync_progress`.
+/// How often `sync_progress` is told at most.
 const PROGRESS_MS: u64 = 1_000;
 
 impl Syncs {

@@ -40,7 +40,7 @@ pub(super) enum Pass {
 /// A body that came, and waits for its turn.
 #[derive(Clone, Debug)]
 pub(crate) struct Arrived {
-    /// Who sent it.
+    /// The peer that sent it.
     pub(crate) peer: PeerId,
     /// Its header, which is the one that was asked for.
     pub(crate) received: Received,
@@ -48,7 +48,7 @@ pub(crate) struct Arrived {
     pub(crate) bytes: Vec<u8>,
 }
 
-/// One candidate branch.
+/// A branch that claims more work than the own one, while it is checked and fetched.
 #[derive(Clone, Debug)]
 pub(super) struct Sync {
     pub(super) source: PeerId,
