@@ -7,7 +7,7 @@ use crate::contract::CommandError;
 use crate::types::Height;
 use crate::types::time::span_words;
 
-/// The most blocks that `rewind` takes off: as many as a page of headers has. More is a chain, and no slip of a clock.
+/// The most blocks that `rewind` takes off: as many as a page of headers has. More than that no clock made by mistake.
 pub(crate) const REWIND_MAX: u64 = 512;
 
 /// Blocks at the end of the chain whose time has not come.
@@ -22,12 +22,12 @@ pub(crate) struct Ahead {
 }
 
 impl Ahead {
-    /// Why `mine` does not wait.
+    /// The refusal of `mine`, which would wait for hours.
     pub(crate) fn refusal(self) -> CommandError {
         CommandError::new("clock_behind_tip", self.sentence(), "rewind")
     }
 
-    /// What is to be said of it.
+    /// The sentence that tells a user of it.
     pub(crate) fn sentence(&self) -> String {
         let Self { count, ahead_ms, last } = self;
         let blocks = match count {

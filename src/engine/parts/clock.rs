@@ -99,13 +99,13 @@ impl Clock {
         }
     }
 
-    /// It is not far off: should it be later, that is told again.
+    /// The clock is right: should it be off later, that is told again.
     pub(crate) const fn note_fine(&mut self) {
         self.is_told = false;
         self.off_since = None;
     }
 
-    /// What is to be told of a clock that is off; none if nothing is, or it was told before.
+    /// The warning about a clock that is off; none if it is not, or if it was told before.
     pub(crate) fn check(&mut self, middle: Middle) -> Option<String> {
         let is_off = middle.ahead_ms.unsigned_abs() > WARNING_MS;
         if !is_off || self.chosen_ahead_ms.is_some() {
@@ -123,7 +123,7 @@ impl Clock {
         ))
     }
 
-    /// What is to be said about a clock that is far from the neighbours': who is right nobody here can know, and who is
+    /// The advice about a clock that is far from the neighbours'. Nobody here can know who is right, and a node that is
     /// surrounded by liars must not be told to follow them.
     pub(crate) fn advice(&self, middle: Middle) -> String {
         let side = if middle.ahead_ms > 0 { "behind" } else { "ahead of" };

@@ -39,9 +39,9 @@ pub struct Dialer {
     candidates: BTreeMap<Goal, Candidate>,
     links: Links,
     turns: Turns,
-    /// Told addresses that were dialled, and when.
+    /// The addresses that were dialled because a peer told of them, and when.
     tried: BTreeMap<Address, Time>,
-    /// Who left after failures, and when: found again, it is no fresh one.
+    /// The peers that left the candidates after failures, and when: such a one is not new when it is found again.
     left: BTreeMap<PeerId, Time>,
     /// Thousandths of a dial that may start now.
     budget: u64,
@@ -177,8 +177,8 @@ impl Dialer {
             return;
         }
         let mut offer = Candidate::new(now, first, FoundBy::Told, source);
-        // No courtesy here: where all know each other by tellings the largest PeerIds would have most links. Two that are
-        // told of each other at the same time dial at different times.
+        // No courtesy here: in a room where peers know each other only by what others tell, the largest PeerIds would have most
+        // links. Two nodes that are told of each other at the same time dial at different times.
         offer.next = now.after_ms(self.rng.below(COURTESY_MS));
         offer.is_at_random = true;
         offer.addresses = addresses;
@@ -254,7 +254,7 @@ impl Dialer {
             let was_told = candidate.source.is_told();
             if is_junk {
                 self.candidates.remove(&goal);
-                // A telling says nothing of whom it names.
+                // That a peer told of somebody says nothing about whom it named.
                 self.remember_left(now, goal.peer().filter(|_| !was_told));
             }
         }

@@ -19,13 +19,13 @@ use crate::wire;
 /// Status goes out this often, and up to a second later.
 const STATUS_EVERY_MS: u64 = 10_000;
 const STATUS_JITTER_MS: u64 = 1_000;
-/// On change at most this often to one peer.
+/// After changes a peer is told at most this often.
 const STATUS_CHANGE_MS: u64 = 1_000;
 /// How soon a status that did not arrive is sent again, and how often this doubles: a peer that declines the protocol is
 /// asked as rarely as any other.
 const STATUS_AGAIN_MS: u64 = 1_000;
 const STATUS_DOUBLINGS_MAX: u32 = 4;
-/// How long a node that is asked itself goes without asking.
+/// The longest time without an own question for a node that is asked itself.
 const STATUS_OWN_MS: u64 = 30_000;
 /// Own addresses that are shown and told.
 const OWN_ADDRESSES_MAX: usize = 64;
@@ -89,7 +89,7 @@ struct Exchange {
     last: Time,
     /// Tip or pool changed since the last one.
     is_stale: bool,
-    /// Those in a row that did not reach it.
+    /// How many statuses in a row did not reach it.
     failures: u32,
 }
 
@@ -140,7 +140,7 @@ impl Links {
 
     // This node itself.
 
-    /// The node can be reached here now; whether that is news.
+    /// Notes an address at which the node can be reached; returns whether it is new.
     pub(crate) fn listens(&mut self, address: Address) -> bool {
         let is_news = !self.addresses.contains(&address) && self.addresses.len() < OWN_ADDRESSES_MAX;
         if is_news {
@@ -151,7 +151,7 @@ impl Links {
         is_news
     }
 
-    /// It can not any more.
+    /// The node can no longer be reached at this address.
     pub(crate) fn listens_no_longer(&mut self, address: &Address) {
         self.addresses.retain(|known| known != address);
     }
@@ -211,7 +211,7 @@ impl Links {
         self.peers.remove(id)
     }
 
-    /// It came back from elsewhere: where it was before, if that is another machine.
+    /// A peer came back from another address. Returns the one before, if it is another machine's.
     pub(crate) fn moved(&mut self, id: &PeerId, address: Address, direction: Direction) -> Option<Address> {
         let peer = self.peers.get_mut(id)?;
         peer.direction = direction;
@@ -237,7 +237,7 @@ impl Links {
         Some(Heard { is_first, are_twins })
     }
 
-    /// What it is called in an event now; whether that is another name, or the same with another standing.
+    /// Notes how events call a peer now. Returns whether that is another name, or the same with another standing.
     pub(crate) fn call(&mut self, id: &PeerId, called: &Called) -> bool {
         self.peers.get_mut(id).is_some_and(|peer| {
             let is_news = peer.called != *called;
@@ -266,14 +266,14 @@ impl Links {
         self.iter().filter(|(_, peer)| peer.status.is_some())
     }
 
-    /// Takes one of these at random.
+    /// Takes one of these peers at random.
     pub(crate) fn take_one(&mut self, of: &mut Vec<PeerId>) -> Option<PeerId> {
         let at = self.rng.below(count(of.len()));
         let at = usize::try_from(at).ok().filter(|at| *at < of.len())?;
         Some(of.swap_remove(at))
     }
 
-    /// Whose voice a peer's is. One that left, or was never here, speaks for itself alone.
+    /// The voice that a peer speaks with. One that is not connected speaks for itself alone.
     pub(crate) fn voice(&self, id: &PeerId) -> Voice {
         match self.peers.get(id) {
             Some(peer) => Voice::of(*id, &peer.address, &self.networks),
@@ -330,8 +330,8 @@ impl Links {
         }
     }
 
-    /// It asked, and the answer tells it what a status of ours would: that one waits, but never beyond [`STATUS_OWN_MS`]
-    /// after the last, for an answer is also the proof that a peer without pings lives.
+    /// A peer asked for our status, and the answer tells it what a status of ours would. So ours waits, but never longer than
+    /// [`STATUS_OWN_MS`] after the last one: an answer is also the proof that a peer without pings lives.
     pub(crate) fn was_asked(&mut self, now: Time, id: &PeerId) {
         let next = self.next_status(now);
         if let Some(peer) = self.peers.get_mut(id) {

@@ -64,7 +64,7 @@ pub(crate) struct Mining {
 }
 
 impl Mining {
-    /// `on`: it goes on without a command.
+    /// Mining goes on without a command: `mine on`.
     pub(crate) const fn new(on: bool, now: Time, seed: u64) -> Self {
         Self {
             on,
@@ -111,7 +111,7 @@ impl Mining {
         (self.active || self.held).then_some(self.refresh_at)
     }
 
-    /// Own transactions enter the template in this turn already.
+    /// Renews the template in this turn, so that own transactions enter it at once.
     pub(crate) fn refresh_soon(&mut self, now: Time) {
         self.refresh_at = self.refresh_at.min(now);
     }
@@ -126,13 +126,13 @@ impl Mining {
         !self.jobs.is_empty()
     }
 
-    /// Nothing found for earlier jobs counts any more, and the next turn makes a new one.
+    /// Drops all jobs: finds for them do not count, and the next turn makes a new one.
     pub(crate) fn drop_jobs(&mut self) {
         self.jobs.clear();
         self.refresh_at = Time::from_ms(0);
     }
 
-    /// Ends the search: a find of before counts no more.
+    /// Ends the search; what it found before does not count any more.
     pub(crate) fn stop(&mut self) {
         self.held = false;
         self.stop_search();

@@ -12,7 +12,7 @@ pub(crate) struct Mode {
     pub(crate) net: bool,
     /// The network has failed and was not started anew yet.
     pub(crate) no_network: bool,
-    /// A mining thread has failed: what it should have searched stays unsearched.
+    /// A mining thread has failed: nobody searches the nonces that were its share.
     pub(crate) no_mining: bool,
     /// The disk takes no writes.
     pub(crate) read_only: bool,

@@ -16,9 +16,9 @@ const ALONE_MS: u64 = 10_000;
 const ALONE_AGAIN_MS: [u64; 2] = [5 * 60_000, 30 * 60_000];
 /// The pause before all later warnings.
 const ALONE_LATER_MS: u64 = 2 * 3_600_000;
-/// What comes from neighbours again and again is told so often.
+/// How often a user is told what neighbours bring again and again.
 const RARELY_MS: u64 = 3_600_000;
-/// The shortest time between two looks whether another machine has this node's key.
+/// The shortest time between two searches for another machine with this node's key.
 const TWIN_AGAIN_MS: u64 = 60_000;
 /// How often where a neighbour said that it is: as often as any told address is dialled.
 const TWIN_TOLD_AGAIN_MS: u64 = super::dial::TOLD_AGAIN_MS;

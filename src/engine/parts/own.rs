@@ -50,7 +50,7 @@ impl OwnPayments {
         self.unheard.made(now, txid, state);
     }
 
-    /// It is announced soon, together with those that follow it.
+    /// Announces a payment soon, together with those that follow it.
     pub(crate) fn announce(&mut self, txid: Txid, bytes: Vec<u8>) {
         self.gather.add(txid, bytes);
     }
@@ -113,7 +113,7 @@ impl OwnPayments {
         self.waiting = waiting;
     }
 
-    /// Of how many the pool was not told; nothing if it has all that are valid.
+    /// A half-sentence about those that the pool was not told of; empty if there are none.
     pub(crate) fn beyond(&self) -> String {
         match self.waiting.count() {
             0 => String::new(),

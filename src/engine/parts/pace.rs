@@ -13,7 +13,7 @@ use crate::wire::RESPONSE_MAX_BYTES;
 pub(crate) const PATIENCE_MIN_MS: u64 = 2_000;
 /// The patience after many lapses: a slow link is no misdeed.
 pub(crate) const PATIENCE_MAX_MS: u64 = 64_000;
-/// Blocks of one question: an answer holds two full ones, or as many small ones.
+/// The blocks of one question: an answer holds two full ones, or this many small ones.
 const CHUNK_BLOCKS: usize = 16;
 /// Blocks under way to one peer at most: four questions.
 const WINDOW_MAX: usize = 4 * CHUNK_BLOCKS;
@@ -23,12 +23,12 @@ const TELLING_BYTES: u64 = 8 * 1024;
 /// What one peer's link has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pace {
-    /// Without bytes to carry.
+    /// The patience for an answer that carries next to nothing, in milliseconds.
     patience_ms: u64,
     /// Blocks that may be under way.
     window: usize,
     bytes_per_second: Option<u64>,
-    /// Of one block, as the peer's answers had them.
+    /// The bytes of one block, as the peer's answers had them.
     block_bytes: u64,
     /// When it last answered with bodies, headers or payments.
     answered: Time,
@@ -126,7 +126,7 @@ impl Pace {
     }
 }
 
-/// What was known before counts three times as much as what is new.
+/// The mean of old and new, in which the old counts three times as much.
 const fn mean(before: Option<u64>, new: u64) -> u64 {
     match before {
         Some(before) => (before / 4).saturating_mul(3).saturating_add(new / 4),

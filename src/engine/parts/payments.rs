@@ -6,7 +6,7 @@ use super::pools::Pools;
 /// The parts that spread payments.
 #[derive(Debug)]
 pub(crate) struct Payments {
-    /// Own ones: what is gathered, announced, not heard of yet, or waits in the store alone.
+    /// Own payments: those that are gathered, announced, not heard of yet, or wait in the store alone.
     pub(crate) own: OwnPayments,
     /// The comparison with neighbours' pools.
     pub(crate) pools: Pools,

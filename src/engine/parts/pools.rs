@@ -27,9 +27,9 @@ use side::{Settled, Side, Standing};
 
 /// How long a difference that gained nothing is left alone: what the pool refused then it may want by now.
 const SETTLED_MS: u64 = 60_000;
-/// Runs at once while their pages come quickly: one neighbour's pool is mostly the other's too.
+/// The most runs at once while their pages come quickly: neighbours' pools are mostly the same.
 const RUNS_MAX: usize = 2;
-/// Runs at once, slow ones included: a few peers that stall keep nobody waiting.
+/// The most runs at once, with slow ones: a few peers that stall keep nobody waiting.
 const RUNS_SLOW_MAX: usize = 8;
 /// Transactions of all runs that wait to be offered: two whole pools, some 10 MiB.
 const HELD_MAX: usize = 2 * POOL_MAX_TRANSACTIONS;
@@ -233,7 +233,7 @@ impl Pools {
         Some(Order::Ask { peer, after })
     }
 
-    /// From when on one more run has a place; none while a slow one has to end before.
+    /// When there is a place for one more run; none if a slow run has to end before.
     fn room_at(&self, now: Time) -> Option<Time> {
         let runs = self.sides.values().filter_map(|side| side.run.as_ref());
         let mut slow_at: Vec<Time> = runs.map(|run| run.slow_at(now)).collect();

@@ -16,7 +16,7 @@ pub(crate) use link::Link;
 
 use crate::types::{BlockHash, PeerId, Time, count};
 
-/// Lapses of one question for bodies: after the first others are asked for them too, after the last nothing is expected.
+/// How often one question for bodies lapses: after the first time others are asked too, after the last no answer is expected.
 pub(crate) const LAPSES_MAX: u32 = 3;
 
 /// What a peer is asked.
@@ -100,12 +100,12 @@ impl Requests {
         self.to(peer).map(|(id, _)| *id).collect()
     }
 
-    /// A connected peer as one that is asked.
+    /// What is known of a connected peer's link.
     pub(crate) fn link(&self, peer: &PeerId) -> Option<&Link> {
         self.links.get(peer)
     }
 
-    /// The same, to be changed.
+    /// The same, so that it can be changed.
     pub(crate) fn link_mut(&mut self, peer: &PeerId) -> Option<&mut Link> {
         self.links.get_mut(peer)
     }

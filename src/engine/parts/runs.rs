@@ -29,7 +29,7 @@ enum Run {
         blocks: VecDeque<BlockHash>,
     },
     Dial(Dial),
-    /// Somebody else is at it.
+    /// The work is done outside the engine.
     Errand,
     Resolve {
         /// Status requests whose answers are waited for.
@@ -49,7 +49,7 @@ struct Dial {
     address: Address,
     peer: Option<PeerId>,
     failure: Option<String>,
-    /// Whoever answers there is no peer: waiting longer is in vain.
+    /// Somebody answers there who is no peer of this network: waiting longer is in vain.
     is_final: bool,
     deadline: Time,
 }
@@ -184,7 +184,7 @@ impl Runs {
         self.begin(id, Run::Errand)
     }
 
-    /// That work is done; whether anybody still waits for it.
+    /// The work of a command is done. Returns whether its user still waits.
     pub(crate) fn done(&mut self, id: u64) -> bool {
         matches!(self.all.get(&id), Some(Run::Errand)) && self.all.remove(&id).is_some()
     }
@@ -197,7 +197,7 @@ impl Runs {
         has_room
     }
 
-    /// The user gave it up; whether it was there.
+    /// The user gave a command up. Returns whether it was waiting.
     pub(crate) fn cancel(&mut self, id: u64) -> bool {
         self.all.remove(&id).is_some()
     }

@@ -60,7 +60,7 @@ impl Seen {
         });
     }
 
-    /// It answered after all.
+    /// Forgets the failed dials of a peer or address that has answered now.
     pub(crate) fn connected(&mut self, peer: &PeerId, address: &Address) {
         self.failures
             .retain(|known| known.peer.as_ref() != Some(peer) && known.address.as_ref() != Some(address));

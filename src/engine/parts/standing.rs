@@ -63,7 +63,7 @@ impl Standing {
         quota.is_none_or(|quota| quota.0[kind.index()].take(now, count, kind.rate()))
     }
 
-    /// Takes for what an answer turned out to cost, also what is not there: the next questions wait for it.
+    /// Takes from a peer's bucket what an answer turned out to cost, even more than is there: its next questions wait for that.
     pub fn charge(&mut self, now: Time, peer: &PeerId, kind: Kind, count: u64) {
         if let Some(quota) = self.quotas.get_mut(peer) {
             quota.0[kind.index()].charge(now, count, kind.rate());
@@ -101,7 +101,7 @@ impl Standing {
         }
     }
 
-    /// Refuses a peer because somebody said so.
+    /// Refuses a peer because the user said so.
     pub fn ban(&mut self, now: Time, peer: PeerId, name: Option<AccountName>, until: Time) {
         self.records.ban(now, peer, name, until);
         self.out.push_back(Order::Ban(peer));

@@ -115,7 +115,7 @@ impl Records {
         })
     }
 
-    /// Refuses a peer because somebody said so.
+    /// Refuses a peer because the user said so.
     pub fn ban(&mut self, now: Time, id: PeerId, name: Option<AccountName>, until: Time) {
         let record = self.record(now, id);
         record.banned_until = Some(until);
