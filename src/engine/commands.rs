@@ -6,7 +6,7 @@
 use super::io::{Errand, NetOrder, Outcome};
 use super::machine::{Engine, Question};
 use super::parts::dial;
-use super::parts::runs::Around;
+use super::parts::runs::RunsView;
 use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{
     AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Refusal, Reply, Source, TxRef,
@@ -404,7 +404,7 @@ impl<S: ChainStore> Engine<S> {
         };
         let (peers, requests, chain) = (&self.peers.links, &self.peers.requests, &self.chain);
         let known = |id: &PeerId| peers.get(id).filter(|peer| peer.status.is_some());
-        let around = Around {
+        let around = RunsView {
             now: self.clock.now(),
             network: &self.node.config.params.name,
             tip: (tip.header.height, tip.hash),

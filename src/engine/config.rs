@@ -56,7 +56,7 @@ impl Default for Limits {
 
 /// Who a node is.
 #[derive(Debug)]
-pub(super) struct Node {
+pub(super) struct Identity {
     /// What it was told at its start.
     pub(super) config: Config,
     /// The key that signs and owns.
@@ -65,7 +65,7 @@ pub(super) struct Node {
     pub(super) peer_id: PeerId,
 }
 
-impl From<Config> for Node {
+impl From<Config> for Identity {
     fn from(config: Config) -> Self {
         let me = config.key.public();
         Self {

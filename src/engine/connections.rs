@@ -8,7 +8,7 @@ use core::net::IpAddr;
 use super::io::NetOrder;
 use super::machine::Engine;
 use super::parts::pools::Fact;
-use super::parts::remembered::{Outcome, Reason};
+use super::parts::remembered::{Placement, Reason};
 use super::parts::runs::Happened;
 use super::parts::{dial, exchange};
 use crate::chain::ChainStore;
@@ -274,9 +274,9 @@ impl<S: ChainStore> Engine<S> {
         };
         let dialer = &self.peers.dialer;
         match self.peers.remembered.add(id, reason, |peer| dialer.is_gone(peer)) {
-            Outcome::Kept => {}
-            Outcome::InPlaceOf(gone) => self.chain.remember_peer(gone, None),
-            Outcome::Refused => return,
+            Placement::Kept => {}
+            Placement::InPlaceOf(gone) => self.chain.remember_peer(gone, None),
+            Placement::Refused => return,
         }
         let mut addresses = vec![address];
         for known in self.peers.dialer.addresses(&id) {

@@ -9,7 +9,7 @@ use super::io::{NetOrder, Verdict};
 use super::machine::Engine;
 use super::parts::effort::Effort;
 use super::parts::offer::Offer;
-use super::parts::relay::{self, Judged, Wrong};
+use super::parts::relay::{self, BrokenRule, HeaderVerdict};
 use super::parts::standing::{Fault, Kind};
 use crate::chain::stages::{Body, Linked};
 use crate::chain::{ChainStore, Transaction, TransactionError};
@@ -51,18 +51,18 @@ impl<S: ChainStore> Engine<S> {
             return Verdict::Ignore;
         }
         match relay::judge(&self.chain, self.clock(), bytes) {
-            Judged::Fits(linked) => self.take_gossiped(peer, linked, bytes),
-            Judged::Ignored => Verdict::Ignore,
-            Judged::Orphan => {
+            HeaderVerdict::Fits(linked) => self.take_gossiped(peer, linked, bytes),
+            HeaderVerdict::Ignored => Verdict::Ignore,
+            HeaderVerdict::Orphan => {
                 self.sync.sources.hinted(&peer);
                 Verdict::Ignore
             }
-            Judged::Early(ahead_ms) => {
+            HeaderVerdict::Early(ahead_ms) => {
                 self.relay.hold(self.clock.now(), ahead_ms, peer, bytes);
                 Verdict::Ignore
             }
-            Judged::KnownInvalid => self.blame(peer, "a block that is known to be invalid"),
-            Judged::Wrong(wrong) => self.reject_gossip(peer, wrong),
+            HeaderVerdict::KnownInvalid => self.blame(peer, "a block that is known to be invalid"),
+            HeaderVerdict::BrokenRule(wrong) => self.reject_gossip(peer, wrong),
         }
     }
 
@@ -76,7 +76,7 @@ impl<S: ChainStore> Engine<S> {
         let body = match Body::read(bytes.to_vec()) {
             Ok(body) => body,
             Err(error) => {
-                let wrong = Wrong {
+                let wrong = BrokenRule {
                     hash: Some(hash),
                     height: Some(height),
                     code: error.code(),
@@ -119,7 +119,7 @@ impl<S: ChainStore> Engine<S> {
         Verdict::Reject
     }
 
-    fn reject_gossip(&mut self, peer: PeerId, wrong: Wrong) -> Verdict {
+    fn reject_gossip(&mut self, peer: PeerId, wrong: BrokenRule) -> Verdict {
         self.punish(peer, Fault::Fatal, &wrong.reason);
         self.reject_block(wrong.hash, wrong.height, wrong.code, wrong.reason, Source::Peer(peer));
         Verdict::Reject

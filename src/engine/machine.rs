@@ -7,7 +7,7 @@
 //! (`pooling`), sync (`syncing`), the chain (`advance`, `future`), the disk (`disk`), mining (`searching`), commands
 //! (`commands`, `peering`, `tickets`, `doctor`), time (`timers`, `timing`), parts of the node that fail (`failures`).
 
-use super::config::{Config, Node};
+use super::config::{Config, Identity};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::parts::clock::Clock;
 use super::parts::dial::{self, Dialer};
@@ -59,7 +59,7 @@ const START_PATIENCE_MS: u64 = 2_000;
 /// once, every gossip message gets one verdict, every question of a peer one answer; a question to a peer is asked only while
 /// that peer is connected. Ticks at one time end: after each of them there is less to be done at that time.
 pub struct Engine<S> {
-    pub(super) node: Node,
+    pub(super) node: Identity,
     pub(super) mode: Mode,
     pub(super) clock: Clock,
     /// What this turn may still do.
@@ -86,7 +86,7 @@ impl<S: ChainStore> Engine<S> {
         let earlier = store.peers()?;
         let mut rng = Rng::new(config.seed);
         let chain = open_chain(&config, store)?;
-        let node = Node::from(config);
+        let node = Identity::from(config);
         let config = &node.config;
         let dialer = Dialer::new(node.peer_id, rng.next_u64(), now);
         let dialer = super::neighbours::first_candidates(dialer, now, config, &earlier);

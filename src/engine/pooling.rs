@@ -9,7 +9,7 @@ use super::gossip::Addition;
 use super::io::{NetOrder, Verdict};
 use super::machine::{Engine, Question};
 use super::parts::links::{Links, Peer};
-use super::parts::pools::{Around, Fact, Order, Taken};
+use super::parts::pools::{Fact, Order, PoolsView, Taken};
 use super::parts::requests::Requests;
 use super::parts::sync::Syncs;
 use crate::chain::state::Chain;
@@ -24,7 +24,7 @@ const PAGE_TIMEOUT_MS: u64 = 15_000;
 const PAGE_BYTES: u64 = 256 * 1_024;
 
 /// Where this node stands, and who stands there too.
-struct Place<'a, S> {
+struct PoolingView<'a, S> {
     chain: &'a Chain<S>,
     sync: &'a Syncs,
     links: &'a Links,
@@ -34,7 +34,7 @@ struct Place<'a, S> {
 /// The place of an engine, while another part of it is changed.
 macro_rules! place {
     ($engine:expr) => {
-        Place {
+        PoolingView {
             chain: &$engine.chain,
             sync: &$engine.sync,
             links: &$engine.peers.links,
@@ -43,7 +43,7 @@ macro_rules! place {
     };
 }
 
-impl<S: ChainStore> Place<'_, S> {
+impl<S: ChainStore> PoolingView<'_, S> {
     /// From when on a peer may be asked for a page.
     fn page_due(&self, peer: &PeerId) -> Option<Time> {
         let known = self.links.get(peer)?;
@@ -104,7 +104,7 @@ impl<S: ChainStore> Engine<S> {
     /// When the comparison has something to do.
     pub(super) fn pools_wakeup(&self) -> Option<Time> {
         let place = place!(self);
-        let around = Around {
+        let around = PoolsView {
             is_open: self.may_compare(),
             free_at: &|peer| place.page_due(peer),
         };
@@ -114,7 +114,7 @@ impl<S: ChainStore> Engine<S> {
     fn next_pool_order(&mut self) -> Option<Order> {
         let is_open = self.may_compare();
         let place = place!(self);
-        let around = Around {
+        let around = PoolsView {
             is_open,
             free_at: &|peer| place.page_due(peer),
         };

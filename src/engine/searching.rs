@@ -6,7 +6,7 @@
 
 use super::io::NetOrder;
 use super::machine::Engine;
-use super::parts::mining::Ground;
+use super::parts::mining::MiningView;
 use super::parts::offer::Offer;
 use super::parts::runs::Mined;
 use crate::chain::ChainStore;
@@ -31,7 +31,7 @@ impl<S: ChainStore> Engine<S> {
                 me: self.node.me,
                 name: self.node.config.name.as_ref(),
             };
-            let ground = Ground {
+            let ground = MiningView {
                 chain,
                 pool: &self.pool,
                 is_counted,

@@ -6,7 +6,7 @@
 
 use super::machine::{Engine, Question};
 use super::parts::links::Peer;
-use super::parts::out::Shown;
+use super::parts::out::ShownState;
 use super::parts::pools::Fact;
 use super::parts::{dial, exchange};
 use crate::chain::ChainStore;
@@ -42,9 +42,9 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// Tip and pool as they are now.
-    pub(super) fn present(&self) -> Shown {
+    pub(super) fn present(&self) -> ShownState {
         let tip = self.chain.tip();
-        Shown {
+        ShownState {
             tip: tip.hash,
             height: tip.header.height,
             work: tip.work,

@@ -8,7 +8,7 @@ use super::parts::offer::Offer;
 use super::parts::pace::PATIENCE_MIN_MS;
 use super::parts::requests::Question;
 use super::parts::standing::QUESTION_BYTES;
-use super::parts::sync::{Arrived, Ground, HEADERS_PAGE_BYTES, Order};
+use super::parts::sync::{Arrived, HEADERS_PAGE_BYTES, Order, SyncView};
 use crate::chain::ChainStore;
 use crate::chain::stages::Body;
 use crate::contract::Source;
@@ -18,7 +18,7 @@ use crate::wire::Request;
 /// What sync sees of an engine, while it is changed itself.
 macro_rules! ground {
     ($engine:expr) => {
-        Ground {
+        SyncView {
             now: $engine.clock.now(),
             chain: &$engine.chain,
             requests: &$engine.peers.requests,

@@ -2,7 +2,7 @@
 
 use super::bytes::Bytes;
 use super::world::key;
-use crate::engine::standing::{Consequence, Fault, Kind, Records, Standing};
+use crate::engine::standing::{Conducts, Consequence, Fault, Kind, Standing};
 use crate::types::{PeerId, Time};
 
 const KINDS: [(Kind, u128, u128); 6] = [
@@ -33,7 +33,7 @@ pub(super) fn rate_limits(input: &[u8]) {
         granted: Vec::new(),
     });
     let mut court = Court {
-        kept: Records::default(),
+        kept: Conducts::default(),
         records: Default::default(),
     };
     let mut now = start.ms();
@@ -91,7 +91,7 @@ struct Record {
 
 /// Scores of three peers as they are written down.
 struct Court {
-    kept: Records,
+    kept: Conducts,
     records: [Record; 3],
 }
 

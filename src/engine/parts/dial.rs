@@ -24,11 +24,11 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::contract::{Direction, FoundBy};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId, Time, Voice};
-use candidate::{Candidate, Goal, Source};
+use candidate::{DialCandidate, DialSource, Goal};
 pub use io::{Fact, Order};
 pub use limits::*;
-use links::Links;
-use turns::Turns;
+use links::LinkTable;
+use turns::DialTurns;
 
 /// Decides whom to dial and when, and which own links stay.
 #[derive(Clone, Debug)]
@@ -36,9 +36,9 @@ pub struct Dialer {
     me: PeerId,
     rng: Rng,
     enabled: bool,
-    candidates: BTreeMap<Goal, Candidate>,
-    links: Links,
-    turns: Turns,
+    candidates: BTreeMap<Goal, DialCandidate>,
+    links: LinkTable,
+    turns: DialTurns,
     /// The addresses that were dialled because a peer told of them, and when.
     tried: BTreeMap<Address, Time>,
     /// The peers that left the candidates after failures, and when: such a one is not new when it is found again.
@@ -58,8 +58,8 @@ impl Dialer {
             rng: Rng::new(seed),
             enabled: true,
             candidates: BTreeMap::new(),
-            links: Links::new(now),
-            turns: Turns::new(),
+            links: LinkTable::new(now),
+            turns: DialTurns::new(),
             tried: BTreeMap::new(),
             left: BTreeMap::new(),
             budget: DIALS_PER_SECOND * 1_000,
@@ -78,7 +78,7 @@ impl Dialer {
                 from,
             } => self.found(now, peer, address, (by, from)),
             Fact::Typed(address) => {
-                let offer = Candidate::new(now, address.clone(), FoundBy::Manual, Source::Named);
+                let offer = DialCandidate::new(now, address.clone(), FoundBy::Manual, DialSource::Named);
                 self.insert(now, Goal::Address(address), offer);
             }
             Fact::Told {
@@ -128,24 +128,24 @@ impl Dialer {
             return;
         }
         let source = match by {
-            FoundBy::Manual => Source::Named,
-            FoundBy::Remembered | FoundBy::Inbound => Source::Known,
-            FoundBy::Mdns => Source::Record(from.or_else(|| address.ip())),
-            FoundBy::Sibling => Source::Record(None),
-            FoundBy::Told => Source::Told(peer.into()),
+            FoundBy::Manual => DialSource::Named,
+            FoundBy::Remembered | FoundBy::Inbound => DialSource::Known,
+            FoundBy::Mdns => DialSource::Record(from.or_else(|| address.ip())),
+            FoundBy::Sibling => DialSource::Record(None),
+            FoundBy::Told => DialSource::Told(peer.into()),
         };
         // It is connected, whatever names it first.
         let source = if self.links.has(&peer) {
-            source.min(Source::Known)
+            source.min(DialSource::Known)
         } else {
             source
         };
         let wait_ms = self.courtesy(&peer, by);
-        let mut offer = Candidate::new(now, address.clone(), by, source);
+        let mut offer = DialCandidate::new(now, address.clone(), by, source);
         offer.next = now.after_ms(wait_ms);
         offer.is_at_random = by == FoundBy::Remembered;
         let has_left = self.left.get(&peer).is_some_and(|at| now.since(*at) < LEFT_MS);
-        offer.failures = u32::from(has_left && source > Source::Known);
+        offer.failures = u32::from(has_left && source > DialSource::Known);
         if by == FoundBy::Inbound {
             offer.proven = Some(address);
         }
@@ -165,7 +165,7 @@ impl Dialer {
 
     fn told(&mut self, now: Time, teller: Voice, peer: PeerId, mut addresses: Vec<Address>) {
         self.tried.retain(|_, at| now.since(*at) < TOLD_AGAIN_MS);
-        let source = Source::Told(teller);
+        let source = DialSource::Told(teller);
         let by_teller = self.candidates.values().filter(|c| c.source == source).count();
         addresses.retain(|address| !self.tried.contains_key(address));
         addresses.truncate(ADDRESSES_MAX);
@@ -176,7 +176,7 @@ impl Dialer {
         if by_teller >= TOLD_MAX {
             return;
         }
-        let mut offer = Candidate::new(now, first, FoundBy::Told, source);
+        let mut offer = DialCandidate::new(now, first, FoundBy::Told, source);
         // No courtesy here: in a room where peers know each other only by what others tell, the largest PeerIds would have most
         // links. Two nodes that are told of each other at the same time dial at different times.
         offer.next = now.after_ms(self.rng.below(COURTESY_MS));
@@ -187,7 +187,7 @@ impl Dialer {
     }
 
     /// Adds a candidate, or what is new of it. Returns whether it is a new one.
-    fn insert(&mut self, now: Time, goal: Goal, mut offer: Candidate) -> bool {
+    fn insert(&mut self, now: Time, goal: Goal, mut offer: DialCandidate) -> bool {
         offer.lot = self.rng.next_u64();
         if let Some(known) = self.candidates.get_mut(&goal) {
             known.learn(now, offer);
@@ -208,7 +208,7 @@ impl Dialer {
         let mut named = false;
         let mut teller = None;
         for (is_peer, candidate) in self.of_peer(&peer) {
-            named |= candidate.source == Source::Named;
+            named |= candidate.source == DialSource::Named;
             if is_peer {
                 teller = candidate.teller;
                 candidate.answered(address, direction);
@@ -247,9 +247,9 @@ impl Dialer {
             };
             candidate.failed(now, other_network, jitter_ms);
             let is_junk = match candidate.source {
-                Source::Named | Source::Known => false,
-                Source::Record(_) => candidate.failures >= JUNK_FAILURES && !other_network,
-                Source::Told(_) => true,
+                DialSource::Named | DialSource::Known => false,
+                DialSource::Record(_) => candidate.failures >= JUNK_FAILURES && !other_network,
+                DialSource::Told(_) => true,
             };
             let was_told = candidate.source.is_told();
             if is_junk {

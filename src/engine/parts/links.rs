@@ -54,7 +54,7 @@ pub(crate) struct Peer {
     last_instance: Option<u64>,
     /// Two nodes with its key were told of.
     twins_told: bool,
-    exchange: Exchange,
+    exchange: StatusExchange,
 }
 
 impl Peer {
@@ -80,7 +80,7 @@ impl Peer {
 
 /// When a peer is told where this node stands.
 #[derive(Clone, Debug)]
-struct Exchange {
+struct StatusExchange {
     /// A status request is under way.
     is_asked: bool,
     /// When to send the next at the latest.
@@ -93,7 +93,7 @@ struct Exchange {
     failures: u32,
 }
 
-impl Exchange {
+impl StatusExchange {
     /// When the next one is due.
     fn due(&self) -> Time {
         if self.is_asked {
@@ -109,7 +109,7 @@ impl Exchange {
 
 /// What a status brought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Heard {
+pub(crate) struct StatusNews {
     /// It is the first of this connection.
     pub(crate) is_first: bool,
     /// Two nodes use the peer's key: that is news.
@@ -195,7 +195,7 @@ impl Links {
             called: None,
             last_instance: None,
             twins_told: false,
-            exchange: Exchange {
+            exchange: StatusExchange {
                 is_asked: false,
                 next: now,
                 last: Time::from_ms(0),
@@ -228,13 +228,13 @@ impl Links {
     }
 
     /// A peer said where it stands; its clock is so far ahead.
-    pub(crate) fn heard(&mut self, id: &PeerId, status: wire::Status, clock_ahead_ms: i64) -> Option<Heard> {
+    pub(crate) fn heard(&mut self, id: &PeerId, status: wire::Status, clock_ahead_ms: i64) -> Option<StatusNews> {
         let peer = self.peers.get_mut(id)?;
         let is_first = peer.status.is_none();
         let are_twins = peer.heard_instance(status.instance);
         peer.clock_ahead_ms = Some(clock_ahead_ms);
         peer.status = Some(status);
-        Some(Heard { is_first, are_twins })
+        Some(StatusNews { is_first, are_twins })
     }
 
     /// Notes how events call a peer now. Returns whether that is another name, or the same with another standing.
@@ -296,7 +296,7 @@ impl Links {
         let Some(exchange) = exchange.filter(|exchange| !exchange.is_asked) else {
             return false;
         };
-        *exchange = Exchange {
+        *exchange = StatusExchange {
             is_asked: true,
             is_stale: false,
             last: now,

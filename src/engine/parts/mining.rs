@@ -34,7 +34,7 @@ struct Job {
 }
 
 /// What is looked at to make a template.
-pub(crate) struct Ground<'a, S> {
+pub(crate) struct MiningView<'a, S> {
     pub(crate) chain: &'a Chain<S>,
     pub(crate) pool: &'a Mempool,
     /// A command waits for blocks: there is no pause.
@@ -139,7 +139,7 @@ impl Mining {
     }
 
     /// Starts or renews the search.
-    pub(crate) fn pump<S: ChainStore>(&mut self, now: Time, ground: &Ground<'_, S>) {
+    pub(crate) fn pump<S: ChainStore>(&mut self, now: Time, ground: &MiningView<'_, S>) {
         let tip = ground.chain.tip().hash;
         let moved = self.jobs.back().is_none_or(|job| job.header.previous != tip);
         if self.paced != tip {
@@ -164,7 +164,7 @@ impl Mining {
         }
     }
 
-    fn give_job<S: ChainStore>(&mut self, now: Time, ground: &Ground<'_, S>) {
+    fn give_job<S: ChainStore>(&mut self, now: Time, ground: &MiningView<'_, S>) {
         self.refresh_at = now.after_ms(REFRESH_MS);
         let clock = (ground.clock)();
         // A block is never older than its parent: on a tip that is too far ahead of the clock each find would be
@@ -196,7 +196,7 @@ impl Mining {
     }
 
     /// The block that would follow the tip now.
-    fn template<S: ChainStore>(&mut self, clock: WallTime, ground: &Ground<'_, S>) -> Job {
+    fn template<S: ChainStore>(&mut self, clock: WallTime, ground: &MiningView<'_, S>) -> Job {
         let (chain, to) = (ground.chain, (ground.to)());
         let tip = &chain.tip().header;
         let height = tip.height.next();
@@ -268,7 +268,7 @@ mod tests {
         is_counted: bool,
         clock: WallTime,
     ) -> Vec<MinerOrder> {
-        let ground = Ground {
+        let ground = MiningView {
             chain,
             pool: &Mempool::new(),
             is_counted,

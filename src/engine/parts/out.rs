@@ -14,7 +14,7 @@ use crate::types::{BlockHash, Height, Work};
 
 /// What a status says of the chain and the pool.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Shown {
+pub(crate) struct ShownState {
     pub(crate) tip: BlockHash,
     pub(crate) height: Height,
     pub(crate) work: Work,
@@ -36,12 +36,12 @@ pub(crate) struct Out {
     /// The batch that brings it to the disk.
     own_unsaved: Option<u64>,
     /// What statuses say while own news are not on the disk.
-    shown: Shown,
+    shown: ShownState,
 }
 
 impl Out {
     /// Nothing leaves yet; statuses begin with this.
-    pub(crate) fn new(shown: Shown) -> Self {
+    pub(crate) fn new(shown: ShownState) -> Self {
         Self {
             shown,
             ..Self::default()
@@ -102,13 +102,13 @@ impl Out {
     }
 
     /// What was on its way to the disk is not any more: statuses say what is there.
-    pub(crate) const fn forget_unsaved(&mut self, present: Shown) {
+    pub(crate) const fn forget_unsaved(&mut self, present: ShownState) {
         self.own_unsaved = None;
         self.shown = present;
     }
 
     /// What a status says: what is there, or what was there before own news that a crash could still make us forget.
-    pub(crate) const fn shown(&self, present: Shown) -> Shown {
+    pub(crate) const fn shown(&self, present: ShownState) -> ShownState {
         if self.own_made || self.own_unsaved.is_some() {
             self.shown
         } else {
@@ -117,7 +117,7 @@ impl Out {
     }
 
     /// Ends a turn: the batch for the disk, if the turn made one, then all that stands behind it.
-    pub(crate) fn end_turn(&mut self, batch: Option<Batch>, present: Shown) {
+    pub(crate) fn end_turn(&mut self, batch: Option<Batch>, present: ShownState) {
         if let Some(batch) = batch {
             if self.own_made {
                 self.own_unsaved = Some(batch.id);
@@ -139,8 +139,8 @@ impl Out {
 mod tests {
     use super::*;
 
-    const fn at_height(height: u64) -> Shown {
-        Shown {
+    const fn at_height(height: u64) -> ShownState {
+        ShownState {
             tip: BlockHash::ZERO,
             height: Height::new(height),
             work: Work::ZERO,

@@ -16,14 +16,14 @@ mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
-pub(crate) use io::{Around, Fact, Known, Order, PAGE_MAX, Taken};
+pub(crate) use io::{Fact, HeldThere, Order, PAGE_MAX, PoolsView, Taken};
 
 use crate::pool::Mempool;
 use crate::pool::mempool::POOL_MAX_TRANSACTIONS;
 use crate::types::{PeerId, Time};
 use history::History;
-use run::{Page, Run};
-use side::{Settled, Side, Standing};
+use run::{PageVerdict, PoolRun};
+use side::{Comparison, Settled, Side};
 
 /// How long a difference that gained nothing is left alone: what the pool refused then it may want by now.
 const SETTLED_MS: u64 = 60_000;
@@ -96,14 +96,14 @@ impl Pools {
             if side.patience_ends().is_some_and(|at| at <= now) {
                 side.unsettle(now);
             }
-            if changed && matches!(side.standing, Standing::Differs(_)) && side.is_met(self.history.digest()) {
+            if changed && matches!(side.standing, Comparison::Differs(_)) && side.is_met(self.history.digest()) {
                 side.judge(now, &self.history, &mut self.out);
             }
         }
     }
 
     /// The next order; none until the next fact or [`Pools::next_wakeup`].
-    pub(crate) fn poll(&mut self, now: Time, around: &Around<'_>) -> Option<Order> {
+    pub(crate) fn poll(&mut self, now: Time, around: &PoolsView<'_>) -> Option<Order> {
         self.finish_runs(now);
         if let Some(order) = self.out.pop_front() {
             return Some(order);
@@ -118,7 +118,7 @@ impl Pools {
     }
 
     /// When something is to be done if no fact comes before.
-    pub(crate) fn next_wakeup(&self, now: Time, around: &Around<'_>) -> Option<Time> {
+    pub(crate) fn next_wakeup(&self, now: Time, around: &PoolsView<'_>) -> Option<Time> {
         if !self.out.is_empty() {
             return Some(now);
         }
@@ -139,7 +139,7 @@ impl Pools {
         times.into_iter().min().map(|at| at.max(now))
     }
 
-    fn run_of(&mut self, peer: &PeerId) -> Option<&mut Run> {
+    fn run_of(&mut self, peer: &PeerId) -> Option<&mut PoolRun> {
         self.sides.get_mut(peer)?.run.as_mut()
     }
 
@@ -151,7 +151,7 @@ impl Pools {
         }
         side.judge(now, &self.history, &mut self.out);
         // Only what was there before the connection needs no patience.
-        side.is_known |= side.standing == Standing::Level;
+        side.is_known |= side.standing == Comparison::Level;
     }
 
     fn on_page(&mut self, now: Time, pool: &Mempool, peer: PeerId, after: [u8; 32], list: &[Vec<u8>]) {
@@ -163,9 +163,9 @@ impl Pools {
         let cost_ms = u64::try_from(list.len()).unwrap_or(u64::MAX).saturating_mul(1_000) / READ_PER_SECOND;
         side.paid_at = side.paid_at.max(now).after_ms(cost_ms);
         match run.read(now, pool, list) {
-            Page::Fine { own } if own.is_empty() => {}
-            Page::Fine { own } => self.out.push_back(Order::Known(Known::These(own))),
-            Page::Wrong(reason) => self.out.push_back(Order::Blame { peer, reason }),
+            PageVerdict::Fine { own } if own.is_empty() => {}
+            PageVerdict::Fine { own } => self.out.push_back(Order::Known(HeldThere::These(own))),
+            PageVerdict::Wrong(reason) => self.out.push_back(Order::Blame { peer, reason }),
         }
     }
 
@@ -177,7 +177,7 @@ impl Pools {
             };
             side.rest(now, run.came, run.gained);
             if !run.is_whole() {
-                side.standing = Standing::Differs(now);
+                side.standing = Comparison::Differs(now);
                 continue;
             }
             if !run.told_anew {
@@ -195,14 +195,18 @@ impl Pools {
                     until: now.after_ms(SETTLED_MS),
                 });
             }
-            side.standing = Standing::Differs(now);
+            side.standing = Comparison::Differs(now);
             side.judge(now, &self.history, &mut self.out);
         }
     }
 
     /// Too much waits to be offered: nothing more is asked for until it was.
     fn is_full(&self) -> bool {
-        let held = self.sides.values().filter_map(|side| side.run.as_ref()).map(Run::held);
+        let held = self
+            .sides
+            .values()
+            .filter_map(|side| side.run.as_ref())
+            .map(PoolRun::held);
         held.sum::<usize>() >= HELD_MAX
     }
 
@@ -221,7 +225,7 @@ impl Pools {
     }
 
     /// The next page of a run.
-    fn next_page(&mut self, now: Time, around: &Around<'_>) -> Option<Order> {
+    fn next_page(&mut self, now: Time, around: &PoolsView<'_>) -> Option<Order> {
         let is_full = self.is_full();
         let ready = |(peer, side): (&PeerId, &Side)| {
             let ask_at = side.run.as_ref()?.ask_at(now, is_full)?;
@@ -247,7 +251,7 @@ impl Pools {
     }
 
     /// Begins a run with whoever gained most reliably and has waited longest.
-    fn begin(&mut self, now: Time, around: &Around<'_>) -> Option<Order> {
+    fn begin(&mut self, now: Time, around: &PoolsView<'_>) -> Option<Order> {
         if self.room_at(now).is_none_or(|at| at > now) {
             return None;
         }
@@ -259,7 +263,7 @@ impl Pools {
         let (_, _, peer) = self.sides.iter().filter_map(ready).min()?;
         let side = self.sides.get_mut(&peer)?;
         side.is_known = true;
-        let after = side.run.insert(Run::new(now)).ask(now);
+        let after = side.run.insert(PoolRun::new(now)).ask(now);
         Some(Order::Ask { peer, after })
     }
 }

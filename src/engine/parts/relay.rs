@@ -28,7 +28,7 @@ pub(crate) struct Relay {
 
 /// What a gossiped block is, as far as its header and the chain tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Judged {
+pub(crate) enum HeaderVerdict {
     /// New, and a child of a stored block: its body is worth reading.
     Fits(Linked),
     /// Known, or far below the tip, or the store did not say.
@@ -40,12 +40,12 @@ pub(crate) enum Judged {
     /// It was refused before. Nobody forwards what its own ledger has not accepted.
     KnownInvalid,
     /// It breaks a rule that its sender knows too.
-    Wrong(Wrong),
+    BrokenRule(BrokenRule),
 }
 
 /// A broken rule, and the block that breaks it as far as it could be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
+pub(crate) struct BrokenRule {
     pub(crate) hash: Option<BlockHash>,
     pub(crate) height: Option<Height>,
     pub(crate) code: &'static str,
@@ -53,11 +53,11 @@ pub(crate) struct Wrong {
 }
 
 /// Judges a gossiped block by its header alone. `clock` is the wall clock that the rules go by.
-pub(crate) fn judge<S: ChainStore>(chain: &Chain<S>, clock: WallTime, bytes: &[u8]) -> Judged {
+pub(crate) fn judge<S: ChainStore>(chain: &Chain<S>, clock: WallTime, bytes: &[u8]) -> HeaderVerdict {
     let mut received = match Received::read(bytes) {
         Ok(received) => received,
         Err(error) => {
-            return Judged::Wrong(Wrong {
+            return HeaderVerdict::BrokenRule(BrokenRule {
                 hash: None,
                 height: None,
                 code: "malformed",
@@ -67,7 +67,7 @@ pub(crate) fn judge<S: ChainStore>(chain: &Chain<S>, clock: WallTime, bytes: &[u
     };
     let (hash, height) = (received.hash(), received.header().height);
     let wrong = |error: HeaderError| {
-        Judged::Wrong(Wrong {
+        HeaderVerdict::BrokenRule(BrokenRule {
             hash: Some(hash),
             height: Some(height),
             code: error.code(),
@@ -79,16 +79,16 @@ pub(crate) fn judge<S: ChainStore>(chain: &Chain<S>, clock: WallTime, bytes: &[u
     }
     match chain.link(received, clock) {
         Ok(Some(linked)) if height.get().saturating_add(STALE_DEPTH) >= chain.tip().header.height.get() => {
-            Judged::Fits(linked)
+            HeaderVerdict::Fits(linked)
         }
         Ok(_)
         | Err(
             AcceptError::Store(_) | AcceptError::Block(_) | AcceptError::Ledger { .. } | AcceptError::LowWork { .. },
-        ) => Judged::Ignored,
-        Err(AcceptError::KnownInvalid(known)) if known == hash => Judged::KnownInvalid,
+        ) => HeaderVerdict::Ignored,
+        Err(AcceptError::KnownInvalid(known)) if known == hash => HeaderVerdict::KnownInvalid,
         // An invalid parent is not stored either.
-        Err(AcceptError::KnownInvalid(_) | AcceptError::UnknownParent { .. }) => Judged::Orphan,
-        Err(AcceptError::Header(HeaderError::TimeTooNew { ahead_ms })) => Judged::Early(ahead_ms),
+        Err(AcceptError::KnownInvalid(_) | AcceptError::UnknownParent { .. }) => HeaderVerdict::Orphan,
+        Err(AcceptError::Header(HeaderError::TimeTooNew { ahead_ms })) => HeaderVerdict::Early(ahead_ms),
         Err(AcceptError::Header(error)) => wrong(error),
     }
 }
@@ -137,14 +137,14 @@ mod tests {
     use crate::chain::tests::kit::{CLOCK, advance, branch, dev, mine, pay, prove};
     use crate::chain::{Block, Header};
 
-    fn word(judged: &Judged) -> String {
+    fn word(judged: &HeaderVerdict) -> String {
         match judged {
-            Judged::Fits(_) => "fits".to_owned(),
-            Judged::Ignored => "ignored".to_owned(),
-            Judged::Orphan => "orphan".to_owned(),
-            Judged::Early(ahead_ms) => format!("early by {ahead_ms}"),
-            Judged::KnownInvalid => "known to be invalid".to_owned(),
-            Judged::Wrong(wrong) => format!("wrong: {} {:?}", wrong.code, wrong.height.map(Height::get)),
+            HeaderVerdict::Fits(_) => "fits".to_owned(),
+            HeaderVerdict::Ignored => "ignored".to_owned(),
+            HeaderVerdict::Orphan => "orphan".to_owned(),
+            HeaderVerdict::Early(ahead_ms) => format!("early by {ahead_ms}"),
+            HeaderVerdict::KnownInvalid => "known to be invalid".to_owned(),
+            HeaderVerdict::BrokenRule(wrong) => format!("wrong: {} {:?}", wrong.code, wrong.height.map(Height::get)),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) enum Reason {
 
 /// What became of a peer that is to be remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Placement {
     /// It is remembered, and there was room.
     Kept,
     /// It is remembered in the place of this one.
@@ -53,14 +53,14 @@ impl Remembered {
     }
 
     /// Remembers a peer. `is_gone` says who of an earlier run answers no dial: such a one counts as a stranger.
-    pub(crate) fn add(&mut self, peer: PeerId, reason: Reason, is_gone: impl Fn(&PeerId) -> bool) -> Outcome {
+    pub(crate) fn add(&mut self, peer: PeerId, reason: Reason, is_gone: impl Fn(&PeerId) -> bool) -> Placement {
         if let Some(known) = self.peers.get_mut(&peer) {
             *known = (*known).max(reason);
-            return Outcome::Kept;
+            return Placement::Kept;
         }
         if self.peers.len() < REMEMBERED_MAX {
             self.peers.insert(peer, reason);
-            return Outcome::Kept;
+            return Placement::Kept;
         }
         let weight = |(peer, known): (&PeerId, &Reason)| match known {
             Reason::Earlier if is_gone(peer) => Reason::Called,
@@ -73,16 +73,16 @@ impl Remembered {
             Reason::Named => false,
         };
         if !may_take {
-            return Outcome::Refused;
+            return Placement::Refused;
         }
         let weak = self.peers.iter().filter(|entry| weight(*entry) == weakest);
         let weak: Vec<PeerId> = weak.map(|(peer, _)| *peer).collect();
         let at = self.rng.below(u64::try_from(weak.len()).unwrap_or(1));
         let Some(gone) = usize::try_from(at).ok().and_then(|at| weak.get(at)).copied() else {
-            return Outcome::Refused;
+            return Placement::Refused;
         };
         self.peers.remove(&gone);
         self.peers.insert(peer, reason);
-        Outcome::InPlaceOf(gone)
+        Placement::InPlaceOf(gone)
     }
 }

@@ -12,7 +12,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-pub(crate) use link::Link;
+pub(crate) use link::Responder;
 
 use crate::types::{BlockHash, PeerId, Time, count};
 
@@ -41,7 +41,7 @@ impl Question {
 
 /// An own request under way.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct OpenQuestion {
     pub(crate) peer: PeerId,
     pub(crate) what: Question,
     /// When it was asked.
@@ -51,7 +51,7 @@ pub(crate) struct Asked {
     lapses: u32,
 }
 
-impl Asked {
+impl OpenQuestion {
     /// Its deadline is still to come, and none has lapsed before.
     pub(crate) const fn is_on_time(&self) -> bool {
         self.deadline.is_some() && self.lapses == 0
@@ -72,8 +72,8 @@ impl Asked {
 #[derive(Clone, Debug)]
 pub(crate) struct Requests {
     next: u64,
-    open: BTreeMap<u64, Asked>,
-    links: BTreeMap<PeerId, Link>,
+    open: BTreeMap<u64, OpenQuestion>,
+    links: BTreeMap<PeerId, Responder>,
     /// Everything that the network read before this was handed over.
     heard: Time,
 }
@@ -91,7 +91,7 @@ impl Requests {
 
     /// A peer connected: nothing is known of its link yet.
     pub(crate) fn connected(&mut self, now: Time, peer: PeerId) {
-        self.links.insert(peer, Link::new(now));
+        self.links.insert(peer, Responder::new(now));
     }
 
     /// Its last connection is gone; its open requests are ended one by one.
@@ -101,12 +101,12 @@ impl Requests {
     }
 
     /// What is known of a connected peer's link.
-    pub(crate) fn link(&self, peer: &PeerId) -> Option<&Link> {
+    pub(crate) fn link(&self, peer: &PeerId) -> Option<&Responder> {
         self.links.get(peer)
     }
 
     /// The same, so that it can be changed.
-    pub(crate) fn link_mut(&mut self, peer: &PeerId) -> Option<&mut Link> {
+    pub(crate) fn link_mut(&mut self, peer: &PeerId) -> Option<&mut Responder> {
         self.links.get_mut(peer)
     }
 
@@ -122,12 +122,12 @@ impl Requests {
                 .filter(|(_, asked)| asked.what != Question::Status)
                 .count()
         };
-        let is_counted = |(peer, link): (&PeerId, &Link)| count(counted(peer)) == u64::from(link.in_flight());
+        let is_counted = |(peer, link): (&PeerId, &Responder)| count(counted(peer)) == u64::from(link.in_flight());
         self.open.values().all(|asked| self.links.contains_key(&asked.peer)) && self.links.iter().all(is_counted)
     }
 
     /// Every connected peer as one that is asked.
-    pub(crate) fn links(&self) -> impl Iterator<Item = &Link> {
+    pub(crate) fn links(&self) -> impl Iterator<Item = &Responder> {
         self.links.values()
     }
 
@@ -146,7 +146,7 @@ impl Requests {
             link.in_flight += 1;
         }
         let deadline = patience_ms.map(|ms| now.after_ms(ms));
-        let asked = Asked {
+        let asked = OpenQuestion {
             peer,
             what,
             at: now,
@@ -168,7 +168,7 @@ impl Requests {
     }
 
     /// The network ended a request: with an answer of this peer, or without one.
-    pub(crate) fn end(&mut self, id: u64, peer: PeerId) -> Option<Asked> {
+    pub(crate) fn end(&mut self, id: u64, peer: PeerId) -> Option<OpenQuestion> {
         if self.open.get(&id)?.peer != peer {
             return None;
         }
@@ -182,12 +182,12 @@ impl Requests {
     }
 
     /// The next request whose deadline has passed unanswered. All others to that peer get its new patience.
-    pub(crate) fn lapse(&mut self, now: Time) -> Option<(u64, Asked)> {
+    pub(crate) fn lapse(&mut self, now: Time) -> Option<(u64, OpenQuestion)> {
         let heard = self.heard;
-        let has_passed = |asked: &Asked| asked.deadline.is_some_and(|at| at < heard);
+        let has_passed = |asked: &OpenQuestion| asked.deadline.is_some_and(|at| at < heard);
         let (id, first) = self.open.iter().find(|(_, asked)| has_passed(asked))?;
         let (id, first) = (*id, first.clone());
-        let bodies = |asked: &Asked| matches!(asked.what, Question::Blocks(_));
+        let bodies = |asked: &OpenQuestion| matches!(asked.what, Question::Blocks(_));
         for (other, asked) in &mut self.open {
             // All questions for bodies that one link is late with are one lapse.
             let together = asked.peer == first.peer && bodies(asked) && bodies(&first) && has_passed(asked);
@@ -225,21 +225,21 @@ impl Requests {
 
     /// Whether a peer says that it is busy, and nothing else.
     pub(crate) fn is_always_busy(&self, peer: &PeerId) -> bool {
-        self.link(peer).is_some_and(Link::is_always_busy)
+        self.link(peer).is_some_and(Responder::is_always_busy)
     }
 
     /// The requests that the network has not ended, by id.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = (&u64, &Asked)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&u64, &OpenQuestion)> {
         self.open.iter()
     }
 
     /// Those to a peer.
-    pub(crate) fn to<'a>(&'a self, peer: &'a PeerId) -> impl Iterator<Item = (&'a u64, &'a Asked)> {
+    pub(crate) fn to<'a>(&'a self, peer: &'a PeerId) -> impl Iterator<Item = (&'a u64, &'a OpenQuestion)> {
         self.open.iter().filter(move |(_, asked)| asked.peer == *peer)
     }
 
     /// The open questions for bodies, with the blocks that each asked for.
-    pub(crate) fn for_blocks(&self) -> impl Iterator<Item = (&Asked, &[BlockHash])> {
+    pub(crate) fn for_blocks(&self) -> impl Iterator<Item = (&OpenQuestion, &[BlockHash])> {
         self.open.values().filter_map(|asked| match &asked.what {
             Question::Blocks(hashes) => Some((asked, hashes.as_slice())),
             Question::Status | Question::Headers | Question::Pending(_) | Question::Peers => None,

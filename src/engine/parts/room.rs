@@ -42,12 +42,12 @@ pub(crate) enum Change {
 
 /// Judges the measurements of a disk, one after the other.
 #[derive(Debug, Default)]
-pub(crate) struct Watch {
+pub(crate) struct RoomWatch {
     last: Option<Room>,
     low: bool,
 }
 
-impl Watch {
+impl RoomWatch {
     /// Takes a measurement; tells if blocks are taken or refused from here on, other than before it.
     pub(crate) const fn handle(&mut self, room: Room) -> Option<Change> {
         self.last = Some(room);
@@ -110,7 +110,7 @@ mod tests {
             (64, None, false),
             (1, Some(Low), true),
         ];
-        let mut watch = Watch::default();
+        let mut watch = RoomWatch::default();
         assert!(!watch.is_low());
         assert_eq!(watch.last(), None);
         for (free, change, low) in table {
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_tells_no_size_stops_nothing() {
-        let mut watch = Watch::default();
+        let mut watch = RoomWatch::default();
         assert_eq!(watch.handle(Room::default()), None);
         assert!(!watch.is_low());
     }

@@ -28,7 +28,7 @@ enum Run {
         found: u32,
         blocks: VecDeque<BlockHash>,
     },
-    Dial(Dial),
+    Dial(DialRun),
     /// The work is done outside the engine.
     Errand,
     Resolve {
@@ -45,7 +45,7 @@ enum Run {
 }
 
 #[derive(Clone, Debug)]
-struct Dial {
+struct DialRun {
     address: Address,
     peer: Option<PeerId>,
     failure: Option<String>,
@@ -84,7 +84,7 @@ pub(crate) struct Mined {
 }
 
 /// What is looked at to see whether a command has ended.
-pub(crate) struct Around<'a> {
+pub(crate) struct RunsView<'a> {
     pub(crate) now: Time,
     /// The name of the network, for people.
     pub(crate) network: &'a str,
@@ -144,7 +144,7 @@ impl Runs {
     pub(crate) fn dial(&mut self, id: u64, now: Time, address: Address, peer: Option<PeerId>) -> bool {
         self.begin(
             id,
-            Run::Dial(Dial {
+            Run::Dial(DialRun {
                 address,
                 peer,
                 failure: None,
@@ -267,7 +267,7 @@ impl Runs {
     }
 
     /// Those whose end has come, with their replies.
-    pub(crate) fn poll(&mut self, around: &Around<'_>) -> Vec<(u64, Result<Reply, CommandError>)> {
+    pub(crate) fn poll(&mut self, around: &RunsView<'_>) -> Vec<(u64, Result<Reply, CommandError>)> {
         let result = |(id, run): (&u64, &Run)| {
             let result = match run {
                 Run::Mine { .. } => around.ahead.map(|ahead| Err(ahead.refusal())),
@@ -297,7 +297,7 @@ impl Runs {
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
         let deadline = |run: &Run| match run {
             Run::Mine { .. } | Run::Errand => None,
-            Run::Dial(Dial { deadline, .. }) | Run::Resolve { deadline, .. } | Run::Wait { deadline, .. } => {
+            Run::Dial(DialRun { deadline, .. }) | Run::Resolve { deadline, .. } | Run::Wait { deadline, .. } => {
                 Some(*deadline)
             }
         };
@@ -305,8 +305,8 @@ impl Runs {
     }
 }
 
-impl Dial {
-    fn result(&self, around: &Around<'_>) -> Option<Result<Reply, CommandError>> {
+impl DialRun {
+    fn result(&self, around: &RunsView<'_>) -> Option<Result<Reply, CommandError>> {
         if let Some(id) = &self.peer
             && let Some(address) = (around.address_of)(id)
         {
@@ -338,7 +338,12 @@ impl Dial {
     }
 }
 
-fn resolved(around: &Around<'_>, asked: &[u64], replaced: bool, deadline: Time) -> Option<Result<Reply, CommandError>> {
+fn resolved(
+    around: &RunsView<'_>,
+    asked: &[u64],
+    replaced: bool,
+    deadline: Time,
+) -> Option<Result<Reply, CommandError>> {
     let is_open = asked.iter().any(|id| (around.is_open)(*id));
     if (is_open || around.is_improving) && deadline > around.now {
         return None;
@@ -359,7 +364,7 @@ fn resolved(around: &Around<'_>, asked: &[u64], replaced: bool, deadline: Time) 
 }
 
 fn waited(
-    around: &Around<'_>,
+    around: &RunsView<'_>,
     condition: &Condition,
     since: Time,
     deadline: Time,

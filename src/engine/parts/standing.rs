@@ -16,7 +16,7 @@ use crate::types::{AccountName, Bucket, PeerId, Time, Voice};
 use complaints::Complaints;
 pub use quota::{Kind, QUESTION_BYTES};
 use records::SCORE_BAN;
-pub use records::{BANS_MS, Consequence, Fault, Records};
+pub use records::{BANS_MS, Conducts, Consequence, Fault};
 use side_work::SideWork;
 
 /// What follows, in order.
@@ -35,7 +35,7 @@ pub enum Order {
 /// The standing of all peers.
 #[derive(Debug, Default)]
 pub struct Standing {
-    records: Records,
+    records: Conducts,
     quotas: BTreeMap<PeerId, Quota>,
     side_work: SideWork,
     complaints: Complaints,

@@ -3,7 +3,7 @@
 //! Elsewhere: what follows from those facts (`disk`), the steps of a long switch (`advance`).
 
 use super::own::OwnWaiting;
-use super::room::Watch;
+use super::room::RoomWatch;
 use crate::contract::{CommandError, DiskView, Source};
 use crate::pool::Rebuild;
 use crate::types::Time;
@@ -20,7 +20,7 @@ pub(crate) struct Storage {
     /// A rotten store was told of: nothing is written until the next start.
     pub(crate) damage_told: bool,
     /// Whether there is room for blocks.
-    pub(crate) room: Watch,
+    pub(crate) room: RoomWatch,
 }
 
 impl Storage {

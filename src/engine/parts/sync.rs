@@ -19,7 +19,7 @@ mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use super::requests::{Asked, Question, Requests};
+use super::requests::{OpenQuestion, Question, Requests};
 use super::standing::Fault;
 use crate::chain::ChainStore;
 use crate::chain::state::Chain;
@@ -29,7 +29,7 @@ use crate::types::{BlockHash, PeerId, Time, WallTime};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
 pub(crate) use candidate::Arrived;
-use candidate::{Pass, Phase, Step, Sync};
+use candidate::{HeaderStep, Pass, Phase, Sync};
 pub(crate) use sources::{Claim, Sources};
 
 /// Headers of a candidate in memory: about a day at ten seconds, 1.3 MiB.
@@ -96,7 +96,7 @@ pub(crate) enum Order {
 }
 
 /// What is looked at: the chain, and what is under way.
-pub(crate) struct Ground<'a, S> {
+pub(crate) struct SyncView<'a, S> {
     pub(crate) now: Time,
     pub(crate) chain: &'a Chain<S>,
     pub(crate) requests: &'a Requests,
@@ -104,7 +104,7 @@ pub(crate) struct Ground<'a, S> {
     pub(crate) clock: &'a dyn Fn() -> WallTime,
 }
 
-impl<S: ChainStore> Ground<'_, S> {
+impl<S: ChainStore> SyncView<'_, S> {
     /// `now` and some milliseconds.
     const fn after(&self, ms: u64) -> Time {
         self.now.after_ms(ms)
@@ -150,7 +150,7 @@ impl Syncs {
 
 impl Syncs {
     /// Chooses candidates while there is room for one, and asks for pages that could not be asked for before.
-    pub(crate) fn begin_turn<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+    pub(crate) fn begin_turn<S: ChainStore>(&mut self, ground: &SyncView<'_, S>) {
         self.choose_syncs(ground);
         self.ask_late_headers(ground);
     }
@@ -181,7 +181,7 @@ impl Syncs {
     }
 
     /// Pages that could not be asked for because the source had enough to do.
-    fn ask_late_headers<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+    fn ask_late_headers<S: ChainStore>(&mut self, ground: &SyncView<'_, S>) {
         let headers = self.candidates.iter().filter(|sync| sync.phase == Phase::Headers);
         let late: Vec<PeerId> = headers
             .filter(|sync| !self.is_asked(ground, sync))
@@ -209,7 +209,7 @@ impl Syncs {
     }
 
     /// Sync has work that waits for nothing.
-    pub(crate) fn next_wakeup<S: ChainStore>(&self, ground: &Ground<'_, S>) -> Option<Time> {
+    pub(crate) fn next_wakeup<S: ChainStore>(&self, ground: &SyncView<'_, S>) -> Option<Time> {
         let hurry = self.hurry_at().filter(|at| *at > ground.now);
         let wakes = self.candidates.iter().filter_map(|sync| {
             let ready = sync.phase == Phase::Bodies && sync.bodies.contains_key(&sync.next);
@@ -240,8 +240,8 @@ impl Syncs {
     }
 
     /// Whether an answer for this candidate is waited for.
-    fn is_asked<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync) -> bool {
-        let asked = |(id, asked): (&u64, &Asked)| match &asked.what {
+    fn is_asked<S: ChainStore>(&self, ground: &SyncView<'_, S>, sync: &Sync) -> bool {
+        let asked = |(id, asked): (&u64, &OpenQuestion)| match &asked.what {
             Question::Headers => sync.question == Some(*id),
             Question::Blocks(hashes) => asked.is_awaited() && hashes.iter().any(|hash| sync.index.contains_key(hash)),
             Question::Status | Question::Pending(_) | Question::Peers => false,
@@ -250,7 +250,7 @@ impl Syncs {
     }
 
     /// Whether a peer claims a better branch that is worth asking for.
-    fn claims_better<S: ChainStore>(&self, ground: &Ground<'_, S>, peer: &PeerId) -> bool {
+    fn claims_better<S: ChainStore>(&self, ground: &SyncView<'_, S>, peer: &PeerId) -> bool {
         let claim = self.sources.claim(ground.now, peer);
         claim.is_some_and(|claim| ground.is_worth_asking(claim))
     }
@@ -261,7 +261,7 @@ impl Syncs {
     }
 
     /// Asks for the next page; later, if too much of ours is under way to the source.
-    fn ask_headers<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+    fn ask_headers<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) {
         match ground.requests.link(&source) {
             Some(link) if !link.is_free(ground.now) => return,
             Some(_) | None => {}
@@ -305,14 +305,14 @@ impl Syncs {
     }
 
     /// Does not follow a peer's present claim for a while.
-    fn void_claim<S: ChainStore>(&mut self, ground: &Ground<'_, S>, id: PeerId, ms: u64) {
+    fn void_claim<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, id: PeerId, ms: u64) {
         let until = ground.after(ms);
         let hint_from = ground.after(ms.min(SLOW_MS));
         self.sources.void(&id, until, hint_from);
     }
 
     /// Silence is no misdeed: the link may be bad. But nothing more is fetched from there for a while.
-    fn leave_silent<S: ChainStore>(&mut self, ground: &Ground<'_, S>, id: PeerId) {
+    fn leave_silent<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, id: PeerId) {
         self.sources.fell_silent(ground.now, &id);
         self.void_claim(ground, id, SLOW_MS);
     }
@@ -324,7 +324,7 @@ impl Syncs {
     }
 
     /// The page did not come: the next peer is asked.
-    pub(crate) fn no_headers<S: ChainStore>(&mut self, ground: &Ground<'_, S>, id: u64, peer: PeerId) {
+    pub(crate) fn no_headers<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, id: u64, peer: PeerId) {
         if self.take_question(id) {
             if !self.hand_over(ground, peer) {
                 self.end_sync(ground, peer);
@@ -334,14 +334,14 @@ impl Syncs {
     }
 
     /// A connection is gone.
-    pub(crate) fn sync_lost<S: ChainStore>(&mut self, ground: &Ground<'_, S>, peer: PeerId) {
+    pub(crate) fn sync_lost<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, peer: PeerId) {
         if self.awaits_headers(peer) && !self.hand_over(ground, peer) {
             self.end_sync(ground, peer);
         }
     }
 
     /// Goes on with another peer of the same tip, so that what was fetched of a long candidate is not lost.
-    fn hand_over<S: ChainStore>(&mut self, ground: &Ground<'_, S>, from: PeerId) -> bool {
+    fn hand_over<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, from: PeerId) -> bool {
         let top = self.sync_of(from).and_then(|sync| sync.top);
         let free = |id: &PeerId| {
             let tip = self.sources.claim(ground.now, id).map(|(tip, ..)| tip);
@@ -368,7 +368,7 @@ impl Syncs {
     }
 
     /// Ends a candidate, whatever its state.
-    fn end_sync<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+    fn end_sync<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) {
         let Some(at) = self.candidates.iter().position(|sync| sync.source == source) else {
             return;
         };
@@ -385,7 +385,7 @@ impl Syncs {
     }
 
     /// Ends every candidate: what was fetched of them is dropped.
-    pub(crate) fn end_syncs<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+    pub(crate) fn end_syncs<S: ChainStore>(&mut self, ground: &SyncView<'_, S>) {
         while let Some(source) = self.candidates.first().map(|sync| sync.source) {
             self.end_sync(ground, source);
         }

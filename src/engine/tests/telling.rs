@@ -7,7 +7,7 @@ use crate::engine::parts::dial::OWN_LINKS;
 use crate::engine::parts::exchange::{
     ANSWERS, ASK_PAUSE_MAX_MS, ASK_PAUSE_MIN_MS, Exchange, Fact, Order, may_be_dialled,
 };
-use crate::engine::parts::remembered::{Outcome, REMEMBERED_MAX, Reason, Remembered};
+use crate::engine::parts::remembered::{Placement, REMEMBERED_MAX, Reason, Remembered};
 use crate::engine::{Input, NetFact};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, PublicKey, SecretKey, Time};
@@ -325,7 +325,7 @@ fn a_hundred_and_thirty_three_passing_identities_push_out_nobody_whom_the_user_n
     for seed in 0..50 {
         let mut remembered = Remembered::new(core::iter::empty(), seed);
         let present = |_: &PeerId| false;
-        assert_eq!(remembered.add(number(0), Reason::Named, present), Outcome::Kept);
+        assert_eq!(remembered.add(number(0), Reason::Named, present), Placement::Kept);
         let mut kept = vec![number(0)];
         for passing in 1..=133 {
             let reason = if passing % 2 == 0 {
@@ -334,12 +334,12 @@ fn a_hundred_and_thirty_three_passing_identities_push_out_nobody_whom_the_user_n
                 Reason::Called
             };
             match remembered.add(number(passing), reason, present) {
-                Outcome::Kept => kept.push(number(passing)),
-                Outcome::InPlaceOf(gone) => {
+                Placement::Kept => kept.push(number(passing)),
+                Placement::InPlaceOf(gone) => {
                     kept.retain(|peer| *peer != gone);
                     kept.push(number(passing));
                 }
-                Outcome::Refused => {}
+                Placement::Refused => {}
             }
         }
         assert_eq!((kept[0], kept.len()), (number(0), REMEMBERED_MAX), "seed {seed}");
@@ -351,12 +351,12 @@ fn those_of_an_earlier_run_make_room_for_named_ones_or_when_they_are_gone() {
     let earlier = || Remembered::new((1..=64).map(id), 1);
     let mut remembered = earlier();
     for reason in [Reason::Called, Reason::Dialled] {
-        assert_eq!(remembered.add(id(100), reason, |_| false), Outcome::Refused);
+        assert_eq!(remembered.add(id(100), reason, |_| false), Placement::Refused);
     }
     let gone = remembered.add(id(100), Reason::Dialled, |peer| *peer == id(7));
-    assert_eq!(gone, Outcome::InPlaceOf(id(7)));
+    assert_eq!(gone, Placement::InPlaceOf(id(7)));
     let named = earlier().add(id(101), Reason::Named, |_| false);
-    assert!(matches!(named, Outcome::InPlaceOf(_)));
+    assert!(matches!(named, Placement::InPlaceOf(_)));
 }
 
 // ---- engines ----

@@ -317,7 +317,16 @@ impl Watch {
     const fn may_be_cancelled(command: Option<&Command>) -> bool {
         matches!(
             command,
-            Some(Command::Mine(_) | Command::Dial { .. } | Command::Resolve | Command::Wait { .. })
+            Some(
+                Command::Mine(_)
+                    | Command::Dial { .. }
+                    | Command::Resolve
+                    | Command::Wait { .. }
+                    | Command::Chain(_)
+                    | Command::Stats(_)
+                    | Command::Tamper(_)
+                    | Command::Doctor
+            )
         )
     }
 

@@ -28,7 +28,7 @@ impl Goal {
 
 /// Who brought a candidate. Sources take turns, so that none keeps another one waiting. In the order of trust.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Source {
+pub(super) enum DialSource {
     /// The user named it.
     Named,
     /// It was connected once.
@@ -39,7 +39,7 @@ pub(super) enum Source {
     Told(Voice),
 }
 
-impl Source {
+impl DialSource {
     /// Who has to make room first: the highest.
     pub(super) const fn rank(self) -> u8 {
         match self {
@@ -57,17 +57,17 @@ impl Source {
 
 /// An address book entry and its dialling state.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate {
+pub(super) struct DialCandidate {
     pub(super) addresses: Vec<Address>,
     /// It answered there: no record pushes this address out.
     pub(super) proven: Option<Address>,
     pub(super) host: Option<IpAddr>,
     pub(super) found_by: FoundBy,
-    pub(super) source: Source,
+    pub(super) source: DialSource,
     /// Discovery heard it, so that it most likely hears others.
     pub(super) is_heard: bool,
     /// Only this one told of it so far.
-    pub(super) teller: Option<Source>,
+    pub(super) teller: Option<DialSource>,
     is_private: bool,
     /// Dials in a row that led nowhere.
     pub(super) failures: u32,
@@ -87,8 +87,8 @@ pub(super) struct Candidate {
     pub(super) holder: Option<PeerId>,
 }
 
-impl Candidate {
-    pub(super) fn new(now: Time, address: Address, found_by: FoundBy, source: Source) -> Self {
+impl DialCandidate {
+    pub(super) fn new(now: Time, address: Address, found_by: FoundBy, source: DialSource) -> Self {
         Self {
             host: address.ip(),
             is_private: address.is_private(),
@@ -111,13 +111,13 @@ impl Candidate {
     }
 
     /// Who told of it, while it is dialled.
-    pub(super) fn teller_under_way(&self) -> Option<Source> {
+    pub(super) fn teller_under_way(&self) -> Option<DialSource> {
         self.teller.filter(|_| self.dialling.is_some())
     }
 
     /// Nothing but courtesy keeps it waiting: it was never dialled, and never connected.
     pub(super) const fn waits_out_of_courtesy(&self) -> bool {
-        self.last.is_none() && matches!(self.source, Source::Record(_))
+        self.last.is_none() && matches!(self.source, DialSource::Record(_))
     }
 
     /// Nothing but the spreading of links keeps it waiting: it was told of or remembered, never dialled, and never connected.
@@ -191,7 +191,7 @@ impl Candidate {
             self.add_address(address.clone());
             self.proven = Some(address.clone());
         }
-        self.source = self.source.min(Source::Known);
+        self.source = self.source.min(DialSource::Known);
     }
 
     /// A link to who holds this address stands, whatever way it came.

@@ -6,7 +6,7 @@ use core::net::IpAddr;
 use std::collections::BTreeMap;
 
 use super::Dialer;
-use super::candidate::{Candidate, Goal, Source};
+use super::candidate::{DialCandidate, DialSource, Goal};
 use super::choice::choose;
 use super::io::Order;
 use super::limits::{
@@ -48,32 +48,33 @@ impl Dialer {
             *hosts.entry(candidate.host).or_default() += 1;
         }
         // Counted once, not for each candidate: liars fill the table with those who are not there.
-        let mut told: BTreeMap<Source, usize> = BTreeMap::new();
-        for teller in self.candidates.values().filter_map(Candidate::teller_under_way) {
+        let mut told: BTreeMap<DialSource, usize> = BTreeMap::new();
+        for teller in self.candidates.values().filter_map(DialCandidate::teller_under_way) {
             *told.entry(teller).or_default() += 1;
         }
-        let may = |(goal, c): &(&Goal, &Candidate)| {
+        let may = |(goal, c): &(&Goal, &DialCandidate)| {
             let is_due = c.dialling.is_none() && self.due_at(c) <= now;
             is_due
                 && self.is_wanted(goal, c, has_room)
                 && !c.teller.is_some_and(|teller| self.is_told_enough(teller, &told))
-                && (c.source == Source::Named || hosts.get(&c.host).is_none_or(|count| *count < PENDING_PER_HOST_MAX))
+                && (c.source == DialSource::Named
+                    || hosts.get(&c.host).is_none_or(|count| *count < PENDING_PER_HOST_MAX))
         };
         let ready = self.candidates.iter().filter(may);
         ready.map(|(goal, candidate)| Ready::of(goal, candidate)).collect()
     }
 
     /// Whether a link to a candidate would be one that this node is to open.
-    pub(super) fn is_wanted(&self, goal: &Goal, candidate: &Candidate, has_room: bool) -> bool {
+    pub(super) fn is_wanted(&self, goal: &Goal, candidate: &DialCandidate, has_room: bool) -> bool {
         let leads_to = goal.peer().or(candidate.holder);
         if leads_to.is_some_and(|peer| self.links.has(&peer)) {
             return false;
         }
-        candidate.source == Source::Named || has_room
+        candidate.source == DialSource::Named || has_room
     }
 
     /// Whether one teller would have led to too many links, with the dials `under_way` by each.
-    pub(super) fn is_told_enough(&self, teller: Source, under_way: &BTreeMap<Source, usize>) -> bool {
+    pub(super) fn is_told_enough(&self, teller: DialSource, under_way: &BTreeMap<DialSource, usize>) -> bool {
         self.links.told_by(teller) + under_way.get(&teller).copied().unwrap_or(0) >= TOLD_LINKS_MAX
     }
 

@@ -1,13 +1,13 @@
 //! When a candidate may be dialled.
 
 use super::Dialer;
-use super::candidate::Candidate;
+use super::candidate::DialCandidate;
 use super::limits::{COURTESY_MS, COURTESY_UP_TO, LINKS_AT_ONCE};
 use crate::types::Time;
 
 impl Dialer {
     /// When a candidate may be dialled.
-    pub(super) fn due_at(&self, candidate: &Candidate) -> Time {
+    pub(super) fn due_at(&self, candidate: &DialCandidate) -> Time {
         if candidate.waits_at_random() && self.is_alone() {
             // There is nothing yet that could be spread.
             Time::from_ms(0)

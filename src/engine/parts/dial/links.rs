@@ -7,7 +7,7 @@
 
 use std::collections::BTreeMap;
 
-use super::candidate::Source;
+use super::candidate::DialSource;
 use super::choice::choose;
 use super::limits::{BACKOFF_MIN_MS, LINKS_MANY, OWN_LINKS};
 use crate::contract::Direction;
@@ -33,11 +33,11 @@ const ASK_LATE_MS: u64 = 5_000;
 const REPLACED_MS: u64 = 60_000;
 
 #[derive(Clone, Debug)]
-struct Link {
+struct LinkEntry {
     is_own: bool,
     is_named: bool,
     /// It was told by this source.
-    teller: Option<Source>,
+    teller: Option<DialSource>,
     since: Time,
     /// Its status is known.
     exchanged: bool,
@@ -46,7 +46,7 @@ struct Link {
     is_closing: bool,
 }
 
-impl Link {
+impl LinkEntry {
     /// It asked for others, and has stopped asking: it has enough links of its own.
     fn found_others(&self, now: Time) -> bool {
         let Some((times, at)) = self.asked else { return false };
@@ -62,15 +62,15 @@ impl Link {
 
 /// All links by peer.
 #[derive(Clone, Debug)]
-pub(super) struct Links {
-    links: BTreeMap<PeerId, Link>,
+pub(super) struct LinkTable {
+    links: BTreeMap<PeerId, LinkEntry>,
     /// The last extra link, dialled or standing.
     extra: Option<PeerId>,
     extra_next: Time,
     extra_last: Time,
 }
 
-impl Links {
+impl LinkTable {
     pub(super) const fn new(now: Time) -> Self {
         Self {
             links: BTreeMap::new(),
@@ -97,8 +97,8 @@ impl Links {
     }
 
     /// Own links that one teller led to.
-    pub(super) fn told_by(&self, source: Source) -> usize {
-        let told = |link: &&Link| link.is_own && link.teller == Some(source);
+    pub(super) fn told_by(&self, source: DialSource) -> usize {
+        let told = |link: &&LinkEntry| link.is_own && link.teller == Some(source);
         self.links.values().filter(told).count()
     }
 
@@ -106,10 +106,10 @@ impl Links {
         &mut self,
         now: Time,
         peer: PeerId,
-        (direction, is_named, teller): (Direction, bool, Option<Source>),
+        (direction, is_named, teller): (Direction, bool, Option<DialSource>),
     ) {
         let is_own = direction == Direction::Out;
-        let link = self.links.entry(peer).or_insert(Link {
+        let link = self.links.entry(peer).or_insert(LinkEntry {
             is_own,
             is_named,
             teller,
@@ -197,11 +197,12 @@ impl Links {
             return None;
         }
         let own = self.links.iter().filter(|(_, link)| link.is_own && !link.is_closing);
-        let mut own: Vec<(&PeerId, &Link)> = own.collect();
+        let mut own: Vec<(&PeerId, &LinkEntry)> = own.collect();
         own.sort_by_key(|(peer, link)| (link.since, **peer));
         let is_new = |peer: &PeerId| self.extra == Some(*peer);
-        let is_free =
-            |(peer, link): &&(&PeerId, &Link)| !link.is_waited_for(now) && !link.is_named && !fetching.contains(peer);
+        let is_free = |(peer, link): &&(&PeerId, &LinkEntry)| {
+            !link.is_waited_for(now) && !link.is_named && !fetching.contains(peer)
+        };
         let mut open = own.iter().skip(OLDEST_KEPT).filter(is_free);
         if own.iter().any(|(peer, link)| is_new(peer) && link.is_waited_for(now)) {
             return None;
@@ -229,8 +230,9 @@ impl Links {
             return None;
         }
         others.sort_by_key(|(peer, link)| (link.since, **peer));
-        let is_free =
-            |(peer, link): &(&PeerId, &Link)| !link.is_waited_for(now) && !link.is_named && !fetching.contains(peer);
+        let is_free = |(peer, link): &(&PeerId, &LinkEntry)| {
+            !link.is_waited_for(now) && !link.is_named && !fetching.contains(peer)
+        };
         let free: Vec<PeerId> = others
             .into_iter()
             .skip(OLDEST_KEPT)

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::Dialer;
-use super::candidate::{Candidate, Goal, Source};
+use super::candidate::{DialCandidate, DialSource, Goal};
 use super::choice::choose;
 use super::limits::{KNOWN_MAX, LEFT_MAX, LEFT_MS};
 use crate::types::{PeerId, Time};
@@ -13,18 +13,20 @@ use crate::types::{PeerId, Time};
 impl Dialer {
     /// Makes room for a candidate of this source: told ones leave first, then one of the source that has most, at random,
     /// so that a flood pushes out its own; those that were connected leave only when nothing else is left.
-    pub(super) fn evict(&mut self, source: Source) -> bool {
-        let free = |(goal, c): &(&Goal, &Candidate)| {
-            c.source != Source::Named && !goal.peer().is_some_and(|peer| self.links.has(&peer)) && c.dialling.is_none()
+    pub(super) fn evict(&mut self, source: DialSource) -> bool {
+        let free = |(goal, c): &(&Goal, &DialCandidate)| {
+            c.source != DialSource::Named
+                && !goal.peer().is_some_and(|peer| self.links.has(&peer))
+                && c.dialling.is_none()
         };
-        let mut sizes: BTreeMap<Source, usize> = BTreeMap::new();
+        let mut sizes: BTreeMap<DialSource, usize> = BTreeMap::new();
         for (_, candidate) in self.candidates.iter().filter(free) {
             *sizes.entry(candidate.source).or_default() += 1;
         }
-        let order = |(of, size): &(&Source, &usize)| (of.rank(), **size);
+        let order = |(of, size): &(&DialSource, &usize)| (of.rank(), **size);
         let crowd = sizes
             .iter()
-            .find(|(of, size)| **of == Source::Known && **size > KNOWN_MAX);
+            .find(|(of, size)| **of == DialSource::Known && **size > KNOWN_MAX);
         let Some(victims) = crowd.or_else(|| sizes.iter().max_by_key(order)).map(|(of, _)| *of) else {
             return false;
         };

@@ -3,7 +3,7 @@
 //! Promises: changes nothing.
 
 use super::Dialer;
-use super::candidate::{Candidate, Goal};
+use super::candidate::{DialCandidate, Goal};
 use super::limits::JUNK_FAILURES;
 use crate::contract::FoundBy;
 use crate::types::{Address, PeerId};
@@ -52,7 +52,7 @@ impl Dialer {
     }
 
     /// All that leads to a peer, to be changed: itself (true), and typed addresses where it answered.
-    pub(super) fn of_peer(&mut self, peer: &PeerId) -> impl Iterator<Item = (bool, &mut Candidate)> {
+    pub(super) fn of_peer(&mut self, peer: &PeerId) -> impl Iterator<Item = (bool, &mut DialCandidate)> {
         let (goal, peer) = (Goal::Peer(*peer), *peer);
         self.candidates.iter_mut().filter_map(move |(known, candidate)| {
             let is_peer = *known == goal;

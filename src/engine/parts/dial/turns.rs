@@ -8,7 +8,7 @@
 use core::net::IpAddr;
 use std::collections::BTreeMap;
 
-use super::candidate::{Candidate, Goal, Source};
+use super::candidate::{DialCandidate, DialSource, Goal};
 use super::limits::CANDIDATES_MAX;
 
 /// Every fourth dial is for somebody whose last dial failed.
@@ -20,14 +20,14 @@ const TURNS_MAX: usize = 2 * CANDIDATES_MAX;
 #[derive(Clone, Debug)]
 pub(super) struct Ready {
     pub(super) goal: Goal,
-    source: Source,
+    source: DialSource,
     host: Option<IpAddr>,
     failures: u32,
     lot: u64,
 }
 
 impl Ready {
-    pub(super) fn of(goal: &Goal, candidate: &Candidate) -> Self {
+    pub(super) fn of(goal: &Goal, candidate: &DialCandidate) -> Self {
         Self {
             goal: goal.clone(),
             source: candidate.source,
@@ -44,13 +44,13 @@ impl Ready {
 
 /// Who had a turn when.
 #[derive(Clone, Debug)]
-pub(super) struct Turns {
+pub(super) struct DialTurns {
     dials: u64,
-    sources: BTreeMap<Source, u64>,
-    hosts: BTreeMap<(Source, Option<IpAddr>), u64>,
+    sources: BTreeMap<DialSource, u64>,
+    hosts: BTreeMap<(DialSource, Option<IpAddr>), u64>,
 }
 
-impl Turns {
+impl DialTurns {
     pub(super) const fn new() -> Self {
         Self {
             dials: 0,
@@ -61,9 +61,9 @@ impl Turns {
 
     /// Whose turn it is, as an index.
     pub(super) fn choose(&self, ready: &[Ready]) -> Option<usize> {
-        let named = |r: &Ready| r.source == Source::Named && r.is_fresh();
-        let known = |r: &Ready| r.source == Source::Known && r.is_fresh();
-        let found = |r: &Ready| matches!(r.source, Source::Record(_)) && r.is_fresh();
+        let named = |r: &Ready| r.source == DialSource::Named && r.is_fresh();
+        let known = |r: &Ready| r.source == DialSource::Known && r.is_fresh();
+        let found = |r: &Ready| matches!(r.source, DialSource::Record(_)) && r.is_fresh();
         let told = |r: &Ready| r.source.is_told() && r.is_fresh();
         let failed = |r: &Ready| !r.is_fresh();
         let failed_or_told = |r: &Ready| failed(r) || told(r);

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::engine::parts::pools::Known;
+use crate::engine::parts::pools::HeldThere;
 use crate::types::{Time, Txid};
 
 /// How long a payment may be unheard before that is said. Gossip and the status that shows it take two seconds at most.
@@ -52,16 +52,16 @@ impl Unheard {
     }
 
     /// A neighbour has shown this.
-    pub(crate) fn heard(&mut self, known: &Known) {
+    pub(crate) fn heard(&mut self, known: &HeldThere) {
         match known {
-            Known::These(list) => list.iter().for_each(|txid| self.heard_of(txid)),
-            Known::Between(0, last) => {
+            HeldThere::These(list) => list.iter().for_each(|txid| self.heard_of(txid)),
+            HeldThere::Between(0, last) => {
                 while let Some(made) = self.order.front().filter(|made| made.state <= *last) {
                     self.open.remove(&made.txid);
                     self.order.pop_front();
                 }
             }
-            Known::Between(first, last) => {
+            HeldThere::Between(first, last) => {
                 let of_both = self
                     .order
                     .iter()
@@ -167,11 +167,11 @@ mod tests {
     #[test]
     fn a_neighbours_pool_shows_what_was_made_up_to_its_state_and_pages_show_what_they_hold() {
         let cases = [
-            (Known::Between(0, 0), vec![1, 2, 3, 4]),
-            (Known::Between(0, 2), vec![3, 4]),
-            (Known::Between(1, 3), vec![1, 4]),
-            (Known::Between(0, 9), vec![]),
-            (Known::These(vec![txid(4), txid(9)]), vec![1, 2, 3]),
+            (HeldThere::Between(0, 0), vec![1, 2, 3, 4]),
+            (HeldThere::Between(0, 2), vec![3, 4]),
+            (HeldThere::Between(1, 3), vec![1, 4]),
+            (HeldThere::Between(0, 9), vec![]),
+            (HeldThere::These(vec![txid(4), txid(9)]), vec![1, 2, 3]),
         ];
         for (known, left) in cases {
             let mut unheard = four();
@@ -198,7 +198,7 @@ mod tests {
             (None, None)
         );
         // All were heard of: the next that is not is told again.
-        unheard.heard(&Known::Between(0, 4));
+        unheard.heard(&HeldThere::Between(0, 4));
         unheard.made(at(90_000), txid(5), 5);
         unheard.listen(at(90_000), true);
         assert_eq!(unheard.next_wakeup(), Some(at(95_000)));

@@ -13,7 +13,7 @@ const STATES_MAX: usize = 4_096;
 
 /// A digest and when it was left for the next.
 #[derive(Clone, Copy, Debug)]
-struct State {
+struct PastPool {
     digest: u64,
     left: Time,
 }
@@ -24,7 +24,7 @@ pub(super) struct History {
     /// The number of the present state.
     number: u64,
     digest: u64,
-    before: VecDeque<State>,
+    before: VecDeque<PastPool>,
 }
 
 impl History {
@@ -54,14 +54,14 @@ impl History {
 
     /// Notes what the digest is now; whether it changed.
     pub(super) fn note(&mut self, now: Time, digest: u64) -> bool {
-        let is_old = |state: &State| now.since(state.left) > STATES_MS;
+        let is_old = |state: &PastPool| now.since(state.left) > STATES_MS;
         while self.before.len() >= STATES_MAX || self.before.front().is_some_and(is_old) {
             self.before.pop_front();
         }
         if digest == self.digest {
             return false;
         }
-        let left = State {
+        let left = PastPool {
             digest: self.digest,
             left: now,
         };
@@ -77,7 +77,7 @@ impl History {
             return Some(self.number);
         }
         let newest_first = (1..).zip(self.before.iter().rev());
-        let counts = |state: &State| now.since(state.left) <= STATES_MS && state.digest == digest;
+        let counts = |state: &PastPool| now.since(state.left) <= STATES_MS && state.digest == digest;
         let back = newest_first.take_while(|(back, _)| *back <= self.number);
         back.filter(|(_, state)| counts(state))
             .map(|(back, _)| self.number - back)

@@ -61,12 +61,12 @@ pub(crate) enum Order {
     /// The peer could have known better.
     Blame { peer: PeerId, reason: &'static str },
     /// A neighbour holds this of the own pool.
-    Known(Known),
+    Known(HeldThere),
 }
 
 /// What a neighbour holds of the own pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Known {
+pub(crate) enum HeldThere {
     /// All that entered behind the first of these states of the pool, up to the second.
     Between(u64, u64),
     /// The transactions with these ids.
@@ -74,7 +74,7 @@ pub(crate) enum Known {
 }
 
 /// What the comparison looks at and does not own.
-pub(crate) struct Around<'a> {
+pub(crate) struct PoolsView<'a> {
     /// Whether pages may be asked for at all now.
     pub(crate) is_open: bool,
     /// From when on a peer may be asked; none if enough is under way to it.

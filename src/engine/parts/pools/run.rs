@@ -24,7 +24,7 @@ const ROUNDS_MAX: u32 = 16;
 
 /// What a page was.
 #[derive(Debug)]
-pub(super) enum Page {
+pub(super) enum PageVerdict {
     /// As it should be; these own transactions are in it.
     Fine { own: Vec<Txid> },
     /// The peer could have known better.
@@ -33,7 +33,7 @@ pub(super) enum Page {
 
 /// How far the next page of a run is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
+enum PageState {
     /// Was asked for then.
     Asked(Time),
     /// Is to be asked for at this time.
@@ -46,10 +46,10 @@ enum Step {
 
 /// One run through one peer's pool.
 #[derive(Debug)]
-pub(super) struct Run {
+pub(super) struct PoolRun {
     /// The last id that came.
     after: [u8; 32],
-    step: Step,
+    step: PageState,
     failures: u32,
     /// How many came, and the digest of all their ids.
     pub(super) came: u64,
@@ -71,11 +71,11 @@ pub(super) struct Run {
     given_up: VecDeque<(Transaction, PoolError)>,
 }
 
-impl Run {
+impl PoolRun {
     pub(super) const fn new(now: Time) -> Self {
         Self {
             after: [0; 32],
-            step: Step::Due(now),
+            step: PageState::Due(now),
             failures: 0,
             came: 0,
             digest: 0,
@@ -93,17 +93,17 @@ impl Run {
 
     /// Whether the page behind this id is waited for. It may come after its patience ended.
     pub(super) fn awaits(&self, after: [u8; 32]) -> bool {
-        self.after == after && matches!(self.step, Step::Asked(_) | Step::Due(_))
+        self.after == after && matches!(self.step, PageState::Asked(_) | PageState::Due(_))
     }
 
     /// Whether the whole pool came.
     pub(super) fn is_whole(&self) -> bool {
-        self.step == Step::Whole
+        self.step == PageState::Whole
     }
 
     /// Whether no page is to come.
     const fn has_ended(&self) -> bool {
-        matches!(self.step, Step::Whole | Step::Broken)
+        matches!(self.step, PageState::Whole | PageState::Broken)
     }
 
     /// Whether nothing is left to be asked for or offered.
@@ -119,10 +119,10 @@ impl Run {
     /// When it keeps no other run waiting any more.
     pub(super) fn slow_at(&self, now: Time) -> Time {
         match self.step {
-            Step::Asked(at) => at.after_ms(SLOW_MS),
-            Step::Due(at) if at > now => now,
-            Step::Due(at) => at.after_ms(SLOW_MS),
-            Step::Whole | Step::Broken => now.after_ms(SLOW_MS),
+            PageState::Asked(at) => at.after_ms(SLOW_MS),
+            PageState::Due(at) if at > now => now,
+            PageState::Due(at) => at.after_ms(SLOW_MS),
+            PageState::Whole | PageState::Broken => now.after_ms(SLOW_MS),
         }
     }
 
@@ -130,51 +130,51 @@ impl Run {
     pub(super) fn ask_at(&self, now: Time, is_full: bool) -> Option<Time> {
         let has_room = !is_full && self.held() < POOL_MAX_TRANSACTIONS;
         match self.step {
-            Step::Due(at) if has_room => Some(at.max(now)),
-            Step::Due(_) | Step::Asked(_) | Step::Whole | Step::Broken => None,
+            PageState::Due(at) if has_room => Some(at.max(now)),
+            PageState::Due(_) | PageState::Asked(_) | PageState::Whole | PageState::Broken => None,
         }
     }
 
     /// Asks for the next page.
     pub(super) const fn ask(&mut self, now: Time) -> [u8; 32] {
-        self.step = Step::Asked(now);
+        self.step = PageState::Asked(now);
         self.after
     }
 
     /// The page did not come.
     pub(super) fn failed(&mut self, now: Time, after: [u8; 32]) {
-        if self.after != after || !matches!(self.step, Step::Asked(_)) {
+        if self.after != after || !matches!(self.step, PageState::Asked(_)) {
             return;
         }
         self.failures += 1;
         self.step = if self.failures >= FAILURES_MAX {
-            Step::Broken
+            PageState::Broken
         } else {
-            Step::Due(now.after_ms(AGAIN_MS << (self.failures - 1)))
+            PageState::Due(now.after_ms(AGAIN_MS << (self.failures - 1)))
         };
     }
 
     /// Takes in the page that was asked for.
-    pub(super) fn read(&mut self, now: Time, pool: &Mempool, list: &[Vec<u8>]) -> Page {
+    pub(super) fn read(&mut self, now: Time, pool: &Mempool, list: &[Vec<u8>]) -> PageVerdict {
         let mut own = Vec::new();
         self.failures = 0;
         if self.collected.is_empty() {
             self.collecting_since = now;
         }
         if list.len() > PAGE_MAX {
-            self.step = Step::Broken;
-            return Page::Wrong("a page of the pool that is too long");
+            self.step = PageState::Broken;
+            return PageVerdict::Wrong("a page of the pool that is too long");
         }
         for bytes in list {
             let Ok(transaction) = Transaction::from_bytes(bytes) else {
-                self.step = Step::Broken;
-                return Page::Wrong("a malformed transaction");
+                self.step = PageState::Broken;
+                return PageVerdict::Wrong("a malformed transaction");
             };
             let txid = transaction.txid();
             // In the order of ids, so that the pages end.
             if *txid.as_bytes() <= self.after {
-                self.step = Step::Broken;
-                return Page::Wrong("a page of the pool that is out of order");
+                self.step = PageState::Broken;
+                return PageVerdict::Wrong("a page of the pool that is out of order");
             }
             self.after = *txid.as_bytes();
             self.came += 1;
@@ -185,8 +185,12 @@ impl Run {
                 own.push(txid);
             }
         }
-        self.step = if list.is_empty() { Step::Whole } else { Step::Due(now) };
-        Page::Fine { own }
+        self.step = if list.is_empty() {
+            PageState::Whole
+        } else {
+            PageState::Due(now)
+        };
+        PageVerdict::Fine { own }
     }
 
     /// When the next slice is to be offered.
@@ -243,7 +247,7 @@ impl Run {
         self.round_gained |= gained > 0;
         self.refused.extend(taken.refused);
         if taken.forged {
-            self.step = Step::Broken;
+            self.step = PageState::Broken;
             self.collected.clear();
             self.offering.clear();
             self.refused.clear();

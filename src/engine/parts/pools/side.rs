@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use super::history::History;
-use super::io::{Known, Order};
-use super::run::Run;
+use super::io::{HeldThere, Order};
+use super::run::PoolRun;
 use crate::types::Time;
 
 /// Pools must differ this long before they are compared: gossip takes milliseconds.
@@ -25,7 +25,7 @@ pub(super) const READ_AHEAD_MS: u64 = 10_000;
 
 /// How a peer's pool and the own one relate, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Comparison {
     /// Nothing is to be fetched: equal, empty, or what the own pool was a moment ago.
     Level,
     /// They differ by what gained nothing, or by what its pool did not hold when it was read.
@@ -49,7 +49,7 @@ pub(super) struct Settled {
 pub(super) struct Side {
     /// How many wait there and the digest, as it said last or as they came last.
     pub(super) told: (u32, u64),
-    pub(super) standing: Standing,
+    pub(super) standing: Comparison,
     pub(super) settled: Option<Settled>,
     /// A digest that it told and that was not its pool's, and until when it is not followed again.
     pub(super) doubted: Option<(u64, Time)>,
@@ -61,14 +61,14 @@ pub(super) struct Side {
     pub(super) futile: u32,
     /// The reading so far is paid for then.
     pub(super) paid_at: Time,
-    pub(super) run: Option<Run>,
+    pub(super) run: Option<PoolRun>,
 }
 
 impl Side {
     pub(super) const fn new(now: Time) -> Self {
         Self {
             told: (0, 0),
-            standing: Standing::Level,
+            standing: Comparison::Level,
             settled: None,
             doubted: None,
             is_known: false,
@@ -89,8 +89,8 @@ impl Side {
     pub(super) fn judge(&mut self, now: Time, history: &History, out: &mut VecDeque<Order>) {
         let (count, digest) = self.told;
         if let Some(state) = history.find(now, digest) {
-            self.standing = Standing::Level;
-            out.push_back(Order::Known(Known::Between(0, state)));
+            self.standing = Comparison::Level;
+            out.push_back(Order::Known(HeldThere::Between(0, state)));
             return;
         }
         let same = self
@@ -98,13 +98,13 @@ impl Side {
             .and_then(|settled| Some((settled.state, history.find(now, digest ^ settled.difference)?)));
         self.standing = match (same, self.standing) {
             (Some((from, to)), _) => {
-                out.push_back(Order::Known(Known::Between(from, to)));
-                Standing::Settled
+                out.push_back(Order::Known(HeldThere::Between(from, to)));
+                Comparison::Settled
             }
-            (None, _) if count == 0 => Standing::Level,
-            (None, _) if self.doubted.is_some_and(|(doubted, _)| doubted == digest) => Standing::Settled,
-            (None, Standing::Differs(since)) => Standing::Differs(since),
-            (None, Standing::Level | Standing::Settled) => Standing::Differs(now),
+            (None, _) if count == 0 => Comparison::Level,
+            (None, _) if self.doubted.is_some_and(|(doubted, _)| doubted == digest) => Comparison::Settled,
+            (None, Comparison::Differs(since)) => Comparison::Differs(since),
+            (None, Comparison::Level | Comparison::Settled) => Comparison::Differs(now),
         };
     }
 
@@ -118,18 +118,18 @@ impl Side {
     pub(super) fn unsettle(&mut self, now: Time) {
         self.settled = None;
         self.doubted = None;
-        if self.standing == Standing::Settled {
-            self.standing = Standing::Differs(now);
+        if self.standing == Comparison::Settled {
+            self.standing = Comparison::Differs(now);
         }
     }
 
     /// When its pool is to be read.
     pub(super) fn due(&self, now: Time) -> Option<Time> {
         match self.standing {
-            Standing::Level | Standing::Settled => None,
+            Comparison::Level | Comparison::Settled => None,
             // Gossip cannot bring what was there before the connection.
-            Standing::Differs(_) if !self.is_known => Some(now),
-            Standing::Differs(since) => Some(self.rest_until.max(since.after_ms(PATIENCE_MS))),
+            Comparison::Differs(_) if !self.is_known => Some(now),
+            Comparison::Differs(since) => Some(self.rest_until.max(since.after_ms(PATIENCE_MS))),
         }
     }
 

@@ -84,7 +84,7 @@ impl Bench {
     fn asks(&mut self) -> Vec<(PeerId, [u8; 32])> {
         let mut asks = Vec::new();
         loop {
-            let around = Around {
+            let around = PoolsView {
                 is_open: true,
                 free_at: &|_| Some(at(0)),
             };
@@ -120,7 +120,7 @@ impl Bench {
     }
 
     fn wakeup(&self) -> Option<u64> {
-        let around = Around {
+        let around = PoolsView {
             is_open: true,
             free_at: &|_| Some(at(0)),
         };

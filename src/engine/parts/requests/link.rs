@@ -15,7 +15,7 @@ const BUSY_MAX: u32 = 24;
 const IN_FLIGHT_MAX: u32 = 4;
 /// What is known of a peer as one that is asked.
 #[derive(Clone, Debug)]
-pub(crate) struct Link {
+pub(crate) struct Responder {
     /// Questions under way, but for statuses.
     pub(super) in_flight: u32,
     /// What its link has shown: patience, and how much is asked at once.
@@ -28,7 +28,7 @@ pub(crate) struct Link {
     fetched: Bucket,
 }
 
-impl Link {
+impl Responder {
     pub(super) fn new(now: Time) -> Self {
         Self {
             in_flight: 0,

@@ -16,9 +16,9 @@ const fn hash(n: u8) -> BlockHash {
 }
 
 /// A node with one peer at height 5, to which nothing happens.
-fn with_around(now: u64, look: impl FnOnce(&mut Around<'_>)) {
+fn with_around(now: u64, look: impl FnOnce(&mut RunsView<'_>)) {
     let known = peer(1);
-    look(&mut Around {
+    look(&mut RunsView {
         now: Time::from_ms(now),
         network: "dev",
         tip: (Height::new(5), hash(5)),
@@ -33,7 +33,7 @@ fn with_around(now: u64, look: impl FnOnce(&mut Around<'_>)) {
 }
 
 /// The codes of what ended; "ok" where a command reached what it waited for.
-fn ended(runs: &mut Runs, now: u64, change: impl Fn(&mut Around<'_>)) -> Vec<(u64, &'static str)> {
+fn ended(runs: &mut Runs, now: u64, change: impl Fn(&mut RunsView<'_>)) -> Vec<(u64, &'static str)> {
     let mut ended = Vec::new();
     with_around(now, |around| {
         change(around);

@@ -58,7 +58,7 @@ pub enum Consequence {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Record {
+struct Conduct {
     score: i32,
     at: Time,
     bans: usize,
@@ -69,11 +69,11 @@ struct Record {
 
 /// The records of those who misbehaved.
 #[derive(Clone, Debug, Default)]
-pub struct Records {
-    all: BTreeMap<PeerId, Record>,
+pub struct Conducts {
+    all: BTreeMap<PeerId, Conduct>,
 }
 
-impl Records {
+impl Conducts {
     /// Notes a misdeed and says what follows.
     pub fn punish(&mut self, now: Time, id: PeerId, fault: Fault) -> Consequence {
         let record = self.record(now, id);
@@ -105,13 +105,13 @@ impl Records {
     }
 
     /// The record of a peer, for which another makes room if there are too many.
-    fn record(&mut self, now: Time, id: PeerId) -> &mut Record {
+    fn record(&mut self, now: Time, id: PeerId) -> &mut Conduct {
         if !self.all.contains_key(&id) && self.all.len() >= RECORDS_MAX {
             self.forget_one();
         }
-        self.all.entry(id).or_insert(Record {
+        self.all.entry(id).or_insert(Conduct {
             at: now,
-            ..Record::default()
+            ..Conduct::default()
         })
     }
 
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_fatal_fault_bans_for_an_hour_and_the_next_for_six() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         let start = Time::from_ms(1);
         assert_eq!(records.punish(start, id(1), Fault::Fatal), Consequence::Ban);
         assert!(records.is_banned(Time::from_ms(3_600_000), &id(1)));
@@ -212,7 +212,7 @@ mod tests {
 
     #[test]
     fn asking_too_much_is_never_enough_to_be_closed() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         for _ in 0..1_000 {
             assert_eq!(records.punish(Time::from_ms(1), id(1), Fault::Limit), Consequence::Keep);
         }
@@ -224,7 +224,7 @@ mod tests {
 
     #[test]
     fn mistakes_fade_with_time() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         assert_eq!(records.punish(Time::from_ms(0), id(1), Fault::Mid), Consequence::Keep);
         let later = Time::from_ms(SCORE_HALF_MS);
         assert_eq!(records.punish(later, id(1), Fault::Mid), Consequence::Keep);
@@ -233,7 +233,7 @@ mod tests {
 
     #[test]
     fn records_of_strangers_are_bounded() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         for n in 0..5_000_u16 {
             let mut seed = [3; 32];
             seed[..2].copy_from_slice(&n.to_be_bytes());
@@ -250,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_known_records_next_misdeed_pushes_nobody_out() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         let now = Time::from_ms(1);
         for n in 0..RECORDS_MAX {
             let seed: Vec<u8> = (0..32)
@@ -266,7 +266,7 @@ mod tests {
 
     #[test]
     fn whoever_is_let_in_again_begins_anew() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         assert_eq!(records.punish(Time::from_ms(1), id(1), Fault::Fatal), Consequence::Ban);
         records.unban(&id(1));
         assert_eq!(records.punish(Time::from_ms(2), id(1), Fault::Mid), Consequence::Keep);
@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn a_flood_of_strangers_misdeeds_ends_no_ban() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         for banned in [0, 1] {
             assert_eq!(
                 records.punish(at(banned), numbered(banned), Fault::Fatal),
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn the_fifth_mistake_within_ten_minutes_is_a_ban_after_which_all_is_forgiven() {
-        let mut records = Records::default();
+        let mut records = Conducts::default();
         use Consequence::{Ban, Disconnect, Keep};
         for consequence in [Keep, Disconnect, Disconnect, Disconnect, Ban] {
             assert_eq!(records.punish(at(5), numbered(1), Fault::Mid), consequence);

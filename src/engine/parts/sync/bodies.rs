@@ -6,7 +6,7 @@
 //! Spec: `proto-notes/sync.md`, "Bodies".
 
 use super::candidate::Arrived;
-use super::{Ground, NOT_YET_MS, Order, Pass, Phase, Sync, Syncs, VOID_MS};
+use super::{NOT_YET_MS, Order, Pass, Phase, Sync, SyncView, Syncs, VOID_MS};
 use crate::chain::ChainStore;
 use crate::chain::stages::Received;
 use crate::contract::Event;
@@ -29,7 +29,7 @@ impl Syncs {
     /// Bodies that were asked for at `at`.
     pub(crate) fn on_blocks<S: ChainStore>(
         &mut self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         peer: PeerId,
         (at, hashes): (Time, &[BlockHash]),
         blocks: Vec<Vec<u8>>,
@@ -92,7 +92,7 @@ impl Syncs {
     /// A question for bodies ended without any.
     pub(crate) fn no_blocks<S: ChainStore>(
         &mut self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         peer: PeerId,
         hashes: &[BlockHash],
         has_lapsed: bool,
@@ -124,7 +124,7 @@ impl Syncs {
     /// there. What became of the body is told by [`Syncs::offered`].
     pub(crate) fn next_body<S: ChainStore>(
         &mut self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         may_take: bool,
     ) -> Option<(PeerId, Arrived)> {
         let source = self.taking.front().copied()?;
@@ -147,7 +147,7 @@ impl Syncs {
     /// What became of a body.
     pub(crate) fn offered<S: ChainStore>(
         &mut self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         (source, peer): (PeerId, PeerId),
         offer: Offer,
     ) {
@@ -157,7 +157,7 @@ impl Syncs {
     }
 
     /// Whether the candidate goes on after a body.
-    fn goes_on<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId, peer: PeerId, offer: Offer) -> bool {
+    fn goes_on<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId, peer: PeerId, offer: Offer) -> bool {
         let Some(sync) = self.sync_of(source) else { return false };
         match offer {
             Offer::Known | Offer::Taken => {
@@ -195,7 +195,7 @@ impl Syncs {
     }
 
     /// Nobody has the bodies, or nobody sends them: the own tip stays. Only who said that it has none is blamed.
-    pub(super) fn give_up_bodies<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+    pub(super) fn give_up_bodies<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) {
         let says_none = self.sync_of(source).is_some_and(|sync| sync.lacking.contains(&source));
         let present = self.sources.contains(&source);
         self.end_sync(ground, source);
@@ -208,7 +208,7 @@ impl Syncs {
     }
 
     /// All bodies of the window are in: on to the next, or done.
-    fn finish_window<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+    fn finish_window<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) {
         let present = self.sources.contains(&source);
         let now = ground.now;
         let Some(sync) = self.sync_of(source) else { return };
@@ -235,7 +235,7 @@ impl Syncs {
         }
     }
 
-    pub(super) fn tell_started<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+    pub(super) fn tell_started<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) {
         let height = ground.chain.tip().header.height;
         let next = ground.after(PROGRESS_MS);
         let Some(sync) = self.sync_of(source).filter(|sync| !sync.announced) else {
@@ -251,7 +251,7 @@ impl Syncs {
         });
     }
 
-    fn tell_progress<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+    fn tell_progress<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) {
         let height = ground.chain.tip().header.height;
         let next = ground.after(PROGRESS_MS);
         let now = ground.now;

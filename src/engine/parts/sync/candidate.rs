@@ -11,7 +11,7 @@ use crate::types::{BlockHash, Height, PeerId, Time, Work};
 
 /// A checked header of the candidate.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(super) struct HeaderStep {
     pub(super) hash: BlockHash,
     pub(super) header: Header,
     pub(super) work: Work,
@@ -68,8 +68,8 @@ pub(super) struct Sync {
     /// The last header of the last page, also one that was stored before.
     pub(super) tail: Option<(BlockHash, Height)>,
     /// The last checked header: the next must follow it.
-    pub(super) last: Option<Step>,
-    pub(super) steps: Vec<Step>,
+    pub(super) last: Option<HeaderStep>,
+    pub(super) steps: Vec<HeaderStep>,
     pub(super) index: BTreeMap<BlockHash, usize>,
     /// The first body that was not offered to the chain yet.
     pub(super) next: usize,

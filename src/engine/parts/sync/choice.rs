@@ -4,12 +4,12 @@
 //! Spec: `proto-notes/sync.md`, "Headers".
 
 use super::candidate::{Phase, Sync};
-use super::{CANDIDATES_MAX, Ground, HURRY_MS, Order, Syncs};
+use super::{CANDIDATES_MAX, HURRY_MS, Order, SyncView, Syncs};
 use crate::chain::ChainStore;
 use crate::types::{Height, PeerId, count};
 
 impl Syncs {
-    pub(super) fn choose_syncs<S: ChainStore>(&mut self, ground: &Ground<'_, S>) {
+    pub(super) fn choose_syncs<S: ChainStore>(&mut self, ground: &SyncView<'_, S>) {
         while self.candidates.len() < CANDIDATES_MAX {
             let Some(id) = self.choose_source(ground) else {
                 return;
@@ -30,7 +30,7 @@ impl Syncs {
 
     /// The next peer to be followed: at random among the most reliable, for the
     /// loudest claim must not always be served first, nor a silent peer again and again.
-    fn choose_source<S: ChainStore>(&mut self, ground: &Ground<'_, S>) -> Option<PeerId> {
+    fn choose_source<S: ChainStore>(&mut self, ground: &SyncView<'_, S>) -> Option<PeerId> {
         let mut candidates: Vec<(u64, PeerId)> = Vec::new();
         for id in self.sources.ids() {
             let claims = self.claims_better(ground, id);
@@ -48,7 +48,7 @@ impl Syncs {
     }
 
     /// Whether what a peer has is being fetched already.
-    fn is_covered<S: ChainStore>(&self, ground: &Ground<'_, S>, id: PeerId) -> bool {
+    fn is_covered<S: ChainStore>(&self, ground: &SyncView<'_, S>, id: PeerId) -> bool {
         let tip = self.sources.tip(&id);
         self.candidates.iter().any(|sync| {
             let same = tip.is_some() && self.sources.tip(&sync.source) == tip;

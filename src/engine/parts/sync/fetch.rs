@@ -8,10 +8,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{Ground, Order, Phase, Sync, Syncs};
+use super::{Order, Phase, Sync, SyncView, Syncs};
 use crate::chain::ChainStore;
-use crate::engine::parts::requests::Link;
 use crate::engine::parts::requests::Question;
+use crate::engine::parts::requests::Responder;
 use crate::types::{BlockHash, PeerId, Time};
 use crate::wire::{RESPONSE_MAX_BYTES, Request};
 
@@ -30,7 +30,7 @@ impl Syncs {
     /// Peers that have the candidate's bodies and may be asked: the fewest lapses first, then who has answered before,
     /// then the least loaded. When all of these were silent, also who claims more work: it may stand above this branch,
     /// and if not, its answer is empty.
-    fn body_peers<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync) -> Vec<(u32, u8, u32, PeerId)> {
+    fn body_peers<S: ChainStore>(&self, ground: &SyncView<'_, S>, sync: &Sync) -> Vec<(u32, u8, u32, PeerId)> {
         let source_tip = self.sources.claim(ground.now, &sync.source).map(|(tip, ..)| tip);
         let holds = |id: &PeerId| {
             let tip = self.sources.tip(id);
@@ -50,7 +50,7 @@ impl Syncs {
 
     fn askable<S: ChainStore>(
         &self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         sync: &Sync,
         wanted: impl Fn(&PeerId) -> bool,
     ) -> Vec<(u32, u8, u32, PeerId)> {
@@ -65,13 +65,13 @@ impl Syncs {
             .ids()
             .filter(|id| fine(id) && wanted(id))
             .map(|id| {
-                let in_flight = ground.requests.link(id).map_or(0, Link::in_flight);
+                let in_flight = ground.requests.link(id).map_or(0, Responder::in_flight);
                 (sync.stalls.get(id).copied().unwrap_or(0), rank(id), in_flight, *id)
             })
             .collect()
     }
 
-    fn blocks_under_way<S: ChainStore>(&self, ground: &Ground<'_, S>) -> usize {
+    fn blocks_under_way<S: ChainStore>(&self, ground: &SyncView<'_, S>) -> usize {
         ground
             .requests
             .for_blocks()
@@ -90,7 +90,7 @@ impl Syncs {
     }
 
     /// One request for the candidate, if it needs one and somebody may be asked.
-    pub(crate) fn ask_next<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) -> bool {
+    pub(crate) fn ask_next<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) -> bool {
         let Some(sync) = self.candidates.iter().find(|sync| sync.source == source) else {
             return false;
         };
@@ -123,7 +123,7 @@ impl Syncs {
     }
 
     /// Whether a peer may be asked for one more chunk.
-    fn may_fetch<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync, id: &PeerId) -> bool {
+    fn may_fetch<S: ChainStore>(&self, ground: &SyncView<'_, S>, sync: &Sync, id: &PeerId) -> bool {
         let Some(link) = ground.requests.link(id) else {
             return false;
         };
@@ -145,7 +145,7 @@ impl Syncs {
     }
 
     /// The next missing bodies that nobody else is about to send.
-    fn chunk<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync, peer: &PeerId) -> Vec<BlockHash> {
+    fn chunk<S: ChainStore>(&self, ground: &SyncView<'_, S>, sync: &Sync, peer: &PeerId) -> Vec<BlockHash> {
         let is_proven = sync.proven.contains(peer);
         let holds = |id: &PeerId, asked_at: Time| {
             let fresh = ground.now.since(asked_at) < UNPROVEN_MS;
@@ -161,7 +161,7 @@ impl Syncs {
     }
 
     /// The bodies from the next one on, when all wait for it and who was asked has not sent it: once more.
-    fn hedge<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync, peer: &PeerId) -> Vec<BlockHash> {
+    fn hedge<S: ChainStore>(&self, ground: &SyncView<'_, S>, sync: &Sync, peer: &PeerId) -> Vec<BlockHash> {
         let Some(next) = sync.steps.get(sync.next).map(|step| step.hash) else {
             return Vec::new();
         };
@@ -185,7 +185,7 @@ impl Syncs {
     /// As many missing bodies as the peer's link is asked for at once, without these.
     fn missing<S: ChainStore>(
         &self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         sync: &Sync,
         peer: &PeerId,
         without: &BTreeSet<usize>,
@@ -211,7 +211,7 @@ impl Syncs {
     }
 
     /// When somebody may be asked for bodies without anything else happening before.
-    pub(super) fn bodies_wakeup<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync) -> Option<Time> {
+    pub(super) fn bodies_wakeup<S: ChainStore>(&self, ground: &SyncView<'_, S>, sync: &Sync) -> Option<Time> {
         let next = sync.steps.get(sync.next).map(|step| step.hash)?;
         let holding = ground.requests.for_blocks();
         let holding = holding.filter(|(asked, hashes)| asked.is_on_time() && hashes.contains(&next));

@@ -5,7 +5,7 @@
 //! Spec: `proto-notes/sync.md`, "Headers".
 
 use super::marks::{Marks, is_mark};
-use super::{Ground, NOT_YET_MS, Order, Pass, Phase, Step, Sync, Syncs, VOID_MS};
+use super::{HeaderStep, NOT_YET_MS, Order, Pass, Phase, Sync, SyncView, Syncs, VOID_MS};
 use crate::chain::{ChainStore, Header, HeaderError};
 use crate::contract::{Event, Source};
 use crate::engine::Fault;
@@ -28,7 +28,7 @@ enum Course {
 impl Syncs {
     pub(crate) fn on_headers<S: ChainStore>(
         &mut self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         id: u64,
         peer: PeerId,
         list: &[[u8; 96]],
@@ -63,7 +63,7 @@ impl Syncs {
         }
     }
 
-    fn too_many_empty_pages<S: ChainStore>(&mut self, ground: &Ground<'_, S>, peer: PeerId) -> bool {
+    fn too_many_empty_pages<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, peer: PeerId) -> bool {
         self.claims_better(ground, &peer) && self.sources.sent_none(&peer)
     }
 
@@ -71,7 +71,7 @@ impl Syncs {
     /// hash and height.
     fn check_headers<S: ChainStore>(
         &mut self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         sync: &mut Sync,
         list: &[[u8; 96]],
     ) -> Result<Tail, (Fault, String)> {
@@ -117,7 +117,7 @@ impl Syncs {
                 break;
             }
             let work = above.work.plus(Header::weight(&above.header, ground.chain.params()));
-            let step = Step { hash, header, work };
+            let step = HeaderStep { hash, header, work };
             sync.last = Some(step.clone());
             self.keep(ground, sync, step)?;
         }
@@ -127,7 +127,7 @@ impl Syncs {
     /// A page that does not follow the one before: the source has another branch by now, or this is its first page.
     fn rebase<S: ChainStore>(
         &mut self,
-        ground: &Ground<'_, S>,
+        ground: &SyncView<'_, S>,
         sync: &mut Sync,
         previous: BlockHash,
     ) -> Result<(), (Fault, String)> {
@@ -144,7 +144,7 @@ impl Syncs {
         }
         sync.steps.clear();
         sync.index.clear();
-        sync.last = Some(Step {
+        sync.last = Some(HeaderStep {
             hash: previous,
             header: stored.header,
             work: stored.work,
@@ -153,7 +153,12 @@ impl Syncs {
     }
 
     /// A checked header goes where the pass wants it.
-    fn keep<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &mut Sync, step: Step) -> Result<(), (Fault, String)> {
+    fn keep<S: ChainStore>(
+        &self,
+        ground: &SyncView<'_, S>,
+        sync: &mut Sync,
+        step: HeaderStep,
+    ) -> Result<(), (Fault, String)> {
         match &mut sync.pass {
             Pass::Measure(marks) => {
                 marks.measure(step.header.height, step.hash);
@@ -176,7 +181,7 @@ impl Syncs {
     }
 
     /// Where a candidate stands after a page.
-    fn course<S: ChainStore>(&self, ground: &Ground<'_, S>, sync: &Sync) -> Course {
+    fn course<S: ChainStore>(&self, ground: &SyncView<'_, S>, sync: &Sync) -> Course {
         let better = sync
             .last
             .as_ref()
@@ -195,7 +200,7 @@ impl Syncs {
     }
 
     /// Enough headers, more headers, or nothing in it.
-    fn judge<S: ChainStore>(&mut self, ground: &Ground<'_, S>, source: PeerId) {
+    fn judge<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, source: PeerId) {
         let Some(at) = self.candidates.iter().position(|sync| sync.source == source) else {
             return;
         };
@@ -245,7 +250,7 @@ impl Syncs {
     }
 
     /// The candidate proves nothing; a claim that says otherwise is a lie.
-    fn give_up<S: ChainStore>(&mut self, ground: &Ground<'_, S>, at: usize, peer: PeerId) {
+    fn give_up<S: ChainStore>(&mut self, ground: &SyncView<'_, S>, at: usize, peer: PeerId) {
         let sync = &self.candidates[at];
         let (not_yet, top) = (sync.not_yet, sync.top);
         let proven = sync.last.as_ref().map(|last| last.work);

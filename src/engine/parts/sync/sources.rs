@@ -20,7 +20,7 @@ pub(crate) type Claim = (BlockHash, Height, Work);
 
 /// What is known of one connected peer as a source of blocks.
 #[derive(Clone, Debug)]
-struct Source {
+struct SyncSource {
     /// The last one that it told; none before its status.
     claim: Option<Claim>,
     /// Its claim about this tip led nowhere; it is not asked for it until then.
@@ -40,7 +40,7 @@ struct Source {
 /// All connected peers as sources of blocks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Sources {
-    all: BTreeMap<PeerId, Source>,
+    all: BTreeMap<PeerId, SyncSource>,
 }
 
 impl Sources {
@@ -48,7 +48,7 @@ impl Sources {
     pub(crate) fn connected(&mut self, now: Time, peer: PeerId) {
         self.all.insert(
             peer,
-            Source {
+            SyncSource {
                 claim: None,
                 void: None,
                 hint: false,
@@ -194,7 +194,7 @@ impl Sources {
 
     /// When somebody may be followed again.
     pub(super) fn next_wakeup(&self, now: Time) -> Option<Time> {
-        let ends = |source: &Source| [source.void.map(|(_, until)| until), Some(source.silent_until)];
+        let ends = |source: &SyncSource| [source.void.map(|(_, until)| until), Some(source.silent_until)];
         let all = self.all.values().flat_map(ends).flatten();
         all.filter(|at| *at > now).min()
     }

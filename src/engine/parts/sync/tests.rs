@@ -33,7 +33,7 @@ fn bench(length: usize) -> Bench<crate::chain::memory_store::MemoryStore> {
 
 macro_rules! ground {
     ($bench:expr) => {
-        Ground {
+        SyncView {
             now: Time::from_ms($bench.now),
             chain: &$bench.chain,
             requests: &$bench.requests,
