@@ -8,7 +8,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "one event a search")]
 
-use lanchain::miner::Work;
+use lanchain::miner::MiningWork;
 use lanchain::miner::bench::{Contender, compare, contender};
 use lanchain::miner::kernel::Kernel;
 use lanchain::miner::pool::Pool;
@@ -37,8 +37,8 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-fn hopeless() -> Work {
-    Work {
+fn hopeless() -> MiningWork {
+    MiningWork {
         header: [0; 96],
         limit: [0; 32],
     }
@@ -65,7 +65,7 @@ fn replacement() {
         let begun = Instant::now();
         pool.mine(
             2 * job + 1,
-            Work {
+            MiningWork {
                 header: [0; 96],
                 limit: [255; 32],
             },
@@ -115,7 +115,7 @@ fn pool(threads: usize, seconds: u64) {
     let rate = compare(&[contender(Kernel::chosen())], 3, Duration::from_millis(50))[0];
     let count = rate * seconds * u64::try_from(threads).expect("a small number");
     let (begun, cpu) = (Instant::now(), cpu_seconds());
-    let work = Work {
+    let work = MiningWork {
         header: [0; 96],
         limit: [0; 32],
     };

@@ -7,11 +7,11 @@
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use lanchain::chain::ledger::{Accounts, Ledger};
 use lanchain::chain::{AccountState, Block, Header, NetworkParams, Reward, StoreError, Transaction, merkle};
-use lanchain::miner::Work;
+use lanchain::miner::MiningWork;
 use lanchain::miner::bench::{Contender, compare};
 use lanchain::miner::kernel::Kernel;
 use lanchain::miner::many::hash_many;
-use lanchain::miner::search::{Outcome, search};
+use lanchain::miner::search::{SearchOutcome, search};
 use lanchain::types::key::{SecretKey, verify_batch};
 use lanchain::types::{Account, AccountName, Amount, MerkleRoot, PublicKey, Signature};
 use sha2::{Digest, Sha256};
@@ -222,12 +222,12 @@ fn child(params: &NetworkParams, parent: &Header, merkle_root: MerkleRoot) -> He
 
 fn mined(mut header: Header, params: &NetworkParams) -> Header {
     let target = header.bits.target(params.halflife_ms).expect("bits of the rules");
-    let work = Work {
+    let work = MiningWork {
         header: header.to_bytes(),
         limit: *target.as_bytes(),
     };
     let (cancel, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
-    let Outcome::Found(nonce) = search(&work, 0..=u64::MAX, &cancel, &attempts) else {
+    let SearchOutcome::Found(nonce) = search(&work, 0..=u64::MAX, &cancel, &attempts) else {
         unreachable!("the space is far larger than the work");
     };
     header.nonce = nonce;

@@ -1,7 +1,7 @@
-//! The command line: flags, environment, tasks, and what they exclude.
+//! The command line: flags, environment variables, tasks, and which of them exclude each other.
 //!
-//! Promises: a flag wins over its variable (`LANCHAIN_DATA_DIR` and so on); whatever is wrong is told before anything
-//! is touched, with exit status 2. Elsewhere: what the values do (`node`).
+//! Promises: a flag wins over its variable (`LANCHAIN_DATA_DIR` and so on); wrong usage is reported before anything is
+//! changed, with exit status 2. Elsewhere: what the values do (`node`).
 //! Spec: `proto-notes/events.md`, "Command line".
 
 mod task;
@@ -26,14 +26,14 @@ use crate::types::{AccountName, Address, PeerId};
 
 pub use task::{KeyTask, Task};
 
-/// Where a node keeps its things.
+/// The data folder that the user chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DataFolder {
-    /// `--data-dir`
+    /// `--data-dir`: the given folder.
     Dir(PathBuf),
-    /// `--temp`: a folder of its own, removed at the stop.
+    /// `--temp`: a new folder that is removed when the node stops.
     Temp,
-    /// The folder of the name, or the first free one of the network's.
+    /// The slot of the name in `--name`, or the first free slot of the network.
     Slot,
 }
 
@@ -49,52 +49,52 @@ pub enum Color {
     Never,
 }
 
-/// What the user wants, checked.
+/// The user's wishes from flags and environment, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Args {
-    /// What to do instead of running a node.
+    /// The task to do instead of running a node; none runs a node.
     pub task: Option<Task>,
-    /// Where.
+    /// The data folder to use.
     pub folder: DataFolder,
-    /// What is accepted of a folder that others can read or write.
+    /// Which exposure of the folder to other users is accepted.
     pub trust: Trust,
-    /// Which network.
+    /// The parameters of the network to join.
     pub network: NetworkParams,
-    /// Which clock the node goes by.
+    /// Which clock the node follows.
     pub peer_clock: PeerClock,
-    /// The port; 0: the folder's last one if it is free, else any.
+    /// The port; 0 means the folder's last one if it is free, otherwise any.
     pub port: u16,
-    /// Where to listen instead of everywhere; a port may be 0.
+    /// The addresses to listen on; empty means all interfaces. A port may be 0.
     pub listen: Vec<Address>,
-    /// The interfaces to listen and look on, by name or address; none: all.
+    /// The interfaces for listening and discovery, by name or address; empty means all.
     pub bind: Vec<Bind>,
-    /// Peers to connect to.
+    /// The peers to connect to, each with the identity that it must have, if that is given.
     pub peers: Vec<(Address, Option<PeerId>)>,
-    /// Whether multicast DNS and siblings are used.
+    /// Whether multicast DNS and the user's other nodes on this machine are used.
     pub discovery: bool,
     /// Whether peers are asked for other peers.
     pub exchange: bool,
-    /// The name that is announced and claimed.
+    /// The name that the node announces, and claims if it is free.
     pub name: Option<AccountName>,
     /// Whether to mine from the start.
     pub mine: bool,
-    /// Threads that mine; none: the node decides.
+    /// The number of mining threads; none lets the node decide.
     pub threads: Option<NonZeroUsize>,
     /// Whether stdout carries JSON lines.
     pub json: bool,
-    /// Commands instead of stdin.
+    /// The commands to run instead of those on stdin.
     pub exec: Option<String>,
-    /// Whether to stay when the input ends.
+    /// Whether to keep running when the input ends.
     pub daemon: bool,
     /// Whether to stop at the first failing command.
     pub strict: bool,
-    /// What is logged, in tracing's filter language.
+    /// What is logged, in the filter syntax of `tracing`.
     pub log: String,
     /// When to use colour.
     pub color: Color,
 }
 
-/// The most threads that can be asked for: more than any machine on a desk has.
+/// The most mining threads that can be requested: more than any desktop machine has.
 const THREADS_MAX: u64 = 1_024;
 
 /// A blockchain node for the local network.
@@ -179,16 +179,16 @@ struct Flags {
 }
 
 impl Args {
-    /// Reads the process's command line and environment.
+    /// Reads the command line and the environment of this process.
     ///
     /// # Errors
-    /// [`clap::Error`]: wrong usage, or a wish for help or the version; its `exit` prints and ends the process with
-    /// 2 or 0.
+    /// [`clap::Error`]: wrong usage, or a request for help or the version. Its `exit` prints it and ends the process
+    /// with status 2 or 0.
     pub fn from_process() -> Result<Self, clap::Error> {
         Self::read(std::env::args_os())
     }
 
-    /// Reads a command line, the program's name first, and the environment.
+    /// Reads a command line, with the program's name first, and the environment.
     ///
     /// # Errors
     /// As [`Args::from_process`].
@@ -243,7 +243,7 @@ impl Args {
     }
 }
 
-/// The whole command line as clap knows it: for completions and the manual page.
+/// The whole command line as clap knows it, for completions and the manual page.
 #[must_use]
 pub fn command() -> clap::Command {
     Flags::command()
@@ -255,7 +255,7 @@ fn is_given(matches: &ArgMatches, id: &str) -> bool {
         .is_some_and(|source| source != ValueSource::DefaultValue)
 }
 
-/// Whether the first of two that exclude each other is to be used. A flag wins over the other's variable.
+/// Whether to use the first of two options that exclude each other. A flag wins over the variable of the other option.
 fn prevails(
     matches: &ArgMatches,
     (id, flag): (&str, &str),
@@ -297,15 +297,15 @@ fn peer(text: &str) -> Result<(Address, Option<PeerId>), String> {
     Address::parse_typed(text).map_err(|error| format!("{error}; {example}"))
 }
 
-/// A node to connect to, and who it has to be, if that is known.
-type Named = (Address, Option<PeerId>);
+/// A node to connect to, and the identity that it must have, if that is known.
+type PeerArg = (Address, Option<PeerId>);
 
-/// The network of a ticket, and the peers that it names.
+/// The network of a ticket, and the peers that the ticket names.
 fn join(
     ticket: Option<Ticket>,
     network: NetworkParams,
     is_chosen: bool,
-) -> Result<(NetworkParams, Vec<Named>), clap::Error> {
+) -> Result<(NetworkParams, Vec<PeerArg>), clap::Error> {
     let Some(ticket) = ticket else {
         return Ok((network, Vec::new()));
     };
@@ -331,7 +331,7 @@ fn log(text: &str) -> Result<String, String> {
 /// The most bytes of a network file; one with every key and a comment for each has less than two thousand.
 const NETWORK_FILE_MAX_BYTES: u64 = 64 * 1024;
 
-/// A built-in network, or a file: whatever has a separator or an extension, or is there.
+/// Parses a network: a built-in one, or a file if the text has a separator or an extension, or names an existing file.
 fn network(text: &str) -> Result<NetworkParams, String> {
     let path = Path::new(text);
     let looks_like_file = path.components().count() > 1 || path.extension().is_some();
@@ -466,7 +466,7 @@ mod tests {
 
     #[test]
     fn adv_k07_no_flag_takes_a_key() {
-        // Whoever may list processes reads the flags of each.
+        // Anybody who can list processes can read their flags.
         let seed = "01".repeat(32);
         for flag in ["--key", "--seed", "--secret", "--secret-key", "--private-key"] {
             assert!(read(&[flag, &seed]).is_err(), "{flag}");

@@ -17,7 +17,7 @@
 //! Promises: imports point to the left and down (`tests/tidy/` holds that).
 //! Spec: `proto-notes/README.md`.
 
-// What a test starts is bounded by the test.
+// The bounds of what a test starts are in the test itself.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod chain;

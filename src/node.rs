@@ -206,10 +206,7 @@ impl Node {
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
-            errands: Errands {
-                local: engine.peer_id(),
-                discovery: args.discovery,
-            },
+            errands: Errands::new(engine.peer_id(), args.discovery),
         };
         let engine = engine_thread::start(engine, wiring, broken("engine", &ears))?;
         let control = Control::open(folder.path(), &hub, &inbox, to_session);

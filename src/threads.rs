@@ -1,7 +1,7 @@
-//! How a thread is started: with a name, and with somebody who hears of its end if that is a panic.
+//! Starts threads with a name, and with a callback for their end if that is a panic.
 //!
-//! Promises: a thread started here never ends by a panic without a word; the rest of the process goes on.
-//! Elsewhere: what the end of a part means (`engine::parts`, `node`), the network's task (`net`).
+//! Promises: a panic in a thread started here is always reported, and the rest of the process goes on.
+//! Elsewhere: the consequences for the node (`engine::parts`, `node`), the network's task (`net`).
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,7 +10,7 @@ use std::thread::{Builder, JoinHandle};
 /// Starts a thread. If `body` panics, `ended` is called with the panic's message, on the same thread.
 ///
 /// # Errors
-/// If the system gives no thread.
+/// The error of the system if it cannot start a thread.
 pub fn spawn(
     name: &str,
     body: impl FnOnce() + Send + 'static,
@@ -31,8 +31,8 @@ pub fn message_of(panic: &(dyn Any + Send)) -> String {
         .unwrap_or_else(|| "a panic without a message".into())
 }
 
-/// A place where a test can make a part fail: it panics once when the file that `LANCHAIN_PANIC_FILE` names holds the
-/// part's name. A program that is built without the feature `panics` does nothing here.
+/// A place where a test can make a part fail: it panics once if the file named by `LANCHAIN_PANIC_FILE` contains the
+/// part's name. Without the feature `panics` this does nothing.
 #[cfg(feature = "panics")]
 pub fn panic_point(part: &str) {
     static FILE: std::sync::OnceLock<Option<std::ffi::OsString>> = std::sync::OnceLock::new();
@@ -44,7 +44,7 @@ pub fn panic_point(part: &str) {
     }
 }
 
-/// Nothing: this program cannot be made to fail from outside.
+/// Does nothing, because this program was built without the feature `panics`.
 #[cfg(not(feature = "panics"))]
 pub const fn panic_point(_part: &str) {}
 

@@ -1,4 +1,4 @@
-//! Blocks: a header and its transactions; what can be checked without a ledger.
+//! Blocks: a header, its transactions, and the rules that can be checked without a ledger.
 //!
 //! Spec: `proto-notes/encoding.md`, "Block"; `proto-notes/consensus.md`, "Block rules".
 
@@ -13,58 +13,58 @@ use crate::types::key::verify_batch;
 use crate::types::layout::{LayoutError, Reader};
 use crate::types::{BlockHash, Height, MerkleRoot, NetworkId, Txid};
 
-/// Bytes of a block beside its transactions: header and count.
+/// Bytes of a block that are not transactions: the header and the count.
 pub const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
 
-/// A header and the transactions that its root covers.
+/// A header and the transactions that its merkle root covers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// What proof of work covers.
+    /// The 96 bytes that are hashed for the proof of work.
     pub header: Header,
-    /// The reward first.
+    /// The transactions in order; the first one is the reward.
     pub transactions: Vec<Transaction>,
 }
 
-/// Why a block is refused whatever the ledger says.
+/// Why a block is invalid for every ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum BlockError {
-    /// The bytes follow no layout.
+    /// The bytes do not follow the layout of a block.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// A transaction breaks a rule of form or has a bad signature.
     #[error("transaction {index}: {error}")]
     Transaction {
-        /// Which one, from 0.
+        /// The position of the transaction in the block, from 0.
         index: usize,
-        /// Why.
+        /// The rule that it breaks.
         error: TransactionError,
     },
-    /// More transactions than allowed.
+    /// The block has more transactions than allowed; the field says how many.
     #[error("{0} transactions, at most {BLOCK_MAX_TRANSACTIONS} are allowed")]
     TooManyTransactions(usize),
-    /// The header's root is not that of the transactions.
+    /// The header's merkle root differs from the root of the transactions.
     #[error("merkle root is {got}, the transactions give {expected}")]
     BadMerkleRoot {
-        /// What the transactions give.
+        /// The root computed from the transactions.
         expected: MerkleRoot,
-        /// What the header says.
+        /// The root in the header.
         got: MerkleRoot,
     },
-    /// More bytes than the network allows, and the root covers them all.
+    /// The block is larger than the network allows. Its root was checked first, so the miner made it so.
     #[error("{size} bytes, at most {limit} are allowed on this network")]
     TooManyBytes {
-        /// How many.
+        /// The size of the block in bytes.
         size: usize,
-        /// How many may be.
+        /// The largest size that the network allows, in bytes.
         limit: usize,
     },
-    /// No reward, one that is not first, a second one, or one of another height.
+    /// The reward is missing, not first, given twice, or made for another height.
     #[error("the first transaction, and no other, must be the reward of height {0}")]
     BadReward(Height),
 }
 
 impl Block {
-    /// The canonical bytes.
+    /// The block's canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = self.header.to_bytes().to_vec();
@@ -76,7 +76,7 @@ impl Block {
         out
     }
 
-    /// Reads only the header of a block's bytes, so that proof of work can be checked before anything else.
+    /// Reads only the header from a block's bytes, so that proof of work can be checked before anything else.
     ///
     /// # Errors
     /// [`LayoutError`] if there are fewer than 96 bytes, or more than a block may have.
@@ -91,10 +91,10 @@ impl Block {
         }
     }
 
-    /// Reads exactly one block; signatures and root are not checked here.
+    /// Reads exactly one block. It does not check signatures and root.
     ///
     /// # Errors
-    /// [`BlockError`] if the bytes are no block.
+    /// [`BlockError`] if the bytes are not a block.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BlockError> {
         let header = Self::header_of(bytes)?;
         let mut reader = Reader::new(&bytes[HEADER_BYTES..]);
@@ -112,35 +112,35 @@ impl Block {
         Ok(Self { header, transactions })
     }
 
-    /// The ids of the transactions in order: the leaves of the merkle tree.
+    /// The ids of the transactions in order, which are the leaves of the merkle tree.
     #[must_use]
     pub fn txids(&self) -> Vec<Txid> {
         self.transactions.iter().map(Transaction::txid).collect()
     }
 
-    /// How many bytes it has: header, count and transactions.
+    /// The size of the block's canonical bytes: header, count and transactions.
     #[must_use]
     pub fn size_bytes(&self) -> usize {
         let sizes = self.transactions.iter().map(|transaction| transaction.to_bytes().len());
         BLOCK_FRAME_BYTES + sizes.sum::<usize>()
     }
 
-    /// The block's hash.
+    /// The block's hash, which is the hash of its header.
     #[must_use]
     pub fn hash(&self) -> BlockHash {
         self.header.hash()
     }
 
-    /// Root, size, reward and signatures: all that can be checked without parent and ledger. `secret` feeds the batch
-    /// check.
+    /// Checks root, size, reward and signatures: all rules that need neither parent nor ledger. `secret` seeds the
+    /// check of the signatures in a batch.
     ///
     /// # Errors
-    /// The first broken rule.
+    /// [`BlockError`] with the first broken rule.
     pub fn check(&self, params: &NetworkParams, secret: &[u8; 32]) -> Result<(), BlockError> {
         self.check_with(params, &params.network_id(), secret, &HashMany::default())
     }
 
-    /// The same with the network's id at hand and a faster way to hash the tree.
+    /// Checks as [`Block::check`] does, with a network id computed before and a faster way to hash the tree.
     ///
     /// # Errors
     /// As [`Block::check`].
@@ -154,7 +154,8 @@ impl Block {
         self.check_ids((&self.txids(), self.size_bytes()), params, network, (secret, many))
     }
 
-    /// The same for whoever has the ids of the transactions and the size of the block's bytes at hand.
+    /// Checks as [`Block::check_with`] does, for a caller that knows the transactions' ids and the size of the block in
+    /// bytes.
     pub(super) fn check_ids(
         &self,
         (txids, size): (&[Txid], usize),
@@ -169,7 +170,7 @@ impl Block {
                 got: self.header.merkle_root,
             });
         }
-        // Only now: a padded copy, which the root does not cover, must not speak against the header.
+        // Checked after the root: anybody can pad a copy of a block, and such a copy must not make the header invalid.
         let limit = params.block_bytes_max();
         if size > limit {
             return Err(BlockError::TooManyBytes { size, limit });
@@ -188,7 +189,7 @@ impl Block {
                 .check_signature(network)
                 .map_err(|error| BlockError::Transaction { index, error })?;
         }
-        // ZIP-215 makes both ways agree; were they to differ, the single checks decide at every node alike.
+        // ZIP-215 makes both ways agree. If they ever differed, the single checks would decide, alike on every node.
         Ok(())
     }
 

@@ -1,7 +1,9 @@
-//! What a checked block does to the chain: it is kept beside the active branch, or the switch to its branch is one step.
+//! Takes a checked block into the chain: it is kept beside the active branch, or the chain switches to its branch in
+//! one step.
 //!
-//! Promises: a switch is in one batch, or a long one in the last of several (`chain::long`); a branch that turns out invalid half way leaves the active
-//! one as it was, and the invalid block with all that stands on it is removed and remembered.
+//! Promises: a switch is one batch, or a long one is the last of several (`chain::long`). If a branch turns out to be
+//! invalid half way, the active branch stays as it was; the invalid block and all its descendants are removed and
+//! remembered as invalid.
 //! Spec: `proto-notes/consensus.md`, "Branch choice".
 
 use super::block::Block;
@@ -9,28 +11,28 @@ use super::ledger::{Accounts, ApplyError, Ledger};
 use super::stages::{Candidate, Received};
 use super::state::{AcceptError, Accepted, Chain, Tip, side_block};
 use super::store::{ChainStore, Spot, StoreError, StoredBlock, TxPlace};
-use super::switch::{Done, Moved, Switch, Undone};
+use super::switch::{ConnectedEffects, Moved, Switch, Undone};
 use super::transaction::Transaction;
 use super::tree::SideBlock;
 use crate::types::{BlockHash, Height, PublicKey, Txid, WallTime};
 
-/// What a switch that went well leaves to do.
+/// The result of a successful switch, which the caller still has to put into the block tree.
 struct Switched {
     fork: Height,
     disconnected: Vec<Moved>,
     connected: Vec<Moved>,
     undone: Undone,
-    done: Done,
-    /// The blocks that are side blocks now.
+    done: ConnectedEffects,
+    /// The blocks that left the active branch and are side blocks now.
     aside: Vec<SideBlock>,
 }
 
 impl<S: ChainStore> Chain<S> {
-    /// Checks a block and stores it, connects it, or switches to its branch, as one step.
+    /// Checks a block, and then stores it aside, connects it to the tip, or switches to its branch, as one step.
     ///
     /// # Errors
-    /// [`AcceptError`] with the first broken rule. Nothing has changed then, but that invalid blocks are removed and
-    /// remembered.
+    /// [`AcceptError`] with the first broken rule. The chain has not changed, except that invalid blocks are removed
+    /// and remembered as invalid.
     pub fn accept(&mut self, block: Block, clock: WallTime) -> Result<Accepted, AcceptError> {
         let received = Received::new(block.header.clone());
         let Some(linked) = self.link(received, clock)? else {
@@ -40,11 +42,13 @@ impl<S: ChainStore> Chain<S> {
         self.take(candidate)
     }
 
-    /// Stores a checked block, connects it, or switches to its branch, as one step. A long switch is only begun.
+    /// Stores a checked block aside, connects it to the tip, or switches to its branch, as one step. A long switch is
+    /// only begun.
     ///
     /// # Errors
-    /// [`AcceptError::Ledger`] if a block of its branch breaks a rule of the ledger: that one and what stands on it are
-    /// removed and remembered. [`AcceptError::LowWork`] if there is no room for it. [`AcceptError::Store`].
+    /// [`AcceptError::Ledger`] if a block of its branch breaks a rule of the ledger: that block and its descendants are
+    /// then removed and remembered as invalid. [`AcceptError::LowWork`] if the side branches are full.
+    /// [`AcceptError::Store`] if the store fails.
     pub fn take(&mut self, candidate: Candidate) -> Result<Accepted, AcceptError> {
         let hash = candidate.hash;
         if self.is_switching() || !self.is_better(candidate.stored.work, &hash) {
@@ -58,7 +62,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(kept)
     }
 
-    /// Stores a block that does not win; it may have to leave at once if room is short.
+    /// Stores a block whose branch does not win. If the side branches are full, the block may be evicted at once.
     fn keep_aside(&mut self, candidate: Candidate) -> Result<Accepted, AcceptError> {
         let Candidate {
             hash, stored, bytes, ..
@@ -80,7 +84,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(Accepted::Stored { work })
     }
 
-    /// Deletes side blocks from the store, within the running step.
+    /// Deletes side blocks from the store; the change is part of the running step.
     pub(super) fn forget(&mut self, hashes: impl IntoIterator<Item = BlockHash>) {
         let draft = self.overlay.draft();
         for hash in hashes {
@@ -128,7 +132,7 @@ impl<S: ChainStore> Chain<S> {
         }))
     }
 
-    /// Writes the whole switch into the draft.
+    /// Writes the whole switch into the draft, or fails at the first broken rule.
     fn try_switch(&mut self, candidate: Candidate) -> Result<Switched, AcceptError> {
         let (branch, fork_hash) = self.tree.path_down(candidate.stored.header.previous);
         let fork = self.expect_block(&fork_hash)?.header.height;
@@ -141,7 +145,7 @@ impl<S: ChainStore> Chain<S> {
             undone.put_before(block);
             at = stored.header.previous;
         }
-        let (mut connected, mut done) = (Vec::new(), Done::default());
+        let (mut connected, mut done) = (Vec::new(), ConnectedEffects::default());
         for hash in branch.into_iter().rev() {
             let block = self.stored_block(&hash)?;
             let txids = block.txids();
@@ -209,7 +213,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(())
     }
 
-    /// Takes the draft's tip off.
+    /// Takes the tip of the draft off the active branch.
     pub(super) fn disconnect(&mut self, hash: BlockHash) -> Result<(StoredBlock, Block), StoreError> {
         let stored = self.expect_block(&hash)?;
         let block = self.stored_block(&hash)?;
@@ -223,7 +227,8 @@ impl<S: ChainStore> Chain<S> {
         for transaction in block.transactions.iter().rev() {
             if is_signed_by(transaction, self.own_key) {
                 let txid = transaction.txid();
-                // Counted down, because the newest is undone first: so the oldest stays first.
+                // The newest block is undone first, so the number counts down: then the oldest transaction has the
+                // smallest number.
                 self.own_numbers.0 = self.own_numbers.0.saturating_sub(1);
                 let entry = (self.own_numbers.0, transaction.to_bytes());
                 draft.own.insert(txid, Some(entry));
@@ -232,11 +237,11 @@ impl<S: ChainStore> Chain<S> {
         Ok((stored, block))
     }
 
-    /// Removes an invalid block and all that stands on it, the block that was just offered among them.
+    /// Removes an invalid block and all its descendants, among them the block that was just offered.
     pub(super) fn bury(&mut self, invalid: BlockHash, offered: BlockHash) {
         let doomed = self.tree.remove_branch(&invalid);
         self.invalid.insert(offered);
-        // The invalid block itself is remembered last, and so longest.
+        // The invalid block itself is remembered last, so it is forgotten last.
         for hash in doomed.iter().rev() {
             self.invalid.insert(*hash);
         }
@@ -244,7 +249,7 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.keep();
     }
 
-    /// A stored block, read.
+    /// Reads a stored block of any branch; its absence means that the store is damaged.
     pub(super) fn stored_block(&self, hash: &BlockHash) -> Result<Block, StoreError> {
         let bytes = self.overlay.body(hash)?;
         let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("the body of block {hash} is missing")))?;
@@ -253,7 +258,7 @@ impl<S: ChainStore> Chain<S> {
 }
 
 impl AcceptError {
-    /// The contract's code: the innermost variant's name in `snake_case`.
+    /// The error code of the JSON contract: the name of the innermost variant in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! The contract's codes: each error's innermost variant in `snake_case`, for replies and events.
+//! The error codes of the JSON contract: each error's innermost variant in `snake_case`, for replies and events.
 
 use super::block::BlockError;
 use super::header::HeaderError;
@@ -7,7 +7,7 @@ use super::transaction::TransactionError;
 use crate::types::layout::LayoutError;
 
 impl HeaderError {
-    /// The variant's name in `snake_case`.
+    /// The error code: the variant's name in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.into()
@@ -15,7 +15,7 @@ impl HeaderError {
 }
 
 impl BlockError {
-    /// The innermost variant's name in `snake_case`.
+    /// The error code: the innermost variant's name in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -30,7 +30,7 @@ impl BlockError {
 }
 
 impl TransactionError {
-    /// The innermost variant's name in `snake_case`.
+    /// The error code: the innermost variant's name in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.into()
@@ -38,7 +38,7 @@ impl TransactionError {
 }
 
 impl LayoutError {
-    /// The variant's name in `snake_case`.
+    /// The error code: the variant's name in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.into()
@@ -46,7 +46,7 @@ impl LayoutError {
 }
 
 impl StoreError {
-    /// What the contract calls a failure of this node itself.
+    /// The error code for a failure of this node's own store.
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {

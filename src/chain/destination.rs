@@ -1,7 +1,7 @@
-//! The tip that a long switch leads to, once all its blocks have left and joined and only the last step is left to do.
+//! The future tip of a long switch, readable once all its blocks have left and joined and only the last step remains.
 //!
-//! Promises: nobody else sees it before that step. Elsewhere: the steps (`chain::long`), the pool that is made for it
-//! (`pool::rebuild`).
+//! Promises: nobody else sees this tip before that step. Elsewhere: the steps (`chain::long`), the pool that is
+//! prepared for this tip (`pool::rebuild`).
 
 use super::ground::Ground;
 use super::ledger::Accounts;
@@ -13,14 +13,14 @@ use super::switch::Undone;
 use super::transaction::Transaction;
 use crate::types::{Account, Height, NetworkId, Txid};
 
-/// The tip that a long switch leads to.
+/// The tip to which a long switch leads.
 pub struct Destination<'a, S> {
     chain: &'a Chain<S>,
     long: &'a Long,
 }
 
 impl<S: ChainStore> Chain<S> {
-    /// Where a long switch leads, if the next step is its last one.
+    /// The tip to which the long switch leads; none unless the next step is its last one.
     pub fn destination(&self) -> Option<Destination<'_, S>> {
         let long = self
             .long
@@ -31,15 +31,15 @@ impl<S: ChainStore> Chain<S> {
 }
 
 impl<S: ChainStore> Destination<'_, S> {
-    /// The transactions of the blocks that leave.
+    /// The transactions of the blocks that leave the active branch.
     pub const fn undone(&self) -> &Undone {
         &self.long.undone
     }
 
-    /// Own transactions that are not confirmed there, oldest first.
+    /// Own transactions that are not confirmed at this tip, with their running numbers, oldest first.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the store cannot be read.
     pub fn own(&self) -> Result<Vec<(u64, Transaction)>, StoreError> {
         let mut all = self.chain.overlay.own(id_of)?;
         all.retain(|_, bytes| id_of(bytes).is_none_or(|txid| !self.long.own.contains_key(&txid)));

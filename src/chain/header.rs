@@ -1,4 +1,4 @@
-//! Block headers: 96 bytes, and what can be checked of one beside its parent.
+//! Block headers: their 96 bytes, and the rules that need at most the parent.
 //!
 //! Spec: `proto-notes/encoding.md`, "Header"; `proto-notes/consensus.md`, "Header rules".
 
@@ -11,29 +11,29 @@ use crate::types::layout::{LayoutError, Reader};
 use crate::types::time::span_words;
 use crate::types::{Bits, BlockHash, Height, MerkleRoot, WallTime, Work};
 
-/// The bytes of a header.
+/// The size of a header in bytes.
 pub const HEADER_BYTES: usize = 96;
 
-/// What proof of work covers: every field of a block hangs on it.
+/// The header of a block. Proof of work covers it, and it fixes every other field of the block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The parent's hash.
+    /// The hash of the parent's header.
     pub previous: BlockHash,
-    /// The root over the block's transactions.
+    /// The merkle root over the block's transactions.
     pub merkle_root: MerkleRoot,
-    /// Always 1.
+    /// The version of the header's layout, always 1.
     pub version: u32,
-    /// The difficulty that the hash meets.
+    /// The difficulty that the hash must meet.
     pub bits: Bits,
-    /// The parent's height and one.
+    /// The parent's height plus one.
     pub height: Height,
-    /// When the miner made it.
+    /// The time at which the miner says it made the block, never before the parent's time.
     pub time: WallTime,
-    /// What the miner varied.
+    /// The number that the miner varies until the hash meets the target.
     pub nonce: u64,
 }
 
-/// Why a header is refused.
+/// Why a header is invalid, or cannot be accepted yet.
 #[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
 #[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "snake_case")]
@@ -41,53 +41,53 @@ pub enum HeaderError {
     /// The version is not 1.
     #[error("header version {0}, only {HEADER_VERSION} exists")]
     BadVersion(u32),
-    /// It does not follow the parent it was held against.
+    /// The header's parent is another block than the one it was compared with.
     #[error("previous hash is {got}, the parent is {expected}")]
     NotLinked {
-        /// The parent's hash.
+        /// The hash of the block it was compared with.
         expected: BlockHash,
-        /// What the header says.
+        /// The parent's hash in the header.
         got: BlockHash,
     },
-    /// The height is not the parent's and one.
+    /// The height is not the parent's height plus one.
     #[error("height {got}, expected {expected}")]
     BadHeight {
-        /// The parent's height and one.
+        /// The parent's height plus one.
         expected: Height,
-        /// What the header says.
+        /// The height in the header.
         got: Height,
     },
-    /// Older than its parent.
+    /// The header's time is before its parent's.
     #[error("its time {} lies before its parent's {}", got.ms(), parent.ms())]
     TimeTooOld {
-        /// The parent's time.
+        /// The time of the parent's header.
         parent: WallTime,
-        /// What the header says.
+        /// The time in the header.
         got: WallTime,
     },
-    /// The bits are not what parent and time demand.
+    /// The bits differ from what the parent and the header's time demand.
     #[error("bits {}, expected {}", got.0, expected.0)]
     BadTarget {
-        /// What the rules demand.
+        /// The bits that the rules demand.
         expected: Bits,
-        /// What the header says.
+        /// The bits in the header.
         got: Bits,
     },
-    /// The hash does not meet the bits.
+    /// The hash does not meet the header's bits.
     #[error("the hash {0} does not meet the target")]
     BadProofOfWork(BlockHash),
-    /// Ahead of the local clock: not yet acceptable, not invalid.
+    /// The time is too far ahead of the local clock. The header is not invalid, and may be accepted later.
     #[error("its time is {} ahead of this clock, {} are allowed", span_words(*ahead_ms), span_words(FUTURE_MAX_MS))]
     TimeTooNew {
-        /// How far ahead.
+        /// How far the header is ahead of the local clock, in milliseconds.
         ahead_ms: u64,
     },
-    /// No chain can have so many blocks by its time and bits: no parent needs to be known to see it.
+    /// The height is impossible for the header's time and bits; this shows without the parent.
     #[error("height {}, but by its time and bits the chain holds at most {most} blocks", got.get())]
     ChainTooLong {
-        /// How many blocks time and bits allow.
+        /// The most blocks that a chain with this time and these bits can have.
         most: u64,
-        /// What the header says.
+        /// The height in the header.
         got: Height,
     },
 }
@@ -107,7 +107,7 @@ impl Header {
         out
     }
 
-    /// Reads 96 bytes. Any 96 bytes are a header; whether it is valid, the rules say.
+    /// Reads 96 bytes. Any 96 bytes are a header; only the rules decide whether it is valid.
     #[must_use]
     pub fn from_bytes(bytes: &[u8; HEADER_BYTES]) -> Self {
         Self::read(&mut Reader::new(bytes)).expect("96 bytes are there")
@@ -129,13 +129,13 @@ impl Header {
         })
     }
 
-    /// The block's hash: one SHA-256 of the 96 bytes.
+    /// The block's hash: SHA-256 of the 96 bytes, applied once.
     #[must_use]
     pub fn hash(&self) -> BlockHash {
         BlockHash::new(sha256(&[&self.to_bytes()]))
     }
 
-    /// Whether the hash meets the header's own bits. Says nothing about whether those are the right ones.
+    /// Checks that the hash meets the header's own bits. Whether these are the right bits is another rule.
     ///
     /// # Errors
     /// [`HeaderError::BadTarget`] for bits outside the range, [`HeaderError::BadProofOfWork`] for a hash above the limit.
@@ -143,7 +143,7 @@ impl Header {
         self.check_hash(self.hash(), params)
     }
 
-    /// The same for whoever has the hash of this header at hand.
+    /// Checks as [`Header::check_proof_of_work`] does, for a caller that knows the header's hash.
     ///
     /// # Errors
     /// As [`Header::check_proof_of_work`].
@@ -158,11 +158,11 @@ impl Header {
         }
     }
 
-    /// Whether a chain can have this height at the header's time and bits. It follows from the difficulty rule, but
-    /// needs no other header: so it is checked first.
+    /// Checks that a chain can have this height at the header's time and bits. The rule follows from the difficulty
+    /// rule, but needs no other header, so it is checked first.
     ///
     /// # Errors
-    /// [`HeaderError::ChainTooLong`].
+    /// [`HeaderError::ChainTooLong`] if it cannot.
     pub fn check_length(&self, params: &NetworkParams) -> Result<(), HeaderError> {
         match params.longest_chain(self.time, self.bits) {
             Some(most) if self.height.get() > most => Err(HeaderError::ChainTooLong { most, got: self.height }),
@@ -170,15 +170,15 @@ impl Header {
         }
     }
 
-    /// Every rule that binds a header to its parent. The clock is not among them: see [`Header::check_clock`].
+    /// Checks every rule that binds a header to its parent. [`Header::check_clock`] compares it with the local clock.
     ///
     /// # Errors
-    /// The first broken rule.
+    /// [`HeaderError`] with the first broken rule.
     pub fn check_after(&self, parent: &Self, params: &NetworkParams) -> Result<(), HeaderError> {
         self.check_linked(self.hash(), (parent, parent.hash()), params)
     }
 
-    /// The same for whoever has the hashes of this header and its parent at hand.
+    /// Checks as [`Header::check_after`] does, for a caller that knows the hashes of the header and its parent.
     ///
     /// # Errors
     /// As [`Header::check_after`].
@@ -192,10 +192,10 @@ impl Header {
         self.check_hash(hash, params)
     }
 
-    /// The same without the proof of work, for whoever has checked that already.
+    /// Checks as [`Header::check_linked`] does, without the proof of work, which the caller has checked before.
     ///
     /// # Errors
-    /// As [`Header::check_after`], but for [`HeaderError::BadProofOfWork`].
+    /// As [`Header::check_after`], except for [`HeaderError::BadProofOfWork`].
     pub fn check_child(
         &self,
         (parent, expected): (&Self, BlockHash),
@@ -232,10 +232,10 @@ impl Header {
         Ok(())
     }
 
-    /// Whether the local clock has come near enough to the header's time.
+    /// Checks that the header's time is at most two minutes ahead of the local clock.
     ///
     /// # Errors
-    /// [`HeaderError::TimeTooNew`]: ask again later.
+    /// [`HeaderError::TimeTooNew`] if it is; the caller may ask again later.
     pub const fn check_clock(&self, clock: WallTime) -> Result<(), HeaderError> {
         let ahead_ms = self.time.since(clock);
         if ahead_ms > FUTURE_MAX_MS {
@@ -245,7 +245,7 @@ impl Header {
         }
     }
 
-    /// The weight that this block adds to its branch: the work of its parent's bits.
+    /// The work that this block adds to its branch: the work of its parent's bits.
     #[must_use]
     pub fn weight(parent: &Self, params: &NetworkParams) -> Work {
         parent.bits.work(params.halflife_ms).unwrap_or(Work::ZERO)

@@ -1,7 +1,7 @@
-//! The ledger's rules: who may spend, what a claim does, how far a balance may fall, who may be paid.
+//! The rules of the ledger: who may spend, what a claim does, how far a balance may fall, who may be paid.
 //!
-//! Promises: a transaction is applied whole or not at all; the sum of all balances grows by the reward of each block
-//! and by nothing else; what a block changed can be undone exactly.
+//! Promises: a transaction is applied whole or not at all; each block adds its reward to the sum of all balances, and
+//! nothing else changes that sum; the changes of a block can be undone exactly.
 //! Elsewhere: form and signatures (`chain::transaction`), the reward's place and height (`chain::block`).
 //! Spec: `proto-notes/consensus.md`, "Ledger".
 
@@ -16,12 +16,12 @@ use super::store::{AccountState, StoreError};
 use super::transaction::{Claim, Reward, Transaction, Transfer};
 use crate::types::{Account, AccountName, Amount, Balance, PublicKey};
 
-/// Where ledger entries are read from.
+/// A source of ledger entries.
 pub trait Accounts {
-    /// The entry; none for an account that was never used.
+    /// The entry of an account; none if it was never used.
     ///
     /// # Errors
-    /// [`StoreError`] if it cannot be read.
+    /// [`StoreError`] if the entry cannot be read.
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError>;
 }
 
@@ -30,72 +30,72 @@ pub trait Accounts {
 #[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "snake_case")]
 pub enum LedgerError {
-    /// The name belongs to another key than the one that signed.
+    /// Another key than the signer owns the name.
     #[error("{account} belongs to {}, not to {}", owner.peer_id(), signer.peer_id())]
     NotOwner {
-        /// The account that was to be spent from.
+        /// The account to spend from.
         account: Account,
-        /// Whose it is.
+        /// The key that owns the account.
         owner: PublicKey,
-        /// Who signed.
+        /// The key that signed.
         signer: PublicKey,
     },
     /// The name has an owner already.
     #[error("{name} is already claimed by {}", owner.peer_id())]
     AlreadyClaimed {
-        /// The name.
+        /// The name that the transaction claims.
         name: AccountName,
-        /// Whose it is.
+        /// The key that owns it.
         owner: PublicKey,
     },
     /// The sequence is not the next one: a replay, or a gap.
     #[error("sequence {got} of {account}, the next is {expected}")]
     WrongSequence {
-        /// The sender.
+        /// The account that pays or is claimed.
         account: Account,
-        /// The next free sequence.
+        /// The sequence that the ledger expects next.
         expected: u64,
-        /// What the transaction says.
+        /// The sequence in the transaction.
         got: u64,
     },
-    /// The recipient's owner is not the one whom the sender saw.
+    /// The recipient's owner changed after the sender signed.
     #[error("{account} belongs to {}, the sender meant {}", who(owner.as_ref()), who(meant.as_ref()))]
     OwnerChanged {
-        /// The recipient.
+        /// The account that would be paid.
         account: Account,
-        /// Whose it is.
+        /// The key that owns it now; none if nobody does.
         owner: Option<PublicKey>,
-        /// Whom the sender saw.
+        /// The owner that the sender signed for; none if nobody owned it then.
         meant: Option<PublicKey>,
     },
     /// This network pays only claimed names and keys.
     #[error("{name} belongs to nobody, and this network pays only claimed names and keys: its user claims it first")]
     UnclaimedRecipient {
-        /// The recipient.
+        /// The name that nobody claimed.
         name: AccountName,
     },
     /// The sender's balance would fall below the limit.
     #[error("{account} has {balance}, paying {amount} leaves less than the limit of -{credit_limit}")]
     Overdraft {
-        /// The sender.
+        /// The account that would pay.
         account: Account,
-        /// What it has before this.
+        /// Its balance before this transaction, in coins.
         balance: Balance,
-        /// What it was to pay.
+        /// The amount that it would pay.
         amount: Amount,
-        /// How much it may owe.
+        /// How far below zero its balance may go, in coins.
         credit_limit: u64,
     },
-    /// The block makes more accounts than the network allows.
+    /// The block creates more accounts than the network allows.
     #[error("the block makes more than {limit} new accounts, which is the most on this network")]
     TooManyNewAccounts {
-        /// How many may be new.
+        /// The most new accounts in a block of this network.
         limit: u64,
     },
     /// Sender and recipient are the same account.
     #[error("{0} cannot pay itself")]
     SelfTransfer(Account),
-    /// A balance or sequence at the end of its range.
+    /// A balance or a sequence would leave the range of its number.
     #[error("{0} is at the end of the range of numbers")]
     Overflow(Account),
 }
@@ -105,13 +105,13 @@ fn who(key: Option<&PublicKey>) -> String {
 }
 
 impl LedgerError {
-    /// The variant's name in `snake_case`: the contract's code.
+    /// The error code of the JSON contract: the variant's name in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.into()
     }
 
-    /// What can be done about it: a line that can be typed at the prompt.
+    /// What the user can do about it: a line that can be typed at the prompt.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -131,7 +131,7 @@ impl LedgerError {
 /// Why a transaction was not applied.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ApplyError {
-    /// The rules forbid it.
+    /// A rule of the ledger forbids it.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
     /// The entries could not be read.
@@ -139,27 +139,27 @@ pub enum ApplyError {
     Store(#[from] StoreError),
 }
 
-/// One block's changes on top of accounts that stay as they are.
+/// The changes of one block, on top of accounts that stay as they are.
 pub struct Ledger<'a, A> {
     params: &'a NetworkParams,
     base: &'a A,
     changed: BTreeMap<Account, AccountState>,
-    /// Accounts that neither `base` nor the reward made.
+    /// The number of accounts that this block created, without those that its reward created.
     new_accounts: u64,
 }
 
-/// An account as a transaction finds it.
+/// The state of an account before a transaction changes it.
 struct Found {
     state: AccountState,
-    /// It was never used before.
+    /// The account was never used before.
     is_new: bool,
 }
 
-/// The accounts that were touched as they are now. None: the account has no entry any more.
-pub type Outcome = BTreeMap<Account, Option<AccountState>>;
+/// The changed accounts with their new state. None means that the account has no entry any more.
+pub type ChangedAccounts = BTreeMap<Account, Option<AccountState>>;
 
 impl<'a, A: Accounts> Ledger<'a, A> {
-    /// No change yet.
+    /// A ledger without any change yet.
     pub const fn new(params: &'a NetworkParams, base: &'a A) -> Self {
         Self {
             params,
@@ -169,7 +169,7 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         }
     }
 
-    /// An account as it is with the changes so far; the default if it was never used.
+    /// The state of an account after the changes so far; the default if it was never used.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -187,7 +187,7 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         Ok(Found { state, is_new })
     }
 
-    /// How many accounts the block makes with these; the one that the reward goes to is none of them.
+    /// The number of new accounts in the block if these are added. An account that the reward creates does not count.
     fn count_new<const N: usize>(&self, found: [bool; N]) -> Result<u64, LedgerError> {
         let limit = self.params.new_accounts_max;
         let more = found.into_iter().map(u64::from).sum::<u64>();
@@ -197,7 +197,7 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         }
     }
 
-    /// Applies a transaction whose form and signature were checked. After an error nothing has changed.
+    /// Applies a transaction whose form and signature were checked. An error leaves the ledger as it was.
     ///
     /// # Errors
     /// [`ApplyError`] with the first broken rule.
@@ -209,10 +209,10 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         }
     }
 
-    /// Applies all transactions of a block.
+    /// Applies all transactions of a block in order.
     ///
     /// # Errors
-    /// The place of the transaction that fails, and why. The ledger must then be thrown away.
+    /// The index of the transaction that fails, and why. The caller must then drop the ledger.
     pub fn apply_block(&mut self, block: &Block) -> Result<(), (usize, ApplyError)> {
         for (index, transaction) in block.transactions.iter().enumerate() {
             self.apply(transaction).map_err(|error| (index, error))?;
@@ -220,14 +220,14 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         Ok(())
     }
 
-    /// Takes back all transactions of a block, which were the last that were applied.
+    /// Undoes all transactions of a block, which must be the last block that was applied.
     ///
-    /// A block says itself what it did: what it moved is moved back, and each signature takes the sequence back by one. A name
-    /// belongs to somebody exactly if its sequence is above 0, and an account has an entry exactly if its balance or
-    /// its sequence is not 0: amounts are at least 1.
+    /// The block itself says what it did. Undoing it moves each amount back and lowers the sequence of each signer by
+    /// one. A name has an owner exactly if its sequence is above 0, and an account has an entry exactly if its balance
+    /// or its sequence is not 0, because amounts are at least 1.
     ///
     /// # Errors
-    /// [`StoreError`] if an entry cannot be read, or is none that the block leads to.
+    /// [`StoreError`] if an entry cannot be read, or cannot be the result of this block.
     pub fn revert_block(&mut self, block: &Block) -> Result<(), StoreError> {
         for transaction in block.transactions.iter().rev() {
             match transaction {
@@ -265,9 +265,9 @@ impl<'a, A: Accounts> Ledger<'a, A> {
         Ok(())
     }
 
-    /// What was changed.
+    /// The changes, to be written to the store.
     #[must_use]
-    pub fn finish(self) -> Outcome {
+    pub fn finish(self) -> ChangedAccounts {
         let kept = |state: AccountState| (state != AccountState::default()).then_some(state);
         let changed = self.changed.into_iter();
         changed.map(|(account, state)| (account, kept(state))).collect()
@@ -329,7 +329,7 @@ fn not_led_to(account: &Account) -> StoreError {
     StoreError::Damaged(format!("the entry of {account} is none that its blocks lead to"))
 }
 
-/// The key signs for the account: it must own it, or it takes the free name; the sequence moves on.
+/// Checks that the key may sign for the account and raises its sequence. A free name becomes the property of the key.
 fn sign_for(account: &Account, state: &mut AccountState, signer: PublicKey, sequence: u64) -> Result<(), LedgerError> {
     check_signer(account, state.owner, signer)?;
     if sequence != state.next_sequence {
@@ -349,10 +349,10 @@ fn sign_for(account: &Account, state: &mut AccountState, signer: PublicKey, sequ
     Ok(())
 }
 
-/// Whether the key may sign for an account with this owner; free names are anybody's.
+/// Checks that the key may sign for an account with this owner. Any key may sign for a free name.
 ///
 /// # Errors
-/// [`LedgerError::NotOwner`].
+/// [`LedgerError::NotOwner`] if it may not.
 pub fn check_signer(account: &Account, owner: Option<PublicKey>, signer: PublicKey) -> Result<(), LedgerError> {
     let owner = match account {
         Account::Name(_) => owner,
@@ -368,7 +368,7 @@ pub fn check_signer(account: &Account, owner: Option<PublicKey>, signer: PublicK
     }
 }
 
-/// Whether the recipient still belongs to whom the sender saw.
+/// Checks that the recipient still has the owner that the sender signed for.
 fn check_recipient(to: &Account, owner: Option<PublicKey>, meant: Option<PublicKey>) -> Result<(), LedgerError> {
     let owner = match to {
         Account::Name(_) => owner,
@@ -381,10 +381,10 @@ fn check_recipient(to: &Account, owner: Option<PublicKey>, meant: Option<PublicK
     Err(LedgerError::OwnerChanged { account, owner, meant })
 }
 
-/// Whether this network lets the account be paid.
+/// Checks that this network allows payments to the account.
 ///
 /// # Errors
-/// [`LedgerError::UnclaimedRecipient`].
+/// [`LedgerError::UnclaimedRecipient`] if it does not.
 pub fn check_payable(params: &NetworkParams, to: &Account, owner: Option<PublicKey>) -> Result<(), LedgerError> {
     match (params.recipients, to, owner) {
         (Recipients::Owned, Account::Name(name), None) => Err(LedgerError::UnclaimedRecipient { name: name.clone() }),

@@ -1,11 +1,11 @@
-//! Long switches: a branch of any length replaces the active one in steps of one block.
+//! Long switches: a branch of any length replaces the active one, one block in each step.
 //!
-//! Promises: a step is bounded by the largest block; what is held is bounded whatever the depth: changed entries of the
-//! ledger beyond [`HELD_ACCOUNTS_MAX`] are written beside it; whoever looks sees the old branch until the last step, which
-//! is one batch, and the new one from then on; a crash before it leaves the old branch, with nothing to clean up but entries
-//! beside the ledger, and own transactions that were written down before their blocks had left.
-//! A broken rule leaves no trace but the invalid block that is remembered.
-//! Elsewhere: short switches, which are one step (`chain::branch`), the tip to come (`chain::destination`).
+//! Promises: a step costs no more than the largest block. Memory is bounded at any depth: changed ledger entries beyond
+//! [`HELD_ACCOUNTS_MAX`] are written to disk beside the ledger. Readers see the old branch until the last step, which
+//! is one batch, and the new branch after it. A crash before the last step leaves the old branch; what remains to clean
+//! up are the entries beside the ledger and own transactions that were written before their blocks had left. A broken
+//! rule leaves nothing behind, except that the invalid block is remembered.
+//! Elsewhere: short switches, which are one step (`chain::branch`), the future tip (`chain::destination`).
 //! Spec: `proto-notes/decisions/switches.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,29 +15,30 @@ use super::ledger::{Accounts, ApplyError, Ledger};
 use super::overlay::Overlay;
 use super::state::{AcceptError, Chain, Tip, side_block};
 use super::store::{AccountState, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
-use super::switch::{Done, Moved, Switch, Undone};
+use super::switch::{ConnectedEffects, Moved, Switch, Undone};
 use super::tree::SideBlock;
 use super::young::Young;
 use crate::types::{Account, BlockHash, Txid};
 
-/// Bytes of blocks that leave and join in a short switch: what one turn of a node may take.
+/// The most bytes of leaving and joining blocks in a short switch, so that one turn of the node stays short.
 const SHORT_MAX_BYTES: u64 = 1024 * 1024;
-/// Blocks that leave and join in a short switch.
+/// The most leaving and joining blocks in a short switch.
 const SHORT_MAX_BLOCKS: usize = 256;
-/// Changed entries of the ledger that are held in memory: some 10 MiB.
+/// Changed ledger entries that are held in memory: about 10 MiB.
 const HELD_ACCOUNTS_MAX: usize = 50_000;
-/// Changed entries of the ledger in one batch: beside the ledger, in the last batch, and put in their places after it.
+/// Changed ledger entries in one batch: those written beside the ledger, those in the last batch, and those moved to
+/// their places after it.
 const ENTRIES_MAX: u16 = 512;
-/// Places of transactions in one batch: each dirties a page of its own, and whoever has something to be written waits for
-/// the batch.
+/// Transaction positions in one batch. Each of them dirties a page of the database, and every later write waits for the
+/// batch.
 const PLACES_MAX: usize = 256;
-/// Batches of a switch on their way to the disk before its next step waits.
+/// How many batches of a switch may be on their way to the disk before its next step waits.
 const ON_THE_WAY_MAX: usize = 1;
-/// Own transactions of blocks that leave, or join, that are held in memory: some 10 MiB. More of the former are written to
-/// the other own ones, which is where they will belong.
+/// Own transactions of leaving or joining blocks that are held in memory: about 10 MiB. Further ones from leaving
+/// blocks are written to the table of own transactions at once, where they belong after the switch.
 const HELD_OWN_MAX: usize = 20_000;
 
-/// When a switch is a long one, and what it holds.
+/// From what size on a switch is long, and how much it may hold in memory.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LongLimits {
     short_bytes: u64,
@@ -61,50 +62,50 @@ impl Default for LongLimits {
     }
 }
 
-/// A switch under way.
+/// A long switch under way.
 #[derive(Debug)]
 pub(super) struct Long {
-    /// What a crash left beside the ledger is gone.
+    /// Whether the entries that a crash may have left beside the ledger are deleted.
     has_begun: bool,
-    /// The end of the new branch.
+    /// The block at the end of the new branch.
     target: BlockHash,
     fork: BlockHash,
-    /// The next block to leave; the fork once all have left.
+    /// The next block to leave; it equals the fork once all have left.
     down: BlockHash,
-    /// The blocks to join, the last one first.
+    /// The blocks that still have to join, the last one first.
     up: Vec<BlockHash>,
-    /// Where transactions of the last blocks that joined stand, not written yet.
+    /// Positions of transactions in the blocks that joined last, not yet written.
     places: BTreeSet<(Txid, Spot)>,
-    /// The ledger's entries as the switch leaves them.
+    /// The changed ledger entries as they are after the switch.
     changed: BTreeMap<Account, Option<AccountState>>,
-    /// Some of them were written beside the ledger.
+    /// Whether some changed entries were written beside the ledger.
     spilled: bool,
     pub(super) own: BTreeMap<Txid, Option<(u64, Vec<u8>)>>,
     own_first: u64,
-    /// Some of the own ones that wait again were written.
+    /// Whether some own transactions of leaving blocks were written.
     own_spilled: bool,
     disconnected: Vec<Moved>,
     aside: Vec<SideBlock>,
     pub(super) connected: Vec<Moved>,
-    /// What the blocks that joined made.
+    /// The accounts that the blocks that joined created.
     young: Young,
     pub(super) undone: Undone,
 }
 
-/// What a step led to.
+/// The result of one step of a long switch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LongStep {
-    /// There is nothing to switch to.
+    /// No stored branch is better than the active one.
     Idle,
-    /// There is more to do.
+    /// The switch needs more steps.
     Working,
-    /// The disk has to write what it was given before the next step.
+    /// The disk must write the batches it has before the next step.
     Waiting,
-    /// The new branch is the active one.
+    /// The switch is complete, and the new branch is the active one.
     Done(Box<Switch>),
 }
 
-/// The ledger as the switch has changed it so far.
+/// The ledger with the changes that the switch has made so far.
 pub(super) struct Changed<'a, S> {
     pub(super) overlay: &'a Overlay<S>,
     pub(super) long: &'a Long,
@@ -125,13 +126,14 @@ impl<S: ChainStore> Accounts for Changed<'_, S> {
 }
 
 impl<S: ChainStore> Chain<S> {
-    /// Whether a long switch is under way. Meanwhile blocks are kept aside, and the active branch stays as it is.
+    /// Whether a long switch is under way. Until it ends, new blocks are kept aside and the active branch does not
+    /// change.
     pub const fn is_switching(&self) -> bool {
         self.long.is_some()
     }
 
-    /// Switches of more blocks than this are long, and hold fewer entries of the ledger and own transactions: real ones take a test
-    /// too long.
+    /// Sets small limits for tests: a switch of more than `short_blocks` is long, and holds fewer entries and own
+    /// transactions in memory. A switch over the real limits would take too long.
     #[cfg(test)]
     pub(crate) const fn set_long(&mut self, short_blocks: usize, held_accounts: usize) {
         self.long_limits = LongLimits {
@@ -144,11 +146,11 @@ impl<S: ChainStore> Chain<S> {
         };
     }
 
-    /// One step towards the best branch that is stored.
+    /// Makes one step towards the best stored branch.
     ///
     /// # Errors
-    /// [`AcceptError`]: a block of that branch breaks a rule, and is buried, or the store fails. The active branch is as
-    /// it was.
+    /// [`AcceptError`] if a block of that branch breaks a rule (it is then removed and remembered as invalid), or if
+    /// the store fails. The active branch is as it was.
     pub fn step_switch(&mut self) -> Result<LongStep, AcceptError> {
         if let Some(step) = self.settle()? {
             return Ok(step);
@@ -176,7 +178,8 @@ impl<S: ChainStore> Chain<S> {
         }
     }
 
-    /// What the last switch left beside the ledger is put in its places before the next one. None: it is there.
+    /// Moves the entries that the last switch left beside the ledger to their places, before the next switch begins.
+    /// None means that all are there.
     fn settle(&mut self) -> Result<Option<LongStep>, StoreError> {
         if !self.unsettled {
             return Ok(None);
@@ -192,18 +195,18 @@ impl<S: ChainStore> Chain<S> {
         Ok(Some(LongStep::Working))
     }
 
-    /// Nothing is left of the switch; of a block that breaks a rule, that it does.
+    /// Drops the switch. If a block broke a rule, only the mark that it is invalid remains.
     fn give_up(&mut self, long: &Long, error: &AcceptError) {
         self.drop_long(long);
         if let AcceptError::Ledger { block, .. } = error {
             self.bury(*block, long.target);
-            // It is stored, other than a block that was offered just now.
+            // The target is stored already, unlike a block that was just offered.
             self.forget([long.target]);
             self.overlay.keep();
         }
     }
 
-    /// Ends a long switch before its end: the next step begins it anew.
+    /// Drops a long switch before its end; the next step begins it anew.
     pub(super) fn abandon_switch(&mut self) {
         if let Some(long) = self.long.take() {
             self.drop_long(&long);
@@ -223,7 +226,7 @@ impl<S: ChainStore> Chain<S> {
         }
     }
 
-    /// Own transactions that a switch wrote down although they are still confirmed.
+    /// Removes own transactions that a dropped switch wrote although they are still confirmed.
     fn forget_confirmed_own(&mut self) {
         let own = self.own().unwrap_or_default().into_iter();
         let ids = own.map(|(_, transaction)| transaction.txid());
@@ -233,14 +236,14 @@ impl<S: ChainStore> Chain<S> {
         self.forget_own(&confirmed);
     }
 
-    /// How far a long switch is: blocks that left or joined, and how many are known to do so in all.
+    /// The progress of a long switch: blocks that left or joined so far, and the known total.
     pub fn switch_progress(&self) -> Option<(usize, usize)> {
         let long = self.long.as_ref()?;
         let done = long.disconnected.len() + long.connected.len();
         Some((done, done + long.up.len()))
     }
 
-    /// Whether a switch to a block that was just offered is small enough to be made at once.
+    /// Whether the switch to an offered block is small enough to be made in one step.
     pub(super) fn is_short(&self, offered: &StoredBlock) -> Result<bool, StoreError> {
         let (branch, fork) = self.tree.path_down(offered.header.previous);
         let mut at = self.tip.hash;
@@ -287,7 +290,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(())
     }
 
-    /// None: all blocks have left and joined, and only the last step is left to do.
+    /// Makes the next step. None means that all blocks have left and joined, and only the last step remains.
     fn step(&mut self, long: &mut Long) -> Result<Option<LongStep>, AcceptError> {
         if !long.has_begun {
             long.has_begun = true;
@@ -296,10 +299,10 @@ impl<S: ChainStore> Chain<S> {
         }
         let is_last = long.is_at_its_end(&self.long_limits);
         let waits = if is_last && long.spilled {
-            // The entries beside the ledger must be there, and no older batch above them.
+            // The last step needs all entries beside the ledger on disk, and no older batch above them.
             self.overlay.is_ledger_on_the_way()
         } else {
-            // Others' batches do not count: a switch goes on while payments come.
+            // Batches of others do not count: the switch goes on while payments arrive.
             self.overlay.bulk_on_the_way(PLACES_MAX) >= ON_THE_WAY_MAX
         };
         if waits {
@@ -311,13 +314,13 @@ impl<S: ChainStore> Chain<S> {
         if long.has_too_many(&self.long_limits) {
             self.write_changed(long);
         } else if long.places.len() >= self.long_limits.places {
-            // First those of the blocks before.
+            // The positions in the blocks that joined before are written first.
         } else if long.down != long.fork {
             self.take_off(long)?;
         } else if let Some(hash) = long.up.pop() {
             self.put_on(long, hash)?;
         }
-        // Many small blocks are one batch: a disk may take half a second for each.
+        // Many small blocks share one batch, because a disk may take half a second for each batch.
         if long.places.len() >= self.long_limits.places || long.have_all_joined() {
             self.write_places(long);
         }
@@ -329,7 +332,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(Some(LongStep::Working))
     }
 
-    /// The next block leaves.
+    /// Takes the next block off the branch.
     fn take_off(&self, long: &mut Long) -> Result<(), StoreError> {
         let hash = long.down;
         let stored = self.expect_block(&hash)?;
@@ -344,7 +347,8 @@ impl<S: ChainStore> Chain<S> {
         long.changed.extend(changed);
         for transaction in block.transactions.iter().rev() {
             if is_signed_by(transaction, self.own_key) {
-                // Counted down, because the newest is undone first: so the oldest stays first.
+                // The newest block is undone first, so the number counts down: then the oldest transaction has the
+                // smallest number.
                 long.own_first = long.own_first.saturating_sub(1);
                 let entry = (long.own_first, transaction.to_bytes());
                 long.own.insert(transaction.txid(), Some(entry));
@@ -357,7 +361,8 @@ impl<S: ChainStore> Chain<S> {
         Ok(())
     }
 
-    /// A block joins. Its places are written soon: they count when it is active.
+    /// Adds the next block to the branch. The positions of its transactions are written soon, and count once it is
+    /// active.
     fn put_on(&mut self, long: &mut Long, hash: BlockHash) -> Result<(), AcceptError> {
         let block = self.stored_block(&hash)?;
         let below = Changed {
@@ -386,7 +391,7 @@ impl<S: ChainStore> Chain<S> {
         for (index, transaction) in (0_u32..).zip(&block.transactions) {
             let txid = transaction.txid();
             long.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
-            // One beyond that stays among the own ones until the pool finds it confirmed.
+            // An own transaction beyond this limit stays in the table until the pool finds it confirmed.
             if is_signed_by(transaction, self.own_key) && long.own.len() < 2 * HELD_OWN_MAX {
                 long.own.insert(txid, None);
             }
@@ -415,7 +420,7 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.keep();
     }
 
-    /// The last step: the branches change places.
+    /// The last step: the new branch becomes the active one, in one batch.
     fn finish_long(&mut self, long: Long) -> Result<LongStep, AcceptError> {
         let stored = self.expect_block(&long.target)?;
         let fork = self.expect_block(&long.fork)?.header.height;
@@ -457,9 +462,9 @@ impl<S: ChainStore> Chain<S> {
             disconnected: long.disconnected,
             connected: long.connected,
             undone: long.undone,
-            done: Done {
+            done: ConnectedEffects {
                 is_more: true,
-                ..Done::default()
+                ..ConnectedEffects::default()
             },
         })))
     }
@@ -470,7 +475,7 @@ impl Long {
         self.down == self.fork && self.up.is_empty()
     }
 
-    /// Whether entries of the ledger are to be written beside it before anything else.
+    /// Whether ledger entries must be written beside the ledger before the next step.
     fn has_too_many(&self, limits: &LongLimits) -> bool {
         let most = if self.have_all_joined() && self.places.is_empty() {
             limits.entries.into()
@@ -480,7 +485,7 @@ impl Long {
         self.changed.len() > most
     }
 
-    /// Whether all blocks have left and joined, and no more of them waits to be written beside than the last step takes.
+    /// Whether all blocks have left and joined, and only as much is unwritten as the last step may write.
     pub(super) fn is_at_its_end(&self, limits: &LongLimits) -> bool {
         self.have_all_joined() && self.places.is_empty() && !self.has_too_many(limits)
     }

@@ -1,4 +1,4 @@
-//! A store without a disk, for tests and simulations. Clones share their contents.
+//! A store in memory, for tests and simulations. Its clones share their contents.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +9,7 @@ use super::params::NetworkParams;
 use super::store::{AccountState, Batch, Beside, ChainStore, Spot, StoreError, StoredBlock};
 use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid, Work};
 
-/// Tables in memory.
+/// A [`ChainStore`] whose tables are maps in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryStore {
     tables: Rc<RefCell<Tables>>,
@@ -22,7 +22,7 @@ struct Tables {
     side: BTreeMap<BlockHash, ()>,
     accounts: BTreeMap<Account, AccountState>,
     shadow: BTreeMap<Account, Option<AccountState>>,
-    /// Entries that count as unsettled: they stand in their places at once.
+    /// How many entries count as unsettled, although this store moves them to their places at once.
     unsettled: usize,
     places: BTreeSet<(Txid, Spot)>,
     own: BTreeMap<Txid, (u64, Vec<u8>)>,
@@ -63,7 +63,7 @@ impl MemoryStore {
         }
     }
 
-    /// Applies a batch.
+    /// Applies a batch at once.
     pub fn commit(&self, batch: &Batch) {
         let mut tables = self.tables.borrow_mut();
         match batch.beside {
@@ -86,13 +86,13 @@ impl MemoryStore {
         write(&mut tables.peers, &batch.peers);
     }
 
-    /// Something rots: what it is stays as it is, and is told.
+    /// Reports damage from now on, as a disk with a damaged page would; the contents stay as they are.
     #[cfg(test)]
     pub(crate) fn spoil(&self, what: &str) {
         self.tables.borrow_mut().damage = Some(what.into());
     }
 
-    /// A store of its own with the same contents.
+    /// An independent store with the same contents.
     #[must_use]
     pub fn copy(&self) -> Self {
         Self {

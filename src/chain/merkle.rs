@@ -1,6 +1,6 @@
 //! The merkle tree over a block's transactions, in the manner of RFC 6962, section 2.1.
 //!
-//! Promises: no last leaf is doubled, so no two lists share a root (CVE-2012-2459 cannot happen).
+//! Promises: the last leaf is never doubled, so no two lists share a root (CVE-2012-2459 cannot happen).
 //! Spec: `proto-notes/encoding.md`, "Merkle tree".
 
 use serde::Serialize;
@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::types::hash::{HashMany, sha256};
 use crate::types::{MerkleRoot, Txid};
 
-/// On which side of the path a sibling stands.
+/// The side of the path on which a sibling stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Side {
@@ -21,13 +21,13 @@ pub enum Side {
 /// One step of an inclusion proof.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct ProofStep {
-    /// The sibling's side.
+    /// Whether the sibling is the left or the right one of the pair.
     pub side: Side,
-    /// The sibling's hash.
+    /// The hash of the sibling node.
     pub hash: MerkleRoot,
 }
 
-/// What is hashed for a node: 0x01 ‖ left ‖ right.
+/// Bytes that are hashed for an inner node: 0x01 ‖ left ‖ right.
 const NODE_BYTES: usize = 65;
 
 fn node_bytes(left: &[u8; 32], right: &[u8; 32]) -> [u8; NODE_BYTES] {
@@ -37,25 +37,25 @@ fn node_bytes(left: &[u8; 32], right: &[u8; 32]) -> [u8; NODE_BYTES] {
     bytes
 }
 
-/// The hash above two: SHA-256(0x01 ‖ left ‖ right).
+/// The hash of an inner node over its two children: SHA-256(0x01 ‖ left ‖ right).
 #[must_use]
 pub fn node(left: &MerkleRoot, right: &MerkleRoot) -> MerkleRoot {
     MerkleRoot::new(sha256(&[&node_bytes(left.as_bytes(), right.as_bytes())]))
 }
 
-/// Where a list of two or more leaves is split: the largest power of two below its length.
+/// The number of leaves in the left half of a list of two or more: the largest power of two below its length.
 const fn split(count: usize) -> usize {
     count.next_power_of_two() / 2
 }
 
-/// The root over the leaves; zero for none.
+/// The merkle root over the leaves; zeros for an empty list.
 #[must_use]
 pub fn root(leaves: &[Txid]) -> MerkleRoot {
     root_with(leaves, &HashMany::default())
 }
 
-/// The same root, a layer at a time. A last hash without a sibling goes up as it is: so the left part of every split
-/// holds the largest power of two below the count.
+/// The same root, computed layer by layer. The last hash of a layer goes up unchanged if it has no sibling, so the left
+/// part of every split holds the largest power of two below the count.
 #[must_use]
 pub fn root_with(leaves: &[Txid], many: &HashMany) -> MerkleRoot {
     let mut layer: Vec<[u8; 32]> = leaves.iter().map(|leaf| *leaf.as_bytes()).collect();
@@ -69,7 +69,7 @@ pub fn root_with(leaves: &[Txid], many: &HashMany) -> MerkleRoot {
     layer.first().map_or(MerkleRoot::ZERO, |root| MerkleRoot::new(*root))
 }
 
-/// The siblings from a leaf to the root; none if there is no such leaf.
+/// The inclusion proof of a leaf: its siblings from the leaf up to the root. None if there is no leaf at `index`.
 #[must_use]
 pub fn proof(leaves: &[Txid], index: usize) -> Option<Vec<ProofStep>> {
     match leaves {
@@ -89,7 +89,7 @@ pub fn proof(leaves: &[Txid], index: usize) -> Option<Vec<ProofStep>> {
     }
 }
 
-/// The root that a leaf and its siblings lead to.
+/// The root that follows from a leaf and its inclusion proof.
 #[must_use]
 pub fn root_of_proof(leaf: Txid, steps: &[ProofStep]) -> MerkleRoot {
     steps

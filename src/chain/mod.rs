@@ -1,6 +1,6 @@
-//! The rules and the state they lead to: transactions, headers, blocks, ledger, block tree.
+//! The rules of the chain and its state: transactions, headers, blocks, ledger, block tree.
 //!
-//! Promises: pure and deterministic; every refusal is a named error that carries its values.
+//! Promises: pure and deterministic; every refusal is an error variant with the values that explain it.
 //! Spec: `proto-notes/consensus.md`, `proto-notes/encoding.md`.
 
 // A new variant stops the build, here as everywhere in the pure layers.

@@ -1,6 +1,6 @@
-//! Changes that the disk does not have yet, laid over what it has: reads see both as one.
+//! Changes that are not on disk yet, laid over the store: a read sees both as one.
 //!
-//! Promises: what was written in one step becomes visible and leaves in one batch, or vanishes whole.
+//! Promises: all changes of one step become visible together and leave in one batch, or vanish together.
 //! Layers, newest first: the draft of the running step, the open batch, the batches on their way to the disk, the store.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -9,26 +9,27 @@ use super::ledger::Accounts;
 use super::store::{AccountState, Batch, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
 use crate::types::{Account, BlockHash, Height, Txid};
 
-/// A store and what it does not have yet.
+/// A store, and the changes that it does not have yet.
 pub struct Overlay<S> {
     store: S,
     taken: VecDeque<Batch>,
     open: Batch,
     draft: Batch,
     last_id: u64,
-    /// Bytes of the blocks of each batch on its way.
+    /// The bytes of the blocks in each batch on its way to the disk.
     unwritten: VecDeque<usize>,
     unwritten_bytes: usize,
 }
 
-/// Places that are looked at for each one that counts: a transaction seldom stood in more blocks.
+/// How many positions are read for each one that is wanted, because a transaction seldom stood in more blocks than
+/// this.
 const STALE_FACTOR: usize = 4;
 
-/// One kind of record of a batch.
+/// Selects one kind of record in a batch.
 type Table<K, V> = fn(&Batch) -> &BTreeMap<K, Option<V>>;
 
 impl<S: ChainStore> Overlay<S> {
-    /// Nothing is changed yet.
+    /// An overlay without any change.
     pub fn new(store: S) -> Self {
         Self {
             store,
@@ -41,12 +42,12 @@ impl<S: ChainStore> Overlay<S> {
         }
     }
 
-    /// The store below.
+    /// The store below the changes.
     pub const fn store(&self) -> &S {
         &self.store
     }
 
-    /// The running step's changes; writes go here.
+    /// The changes of the running step; all writes go here.
     pub const fn draft(&mut self) -> &mut Batch {
         &mut self.draft
     }
@@ -56,12 +57,12 @@ impl<S: ChainStore> Overlay<S> {
         self.open.append(core::mem::take(&mut self.draft));
     }
 
-    /// Ends the running step without a trace.
+    /// Ends the running step and drops its changes.
     pub fn discard(&mut self) {
         self.draft = Batch::default();
     }
 
-    /// Hands the open batch over, if it holds anything. It stays visible until [`Overlay::committed`].
+    /// Hands the open batch over, if it holds any change. Reads still see it until [`Overlay::committed`] is called.
     pub fn take_batch(&mut self) -> Option<Batch> {
         self.open.id = 0;
         if self.open.is_empty() {
@@ -77,12 +78,12 @@ impl<S: ChainStore> Overlay<S> {
         Some(batch)
     }
 
-    /// Bytes of blocks that were handed over and are not on disk yet.
+    /// The bytes of blocks that were handed over and are not on disk yet.
     pub const fn unwritten_bytes(&self) -> usize {
         self.unwritten_bytes
     }
 
-    /// The disk has this batch and all before it.
+    /// Takes note that the disk has this batch and all before it.
     pub fn committed(&mut self, id: u64) {
         while self.taken.front().is_some_and(|batch| batch.id <= id) {
             self.taken.pop_front();
@@ -90,14 +91,14 @@ impl<S: ChainStore> Overlay<S> {
         }
     }
 
-    /// The own unconfirmed transactions that the disk does not have.
+    /// The ids of own unconfirmed transactions that the disk does not have yet.
     pub fn unwritten_own(&self) -> BTreeSet<Txid> {
         let changes = self.changes(|batch| &batch.own);
         let added = changes.into_iter().filter(|(_, kept)| kept.is_some());
         added.map(|(txid, _)| *txid).collect()
     }
 
-    /// Forgets every change that the disk does not have.
+    /// Drops every change that the disk does not have.
     pub fn reset(&mut self) {
         self.taken.clear();
         self.unwritten.clear();
@@ -110,14 +111,14 @@ impl<S: ChainStore> Overlay<S> {
         [&self.draft, &self.open].into_iter().chain(self.taken.iter().rev())
     }
 
-    /// What the newest layer that knows the key says: outer none, no layer knows it; inner none, it is deleted.
+    /// The value in the newest layer that knows the key. Outer none: no layer knows it. Inner none: it is deleted.
     fn find<'a, K: Ord + 'a, V>(&'a self, table: Table<K, V>, key: &K) -> Option<Option<&'a V>> {
         self.layers()
             .find_map(|batch| table(batch).get(key))
             .map(Option::as_ref)
     }
 
-    /// All changes of one kind, the newest of each key.
+    /// All changes of one kind, with the newest value for each key.
     fn changes<'a, K: Ord + 'a, V>(&'a self, table: Table<K, V>) -> BTreeMap<&'a K, Option<&'a V>> {
         let batches = self.taken.iter().chain([&self.open, &self.draft]);
         batches
@@ -125,10 +126,10 @@ impl<S: ChainStore> Overlay<S> {
             .collect()
     }
 
-    /// See [`ChainStore::block`].
+    /// Reads as [`ChainStore::block`] does, with the changes on top.
     ///
     /// # Errors
-    /// [`StoreError`], as all of these.
+    /// [`StoreError`], as for all reads here.
     pub fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError> {
         match self.find(|batch| &batch.blocks, hash) {
             Some(found) => Ok(found.map(|(block, _)| block.clone())),
@@ -136,7 +137,7 @@ impl<S: ChainStore> Overlay<S> {
         }
     }
 
-    /// See [`ChainStore::body`].
+    /// Reads as [`ChainStore::body`] does, with the changes on top.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -147,7 +148,7 @@ impl<S: ChainStore> Overlay<S> {
         }
     }
 
-    /// See [`ChainStore::active`].
+    /// Reads as [`ChainStore::active`] does, with the changes on top.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -158,7 +159,7 @@ impl<S: ChainStore> Overlay<S> {
         }
     }
 
-    /// See [`ChainStore::blocks_by_prefix`].
+    /// Reads as [`ChainStore::blocks_by_prefix`] does, with the changes on top.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -179,13 +180,13 @@ impl<S: ChainStore> Overlay<S> {
         Ok(found)
     }
 
-    /// See [`ChainStore::accounts`].
+    /// Reads as [`ChainStore::accounts`] does, with the changes on top.
     ///
     /// # Errors
     /// [`StoreError`].
     pub fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
         if self.layers().any(|batch| batch.beside == Beside::Promote) || self.store.is_unsettled()? {
-            // For a moment: what a long switch made of the ledger can be asked for entry by entry only.
+            // For a moment after a long switch, its accounts can be read one by one, but not be listed.
             return Err(StoreError::Io(
                 "a long switch is being written, ask again in a moment".into(),
             ));
@@ -208,7 +209,7 @@ impl<S: ChainStore> Overlay<S> {
         Ok((total, all.into_iter().take(limit).collect()))
     }
 
-    /// Where a transaction stands.
+    /// The position of a transaction in the active branch; none if it is not confirmed.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -216,7 +217,7 @@ impl<S: ChainStore> Overlay<S> {
         self.place_where(txid, |height| self.active(height))
     }
 
-    /// Where a transaction stands if these are the active blocks.
+    /// The position of a transaction in the branch whose blocks `active` gives.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -240,7 +241,7 @@ impl<S: ChainStore> Overlay<S> {
         Ok(None)
     }
 
-    /// Ids of confirmed transactions that start with these nibbles (lower-case hex), at most `limit`.
+    /// Ids of confirmed transactions that start with these hex digits (lower case), at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -248,7 +249,7 @@ impl<S: ChainStore> Overlay<S> {
         let unwritten = self.layers().flat_map(|batch| &batch.places);
         let fits = |(txid, _): &&(Txid, Spot)| txid.to_string().starts_with(prefix);
         let mut spots: Vec<(Txid, Spot)> = unwritten.filter(fits).copied().collect();
-        // Of each there may be some that no longer count.
+        // Some of the positions of each transaction may be in blocks that are not active any more.
         spots.extend(self.store.spots_by_prefix(prefix, limit.saturating_mul(STALE_FACTOR))?);
         let mut found = BTreeSet::new();
         for (txid, spot) in spots {
@@ -259,7 +260,7 @@ impl<S: ChainStore> Overlay<S> {
         Ok(found.into_iter().take(limit).collect())
     }
 
-    /// An entry beside the ledger. See [`ChainStore::shadow`].
+    /// Reads an entry beside the ledger. See [`ChainStore::shadow`].
     ///
     /// # Errors
     /// [`StoreError`].
@@ -267,7 +268,7 @@ impl<S: ChainStore> Overlay<S> {
         self.shadow_below(0, account)
     }
 
-    /// The entry beside the ledger as the layers from this one on know it.
+    /// The entry beside the ledger in the layers from number `newest` on, the newest layer being 0.
     fn shadow_below(&self, newest: usize, account: &Account) -> Result<Option<Option<AccountState>>, StoreError> {
         for batch in self.layers().skip(newest) {
             if let Some(state) = batch.shadow.get(account) {
@@ -280,21 +281,22 @@ impl<S: ChainStore> Overlay<S> {
         self.store.shadow(account)
     }
 
-    /// Whether a batch on its way to the disk changes the ledger or what lies beside it.
+    /// Whether a batch on its way to the disk changes the ledger or the entries beside it.
     pub fn is_ledger_on_the_way(&self) -> bool {
         let changes =
             |batch: &Batch| !batch.accounts.is_empty() || !batch.shadow.is_empty() || batch.beside != Beside::Keep;
         self.taken.iter().any(changes)
     }
 
-    /// Whether a batch that the disk does not have makes entries beside the ledger part of it, or puts them in their places.
+    /// Whether a batch that is not on disk yet makes the entries beside the ledger part of it, or moves them to their
+    /// places.
     pub fn is_settling(&self) -> bool {
         self.layers()
             .any(|batch| matches!(batch.beside, Beside::Promote | Beside::Settle(_)))
     }
 
-    /// How many batches are on their way to the disk that hold places, entries beside the ledger, put such in their places,
-    /// or hold more own transactions than this.
+    /// How many batches on their way to the disk are large: with positions, entries beside the ledger, moves of such
+    /// entries, or more than `own` own transactions.
     pub fn bulk_on_the_way(&self, own: usize) -> usize {
         let is_bulk = |batch: &&Batch| {
             let settles = matches!(batch.beside, Beside::Settle(_));
@@ -303,7 +305,7 @@ impl<S: ChainStore> Overlay<S> {
         self.taken.iter().filter(is_bulk).count()
     }
 
-    /// Own unconfirmed transactions by running number; keyed by id in the changes, so the ids are asked for.
+    /// Own unconfirmed transactions by running number. The changes are keyed by id, so `id` computes it from the bytes.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -320,7 +322,7 @@ impl<S: ChainStore> Overlay<S> {
         Ok(all)
     }
 
-    /// Every block that is stored but not active.
+    /// The hashes of all blocks that are stored but not active.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -344,7 +346,7 @@ impl<S: ChainStore> Accounts for Overlay<S> {
             if let Some(state) = batch.accounts.get(account) {
                 return Ok(state.clone());
             }
-            // Asked for before the ledger: once the disk has the batch, the entry stands there.
+            // Read before the ledger: once the disk has the batch, the ledger holds the entry.
             if batch.beside == Beside::Promote
                 && let Some(state) = self.shadow_below(place + 1, account)?
             {

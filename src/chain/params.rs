@@ -1,4 +1,4 @@
-//! Network parameters and the consensus numbers: the one home of both.
+//! Network parameters and consensus numbers; both are defined only here.
 //!
 //! Spec: `proto-notes/consensus.md`, "Networks".
 
@@ -10,23 +10,23 @@ use crate::types::hash::sha256;
 use crate::types::target::HALFLIFE_MAX_MS;
 use crate::types::{Amount, Bits, BlockHash, Height, MerkleRoot, NetworkId, WallTime};
 
-/// The most bytes of a block that are read, header and count included. No network may allow more.
+/// The largest block that any network may allow, in bytes, header and count included.
 pub const BLOCK_MAX_BYTES: usize = 1024 * 1024;
-/// The least that a network may allow as the most bytes of a block.
+/// The smallest block size limit that a network may set, in bytes.
 pub const BLOCK_BYTES_MIN: u64 = 64 * 1024;
-/// The most new accounts of a block that a network may allow: two for each transaction.
+/// The most new accounts per block that a network may allow: two for each transaction.
 pub const NEW_ACCOUNTS_MAX: u64 = 8_192;
 /// The largest reward that a network may set, in coins.
 pub const REWARD_MAX: u64 = 1_000_000;
-/// The most transactions of a block, reward included.
+/// The most transactions in a block, reward included.
 pub const BLOCK_MAX_TRANSACTIONS: usize = 4_096;
-/// The most bytes of a transaction.
+/// The largest transaction in bytes.
 pub const TRANSACTION_MAX_BYTES: usize = 512;
 /// How far ahead of the local clock a block's time may be, in milliseconds.
 pub const FUTURE_MAX_MS: u64 = 120_000;
 /// The largest credit limit that a network may set, in coins.
 pub const CREDIT_LIMIT_MAX: u64 = 1_000_000;
-/// The only header version.
+/// The only version of headers.
 pub const HEADER_VERSION: u32 = 1;
 /// The longest name or salt of a network, in bytes.
 pub const NETWORK_NAME_MAX_BYTES: usize = 32;
@@ -35,12 +35,12 @@ pub const NETWORK_NAME_MAX_BYTES: usize = 32;
 const GENESIS_TIME_MS: u64 = 1_767_225_600_000;
 const SPACING_MS: u64 = 10_000;
 const HALFLIFE_MS: u32 = 120_000;
-/// What strangers can write to everybody's disk is bounded by it: 90 MiB an hour at a block each 10 s.
+/// This limits what strangers can write to everybody's disk: 90 MiB an hour with a block every 10 s.
 const BLOCK_BYTES: u64 = 256 * 1024;
-/// Accounts stay for ever, so they are scarcer than bytes: a class of sixty names is there within a block.
+/// Accounts stay for ever, so they are scarcer than bytes. A class of sixty names still fits in one block.
 const NEW_ACCOUNTS: u64 = 64;
 const REWARD: u64 = 1;
-/// As much as is read.
+/// The largest size that any network may allow.
 const DEV_BLOCK_BYTES: u64 = 1024 * 1024;
 
 const fn default_block_bytes() -> u64 {
@@ -55,59 +55,59 @@ const fn default_reward() -> u64 {
     REWARD
 }
 
-/// Whether the difficulty follows the clock.
+/// How the difficulty of a network changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Difficulty {
-    /// One block each spacing, whatever the power.
+    /// The difficulty follows the hash rate, so that one block comes each spacing.
     Adjusting,
-    /// Always the floor: for tests and lessons.
+    /// The difficulty is always the lowest one, for tests and lessons.
     Floor,
 }
 
-/// Who may be paid.
+/// Which accounts may be paid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recipients {
-    /// Anybody, also a name that nobody owns yet.
+    /// Any account, also a name that nobody owns yet.
     Anyone,
     /// Only a claimed name or a key account.
     Owned,
 }
 
-/// What a network is. Two networks with the same parameters are the same network.
+/// The parameters that define a network. Two networks with the same parameters are the same network.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkParams {
     /// A short name, `[a-z][a-z0-9_-]{0,31}`.
     pub name: String,
-    /// Keeps groups with the same rules apart; may be empty.
+    /// Separates networks that have the same rules; may be empty.
     #[serde(default)]
     pub salt: String,
-    /// Time between blocks that the difficulty aims at, in milliseconds.
+    /// The time between blocks that the difficulty aims at, in milliseconds.
     pub spacing_ms: u64,
-    /// The time by which blocks must be late for the difficulty to halve, in milliseconds.
+    /// The delay of blocks by which the difficulty halves, in milliseconds.
     pub halflife_ms: u32,
     /// How far below zero a balance may go, in coins.
     pub credit_limit: u64,
-    /// Whether the difficulty follows the clock.
+    /// Whether the difficulty adjusts itself or stays at the lowest one.
     pub difficulty: Difficulty,
-    /// Who may be paid.
+    /// Which accounts may be paid.
     pub recipients: Recipients,
-    /// The time in the genesis header.
+    /// The time in the genesis header, in Unix milliseconds.
     pub genesis_time_ms: u64,
-    /// The most bytes of a block: header, count and transactions.
+    /// The largest block in bytes: header, count and transactions.
     #[serde(default = "default_block_bytes")]
     pub block_bytes_max: u64,
-    /// The most accounts that a block may make.
+    /// The most accounts that a block may create.
     #[serde(default = "default_new_accounts")]
     pub new_accounts_max: u64,
-    /// What a block's miner gets, in coins.
+    /// The reward for the miner of a block, in coins.
     #[serde(default = "default_reward")]
     pub reward: u64,
 }
 
-/// Why parameters make no network.
+/// Why parameters do not define a network.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ParamsError {
     /// No built-in network has this name.
@@ -119,22 +119,22 @@ pub enum ParamsError {
     /// A number outside its range.
     #[error("{field} is {value}; it must be {from} to {to}")]
     OutOfRange {
-        /// The field's name.
+        /// The name of the field in the network file.
         field: &'static str,
-        /// What it was.
+        /// The value that was found.
         value: u64,
-        /// The smallest value.
+        /// The smallest value that is allowed.
         from: u64,
-        /// The largest value.
+        /// The largest value that is allowed.
         to: u64,
     },
-    /// The file is no TOML of this form.
+    /// The file is not TOML of the expected form.
     #[error("{0}")]
     BadFile(String),
 }
 
 impl NetworkParams {
-    /// The default network: names on credit among people who know each other.
+    /// The parameters of the default network: names on credit among people who know each other.
     #[must_use]
     pub fn lan() -> Self {
         Self {
@@ -152,7 +152,7 @@ impl NetworkParams {
         }
     }
 
-    /// Coins must be mined before they are spent.
+    /// The parameters of `coin`, a network without credit: coins must be mined before they are spent.
     #[must_use]
     pub fn coin() -> Self {
         Self {
@@ -163,7 +163,7 @@ impl NetworkParams {
         }
     }
 
-    /// Like `lan`, at the lowest difficulty for ever and with the largest blocks.
+    /// The parameters of `dev`: as `lan`, but always at the lowest difficulty and with the largest blocks.
     #[must_use]
     pub fn dev() -> Self {
         Self {
@@ -175,7 +175,7 @@ impl NetworkParams {
         }
     }
 
-    /// A built-in network: `lan`, `coin`, `dev`, each also as `NAME:SALT`.
+    /// The parameters of a built-in network: `lan`, `coin`, `dev`, each also as `NAME:SALT`.
     ///
     /// # Errors
     /// [`ParamsError`] for another name or a bad salt.
@@ -202,7 +202,7 @@ impl NetworkParams {
     /// Reads the text of a network file.
     ///
     /// # Errors
-    /// [`ParamsError`] if it is no TOML of this form or a number is out of range.
+    /// [`ParamsError`] if it is not TOML of the expected form or a number is out of range.
     pub fn from_toml(text: &str) -> Result<Self, ParamsError> {
         let params: Self = toml::from_str(text).map_err(|error| ParamsError::BadFile(error.to_string()))?;
         params.check()?;
@@ -235,19 +235,19 @@ impl NetworkParams {
         range("reward", self.reward, 1, REWARD_MAX)
     }
 
-    /// What a block's miner gets.
+    /// The reward for the miner of a block.
     #[must_use]
     pub fn reward(&self) -> Amount {
         Amount::new(self.reward).expect("checked: 1 to 1,000,000")
     }
 
-    /// The most bytes of a block: header, count and transactions.
+    /// The largest block in bytes: header, count and transactions.
     #[must_use]
     pub fn block_bytes_max(&self) -> usize {
         usize::try_from(self.block_bytes_max).unwrap_or(BLOCK_MAX_BYTES)
     }
 
-    /// How the network is written on the command line: `lan` or `lan:WORD`.
+    /// The network as the user writes it on the command line: `lan` or `lan:WORD`.
     #[must_use]
     pub fn label(&self) -> String {
         if self.salt.is_empty() {
@@ -257,7 +257,7 @@ impl NetworkParams {
         }
     }
 
-    /// All parameters as bytes; their hash is the genesis block's previous hash.
+    /// All parameters as bytes; the genesis header holds their hash as its previous hash.
     #[must_use]
     pub fn canonical_bytes(&self) -> Vec<u8> {
         let mut out = self.bytes_after(b"lanchain network 2\n");
@@ -267,7 +267,7 @@ impl NetworkParams {
         out
     }
 
-    /// The id that the network had in the first version, which knew fewer parameters: to find what that version left.
+    /// The id of this network in the first version, which had fewer parameters; used to find that version's data.
     #[must_use]
     pub fn first_version_id(&self) -> NetworkId {
         let previous = sha256(&[&self.bytes_after(b"lanchain network 1\n")]);
@@ -278,7 +278,7 @@ impl NetworkParams {
         NetworkId::new(*genesis.hash().as_bytes())
     }
 
-    /// A first line, and the parameters that the first version knew.
+    /// The given first line, and then the parameters that the first version had.
     fn bytes_after(&self, first_line: &[u8]) -> Vec<u8> {
         let mut out = first_line.to_vec();
         for text in [&self.name, &self.salt] {
@@ -300,7 +300,7 @@ impl NetworkParams {
         out
     }
 
-    /// The header of the first block.
+    /// The header of the genesis block.
     #[must_use]
     pub fn genesis(&self) -> Header {
         Header {
@@ -314,14 +314,14 @@ impl NetworkParams {
         }
     }
 
-    /// The hash of the genesis header: the network's id.
+    /// The hash of the genesis header, which is the network's id.
     #[must_use]
     pub fn network_id(&self) -> NetworkId {
         NetworkId::new(*self.genesis().hash().as_bytes())
     }
 
-    /// The most blocks of a chain that ends with this time and bits; none where the difficulty does not follow the
-    /// clock. Each block raises the bits by the spacing and they fall by the time that passed, never below the floor.
+    /// The most blocks of a chain that ends with this time and these bits; none if the difficulty does not adjust. Each
+    /// block raises the bits by the spacing, and they fall by the time that passed, never below the floor.
     #[must_use]
     pub fn longest_chain(&self, time: WallTime, bits: Bits) -> Option<u64> {
         let elapsed_ms = time.since(WallTime::from_ms(self.genesis_time_ms));
@@ -334,7 +334,7 @@ impl NetworkParams {
         }
     }
 
-    /// Whether any chain can have this height by now, whatever its bits.
+    /// Whether a chain with any bits can have this height at the time of `clock`.
     #[must_use]
     pub fn can_be_reached(&self, height: Height, clock: WallTime) -> bool {
         let latest = clock.after_ms(FUTURE_MAX_MS);
@@ -342,7 +342,7 @@ impl NetworkParams {
             .is_none_or(|most| height.get() <= most)
     }
 
-    /// The bits of a block with this parent and time.
+    /// The bits that a block with this parent and time must carry.
     #[must_use]
     pub fn required_bits(&self, parent: &Header, time: WallTime) -> Bits {
         match self.difficulty {

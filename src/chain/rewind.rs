@@ -1,22 +1,22 @@
-//! Taking the newest blocks off the chain for good, because their user asks for it.
+//! Rewinding: the newest blocks are taken off the chain for good, because the user asks for it.
 //!
-//! Promises: one step, whole or without a trace; the blocks are deleted and not remembered as invalid, so that whoever
-//! still has them can bring them back, and they win again by the ordinary rule; own transactions wait again, and none is
-//! signed anew. A long switch under way begins anew after it. Elsewhere: which blocks, and why (`engine::ahead`).
+//! Promises: it is one step, whole or without a trace. The blocks are deleted, but not remembered as invalid: a node
+//! that still has them can send them again, and they win by the ordinary rule. Own transactions wait again, and none is
+//! signed anew. A long switch under way begins anew afterwards. Elsewhere: which blocks, and why (`engine::ahead`).
 //! Spec: `proto-notes/consensus.md`, "Blocks from the future".
 
 use super::state::{Chain, Tip};
 use super::store::{ChainStore, StoreError};
-use super::switch::{Done, Moved, Switch, Undone};
+use super::switch::{ConnectedEffects, Moved, Switch, Undone};
 use crate::types::Height;
 
 impl<S: ChainStore> Chain<S> {
     /// Takes all blocks above a height off the active branch and deletes them, with the side branches on them.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing has changed then.
+    /// [`StoreError`] if the store fails; the chain has not changed then.
     pub fn rewind(&mut self, to: Height) -> Result<Switch, StoreError> {
-        // It counts on the tip as it is, and may need blocks that go.
+        // A long switch assumes the present tip, and may need blocks that are deleted here.
         self.abandon_switch();
         let own_numbers = self.own_numbers;
         let rewound = self.try_rewind(to);
@@ -58,7 +58,7 @@ impl<S: ChainStore> Chain<S> {
             disconnected,
             connected: Vec::new(),
             undone,
-            done: Done::default(),
+            done: ConnectedEffects::default(),
         })
     }
 }

@@ -1,4 +1,5 @@
-//! The stages of a received block: each check is made once, in this order, and the type says which ones it has passed.
+//! The stages of a received block: each check is made once, in this order, and the type says which checks it has
+//! passed.
 //!
 //! ```text
 //! bytes -> Received      the header and its hash; `prove`: the hash meets the header's own target
@@ -7,7 +8,8 @@
 //!       -> active, or beside the active branch      `Chain::take`: the ledger, and the choice between branches
 //! ```
 //!
-//! Promises: header, ids and bytes are computed once a block; nothing gets to a later stage without the earlier ones.
+//! Promises: header, ids and bytes are computed once for each block; no block reaches a stage without passing the
+//! earlier ones.
 //! Elsewhere: what a candidate does to the chain (`chain::branch`), who offers blocks (`engine`).
 //! Spec: `proto-notes/consensus.md`, "Header rules", "Block rules".
 
@@ -19,7 +21,7 @@ use super::store::{ChainStore, StoredBlock};
 use crate::types::layout::LayoutError;
 use crate::types::{BlockHash, Txid, WallTime, Work};
 
-/// A header that came, with its hash. Nothing of it is known to be true yet.
+/// A header that was received, with its hash. Nothing about it has been checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Received {
     header: Header,
@@ -27,21 +29,21 @@ pub struct Received {
     is_proven: bool,
 }
 
-/// A header whose parent is stored, and which follows the rules as that parent's child.
+/// A header whose parent is stored and that follows all rules as the child of that parent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linked {
     received: Received,
     work: Work,
 }
 
-/// A block as it came: the bytes, and what they say.
+/// A block that was received: its bytes, and the block that they encode.
 #[derive(Clone, Debug)]
 pub struct Body {
     bytes: Vec<u8>,
     block: Block,
 }
 
-/// A block that only the ledger can still refuse.
+/// A block that has passed all checks except those of the ledger.
 #[derive(Debug)]
 pub struct Candidate {
     pub(super) hash: BlockHash,
@@ -52,7 +54,7 @@ pub struct Candidate {
 }
 
 impl Received {
-    /// A header, whose hash is computed here.
+    /// A received header; this computes its hash.
     #[must_use]
     pub fn new(header: Header) -> Self {
         Self {
@@ -62,7 +64,7 @@ impl Received {
         }
     }
 
-    /// The header at the beginning of a block's bytes.
+    /// Reads the header at the beginning of a block's bytes.
     ///
     /// # Errors
     /// [`LayoutError`] if there are fewer bytes than a header has, or more than a block may have.
@@ -70,20 +72,21 @@ impl Received {
         Block::header_of(bytes).map(Self::new)
     }
 
-    /// The header.
+    /// The header itself, whose hash was computed once.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.header
     }
 
-    /// The header's hash.
+    /// The hash of the header, which is also the block's.
     #[must_use]
     pub const fn hash(&self) -> BlockHash {
         self.hash
     }
 
-    /// Checks what needs no other block: the height that a chain can have by then, and the hash against the header's own
-    /// target. A stranger has to do that work before anything else of the block is looked at.
+    /// Checks the rules that need no other block: the height that a chain can have at the header's time, and the hash
+    /// against the header's own target. A stranger must have done that work before anything else of the block is
+    /// examined.
     ///
     /// # Errors
     /// [`HeaderError::ChainTooLong`], [`HeaderError::BadTarget`] or [`HeaderError::BadProofOfWork`].
@@ -96,13 +99,13 @@ impl Received {
 }
 
 impl Linked {
-    /// The header's hash.
+    /// The hash of the header, which is also the block's.
     #[must_use]
     pub const fn hash(&self) -> BlockHash {
         self.received.hash
     }
 
-    /// The header.
+    /// The header itself, whose hash was computed once.
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.received.header
@@ -119,7 +122,7 @@ impl Body {
     /// Reads exactly one block; signatures and root are not checked here.
     ///
     /// # Errors
-    /// [`BlockError`] if the bytes are no block.
+    /// [`BlockError`] if the bytes are not a block.
     pub fn read(bytes: Vec<u8>) -> Result<Self, BlockError> {
         Ok(Self {
             block: Block::from_bytes(&bytes)?,
@@ -127,13 +130,13 @@ impl Body {
         })
     }
 
-    /// The size in bytes.
+    /// The size of the block in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         self.bytes.len()
     }
 
-    /// How many transactions it has, the reward among them.
+    /// The number of transactions, the reward included.
     #[must_use]
     pub fn transactions(&self) -> usize {
         self.block.transactions.len()
@@ -150,11 +153,12 @@ impl From<Block> for Body {
 }
 
 impl<S: ChainStore> Chain<S> {
-    /// Looks for the header's place: none if the block is stored already.
+    /// Checks a header against its parent and the clock; none if the block is stored already.
     ///
     /// # Errors
-    /// [`AcceptError::KnownInvalid`] if it, or its parent, was refused before; [`AcceptError::UnknownParent`];
-    /// [`AcceptError::Header`] with the first rule that it breaks, the clock last; [`AcceptError::Store`].
+    /// [`AcceptError::KnownInvalid`] if the block or its parent was refused before; [`AcceptError::UnknownParent`] if
+    /// the parent is not stored; [`AcceptError::Header`] with the first broken rule, the clock last;
+    /// [`AcceptError::Store`] if the store fails.
     pub fn link(&self, received: Received, clock: WallTime) -> Result<Option<Linked>, AcceptError> {
         let Received { header, hash, .. } = &received;
         let previous = header.previous;
@@ -179,11 +183,11 @@ impl<S: ChainStore> Chain<S> {
         }))
     }
 
-    /// Checks the rules of the body that need no ledger. Only what the hash covers makes the hash invalid: a body that
-    /// does not fit the merkle root may be a forgery of a valid block.
+    /// Checks the rules of the body that need no ledger. A broken rule makes the hash invalid only if the hash covers
+    /// it: a body that does not match the merkle root may be a forged copy of a valid block.
     ///
     /// # Errors
-    /// [`AcceptError::Block`] with the first rule that it breaks.
+    /// [`AcceptError::Block`] with the first broken rule.
     pub fn check_body(&mut self, linked: Linked, body: Body) -> Result<Candidate, AcceptError> {
         let Body { bytes, block } = body;
         let Received { header, hash, .. } = linked.received;

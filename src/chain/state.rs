@@ -1,7 +1,7 @@
-//! The chain as this node sees it: the active branch, its ledger, the side branches, and what to read of them.
+//! The chain as this node sees it: the active branch, its ledger, the side branches, and reads of them.
 //!
-//! Promises: the active tip is the stored valid branch with the most work, the smaller hash at equal work; every step
-//! is whole or leaves no trace; reads see what the disk does not have yet.
+//! Promises: the active tip is the stored valid block whose branch has the most work; at equal work the smaller hash
+//! wins. Every step is whole or leaves no trace. Reads see changes that the disk does not have yet.
 //! Elsewhere: how a block is accepted (`chain::branch`), the layers of changes (`chain::overlay`).
 //! Spec: `proto-notes/consensus.md`, "Branch choice".
 
@@ -23,42 +23,42 @@ use super::young::Young;
 use crate::types::hash::HashMany;
 use crate::types::{Account, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
 
-/// The most hashes of a locator: dense near the tip, then doubling, enough for any height that a chain reaches.
+/// The most hashes in a locator: dense near the tip, then doubling steps, which is enough for any height.
 pub const LOCATOR_MAX: usize = 32;
-/// Hashes of a locator before the steps double: most forks are shallow.
+/// The hashes of a locator before its steps begin to double; most forks are shallow.
 const LOCATOR_DENSE: usize = 8;
-/// The first running number of own transactions; returned ones count down from it, new ones up.
+/// The first running number of own transactions. New ones count up from it; those that return from undone blocks, down.
 const OWN_START: u64 = 1 << 32;
 
 /// The end of the active branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tip {
-    /// The block's hash.
+    /// The hash of the tip block.
     pub hash: BlockHash,
-    /// Its header.
+    /// The header of the tip block.
     pub header: Header,
-    /// The branch's work up to and including it.
+    /// The branch's work up to and including the tip.
     pub work: Work,
 }
 
-/// What became of a block.
+/// The result of accepting a block.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Accepted {
-    /// It was stored before; nothing changed.
+    /// The block was stored before; nothing changed.
     AlreadyKnown,
-    /// It is kept on a side branch. Its transactions are not checked against a ledger yet.
+    /// The block is kept on a side branch. Its transactions are not checked against a ledger yet.
     Stored {
-        /// The branch's work up to and including it.
+        /// The branch's work up to and including the block.
         work: Work,
     },
-    /// It is the new tip.
+    /// The block is the new tip.
     Switched(Switch),
 }
 
-/// Why a block was not accepted. Nothing has changed, but that an invalid block is remembered as such.
+/// Why a block was not accepted. Nothing has changed, except that an invalid block is remembered as such.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum AcceptError {
-    /// The header breaks a rule, or is ahead of the clock.
+    /// The header breaks a rule, or its time is too far ahead of the clock.
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The body breaks a rule that needs no ledger.
@@ -67,40 +67,40 @@ pub enum AcceptError {
     /// The parent is not stored.
     #[error("the parent {parent} is unknown")]
     UnknownParent {
-        /// The missing block.
+        /// The hash of the missing parent.
         parent: BlockHash,
     },
-    /// The ledger refuses a transaction of this block, or of one that it stands on.
+    /// The ledger refuses a transaction of this block, or of a stored block below it.
     #[error("transaction {index} of block {block}: {error}")]
     Ledger {
-        /// The invalid block.
+        /// The hash of the invalid block.
         block: BlockHash,
-        /// Which transaction, from 0.
+        /// The index of the transaction in that block, from 0.
         index: usize,
-        /// Why.
+        /// The rule of the ledger that it breaks.
         error: Box<LedgerError>,
     },
     /// The block or its parent was found invalid before.
     #[error("block {0} is known to be invalid")]
     KnownInvalid(BlockHash),
-    /// The side branches are full of branches with more work.
+    /// The side branches are full, and all of them have more work than this one.
     #[error("side branches are full, and this one has the lowest work")]
     LowWork {
         /// The branch's work up to and including the block.
         work: Work,
     },
-    /// The disk failed.
+    /// The store failed; nothing is known about the block.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// A dry run of the ledger on top of the tip.
+/// A trial ledger on top of the tip; its changes are dropped.
 pub type Scratch<'a, S> = Ledger<'a, Overlay<S>>;
 
-/// A branch's end: hash, height, work, whether it is the active one, and the height of the last active block below.
+/// The end of a branch: hash, height, work, whether it is active, and the height of the last active block below it.
 pub type BranchEnd = (BlockHash, Height, Work, bool, Height);
 
-/// The block tree, its active branch and the ledger that this leads to.
+/// The block tree, its active branch and the ledger that results from it.
 pub struct Chain<S> {
     pub(super) params: NetworkParams,
     pub(super) network_id: NetworkId,
@@ -111,26 +111,26 @@ pub struct Chain<S> {
     pub(super) tip: Tip,
     pub(super) tree: SideTree,
     pub(super) invalid: InvalidSet,
-    /// The running numbers of own transactions in use: first, and one past the last.
+    /// The running numbers of own transactions that are in use: the first, and one past the last.
     pub(super) own_numbers: (u64, u64),
-    /// What the last blocks made.
+    /// The accounts that the last blocks created.
     pub(super) young: Young,
-    /// A switch that takes several steps.
+    /// A long switch, if one is under way.
     pub(super) long: Option<Long>,
     pub(super) long_limits: LongLimits,
-    /// What the last long switch left beside the ledger may not be in its place yet.
+    /// Whether entries that the last long switch left beside the ledger may not be in their places yet.
     pub(super) unsettled: bool,
-    /// The tip that the disk has.
+    /// The tip that is on disk.
     written: Tip,
-    /// The tip that each batch on its way to the disk leads to.
+    /// For each batch on its way to the disk: its number, and the tip after it.
     handed: VecDeque<(u64, Tip)>,
 }
 
 impl<S: ChainStore> Chain<S> {
-    /// Reads tip and side branches. `secret` feeds the check of signatures in batches.
+    /// Opens the chain: reads the tip and the side branches. `secret` seeds the check of signatures in batches.
     ///
     /// # Errors
-    /// [`StoreError`] if the store fails, or holds another network's chain.
+    /// [`StoreError`] if the store fails, or holds the chain of another network.
     pub fn open(params: NetworkParams, store: S, secret: [u8; 32]) -> Result<Self, StoreError> {
         let mut chain = Self::unread(params, store, secret);
         chain.load()?;
@@ -138,7 +138,8 @@ impl<S: ChainStore> Chain<S> {
         Ok(chain)
     }
 
-    /// Reads tip and side branches of a store that nothing is written to: what only accepting blocks needs is not read.
+    /// Opens the chain of a store that nobody writes to meanwhile. What only the acceptance of blocks needs is not
+    /// read.
     ///
     /// # Errors
     /// As [`Chain::open`].
@@ -175,7 +176,7 @@ impl<S: ChainStore> Chain<S> {
         }
     }
 
-    /// The store as it is now, to be read elsewhere: it has every batch that was committed.
+    /// A snapshot of the store with every committed batch, for reads on another thread.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -186,27 +187,27 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.store().snapshot()
     }
 
-    /// What was found rotten on the disk since the store was opened.
+    /// The damage that was found on the disk since the store was opened; none if there is none.
     pub fn damage(&self) -> Option<String> {
         self.overlay.store().damage()
     }
 
-    /// Tells whose transactions are this node's own: they return to the table of own ones when a block is undone.
+    /// Sets the key of this node. Transactions that it signed are kept as own ones when their block is undone.
     pub const fn set_own_key(&mut self, key: PublicKey) {
         self.own_key = Some(key);
     }
 
-    /// Gives it a faster way to hash.
+    /// Sets a faster way to hash many messages.
     pub const fn set_hash_many(&mut self, many: HashMany) {
         self.hash_many = many;
     }
 
-    /// The way to hash many messages.
+    /// The way in which this chain hashes many messages.
     pub const fn hash_many(&self) -> HashMany {
         self.hash_many
     }
 
-    /// Forgets what the disk does not have, and reads the tip anew.
+    /// Drops the changes that the disk does not have, and reads the tip anew.
     ///
     /// # Errors
     /// [`StoreError`] if the store still fails.
@@ -216,13 +217,13 @@ impl<S: ChainStore> Chain<S> {
         self.load_young()
     }
 
-    /// After a failed write: what the disk does not have is gone at once, also while the store cannot be read. Gives the
-    /// own transactions among it. [`Chain::reload`] comes before the next block.
+    /// Drops the changes that the disk does not have, after a failed write; this also works while the store cannot be
+    /// read. Returns the own transactions among them. The caller must call [`Chain::reload`] before the next block.
     pub fn forget_unwritten(&mut self) -> BTreeSet<Txid> {
         let lost = self.overlay.unwritten_own();
         self.tip = self.written.clone();
         self.handed.clear();
-        // The tip is known; all else may have to wait until the store is open again.
+        // The tip is known already; the rest is read again at the latest when the store is open again.
         let _ = self.reload();
         lost
     }
@@ -257,12 +258,12 @@ impl<S: ChainStore> Chain<S> {
         Ok(())
     }
 
-    /// The network's parameters.
+    /// The parameters of the network.
     pub const fn params(&self) -> &NetworkParams {
         &self.params
     }
 
-    /// The network's id.
+    /// The id of the network.
     pub const fn network_id(&self) -> NetworkId {
         self.network_id
     }
@@ -272,15 +273,15 @@ impl<S: ChainStore> Chain<S> {
         &self.tip
     }
 
-    /// A stored block of any branch.
+    /// The header, work and size of a stored block of any branch; none if it is not stored.
     ///
     /// # Errors
-    /// [`StoreError`], as all reads.
+    /// [`StoreError`], as for all reads.
     pub fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError> {
         self.overlay.block(hash)
     }
 
-    /// A stored block's canonical bytes.
+    /// The canonical bytes of a stored block; none if it is not stored.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -288,7 +289,7 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.body(hash)
     }
 
-    /// The active block at a height.
+    /// The hash of the active block at a height; none above the tip.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -307,7 +308,7 @@ impl<S: ChainStore> Chain<S> {
         }
     }
 
-    /// An account at the tip; the default if it was never used.
+    /// The state of an account at the tip; the default if it was never used.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -315,7 +316,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(self.overlay.account(account)?.unwrap_or_default())
     }
 
-    /// Whose the account is at the tip. A key owns itself.
+    /// The key that owns an account at the tip; none for a free name. A key account belongs to its key.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -326,7 +327,7 @@ impl<S: ChainStore> Chain<S> {
         }
     }
 
-    /// How many accounts there are, and the first of them.
+    /// The number of all accounts, and the first `limit` of them: names in order, then keys.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -334,7 +335,7 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.accounts(limit)
     }
 
-    /// Where a transaction stands in the active branch.
+    /// The position of a transaction in the active branch; none if it is not confirmed.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -342,7 +343,7 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.place(txid)
     }
 
-    /// Ids of confirmed transactions that start with these nibbles (lower-case hex).
+    /// Ids of confirmed transactions that start with these hex digits (lower case), at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -350,7 +351,7 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.places_by_prefix(prefix, limit)
     }
 
-    /// Hashes of stored blocks that start with these nibbles (lower-case hex).
+    /// Hashes of stored blocks that start with these hex digits (lower case), at most `limit`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -358,7 +359,7 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.blocks_by_prefix(prefix, limit)
     }
 
-    /// Own unconfirmed transactions, oldest first.
+    /// Own unconfirmed transactions with their running numbers, oldest first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -366,14 +367,14 @@ impl<S: ChainStore> Chain<S> {
         own_transactions(self.overlay.own(id_of)?)
     }
 
-    /// Own transactions that are confirmed need not be kept any more.
+    /// Stops keeping own transactions that are confirmed.
     pub fn forget_own(&mut self, txids: &[Txid]) {
         let draft = self.overlay.draft();
         draft.own.extend(txids.iter().map(|txid| (*txid, None)));
         self.overlay.keep();
     }
 
-    /// The branches' ends: the active one, then the others, the most work first.
+    /// The ends of at most `limit` branches: the active one first, then the others, the most work first.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -389,7 +390,7 @@ impl<S: ChainStore> Chain<S> {
         Ok(tips)
     }
 
-    /// Hashes of active blocks by which a peer finds the last one that it shares: newest first, genesis last.
+    /// Hashes of active blocks by which a peer finds the last block that it shares: newest first, genesis last.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -408,7 +409,8 @@ impl<S: ChainStore> Chain<S> {
         Ok(locator)
     }
 
-    /// Headers of the active branch after the first hash of the locator that is on it; after genesis if none is.
+    /// Headers of the active branch after the first locator hash that is on it, or after genesis if none is; at most
+    /// `limit`.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -439,12 +441,12 @@ impl<S: ChainStore> Chain<S> {
         work > self.tip.work || (work == self.tip.work && *hash < self.tip.hash)
     }
 
-    /// A dry run of the ledger on top of the tip.
+    /// A trial ledger on top of the tip; its changes are dropped.
     pub const fn scratch(&self) -> Scratch<'_, S> {
         Ledger::new(&self.params, &self.overlay)
     }
 
-    /// Keeps an own transaction over restarts until it is confirmed.
+    /// Keeps an own transaction across restarts until it is confirmed.
     pub fn keep_own(&mut self, transaction: &Transaction) {
         let (_, next) = self.own_numbers;
         let entry = Some((next, transaction.to_bytes()));
@@ -453,37 +455,37 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.keep();
     }
 
-    /// Remembers a peer's addresses over restarts; none forgets it.
+    /// Remembers a peer's addresses across restarts; none deletes the peer.
     pub fn remember_peer(&mut self, peer: PeerId, addresses: Option<Vec<Address>>) {
         self.overlay.draft().peers.insert(peer, addresses);
         self.overlay.keep();
     }
 
-    /// Blocks of a branch that is being fetched: they, and so all below them, do not leave the side branches for want
-    /// of room. The branch's headers have proven more work than the active one, so room is paid for. None ends the protection.
+    /// Protects the blocks of a branch that is being fetched, and all below them, from eviction. The branch's headers
+    /// have proven more work than the active one has, which pays for the room. None ends the protection.
     pub fn set_protected(&mut self, hashes: Option<BTreeSet<BlockHash>>) {
         self.tree.protect(hashes.unwrap_or_default());
     }
 
-    /// Fewer blocks on side branches than ever are allowed: mining thousands takes a test too long.
+    /// Sets a small cap on side blocks for tests: to mine as many as the real one allows takes too long.
     #[cfg(test)]
     pub(crate) const fn set_side_max(&mut self, blocks: usize) {
         self.tree.max_blocks = blocks;
     }
 
-    /// How many bytes of blocks the disk does not have yet.
+    /// The bytes of blocks that the disk does not have yet.
     pub const fn unwritten_bytes(&self) -> usize {
         self.overlay.unwritten_bytes()
     }
 
-    /// What changed since the last call, for the disk.
+    /// The changes since the last call, to be written; none if there are none.
     pub fn take_batch(&mut self) -> Option<Batch> {
         let batch = self.overlay.take_batch()?;
         self.handed.push_back((batch.id, self.tip.clone()));
         Some(batch)
     }
 
-    /// The disk has this batch and all before it.
+    /// Takes note that the disk has this batch and all before it.
     pub fn committed(&mut self, id: u64) {
         self.overlay.committed(id);
         while self.handed.front().is_some_and(|(batch, _)| *batch <= id) {
@@ -494,7 +496,7 @@ impl<S: ChainStore> Chain<S> {
         }
     }
 
-    /// A block that must be stored.
+    /// A block that the chain needs; its absence means that the store is damaged.
     pub(super) fn expect_block(&self, hash: &BlockHash) -> Result<StoredBlock, StoreError> {
         let found = self.overlay.block(hash)?;
         found.ok_or_else(|| StoreError::Damaged(format!("block {hash} is missing")))
@@ -506,7 +508,7 @@ impl<S: ChainStore> Chain<S> {
     }
 }
 
-/// What the side tree knows of a stored block.
+/// The entry of a stored block in the side tree.
 pub(super) const fn side_block(hash: BlockHash, stored: &StoredBlock) -> SideBlock {
     SideBlock {
         hash,
@@ -517,7 +519,7 @@ pub(super) const fn side_block(hash: BlockHash, stored: &StoredBlock) -> SideBlo
     }
 }
 
-/// Own transactions by running number, read.
+/// Decodes own transactions; they stay in the order of their running numbers.
 pub(super) fn own_transactions(own: BTreeMap<u64, Vec<u8>>) -> Result<Vec<(u64, Transaction)>, StoreError> {
     let read = |(number, bytes): (u64, Vec<u8>)| match Transaction::from_bytes(&bytes) {
         Ok(transaction) => Ok((number, transaction)),

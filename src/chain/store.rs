@@ -1,6 +1,6 @@
-//! What the core asks of a disk, and the changes it hands over. `store` implements it on redb.
+//! The reads that the core needs from a disk, and the changes that it hands over. `store` implements both on redb.
 //!
-//! Promises: reads see every batch that was committed; a batch is applied whole or not at all.
+//! Promises: reads see every committed batch; a batch is applied whole or not at all.
 //! Spec: `proto-notes/store.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,21 +10,21 @@ use thiserror::Error;
 use super::header::Header;
 use crate::types::{Account, Address, Balance, BlockHash, Height, PeerId, PublicKey, Txid, Work};
 
-/// A ledger entry. An account that was never used has none.
+/// The ledger entry of an account. An account that was never used has no entry.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct AccountState {
-    /// What it owns, or owes below zero.
+    /// The coins of the account; below zero, its debt.
     pub balance: Balance,
-    /// The sequence of its next transaction.
+    /// The sequence that the account's next transaction must carry.
     pub next_sequence: u64,
-    /// Who owns a name; always none for key accounts, which own themselves.
+    /// The key that owns a name; always none for a key account, which belongs to its key.
     pub owner: Option<PublicKey>,
 }
 
-/// A stored block's header and what was computed of it. Bodies are read apart.
+/// The header of a stored block and what was computed from it. The body is read separately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredBlock {
-    /// The header.
+    /// The header of the block.
     pub header: Header,
     /// The branch's work up to and including this block.
     pub work: Work,
@@ -32,26 +32,26 @@ pub struct StoredBlock {
     pub size_bytes: u64,
 }
 
-/// Where a confirmed transaction stands in the active chain.
+/// The position of a confirmed transaction in the active chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TxPlace {
-    /// The block's height.
+    /// The height of the block that holds it.
     pub height: Height,
-    /// Its place in the block, from 0.
+    /// The index in the block, from 0; the reward has index 0.
     pub index: u32,
 }
 
-/// Where a transaction stands if a block is active: that block by the start of its hash, and the place.
+/// The position of a transaction in a block that may be active or not. The block is named by the start of its hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Spot {
-    /// The first bytes of the block's hash.
+    /// The first eight bytes of the block's hash.
     pub block: [u8; 8],
-    /// The block's height, and the place in it.
+    /// The height of the block and the index in it.
     pub place: TxPlace,
 }
 
 impl Spot {
-    /// Before every other.
+    /// The position that sorts before every other one.
     pub(crate) const FIRST: Self = Self {
         block: [0; 8],
         place: TxPlace {
@@ -60,7 +60,7 @@ impl Spot {
         },
     };
 
-    /// A transaction's place in a block.
+    /// The position of a transaction in the block with this hash.
     #[must_use]
     pub fn new(hash: &BlockHash, place: TxPlace) -> Self {
         let mut block = [0; 8];
@@ -68,7 +68,7 @@ impl Spot {
         Self { block, place }
     }
 
-    /// Whether it counts: the active block at its height is the one that is meant.
+    /// Whether the transaction is confirmed here: `active` is the active block at this height, and it is this one.
     #[must_use]
     pub fn is_in(&self, active: Option<&BlockHash>) -> bool {
         active.is_some_and(|hash| hash.as_bytes().starts_with(&self.block))
@@ -78,59 +78,61 @@ impl Spot {
 /// Why a store cannot answer.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// The disk has no room.
+    /// The disk is full.
     #[error("the store failed: the disk is full")]
     Full,
-    /// The disk refused.
+    /// The operating system refused a read or a write; the text is its reason.
     #[error("the store failed: {0}")]
     Io(String),
-    /// What is stored makes no sense.
+    /// The stored bytes contradict each other or follow no layout.
     #[error("the store is damaged: {0}")]
     Damaged(String),
 }
 
-/// Changes to be written in one atomic step. Maps hold the last value of each key; `None` deletes.
+/// Changes to be written in one atomic step. Maps hold the last value for each key; `None` deletes the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Batch {
-    /// Running number, from 1; reported back when the disk has it.
+    /// The running number of the batch, from 1. The disk reports it back once the batch is written.
     pub id: u64,
-    /// Blocks of any branch: header, work and canonical bytes.
+    /// Blocks of any branch: header with work, and canonical bytes.
     pub blocks: BTreeMap<BlockHash, Option<(StoredBlock, Vec<u8>)>>,
-    /// The active chain by height.
+    /// The hash of the active block at each height.
     pub active: BTreeMap<Height, Option<BlockHash>>,
-    /// Blocks that are stored but not active (so that side branches are found at the start).
+    /// Blocks that are stored but not active, so that side branches are found at the start.
     pub side: BTreeMap<BlockHash, Option<()>>,
-    /// The ledger.
+    /// The changed entries of the ledger.
     pub accounts: BTreeMap<Account, Option<AccountState>>,
-    /// Where transactions stand, or will once their block is active. None is ever taken back: see [`Spot::is_in`].
+    /// Positions of transactions in blocks of any branch. They are never deleted: [`Spot::is_in`] says which of them
+    /// count.
     pub places: BTreeSet<(Txid, Spot)>,
-    /// Entries of the ledger that a long switch leads to, beside the ledger. See [`Beside`].
+    /// Ledger entries for the end of a long switch, kept beside the ledger. See [`Beside`].
     pub shadow: BTreeMap<Account, Option<AccountState>>,
-    /// What becomes of the entries beside the ledger, before all else in this batch.
+    /// What happens to the entries beside the ledger, before all other changes of this batch.
     pub beside: Beside,
-    /// Own transactions that are not confirmed: a running number (their order) and canonical bytes.
+    /// Own unconfirmed transactions: a running number, which gives their order, and canonical bytes.
     pub own: BTreeMap<Txid, Option<(u64, Vec<u8>)>>,
-    /// Peers to be remembered, with their addresses.
+    /// Remembered peers with their addresses.
     pub peers: BTreeMap<PeerId, Option<Vec<Address>>>,
 }
 
-/// What a batch does with the ledger entries of a long switch.
+/// What a batch does with the entries beside the ledger, which a long switch writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Beside {
-    /// They stay.
+    /// The entries stay beside the ledger.
     #[default]
     Keep,
-    /// They are dropped: the switch did not come about.
+    /// The entries are deleted, because the switch was dropped.
     Drop,
-    /// They become entries of the ledger, and are none beside it any more. A store may keep them apart and look there
-    /// first: then this costs the same however many there are, and [`ChainStore::is_unsettled`] says so.
+    /// The entries become entries of the ledger. A store may leave them beside it and look there first; then this takes
+    /// the same time for any number of entries, and [`ChainStore::is_unsettled`] reports it.
     Promote,
-    /// The store puts at most so many of those that became entries of the ledger in their places. Nobody sees a difference.
+    /// The store moves at most this many of the promoted entries to their places in the ledger. No reader sees a
+    /// difference.
     Settle(u16),
 }
 
 impl Batch {
-    /// Whether nothing would change.
+    /// Whether the batch changes nothing.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         Self {
@@ -139,7 +141,7 @@ impl Batch {
         } == *self
     }
 
-    /// Whether nobody who looks sees a difference once it is written: it only prepares a long switch.
+    /// Whether no reader sees a difference after this batch, because it only prepares a long switch.
     #[must_use]
     pub fn is_silent(&self) -> bool {
         let shows_none = self.blocks.is_empty() && self.active.is_empty() && self.side.is_empty();
@@ -147,7 +149,7 @@ impl Batch {
         shows_none && keeps_none && self.beside != Beside::Promote && !self.is_empty()
     }
 
-    /// The batch that has the effect of this one and then the other.
+    /// Adds the changes of a later batch, so that this one has the effect of both.
     pub fn append(&mut self, other: Self) {
         self.id = other.id;
         match other.beside {
@@ -182,36 +184,36 @@ impl Batch {
 ///
 /// A new store holds the genesis block as active block 0.
 pub trait ChainStore {
-    /// The highest active block.
+    /// The height and hash of the active tip.
     ///
     /// # Errors
-    /// [`StoreError`], as all of these.
+    /// [`StoreError`], as for all reads here.
     fn tip(&self) -> Result<(Height, BlockHash), StoreError>;
-    /// A block's header and work.
+    /// A block's header, work and size; none if it is not stored.
     fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError>;
-    /// A block's canonical bytes. The genesis block's are stored too.
+    /// A block's canonical bytes; none if it is not stored. Those of the genesis block are stored too.
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError>;
-    /// The active block at a height.
+    /// The hash of the active block at a height; none above the tip.
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError>;
-    /// Every block that is stored but not active.
+    /// The hashes of all blocks that are stored but not active.
     fn side(&self) -> Result<Vec<BlockHash>, StoreError>;
-    /// Hashes of stored blocks that start with these nibbles (lower-case hex), at most `limit`.
+    /// Hashes of stored blocks that start with these hex digits (lower case), at most `limit`.
     fn blocks_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<BlockHash>, StoreError>;
-    /// A ledger entry.
+    /// The ledger entry of an account; none if it was never used.
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError>;
-    /// How many accounts there are, and the first of them: names in order, then keys.
+    /// The number of all accounts, and the first `limit` of them: names in order, then keys.
     fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError>;
-    /// An entry beside the ledger: outer none, there is none; inner none, the account is to have no entry.
+    /// An entry beside the ledger. Outer none: there is no such entry. Inner none: the account will have no entry.
     fn shadow(&self, account: &Account) -> Result<Option<Option<AccountState>>, StoreError>;
-    /// Whether entries of the ledger wait for [`Beside::Settle`].
+    /// Whether promoted entries still wait for [`Beside::Settle`].
     fn is_unsettled(&self) -> Result<bool, StoreError> {
         Ok(false)
     }
-    /// Where a transaction may stand: see [`Spot::is_in`].
+    /// All stored positions of a transaction; [`Spot::is_in`] says which of them count.
     fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError>;
-    /// Transactions whose ids start with these nibbles (lower-case hex) with where they may stand, at most `limit`.
+    /// Transactions whose ids start with these hex digits (lower case), with their stored positions, at most `limit`.
     fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError>;
-    /// Where a confirmed transaction stands.
+    /// The position of a transaction in the active chain; none if it is not confirmed.
     fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
         for spot in self.spots(txid)? {
             if spot.is_in(self.active(spot.place.height)?.as_ref()) {
@@ -220,11 +222,12 @@ pub trait ChainStore {
         }
         Ok(None)
     }
-    /// Own unconfirmed transactions by running number.
+    /// Own unconfirmed transactions as canonical bytes, with their running numbers.
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;
-    /// Remembered peers.
+    /// The remembered peers and their addresses.
     fn peers(&self) -> Result<Vec<(PeerId, Vec<Address>)>, StoreError>;
-    /// What the store holds now, whatever is committed later. For a store whose clones share nothing, a clone.
+    /// A snapshot of the store, which later commits do not change. The default is a clone, for stores whose clones
+    /// share nothing.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -234,7 +237,8 @@ pub trait ChainStore {
     {
         Ok(self.clone())
     }
-    /// What was found rotten since the store was opened. It stays so: what a read of it would have said is unknown.
+    /// The damage that was found since the store was opened; none if there is none. It stays reported until the store
+    /// is opened again, because nobody knows what the damaged page held.
     fn damage(&self) -> Option<String> {
         None
     }

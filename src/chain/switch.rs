@@ -1,7 +1,8 @@
-//! What a change of the active branch did: enough for all who follow it, whatever its depth.
+//! The result of a change of the active branch: enough for everybody who follows it, at any depth.
 //!
-//! Promises: no bodies are held; of the blocks that left, at most [`UNDONE_MAX`] transactions, the oldest of them.
-//! Elsewhere: how a switch is made (`chain::branch`), what it does to the pool (`pool::order`).
+//! Promises: it holds no bodies; of the blocks that left, it holds at most [`UNDONE_MAX`] transactions, the oldest of
+//! them.
+//! Elsewhere: how a switch is made (`chain::branch`), and its effect on the pool (`pool::order`).
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -9,19 +10,20 @@ use super::block::Block;
 use super::transaction::Transaction;
 use crate::types::{Account, BlockHash, Height, Txid};
 
-/// The most transactions that a switch hands back: the pool has no room for more. Own ones lie in the store besides.
+/// The most transactions that a switch hands back, because the pool has no room for more. Own ones are also in the
+/// store.
 pub const UNDONE_MAX: usize = 10_000;
 
 /// A block that joined or left the active branch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
-    /// Its hash.
+    /// The hash of the block.
     pub hash: BlockHash,
-    /// Its height.
+    /// The height of the block.
     pub height: Height,
-    /// Its parent.
+    /// The hash of its parent.
     pub previous: BlockHash,
-    /// How many transactions it holds, the reward included.
+    /// The number of its transactions, the reward included.
     pub transactions: usize,
 }
 
@@ -30,40 +32,40 @@ pub struct Moved {
 pub struct Switch {
     /// The height of the last block that both branches share.
     pub fork: Height,
-    /// The tip before.
+    /// The hash of the tip before the switch.
     pub old_tip: BlockHash,
-    /// The tip now.
+    /// The hash of the tip after the switch.
     pub new_tip: BlockHash,
-    /// Blocks that left the active branch, the old tip first.
+    /// The blocks that left the active branch, the old tip first.
     pub disconnected: Vec<Moved>,
-    /// Blocks that joined it, in order.
+    /// The blocks that joined the active branch, in the order of their heights.
     pub connected: Vec<Moved>,
     /// The signed transactions of the blocks that left.
     pub undone: Undone,
-    /// If no block left: what the new ones did.
-    pub done: Done,
+    /// The effect of the new blocks; filled only if no block left.
+    pub done: ConnectedEffects,
 }
 
-/// Signed transactions of blocks that left the active branch.
+/// The signed transactions of blocks that left the active branch.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Undone {
     oldest: VecDeque<Transaction>,
     beyond: usize,
 }
 
-/// What blocks on top of the tip did.
+/// The effect of blocks that were added on top of the tip.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub struct Done {
-    /// Their transactions.
+pub struct ConnectedEffects {
+    /// The ids of their transactions.
     pub confirmed: Vec<Txid>,
-    /// The accounts that these name.
+    /// The accounts that these transactions name.
     pub touched: BTreeSet<Account>,
-    /// It was more than is listed: whatever waits is to be checked anew.
+    /// Whether the lists are incomplete, so that every waiting transaction must be checked anew.
     pub is_more: bool,
 }
 
 impl Moved {
-    /// What is kept of a block.
+    /// The record of a block that joined or left.
     #[must_use]
     pub const fn new(hash: BlockHash, block: &Block) -> Self {
         Self {
@@ -76,7 +78,7 @@ impl Moved {
 }
 
 impl Undone {
-    /// Adds a block's transactions. Blocks leave from the tip down, so each call brings older ones.
+    /// Adds a block's transactions. Blocks leave from the tip down, so each call adds older ones.
     pub fn put_before(&mut self, block: Block) {
         for transaction in block.transactions.into_iter().rev() {
             if transaction.signer().is_some() {
@@ -89,20 +91,20 @@ impl Undone {
         }
     }
 
-    /// The kept ones, oldest first.
+    /// The kept transactions, oldest first.
     pub fn iter(&self) -> impl Iterator<Item = &Transaction> {
         self.oldest.iter()
     }
 
-    /// How many more there were.
+    /// How many younger transactions were dropped because the limit was reached.
     #[must_use]
     pub const fn beyond(&self) -> usize {
         self.beyond
     }
 }
 
-impl Done {
-    /// Adds a block's transactions, whose ids are at hand.
+impl ConnectedEffects {
+    /// Adds the transactions of a block; `txids` are their ids, in the same order.
     pub fn add(&mut self, block: &Block, txids: &[Txid]) {
         self.confirmed.extend(txids);
         for transaction in &block.transactions {

@@ -1,7 +1,7 @@
 //! Transactions: transfers, claims and rewards; their bytes, ids and signatures.
 //!
-//! Promises: one sequence of bytes per transaction; what is signed names the network and covers every byte before the
-//! signature; what parses has a sender that may sign and a recipient that is not the sender.
+//! Promises: each transaction has exactly one sequence of bytes. A signature covers the network's id and every byte
+//! before it. A transaction that parses has a sender that may sign, and a recipient other than the sender.
 //! Spec: `proto-notes/encoding.md`, "Transaction".
 
 use strum::IntoStaticStr;
@@ -15,84 +15,84 @@ use crate::types::{Account, AccountName, Amount, Height, NetworkId, PublicKey, S
 const KIND_TRANSFER: u8 = 1;
 const KIND_CLAIM: u8 = 2;
 const KIND_REWARD: u8 = 3;
-/// Stands before what is signed, so that no signature fits another purpose.
+/// The prefix of every signed message, so that a signature cannot be used for another purpose.
 pub const SIGN_DOMAIN: &[u8] = b"lanchain transaction 1\n";
 
-/// Moves coins from an account to another.
+/// Moves coins from one account to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transfer {
-    /// Who pays.
+    /// The account that pays.
     pub from: Account,
-    /// Who is paid.
+    /// The account that is paid.
     pub to: Account,
-    /// Who owned the recipient when the sender signed; none if nobody did.
+    /// The recipient's owner when the sender signed; none if nobody owned it.
     pub to_owner: Option<PublicKey>,
-    /// How much.
+    /// The coins that move.
     pub amount: Amount,
-    /// The sender's running number, from 0.
+    /// The sender's running number, from 0, which orders its transactions and prevents replays.
     pub sequence: u64,
-    /// The key that signs.
+    /// The key that signs for the sender.
     pub public_key: PublicKey,
-    /// Its signature.
+    /// The signature by `public_key`.
     pub signature: Signature,
 }
 
-/// Registers a name for the signing key. Its sequence is 0.
+/// Registers a name for the signing key. A claim always has sequence 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// The name.
+    /// The name to be registered.
     pub name: AccountName,
-    /// The key that signs and will own it.
+    /// The key that signs and becomes the owner.
     pub public_key: PublicKey,
-    /// Its signature.
+    /// The signature by `public_key`.
     pub signature: Signature,
 }
 
-/// The network's reward for who found the block.
+/// Pays the miner of a block. It has no signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reward {
-    /// Who is rewarded.
+    /// The account that the miner chose.
     pub to: Account,
-    /// The block's height, so that no two rewards have one id.
+    /// The height of the block, so that no two rewards have the same id.
     pub height: Height,
 }
 
 /// A transaction of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transaction {
-    /// Moves coins.
+    /// A payment between two accounts.
     Transfer(Transfer),
-    /// Registers a name.
+    /// The registration of a name.
     Claim(Claim),
-    /// Pays the miner.
+    /// The payment to the miner.
     Reward(Reward),
 }
 
-/// Why a transaction is refused whatever the ledger says.
+/// Why a transaction is invalid for every ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
 #[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "snake_case")]
 pub enum TransactionError {
-    /// The bytes follow no layout.
+    /// The bytes do not follow the layout of a transaction.
     #[error(transparent)]
     #[strum(transparent)]
     Layout(#[from] LayoutError),
     /// Sender and recipient are the same account.
     #[error("{0} cannot pay itself")]
     SelfTransfer(Account),
-    /// A key account is spent with another key.
+    /// Another key than its own tries to spend from a key account.
     #[error("the account of a key is spent by that key only")]
     WrongKey,
-    /// A key account is always owned by its key.
+    /// The transfer names another owner for a key account than its key.
     #[error("the recipient is a key, and the named owner is not that key")]
     WrongRecipientOwner,
-    /// The signature does not fit.
+    /// The signature does not verify for this network, key and transaction.
     #[error("the signature is not valid for this network, key and transaction")]
     BadSignature,
 }
 
 impl Transaction {
-    /// The canonical bytes.
+    /// The transaction's canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = self.unsigned_bytes();
@@ -135,7 +135,7 @@ impl Transaction {
     /// Reads exactly one transaction.
     ///
     /// # Errors
-    /// [`TransactionError`] if the bytes are no transaction, too many, or break a rule of form.
+    /// [`TransactionError`] if the bytes are not one transaction exactly, or break a rule of form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, TransactionError> {
         let mut reader = Reader::new(bytes);
         let transaction = Self::read(&mut reader)?;
@@ -146,7 +146,7 @@ impl Transaction {
     /// Reads a transaction from the front of the bytes. The signature is not checked here.
     ///
     /// # Errors
-    /// [`TransactionError`] if the bytes are no transaction, or break a rule of form.
+    /// [`TransactionError`] if the bytes are not a transaction, or break a rule of form.
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, TransactionError> {
         let start = reader.rest().len();
         let transaction = match reader.u8()? {
@@ -182,7 +182,7 @@ impl Transaction {
         Ok(transaction)
     }
 
-    /// The rules that need neither ledger nor signature.
+    /// Checks the rules that need neither ledger nor signature.
     fn check_form(&self) -> Result<(), TransactionError> {
         let Self::Transfer(transfer) = self else { return Ok(()) };
         if transfer.from == transfer.to {
@@ -198,19 +198,19 @@ impl Transaction {
         }
     }
 
-    /// The id: SHA-256(0x00 ‖ canonical bytes); also the merkle leaf.
+    /// The transaction's id: SHA-256(0x00 ‖ canonical bytes). It is also the leaf in the merkle tree.
     #[must_use]
     pub fn txid(&self) -> Txid {
         Txid::new(sha256(&[&[0], &self.to_bytes()]))
     }
 
-    /// What is signed: the domain, the network's id, the canonical bytes up to the signature.
+    /// The message that is signed: the domain, the network's id, and the canonical bytes up to the signature.
     #[must_use]
     pub fn signed_message(&self, network: &NetworkId) -> Vec<u8> {
         [SIGN_DOMAIN, network.as_bytes(), &self.unsigned_bytes()].concat()
     }
 
-    /// Key, message and signature, for a check alone or in a batch; none for a reward.
+    /// Key, message and signature, to be checked alone or in a batch; none for a reward.
     #[must_use]
     pub fn signature_item(&self, network: &NetworkId) -> Option<(PublicKey, Vec<u8>, Signature)> {
         match self {
@@ -227,7 +227,7 @@ impl Transaction {
     /// Checks the signature; a reward has none and passes.
     ///
     /// # Errors
-    /// [`TransactionError::BadSignature`].
+    /// [`TransactionError::BadSignature`] if it does not verify.
     pub fn check_signature(&self, network: &NetworkId) -> Result<(), TransactionError> {
         match self.signature_item(network) {
             Some((key, message, signature)) if !key.verify(&message, &signature) => Err(TransactionError::BadSignature),
@@ -235,10 +235,10 @@ impl Transaction {
         }
     }
 
-    /// A signed transfer.
+    /// Makes and signs a transfer.
     ///
     /// # Errors
-    /// [`TransactionError`] if a rule of form is broken.
+    /// [`TransactionError`] if it breaks a rule of form.
     pub fn transfer(
         network: &NetworkId,
         key: &SecretKey,
@@ -261,7 +261,7 @@ impl Transaction {
         Ok(unsigned.signed(network, key))
     }
 
-    /// A signed claim.
+    /// Makes and signs a claim.
     #[must_use]
     pub fn claim(network: &NetworkId, key: &SecretKey, name: AccountName) -> Self {
         Self::Claim(Claim {
@@ -281,7 +281,7 @@ impl Transaction {
         self
     }
 
-    /// The account whose sequence this uses, and the number; none for a reward.
+    /// The account whose sequence this transaction uses, and the sequence; none for a reward.
     #[must_use]
     pub fn sequence(&self) -> Option<(Account, u64)> {
         match self {
@@ -291,7 +291,7 @@ impl Transaction {
         }
     }
 
-    /// The accounts whose ledger entries this changes.
+    /// The accounts whose ledger entries this transaction changes.
     pub fn accounts(&self) -> impl Iterator<Item = Account> + use<> {
         let (first, second) = match self {
             Self::Transfer(transfer) => (transfer.from.clone(), Some(transfer.to.clone())),

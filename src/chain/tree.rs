@@ -1,6 +1,7 @@
-//! The stored blocks that are not active, as a tree; which of them leave when there are too many.
+//! The tree of stored blocks that are not active, and the choice of those to evict when there are too many.
 //!
-//! Promises: never more than the caps, except for protected blocks; the leaf with the lowest work leaves first.
+//! Promises: there are never more than the caps allow, except for protected blocks; the leaf with the lowest work goes
+//! first.
 //! Spec: `proto-notes/limits.md`.
 
 use core::cmp::Reverse;
@@ -8,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::types::{BlockHash, Height, Work};
 
-/// The most blocks on side branches. A partition of half a day at 10 s a block stays whole.
+/// The most blocks on side branches. Half a day of blocks at one every 10 s fits, so a partition of that length stays
+/// whole.
 pub const SIDE_MAX_BLOCKS: usize = 4_096;
-/// The most bytes of their bodies: what a stranger can make us keep beside the chain.
+/// The most bytes of side blocks, which limits what a stranger can make us store beside the chain.
 pub const SIDE_MAX_BYTES: u64 = 256 * 1024 * 1024;
-/// The most hashes of invalid blocks that are remembered: a hash each, far above what honest nodes ever see.
+/// The most invalid blocks that are remembered, one hash each; honest nodes never see nearly as many.
 pub const INVALID_MAX: usize = 1_024;
 
 /// A stored block that is not active.
@@ -29,15 +31,15 @@ pub(super) struct SideBlock {
 #[derive(Debug)]
 pub(super) struct SideTree {
     blocks: BTreeMap<BlockHash, SideBlock>,
-    /// Side children of any block, active ones too.
+    /// The side blocks on top of any block; the parent may be active.
     children: BTreeMap<BlockHash, BTreeSet<BlockHash>>,
-    /// Blocks without children, the lowest work first, then the larger hash.
+    /// Blocks without children, the lowest work first; at equal work the larger hash first.
     leaves: BTreeSet<(Work, Reverse<BlockHash>)>,
     bytes: u64,
     protected: BTreeSet<BlockHash>,
-    /// The end of the branch that a long switch leads to.
+    /// The end of the branch to which a long switch leads, if one is under way.
     pub(super) target: Option<BlockHash>,
-    /// [`SIDE_MAX_BLOCKS`]; fewer in a test.
+    /// The cap on side blocks: [`SIDE_MAX_BLOCKS`], or fewer in a test.
     pub(super) max_blocks: usize,
 }
 
@@ -74,7 +76,7 @@ impl SideTree {
         }
     }
 
-    /// Takes one block out; its children stay.
+    /// Takes one block out of the tree; its children stay.
     pub(super) fn remove(&mut self, hash: &BlockHash) -> Option<SideBlock> {
         let block = self.blocks.remove(hash)?;
         self.bytes = self.bytes.saturating_sub(block.size_bytes);
@@ -91,7 +93,7 @@ impl SideTree {
         Some(block)
     }
 
-    /// Takes a block and all that stands on it out; the block itself need not be here.
+    /// Takes a block and all its descendants out of the tree; the block itself need not be in it.
     pub(super) fn remove_branch(&mut self, root: &BlockHash) -> Vec<BlockHash> {
         let mut doomed = vec![*root];
         let mut next = 0;
@@ -112,7 +114,7 @@ impl SideTree {
         doomed
     }
 
-    /// Takes out what is above the caps, and says what that was.
+    /// Evicts blocks until the tree is within its caps, and returns them.
     pub(super) fn evict(&mut self) -> Vec<SideBlock> {
         let mut gone = Vec::new();
         while self.blocks.len() > self.max_blocks || self.bytes > SIDE_MAX_BYTES {
@@ -127,7 +129,7 @@ impl SideTree {
         gone
     }
 
-    /// The side blocks from this one down to the active chain, and the active block that they stand on.
+    /// The side blocks from this one down to the active chain, and the active block below them.
     pub(super) fn path_down(&self, from: BlockHash) -> (Vec<BlockHash>, BlockHash) {
         let mut path = Vec::new();
         let mut at = from;
@@ -138,7 +140,7 @@ impl SideTree {
         (path, at)
     }
 
-    /// The ends of the side branches, the most work first.
+    /// The ends of the side branches, the one with the most work first.
     pub(super) fn tips(&self) -> impl Iterator<Item = &SideBlock> {
         self.leaves
             .iter()
@@ -147,7 +149,7 @@ impl SideTree {
     }
 }
 
-/// The last invalid blocks, so that they are refused without work.
+/// The blocks that were found invalid last, so that they are refused without a check.
 #[derive(Debug, Default)]
 pub(super) struct InvalidSet {
     known: BTreeSet<BlockHash>,

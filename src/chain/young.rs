@@ -1,7 +1,8 @@
-//! Which accounts the last blocks made: the order of a block treats them as a stranger's new ones.
+//! Accounts that the last blocks created. When the pool orders transactions, it treats them as a stranger's new
+//! accounts.
 //!
-//! Promises: bounded; what is read at a start to find them is bounded too.
-//! Elsewhere: who is served before whom (`pool::fairness`). Spec: `proto-notes/mempool.md`, "Order".
+//! Promises: the memory is bounded, and so are the bytes that a start reads to find these accounts.
+//! Elsewhere: the order in which accounts are served (`pool::fairness`). Spec: `proto-notes/mempool.md`, "Order".
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,14 +11,14 @@ use super::store::{ChainStore, StoreError};
 use super::transaction::Transaction;
 use crate::types::{Account, BlockHash, Height};
 
-/// An account that is older than so many blocks is no stranger's new one.
+/// The age in blocks from which an account is no longer new.
 const OLD_BLOCKS: u64 = 100;
-/// New accounts of the last blocks that are remembered: on networks with the most of them a few blocks' worth.
+/// The most new accounts that are remembered; on networks that allow the most, this is a few blocks' worth.
 const REMEMBERED_MAX: usize = 65_536;
-/// Bytes of blocks that are read at a start to find them: a start must not take seconds.
+/// The bytes of blocks that are read at the start to find them, because a start must not take seconds.
 const READ_MAX_BYTES: u64 = 1024 * 1024;
 
-/// The accounts that the last blocks made, by height. Entries of blocks that are not active any more do not count.
+/// The accounts that the last blocks created, by height. Entries of blocks that are not active any more do not count.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Young {
     blocks: VecDeque<(Height, BlockHash, Vec<Account>)>,
@@ -25,7 +26,7 @@ pub(super) struct Young {
 }
 
 impl Young {
-    /// A block was connected and made these accounts.
+    /// Adds the accounts that a connected block created.
     pub(super) fn add(&mut self, height: Height, hash: BlockHash, made: Vec<Account>) {
         while self.blocks.back().is_some_and(|(at, ..)| *at >= height) {
             self.drop_last();
@@ -39,7 +40,7 @@ impl Young {
         }
     }
 
-    /// These blocks follow.
+    /// Adds the records of blocks that follow on those here.
     pub(super) fn append(&mut self, later: Self) {
         for (height, hash, made) in later.blocks {
             self.add(height, hash, made);
@@ -60,7 +61,7 @@ impl Young {
 }
 
 impl<S: ChainStore> Chain<S> {
-    /// Accounts that the last hundred active blocks made.
+    /// The accounts that the last hundred active blocks created.
     pub fn young_accounts(&self) -> BTreeSet<&Account> {
         let oldest = self.tip().header.height.get().saturating_sub(OLD_BLOCKS);
         let counts = |(height, hash, _): &&(Height, BlockHash, Vec<Account>)| {
@@ -70,11 +71,11 @@ impl<S: ChainStore> Chain<S> {
         blocks.flat_map(|(.., made)| made).collect()
     }
 
-    /// Reads the newest blocks for the accounts that they made: an account was not there before them if what they did
-    /// to it is all that it has.
+    /// Finds new accounts in the newest blocks. An account did not exist before these blocks if their effects on it
+    /// explain its whole state.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`] if the store cannot be read.
     pub(super) fn load_young(&mut self) -> Result<(), StoreError> {
         let (mut effects, mut seen, mut bytes) = (BTreeMap::new(), Vec::new(), 0_u64);
         let (mut hash, mut height) = (self.tip().hash, self.tip().header.height);
@@ -107,11 +108,11 @@ impl<S: ChainStore> Chain<S> {
     }
 }
 
-/// What some blocks did to an account.
+/// The effect of some blocks on an account.
 struct Effect {
     balance: i128,
     signed: u64,
-    /// The lowest block that names it.
+    /// The height of the lowest of these blocks that names the account.
     first: Height,
 }
 

@@ -1,6 +1,7 @@
-//! What the program does besides running a node: each a word behind the flags.
+//! The tasks of the program besides running a node; each is a word after the flags.
 //!
-//! Elsewhere: a running node's clients (`node::control_client`), tools on a folder (`tools`), the rate (`miner::bench`).
+//! Elsewhere: clients of a running node (`node::control_client`), tools on a folder (`tools`), the hash rate
+//! (`miner::bench`).
 //! Spec: `proto-notes/events.md`, "Tasks".
 
 use std::path::PathBuf;

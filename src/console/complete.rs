@@ -1,4 +1,4 @@
-//! What the tabulator key offers: commands, their fixed words, names, accounts, and hashes that were seen.
+//! The words that the tabulator key offers: commands, their fixed words, names, accounts, and hashes that were seen.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,27 +6,27 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::help::{self, COMMANDS};
 use super::watch::LEVELS;
 
-/// The most names that are offered; more than fit on a screen.
+/// The most names that are remembered, which is more than fit on a screen.
 pub const NAMES_MAX: usize = 1_000;
-/// The most blocks, and the most transactions, that are offered: who looks for an older one types its first digits.
+/// The most blocks, and the most transactions, that are offered. For an older one the user types its first digits.
 const HASHES_MAX: usize = 256;
-/// Hashes that are offered before anything of one is typed: a few lines.
+/// How many hashes are offered before the user has typed any digit of one: a few lines.
 const NEWEST: usize = 16;
-/// Digits of an offered hash: as many as replies show, and more than a prefix needs.
+/// The digits of an offered hash: as many as replies show, and more than a prefix needs.
 const DIGITS: usize = 12;
 
-/// What can be completed.
+/// The names and hashes that can be completed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
     names: BTreeSet<String>,
-    /// PeerIds, which are accounts and peers.
+    /// PeerIds, which stand for accounts and for peers.
     keys: BTreeSet<String>,
-    /// First digits, the newest last.
+    /// The first digits of block hashes, the newest last.
     blocks: VecDeque<String>,
     transactions: VecDeque<String>,
 }
 
-/// What can be completed, told by whoever sees it; clones share it.
+/// A shared collection of what can be completed, filled by everybody who sees it; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Names(Arc<Mutex<Known>>);
 
@@ -35,7 +35,7 @@ impl Names {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A name was seen, or a PeerId.
+    /// Adds a name or a PeerId that was seen.
     pub fn see_account(&self, account: &str) {
         let mut known = self.known();
         let is_name = account.len() <= crate::types::account::NAME_MAX_BYTES;
@@ -45,17 +45,17 @@ impl Names {
         }
     }
 
-    /// A block was seen.
+    /// Adds the hash of a block that was seen.
     pub fn see_block(&self, hash: &str) {
         remember(&mut self.known().blocks, hash);
     }
 
-    /// A transaction was seen.
+    /// Adds the id of a transaction that was seen.
     pub fn see_transaction(&self, txid: &str) {
         remember(&mut self.known().transactions, txid);
     }
 
-    /// What is known now.
+    /// A copy of everything that can be completed now.
     #[must_use]
     pub fn get(&self) -> Known {
         self.known().clone()
@@ -71,7 +71,7 @@ fn remember(list: &mut VecDeque<String>, hash: &str) {
     list.push_back(digits);
 }
 
-/// What may stand in place of the last word of a line, and where that word starts.
+/// The words that can replace the last word of a line, and the byte at which that word starts.
 #[must_use]
 pub fn candidates(line: &str, known: &Known) -> (usize, Vec<String>) {
     let start = line
@@ -99,7 +99,7 @@ fn offered(typed: &[String], word: &str, known: &Known) -> Vec<String> {
         let most = if word.is_empty() { NEWEST } else { HASHES_MAX };
         list.iter().rev().take(most).cloned().collect()
     };
-    // A list of PeerIds helps nobody who has typed nothing of one.
+    // Without a typed letter, a list of PeerIds would help nobody.
     let keys = if word.is_empty() {
         BTreeSet::new()
     } else {

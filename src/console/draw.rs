@@ -1,6 +1,6 @@
-//! Replies that need room or colour: explanations byte by byte, the sandbox, numbers, the doctor.
+//! Replies that need room or colour: explanations byte by byte, the sandbox, statistics, the doctor.
 //!
-//! Promises: no line is wider than the terminal but for single words; a stranger's text is escaped.
+//! Promises: no line is wider than the terminal, except for single words; a stranger's text is escaped.
 //! Elsewhere: the tree (`console::graph`), all other replies (`console::human`).
 //! Spec: `proto-notes/events.md`, "In words".
 
@@ -9,22 +9,22 @@ use super::human::{self, coins, foreign, many, self_named, short, short_account,
 use super::look::{COLUMNS_MIN, Look};
 
 use crate::contract::{
-    BlockExplained, Diagnosis, Growth, Inclusion, Multicast, NameStanding, Part, PeerActed, Reply, Side, Stats,
+    BlockExplained, Diagnosis, Growth, Inclusion, LayoutPart, Multicast, NameStanding, PeerActed, Reply, Side, Stats,
     Tampered, TxExplained,
 };
 
-/// Columns of a layout's names.
+/// The width of the column for names in a layout.
 const NAME_COLUMNS: usize = 13;
-/// Columns before the bytes of a layout: its range and its name.
+/// The columns before the bytes of a layout, which hold its range and its name.
 const BYTES_AT: usize = 24;
-/// Bars of a sparkline, the lowest first.
+/// The characters of a sparkline, the lowest bar first.
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
-/// The same in ASCII.
+/// The characters of a sparkline in ASCII.
 const PLAIN_BARS: [char; 8] = ['_', '.', '-', ':', '=', '+', '*', '#'];
-/// Columns of the bar of a share.
+/// The width of the bar that shows a share.
 const SHARE_COLUMNS: u64 = 20;
 
-/// The answer of a command, as it looks best.
+/// The reply of a command, drawn for a terminal.
 #[must_use]
 pub fn reply(reply: &Reply, look: Look) -> String {
     match reply {
@@ -39,7 +39,7 @@ pub fn reply(reply: &Reply, look: Look) -> String {
     }
 }
 
-/// Lines of a text that grows.
+/// A text that is built line by line.
 struct Page {
     look: Look,
     lines: Vec<String>,
@@ -61,7 +61,7 @@ impl Page {
         self.lines.push(self.look.grey(&self.look.fold(indent, text)));
     }
 
-    /// Good or bad.
+    /// Adds a line in green or red.
     fn verdict(&mut self, is_good: bool, text: &str) {
         let text = self.look.fold("  ", text);
         self.lines.push(if is_good {
@@ -71,15 +71,15 @@ impl Page {
         });
     }
 
-    /// Digits without spaces, cut at the width.
+    /// Adds hex digits without spaces, cut at the width of the terminal.
     fn hex(&mut self, indent: &str, hex: &str) {
         for line in cut(hex, self.look.columns.saturating_sub(indent.len() + 1)) {
             self.lines.push(format!("{indent}{line}"));
         }
     }
 
-    /// A layout: the range of bytes, what it is called, its bytes, and what they mean.
-    fn parts(&mut self, parts: &[Part]) {
+    /// Adds a layout: for each part the range of bytes, its name, its bytes, and their meaning.
+    fn parts(&mut self, parts: &[LayoutPart]) {
         let room = self.look.columns.saturating_sub(BYTES_AT + 1);
         for part in parts {
             let last = (part.offset + part.length).saturating_sub(1);
@@ -113,7 +113,7 @@ fn cut(hex: &str, room: usize) -> Vec<String> {
     digits.chunks(width).map(|line| line.iter().collect()).collect()
 }
 
-/// A word that is wider than its column, in pieces.
+/// Cuts a word that is wider than its column into pieces.
 fn pieces(word: &str, room: usize) -> Vec<String> {
     let letters: Vec<char> = word.chars().collect();
     letters
@@ -122,7 +122,7 @@ fn pieces(word: &str, room: usize) -> Vec<String> {
         .collect()
 }
 
-/// Millionths as per cent.
+/// Millionths as a text in per cent.
 fn percent(ppm: u64) -> String {
     format!("{}.{:02} %", ppm / 10_000, ppm % 10_000 / 100)
 }
@@ -268,7 +268,7 @@ fn tampered(told: &Tampered, look: Look) -> String {
     page.end()
 }
 
-/// Heights between the lowest and the highest value; the last ones that fit.
+/// A line of bars for values between their minimum and their maximum; it shows the last ones that fit.
 fn sparkline(values: &[u32], look: Look) -> String {
     let room = look.columns.saturating_sub(4).max(COLUMNS_MIN);
     let shown = &values[values.len().saturating_sub(room)..];
@@ -284,12 +284,12 @@ fn sparkline(values: &[u32], look: Look) -> String {
     shown.iter().map(bar).collect()
 }
 
-/// "4.2 s"
+/// A time in seconds with one decimal: "4.2 s".
 fn seconds(ms: u64) -> String {
     format!("{}.{} s", ms / 1_000, ms % 1_000 / 100)
 }
 
-/// Doublings of the difficulty, from bits.
+/// The difficulty in doublings, from bits.
 fn doublings(bits: u32, halflife_ms: u32) -> String {
     let halflife = u64::from(halflife_ms.max(1));
     let hundredths = u64::from(bits) * 100 / halflife;
@@ -371,7 +371,7 @@ fn growth(page: &mut Page, told: &Growth) {
     }
 }
 
-/// A number of bytes as people say it.
+/// A number of bytes in the unit that people use.
 fn bytes_words(bytes: u64) -> String {
     match bytes {
         0..10_240 => many(bytes, "byte"),
@@ -457,7 +457,7 @@ fn diagnosis(told: &Diagnosis, look: Look) -> String {
     page.end()
 }
 
-/// What was sent and heard by multicast.
+/// The lines about multicast: what was sent and what came back.
 fn multicast(told: &Diagnosis) -> Vec<String> {
     if !told.discovery {
         return vec!["multicast: not asked for (--no-mdns)".to_owned()];
@@ -501,7 +501,7 @@ fn multicast(told: &Diagnosis) -> Vec<String> {
     lines
 }
 
-/// An advice may hold an address, so it is not cut as other texts are.
+/// Escapes an advice. It may hold an address, so it is not cut as other foreign texts are.
 fn foreign_line(text: &str) -> String {
     human::escape(text)
 }

@@ -47,7 +47,7 @@ fn look(columns: usize) -> Look {
     }
 }
 
-/// One of each.
+/// One reply of each kind that is drawn.
 fn replies() -> Vec<Reply> {
     let (params, parent, block) = sample();
     let place = explain::inclusion(&block, 1);

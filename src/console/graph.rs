@@ -1,25 +1,25 @@
-//! The block tree as a drawing: one row a block, the active branch in the first column, as `git log --graph` has it.
+//! Draws the block tree: one row for each block, the active branch in the first column, like `git log --graph`.
 //!
-//! Promises: every block of the reply has its row, a parent below its children; plain characters only, so that it
-//! reads the same in every terminal. Elsewhere: which blocks are drawn (`inspect::tree`).
+//! Promises: each block of the reply has a row, a parent below its children; the lines are plain ASCII, so they look
+//! the same in every terminal. Elsewhere: the choice of the blocks (`inspect::tree`).
 
 use super::human::{many, short, short_account};
 use super::look::Look;
 use crate::contract::{TipView, TreeBlock};
 use crate::types::BlockHash;
 
-/// Columns of branches that are drawn beside each other; the others are counted.
+/// The most branches that are drawn side by side; the others are only counted.
 const LANES_MAX: usize = 12;
-/// Columns of a miner's name.
+/// The width of the column for the miner's name.
 const MINER_COLUMNS: usize = 12;
 
-/// What each column waits for: the next block below.
-type Lanes = Vec<Option<BlockHash>>;
+/// For each column, the next block below that it waits for; none if the column is free.
+type Columns = Vec<Option<BlockHash>>;
 
-/// The reply of `tree`.
+/// The reply of `tree` as a drawing.
 #[must_use]
 pub fn tree(tips: &[TipView], blocks: &[TreeBlock], look: Look) -> String {
-    let mut lanes: Lanes = tips
+    let mut lanes: Columns = tips
         .iter()
         .find(|tip| tip.active)
         .map(|tip| Some(tip.hash))
@@ -53,8 +53,8 @@ pub fn tree(tips: &[TipView], blocks: &[TreeBlock], look: Look) -> String {
     rows.join("\n")
 }
 
-/// The column of a block. Columns that wait for the same block join there; a tip opens one.
-fn lane_of(lanes: &mut Lanes, block: &TreeBlock, rows: &mut Vec<String>) -> Option<usize> {
+/// The column of a block. All columns that wait for this block join here; a tip opens a new one.
+fn lane_of(lanes: &mut Columns, block: &TreeBlock, rows: &mut Vec<String>) -> Option<usize> {
     let waiting: Vec<usize> = (0..lanes.len())
         .filter(|lane| lanes[*lane] == Some(block.hash))
         .collect();
@@ -80,7 +80,7 @@ fn lane_of(lanes: &mut Lanes, block: &TreeBlock, rows: &mut Vec<String>) -> Opti
 }
 
 /// The marks of a row: a sign in one column, bars in the others.
-fn marks(lanes: &Lanes, lane: usize, sign: &str) -> String {
+fn marks(lanes: &Columns, lane: usize, sign: &str) -> String {
     let marks: Vec<&str> = lanes
         .iter()
         .enumerate()
@@ -93,8 +93,8 @@ fn marks(lanes: &Lanes, lane: usize, sign: &str) -> String {
     marks.join(" ").trim_end().to_owned()
 }
 
-/// The row in which a column joins one to its left: `|/` or `|_|/`.
-fn joint(lanes: &Lanes, into: usize, from: usize) -> String {
+/// The row in which a column joins another to its left: `|/` or `|_|/`.
+fn joint(lanes: &Columns, into: usize, from: usize) -> String {
     let mut text = String::new();
     for (at, waits) in lanes.iter().enumerate() {
         text.push(match waits {
@@ -112,7 +112,7 @@ fn joint(lanes: &Lanes, into: usize, from: usize) -> String {
     text.trim_end().to_owned()
 }
 
-fn row(lanes: &Lanes, lane: usize, block: &TreeBlock, look: Look) -> String {
+fn row(lanes: &Columns, lane: usize, block: &TreeBlock, look: Look) -> String {
     let sign = if block.active { "*" } else { "o" };
     let miner = block
         .miner

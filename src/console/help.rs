@@ -1,29 +1,29 @@
-//! What can be typed: the one table of commands, from which help, usage, completion and "did you mean" come.
+//! The table of all commands, from which help, usage, completion and "did you mean" come.
 //!
 //! Spec: `proto-notes/events.md`, "Commands".
 
 use super::look::COLUMNS_DEFAULT;
 
-/// A command as the user sees it.
+/// The description of a command for the user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CommandHelp {
-    /// The canonical word.
+    /// The word of the command in the contract.
     pub word: &'static str,
-    /// Other words for the same.
+    /// Other words for the same command.
     pub aliases: &'static [&'static str],
-    /// How it is written, the word first.
+    /// The syntax of the command, with its word first.
     pub usage: &'static str,
-    /// Under which heading the list shows it.
+    /// The heading under which the overview lists it.
     pub group: &'static str,
-    /// One line for the list.
+    /// One line for the overview.
     pub summary: &'static str,
-    /// What else there is to know.
+    /// All other information for `help COMMAND`.
     pub details: &'static str,
-    /// Lines that can be typed as they stand; the first is the hint of most errors.
+    /// Lines that can be typed exactly like this; the first is the hint of most errors.
     pub examples: &'static [&'static str],
 }
 
-/// A narrower terminal has no room for two columns.
+/// The narrowest terminal, in columns, that shows the overview in two columns.
 const TWO_COLUMNS_MIN: usize = 70;
 
 const LEDGER: &str = "Paying";
@@ -32,7 +32,7 @@ const CHAIN: &str = "Looking at the chain";
 const NETWORK: &str = "The network";
 const CONSOLE: &str = "This console";
 
-/// Every command, in the order of the list.
+/// All commands, in the order of the overview.
 pub const COMMANDS: [CommandHelp; 30] = [
     CommandHelp {
         word: "tx",
@@ -322,7 +322,7 @@ pub const COMMANDS: [CommandHelp; 30] = [
     },
 ];
 
-/// Words that people try, and what they mean here.
+/// Words that people try, each with the command that they mean.
 const SYNONYMS: [(&str, &str); 14] = [
     ("exit", "quit"),
     ("stop", "quit"),
@@ -340,7 +340,7 @@ const SYNONYMS: [(&str, &str); 14] = [
     ("info", "status"),
 ];
 
-/// The command of a word in lower case, aliases included.
+/// The command for a word in lower case, which may be an alias.
 #[must_use]
 pub fn find(word: &str) -> Option<&'static CommandHelp> {
     COMMANDS
@@ -348,16 +348,16 @@ pub fn find(word: &str) -> Option<&'static CommandHelp> {
         .find(|command| command.word == word || command.aliases.contains(&word))
 }
 
-/// Words up to this length are taken for another only at one slip.
+/// Up to this length, a word counts as a mistyped other word only if one letter differs.
 const SHORT_WORD: usize = 3;
 
-/// The command that an unknown word in lower case was perhaps meant to be.
+/// The command that the user may have meant by an unknown word in lower case; none if nothing is near.
 #[must_use]
 pub fn did_you_mean(word: &str) -> Option<&'static str> {
     if let Some((_, meant)) = SYNONYMS.iter().find(|(typed, _)| *typed == word) {
         return Some(meant);
     }
-    // Longer words are no slips of the finger; the cap also bounds the work on hostile input.
+    // Longer words are not mistyped commands; the limit also bounds the work on hostile input.
     let letters = word.chars().count();
     if letters > 16 {
         return None;
@@ -366,24 +366,24 @@ pub fn did_you_mean(word: &str) -> Option<&'static str> {
         .iter()
         .flat_map(|command| core::iter::once(command.word).chain(command.aliases.iter().copied()));
     words
-        // Letters put in, taken out, exchanged, or swapped with their neighbour.
+        // The distance counts inserted, removed and replaced letters, and swapped neighbours.
         .map(|known| (strsim::osa_distance(word, known), known))
         .filter(|(distance, known)| *distance <= known.len() / 3 + usize::from(known.len() < 5))
         .filter(|(distance, known)| *distance < known.len())
-        // Of three letters two slips leave one: that is a guess, no slip.
+        // If two of three letters differ, the match is a guess, not a typing mistake.
         .filter(|(distance, _)| *distance <= 1 || letters > SHORT_WORD)
-        // Letters are left out more often than typed too many: of two words at the same distance the longer one.
+        // Letters are left out more often than added, so of two words at the same distance the longer one is chosen.
         .min_by_key(|(distance, known)| (*distance, core::cmp::Reverse(known.len()), *known))
         .map(|(_, known)| known)
 }
 
-/// The text of `help`: every command in its group, in two columns.
+/// The text of `help`: all commands in their groups, in two columns.
 #[must_use]
 pub fn overview() -> String {
     overview_in(COLUMNS_DEFAULT)
 }
 
-/// The same for a terminal of this width. In a narrow one what a command does stands below it.
+/// The text of `help` for a terminal of this width. In a narrow one the summary is below its command.
 #[must_use]
 pub fn overview_in(columns: usize) -> String {
     let mut text = String::new();
@@ -406,7 +406,7 @@ pub fn overview_in(columns: usize) -> String {
     text
 }
 
-/// The values that the typed command still takes, for the eye while typing; none for what is no command yet.
+/// The values that the typed command still needs, shown while the user types; none if the line is not a command yet.
 #[must_use]
 pub fn argument_hint(line: &str) -> Option<String> {
     let mut typed = line.split_whitespace();
@@ -421,7 +421,7 @@ pub fn argument_hint(line: &str) -> Option<String> {
     Some(format!("{space}{}", rest.join(" ")))
 }
 
-/// The text of `help COMMAND`; none for an unknown word.
+/// The text of `help COMMAND`; none if the word is unknown.
 #[must_use]
 pub fn of_command(word: &str) -> Option<String> {
     let command = find(word)?;

@@ -1,23 +1,23 @@
-//! Replies in words for people: the ancestor's (index = height, proof = nonce).
+//! Replies in words for people, in the terms of the ancestor (index = height, proof = nonce).
 //!
-//! Promises: no control character that a peer sent is written as it is. Elsewhere: events (`console::narrate`).
+//! Promises: a control character from a peer is never written. Elsewhere: events (`console::narrate`).
 //! Spec: `proto-notes/events.md`, "In words".
 
 use crate::contract::{
-    AccountView, BanView, BlockView, CommandError, FoundBy, NameStanding, PeerView, Reply, Status, TxStatus, TxView,
+    AccountView, BanView, BlockView, CommandError, FoundBy, NameStanding, NodeStatus, PeerView, Reply, TxStatus, TxView,
 };
 use crate::types::AccountName;
 use crate::types::text::is_deceptive;
 use core::fmt::Write;
 
-/// Digits of a hash that people see; 16 zero bits leave 8 that differ.
+/// How many digits of a hash people see; 16 zero bits leave 8 digits that differ.
 const HASH_DIGITS: usize = 12;
-/// Characters of a PeerId that people see, from its end: all begin with `12D3KooW`.
+/// How many characters of a PeerId people see, from its end, because all begin with `12D3KooW`.
 const PEER_DIGITS: usize = 8;
-/// Characters of a text of a peer that people see.
+/// The most characters of a peer's text that people see.
 const FOREIGN_MAX: usize = 200;
 
-/// The text with every character replaced that would move a cursor, hide or reorder others.
+/// The text with all characters replaced that would move the cursor, or hide or reorder others.
 #[must_use]
 pub fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
@@ -31,7 +31,7 @@ pub fn escape(text: &str) -> String {
     safe
 }
 
-/// A text that a peer chose: escaped, and not longer than a few lines.
+/// Makes a text that a peer chose safe: it is escaped and cut to a few lines.
 pub(super) fn foreign(text: &str) -> String {
     escape(&text.chars().take(FOREIGN_MAX).collect::<String>())
 }
@@ -51,7 +51,7 @@ pub(super) fn short_peer(peer: &str) -> String {
     format!("…{}", safe.chars().skip(count - PEER_DIGITS).collect::<String>())
 }
 
-/// Every name that a peer gave itself is written by this: one that another key holds is doubted wherever it stands.
+/// Writes a name that a peer gave itself; all such names go through here. A name that another key owns gets a `?`.
 pub(super) fn self_named(name: &str, standing: NameStanding) -> String {
     let name = foreign(name);
     match standing {
@@ -60,7 +60,7 @@ pub(super) fn self_named(name: &str, standing: NameStanding) -> String {
     }
 }
 
-/// A name in a list where what is not proven is put in doubt.
+/// A name in a list, in parentheses and with a `?` if it is not proven.
 fn listed(name: Option<&AccountName>, is_proven: bool) -> String {
     match name {
         Some(name) if is_proven => self_named(name.as_str(), NameStanding::Proven),
@@ -69,12 +69,12 @@ fn listed(name: Option<&AccountName>, is_proven: bool) -> String {
     }
 }
 
-/// An address without the PeerId at its end: whose it is stands beside it.
+/// An address without the PeerId at its end, because the PeerId is shown beside it.
 pub(super) fn place(address: &str) -> String {
     foreign(address.split("/p2p/").next().unwrap_or(address))
 }
 
-/// A name as it is, a PeerId short.
+/// Shortens a PeerId and leaves a name as it is.
 pub(super) fn short_account(account: &str) -> String {
     if account.len() > crate::types::account::NAME_MAX_BYTES {
         short_peer(account)
@@ -92,14 +92,14 @@ pub(super) fn coins(count: impl Into<i128>) -> String {
     }
 }
 
-/// "1 block", "2 blocks"
+/// A number with its noun: "1 block", "2 blocks".
 pub(super) fn many(count: impl TryInto<u64>, what: &str) -> String {
     let count: u64 = count.try_into().unwrap_or(u64::MAX);
     let s = if count == 1 { "" } else { "s" };
     format!("{count} {what}{s}")
 }
 
-/// A refusal: what is wrong and what can be typed. With the number of its line for input that is no terminal.
+/// An error: what is wrong and what the user can type. Input that is not a terminal also gets the number of its line.
 #[must_use]
 pub fn human_error(line: Option<u64>, error: &CommandError) -> String {
     let message = escape(&error.message);
@@ -110,16 +110,16 @@ pub fn human_error(line: Option<u64>, error: &CommandError) -> String {
     )
 }
 
-/// The answer of `help`.
+/// The reply of `help` in words.
 #[must_use]
 pub fn human_help(text: &str) -> String {
     text.to_owned()
 }
 
-/// Found blocks that are shown whole; more of them have a line each.
+/// The most mined blocks that are shown in full; more of them get one line each.
 const WHOLE_BLOCKS_MAX: usize = 3;
 
-/// The answer of a command.
+/// The reply of a command in words.
 #[must_use]
 pub fn human_reply(reply: &Reply) -> String {
     let text = match reply {
@@ -211,7 +211,7 @@ fn line(text: &mut String, what: core::fmt::Arguments<'_>) {
 }
 
 /// What a transaction does, in one line.
-fn deed(tx: &TxView) -> String {
+fn description(tx: &TxView) -> String {
     let from = short_account(&tx.from);
     let to = tx
         .to
@@ -227,7 +227,7 @@ fn deed(tx: &TxView) -> String {
 
 fn tx_reply<'a>(tx: &TxView, message: &str, notes: impl Iterator<Item = &'a String>) -> String {
     let mut text = foreign(message) + "\n";
-    line(&mut text, format_args!("  {}", deed(tx)));
+    line(&mut text, format_args!("  {}", description(tx)));
     line(&mut text, format_args!("  transaction {}", tx.txid));
     for note in notes {
         line(&mut text, format_args!("  {}", escape(note)));
@@ -249,7 +249,7 @@ fn block_text(block: &BlockView) -> String {
         format_args!("  {}", many(block.transactions.len(), "transaction")),
     );
     for tx in &block.transactions {
-        line(&mut text, format_args!("    {}  {}", short(&tx.txid), deed(tx)));
+        line(&mut text, format_args!("    {}  {}", short(&tx.txid), description(tx)));
     }
     text
 }
@@ -271,7 +271,7 @@ fn mined_reply(reply: &Reply) -> String {
     text
 }
 
-/// A block in a reply with blocks.
+/// One block of a reply that contains blocks.
 #[must_use]
 pub fn human_block(reply: &Reply, block: &BlockView) -> String {
     match reply {
@@ -280,7 +280,7 @@ pub fn human_block(reply: &Reply, block: &BlockView) -> String {
     }
 }
 
-/// What stands behind the last of all blocks of a reply.
+/// The text after the last block of a reply.
 #[must_use]
 pub fn blocks_end(reply: &Reply) -> String {
     let mut text = String::new();
@@ -326,7 +326,7 @@ fn transaction_reply(reply: &Reply) -> String {
     else {
         return String::new();
     };
-    let mut text = format!("{}\n  transaction {}\n", deed(tx), tx.txid);
+    let mut text = format!("{}\n  transaction {}\n", description(tx), tx.txid);
     match status {
         TxStatus::Pending if *known_to_neighbour == Some(false) => {
             text.push_str("  waits for a block; no neighbour has it yet\n");
@@ -357,7 +357,7 @@ fn transaction_reply(reply: &Reply) -> String {
 fn pending_reply(transactions: &[TxView]) -> String {
     let mut text = many(transactions.len(), "transaction") + " waiting\n";
     for tx in transactions {
-        line(&mut text, format_args!("  {}  {}", short(&tx.txid), deed(tx)));
+        line(&mut text, format_args!("  {}  {}", short(&tx.txid), description(tx)));
     }
     text
 }
@@ -415,7 +415,7 @@ fn peers_reply(peers: &[PeerView], banned: &[BanView]) -> String {
     text
 }
 
-fn status_reply(status: &Status) -> String {
+fn status_reply(status: &NodeStatus) -> String {
     let mut text = banner(status);
     text.push('\n');
     line(
@@ -433,9 +433,9 @@ fn status_reply(status: &Status) -> String {
     text
 }
 
-/// Who this is, where it listens, and in which folder it keeps its things.
+/// The state of the node at its start: its identity, its addresses and its data folder.
 #[must_use]
-pub fn banner(status: &Status) -> String {
+pub fn banner(status: &NodeStatus) -> String {
     let name = status
         .name
         .as_ref()
@@ -452,20 +452,20 @@ pub fn banner(status: &Status) -> String {
         format_args!("  rewards go to {}", short_account(&status.account.to_string())),
     );
     for address in &status.addresses {
-        // Whose it is stands above.
+        // The PeerId is left out, because the text shows it above.
         line(&mut text, format_args!("  listening on {}", place(address)));
     }
     text.trim_end_matches('\n').to_owned()
 }
 
-/// How a search goes: its rate, and how long a block takes on average; none before the rate is known.
+/// The progress of mining: the hash rate, and the average time for a block; none before the rate is known.
 #[must_use]
-pub fn search(status: &Status, halflife_ms: u32) -> Option<String> {
+pub fn search(status: &NodeStatus, halflife_ms: u32) -> Option<String> {
     if status.hash_rate == 0 || halflife_ms == 0 {
         return None;
     }
     let attempts = (f64::from(status.bits.0) / f64::from(halflife_ms)).exp2();
-    // A rate beyond 32 bits is no rate of a machine on a desk.
+    // A rate above 32 bits is more than a single machine can have.
     let seconds = attempts / f64::from(u32::try_from(status.hash_rate).unwrap_or(u32::MAX));
     let expected = match seconds {
         ..1.0 => "less than a second".to_owned(),

@@ -373,10 +373,10 @@ proptest! {
     }
 }
 
-fn status() -> crate::contract::Status {
+fn status() -> crate::contract::NodeStatus {
     use crate::types::{Bits, NetworkId, Work};
     let id = peer().to_string();
-    crate::contract::Status {
+    crate::contract::NodeStatus {
         name: AccountName::new("anna").ok(),
         account: Account::Name(AccountName::new("anna").expect("a name")),
         network: "lan".into(),

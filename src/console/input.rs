@@ -1,7 +1,7 @@
-//! Reading lines from anything, with bounded memory.
+//! Reads lines from any input, with bounded memory.
 //!
-//! Promises: at most 4,096 bytes of a line are kept, whatever comes; any chunking of the same bytes gives the same
-//! lines. LF or CRLF; a last line without LF counts. Elsewhere: what a line means (`console::parse`).
+//! Promises: at most 4,096 bytes of a line are kept. The lines do not depend on how the bytes are cut into chunks.
+//! Lines end with LF or CRLF; a last line without LF counts. Elsewhere: the meaning of a line (`console::parse`).
 //! Spec: `proto-notes/events.md`, "Reading".
 
 use std::io::{self, Read};
@@ -11,55 +11,55 @@ use super::InputLine;
 use super::parse;
 use crate::types::text::{is_utf16, without_mark};
 
-/// The most bytes before the LF. The longest sensible command has some 200; this leaves room for comments.
+/// The most bytes of a line before its LF. The longest sensible command has about 200; the rest is for comments.
 pub const LINE_MAX_BYTES: usize = 4_096;
 
-/// How long to wait for more from an input that somebody else made non-blocking.
+/// How long to wait for more from an input that another program made non-blocking.
 const EMPTY_PAUSE: Duration = Duration::from_millis(20);
 
-/// What a line holds.
+/// The content of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// Text, without its line end.
+    /// The text without its line end.
     Text(String),
-    /// Blank, or a comment: it counts and has no answer.
+    /// A blank line or a comment: it is counted, but gets no reply.
     Silent,
-    /// More than 4,096 bytes; the first word, if one could be read.
+    /// The line has more than 4,096 bytes; the first word, if it could be read.
     TooLong(Option<String>),
-    /// No UTF-8; the first word, if one could be read.
+    /// The line is not UTF-8; the first word, if it could be read.
     NotUtf8(Option<String>),
-    /// A line of an input in UTF-16.
+    /// The input is UTF-16 text, and this is one of its lines.
     Utf16,
 }
 
-/// A line and its number, from 1.
+/// A line with its number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RawLine {
-    /// Lines of input before it, and itself.
+    /// The number of the line in the input, from 1.
     pub number: u64,
-    /// What it holds.
+    /// The content of the line.
     pub content: Content,
 }
 
-/// Takes lines from a reader.
+/// Splits an input into lines.
 pub struct LineReader<R> {
     input: R,
     chunk: Vec<u8>,
     at: usize,
     number: u64,
     line: Vec<u8>,
-    /// Whether more than the kept bytes came.
+    /// Whether the line has more bytes than are kept.
     too_long: bool,
-    /// How many bytes came that are no blanks.
+    /// The number of bytes in the line that are not blanks.
     ink: usize,
-    /// The number of the text's first line.
+    /// The number of the line with which the text begins.
     first: u64,
-    /// What the first line said of the whole text.
+    /// Whether the first line showed that the whole text is UTF-16.
     is_utf16: bool,
 }
 
 impl<R: Read> LineReader<R> {
-    /// Starts before line 1.
+    /// A reader that stands before line 1.
     pub fn new(input: R) -> Self {
         Self {
             input,
@@ -74,10 +74,10 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// The next line; none at the end.
+    /// Reads the next line; none at the end of the input.
     ///
     /// # Errors
-    /// What the reader reports, except an interruption and "nothing there yet", after which it is tried again.
+    /// The error of the input. After an interruption or "nothing there yet" the reader tries again instead.
     pub fn next_line(&mut self) -> io::Result<Option<RawLine>> {
         let mut started = false;
         loop {
@@ -97,12 +97,12 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// What comes next is the beginning of somebody's text: a byte order mark may stand there.
+    /// Marks the next line as the beginning of a new text, where a byte order mark is allowed.
     pub(crate) const fn begin_text(&mut self) {
         self.first = self.number + 1;
     }
 
-    /// Reads the next chunk; false at the end.
+    /// Reads the next chunk; false at the end of the input.
     fn fill(&mut self) -> io::Result<bool> {
         self.chunk.resize(LINE_MAX_BYTES, 0);
         self.at = 0;
@@ -122,7 +122,7 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// Moves bytes of the chunk to the line, as many as fit.
+    /// Moves bytes from the chunk to the line, as many as fit.
     fn take(&mut self, size: usize) {
         let bytes = &self.chunk[self.at..self.at + size];
         let ink = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).count();
@@ -155,7 +155,7 @@ impl<R: Read> LineReader<R> {
         }
     }
 
-    /// A line end in UTF-16 leaves a zero before the next line.
+    /// A line end in UTF-16 leaves a zero byte at the beginning of the next line.
     fn content_of_utf16(&self) -> Content {
         let is_blank = |byte: &u8| *byte == 0 || byte.is_ascii_whitespace();
         if self.line.iter().all(is_blank) {
@@ -182,13 +182,13 @@ impl<R: Read> LineReader<R> {
     }
 }
 
-/// The canonical first word of bytes of which only the beginning need be text.
+/// The canonical first word of a line, of which only the beginning need be text.
 fn first_word(bytes: &[u8]) -> Option<String> {
     let word = bytes.split(u8::is_ascii_whitespace).find(|word| !word.is_empty())?;
     parse::canonical_word(core::str::from_utf8(word).ok()?)
 }
 
-/// Splits the text of `--exec` at every `;`. Blank pieces and comments are no commands and are not counted.
+/// Splits the text of `--exec` at each `;`. Blank pieces and comments are not commands and are not counted.
 #[must_use]
 pub fn split_exec(text: &str) -> Vec<InputLine> {
     let pieces = text.split(';').filter(|piece| !parse::is_silent(piece));
@@ -205,9 +205,9 @@ pub fn split_exec(text: &str) -> Vec<InputLine> {
         .collect()
 }
 
-/// Hands every command of a reader to `deliver` until it answers false; `None` is the end of the input.
+/// Passes each command of an input to `deliver`, until that returns false. `None` means the end of the input.
 ///
-/// Blocks; to be called on a thread of its own. A failing reader ends the input.
+/// This blocks, so it needs a thread of its own. An error of the input ends it.
 pub fn read_all(input: impl Read, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
     let mut reader = LineReader::new(input);
     while let Ok(Some(raw)) = reader.next_line() {
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Gives its bytes in pieces of the given sizes.
+    /// A reader that gives its bytes in pieces of the given sizes.
     struct Pieces<'a> {
         bytes: &'a [u8],
         sizes: Vec<usize>,
@@ -384,7 +384,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the bytes and wherever they are cut, the lines are the same, one for each LF.
+        /// For all bytes and all ways to cut them, the lines are the same, one for each LF.
         #[test]
         fn chunking_changes_nothing(
             words in prop::collection::vec(prop_oneof![
@@ -406,7 +406,7 @@ mod tests {
             }
         }
 
-        /// No line makes the parser panic, and the hint of every error can be typed.
+        /// No line makes the parser panic, and the hint of each error is a valid line.
         #[test]
         fn every_hint_can_be_typed(line in "(tx|claim|mine|chain|block|wait|dial|net|help|balance|[a-z]{1,6})( [ -~]{0,8}){0,5}") {
             if let Err(error) = parse::parse_line(&line) {

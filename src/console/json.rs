@@ -1,25 +1,25 @@
-//! Replies and events as JSON lines, without the line's end.
+//! Replies and events as JSON lines, without the end of the line.
 //!
-//! Promises: one line each, whatever text it carries; keys in the order of the contract; no character that deceives who
-//! reads the line on a terminal.
+//! Promises: each is one line, whatever text it contains; the keys have the order of the contract; characters that
+//! deceive a reader at a terminal are escaped.
 //! Spec: `proto-notes/events.md`.
 
 use serde::Serialize;
 
-use crate::contract::{BlockView, CommandError, Event, Reply, Status};
+use crate::contract::{BlockView, CommandError, Event, NodeStatus, Reply};
 use crate::types::text::is_deceptive;
 
-/// The version in every line.
+/// The contract version that every line carries.
 pub const VERSION: u8 = 1;
 
-/// The data of `help`.
+/// The data of the reply to `help`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HelpReply {
-    /// The text, lines parted by LF.
+    /// The help text, with LF between its lines.
     pub text: String,
 }
 
-/// The data of `quit`: an empty object.
+/// The data of the reply to `quit`: an empty object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct QuitReply {}
 
@@ -37,7 +37,7 @@ struct ReplyLine<'a, R> {
     error: Option<&'a CommandError>,
 }
 
-/// A reply's line. `R` is [`crate::contract::Reply`], [`HelpReply`] or [`QuitReply`].
+/// The line of a reply. `R` is [`crate::contract::Reply`], [`HelpReply`] or [`QuitReply`].
 #[must_use]
 pub fn json_reply<R: Serialize>(line: u64, word: Option<&str>, result: &Result<R, CommandError>) -> String {
     let reply = ReplyLine {
@@ -53,10 +53,11 @@ pub fn json_reply<R: Serialize>(line: u64, word: Option<&str>, result: &Result<R
     plain(line)
 }
 
-/// What ends the line of a reply whose last value is a list of blocks.
+/// The end of the line of a reply whose last value is a list of blocks.
 const AFTER_BLOCKS: &str = "]}}";
 
-/// The line of a reply up to its last block, if its data ends with blocks: further ones and the end follow.
+/// The line of a reply up to its last block, if its data end with blocks. The caller then writes further blocks and the
+/// end.
 #[must_use]
 pub fn open_reply(line: u64, word: Option<&str>, reply: &Reply) -> Option<String> {
     let mut text = json_reply(line, word, &Ok(reply));
@@ -69,20 +70,20 @@ pub fn open_reply(line: u64, word: Option<&str>, reply: &Reply) -> Option<String
     }
 }
 
-/// A block behind another one in an open reply.
+/// A further block of an open reply, with the comma before it.
 #[must_use]
 pub fn further_block(block: &BlockView) -> String {
     let block = serde_json::to_string(block).expect("blocks have text keys and writing to memory does not fail");
     format!(",{}", plain(block))
 }
 
-/// What closes an open reply.
+/// The end of an open reply.
 #[must_use]
 pub const fn close_reply() -> &'static str {
     AFTER_BLOCKS
 }
 
-/// The same JSON with every character escaped that would hide or reorder others on a terminal. Such stand in strings alone.
+/// Escapes all characters that would hide or reorder others on a terminal. In JSON they can only be inside strings.
 #[must_use]
 pub fn plain(json: String) -> String {
     if !json.chars().any(is_deceptive) {
@@ -101,7 +102,7 @@ pub fn plain(json: String) -> String {
     safe
 }
 
-/// The line of something that happened: what it is called, when, and its fields.
+/// The line of an event: its name, its time, and its fields.
 #[derive(Serialize)]
 struct EventLine<'a, F> {
     v: u8,
@@ -113,7 +114,7 @@ struct EventLine<'a, F> {
     fields: F,
 }
 
-/// The line of an event that goes by this name and has these fields.
+/// The line of an event with this name and these fields.
 fn event_line(event: &str, time_ms: u64, fields: impl Serialize) -> String {
     let line = EventLine {
         v: VERSION,
@@ -125,19 +126,19 @@ fn event_line(event: &str, time_ms: u64, fields: impl Serialize) -> String {
     plain(serde_json::to_string(&line).expect("events have text keys and writing to memory does not fail"))
 }
 
-/// An event's line.
+/// The line of an event.
 #[must_use]
 pub fn json_event(event: &Event, time_ms: u64) -> String {
     event_line(event.name(), time_ms, event)
 }
 
-/// The first line of a client that has joined a running node: the fields of `started`.
+/// The first line for a client that attaches to a running node: the fields of `started`.
 #[must_use]
-pub fn attached(status: &Status, time_ms: u64) -> String {
+pub fn attached(status: &NodeStatus, time_ms: u64) -> String {
     event_line("attached", time_ms, status)
 }
 
-/// The line that stands where events were dropped: a warning with their number in the key `count` too.
+/// The line in the place of dropped events: a warning, with their number also in the key `count`.
 #[must_use]
 pub fn events_dropped(count: u64, time_ms: u64) -> String {
     #[derive(Serialize)]

@@ -3,8 +3,8 @@
 use super::*;
 use crate::chain::merkle::{ProofStep, Side};
 use crate::contract::{
-    AccountView, BanView, BlockView, Direction, FoundBy, PeerView, Reply, Source, Status, TipView, TreeBlock, TxStatus,
-    TxView,
+    AccountView, BanView, BlockView, Direction, FoundBy, NodeStatus, PeerView, Reply, Source, TipView, TreeBlock,
+    TxStatus, TxView,
 };
 use crate::types::{
     Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, SecretKey, Txid, WallTime, Work,
@@ -80,8 +80,8 @@ fn block_json() -> String {
     )
 }
 
-fn status() -> Status {
-    Status {
+fn status() -> NodeStatus {
+    NodeStatus {
         peer_id: "12D3".into(),
         name: Some(name("anna")),
         account: Account::Name(name("anna")),

@@ -1,23 +1,23 @@
-//! How things look: colours or none, wide characters or plain ones, and how many columns there are.
+//! The appearance of texts: with or without colour, Unicode or ASCII drawings, and the width.
 //!
-//! Promises: without colour no escape sequence is written; folded lines keep their words.
-//! Elsewhere: what a terminal can do is found out by `node::screen`.
+//! Promises: without colour no escape sequence is written; folded lines keep all their words.
+//! Elsewhere: what a terminal can show (`node::screen` finds that out).
 
-/// Columns of a terminal that does not tell.
+/// The columns of a terminal whose width is unknown.
 pub const COLUMNS_DEFAULT: usize = 80;
-/// Lines that are indented by as much stand in a column, below a heading or a word.
+/// The indentation from which a line counts as part of a column, below a heading or a word.
 const COLUMN_MIN: usize = 8;
-/// Narrower than this nothing is folded any more: no terminal is.
+/// Below this width no text is folded any more; no real terminal is so narrow.
 pub const COLUMNS_MIN: usize = 20;
 
-/// What the reader's side can show.
+/// The abilities of the reader's terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Look {
-    /// Escape sequences for colours.
+    /// Whether colours may be written as escape sequences.
     pub colour: bool,
-    /// Characters beyond ASCII in drawings.
+    /// Whether drawings may use characters beyond ASCII.
     pub unicode: bool,
-    /// How wide the lines may be.
+    /// The width of a line, in columns.
     pub columns: usize,
 }
 
@@ -40,32 +40,32 @@ impl Look {
         }
     }
 
-    /// Of little weight: stale blocks, hints.
+    /// Paints something unimportant: stale blocks, hints.
     #[must_use]
     pub fn grey(self, text: &str) -> String {
         self.painted("90", text)
     }
 
-    /// Good: accepted, active.
+    /// Paints something good: accepted, active.
     #[must_use]
     pub fn green(self, text: &str) -> String {
         self.painted("32", text)
     }
 
-    /// Refused.
+    /// Paints something that was refused.
     #[must_use]
     pub fn red(self, text: &str) -> String {
         self.painted("31", text)
     }
 
-    /// A heading.
+    /// Paints a heading in bold.
     #[must_use]
     pub fn bold(self, text: &str) -> String {
         self.painted("1", text)
     }
 
-    /// Breaks lines that are too wide at spaces. What goes on stands below the last column of the line, or a little
-    /// to the right of its beginning.
+    /// Breaks lines that are too wide at spaces. The rest of a line is below its last column, or indented a little more
+    /// than its beginning.
     #[must_use]
     pub fn wrap(self, text: &str) -> String {
         let width = self.columns.max(COLUMNS_MIN).saturating_sub(1);
@@ -73,7 +73,7 @@ impl Look {
         lines.collect::<Vec<_>>().join("\n")
     }
 
-    /// Folds plain text at spaces; every line begins with `indent`. A word that is wider than a line stands alone.
+    /// Folds plain text at spaces; each line begins with `indent`. A word that is wider than a line gets its own.
     #[must_use]
     pub fn fold(self, indent: &str, text: &str) -> String {
         let width = self.columns.max(COLUMNS_MIN).saturating_sub(1);
@@ -97,8 +97,8 @@ impl Look {
     }
 }
 
-/// Where a line goes on: below what follows its last gap of two spaces or more; where it begins if it is such a column
-/// already.
+/// The indentation for the rest of a line: below the text after its last gap of two or more spaces, or at its beginning
+/// if the line is such a column already.
 fn hanging(line: &[char], width: usize) -> usize {
     let start = line.iter().take_while(|c| **c == ' ').count();
     if start >= COLUMN_MIN && start <= width / 2 {
@@ -118,7 +118,7 @@ fn wrap_line(line: &str, width: usize) -> String {
     let mut lines: Vec<String> = Vec::new();
     let hang = hanging(&rest, width);
     while rest.len() > width {
-        // A word that fills the line stands alone.
+        // A word that fills the line gets a line of its own.
         let from = if lines.is_empty() { hang } else { hang + 1 };
         let before = (from..=width).rev().find(|at| rest[*at] == ' ');
         let Some(at) = before.or_else(|| (width..rest.len()).find(|at| rest[*at] == ' ')) else {
@@ -132,7 +132,7 @@ fn wrap_line(line: &str, width: usize) -> String {
     lines.join("\n")
 }
 
-/// A line without its colours: for readers that have none.
+/// A line without its colours, for readers that show none.
 #[must_use]
 pub fn without_colour(line: &str) -> String {
     let mut parts = line.split("\x1b[");

@@ -1,7 +1,7 @@
-//! The console: lines in, replies and events out, for people and for programs.
+//! The console: it reads lines, and writes replies and events, for people and for programs.
 //!
-//! Promises: what is read has a bound; replies are never lost; nothing that a peer sent reaches a terminal with its
-//! control characters. Elsewhere: what commands do (`engine`), who connects the two (`node`).
+//! Promises: input is bounded; replies are never lost; control characters from a peer never reach a terminal.
+//! Elsewhere: what commands do (`engine`), the connection of the two (`node`).
 //! Spec: `proto-notes/events.md`.
 
 pub mod complete;
@@ -24,21 +24,21 @@ pub use parse::Line;
 use crate::contract::CommandError;
 use input::{Content, RawLine};
 
-/// A line that wants one reply.
+/// A line of input that gets exactly one reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputLine {
-    /// Which line of the input, from 1.
+    /// The number of the line in its input, from 1.
     pub number: u64,
-    /// The reply's `command`.
+    /// The canonical word of the command, as the reply repeats it; none if the line has no readable word.
     pub word: Option<String>,
-    /// What to do, or why not.
+    /// The parsed command, or why the line is not one.
     pub line: Result<Line, CommandError>,
-    /// What was typed; none if that could not be kept.
+    /// The text as it was typed; none if it could not be kept.
     pub text: Option<String>,
 }
 
 impl InputLine {
-    /// Parses a line; none if it wants no reply.
+    /// Parses a line; none if it gets no reply.
     #[must_use]
     pub fn read(raw: RawLine) -> Option<Self> {
         let number = raw.number;
@@ -55,7 +55,7 @@ impl InputLine {
             Content::TooLong(word) => refused(word, parse::line_too_long()),
             Content::NotUtf8(word) => refused(word, parse::not_utf8()),
             Content::Utf16 => refused(None, parse::utf16()),
-            // What an editor or a paste puts in the place of bytes that are no text.
+            // An editor or a paste put this character in the place of bytes that are not text.
             Content::Text(text) if text.contains(char::REPLACEMENT_CHARACTER) => {
                 refused(parse::canonical_word(&text), parse::not_utf8())
             }

@@ -1,50 +1,51 @@
-//! Events in words: what was found, what came from whom and what became of it.
+//! Events in words: which peers were found, who sent something, and what happened with it.
 //!
-//! Promises: an event is one line, except the first words; its topic stands in the first column, then who brought it,
-//! then what became of it, ids last; peers are called by the names they gave themselves.
+//! Promises: an event is one line, except for the greeting. A line begins with its topic; then come the sender and the
+//! result, and ids at the end. Peers are called by the names that they gave themselves.
 //! Spec: `proto-notes/events.md`, "In words".
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::human::{coins, foreign, found_by, many, place, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
-use crate::contract::{Direction, DisconnectReason, Event, NameStanding, Source, Status};
+use crate::contract::{Direction, DisconnectReason, Event, NameStanding, NodeStatus, Source};
 use crate::types::{Account, AccountName, Txid};
 
-/// Names of peers that are remembered for the log; more than can be connected.
+/// The most peer names that are remembered for the log: more than can be connected.
 const NAMES_MAX: usize = 256;
-/// Characters of a PeerId.
+/// The length of a PeerId in characters.
 const PEER_ID_CHARS: usize = 52;
-/// Payments whose words are remembered: a reorganisation of a lesson returns a few, and told are [`RETURNED_TOLD`].
-const DEEDS_MAX: usize = 1_024;
-/// Returned transactions that are told by their words: more make no line.
+/// The most payments whose description is remembered. A reorganisation in a lesson returns a few, and at most
+/// [`RETURNED_TOLD`] are described.
+const DESCRIPTIONS_MAX: usize = 1_024;
+/// The most returned transactions that are described, so that they fit on one line.
 const RETURNED_TOLD: usize = 3;
 
-/// An event in words, without knowledge of earlier ones.
+/// An event in words, without knowledge of earlier ones; none if only programs need it.
 #[must_use]
 pub fn human_event(event: &Event) -> Option<String> {
     Narrator::default().tell(event)
 }
 
-/// What a peer called itself, and where it is if another key holds that name.
+/// The name of a peer, and its address if another key owns that name.
 #[derive(Clone, Debug)]
-struct Named {
+struct PeerName {
     name: String,
     doubted_at: Option<String>,
 }
 
-/// Tells events in words and calls peers by the names they gave themselves.
+/// Describes events in words, and calls peers by the names that they gave themselves.
 #[derive(Clone, Debug)]
 pub struct Narrator {
-    names: BTreeMap<String, Named>,
+    names: BTreeMap<String, PeerName>,
     connected: BTreeSet<String>,
-    /// What transactions do, the newest last.
-    deeds: VecDeque<(Txid, String)>,
-    /// Blocks that came in since the last went out.
+    /// The descriptions of transactions, the newest last.
+    descriptions: VecDeque<(Txid, String)>,
+    /// How many blocks were connected since the last one was disconnected.
     came_in: u64,
-    /// The last block that changed the chain went out.
+    /// Whether the last change of the chain was a disconnected block.
     going_out: bool,
-    /// How wide the first words may be.
+    /// The width of the greeting in columns.
     columns: usize,
 }
 
@@ -55,20 +56,20 @@ impl Default for Narrator {
 }
 
 impl Narrator {
-    /// Knows nobody yet.
+    /// A narrator that knows no peer yet.
     #[must_use]
     pub const fn new(columns: usize) -> Self {
         Self {
             names: BTreeMap::new(),
             connected: BTreeSet::new(),
-            deeds: VecDeque::new(),
+            descriptions: VecDeque::new(),
             came_in: 0,
             going_out: false,
             columns,
         }
     }
 
-    /// Remembers what later lines need of an event that is not told.
+    /// Remembers what later lines need from an event that is not shown.
     pub fn note(&mut self, event: &Event) {
         match event {
             Event::PeerConnected {
@@ -86,7 +87,7 @@ impl Narrator {
                 ..
             } => {
                 self.names.remove(peer_id);
-                let name = name.as_ref().map(|name| Named {
+                let name = name.as_ref().map(|name| PeerName {
                     name: name.as_str().to_owned(),
                     doubted_at: name_taken.then(|| place(address)),
                 });
@@ -104,10 +105,11 @@ impl Narrator {
                 amount,
                 ..
             } => {
-                if self.deeds.len() >= DEEDS_MAX {
-                    self.deeds.pop_front();
+                if self.descriptions.len() >= DESCRIPTIONS_MAX {
+                    self.descriptions.pop_front();
                 }
-                self.deeds.push_back((*txid, deed(kind, from, to.as_ref(), *amount)));
+                self.descriptions
+                    .push_back((*txid, description(kind, from, to.as_ref(), *amount)));
             }
             Event::BlockDisconnected { .. } => {
                 if !self.going_out {
@@ -127,7 +129,8 @@ impl Narrator {
     /// One line for the log; none for an event that only programs need.
     pub fn tell(&mut self, event: &Event) -> Option<String> {
         let told = self.words(event);
-        // Who left is still called by the name, and who came is already: see `peer_event`.
+        // The event is noted after its words are made: a peer that leaves is still called by its name. A peer that
+        // comes is handled in `connected_event`.
         self.note(event);
         told
     }
@@ -148,7 +151,7 @@ impl Narrator {
             | Event::BlockStored { .. }
             | Event::BlockRejected { .. }
             | Event::Reorganized { .. } => self.block_event(event)?,
-            // Later lines call it so.
+            // Later lines use the new name.
             Event::PeerNamed { .. } => return None,
             Event::Warning { message, .. } => format!("warning: {}", self.with_name(message)),
             Event::Stopped { exit_status: 0 } => "stopped".to_owned(),
@@ -157,7 +160,7 @@ impl Narrator {
         Some(told)
     }
 
-    fn remember(&mut self, peer: &str, name: Option<Named>) {
+    fn remember(&mut self, peer: &str, name: Option<PeerName>) {
         if self.connected.len() < NAMES_MAX {
             self.connected.insert(peer.to_owned());
         }
@@ -168,7 +171,7 @@ impl Narrator {
         }
     }
 
-    /// A message calls peers as other lines do: the one that it begins with, and others that have a name here.
+    /// Replaces PeerIds in a message by names: the one at its beginning, and others whose name is known here.
     fn with_name(&self, message: &str) -> String {
         let is_peer = |word: &str| word.len() == PEER_ID_CHARS && word.starts_with("12D3KooW");
         let call = |(at, word): (usize, &str)| {
@@ -178,22 +181,23 @@ impl Narrator {
                 word.to_owned()
             }
         };
-        // Escaped before: a PeerId has nothing to escape, and a name is escaped where it is written.
+        // The message is escaped first. A PeerId needs no escape, and a name is escaped where it is written.
         let message = foreign(message);
         let words: Vec<String> = message.split(' ').enumerate().map(call).collect();
         words.join(" ")
     }
 
-    /// "ben (…XyZ12345)", "…XyZ12345", or of who goes by another's name "anna? (…XyZ12345 at /ip4/10.0.0.7/tcp/4141)"
+    /// A peer as "ben (…XyZ12345)", "…XyZ12345", or, if another key owns its name, "anna? (…XyZ12345 at
+    /// /ip4/10.0.0.7/tcp/4141)".
     fn peer(&self, peer: &str) -> String {
         let id = short_peer(peer);
         match self.names.get(peer) {
             None => id,
-            Some(Named {
+            Some(PeerName {
                 name,
                 doubted_at: Some(place),
             }) => format!("{} ({id} at {place})", self_named(name, NameStanding::Taken)),
-            Some(Named { name, doubted_at: None }) => format!("{} ({id})", self_named(name, NameStanding::Said)),
+            Some(PeerName { name, doubted_at: None }) => format!("{} ({id})", self_named(name, NameStanding::Said)),
         }
     }
 
@@ -204,7 +208,7 @@ impl Narrator {
         }
     }
 
-    /// Who brought it, for the second column.
+    /// The origin for the second column.
     fn from(&self, source: &Source) -> String {
         self.source(source).unwrap_or_else(|| "this node".to_owned())
     }
@@ -230,7 +234,7 @@ impl Narrator {
         } else {
             (NameStanding::Said, "")
         };
-        // Its address stands in this line anyway.
+        // The line contains its address anyway.
         let named = |name: &AccountName| format!("{} ({})", self_named(name.as_str(), standing), short_peer(peer_id));
         let peer = name.as_ref().map_or_else(|| self.peer(peer_id), named);
         Some(format!("peer   {peer} connected: {way} {}{warned}", place(address)))
@@ -238,7 +242,7 @@ impl Narrator {
 
     fn peer_event(&self, event: &Event) -> Option<String> {
         let told = match event {
-            // Multicast names those too who are there already.
+            // Multicast DNS also names peers that are connected already.
             Event::PeerFound { peer_id, .. } if self.connected.contains(peer_id) => return None,
             Event::PeerFound {
                 peer_id,
@@ -302,8 +306,8 @@ impl Narrator {
                 ..
             } => {
                 let (id, by) = (short(txid), self.from(source));
-                let deed = deed(kind, from, to.as_ref(), *amount);
-                Some(format!("tx     {by}: {deed}; waits for a block; {id}"))
+                let description = description(kind, from, to.as_ref(), *amount);
+                Some(format!("tx     {by}: {description}; waits for a block; {id}"))
             }
             Event::TransactionRejected {
                 txid, message, source, ..
@@ -322,7 +326,7 @@ impl Narrator {
     fn block_event(&self, event: &Event) -> Option<String> {
         let told = match event {
             Event::Mined { hash, height } => format!("block  New Block Forged: index {height}, hash {}", short(hash)),
-            // Its finding was told.
+            // The line about its mining was written before.
             Event::BlockConnected {
                 source: Source::Local, ..
             } => return None,
@@ -381,24 +385,24 @@ impl Narrator {
         Some(told)
     }
 
-    /// Whose transactions wait again.
+    /// The descriptions of returned transactions.
     fn returned(&self, returned: &[Txid]) -> String {
         let waits = match returned.len() {
             0 => return "no transaction waits again".to_owned(),
             1 => "1 transaction waits again".to_owned(),
             count => format!("{count} transactions wait again"),
         };
-        let known = |txid: &Txid| self.deeds.iter().rev().find(|(known, _)| known == txid);
-        let told = |txid: &Txid| known(txid).map_or_else(|| short(txid), |(_, deed)| deed.clone());
-        let mut deeds: Vec<String> = returned.iter().take(RETURNED_TOLD).map(told).collect();
+        let known = |txid: &Txid| self.descriptions.iter().rev().find(|(known, _)| known == txid);
+        let told = |txid: &Txid| known(txid).map_or_else(|| short(txid), |(_, description)| description.clone());
+        let mut descriptions: Vec<String> = returned.iter().take(RETURNED_TOLD).map(told).collect();
         if returned.len() > RETURNED_TOLD {
-            deeds.push("…".to_owned());
+            descriptions.push("…".to_owned());
         }
-        format!("{waits} ({})", deeds.join(", "))
+        format!("{waits} ({})", descriptions.join(", "))
     }
 }
 
-/// Why a connection ended; what libraries say of their insides is said in the user's words.
+/// Why a connection ended, in the user's words where the library only speaks of its internals.
 fn lost(reason: &DisconnectReason) -> String {
     match reason {
         DisconnectReason::Closed(_) => "it closed the connection".to_owned(),
@@ -407,8 +411,8 @@ fn lost(reason: &DisconnectReason) -> String {
     }
 }
 
-/// "alice pays bob 5 coins"
-fn deed(kind: &str, from: &str, to: Option<&Account>, amount: u64) -> String {
+/// The description of a transaction: "alice pays bob 5 coins".
+fn description(kind: &str, from: &str, to: Option<&Account>, amount: u64) -> String {
     let from = short_account(from);
     match (kind, to) {
         ("claim", _) | (_, None) => format!("{from} is claimed"),
@@ -416,9 +420,9 @@ fn deed(kind: &str, from: &str, to: Option<&Account>, amount: u64) -> String {
     }
 }
 
-/// The first words: who this is, where it keeps its things, where it listens, and what to try. Five lines.
+/// The greeting: who this node is, its data folder, its addresses, and what to try. It has five lines.
 #[must_use]
-pub fn greeting(status: &Status, columns: usize) -> String {
+pub fn greeting(status: &NodeStatus, columns: usize) -> String {
     let look = Look {
         columns,
         ..Look::default()
@@ -429,7 +433,7 @@ pub fn greeting(status: &Status, columns: usize) -> String {
         |name| format!("{name} ({id})"),
     );
     let fits = |text: &String| text.chars().count() < columns;
-    // Whole where it fits: so it can be dialled by who copies it.
+    // The address is shown in full if it fits, so that the user can copy it to dial this node.
     let listening = status.addresses.first().map(|first| {
         let more = match status.addresses.len() {
             0 | 1 => String::new(),

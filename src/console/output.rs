@@ -1,9 +1,9 @@
-//! Writer threads: what is said leaves in order, and a reader that is slow or gone never holds the node up.
+//! Writer threads: texts are written in order, and a slow or closed reader never blocks the node.
 //!
-//! Promises: [`Sink::must`] is never dropped; [`Sink::may`] never waits and never takes more than its limit, and a
-//! gap is told once, with the count; each text is written and flushed at once; a closed output is reported once.
-//! Elsewhere: who waits for a reply to be written before the next line is read (`node`).
-//! Spec: `proto-notes/events.md`, "Output".
+//! Promises: a text given to [`Sink::must`] is never dropped. [`Sink::may`] never waits and never exceeds its limit; a
+//! gap is reported once, with the number of dropped texts. Each text is written and flushed at once. A closed output is
+//! reported once.
+//! Elsewhere: the sessions that wait until a reply is written before they read the next line (`node`).
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -13,54 +13,54 @@ use std::time::{Duration, Instant};
 
 use crate::threads::{self, panic_point};
 
-/// How much of `--json` events waits for a reader. A sync of 30,000 blocks; a reader that paused for a minute.
+/// The most bytes of `--json` events that wait for a reader: those of a sync of 30,000 blocks, or of a minute's pause.
 pub const EVENTS_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// How many log lines wait for a terminal: some twenty screens, more than anybody scrolls back.
+/// The most log lines that wait for a terminal: about twenty screens, more than anybody scrolls back.
 pub const LOG_MAX_LINES: usize = 1_024;
 
-/// Log lines at once, and a second after that: a burst is a first sync among many peers; the rate fills 300 MB of disk a
-/// day at worst.
+/// The log lines that may be written at once; after that, [`LINES_A_SECOND`] counts. A first sync among many peers is
+/// such a burst; the rate fills at most 300 MB of disk a day.
 pub const LINES_AT_ONCE: u32 = 3_000;
-/// See [`LINES_AT_ONCE`].
+/// The log lines per second in the long run, after [`LINES_AT_ONCE`].
 pub const LINES_A_SECOND: u32 = 20;
-/// The same for a log that its user wants in detail.
+/// The log lines per second in the long run, if the user wants a detailed log.
 pub const DETAILED_LINES_A_SECOND: u32 = 2_000;
 
-/// Called when a text was written, or can no longer be.
+/// The callback for a text that was written, or that can never be written.
 pub type Done = Box<dyn FnOnce() + Send>;
 
-/// Which text makes room when the queue is full.
+/// Which text is dropped when the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
-    /// The one that comes: what was said first stands. The gap ends when half of the queue is free again.
+    /// The new text, so that the beginning stays. The gap ends when half of the queue is free again.
     DropNewest,
-    /// The oldest that waits: what is newest matters.
+    /// The oldest waiting text, because the newest matters most.
     DropOldest,
 }
 
-/// How much may wait.
+/// The limits on waiting texts.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Bytes of droppable texts.
+pub struct SinkLimits {
+    /// The most bytes of droppable texts.
     pub bytes: usize,
-    /// Droppable texts.
+    /// The most droppable texts.
     pub texts: usize,
-    /// What leaves.
+    /// Which text is dropped when a limit is reached.
     pub overflow: Overflow,
-    /// Droppable texts a second in the long run, after [`LINES_AT_ONCE`]; none: as many as come.
+    /// The droppable texts per second in the long run, after [`LINES_AT_ONCE`]; none means no limit.
     pub a_second: Option<u32>,
 }
 
-/// A token bucket of lines. When it is empty, nothing is said until ten seconds' worth is back: so the count of what was
-/// left out does not become a flood of its own.
-struct Pace {
+/// A token bucket of lines. Once it is empty, no line passes until it holds ten seconds' worth again, so that reports
+/// of left-out lines do not become a flood themselves.
+struct LinePace {
     left: f64,
     at: Instant,
     rests: bool,
     left_out: u64,
 }
 
-impl Pace {
+impl LinePace {
     fn full(now: Instant) -> Self {
         Self {
             left: f64::from(LINES_AT_ONCE),
@@ -70,7 +70,8 @@ impl Pace {
         }
     }
 
-    /// Takes a line; none if it has to be left out. With the first after a rest comes how many were.
+    /// Takes a token for a line; none if the line must be left out. Returns how many lines were left out before this
+    /// one.
     fn take(&mut self, now: Instant, a_second: u32) -> Option<u64> {
         let gained = now.duration_since(self.at).as_secs_f64() * f64::from(a_second);
         self.at = now;
@@ -86,75 +87,75 @@ impl Pace {
     }
 }
 
-impl Limits {
-    /// For `--json` events.
+impl SinkLimits {
+    /// The limits for `--json` events.
     pub const EVENTS: Self = Self {
         bytes: EVENTS_MAX_BYTES,
         texts: usize::MAX,
         overflow: Overflow::DropNewest,
         a_second: None,
     };
-    /// For log lines.
+    /// The limits for log lines.
     pub const LOG: Self = Self {
         bytes: EVENTS_MAX_BYTES,
         texts: LOG_MAX_LINES,
         overflow: Overflow::DropNewest,
         a_second: Some(LINES_A_SECOND),
     };
-    /// For a prompt.
+    /// The limits for a prompt.
     pub const PROMPT: Self = Self {
         overflow: Overflow::DropOldest,
         ..Self::LOG
     };
 }
 
-/// Says in the output's own words that so many texts are missing.
+/// Writes the report of a gap of this many texts, in the format of the output.
 pub type Gap = Box<dyn Fn(u64) -> String + Send>;
 
-/// "N lines dropped"
+/// The report of a gap in words: "N lines dropped".
 #[must_use]
 pub fn lines_dropped(count: u64) -> String {
     format!("{count} lines dropped")
 }
 
-/// Whether a line ends with a text.
+/// Whether a text is the end of its line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineEnd {
-    /// All of it is here.
+    /// The line ends with this text.
     Here,
-    /// More of it comes.
+    /// More texts of the line follow.
     Later,
 }
 
-struct Item {
+struct QueuedText {
     text: String,
-    /// Droppable if false.
+    /// Whether the text must not be dropped.
     must: bool,
     done: Option<Done>,
     end: LineEnd,
 }
 
-/// The queue: pure but for the callbacks that it carries.
-struct Queue {
-    limits: Limits,
-    items: VecDeque<Item>,
-    /// Of the line that is said in pieces, those behind the first.
-    pieces: VecDeque<Item>,
-    /// More of that line is to come from whoever says it.
+/// The queue of waiting texts. It is pure, apart from the callbacks that it holds.
+struct SinkQueue {
+    limits: SinkLimits,
+    items: VecDeque<QueuedText>,
+    /// The pieces of a line written in pieces, after its first one.
+    pieces: VecDeque<QueuedText>,
+    /// Whether its writer will add more pieces to that line.
     said_open: bool,
-    /// The line that is being written has not ended.
+    /// Whether the line that is being written has not ended yet.
     line_open: bool,
-    /// Droppable bytes and texts in `items`.
+    /// The bytes and the number of droppable texts in `items`.
     bytes: usize,
     texts: usize,
     dropped: u64,
-    /// The gap under way has not ended.
+    /// Whether a gap has begun and not ended yet.
     dropping: bool,
-    pace: Pace,
+    pace: LinePace,
 }
 
-impl Queue {
-    fn new(limits: Limits) -> Self {
+impl SinkQueue {
+    fn new(limits: SinkLimits) -> Self {
         Self {
             limits,
             items: VecDeque::new(),
@@ -165,7 +166,7 @@ impl Queue {
             texts: 0,
             dropped: 0,
             dropping: false,
-            pace: Pace::full(Instant::now()),
+            pace: LinePace::full(Instant::now()),
         }
     }
 
@@ -174,7 +175,7 @@ impl Queue {
             match self.pace.take(Instant::now(), a_second) {
                 None => return,
                 Some(0) => {}
-                Some(count) => self.items.push_back(Item {
+                Some(count) => self.items.push_back(QueuedText {
                     text: format!("{count} lines left out: more than {a_second} a second"),
                     must: true,
                     done: None,
@@ -195,7 +196,7 @@ impl Queue {
         }
         self.bytes += text.len();
         self.texts += 1;
-        self.items.push_back(Item {
+        self.items.push_back(QueuedText {
             text,
             must: false,
             done: None,
@@ -208,7 +209,7 @@ impl Queue {
             self.tell_gap(gap);
         }
         let end = LineEnd::Here;
-        self.items.push_back(Item {
+        self.items.push_back(QueuedText {
             text,
             must: true,
             done,
@@ -216,9 +217,9 @@ impl Queue {
         });
     }
 
-    /// A piece of a line that begins behind what was said before. Until its last piece nothing else is written.
+    /// Adds a piece of a line, after all earlier texts. Until the last piece of the line, no other text is written.
     fn piece(&mut self, text: String, end: LineEnd, done: Option<Done>, gap: &Gap) {
-        let item = Item {
+        let item = QueuedText {
             text,
             must: true,
             done,
@@ -234,7 +235,7 @@ impl Queue {
         }
     }
 
-    /// Whether nothing is there that could be written now.
+    /// Whether no text can be written now.
     fn is_idle(&self) -> bool {
         if self.line_open {
             self.pieces.is_empty()
@@ -257,18 +258,18 @@ impl Queue {
         true
     }
 
-    fn forget(&mut self, item: &Item) {
+    fn forget(&mut self, item: &QueuedText) {
         if !item.must {
             self.bytes -= item.text.len();
             self.texts -= 1;
         }
     }
 
-    /// Puts the gap's text where the gap is.
+    /// Puts the report of a gap in the place of the gap.
     fn tell_gap(&mut self, gap: &Gap) {
         if self.dropped > 0 {
             let text = gap(core::mem::take(&mut self.dropped));
-            self.items.push_back(Item {
+            self.items.push_back(QueuedText {
                 text,
                 must: true,
                 done: None,
@@ -277,8 +278,8 @@ impl Queue {
         }
     }
 
-    /// The next text to write.
-    fn pop(&mut self, gap: &Gap) -> Option<Item> {
+    /// Takes the next text to write.
+    fn pop(&mut self, gap: &Gap) -> Option<QueuedText> {
         let item = if self.line_open {
             self.pieces.pop_front()
         } else {
@@ -290,13 +291,13 @@ impl Queue {
         item
     }
 
-    fn pop_line(&mut self, gap: &Gap) -> Option<Item> {
+    fn pop_line(&mut self, gap: &Gap) -> Option<QueuedText> {
         if self.limits.overflow == Overflow::DropOldest || self.items.is_empty() {
-            // The oldest are missing, so the gap stands first; or nothing else will bring the gap's text.
+            // The oldest texts are missing, so the report comes first; it also comes if nothing else would bring it.
             if self.dropped > 0 {
                 let text = gap(core::mem::take(&mut self.dropped));
                 self.dropping = false;
-                return Some(Item {
+                return Some(QueuedText {
                     text,
                     must: true,
                     done: None,
@@ -313,26 +314,26 @@ impl Queue {
     }
 }
 
-struct State {
-    queue: Queue,
-    /// No reader is left: everything is thrown away.
+struct SinkState {
+    queue: SinkQueue,
+    /// Whether the reader is gone, so that all texts are thrown away.
     closed: bool,
-    /// A text is being written.
+    /// Whether a text is being written now.
     writing: bool,
-    /// Texts taken to be written so far.
+    /// How many texts were taken for writing so far.
     taken: u64,
-    /// Nothing more will come.
+    /// Whether no further text will come.
     finished: bool,
 }
 
-struct Shared {
-    state: Mutex<State>,
+struct SinkShared {
+    state: Mutex<SinkState>,
     changed: Condvar,
     gap: Mutex<Gap>,
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl SinkShared {
+    fn lock(&self) -> MutexGuard<'_, SinkState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -341,29 +342,30 @@ impl Shared {
     }
 }
 
-/// The way to a writer thread; cheap to clone.
+/// The input of a writer thread; cheap to clone.
 #[derive(Clone)]
 pub struct Sink {
-    shared: Arc<Shared>,
+    shared: Arc<SinkShared>,
 }
 
 impl Sink {
-    /// Starts a thread that hands each text to `write`, in order, without a line's end, and whether the line ends with it.
+    /// Starts a thread that passes each text to `write` in order, without a line end, and says whether the line ends
+    /// with it.
     ///
-    /// `on_closed` is called once, from the thread, with the first error of `write`, or when the thread fails: nothing is
-    /// written any more.
+    /// The thread calls `on_closed` once: with the first error of `write`, or if the thread itself fails. Nothing is
+    /// written after that.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// The error of the system if it cannot start a thread.
     pub fn start(
-        limits: Limits,
+        limits: SinkLimits,
         gap: Gap,
         mut write: impl FnMut(&str, LineEnd) -> io::Result<()> + Send + 'static,
         on_closed: impl FnOnce(&io::Error) + Send + 'static,
     ) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            state: Mutex::new(State {
-                queue: Queue::new(limits),
+        let shared = Arc::new(SinkShared {
+            state: Mutex::new(SinkState {
+                queue: SinkQueue::new(limits),
                 closed: false,
                 writing: false,
                 taken: 0,
@@ -384,7 +386,7 @@ impl Sink {
             while let Some(item) = next(&shared) {
                 panic_point("output");
                 let written = write(&item.text, item.end);
-                // First of all: whoever waits for the text or for the end finds what the failure means.
+                // Reported first, so that everybody who waits for the text or for the end sees what the failure means.
                 if let Err(error) = &written {
                     tell_closed(error);
                 }
@@ -403,12 +405,12 @@ impl Sink {
         Ok(sink)
     }
 
-    /// A thread that writes lines to `out`, each flushed at once.
+    /// Starts a thread that writes lines to `out` and flushes each at once.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// The error of the system if it cannot start a thread.
     pub fn lines(
-        limits: Limits,
+        limits: SinkLimits,
         gap: Gap,
         mut out: impl Write + Send + 'static,
         on_closed: impl FnOnce(&io::Error) + Send + 'static,
@@ -424,7 +426,7 @@ impl Sink {
         Self::start(limits, gap, write, on_closed)
     }
 
-    /// Says what must not be lost: a reply, the first and the last event. `done` is called when it was written.
+    /// Writes a text that must not be lost: a reply, the first or the last event. `done` is called when it is written.
     pub fn must(&self, text: String, done: Option<Done>) {
         let gap = self.shared.gap();
         let mut state = self.shared.lock();
@@ -439,8 +441,9 @@ impl Sink {
         self.shared.changed.notify_all();
     }
 
-    /// Says a piece of a line that must not be lost. Whoever has said one with [`LineEnd::Later`] says the others until the line
-    /// ends, and waits for each to be written before the next one; all others wait until the line has ended.
+    /// Writes a piece of a line that must not be lost. After a piece with [`LineEnd::Later`] the caller must add
+    /// further pieces until the line ends, and wait for each to be written before the next. All other texts wait until
+    /// the line has ended.
     pub fn piece(&self, text: String, end: LineEnd, done: Done) {
         let gap = self.shared.gap();
         let mut state = self.shared.lock();
@@ -452,12 +455,12 @@ impl Sink {
         self.shared.changed.notify_all();
     }
 
-    /// How many texts that may be dropped are said a second in the long run, from now on.
+    /// Sets how many droppable texts may be written per second in the long run, from now on.
     pub fn set_pace(&self, a_second: u32) {
         self.shared.lock().queue.limits.a_second = Some(a_second);
     }
 
-    /// Says what may be dropped when nobody reads, or when too much is said.
+    /// Writes a text that may be dropped if nobody reads, or if there are too many.
     pub fn may(&self, text: String) {
         let gap = self.shared.gap();
         let mut state = self.shared.lock();
@@ -467,8 +470,8 @@ impl Sink {
         }
     }
 
-    /// Waits until everything said so far is written, the output is closed, or nothing more was read for as long as the
-    /// patience; true if written.
+    /// Waits until all texts so far are written, the output is closed, or the reader has made no progress for
+    /// `patience`. True if all are written.
     #[must_use]
     pub fn flush(&self, patience: Duration) -> bool {
         let mut deadline = Instant::now() + patience;
@@ -494,7 +497,7 @@ impl Sink {
         }
     }
 
-    /// As [`Sink::flush`]; nothing that is said afterwards is written.
+    /// Waits as [`Sink::flush`] does; later texts are not written any more.
     pub fn finish(&self, patience: Duration) -> bool {
         let written = self.flush(patience);
         self.shared.lock().finished = true;
@@ -503,10 +506,10 @@ impl Sink {
     }
 }
 
-/// How long to wait for a reader of an output that somebody else made non-blocking.
+/// How long to wait for the reader of an output that another program made non-blocking.
 const FULL_PAUSE: Duration = Duration::from_millis(5);
 
-/// Writes and flushes everything; a full output that does not block is no closed one.
+/// Writes and flushes all bytes; a non-blocking output that is full does not count as closed.
 fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     loop {
         let step = if bytes.is_empty() {
@@ -525,8 +528,8 @@ fn write_whole(out: &mut impl Write, mut bytes: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Waits for the next text; none when nothing more will come.
-fn next(shared: &Shared) -> Option<Item> {
+/// Waits for the next text; none when no more will come.
+fn next(shared: &SinkShared) -> Option<QueuedText> {
     loop {
         let gap = shared.gap();
         let mut state = shared.lock();
@@ -548,8 +551,8 @@ fn next(shared: &Shared) -> Option<Item> {
     }
 }
 
-/// Throws away what waits; whoever waits for it is told.
-fn close(shared: &Shared) {
+/// Throws all waiting texts away and calls their callbacks.
+fn close(shared: &SinkShared) {
     let items = {
         let mut state = shared.lock();
         state.closed = true;
@@ -563,7 +566,7 @@ fn close(shared: &Shared) {
     }
 }
 
-/// Takes what a log formatter writes, one line a call, to a sink. Clones share the sink.
+/// Passes the output of a log formatter, one line a call, to a sink. Clones share the sink.
 #[derive(Clone)]
 pub struct LogWriter(pub Sink);
 

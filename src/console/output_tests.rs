@@ -10,14 +10,14 @@ fn gap() -> Gap {
     Box::new(lines_dropped)
 }
 
-fn drain(queue: &mut Queue) -> Vec<String> {
+fn drain(queue: &mut SinkQueue) -> Vec<String> {
     core::iter::from_fn(|| queue.pop(&gap()))
         .map(|item| item.text)
         .collect()
 }
 
-fn limits(texts: usize, overflow: Overflow) -> Limits {
-    Limits {
+fn limits(texts: usize, overflow: Overflow) -> SinkLimits {
+    SinkLimits {
         a_second: None,
         bytes: 100,
         texts,
@@ -27,7 +27,7 @@ fn limits(texts: usize, overflow: Overflow) -> Limits {
 
 #[test]
 fn a_gap_is_told_once_where_it_is() {
-    let mut queue = Queue::new(limits(2, Overflow::DropNewest));
+    let mut queue = SinkQueue::new(limits(2, Overflow::DropNewest));
     for text in ["a", "b", "c", "d"] {
         queue.may(text.into(), &gap());
     }
@@ -43,7 +43,7 @@ fn a_gap_is_told_once_where_it_is() {
 
 #[test]
 fn a_gap_ends_when_half_of_the_queue_is_free() {
-    let mut queue = Queue::new(limits(4, Overflow::DropNewest));
+    let mut queue = SinkQueue::new(limits(4, Overflow::DropNewest));
     for text in ["a", "b", "c", "d", "x"] {
         queue.may(text.into(), &gap());
     }
@@ -56,7 +56,7 @@ fn a_gap_ends_when_half_of_the_queue_is_free() {
 
 #[test]
 fn the_bytes_that_wait_have_a_limit() {
-    let mut queue = Queue::new(limits(usize::MAX, Overflow::DropNewest));
+    let mut queue = SinkQueue::new(limits(usize::MAX, Overflow::DropNewest));
     for _ in 0..10 {
         queue.may("x".repeat(30), &gap());
     }
@@ -67,7 +67,7 @@ fn the_bytes_that_wait_have_a_limit() {
 
 #[test]
 fn a_prompt_keeps_what_is_newest_and_every_reply() {
-    let mut queue = Queue::new(limits(2, Overflow::DropOldest));
+    let mut queue = SinkQueue::new(limits(2, Overflow::DropOldest));
     queue.must("reply".into(), None, &gap());
     for text in ["a", "b", "c", "d"] {
         queue.may(text.into(), &gap());
@@ -75,7 +75,7 @@ fn a_prompt_keeps_what_is_newest_and_every_reply() {
     assert_eq!(drain(&mut queue), ["2 lines dropped", "reply", "c", "d"]);
 }
 
-/// A writer that hands over what is written and may be told to wait.
+/// A writer that passes on all text it gets, and that can be told to wait.
 struct Pipe {
     out: mpsc::SyncSender<String>,
 }
@@ -120,7 +120,7 @@ fn a_slow_reader_loses_events_and_no_reply() {
 fn a_closed_reader_is_reported_once_and_nobody_waits() {
     let (out, reader) = mpsc::sync_channel(0);
     let (closed, told) = mpsc::channel();
-    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, move |_| {
+    let sink = Sink::lines(SinkLimits::EVENTS, gap(), Pipe { out }, move |_| {
         closed.send(()).expect("the test waits");
     })
     .expect("a thread");
@@ -144,7 +144,7 @@ fn a_closed_reader_is_reported_once_and_nobody_waits() {
 #[test]
 fn a_blocked_reader_does_not_hold_the_stop_up() {
     let (out, reader) = mpsc::sync_channel(0);
-    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, |_| {}).expect("a thread");
+    let sink = Sink::lines(SinkLimits::EVENTS, gap(), Pipe { out }, |_| {}).expect("a thread");
     sink.must("reply".into(), None);
     assert!(!sink.finish(Duration::from_millis(1)));
     drop(reader);
@@ -154,7 +154,7 @@ fn a_blocked_reader_does_not_hold_the_stop_up() {
 fn a_reader_that_goes_on_gets_everything_however_long_that_takes() {
     let patience = Duration::from_millis(400);
     let (out, reader) = mpsc::sync_channel(0);
-    let sink = Sink::lines(Limits::EVENTS, gap(), Pipe { out }, |_| {}).expect("a thread");
+    let sink = Sink::lines(SinkLimits::EVENTS, gap(), Pipe { out }, |_| {}).expect("a thread");
     for number in 0..30 {
         sink.must(format!("reply {number}"), None);
     }
@@ -181,7 +181,7 @@ fn what_a_failure_means_is_known_before_anybody_goes_on() {
     }
     let (told, order) = mpsc::channel();
     let told_too = told.clone();
-    let sink = Sink::lines(Limits::EVENTS, gap(), Full, move |error| {
+    let sink = Sink::lines(SinkLimits::EVENTS, gap(), Full, move |error| {
         told.send(error.kind() == io::ErrorKind::StorageFull)
             .expect("the test waits");
     })
@@ -197,7 +197,7 @@ fn what_a_failure_means_is_known_before_anybody_goes_on() {
 #[test]
 fn what_was_said_is_written_before_the_end() {
     let (out, reader) = mpsc::sync_channel(1_000);
-    let sink = Sink::lines(Limits::LOG, gap(), Pipe { out }, |_| {}).expect("a thread");
+    let sink = Sink::lines(SinkLimits::LOG, gap(), Pipe { out }, |_| {}).expect("a thread");
     let mut log = LogWriter(sink.clone());
     for number in 0..500 {
         log.write_all(format!("line {number}\n").as_bytes()).expect("a queue");
@@ -250,7 +250,7 @@ fn a_full_output_that_does_not_block_is_not_closed() {
 #[test]
 fn of_more_lines_than_the_pace_allows_the_first_are_said_and_the_others_counted_once() {
     let begin = Instant::now();
-    let mut pace = Pace::full(begin);
+    let mut pace = LinePace::full(begin);
     let said = (0..10_000)
         .filter(|_| pace.take(begin, LINES_A_SECOND).is_some())
         .count();
@@ -263,8 +263,8 @@ fn of_more_lines_than_the_pace_allows_the_first_are_said_and_the_others_counted_
 
 #[test]
 fn a_line_in_pieces_is_written_whole_and_everything_else_behind_it() {
-    let mut queue = Queue::new(limits(2, Overflow::DropNewest));
-    let pop = |queue: &mut Queue| queue.pop(&gap()).map(|item| (item.text, item.end));
+    let mut queue = SinkQueue::new(limits(2, Overflow::DropNewest));
+    let pop = |queue: &mut SinkQueue| queue.pop(&gap()).map(|item| (item.text, item.end));
     let text = |text: &str, end| Some((text.to_owned(), end));
     queue.may("before".into(), &gap());
     queue.piece("one".into(), LineEnd::Later, None, &gap());

@@ -1,6 +1,6 @@
-//! A typed line becomes a command, or an error that says what is wrong and what to type instead.
+//! Parses a typed line into a command, or into an error that says what is wrong and what to type instead.
 //!
-//! Promises: pure; the hint of every error is a line that parses; no value is guessed.
+//! Promises: pure; the hint of each error is a line that parses; no value is guessed.
 //! Spec: `proto-notes/events.md`, "Reading" and "Codes".
 
 use super::help;
@@ -9,38 +9,38 @@ use crate::contract::{AccountRef, BlockRef, Command, CommandError, Condition, Mi
 use crate::types::ticket::Ticket;
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, PublicKey, Txid};
 
-/// The most blocks of one `mine`; at the floor of the difficulty a minute or two of work.
+/// The most blocks for one `mine`; at the lowest difficulty they take a minute or two.
 pub const MINE_MAX: u64 = 10_000;
-/// The most blocks of one `chain`, and tips of one `tree`: what a terminal scrolls back.
+/// The most blocks for one `chain`, and the most tips for one `tree`: what a terminal can scroll back.
 pub const LIST_MAX: u64 = 1_000;
-/// `chain` and `tree` without a number.
+/// The number of blocks or tips for `chain` and `tree` without a number.
 pub const LIST_DEFAULT: u32 = 10;
-/// The longest `wait`: a day.
+/// The longest `wait` in seconds: a day.
 pub const WAIT_MAX_SECONDS: u64 = 86_400;
-/// `wait` without a number.
+/// The length of a `wait` without a number, in seconds.
 pub const WAIT_DEFAULT_SECONDS: u32 = 60;
-/// The shortest prefix of a hash that is looked up.
+/// The shortest prefix of a hash that is accepted, in hex digits.
 pub const PREFIX_MIN: usize = 4;
-/// How much of what was typed an answer repeats, in characters.
+/// The most characters of the typed text that an error repeats.
 pub const ECHO_MAX: usize = 32;
 
-/// A command for the engine, or one that the console answers itself.
+/// A command for the engine, or a command that the console answers itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Line {
-    /// For the engine.
+    /// A command for the engine.
     Engine(Command),
     /// `help`, or `help COMMAND` with the canonical word.
     Help(Option<String>),
-    /// `quit`
+    /// `quit` stops the node or ends the session.
     Quit,
-    /// `watch` and `log`: what is told while the node runs.
+    /// `watch` or `log`, which change what is written while the node runs.
     Telling(Telling),
 }
 
-/// Reads a line; none if it is blank or a comment.
+/// Parses a line; none if it is blank or a comment.
 ///
 /// # Errors
-/// [`CommandError`] with one of the contract's codes.
+/// [`CommandError`] with an error code of the contract.
 pub fn parse_line(line: &str) -> Result<Option<Line>, CommandError> {
     if is_silent(line) {
         return Ok(None);
@@ -52,17 +52,17 @@ pub fn parse_line(line: &str) -> Result<Option<Line>, CommandError> {
     let folded = first.to_ascii_lowercase();
     let values: Vec<&str> = words.collect();
     let command = help::find(&folded).ok_or_else(|| unknown(first, &folded, &values))?;
-    Reader { command, values }.read().map(Some)
+    ValueReader { command, values }.read().map(Some)
 }
 
-/// Whether a line is blank or a comment: it counts, and has no answer.
+/// Whether a line is blank or a comment: it is counted, but gets no reply.
 #[must_use]
 pub fn is_silent(line: &str) -> bool {
     let text = line.trim_start();
     text.is_empty() || text.starts_with('#')
 }
 
-/// The canonical word of a line, or what was typed, at most 32 characters; none if there is nothing to read.
+/// The canonical word of a line, or the first 32 characters of an unknown word; none if the line is blank.
 #[must_use]
 pub fn canonical_word(line: &str) -> Option<String> {
     let first = line.split_whitespace().next()?;
@@ -70,7 +70,7 @@ pub fn canonical_word(line: &str) -> Option<String> {
     Some(known.map_or_else(|| echo(first), |command| command.word.to_owned()))
 }
 
-/// What was typed, at most 32 characters of it.
+/// The first 32 characters of a typed word.
 fn echo(word: &str) -> String {
     word.chars().take(ECHO_MAX).collect()
 }
@@ -83,7 +83,7 @@ fn error(code: &'static str, message: String, hint: impl Into<String>) -> Comman
     }
 }
 
-/// The longest line that is offered in place of one with a mistyped word; more does not help the eye.
+/// The longest corrected line that is offered as a hint, in bytes; a longer one does not help.
 const CORRECTED_MAX_BYTES: usize = 128;
 
 fn unknown(typed: &str, folded: &str, values: &[&str]) -> CommandError {
@@ -98,7 +98,7 @@ fn unknown(typed: &str, folded: &str, values: &[&str]) -> CommandError {
     }
 }
 
-/// The typed line with the right word, if that is a whole command; else the way to learn it.
+/// The typed line with the corrected word if that is a valid command, otherwise the `help` for that word.
 fn corrected(meant: &str, values: &[&str]) -> String {
     let line = [&[meant], values].concat().join(" ");
     let fits = line.len() <= CORRECTED_MAX_BYTES;
@@ -109,7 +109,7 @@ fn corrected(meant: &str, values: &[&str]) -> String {
     }
 }
 
-/// The error of a line with more than 4,096 bytes.
+/// The error for a line with more than 4,096 bytes.
 #[must_use]
 pub fn line_too_long() -> CommandError {
     let max = super::input::LINE_MAX_BYTES;
@@ -120,33 +120,33 @@ pub fn line_too_long() -> CommandError {
     )
 }
 
-/// The error of a line that is no text.
+/// The error for a line that is not UTF-8.
 #[must_use]
 pub fn not_utf8() -> CommandError {
     error("bad_argument", "the line is not UTF-8 text".to_owned(), "help")
 }
 
-/// The error of each line of an input in UTF-16.
+/// The error for each line of an input in UTF-16.
 #[must_use]
 pub fn utf16() -> CommandError {
     let message = "the input is UTF-16 text: save it as UTF-8, or pass it through iconv -f UTF-16 -t UTF-8";
     error("bad_argument", message.to_owned(), "help")
 }
 
-/// Reads the number that a word is: digits only, no leading zero.
+/// Parses a number: digits only, without a leading zero.
 fn number(word: &str) -> Option<u64> {
     let digits = !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit());
     let leading_zero = word.len() > 1 && word.starts_with('0');
     (digits && !leading_zero).then(|| word.parse().ok()).flatten()
 }
 
-/// A command's values, taken one after the other.
-struct Reader<'a> {
+/// The values of a command, with the checks on them.
+struct ValueReader<'a> {
     command: &'static help::CommandHelp,
     values: Vec<&'a str>,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> ValueReader<'a> {
     fn read(&self) -> Result<Line, CommandError> {
         let command = match self.command.word {
             "help" => return self.help(),
@@ -185,7 +185,7 @@ impl<'a> Reader<'a> {
         Ok(Line::Engine(command))
     }
 
-    // How many values there are.
+    // Checks on the number of values.
 
     fn missing(&self) -> CommandError {
         let message = format!("Missing values; usage: {}", self.command.usage);
@@ -229,7 +229,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    // What the values are.
+    // Checks on single values.
 
     fn number(&self, what: &str, word: &str, from: u64, to: u64) -> Result<u64, CommandError> {
         number(word).filter(|value| (from..=to).contains(value)).ok_or_else(|| {
@@ -253,12 +253,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A name in any case, `me`, or a PeerId exactly as it is.
+    /// Parses an account: a name in any case, `me`, or an exact PeerId.
     fn account(&self, word: &str) -> Result<AccountRef, CommandError> {
         if word.eq_ignore_ascii_case("me") {
             return Ok(AccountRef::Me);
         }
-        // No name has more than 32 bytes, and no PeerId of an Ed25519 key has fewer.
+        // A name has at most 32 bytes, and the PeerId of an Ed25519 key has more.
         if word.len() > crate::types::account::NAME_MAX_BYTES
             && let Ok(peer) = word.parse::<PeerId>()
         {
@@ -277,7 +277,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    // The commands that take more than one kind of value.
+    // Commands that take several kinds of values.
 
     fn tx(&self) -> Result<Command, CommandError> {
         let [from, to, amount] = self.exactly()?;
@@ -333,7 +333,7 @@ impl<'a> Reader<'a> {
             return Ok(BlockRef::Hash(hash));
         }
         let is_prefix = (PREFIX_MIN..64).contains(&word.len()) && word.bytes().all(|byte| byte.is_ascii_hexdigit());
-        // No height begins with a zero, but hashes do, and some are shown without a letter.
+        // A height has no leading zero, but a hash may have one, and some shortened hashes have no letter.
         let is_height = word.bytes().all(|byte| byte.is_ascii_digit()) && !(is_prefix && word.starts_with('0'));
         if is_height {
             return self

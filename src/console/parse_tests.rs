@@ -1,7 +1,7 @@
 //! Lines that are commands, and the code of each that is none.
 
 use super::*;
-use crate::console::watch::Topic;
+use crate::console::watch::WatchTopic;
 use crate::contract::{PeerAct, PeerRef, TxRef};
 use crate::types::SecretKey;
 
@@ -163,7 +163,7 @@ fn what_makes_the_chain_visible_has_its_form() {
     assert_eq!(good("watch off"), Line::Telling(Telling::Watch(vec![])));
     assert_eq!(
         good("watch Peers gossip"),
-        Line::Telling(Telling::Watch(vec![Topic::Peers, Topic::Gossip]))
+        Line::Telling(Telling::Watch(vec![WatchTopic::Peers, WatchTopic::Gossip]))
     );
     assert_eq!(good("log DEBUG"), Line::Telling(Telling::Log("debug")));
 }

@@ -1,10 +1,10 @@
-//! The prompt of a terminal: a thread that reads lines, with history and completion, while replies, events and the
-//! log are printed above the line that is being typed.
+//! The prompt of a terminal: a thread that reads lines, with history and completion, while replies, events and the log
+//! are printed above the line that the user is typing.
 //!
-//! Promises: whoever prints never waits for the terminal; what is printed keeps its order, but for the one text that is
-//! on its way when a line is entered; the terminal is given back as it was. Ctrl-C clears typed text, else cancels the
-//! running command, else stops the node; Ctrl-D stops it.
-//! Elsewhere: what lines mean (`console::parse`), who answers them (`node`).
+//! Promises: printing never waits for the terminal. Printed texts keep their order, except for the one text that is
+//! just being printed when the user enters a line. The terminal is restored at the end. Ctrl-C clears the typed text,
+//! or else cancels the running command, or else stops the node; Ctrl-D stops the node.
+//! Elsewhere: the meaning of lines (`console::parse`), the replies (`node`).
 //! Spec: `proto-notes/events.md`, "Stopping".
 
 use std::borrow::Cow;
@@ -26,72 +26,73 @@ use super::InputLine;
 use super::complete::{self, Names};
 use super::help;
 use super::input::{Content, LINE_MAX_BYTES, RawLine};
-use super::output::{Limits, Sink, lines_dropped};
+use super::output::{Sink, SinkLimits, lines_dropped};
 use super::parse::{self, Line};
 use crate::threads;
 
-/// The most lines of the history: a few lessons.
+/// The most lines in the history: those of a few lessons.
 pub const HISTORY_MAX: usize = 1_000;
-/// The most lines that wait for their replies: a large paste, 16 MiB at most.
+/// The most lines that wait for their replies: a large paste, at most 16 MiB.
 const LINES_WAITING_MAX: usize = 4_096;
-/// How long the next prompt waits for the reply: most commands answer within, so that a session reads like a
-/// transcript; a long command does not keep anybody from typing.
+/// How long the next prompt waits for the reply. Most replies come within this time, so that a session reads like a
+/// transcript; a long command does not keep the user from typing.
 const REPLY_PATIENCE: Duration = Duration::from_millis(250);
-/// Stands where a byte was that is no UTF-8.
+/// The character that replaces a byte which is not UTF-8.
 const REPLACEMENT: char = char::REPLACEMENT_CHARACTER;
-/// Said once for each line with such a byte.
+/// The message for a line with such a byte, printed once for each line.
 const SPOILED: &str = "error: a byte came that is no UTF-8: this line will be refused, and what was pasted with it may be \
     lost\nhint: Ctrl-C clears the line";
-/// How long the last text handed to the line editor takes to reach the screen at most; nothing tells when it has.
+/// How long the line editor may take to print its last text; nothing reports when it has.
 const LAST_TEXT: Duration = Duration::from_millis(30);
-/// How long a signal waits for a line that was just entered to be counted: the editor gives the terminal back before it
-/// gives the line, and who presses Ctrl-C right behind Enter means the line and not the node.
+/// How long a signal waits for a line that was just entered. The editor releases the terminal before it returns the
+/// line, and a user who presses Ctrl-C right after Enter means the line and not the node.
 const JUST_ENTERED: Duration = Duration::from_millis(250);
 
-/// What the user did.
+/// An action of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PromptFact {
-    /// A line that wants one reply; [`Prompt::answered`] follows it.
+    /// The user entered a line that gets one reply; the caller must call [`Prompt::answered`] afterwards.
     Line(InputLine),
-    /// Ctrl-C while a command runs: it is to be cancelled.
+    /// Ctrl-C while a command runs: the command must be cancelled.
     Cancel,
-    /// Ctrl-C at an empty idle prompt, Ctrl-D, or the terminal is gone: the node is to stop with status 0.
+    /// Ctrl-C at an empty idle prompt, Ctrl-D, or a closed terminal: the node must stop with status 0.
     Stop,
 }
 
-/// Where typed lines are kept from one session to the next. What fails there is no failure of the prompt.
+/// The store of typed lines between sessions. If it fails, the prompt goes on without it.
 pub trait History: Send {
     /// The lines of earlier sessions, the newest last; at most [`HISTORY_MAX`].
     fn lines(&mut self) -> Vec<String>;
 
-    /// Keeps a line.
+    /// Stores a line for later sessions.
     fn keep(&mut self, line: &str);
 }
 
-/// Where a prompt's things are.
+/// The settings of a prompt.
 pub struct PromptConfig {
-    /// What stands before the line.
+    /// The text before the input line.
     pub text: String,
-    /// Lines of earlier sessions.
+    /// The store of typed lines.
     pub history: Box<dyn History>,
-    /// Names to complete.
+    /// The names and hashes for completion.
     pub names: Names,
     /// Whether colour may be used.
     pub color: bool,
-    /// Where the terminal's width is told.
+    /// The width of the terminal, which the prompt keeps up to date.
     pub columns: Arc<AtomicUsize>,
 }
 
-/// Whether somebody sits there: stdin and stdout are terminals.
+/// Whether a person uses the program, that is, stdin and stdout are terminals.
 #[must_use]
 pub fn is_terminal() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal()
 }
 
-/// Keeps the signal of Ctrl-Z for the prompt's thread. To be called before the other threads start: they inherit it.
+/// Blocks the signal of Ctrl-Z in all threads except the prompt's. It must be called before other threads start,
+/// because they inherit the setting.
 ///
-/// The line editor gives the terminal back, sends itself the signal, and takes the terminal again when it goes on. Taken
-/// by another thread, the signal may stop this one too late: the shell would get a terminal without echo.
+/// The line editor restores the terminal, sends itself the signal, and takes the terminal again when it continues. If
+/// another thread took the signal, this one might stop too late, and the shell would get a terminal without echo.
 pub fn reserve_suspension() {
     #[cfg(unix)]
     let _ = suspension().thread_block();
@@ -104,7 +105,7 @@ fn suspension() -> nix::sys::signal::SigSet {
     signals
 }
 
-/// How many lines wait for their replies.
+/// The number of lines that wait for their replies.
 #[derive(Default)]
 struct Running {
     lines: Mutex<usize>,
@@ -132,7 +133,7 @@ impl Running {
         drop(waited);
     }
 
-    /// What a SIGINT means: Ctrl-C while the editor does not read, or a signal from elsewhere.
+    /// The meaning of a SIGINT, which is Ctrl-C while the editor does not read, or a signal from another process.
     fn signalled(&self) -> PromptFact {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self
@@ -142,7 +143,7 @@ impl Running {
         self.interrupt()
     }
 
-    /// What Ctrl-C means when no text is typed.
+    /// The meaning of Ctrl-C when no text is typed.
     fn interrupt(&self) -> PromptFact {
         if self.is_idle() {
             PromptFact::Stop
@@ -152,7 +153,7 @@ impl Running {
     }
 }
 
-/// A prompt under way.
+/// The prompt of a terminal that is running.
 pub struct Prompt {
     sink: Sink,
     running: Arc<Running>,
@@ -160,13 +161,13 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Starts the prompt's threads. `deliver` gets every fact in order and answers false when nobody listens any more. It
-    /// must not wait for anything that is printed: the editor takes texts only while it reads, two at most wait for it,
-    /// and whoever prints the third would never come back. `failed` hears once of a thread that panicked; the terminal is
-    /// given back before.
+    /// Starts the threads of the prompt. `deliver` gets each fact in order and returns false once nobody listens. It
+    /// must not wait for printing: the editor prints only while it reads, and at most two texts wait for it, so a
+    /// caller that prints a third one would wait for ever. `failed` is called once if a thread panics, after the
+    /// terminal was restored.
     ///
     /// # Errors
-    /// When the line editor finds no terminal, or the system gives no thread.
+    /// An error if the line editor finds no terminal, or if the system cannot start a thread.
     pub fn start(
         mut config: PromptConfig,
         deliver: impl FnMut(PromptFact) -> bool + Send + 'static,
@@ -177,7 +178,7 @@ impl Prompt {
         let mut printer = editor.create_external_printer().ok();
         let print = move |text: &str, _| {
             let line = format!("{text}\n");
-            // The editor ends before the node does: then the terminal is free to be written to.
+            // The editor ends before the node does; then the sink can write to the terminal directly.
             if let Some(printer) = &mut printer
                 && printer.print(line.clone()).is_ok()
             {
@@ -198,13 +199,13 @@ impl Prompt {
         };
         let unwritten = fail.clone();
         let on_closed = move |error: &io::Error| {
-            // A terminal that is gone ends the reading, too.
+            // A closed terminal also ends the reading.
             if error.raw_os_error().is_none() {
                 unwritten(&error.to_string());
             }
         };
-        let sink = Sink::start(Limits::PROMPT, Box::new(lines_dropped), print, on_closed)?;
-        let session = Session {
+        let sink = Sink::start(SinkLimits::PROMPT, Box::new(lines_dropped), print, on_closed)?;
+        let session = PromptThread {
             editor,
             config,
             running: running.clone(),
@@ -221,30 +222,30 @@ impl Prompt {
         })
     }
 
-    /// Where replies (`must`), events and log lines (`may`) go.
+    /// The sink for replies (`must`) and for events and log lines (`may`).
     #[must_use]
     pub const fn sink(&self) -> &Sink {
         &self.sink
     }
 
-    /// Tells that the reply of a line was handed to the sink.
+    /// Notes that the reply to a line was passed to the sink.
     pub fn answered(&self) {
         self.running.change(|lines| lines.saturating_sub(1));
     }
 
-    /// What a SIGINT means: between two lines the terminal turns Ctrl-C into one.
+    /// The meaning of a SIGINT. Between two lines, the terminal turns Ctrl-C into this signal.
     #[must_use]
     pub fn interrupt(&self) -> PromptFact {
         self.running.signalled()
     }
 
-    /// The way to give the terminal back from elsewhere, before the process exits at once.
+    /// A handle that restores the terminal from another place, before the process exits at once.
     #[must_use]
     pub fn terminal(&self) -> Terminal {
         self.terminal.clone()
     }
 
-    /// Prints what waits, at most for so long, and gives the terminal back. Lines that have no reply are told.
+    /// Prints waiting texts, for at most `patience`, and restores the terminal. Reports lines that got no reply.
     pub fn finish(self, patience: Duration) {
         match self.running.count() {
             0 => {}
@@ -289,26 +290,26 @@ fn editor(config: &mut PromptConfig) -> rustyline::Result<Editor<Assistant, MemH
     Ok(editor)
 }
 
-/// The thread that reads.
-struct Session<F> {
+/// The thread that reads lines.
+struct PromptThread<F> {
     editor: Editor<Assistant, MemHistory>,
     config: PromptConfig,
     running: Arc<Running>,
     sink: Sink,
     number: u64,
-    /// A line that was spoiled and goes on.
+    /// A line that contained a bad byte and is still being typed.
     kept: String,
     deliver: F,
 }
 
-impl<F: FnMut(PromptFact) -> bool> Session<F> {
+impl<F: FnMut(PromptFact) -> bool> PromptThread<F> {
     fn run(mut self) {
         #[cfg(unix)]
         let _ = suspension().thread_unblock();
         while self.step() {}
     }
 
-    /// Reads once; false at the end.
+    /// Reads one line; false at the end.
     fn step(&mut self) -> bool {
         let initial = std::mem::take(&mut self.kept);
         self.note_text("");
@@ -329,8 +330,8 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
         }
     }
 
-    /// A byte came that is no UTF-8. What was typed stays, with a mark in the byte's place: so the whole line is refused when
-    /// it is entered, and what follows the byte is no line of its own.
+    /// Handles a byte that is not UTF-8. The typed text stays, with a mark in the place of the byte, so that the whole
+    /// line is refused when it is entered, and the text after the byte does not become a line of its own.
     fn spoil(&mut self, initial: &str) -> bool {
         if !initial.contains(REPLACEMENT) {
             self.sink.must(SPOILED.to_owned(), None);
@@ -345,7 +346,7 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
         false
     }
 
-    /// Hands over the lines of a text: a paste can bring several at once.
+    /// Delivers the lines of a text; a paste can contain several.
     fn submit(&mut self, text: &str) -> bool {
         let mut left_out = 0;
         for line in text.lines() {
@@ -356,14 +357,14 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
                 continue;
             }
             let is_quit = input.line == Ok(Line::Quit);
-            // At once: Ctrl-C is a signal now, and means this line.
+            // Counted at once, because Ctrl-C is a signal from here on and means this line.
             self.running.change(|lines| lines + 1);
             let goes_on = (self.deliver)(PromptFact::Line(input));
             self.keep(line);
             if !goes_on || is_quit {
                 return false;
             }
-            // Behind a long command nobody waits for what comes later.
+            // After a long command the prompt does not wait for replies to later lines.
             if waiting == 0 {
                 self.running.wait_until_idle(REPLY_PATIENCE);
             }
@@ -372,7 +373,7 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
             self.sink.must(lines_left_out(left_out), None);
         }
         if self.running.is_idle() {
-            // The reply is on its way to the screen; the next prompt belongs below it.
+            // The reply is being printed, and the next prompt belongs below it.
             let _ = self.sink.flush(REPLY_PATIENCE);
         }
         true
@@ -387,7 +388,7 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
         };
         let number = self.number;
         let mut input = InputLine::read(RawLine { number, content })?;
-        // Whoever sends it elsewhere sends it whole, and it is refused there.
+        // If the line goes to another node, it is sent complete, and that node refuses it.
         input.text.get_or_insert_with(|| line.to_owned());
         Some(input)
     }
@@ -410,17 +411,17 @@ impl<F: FnMut(PromptFact) -> bool> Session<F> {
     }
 }
 
-/// What is said of lines beyond the maximum.
+/// The message for lines beyond the limit.
 fn lines_left_out(count: usize) -> String {
     let (lines, were) = if count == 1 { ("line", "was") } else { ("lines", "were") };
     format!("error: {count} {lines} {were} not taken: {LINES_WAITING_MAX} wait already\nhint: enter them again later")
 }
 
-/// Completes, and watches whether any text is typed: the editor does not tell that with Ctrl-C.
+/// Completes words, and tracks whether any text is typed, because the editor does not report that with Ctrl-C.
 struct Assistant {
     names: Names,
     color: bool,
-    /// What is typed so far, or its beginning.
+    /// The text typed so far, or its beginning.
     typed: Mutex<String>,
 }
 
@@ -430,7 +431,7 @@ impl Assistant {
     }
 
     fn note(&self, line: &str) {
-        // Of a longer line the beginning is enough: it will be refused.
+        // For a longer line the beginning is enough, because the line will be refused.
         let most = line.len().min(LINE_MAX_BYTES + 1);
         let end = (0..=most).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
         let mut typed = self.typed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -457,13 +458,13 @@ impl Hinter for Assistant {
 
     fn hint(&self, line: &str, pos: usize, _: &Context<'_>) -> Option<ArgumentHint> {
         self.note(line);
-        // Without colour a hint could not be told from what is typed.
+        // Without colour, a hint could not be told from typed text.
         let shown = self.color && pos == line.len();
         shown.then(|| help::argument_hint(line)).flatten().map(ArgumentHint)
     }
 }
 
-/// The values that a command still takes; shown, never inserted.
+/// The values that a command still needs; shown, but never inserted.
 struct ArgumentHint(String);
 
 impl Hint for ArgumentHint {
@@ -484,7 +485,7 @@ impl Highlighter for Assistant {
 impl Validator for Assistant {}
 impl Helper for Assistant {}
 
-/// How the terminal was before the prompt; clones share it.
+/// The mode of the terminal before the prompt started; clones share it.
 #[derive(Clone)]
 pub struct Terminal {
     #[cfg(unix)]
@@ -492,7 +493,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// Remembers the mode of the terminal at stdin.
+    /// Saves the mode of the terminal at stdin.
     #[must_use]
     pub fn remember() -> Self {
         Self {
@@ -503,7 +504,7 @@ impl Terminal {
         }
     }
 
-    /// Gives the terminal back as it was; as often as wanted.
+    /// Restores the mode of the terminal; this may be called several times.
     pub fn restore(&self) {
         #[cfg(unix)]
         if let Some(mode) = &self.mode {
@@ -511,7 +512,8 @@ impl Terminal {
             let mode = mode.lock().unwrap_or_else(PoisonError::into_inner);
             let is_raw = tcgetattr(io::stdin()).is_ok_and(|now| !now.local_flags.contains(LocalFlags::ICANON));
             if is_raw {
-                // No more bracketed paste, and no half a prompt. The terminal may be gone: then nobody minds.
+                // Switch off bracketed paste, and clear a half-printed prompt. An error does not matter, because the
+                // terminal may be closed.
                 let mut out = io::stdout().lock();
                 drop(out.write_all(b"\x1b[?2004l\r\x1b[K").and_then(|()| out.flush()));
             }
@@ -535,7 +537,7 @@ mod tests {
         assert_eq!(running.interrupt(), PromptFact::Stop);
     }
 
-    /// The line counts a moment after the signal came.
+    /// The line is counted a moment after the signal arrives.
     #[test]
     fn a_signal_right_behind_enter_means_the_line_and_one_at_an_idle_prompt_the_node() {
         let running = Arc::new(Running::default());

@@ -1,4 +1,4 @@
-//! The three views of one result: a JSON line, words for people, and the same for events.
+//! The three forms of a result: a JSON line, words for people, and the same two for events.
 //!
 //! Spec: `proto-notes/events.md`.
 

@@ -1,37 +1,38 @@
-//! What is told while the node runs: topics that can be switched, and repetitions that are folded.
+//! What is written while the node runs: topics that the user can switch, and repeated lines that are folded.
 //!
-//! Promises: warnings and the first words are always told; of a storm the first lines are told and then its size; what
-//! was folded is told in the end. Only words are switched: the events of `--json` are always whole.
-//! Elsewhere: the words (`console::narrate`), who asks when the storm is over (`node::screen`).
+//! Promises: warnings and the greeting are always shown. Of many similar events in a row, the first lines are shown,
+//! and then their number; folded lines are always reported in the end. Only words are affected: the events of `--json`
+//! are always complete.
+//! Elsewhere: the words (`console::narrate`), the timer that ends a row (`node::screen`).
 //! Spec: `proto-notes/events.md`, "In words".
 
 use serde::Serialize;
 
 use crate::contract::Event;
 
-/// The levels of the log.
+/// The levels of the log, as the user types them.
 pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
-/// Lines of one kind in a row that are told before they are folded: they fit on a screen with the prompt.
+/// How many lines of one kind in a row are shown before they are folded; with the prompt they fit on a screen.
 const FOLD_AFTER: u64 = 12;
-/// A pause that ends a row, in milliseconds.
+/// The pause that ends a row, in milliseconds.
 pub const FOLD_PAUSE_MS: u64 = 1_000;
 
-/// What events are about.
+/// The topics of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Topic {
-    /// Transactions that come and what becomes of them.
+pub enum WatchTopic {
+    /// Transactions that arrive, and what happens to them.
     Gossip,
-    /// Blocks, reorganisations, sync.
+    /// Blocks, reorganisations and sync.
     Blocks,
-    /// Nodes that are found, come and go.
+    /// Nodes that are found, connect and disconnect.
     Peers,
 }
 
-impl Topic {
-    /// All of them.
+impl WatchTopic {
+    /// All topics, in the order in which they are listed.
     pub const ALL: [Self; 3] = [Self::Gossip, Self::Blocks, Self::Peers];
 
-    /// As it is typed.
+    /// The topic as the user types it.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -42,16 +43,16 @@ impl Topic {
     }
 }
 
-/// What an event is about; none for what is always told.
+/// The topic of an event; none if it is always shown.
 #[must_use]
-pub const fn topic(event: &Event) -> Option<Topic> {
+pub const fn topic(event: &Event) -> Option<WatchTopic> {
     match event {
         Event::Started(_) | Event::Warning { .. } | Event::Stopped { .. } => None,
         Event::PeerFound { .. }
         | Event::PeerConnected { .. }
         | Event::PeerNamed { .. }
-        | Event::PeerDisconnected { .. } => Some(Topic::Peers),
-        Event::TransactionAccepted { .. } | Event::TransactionRejected { .. } => Some(Topic::Gossip),
+        | Event::PeerDisconnected { .. } => Some(WatchTopic::Peers),
+        Event::TransactionAccepted { .. } | Event::TransactionRejected { .. } => Some(WatchTopic::Gossip),
         Event::Mined { .. }
         | Event::BlockConnected { .. }
         | Event::BlockDisconnected { .. }
@@ -60,11 +61,11 @@ pub const fn topic(event: &Event) -> Option<Topic> {
         | Event::Reorganized { .. }
         | Event::SyncStarted { .. }
         | Event::SyncProgress { .. }
-        | Event::SyncFinished { .. } => Some(Topic::Blocks),
+        | Event::SyncFinished { .. } => Some(WatchTopic::Blocks),
     }
 }
 
-/// What a row of events is counted as; none for those that are never folded.
+/// The name under which a row of such events is counted; none if they are never folded.
 const fn row_of(event: &Event) -> Option<&'static str> {
     match event {
         Event::TransactionAccepted { .. } => Some("transactions"),
@@ -87,27 +88,27 @@ const fn row_of(event: &Event) -> Option<&'static str> {
     }
 }
 
-/// `watch` and `log`.
+/// The commands `watch` and `log`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Telling {
-    /// `watch` alone.
+    /// `watch` alone, which shows the settings.
     Ask,
-    /// Only these topics; none is `watch off`.
-    Watch(Vec<Topic>),
-    /// The log's level.
+    /// Show only these topics; an empty list is `watch off`.
+    Watch(Vec<WatchTopic>),
+    /// Set the level of the log.
     Log(&'static str),
 }
 
-/// The data of `watch` and `log`.
+/// The data of the reply to `watch` and `log`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct TellingReply {
-    /// The topics that are told in words.
+    /// The topics that are shown in words.
     pub watching: Vec<&'static str>,
-    /// The log's level, or what `--log` said.
+    /// The level of the log, or the filter of `--log`.
     pub log: String,
 }
 
-/// The answer in words.
+/// The reply in words.
 #[must_use]
 pub fn telling_text(reply: &TellingReply) -> String {
     let topics = if reply.watching.is_empty() {
@@ -118,21 +119,21 @@ pub fn telling_text(reply: &TellingReply) -> String {
     format!("told: {topics}\nlog: {}", reply.log)
 }
 
-/// What becomes of an event's line.
+/// The decision about an event's line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// A line that ends a row, to be told before.
+pub struct LineVerdict {
+    /// The line that ends a row of folded events, to be shown before; none if there is none.
     pub before: Option<String>,
-    /// Whether the event is told.
+    /// Whether the event is shown.
     pub told: bool,
-    /// A row is being folded: [`Watch::pause`] is to be asked after a pause.
+    /// Whether a row is being folded, so that [`Watch::pause`] must be called after a pause.
     pub folding: bool,
 }
 
-/// What is told, and the row under way.
+/// The chosen topics, and the present row of events.
 #[derive(Clone, Debug)]
 pub struct Watch {
-    topics: Vec<Topic>,
+    topics: Vec<WatchTopic>,
     row: Option<(&'static str, u64)>,
     last_ms: u64,
 }
@@ -140,7 +141,7 @@ pub struct Watch {
 impl Default for Watch {
     fn default() -> Self {
         Self {
-            topics: Topic::ALL.to_vec(),
+            topics: WatchTopic::ALL.to_vec(),
             row: None,
             last_ms: 0,
         }
@@ -148,21 +149,24 @@ impl Default for Watch {
 }
 
 impl Watch {
-    /// Tells only these from now on.
-    pub fn set(&mut self, topics: &[Topic]) {
-        self.topics = Topic::ALL.into_iter().filter(|topic| topics.contains(topic)).collect();
+    /// Shows only these topics from now on.
+    pub fn set(&mut self, topics: &[WatchTopic]) {
+        self.topics = WatchTopic::ALL
+            .into_iter()
+            .filter(|topic| topics.contains(topic))
+            .collect();
     }
 
-    /// The words of what is told.
+    /// The words of the chosen topics.
     #[must_use]
     pub fn words(&self) -> Vec<&'static str> {
         self.topics.iter().map(|topic| topic.word()).collect()
     }
 
-    /// Judges an event that came at a time.
-    pub fn judge(&mut self, event: &Event, now_ms: u64) -> Verdict {
+    /// Decides about an event that happened at `now_ms`.
+    pub fn judge(&mut self, event: &Event, now_ms: u64) -> LineVerdict {
         if topic(event).is_some_and(|topic| !self.topics.contains(&topic)) {
-            return Verdict::default();
+            return LineVerdict::default();
         }
         let kind = row_of(event);
         let goes_on = now_ms.saturating_sub(self.last_ms) < FOLD_PAUSE_MS;
@@ -171,7 +175,7 @@ impl Watch {
             (Some((row, count)), Some(kind)) if *row == kind && goes_on => {
                 *count += 1;
                 let folding = *count > FOLD_AFTER;
-                Verdict {
+                LineVerdict {
                     before: None,
                     told: !folding,
                     folding,
@@ -180,7 +184,7 @@ impl Watch {
             (_, kind) => {
                 let before = self.end_row();
                 self.row = kind.map(|kind| (kind, 1));
-                Verdict {
+                LineVerdict {
                     before,
                     told: true,
                     folding: false,
@@ -189,7 +193,7 @@ impl Watch {
         }
     }
 
-    /// A pause has passed at a time: what was folded is told, unless the storm goes on.
+    /// Called after a pause: returns the report of folded events, unless more of them came meanwhile.
     pub fn pause(&mut self, now_ms: u64) -> Option<String> {
         if now_ms.saturating_sub(self.last_ms) < FOLD_PAUSE_MS {
             return None;
@@ -197,7 +201,7 @@ impl Watch {
         self.end_row()
     }
 
-    /// Whether something is folded and not told yet.
+    /// Whether folded events have not been reported yet.
     #[must_use]
     pub fn is_folding(&self) -> bool {
         self.row.is_some_and(|(_, count)| count > FOLD_AFTER)
@@ -268,14 +272,14 @@ mod tests {
     #[test]
     fn topics_are_switched_and_warnings_are_always_told() {
         let mut watch = Watch::default();
-        watch.set(&[Topic::Gossip]);
+        watch.set(&[WatchTopic::Gossip]);
         assert_eq!(watch.words(), ["gossip"]);
         assert!(!watch.judge(&out(1), 0).told);
         assert!(watch.judge(&warning(), 0).told);
         watch.set(&[]);
         assert!(!watch.judge(&mined(), 0).told);
         assert!(watch.judge(&warning(), 0).told);
-        watch.set(&Topic::ALL);
+        watch.set(&WatchTopic::ALL);
         assert!(watch.judge(&mined(), 0).told);
     }
 }

@@ -1,34 +1,34 @@
-//! What a user can ask of the engine; the console parses lines into these.
+//! The commands that a user can give to the engine; the console parses lines into these.
 
 use crate::types::ticket::Ticket;
 use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, PeerId, Txid};
 
-/// An account as typed: `me` is the node's own key account.
+/// An account as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AccountRef {
-    /// The node's key account.
+    /// `me`, which is the key account of this node.
     Me,
-    /// A name or a key.
+    /// A name or a PeerId, which stands for its key account.
     Account(Account),
 }
 
-/// A block as typed.
+/// A block as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockRef {
-    /// Only digits, the first no 0 but in 0 itself: a height of the active chain.
+    /// A word of digits without a leading zero: the height of an active block.
     Height(Height),
-    /// A whole hash.
+    /// A whole hash, 64 hex digits.
     Hash(BlockHash),
-    /// A prefix of at least 4 lower-case hex digits.
+    /// The beginning of a hash, at least 4 lower-case hex digits.
     Prefix(String),
 }
 
-/// A transaction as typed.
+/// A transaction as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TxRef {
-    /// A whole id.
+    /// A whole id, 64 hex digits.
     Id(Txid),
-    /// A prefix of at least 4 lower-case hex digits.
+    /// The beginning of an id, at least 4 lower-case hex digits.
     Prefix(String),
 }
 
@@ -38,126 +38,126 @@ impl From<Txid> for TxRef {
     }
 }
 
-/// A peer as typed.
+/// A peer as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PeerRef {
-    /// A whole PeerId.
+    /// A whole PeerId, which need not be connected.
     Id(PeerId),
-    /// The end of one, or a name.
+    /// The end of a PeerId, or a name; it must fit a known peer.
     Text(String),
 }
 
-/// What is done to a peer.
+/// The action of a command on a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerAct {
-    /// `drop`: close its connections.
+    /// `drop`: closes the connections to the peer.
     Drop,
-    /// `ban`: and refuse it.
+    /// `ban`: closes the connections and refuses new ones for a while.
     Ban {
-        /// For so long, 1 to 1,440.
+        /// The length of the ban in minutes, 1 to 1,440.
         minutes: u32,
     },
-    /// `unban`: no longer refuse it.
+    /// `unban`: ends a ban.
     Unban,
 }
 
-/// The forms of `mine`.
+/// The variants of `mine`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MineCommand {
-    /// `mine [N]`: until this node found N blocks, 1 to 10,000.
+    /// `mine [N]`: mines until this node has found N blocks, 1 to 10,000.
     Count(u32),
-    /// `mine on`.
+    /// `mine on`: mines until it is switched off.
     On,
-    /// `mine off`.
+    /// `mine off`: stops mining.
     Off,
 }
 
-/// What `wait` waits for.
+/// The condition that `wait` waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// At least this many peers with known status; 0: none.
+    /// At least this many connected peers with a known status; 0 means none at all.
     Peers(u32),
-    /// An active tip at least this high.
+    /// The active tip is at least this high.
     Height(Height),
-    /// At least one peer, no sync running, no connected peer with more work.
+    /// There is at least one peer, no sync is running, and no connected peer has more work.
     Synced,
     /// The transaction is in the active chain.
     Confirmed(Txid),
 }
 
-/// A command. `help` and `quit` are answered by the console.
+/// A command for the engine. The console itself answers `help` and `quit`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// `tx FROM TO AMOUNT`
+    /// `tx FROM TO AMOUNT`: pays coins.
     Tx {
-        /// Who pays.
+        /// The account that pays.
         from: AccountRef,
-        /// Who is paid.
+        /// The account that is paid.
         to: AccountRef,
-        /// How much.
+        /// The coins to pay.
         amount: Amount,
     },
-    /// `claim NAME`
+    /// `claim NAME`: registers a name for this node's key.
     Claim(AccountName),
-    /// `mine [N]`, `mine on|off`
+    /// `mine [N]`, `mine on|off`: starts or stops mining.
     Mine(MineCommand),
-    /// `chain [N]`
+    /// `chain [N]`: shows the newest N blocks of the active chain.
     Chain(u32),
-    /// `block HEIGHT|HASH`
+    /// `block HEIGHT|HASH`: shows a block.
     Block(BlockRef),
-    /// `transaction TXID`
+    /// `transaction TXID`: shows a transaction and where it is.
     Transaction(TxRef),
-    /// `pending`
+    /// `pending`: lists the waiting transactions.
     Pending,
-    /// `balance [ACCOUNT]`; none: where rewards go.
+    /// `balance [ACCOUNT]`: shows a balance; none means the account that gets rewards.
     Balance(Option<AccountRef>),
-    /// `accounts`
+    /// `accounts`: lists accounts and their balances.
     Accounts,
-    /// `tree [N]`
+    /// `tree [N]`: draws the block tree with its N best tips.
     Tree(u32),
-    /// `peers`
+    /// `peers`: lists connected and banned peers.
     Peers,
-    /// `dial ADDRESS`
+    /// `dial ADDRESS`: connects to a node.
     Dial {
-        /// Where.
+        /// The address to connect to.
         address: Address,
-        /// Who, if the address said so.
+        /// The node that must be there; none if the address named no PeerId.
         peer: Option<PeerId>,
     },
-    /// `invite`
+    /// `invite`: makes a ticket for other nodes.
     Invite,
-    /// `join TICKET`
+    /// `join TICKET`: connects to the node that made the ticket.
     Join(Box<Ticket>),
-    /// `resolve`
+    /// `resolve`: switches to the best chain of the peers.
     Resolve,
-    /// `rewind`
+    /// `rewind`: removes own blocks whose time lies too far in the future.
     Rewind,
-    /// `status`
+    /// `status`: shows the state of this node.
     Status,
-    /// `net on|off`
+    /// `net on|off`: switches the network of this node.
     Net(bool),
-    /// `explain block HEIGHT|HASH`
+    /// `explain block HEIGHT|HASH`: explains a block byte by byte.
     ExplainBlock(BlockRef),
-    /// `explain transaction TXID`
+    /// `explain transaction TXID`: explains a transaction byte by byte.
     ExplainTransaction(TxRef),
-    /// `tamper HEIGHT`
+    /// `tamper HEIGHT`: changes copies of a block and shows which rule refuses each.
     Tamper(Height),
-    /// `stats [N]`
+    /// `stats [N]`: shows statistics of the last N blocks.
     Stats(u32),
-    /// `drop PEER`, `ban PEER [MINUTES]`, `unban PEER`
+    /// `drop PEER`, `ban PEER [MINUTES]`, `unban PEER`: acts on a peer.
     Peer {
-        /// Whom.
+        /// The peer to act on.
         peer: PeerRef,
-        /// What.
+        /// What to do with the peer.
         act: PeerAct,
     },
-    /// `doctor`: what the node sees of the machine and its networks, and what it makes of that.
+    /// `doctor`: explains why no peer is found, from what the node sees of the machine and its networks.
     Doctor,
-    /// `wait CONDITION [SECONDS]`
+    /// `wait CONDITION [SECONDS]`: waits until a condition holds.
     Wait {
-        /// For what.
+        /// The condition to wait for.
         condition: Condition,
-        /// How long, in seconds, 0 to 86,400.
+        /// The longest wait in seconds, 0 to 86,400.
         seconds: u32,
     },
 }

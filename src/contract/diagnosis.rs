@@ -1,52 +1,52 @@
-//! What `doctor` answers. The fields are the words of the contract.
+//! The reply of `doctor`. The field names are those of the JSON contract.
 //!
-//! Elsewhere: how it is judged (`inspect::doctor`). Spec: `proto-notes/events.md`, "Replies".
+//! Elsewhere: the judgement (`inspect::doctor`). Spec: `proto-notes/events.md`, "Replies".
 
 use serde::Serialize;
 
-/// An interface in the answer.
+/// A network interface in the reply of `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct InterfaceView {
     pub name: String,
     pub addresses: Vec<String>,
-    /// Whether others can find and reach this node there.
+    /// Whether others can find and reach this node through it.
     pub used: bool,
-    /// Why not, or what is special.
+    /// Why not, or what is special about it; null if there is nothing to say.
     pub reason: Option<String>,
-    /// What is known of multicast there; null if nothing was to be sent.
+    /// What is known about multicast on it; null if no question was to be sent.
     pub multicast: Option<Multicast>,
 }
 
-/// What an interface does with multicast.
+/// How an interface handles multicast.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Multicast {
-    /// It carries none.
+    /// The interface does not carry multicast.
     None,
-    /// A question was sent and came back.
+    /// A question was sent, and this machine received it back.
     Returned,
-    /// A question was sent and did not come back.
+    /// A question was sent, but this machine did not receive it back.
     Lost,
-    /// The system did not take the question.
+    /// The system refused to send the question.
     Refused,
-    /// Another program has the port for itself.
+    /// Another program uses the port of multicast DNS and does not share it.
     Taken,
 }
 
-/// A node that could not be reached, or speaks another language.
+/// A failed dial: a node that could not be reached, or one that is not of this network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct FailureView {
     pub peer_id: Option<String>,
     pub address: Option<String>,
     pub reason: String,
-    /// It speaks libp2p, and is of another network or another program.
+    /// Whether a program that speaks libp2p answered, but is of another network or is not lanchain.
     pub other_network: bool,
     pub ago_ms: u64,
 }
 
-/// What `doctor` answers.
+/// The reply of `doctor`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct Diagnosis {
@@ -54,21 +54,21 @@ pub struct Diagnosis {
     pub net: bool,
     pub discovery: bool,
     pub interfaces: Vec<InterfaceView>,
-    /// Nodes of any program named by multicast DNS, counted with repetitions.
+    /// How many times multicast DNS named a node of any program, repetitions included.
     pub multicast_heard: u64,
     pub multicast_ago_ms: Option<u64>,
-    /// Records that lie outside private ranges and the own networks: they are not dialled.
+    /// How many of these were at public addresses outside the own networks, which are not dialled.
     pub multicast_dropped: u64,
-    /// Other machines that spoke by multicast DNS when this one asked; none if it did not.
+    /// The other machines that sent multicast DNS after this one asked; null if it did not ask.
     pub others_heard: Option<u64>,
     pub failures: Vec<FailureView>,
     pub same_key: bool,
-    /// Where, if multicast DNS told.
+    /// The address of the other node with this key, if multicast DNS told it.
     pub same_key_at: Option<String>,
-    /// How far the peers' clocks are ahead of this one, in the middle.
+    /// The median of how far the peers' clocks are ahead of this one, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
-    /// The line to type at another node.
+    /// The line to type at another node to reach this one.
     pub dial: Option<String>,
-    /// What can be done, the most helpful first.
+    /// The advice to the user, the most helpful sentence first.
     pub advice: Vec<String>,
 }

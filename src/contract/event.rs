@@ -1,4 +1,4 @@
-//! What happened: one enum that feeds the human log line and the `--json` line. Field names are the contract's.
+//! Events: one enum for both the human log line and the `--json` line. The field names are those of the JSON contract.
 //!
 //! Spec: `proto-notes/events.md`.
 
@@ -7,15 +7,15 @@ use core::fmt;
 use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
 
-use crate::contract::{DisconnectReason, Status};
+use crate::contract::{DisconnectReason, NodeStatus};
 use crate::types::{Account, AccountName, BlockHash, Height, PeerId, Txid, Work};
 
-/// Who brought something.
+/// The origin of a transaction or block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// This node.
+    /// This node made it.
     Local,
-    /// A peer.
+    /// This peer sent it.
     Peer(PeerId),
 }
 
@@ -34,47 +34,47 @@ impl Serialize for Source {
     }
 }
 
-/// Who opened a connection.
+/// The side that opened a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// The peer.
+    /// The peer dialled this node.
     In,
-    /// This node.
+    /// This node dialled the peer.
     Out,
 }
 
-/// How a peer was found.
+/// How this node learned of a peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum FoundBy {
-    /// Multicast DNS.
+    /// Multicast DNS named it.
     Mdns,
-    /// Another data folder of this machine.
+    /// It runs on this machine, with another data folder.
     Sibling,
-    /// `--peer` or `dial`.
+    /// The user named it, by `--peer`, `dial` or `join`.
     Manual,
-    /// The store.
+    /// It was in the store since an earlier session.
     Remembered,
-    /// It dialled.
+    /// It dialled this node.
     Inbound,
-    /// A peer told of it.
+    /// Another peer reported it.
     Told,
 }
 
-/// How certain a name is that a peer gave itself.
+/// How certain it is that a peer may use the name that it announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NameStanding {
-    /// The chain says that it is this peer's.
+    /// The chain says that the name belongs to this peer.
     Proven,
-    /// Nobody says anything else.
+    /// Nobody else owns the name, but the chain does not say that this peer does.
     Said,
-    /// Another key holds it here.
+    /// Another key owns the name in the chain.
     Taken,
 }
 
-/// Something that happened. `peer_id` and the like are written as text, absent values as `null`. Written are its fields alone;
-/// what it is called stands before them in its line.
+/// Something that happened. `peer_id` and similar fields are written as text, absent values as `null`. Only the fields
+/// are serialised; the name of the event is added to its line.
 #[derive(Clone, Debug, PartialEq, Serialize, IntoStaticStr)]
 #[serde(untagged)]
 #[strum(serialize_all = "snake_case")]
@@ -83,18 +83,18 @@ pub enum NameStanding {
     reason = "the fields are the words of the contract in proto-notes/events.md"
 )]
 pub enum Event {
-    /// The first event, once listening.
-    Started(Box<Status>),
+    /// The first event, written when the node listens.
+    Started(Box<NodeStatus>),
     PeerFound {
         peer_id: String,
         address: String,
         found_by: FoundBy,
     },
-    /// Connected and its status is known.
+    /// A peer is connected, and its status is known.
     PeerConnected {
         peer_id: String,
         name: Option<AccountName>,
-        /// Another key holds the name here.
+        /// Whether another key owns the name in this chain.
         name_taken: bool,
         address: String,
         direction: Direction,
@@ -103,17 +103,17 @@ pub enum Event {
     PeerDisconnected {
         peer_id: String,
         name: Option<AccountName>,
-        /// Another key holds the name here.
+        /// Whether another key owns the name in this chain.
         name_taken: bool,
         reason: DisconnectReason,
     },
-    /// A connected peer is called something else from now on.
+    /// A connected peer has another name from now on.
     PeerNamed {
         peer_id: String,
         name: Option<AccountName>,
-        /// The chain says that it is this peer's.
+        /// Whether the chain says that the name belongs to this peer.
         name_proven: bool,
-        /// Another key holds the name here.
+        /// Whether another key owns the name in this chain.
         name_taken: bool,
         address: String,
     },
@@ -186,14 +186,14 @@ pub enum Event {
         code: &'static str,
         message: String,
     },
-    /// The last event.
+    /// The last event, written when the node stops.
     Stopped {
         exit_status: u8,
     },
 }
 
 impl Event {
-    /// What the contract calls it: the variant in `snake_case`.
+    /// The name of the event in the JSON contract: the variant in `snake_case`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         self.into()

@@ -1,7 +1,7 @@
-//! What `explain` and `tamper` answer: the bytes of a block or transaction with their meaning, and what the rules say of
-//! changed copies. The fields are the words of the contract.
+//! The replies of `explain` and `tamper`: the bytes of a block or transaction with their meaning, and the result of
+//! checking changed copies. The field names are those of the JSON contract.
 //!
-//! Elsewhere: how it is computed (`inspect::explain`, `inspect::tamper`). Spec: `proto-notes/events.md`, "Replies".
+//! Elsewhere: the computation (`inspect::explain`, `inspect::tamper`). Spec: `proto-notes/events.md`, "Replies".
 
 use serde::Serialize;
 
@@ -9,19 +9,19 @@ use crate::chain::merkle::Side;
 use crate::contract::TxStatus;
 use crate::types::{BlockHash, Height, MerkleRoot, Txid, WallTime, Work};
 
-/// Some bytes of a layout and what they mean.
+/// A range of bytes in a layout, and its meaning.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Part {
+pub struct LayoutPart {
     pub name: &'static str,
-    /// Of the first byte.
+    /// The position of the first byte, from 0.
     pub offset: u64,
     pub length: u64,
     pub hex: String,
     pub value: String,
 }
 
-/// `explain block`.
+/// The reply of `explain block`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct BlockExplained {
@@ -29,37 +29,37 @@ pub struct BlockExplained {
     pub height: Height,
     pub active: bool,
     pub header: String,
-    pub parts: Vec<Part>,
-    /// The hash must be below it.
+    pub parts: Vec<LayoutPart>,
+    /// The limit that the hash must stay below, as hex.
     pub target: String,
     pub hash_zero_bits: u32,
-    /// With which every hash below the target begins.
+    /// The number of zero bits with which every hash below the target begins.
     pub target_zero_bits: u32,
-    /// The hash as a share of the target, in millionths; none for genesis, which needs no proof.
+    /// The hash as a share of the target, in millionths; null for genesis, which needs no proof of work.
     pub share_of_target_ppm: Option<u64>,
-    /// Attempts that such a block takes on average.
+    /// How many attempts such a block takes on average.
     pub expected_attempts: u64,
     pub parent_time_ms: Option<WallTime>,
     pub parent_bits: Option<u32>,
-    /// What the block adds to its branch: the work of its parent's bits.
+    /// The work that the block adds to its branch: the work of its parent's bits.
     pub adds_work: Work,
     pub work: Work,
     pub transactions: u64,
 }
 
-/// One step from a leaf to the root.
+/// One step of the path from a leaf to the merkle root.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct PathStep {
-    /// The sibling's side.
+    /// The side on which the sibling is.
     pub side: Side,
     pub left: MerkleRoot,
     pub right: MerkleRoot,
-    /// SHA-256(0x01 ‖ left ‖ right).
+    /// The hash of both: SHA-256(0x01 ‖ left ‖ right).
     pub hash: MerkleRoot,
 }
 
-/// Where a transaction stands in a block.
+/// The position of a transaction in a block, with its inclusion proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct Inclusion {
@@ -68,13 +68,13 @@ pub struct Inclusion {
     pub index: u64,
     pub transactions: u64,
     pub path: Vec<PathStep>,
-    /// Where the path ends.
+    /// The root that results from the path.
     pub root: MerkleRoot,
-    /// What the header says.
+    /// The merkle root in the header, which must be the same.
     pub merkle_root: MerkleRoot,
 }
 
-/// `explain transaction`.
+/// The reply of `explain transaction`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct TxExplained {
@@ -82,37 +82,37 @@ pub struct TxExplained {
     pub kind: &'static str,
     pub status: TxStatus,
     pub raw: String,
-    /// The id is SHA-256(0x00 ‖ raw).
-    pub parts: Vec<Part>,
-    /// The message that the signature covers; none for a reward.
+    /// The parts of `raw`, whose hash SHA-256(0x00 ‖ raw) is the id.
+    pub parts: Vec<LayoutPart>,
+    /// The message that the signature covers, as hex; null for a reward.
     pub signed: Option<String>,
-    pub signed_parts: Vec<Part>,
+    pub signed_parts: Vec<LayoutPart>,
     pub public_key: Option<String>,
     pub signature: Option<String>,
     pub signature_valid: Option<bool>,
     pub inclusion: Option<Inclusion>,
 }
 
-/// A changed copy and what the rules say of it.
+/// A changed copy of a block, and how the rules judge it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Change {
+pub struct TamperedCopy {
     pub change: String,
-    /// The copy's hash.
+    /// The hash of the copy's header.
     pub hash: BlockHash,
     pub accepted: bool,
-    /// The rule that refuses it.
+    /// The error code of the rule that refuses it; null if it is accepted.
     pub code: Option<&'static str>,
     pub message: Option<String>,
     pub lesson: String,
 }
 
-/// What `tamper` answers.
+/// The reply of `tamper`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct Tampered {
     pub height: Height,
     pub hash: BlockHash,
-    pub changes: Vec<Change>,
+    pub changes: Vec<TamperedCopy>,
     pub message: String,
 }

@@ -1,8 +1,8 @@
-//! The contract between the engine and whoever talks to it: commands in, events and replies out, as data.
+//! The contract between the engine and its users: commands in, events and replies out, all plain data.
 //!
-//! Promises: plain data without behaviour; field names are the console contract's. The console, tools and the node's
-//! sessions know the engine by these words alone.
-//! Elsewhere: what answers them (`engine`, `inspect`), how they are read and written (`console`).
+//! Promises: plain data without behaviour; the field names are those of the console contract. The console, the tools
+//! and the node's sessions use nothing else of the engine.
+//! Elsewhere: who answers (`engine`, `inspect`), how the data are parsed and printed (`console`).
 //! Spec: `proto-notes/events.md`.
 
 // A new variant stops the build, here as everywhere in the pure layers.
@@ -24,10 +24,10 @@ pub use crate::chain::merkle::{ProofStep, Side};
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use diagnosis::{Diagnosis, FailureView, InterfaceView, Multicast};
 pub use event::{Direction, Event, FoundBy, NameStanding, Source};
-pub use explained::{BlockExplained, Change, Inclusion, Part, PathStep, Tampered, TxExplained};
+pub use explained::{BlockExplained, Inclusion, LayoutPart, PathStep, Tampered, TamperedCopy, TxExplained};
 pub use reasons::{Cause, DialFailure, DisconnectReason, Stranger};
 pub use reply::{
-    AccountView, BanView, BlockView, CommandError, PeerActed, PeerView, Refusal, Reply, Status, TipView, TreeBlock,
+    AccountView, BanView, BlockView, CommandError, NodeStatus, PeerActed, PeerView, Refusal, Reply, TipView, TreeBlock,
     TxStatus, TxView,
 };
 pub use stats::{DiskView, FillerView, Growth, Intervals, MinerView, Stats};

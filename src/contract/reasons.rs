@@ -1,7 +1,7 @@
-//! Why a dial led nowhere and why a connection ended: facts that the network tells, with the words that users read.
+//! Why a dial failed and why a connection ended: the facts from the network, with the texts that users read.
 //!
-//! Promises: nobody reads these words to decide; what follows from a failure follows from its variant.
-//! Elsewhere: who finds out (`net::swarm`, `net::broken`), what can be done (`inspect::advice`).
+//! Promises: no code decides by these texts; decisions depend on the variants.
+//! Elsewhere: where the reasons arise (`net::swarm`, `net::broken`), what the user can do (`inspect::advice`).
 
 use std::borrow::Cow;
 
@@ -10,87 +10,87 @@ use thiserror::Error;
 
 use crate::types::PeerId;
 
-/// Why a dial led nowhere. The text is what the user reads.
+/// Why a dial failed. The text is what the user reads.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DialFailure {
-    /// Somebody is there, with another key than the address named.
+    /// A node with another key than the address named has answered.
     #[error("another node is there: {0}")]
     OtherKey(PeerId),
-    /// The name is not known.
+    /// No host has this name.
     #[error("the name was not found")]
     NoName,
-    /// The name was still being looked up after so many seconds.
+    /// The name look-up took longer than this number of seconds.
     #[error("the name was not found within {0} s")]
     NoNameInTime(u64),
-    /// Too many names are being looked up already.
+    /// Too many name look-ups are under way.
     #[error("the name was not found yet: other names are still looked up")]
     NamesBusy,
-    /// The machine is there, and nobody listens on the port.
+    /// The machine is there, but no program listens on the port.
     #[error("the connection was refused")]
     Refused,
-    /// Somebody listens, and hangs up before a word.
+    /// A program listens, but closes the connection at once.
     #[error("it closed the connection at once")]
     Closed,
-    /// No way leads to the machine.
+    /// There is no route to the machine.
     #[error("no route leads there")]
     NoRoute,
-    /// Nothing came back.
+    /// Nothing came back before the time was over.
     #[error("no answer came")]
     Silence,
-    /// Who answered has this node's own key.
+    /// The node that answered has this node's own key.
     #[error("that is this node itself")]
     OwnKey,
-    /// The network of this node is switched off.
+    /// The user switched the network of this node off.
     #[error("the network is off")]
     NetworkOff,
-    /// A connection to that peer stands already.
+    /// There is a connection to that peer already.
     #[error("already connected")]
     AlreadyConnected,
-    /// An earlier dial of the same peer has not ended.
+    /// An earlier dial of the same peer has not ended yet.
     #[error("a dial is under way")]
     UnderWay,
-    /// Nothing was named that could be dialled.
+    /// There was no address to dial.
     #[error("no address is known")]
     NoAddress,
-    /// Of the named addresses none could be tried.
+    /// None of the named addresses could be tried.
     #[error("no address could be tried")]
     NothingTried,
-    /// A limit or ban of this node itself stands against it.
+    /// A limit or a ban of this node forbids the connection.
     #[error("refused by this node: {0}")]
     Denied(String),
-    /// The dial was broken off.
+    /// The dial was cancelled.
     #[error("given up")]
     GivenUp,
-    /// A connection stood, and ended before the peer had said what it is.
+    /// A connection was made, but ended before the peer had told its network.
     #[error("{0}")]
     Lost(DisconnectReason),
-    /// Who answered speaks libp2p and is no node of this network: how it differs.
+    /// A program that speaks libp2p answered, but is not a node of this network; the text says how it differs.
     #[error("{0}")]
     Foreign(String),
-    /// Anything else, in the words of the system or the library.
+    /// Any other reason, in the words of the system or the library.
     #[error("{0}")]
     Other(String),
 }
 
-/// What a failed dial means to whoever looks for the cause.
+/// The cause of a failed dial, as far as advice to the user depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cause {
-    /// Another node than expected is there.
+    /// Another node than expected is at the address.
     OtherKey,
-    /// The name leads nowhere.
+    /// The name cannot be resolved.
     NoName,
-    /// Nobody listens on the port.
+    /// No program listens on the port.
     Refused,
-    /// Whoever listens hangs up.
+    /// A program listens, but closes the connection at once.
     Closed,
-    /// No way leads there.
+    /// There is no route to the machine.
     NoRoute,
-    /// Nothing came back, or whatever else.
+    /// Nothing came back, or the reason has no advice of its own.
     Silence,
 }
 
 impl DialFailure {
-    /// What it means.
+    /// The cause that advice is given for.
     #[must_use]
     pub const fn cause(&self) -> Cause {
         match self {
@@ -116,7 +116,7 @@ impl DialFailure {
 }
 
 impl From<&str> for DialFailure {
-    /// A failure without a meaning of its own, in these words.
+    /// A failure that is only known by its text.
     fn from(words: &str) -> Self {
         Self::Other(words.to_owned())
     }
@@ -128,25 +128,25 @@ impl Serialize for DialFailure {
     }
 }
 
-/// Why a connection ended. The text is that of events.
+/// Why a connection ended. The text is the one in events.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum DisconnectReason {
-    /// In this node's own words: it ended the connection itself, or nothing more is known.
+    /// This node ended the connection, or nothing more is known; the text is this node's own.
     #[error("{0}")]
     Own(Cow<'static, str>),
-    /// The peer closed it; the network library's words.
+    /// The peer closed the connection; the text is the library's.
     #[error("the connection was lost: {0}")]
     Closed(String),
-    /// The peer went away without closing it; the network library's words.
+    /// The peer went away without closing the connection; the text is the library's.
     #[error("the connection was lost: {0}")]
     Reset(String),
-    /// It broke in another way; the network library's words.
+    /// The connection broke in another way; the text is the library's.
     #[error("the connection was lost: {0}")]
     Broken(String),
 }
 
 impl From<&'static str> for DisconnectReason {
-    /// This node's own words.
+    /// A reason in this node's own words.
     fn from(words: &'static str) -> Self {
         Self::Own(Cow::Borrowed(words))
     }
@@ -158,11 +158,11 @@ impl Serialize for DisconnectReason {
     }
 }
 
-/// Who answered a dial, speaks libp2p, and is no node of this network.
+/// How a program that answered a dial over libp2p fails to be a node of this network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stranger {
-    /// A lanchain node of another network or version, or one that does not tell.
+    /// It is a lanchain node of another network or version, or it does not tell its network.
     Network,
-    /// Another program.
+    /// It is not lanchain at all.
     Program,
 }

@@ -1,4 +1,4 @@
-//! What commands answer: typed data whose field names are the console contract's, and errors with hints.
+//! The replies to commands: typed data with the field names of the console contract, and errors with hints.
 //!
 //! Spec: `proto-notes/events.md`, "Replies".
 
@@ -12,19 +12,19 @@ use crate::types::{
     Account, AccountName, Balance, Bits, BlockHash, Height, MerkleRoot, NetworkId, Txid, WallTime, Work,
 };
 
-/// A refused command: the contract's code, what is wrong, and what can be typed.
+/// The error of a command: the code of the contract, what is wrong, and what the user can type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CommandError {
-    /// The contract's code in snake_case.
+    /// The error code of the contract, in `snake_case`.
     pub code: &'static str,
-    /// What is wrong, lower case, no full stop.
+    /// What is wrong, in lower case and without a full stop.
     pub message: String,
-    /// What can be done; never empty.
+    /// What the user can do about it; never empty.
     pub hint: String,
 }
 
 impl CommandError {
-    /// A refusal: the contract's code, what is wrong, and what can be typed.
+    /// An error from its code, what is wrong, and what the user can type.
     #[must_use]
     pub fn new(code: &'static str, message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
@@ -34,31 +34,31 @@ impl CommandError {
         }
     }
 
-    /// What kind of refusal it is.
+    /// The kind of failure that the code stands for.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         Refusal::of(self.code)
     }
 }
 
-/// How a command ended that was refused, as far as anything follows from it besides what is shown.
+/// How a command failed, as far as the caller must treat it differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// It was refused or failed.
+    /// The command was refused or failed.
     Failed,
-    /// What it waited for did not come in time.
+    /// The condition it waited for did not come in time.
     TimedOut,
-    /// Its user gave up, or the node stops.
+    /// The user cancelled it, or the node stops.
     Interrupted,
 }
 
 impl Refusal {
-    /// The code of a command that waited in vain.
+    /// The error code of a command whose wait ran out of time.
     pub const TIMEOUT: &'static str = "timeout";
-    /// The code of a command that was given up.
+    /// The error code of a command that was cancelled.
     pub const INTERRUPTED: &'static str = "interrupted";
 
-    /// What a code of the contract says, also one that another process wrote.
+    /// The kind of failure for an error code, which may come from another process.
     #[must_use]
     pub fn of(code: &str) -> Self {
         match code {
@@ -69,7 +69,7 @@ impl Refusal {
     }
 }
 
-/// TX of the contract.
+/// A transaction as TX of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct TxView {
@@ -85,7 +85,7 @@ pub struct TxView {
     pub raw: String,
 }
 
-/// BLOCK of the contract.
+/// A block as BLOCK of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct BlockView {
@@ -103,19 +103,19 @@ pub struct BlockView {
     pub transactions: Vec<TxView>,
 }
 
-/// Where a transaction is.
+/// The state of a transaction at this node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TxStatus {
-    /// In the pool.
+    /// The transaction waits in the pool.
     Pending,
-    /// In the active chain.
+    /// The transaction is in the active chain.
     Confirmed,
-    /// Known, and in neither.
+    /// The transaction is known, but is neither in the pool nor in the chain.
     Dropped,
 }
 
-/// An entry of `accounts`.
+/// An account in the reply of `accounts`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct AccountView {
@@ -124,7 +124,7 @@ pub struct AccountView {
     pub owner: Option<String>,
 }
 
-/// An entry of `peers`.
+/// A connected peer in the reply of `peers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct PeerView {
@@ -138,7 +138,7 @@ pub struct PeerView {
     pub found_by: FoundBy,
 }
 
-/// A refused node in `peers`.
+/// A banned node in the reply of `peers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct BanView {
@@ -148,19 +148,19 @@ pub struct BanView {
     pub left_ms: u64,
 }
 
-/// What `drop`, `ban` and `unban` answer.
+/// The reply of `drop`, `ban` and `unban`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct PeerActed {
     pub peer_id: String,
     pub name: Option<AccountName>,
     pub name_taken: bool,
-    /// How long it is refused; none if it is not.
+    /// How long the peer stays banned, in milliseconds; null if it is not.
     pub banned_ms: Option<u64>,
     pub message: String,
 }
 
-/// An entry of `tree`.
+/// The end of a branch in the reply of `tree`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct TipView {
@@ -171,7 +171,7 @@ pub struct TipView {
     pub fork_height: Height,
 }
 
-/// A block of the drawn tree.
+/// A block that `tree` draws.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct TreeBlock {
@@ -179,21 +179,21 @@ pub struct TreeBlock {
     pub height: Height,
     pub previous_hash: BlockHash,
     pub time_ms: WallTime,
-    /// What it adds to its branch.
+    /// The work that the block adds to its branch.
     pub adds_work: Work,
     pub work: Work,
     pub active: bool,
     pub miner: Option<Account>,
-    /// The next block of this list below it; none for the lowest.
+    /// The next block below it in this list; null for the lowest one.
     pub below: Option<BlockHash>,
-    /// Blocks between it and that one.
+    /// The number of blocks between the two that are not drawn.
     pub skipped: u64,
 }
 
-/// `status`, and what `started` says.
+/// The reply of `status`, and the fields of the event `started`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
-pub struct Status {
+pub struct NodeStatus {
     pub peer_id: String,
     pub name: Option<AccountName>,
     pub account: Account,
@@ -213,7 +213,7 @@ pub struct Status {
     pub net: bool,
 }
 
-/// The data of a successful command; serialises to the contract's `data`.
+/// The reply to a successful command; it serialises to `data` of the contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
@@ -224,7 +224,7 @@ pub enum Reply {
         block: Height,
         message: String,
         notice: Option<String>,
-        /// What it means, for people: who owns the names now, and what is owed.
+        /// What the payment means, for people: who owns the names now, and who owes what.
         #[serde(skip)]
         lessons: Vec<String>,
     },
@@ -232,7 +232,7 @@ pub enum Reply {
         message: String,
         count: u32,
         blocks: Vec<BlockView>,
-        /// Blocks that the session asks for one by one, as in [`Reply::Chain`].
+        /// The hashes of further blocks, which the session asks for one by one, as in [`Reply::Chain`].
         #[serde(skip)]
         rest: Vec<BlockHash>,
     },
@@ -242,7 +242,8 @@ pub enum Reply {
     Chain {
         length: u64,
         blocks: Vec<BlockView>,
-        /// The blocks that belong behind these: whoever shows them asks for one after the other, so that nobody else waits.
+        /// The hashes of the blocks that follow. The session asks for them one after another, so that nobody else has
+        /// to wait.
         #[serde(skip)]
         rest: Vec<BlockHash>,
     },
@@ -256,7 +257,8 @@ pub enum Reply {
         block_hash: Option<BlockHash>,
         confirmations: Option<u64>,
         proof: Option<Vec<ProofStep>>,
-        /// Whether a neighbour is known to have it; none unless it is this node's own and waits, and for five seconds.
+        /// Whether a neighbour is known to have it. Null unless it is this node's own and waits; null also in the first
+        /// five seconds.
         known_to_neighbour: Option<bool>,
     },
     Pending {
@@ -271,10 +273,10 @@ pub enum Reply {
     },
     Accounts {
         total: u64,
-        /// All of this node's own, by name.
+        /// All accounts of this node, by name.
         own: Vec<AccountView>,
         accounts: Vec<AccountView>,
-        /// The own ones, then the richest, for people.
+        /// The own accounts and then the richest ones, for people.
         #[serde(skip)]
         shown: Vec<AccountView>,
     },
@@ -292,17 +294,17 @@ pub enum Reply {
         message: String,
     },
     Invited {
-        /// What is typed at another node.
+        /// The ticket to type at another node.
         ticket: String,
         network: String,
-        /// Where the ticket leads.
+        /// The addresses in the ticket.
         addresses: Vec<String>,
         message: String,
     },
     Resolved {
         replaced: bool,
         message: String,
-        /// What stands in the way: own blocks from the future.
+        /// Why no better chain can win: own blocks from the future; null if there are none.
         notice: Option<String>,
         height: Height,
         tip: BlockHash,
@@ -313,7 +315,7 @@ pub enum Reply {
         height: Height,
         tip: BlockHash,
     },
-    Status(Box<Status>),
+    Status(Box<NodeStatus>),
     Net {
         net: bool,
     },

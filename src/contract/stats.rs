@@ -1,13 +1,13 @@
-//! What `stats` answers: how fast blocks came, how hard they were, who found them, who owns most.
+//! The reply of `stats`: the intervals and difficulty of blocks, their miners, and the richest accounts.
 //!
-//! Elsewhere: how it is computed (`inspect::stats`). Spec: `proto-notes/events.md`, "Replies".
+//! Elsewhere: the computation (`inspect::stats`). Spec: `proto-notes/events.md`, "Replies".
 
 use serde::Serialize;
 
 use crate::contract::AccountView;
 use crate::types::{Account, Height};
 
-/// How long blocks took.
+/// The time between blocks, over some blocks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct Intervals {
@@ -18,7 +18,7 @@ pub struct Intervals {
     pub longest_ms: u64,
 }
 
-/// Somebody who found blocks.
+/// An account that got block rewards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct MinerView {
@@ -26,7 +26,7 @@ pub struct MinerView {
     pub blocks: u64,
 }
 
-/// Somebody whose transactions fill blocks.
+/// An account whose transactions take room in blocks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct FillerView {
@@ -38,42 +38,42 @@ pub struct FillerView {
 /// How fast the chain grows.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Growth {
-    /// Of the blocks that were looked at.
+    /// The bytes of the examined blocks.
     pub bytes: u64,
-    /// None before two blocks were mined.
+    /// The growth in bytes per hour; null before two blocks were mined.
     pub bytes_per_hour: Option<u64>,
-    /// Who pays in the newest of them, the most bytes first.
+    /// The accounts that pay in the newest of these blocks, the one with the most bytes first.
     pub fillers: Vec<FillerView>,
 }
 
-/// What the chain takes of the disk, and what is left.
+/// The disk space that the chain uses, and what is free.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct DiskView {
-    /// Of the chain and the sums of its pages, as the file system counts them.
+    /// The bytes of the chain file and its page sums, as the file system counts them.
     pub chain_bytes: u64,
-    /// What may still be written.
+    /// The bytes that this user may still write.
     pub free_bytes: u64,
 }
 
-/// What `stats` answers.
+/// The reply of `stats`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct Stats {
     pub from_height: Height,
     pub to_height: Height,
     pub transactions: u64,
-    /// What the network aims at.
+    /// The time between blocks that the network aims at.
     pub spacing_ms: u64,
     pub halflife_ms: u32,
-    /// None before two blocks were mined.
+    /// The intervals of these blocks; null before two blocks were mined.
     pub intervals: Option<Intervals>,
-    /// Of each block, oldest first.
+    /// The bits of each block, oldest first.
     pub bits: Vec<u32>,
     pub miners: Vec<MinerView>,
     pub miners_total: u64,
     pub richest: Vec<AccountView>,
     pub accounts_total: u64,
     pub growth: Growth,
-    /// None where the system does not tell.
+    /// The disk space; null where the system does not tell.
     pub disk: Option<DiskView>,
 }

@@ -1,69 +1,70 @@
-//! What the shell sees of the machine, for `doctor`.
+//! The machine as the shell sees it, for `doctor`.
 //!
-//! Elsewhere: who looks (`node::surroundings`), what follows from it (`inspect::doctor`).
+//! Elsewhere: who looks (`node::surroundings`), the conclusions (`inspect::doctor`).
 
 use core::net::IpAddr;
 
 use crate::types::Address;
 
-/// A network interface as the machine tells it.
+/// A network interface as the operating system describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interface {
-    /// Its name.
+    /// The name that the system gave to the interface.
     pub name: String,
-    /// Its addresses, but link-local ones of IPv6.
+    /// Its addresses, without link-local IPv6 ones.
     pub addresses: Vec<IpAddr>,
-    /// Whether it has a link-local address of IPv6, which nobody can dial.
+    /// Whether it has a link-local IPv6 address, which nobody can dial.
     pub link_local: bool,
-    /// Whether it is up.
+    /// Whether the interface is up.
     pub up: bool,
-    /// Whether something is at its other end: a cable, a Wi-Fi.
+    /// Whether something is connected to it: a cable, a Wi-Fi network.
     pub connected: bool,
-    /// Whether it leads to the machine itself.
+    /// Whether it leads only to this machine itself.
     pub loopback: bool,
-    /// Whether it carries multicast.
+    /// Whether the system says that it carries multicast.
     pub multicast: bool,
-    /// Whether it has one other end only, as tunnels do.
+    /// Whether it has only one other end, as tunnels do.
     pub point_to_point: bool,
-    /// Whether this machine listens to the group of multicast DNS there; none if that is not known.
+    /// Whether this machine has joined the multicast DNS group on it; none if that is unknown.
     pub joined: Option<bool>,
-    /// What became of a question sent there.
+    /// The fate of a question that the shell sent on it.
     pub probe: Probe,
 }
 
-/// What became of a question of multicast DNS on an interface.
+/// The fate of a multicast DNS question on an interface.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Probe {
-    /// Nothing was sent.
+    /// No question was sent.
     #[default]
     Untried,
-    /// The system did not take it, for this reason.
+    /// The system refused to send the question, for this reason.
     Refused(String),
-    /// Another program has the port of multicast DNS and does not share it: nothing was sent, and nothing is heard.
+    /// Another program uses the port of multicast DNS and does not share it, so nothing was sent and nothing is
+    /// received.
     Taken,
-    /// It was sent. What is sent to a group comes back to its sender too, unless somebody drops it.
+    /// The question was sent. A packet to a group also comes back to its sender, unless something drops it.
     Sent {
-        /// Whether it came back.
+        /// Whether the question came back.
         returned: bool,
     },
 }
 
-/// What the shell saw of the machine.
+/// The machine as the shell sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
-    /// Every interface.
+    /// All interfaces of the machine.
     pub interfaces: Vec<Interface>,
-    /// Why there are none, if the machine did not tell.
+    /// Why the interfaces could not be read; none if they could.
     pub failure: Option<String>,
     /// Whether this node looks for others by multicast DNS.
     pub discovery: bool,
-    /// Other machines that spoke when a question was sent; none if none was.
+    /// The number of other machines that sent multicast DNS after the question; none if no question was sent.
     pub others_heard: Option<u64>,
-    /// Where another machine says that it is this very node.
+    /// The address of another machine that announces this node's own key.
     pub twin: Option<Address>,
 }
 
-/// Beginnings of names of interfaces that other machines of the LAN rarely reach.
+/// The first letters of interface names that other machines of the LAN can rarely reach.
 const VIRTUAL: [(&str, &str); 11] = [
     ("docker", "a container bridge: only containers are there"),
     ("br-", "a container bridge: only containers are there"),
@@ -78,7 +79,7 @@ const VIRTUAL: [(&str, &str); 11] = [
     ("zt", "a VPN"),
 ];
 
-/// What a name says of an interface.
+/// What is special about an interface with this name; none if nothing is.
 #[must_use]
 pub fn special(name: &str) -> Option<&'static str> {
     VIRTUAL

@@ -356,7 +356,7 @@ pub enum NetOrder {
     Publish {
         /// The topic that it belongs to.
         topic: Topic,
-        /// The encoded message.
+        /// The message as it is encoded.
         bytes: Vec<u8>,
     },
     /// Answer a gossip message's question for a verdict.

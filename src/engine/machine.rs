@@ -32,7 +32,7 @@ use super::parts::storage::Storage;
 use super::parts::sync::Syncs;
 use crate::chain::state::Chain;
 use crate::chain::{ChainStore, StoreError};
-use crate::contract::{Event, Status};
+use crate::contract::{Event, NodeStatus};
 use crate::pool::Mempool;
 use crate::types::rng::Rng;
 use crate::types::{Account, PeerId, Time, WallTime, count};
@@ -321,9 +321,9 @@ impl<S: ChainStore> Engine<S> {
 
     /// The state of the node, as `status` answers it.
     #[must_use]
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> NodeStatus {
         let tip = self.chain.tip();
-        Status {
+        NodeStatus {
             peer_id: self.node.peer_id.to_string(),
             name: self.node.config.name.clone(),
             account: self.reward_account(),

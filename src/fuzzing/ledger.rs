@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::bytes::Bytes;
 use super::world::{Model, account, cook};
-use crate::chain::ledger::{Accounts, Ledger, Outcome};
+use crate::chain::ledger::{Accounts, ChangedAccounts, Ledger};
 use crate::chain::{AccountState, ApplyError, Block, NetworkParams, Reward, StoreError, Transaction};
 use crate::types::{Account, Height};
 
@@ -15,7 +15,7 @@ const STEPS_MAX: usize = 64;
 struct Base(BTreeMap<Account, AccountState>);
 
 impl Base {
-    fn change(&mut self, changed: Outcome) {
+    fn change(&mut self, changed: ChangedAccounts) {
         for (account, state) in changed {
             match state {
                 Some(state) => self.0.insert(account, state),

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use super::bytes::Bytes;
 use crate::chain::header::HEADER_BYTES;
 use crate::chain::{AccountState, Block, Header, NetworkParams, Recipients, Reward, Transaction, merkle};
-use crate::miner::Work;
-use crate::miner::search::{Outcome, search};
+use crate::miner::MiningWork;
+use crate::miner::search::{SearchOutcome, search};
 use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Target, WallTime};
 
 /// A clock that no block of a script is ahead of.
@@ -234,7 +234,7 @@ pub(super) fn cook(bytes: &mut Bytes<'_>, params: &NetworkParams, model: &Model)
 
 /// The first nonce from the header's own on with which it meets the target.
 pub(crate) fn solve(header: &Header, target: &Target) -> u64 {
-    let work = Work {
+    let work = MiningWork {
         header: header.to_bytes(),
         limit: *target.as_bytes(),
     };
@@ -244,8 +244,8 @@ pub(crate) fn solve(header: &Header, target: &Target) -> u64 {
         &AtomicBool::new(false),
         &AtomicU64::new(0),
     ) {
-        Outcome::Found(nonce) => nonce,
-        Outcome::Exhausted | Outcome::Cancelled => panic!("no nonce of 2^64"),
+        SearchOutcome::Found(nonce) => nonce,
+        SearchOutcome::Exhausted | SearchOutcome::Cancelled => panic!("no nonce of 2^64"),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Accounts as they are shown: balances, owners, and lists of them.
+//! Accounts in replies: balances, owners, and lists of accounts.
 //!
 //! Spec: `proto-notes/events.md`, "Replies".
 
@@ -7,12 +7,12 @@ use crate::chain::{AccountState, ChainStore};
 use crate::contract::{AccountView, CommandError, Reply};
 use crate::types::{Account, PublicKey};
 
-/// Entries of `accounts`.
+/// The most entries in the reply of `accounts`.
 const ACCOUNTS_MAX: usize = 1_000;
-/// Accounts that are looked through for the own and the richest ones: a ledger of more is read only in part.
+/// The most accounts that are read to find the own and the richest ones; of a larger ledger only a part is read.
 const ACCOUNTS_READ_MAX: usize = 100_000;
 
-/// An owner as a PeerId.
+/// The PeerId of an owner as text; none for a free name.
 fn owner_text(owner: Option<PublicKey>) -> Option<String> {
     owner.map(|key| key.peer_id().to_string())
 }
@@ -31,7 +31,7 @@ pub fn account_view((account, state): (Account, AccountState)) -> AccountView {
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// `balance`; `next_sequence` is the one that an own payment would take.
+    /// The reply of `balance`; `next_sequence` is the one that an own payment would use.
     pub fn balance(&self, account: Account, next_sequence: u64) -> Result<Reply, CommandError> {
         let state = self.chain.account(&account).map_err(store_error)?;
         let owner = match &account {
@@ -47,7 +47,7 @@ impl<S: ChainStore> View<'_, S> {
         })
     }
 
-    /// `accounts`.
+    /// The reply of `accounts`.
     pub fn accounts(&self) -> Result<Reply, CommandError> {
         let (total, list) = self.chain.accounts(ACCOUNTS_READ_MAX).map_err(store_error)?;
         let is_own = |(account, state): &(Account, AccountState)| match account {

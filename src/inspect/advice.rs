@@ -1,18 +1,18 @@
-//! What the doctor advises: one sentence for each cause that keeps nodes apart.
+//! The advice of the doctor: one sentence for each cause that keeps nodes apart.
 //!
-//! Promises: pure; each sentence says what is and what helps.
-//! Elsewhere: the facts (`inspect::doctor`), why dials fail (`contract::reasons`).
+//! Promises: pure; each sentence says what is wrong and what helps.
+//! Elsewhere: the facts (`inspect::doctor`), the reasons of failed dials (`contract::reasons`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
-use super::doctor::{Failure, LINK_LOCAL, Scene};
+use super::doctor::{FailedDial, LINK_LOCAL, Scene};
 use crate::contract::surroundings::special;
 use crate::contract::{Cause, Diagnosis, InterfaceView, Multicast, Stranger};
 use crate::types::Address;
 
-/// What follows from the facts, the most helpful first.
+/// The advice that follows from the facts, the most helpful first.
 pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
     if !diagnosis.net {
-        // What else is seen follows from that.
+        // All other findings follow from this one.
         return vec!["the net is off: type `net on`".to_owned()];
     }
     let mut advice = Vec::new();
@@ -71,7 +71,7 @@ pub(super) fn advice(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Vec<String> {
     advice
 }
 
-/// "1 peer is", "2 peers are"
+/// The subject of a sentence: "1 peer is", "2 peers are".
 fn many_peers(count: u64) -> String {
     if count == 1 {
         "1 peer is".to_owned()
@@ -80,33 +80,33 @@ fn many_peers(count: u64) -> String {
     }
 }
 
-/// Others find this node, and it finds none: multicast passes one way.
+/// The advice if others find this node but it finds none, because multicast passes in one direction only.
 const DEAF: &str = "the other nodes hear this machine's multicast and it does not hear theirs: let UDP port 5353 in through the \
                     firewall here (sudo ufw allow 5353/udp, or sudo firewall-cmd --add-service=mdns)";
-/// Nothing passes between the machines of a network.
+/// The advice if nothing passes between the machines of this network.
 const ISOLATED: &str = "this network keeps its machines apart: neither multicast nor a dial passes between them, so every node here \
                         is alone (guest Wi-Fi does that, as \"client isolation\"): use a cable, another Wi-Fi, or the hotspot of one \
                         of the machines";
 
-/// Multicast returns to its sender and brings nobody else.
+/// Whether multicast returns to this machine, but nothing comes from others.
 fn hears_nobody(diagnosis: &Diagnosis) -> bool {
     diagnosis.multicast_heard == 0 && diagnosis.others_heard == Some(0) && is_any(diagnosis, Multicast::Returned)
 }
 
-/// Machines of the own network answer neither multicast nor a dial, not even by a refusal.
+/// Whether machines of the own network answer neither multicast nor a dial, not even with a refusal.
 fn is_isolated(diagnosis: &Diagnosis, scene: &Scene<'_>) -> bool {
-    let is_near = |failure: &Failure| {
+    let is_near = |failure: &FailedDial| {
         let ip = failure.address.as_ref().and_then(Address::ip);
         ip.is_some_and(|ip| scene.networks.iter().any(|own| own.contains(ip)))
     };
-    let is_silent = |failure: &Failure| matches!(failure.reason.cause(), Cause::Silence | Cause::NoRoute);
+    let is_silent = |failure: &FailedDial| matches!(failure.reason.cause(), Cause::Silence | Cause::NoRoute);
     let mut near = scene.failures.iter().filter(|failure| is_near(failure)).peekable();
     hears_nobody(diagnosis)
         && near.peek().is_some()
         && near.all(|failure| failure.stranger.is_none() && is_silent(failure))
 }
 
-/// Nodes were named that are not dialled for where they are.
+/// The advice if nodes were named at addresses that are not dialled.
 fn dropped(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Option<String> {
     let (count, source) = scene.elsewhere?;
     (count > 0 && diagnosis.peers == 0).then(|| {
@@ -117,7 +117,7 @@ fn dropped(diagnosis: &Diagnosis, scene: &Scene<'_>) -> Option<String> {
     })
 }
 
-/// An interface that is there and has nothing that can be dialled.
+/// The advice if an interface has no address that can be dialled.
 fn link_local_only(diagnosis: &Diagnosis) -> Option<&'static str> {
     let mut views = diagnosis.interfaces.iter();
     let is_other = diagnosis.interfaces.iter().any(|view| view.used);
@@ -128,8 +128,8 @@ fn link_local_only(diagnosis: &Diagnosis) -> Option<&'static str> {
     )
 }
 
-/// What those mean that answered and are no peers, and those that did not answer: a sentence for each cause.
-fn strangers(failures: &[Failure]) -> Vec<String> {
+/// A sentence for each cause among the dials that failed or that strangers answered.
+fn strangers(failures: &[FailedDial]) -> Vec<String> {
     let any = |stranger: Stranger| failures.iter().any(|failure| failure.stranger == Some(stranger));
     let unreached = || failures.iter().filter(|failure| failure.stranger.is_none());
     let mut told = Vec::new();
@@ -155,7 +155,7 @@ fn strangers(failures: &[Failure]) -> Vec<String> {
     told
 }
 
-fn unreached_because(cause: Cause, failure: &Failure) -> String {
+fn unreached_because(cause: Cause, failure: &FailedDial) -> String {
     let place = failure.address.as_ref().map_or("an address", Address::as_str);
     match cause {
         Cause::OtherKey => format!(
@@ -184,8 +184,8 @@ fn unreached_because(cause: Cause, failure: &Failure) -> String {
     }
 }
 
-/// Whether multicast came to this fate on an interface in use. Bridges of containers and tunnels count only where there is no
-/// other: what comes back there says nothing of the LAN.
+/// Whether multicast had this fate on an interface in use. Container bridges and tunnels count only if there is no
+/// other interface, because a packet that returns there says nothing about the LAN.
 fn is_any(diagnosis: &Diagnosis, what: Multicast) -> bool {
     let used = || diagnosis.interfaces.iter().filter(|view| view.used);
     let is_plain = |view: &&InterfaceView| special(&view.name).is_none();
@@ -193,7 +193,7 @@ fn is_any(diagnosis: &Diagnosis, what: Multicast) -> bool {
     used().any(|view| view.multicast == Some(what) && (!has_plain || is_plain(&view)))
 }
 
-/// What keeps this machine's own multicast back, whatever it hears of others.
+/// The advice if something stops this machine's own multicast, whatever it receives from others.
 fn blocked(diagnosis: &Diagnosis) -> Option<&'static str> {
     if is_any(diagnosis, Multicast::Returned) {
         None
@@ -217,7 +217,7 @@ fn blocked(diagnosis: &Diagnosis) -> Option<&'static str> {
     }
 }
 
-/// Why multicast DNS named nobody.
+/// Why multicast DNS has not named any node.
 fn silence(diagnosis: &Diagnosis) -> &'static str {
     let others = diagnosis.others_heard.unwrap_or(0);
     let carries = |view: &InterfaceView| view.used && view.multicast != Some(Multicast::None);

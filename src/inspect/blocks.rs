@@ -1,4 +1,4 @@
-//! Blocks as they are shown: BLOCK of the contract, by height, hash or its first digits; and what is tried on one.
+//! Blocks in replies: BLOCK of the contract, found by height, hash or prefix, and the experiments on a block.
 //!
 //! Spec: `proto-notes/events.md`, "Replies".
 
@@ -11,10 +11,10 @@ use crate::contract::{BlockRef, BlockView, CommandError, Reply};
 use crate::types::layout::Reader;
 use crate::types::{Account, BlockHash, Height};
 
-/// Bytes of blocks that are made into a reply in one turn: a full block of any network, or a thousand empty ones.
+/// The most bytes of blocks that go into a reply in one turn: a full block of any network, or a thousand empty ones.
 const BLOCKS_AT_ONCE_BYTES: u64 = 256 * 1024;
 
-/// BLOCK of the contract; `reward` is the network's.
+/// A block as BLOCK of the contract; `reward` is the network's, in coins.
 #[must_use]
 pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active: bool, reward: u64) -> BlockView {
     let header = &stored.header;
@@ -35,12 +35,12 @@ pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active:
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// `block`.
+    /// The reply of `block`.
     pub fn block(&self, block: BlockRef) -> Result<Reply, CommandError> {
         self.block_by_hash(&self.find_block(block)?).map(Reply::Block)
     }
 
-    /// The hash of a block as typed.
+    /// The hash of the block that the user typed.
     pub fn find_block(&self, block: BlockRef) -> Result<BlockHash, CommandError> {
         let hash = match block {
             BlockRef::Hash(hash) => hash,
@@ -70,7 +70,7 @@ impl<S: ChainStore> View<'_, S> {
         Ok(hash)
     }
 
-    /// A stored block's body. Genesis has none on some stores: it is made of the parameters.
+    /// A stored block's body; none if the block is not stored.
     pub fn body_of(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
         let Some(bytes) = self.chain.body(hash)? else {
             return Ok(None);
@@ -80,7 +80,7 @@ impl<S: ChainStore> View<'_, S> {
             .map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))
     }
 
-    /// BLOCK of the contract; `reward` is the network's.
+    /// A block as BLOCK of the contract, by its hash.
     pub fn block_by_hash(&self, hash: &BlockHash) -> Result<BlockView, CommandError> {
         let stored = self.chain.block(hash).map_err(store_error)?.ok_or_else(no_block)?;
         let block = self.body_of(hash).map_err(store_error)?.ok_or_else(no_block)?;
@@ -102,7 +102,7 @@ impl<S: ChainStore> View<'_, S> {
         Ok(Reply::Chain { length, blocks, rest })
     }
 
-    /// The first of these blocks as they are shown, as many as one turn should read; and the other hashes.
+    /// The first of these blocks as views, as many as one turn may read, and the hashes of the others.
     pub fn first_views(&self, hashes: Vec<BlockHash>) -> Result<(Vec<BlockView>, Vec<BlockHash>), CommandError> {
         let (mut views, mut bytes) = (Vec::new(), 0_u64);
         let mut hashes = hashes.into_iter();
@@ -115,7 +115,7 @@ impl<S: ChainStore> View<'_, S> {
         Ok((views, hashes.collect()))
     }
 
-    /// `explain block`.
+    /// The reply of `explain block`.
     pub fn explain_block(&self, block: BlockRef) -> Result<Reply, CommandError> {
         let hash = self.find_block(block)?;
         let stored = self.chain.block(&hash).map_err(store_error)?.ok_or_else(no_block)?;
@@ -133,7 +133,7 @@ impl<S: ChainStore> View<'_, S> {
         ))))
     }
 
-    /// Changes copies of a block and says which rule refuses each; `secret` feeds the batch check of signatures.
+    /// Changes copies of a block and says which rule refuses each. `secret` seeds the check of signatures in a batch.
     pub fn tamper(&self, height: Height, secret: [u8; 32]) -> Result<Reply, CommandError> {
         if height == Height::GENESIS {
             return Err(CommandError::new(
@@ -157,7 +157,7 @@ impl<S: ChainStore> View<'_, S> {
         Ok(Reply::Tampered(Box::new(sandbox.run())))
     }
 
-    /// The active header at a height, if there is one.
+    /// The header of the active block at a height; none above the tip.
     fn header_at(&self, height: Height) -> Result<Option<Header>, CommandError> {
         let Some(hash) = self.chain.active(height).map_err(store_error)? else {
             return Ok(None);
@@ -166,7 +166,7 @@ impl<S: ChainStore> View<'_, S> {
         Ok(stored.map(|stored| stored.header))
     }
 
-    /// A block's header, who found it, and how many transactions it has; only the first of them is read.
+    /// A block's header, its miner, and the number of its transactions; only the first transaction is decoded.
     pub(super) fn summary(&self, hash: &BlockHash) -> Result<Option<(Header, Option<Account>, u64)>, StoreError> {
         let Some(bytes) = self.chain.body(hash)? else {
             return Ok(None);

@@ -1,7 +1,7 @@
-//! `doctor`: why does this node see nobody? A judgement of facts: of the machine, and what the network showed.
+//! `doctor`: it answers why this node has no peers, by judging the facts about the machine and the network.
 //!
-//! Promises: pure; an advice follows from a fact that is told with it.
-//! Elsewhere: who looks at the machine (`node::surroundings`), what the engine saw (`engine::doctor`), the sentences
+//! Promises: pure; each advice follows from a fact that the reply contains.
+//! Elsewhere: the facts about the machine (`node::surroundings`), the engine's facts (`engine::doctor`), the sentences
 //! (`inspect::advice`). Spec: `proto-notes/events.md`, "Replies".
 
 use core::net::IpAddr;
@@ -16,62 +16,62 @@ use crate::contract::{
 use crate::types::prefix::Prefix;
 use crate::types::{Address, Height, PeerId, Time};
 
-/// A chain that grows faster than this in an hour is told of.
+/// The growth in bytes per hour above which `doctor` mentions the size of the chain.
 const GROWTH_FAST_BYTES: u64 = 20 * 1024 * 1024;
-/// A few small blocks at once say nothing about an hour.
+/// The fewest bytes for this judgement, because a few small blocks at once say nothing about an hour.
 const GROWTH_MIN_BYTES: u64 = 1024 * 1024;
-/// Blocks over which that is measured: a quarter of an hour.
+/// The number of blocks over which the growth is measured: a quarter of an hour.
 const GROWTH_BLOCKS: u64 = 100;
 
-/// A dial that led to no peer.
+/// A dial that did not lead to a peer.
 #[derive(Clone, Debug)]
-pub struct Failure {
-    /// Who was dialled, if that is known.
+pub struct FailedDial {
+    /// The peer that was dialled; none if only an address was known.
     pub peer: Option<PeerId>,
-    /// The address that was dialled, if one was.
+    /// The address that was dialled; none if none was known.
     pub address: Option<Address>,
-    /// Why it failed.
+    /// Why the dial failed.
     pub reason: DialFailure,
-    /// It answered as one of these.
+    /// How the program that answered differs from a node of this network; none if nothing like that answered.
     pub stranger: Option<Stranger>,
-    /// When it failed, by the even clock.
+    /// The time of the failure, by the even clock.
     pub at: Time,
 }
 
-/// The facts that are judged.
+/// The facts that `doctor` judges.
 #[derive(Clone, Copy, Debug)]
 pub struct Scene<'a> {
     /// The time of the question, by the even clock.
     pub now: Time,
-    /// What the shell saw of the machine.
+    /// The machine as the shell saw it.
     pub surroundings: &'a Surroundings,
-    /// Where the node listens.
+    /// The addresses at which the node listens.
     pub addresses: &'a [Address],
-    /// The networks of this machine.
+    /// The networks that this machine reaches without a router.
     pub networks: &'a [Prefix],
-    /// How many peers are connected.
+    /// The number of connected peers.
     pub peers: u64,
-    /// Whether the network is on.
+    /// Whether the network of this node is switched on.
     pub net: bool,
-    /// Somebody on another machine has found this node and called it.
+    /// Whether a node on another machine has found this one and dialled it.
     pub is_heard: bool,
-    /// When multicast DNS last named a node, and how often it did.
+    /// The last time when multicast DNS named a node, and how often it did so.
     pub multicast: Option<(Time, u64)>,
-    /// How often it named one outside this network, and who did so last.
+    /// How often it named a node outside this network, and the last sender of such a packet.
     pub elsewhere: Option<(u64, IpAddr)>,
-    /// Dials that led to no peer, the oldest first.
-    pub failures: &'a [Failure],
-    /// Another node was seen to use this node's key.
+    /// The dials that did not lead to a peer, oldest first.
+    pub failures: &'a [FailedDial],
+    /// Whether another node uses this node's key.
     pub same_key: bool,
-    /// Where it answered, if on another machine.
+    /// The address of that other node; none if it is unknown or on this machine.
     pub twin: Option<&'a Address>,
-    /// How far the peers' clocks are ahead of this one, in the middle.
+    /// The median of how far the peers' clocks are ahead of this one, in milliseconds.
     pub clock_ahead_ms: Option<i64>,
-    /// What is to be said of the clock.
+    /// The advice about the clock; none if there is nothing to say.
     pub clock_advice: Option<&'a str>,
 }
 
-/// What follows from the facts.
+/// The reply of `doctor`, from the facts.
 #[must_use]
 pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
     let listening: Vec<IpAddr> = scene.addresses.iter().filter_map(Address::ip).collect();
@@ -85,7 +85,7 @@ pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
             multicast: told(interface),
         }
     };
-    let failure = |failure: &Failure| FailureView {
+    let failure = |failure: &FailedDial| FailureView {
         peer_id: failure.peer.map(|peer| peer.to_string()),
         address: failure.address.as_ref().map(|address| address.as_str().to_owned()),
         reason: failure.reason.to_string(),
@@ -113,7 +113,7 @@ pub fn diagnose(scene: &Scene<'_>) -> Diagnosis {
     diagnosis
 }
 
-/// As [`dial_line`], of an ordinary interface rather than of a container bridge or a tunnel.
+/// The line of [`dial_line`], preferably for an ordinary interface rather than a container bridge or a tunnel.
 fn best_dial_line(scene: &Scene<'_>) -> Option<String> {
     let is_plain = |interface: &&Interface| {
         let is_open = interface.up && interface.connected && !interface.loopback;
@@ -131,8 +131,8 @@ fn best_dial_line(scene: &Scene<'_>) -> Option<String> {
     )
 }
 
-/// What is typed at another node to reach this one: the address in the LAN before the loopback's, without the PeerId,
-/// so that it can be read aloud.
+/// The line to type at another node to reach this one. An address in the LAN comes before the loopback one, and the
+/// PeerId is left out, so that the line can be read aloud.
 #[must_use]
 pub fn dial_line(addresses: &[Address]) -> Option<String> {
     let lan = addresses.iter().find(|address| !address.is_loopback());
@@ -141,7 +141,7 @@ pub fn dial_line(addresses: &[Address]) -> Option<String> {
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// A chain that grows so fast that the disk is worth a thought, and who makes it grow.
+    /// A warning if the chain grows so fast that the disk may fill up, with the accounts that cause it; otherwise none.
     #[must_use]
     pub fn growth_told(&self) -> Option<String> {
         let tip = self.chain.tip().header.height.get();
@@ -162,14 +162,14 @@ impl<S: ChainStore> View<'_, S> {
     }
 }
 
-/// Why nothing can be sent or heard by multicast DNS at all.
+/// The reason on an interface if multicast DNS can neither be sent nor received.
 const TAKEN: &str = "another program has UDP port 5353 for itself";
 
-/// Why nothing can be dialled there although machines are.
+/// The reason on an interface whose only address cannot be dialled.
 pub(super) const LINK_LOCAL: &str =
     "it has a link-local IPv6 address only, which means nothing without its interface and cannot be dialled";
 
-/// Whether the node can be reached through an interface, and why not.
+/// Whether the node can be reached through an interface, and otherwise why not.
 fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) {
     let no = |why: &str| (false, Some(why.to_owned()));
     if !interface.up {
@@ -217,7 +217,7 @@ fn judge(interface: &Interface, listening: &[IpAddr]) -> (bool, Option<String>) 
     (true, None)
 }
 
-/// As the reply has it.
+/// The fate of multicast on an interface, as the reply has it.
 const fn told(interface: &Interface) -> Option<Multicast> {
     if !interface.multicast && !interface.loopback {
         return Some(Multicast::None);
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     impl Interface {
-        /// One of a LAN, nothing special about it.
+        /// An ordinary interface of a LAN.
         pub(crate) fn plain(name: &str, ip: [u8; 4]) -> Self {
             Self {
                 name: name.into(),

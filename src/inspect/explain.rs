@@ -1,23 +1,23 @@
-//! How a block and a transaction are made: which byte means what, what is hashed, what is signed, and the way of a
-//! transaction up to the root that proof of work covers.
+//! Explains how a block and a transaction are made: the meaning of each byte, what is hashed, what is signed, and the
+//! path from a transaction to the merkle root that proof of work covers.
 //!
-//! Promises: pure; the parts of a layout stand in order and cover every byte of it; every hash that is told was computed
-//! here from the parts that are shown beside it.
-//! Elsewhere: where blocks are read (`inspect::blocks`), how this is drawn (`console::draw`).
+//! Promises: pure; the parts of a layout are in order and cover each of its bytes; each reported hash was computed here
+//! from the parts beside it.
+//! Elsewhere: reading blocks (`inspect::blocks`), drawing this (`console::draw`).
 //! Spec: `proto-notes/encoding.md`, `proto-notes/consensus.md`.
 
 use crate::chain::merkle::{self, ProofStep, Side};
 use crate::chain::transaction::SIGN_DOMAIN;
 use crate::chain::{Block, Header, NetworkParams, Transaction};
-use crate::contract::{BlockExplained, Inclusion, Part, PathStep, TxExplained, TxStatus};
+use crate::contract::{BlockExplained, Inclusion, LayoutPart, PathStep, TxExplained, TxStatus};
 use crate::types::time::utc;
 use crate::types::{Account, MerkleRoot, NetworkId, Txid, Work, count};
 
-/// Cuts bytes into named parts.
+/// Cuts bytes into named parts, from front to back.
 struct Cutter<'a> {
     rest: &'a [u8],
     at: usize,
-    parts: Vec<Part>,
+    parts: Vec<LayoutPart>,
 }
 
 impl<'a> Cutter<'a> {
@@ -31,7 +31,7 @@ impl<'a> Cutter<'a> {
 
     fn cut(&mut self, name: &'static str, length: usize, value: impl Into<String>) {
         let (part, rest) = self.rest.split_at(length.min(self.rest.len()));
-        self.parts.push(Part {
+        self.parts.push(LayoutPart {
             name,
             offset: count(self.at),
             length: count(part.len()),
@@ -52,7 +52,7 @@ impl<'a> Cutter<'a> {
         self.cut(name, bytes.len(), value);
     }
 
-    /// The canonical bytes up to the signature.
+    /// Cuts the canonical bytes up to the signature.
     fn unsigned(&mut self, transaction: &Transaction) {
         match transaction {
             Transaction::Transfer(transfer) => {
@@ -83,9 +83,9 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// The 96 bytes of a header.
+/// The parts of a header's 96 bytes.
 #[must_use]
-pub fn header_parts(header: &Header) -> Vec<Part> {
+pub fn header_parts(header: &Header) -> Vec<LayoutPart> {
     let bytes = header.to_bytes();
     let mut cutter = Cutter::new(&bytes);
     cutter.cut("previous_hash", 32, header.previous.to_string());
@@ -98,9 +98,9 @@ pub fn header_parts(header: &Header) -> Vec<Part> {
     cutter.parts
 }
 
-/// A transaction's canonical bytes.
+/// The parts of a transaction's canonical bytes.
 #[must_use]
-pub fn raw_parts(transaction: &Transaction) -> Vec<Part> {
+pub fn raw_parts(transaction: &Transaction) -> Vec<LayoutPart> {
     let bytes = transaction.to_bytes();
     let mut cutter = Cutter::new(&bytes);
     cutter.unsigned(transaction);
@@ -110,9 +110,9 @@ pub fn raw_parts(transaction: &Transaction) -> Vec<Part> {
     cutter.parts
 }
 
-/// The message that a transaction's signature covers; empty for a reward.
+/// The parts of the message that a transaction's signature covers; empty for a reward.
 #[must_use]
-pub fn signed_parts(transaction: &Transaction, network: &NetworkId) -> Vec<Part> {
+pub fn signed_parts(transaction: &Transaction, network: &NetworkId) -> Vec<LayoutPart> {
     if transaction.signer().is_none() {
         return Vec::new();
     }
@@ -124,7 +124,7 @@ pub fn signed_parts(transaction: &Transaction, network: &NetworkId) -> Vec<Part>
     cutter.parts
 }
 
-/// The steps from a leaf to the root, each computed.
+/// The steps from a leaf to the root, each with its computed hash.
 #[must_use]
 pub fn path_steps(leaf: Txid, proof: &[ProofStep]) -> Vec<PathStep> {
     let mut hash = MerkleRoot::new(*leaf.as_bytes());
@@ -146,7 +146,7 @@ pub fn path_steps(leaf: Txid, proof: &[ProofStep]) -> Vec<PathStep> {
         .collect()
 }
 
-/// Where the transaction at `index` stands; none if the block has none there.
+/// The position of the transaction at `index`, with its proof; none if the block has no transaction there.
 #[must_use]
 pub fn inclusion(block: &Block, index: usize) -> Option<Inclusion> {
     let txids = block.txids();
@@ -166,7 +166,7 @@ pub fn inclusion(block: &Block, index: usize) -> Option<Inclusion> {
     })
 }
 
-/// Everything about a transaction but where it is.
+/// The reply of `explain transaction`; `inclusion` is its position in a block, if it has one.
 #[must_use]
 pub fn transaction(
     transaction: &Transaction,
@@ -192,7 +192,7 @@ pub fn transaction(
     }
 }
 
-/// Everything about a block. `parent` is none for genesis; `work` is that of its branch.
+/// The reply of `explain block`. `parent` is none for genesis; `work` is the work of the branch up to the block.
 #[must_use]
 pub fn block(
     params: &NetworkParams,
@@ -222,7 +222,7 @@ pub fn block(
     }
 }
 
-/// Leading zero bits.
+/// The number of leading zero bits.
 fn zero_bits(bytes: &[u8; 32]) -> u32 {
     let mut bits = 0;
     for byte in bytes {
@@ -234,7 +234,7 @@ fn zero_bits(bytes: &[u8; 32]) -> u32 {
     bits
 }
 
-/// The largest number below a target.
+/// The largest number below a target: the target minus one.
 fn one_less(mut target: [u8; 32]) -> [u8; 32] {
     for byte in target.iter_mut().rev() {
         let (less, borrows) = byte.overflowing_sub(1);
@@ -261,7 +261,7 @@ fn share_ppm(hash: &[u8; 32], target: &[u8; 32]) -> u64 {
     u64::try_from(share).unwrap_or(u64::MAX)
 }
 
-/// Work as a number; the largest one if it does not fit.
+/// Work as a 64-bit number; the largest one if it does not fit.
 fn low_part(work: Work) -> u64 {
     let bytes = work.to_be_bytes();
     let (high, low) = bytes.split_at(24);

@@ -1,8 +1,8 @@
-//! What can be read of chain and pool: blocks, transactions, accounts, the tree, statistics, explanations, and what the
-//! doctor makes of the facts.
+//! Reads of chain and pool for replies: blocks, transactions, accounts, the tree, statistics, explanations, and the
+//! doctor's judgement.
 //!
-//! Promises: nothing here changes anything; what is read for one answer has a bound.
-//! Elsewhere: the words of the answers (`contract`), who is asked (`engine`).
+//! Promises: nothing here changes anything; the reads for one answer are bounded.
+//! Elsewhere: the types of the answers (`contract`), who asks (`engine`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
 // A new variant stops the build, here as everywhere in the pure layers.
@@ -28,20 +28,21 @@ use crate::contract::CommandError;
 use crate::pool::mempool::Mempool;
 use crate::types::{Account, AccountName, PublicKey};
 
-/// What is read: the chain, the pool, and whose node it is.
+/// The things that replies are made from: the chain, the pool, and the identity of the node.
 pub struct View<'a, S> {
-    /// The chain that is read, tip and side branches.
+    /// The chain with its tip and side branches.
     pub chain: &'a Chain<S>,
-    /// The transactions that wait.
+    /// The pool of waiting transactions.
     pub pool: &'a Mempool,
-    /// The key of the node, which says what is its own.
+    /// The key of the node, which says which accounts are its own.
     pub me: PublicKey,
-    /// The node's announced name.
+    /// The name that the node announces; none if it has none.
     pub name: Option<&'a AccountName>,
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// Where rewards go: the own name once it is confirmed as this key's, else the key account.
+    /// The account that gets block rewards: the own name if the chain says that this key owns it, otherwise the key
+    /// account.
     #[must_use]
     pub fn reward_account(&self) -> Account {
         let name = self.name.map(|name| Account::Name(name.clone()));
@@ -50,7 +51,7 @@ impl<S: ChainStore> View<'_, S> {
     }
 }
 
-/// The store cannot be read.
+/// The error if the store cannot be read.
 #[must_use]
 pub fn store_error(error: StoreError) -> CommandError {
     CommandError::new(
@@ -60,7 +61,7 @@ pub fn store_error(error: StoreError) -> CommandError {
     )
 }
 
-/// No block has the hash or height.
+/// The error if no block has the hash or height.
 #[must_use]
 pub fn no_block() -> CommandError {
     CommandError::new("unknown_block", "no such block is known here", "chain")

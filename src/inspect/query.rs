@@ -1,8 +1,8 @@
-//! Questions about the chain that take longer than a turn of the engine may: they are answered from a snapshot of the
-//! store, elsewhere.
+//! Questions about the chain that take longer than one turn of the engine may, and are therefore answered from a
+//! snapshot of the store, on another thread.
 //!
-//! Promises: the answer is that of the engine's own chain, if the snapshot has all that this chain has.
-//! Elsewhere: who takes the snapshot and where it is read (`node::errands`).
+//! Promises: the answer is the same as that of the engine's chain, if the snapshot has everything that this chain has.
+//! Elsewhere: taking the snapshot and reading it (`node::errands`).
 
 use super::{View, store_error};
 use crate::chain::state::Chain;
@@ -11,33 +11,33 @@ use crate::contract::{CommandError, DiskView, Reply};
 use crate::pool::Mempool;
 use crate::types::{Height, PublicKey};
 
-/// What is asked.
+/// The question itself, with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Subject {
-    /// The newest blocks, at most so many.
+    /// The newest blocks, at most this many.
     Chain(u32),
-    /// So many of the newest blocks in numbers, and the disk as it was seen last.
+    /// Statistics of this many of the newest blocks, with the disk space that was seen last.
     Stats(u32, Option<DiskView>),
-    /// The block at this height in the sandbox; the bytes feed the batch check of signatures.
+    /// Changed copies of the block at this height; the bytes seed the check of signatures in a batch.
     Tamper(Height, [u8; 32]),
 }
 
-/// A question, with what its answer needs beside the store.
+/// A question, with what its answer needs besides the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Query {
-    /// What is asked.
+    /// The question itself, with its values.
     pub subject: Subject,
-    /// The network's rules.
+    /// The rules of the network.
     pub params: NetworkParams,
-    /// The key of the node that is asked.
+    /// The key of this node, which says which accounts are its own.
     pub me: PublicKey,
 }
 
 impl Query {
-    /// Answers from a store that nothing is written to meanwhile.
+    /// Answers from a store that nobody writes to meanwhile.
     ///
     /// # Errors
-    /// [`CommandError`] as the command has it.
+    /// [`CommandError`], as for the command that asks the same.
     pub fn answer<S: ChainStore>(&self, store: S) -> Result<Reply, CommandError> {
         let chain = Chain::open_to_read(self.params.clone(), store).map_err(store_error)?;
         let view = View {

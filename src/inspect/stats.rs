@@ -1,6 +1,6 @@
-//! What `stats` answers: how fast blocks came, how hard they were, who found them, who owns most.
+//! Computes the reply of `stats`: intervals and difficulty of blocks, their miners, and the richest accounts.
 //!
-//! Promises: pure; looks at a bounded number of blocks and accounts. Elsewhere: what is read (`inspect::blocks`).
+//! Promises: pure; it examines a bounded number of blocks and accounts. Elsewhere: reading blocks (`inspect::blocks`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
 use std::collections::BTreeMap;
@@ -11,16 +11,16 @@ use crate::chain::{ChainStore, Header, Transaction};
 use crate::contract::{AccountView, CommandError, DiskView, FillerView, Growth, Intervals, MinerView, Reply, Stats};
 use crate::types::{Account, Height, count};
 
-/// Miners and rich accounts that are listed.
+/// The most miners and the most rich accounts that are listed.
 pub const TOP_MAX: usize = 10;
-/// Accounts that are looked through for the richest.
+/// The most accounts that are examined for the richest ones.
 pub const ACCOUNTS_MAX: usize = 10_000;
 
-/// Bytes of the newest blocks that are read for who fills them: more would make the question slow.
+/// The bytes of the newest blocks that are read to find who fills them; more would make the reply slow.
 pub const FILLED_MAX_BYTES: u64 = 1024 * 1024;
 
-/// The intervals of headers, oldest first. Genesis has the time that the parameters say, so what follows it is no
-/// interval.
+/// The intervals between headers, which come oldest first. The interval after genesis does not count, because the time
+/// of genesis is fixed by the parameters.
 #[must_use]
 pub fn intervals(headers: &[Header]) -> Option<Intervals> {
     let mut all: Vec<u64> = headers
@@ -42,7 +42,7 @@ pub fn intervals(headers: &[Header]) -> Option<Intervals> {
     })
 }
 
-/// Bytes an hour of blocks that came in these intervals.
+/// The bytes per hour of blocks that came in these intervals.
 #[must_use]
 pub fn bytes_per_hour(bytes: u64, intervals: Option<&Intervals>) -> Option<u64> {
     let intervals = intervals?;
@@ -51,7 +51,7 @@ pub fn bytes_per_hour(bytes: u64, intervals: Option<&Intervals>) -> Option<u64> 
     Some(u64::try_from(hourly).unwrap_or(u64::MAX))
 }
 
-/// Who fills blocks: the accounts whose transactions have the most bytes.
+/// The accounts whose transactions take the most bytes, the largest first.
 #[must_use]
 pub fn fillers<'a>(transactions: impl Iterator<Item = &'a Transaction>) -> Vec<FillerView> {
     let mut sums: BTreeMap<Account, (u64, u64)> = BTreeMap::new();
@@ -73,7 +73,7 @@ pub fn fillers<'a>(transactions: impl Iterator<Item = &'a Transaction>) -> Vec<F
     list
 }
 
-/// Who found how many, the most first, and how many miners there are.
+/// The miners with the most blocks, the largest number first, and the number of all miners.
 #[must_use]
 pub fn miners(found: impl Iterator<Item = Account>) -> (Vec<MinerView>, u64) {
     let mut counts: BTreeMap<Account, u64> = BTreeMap::new();
@@ -90,7 +90,7 @@ pub fn miners(found: impl Iterator<Item = Account>) -> (Vec<MinerView>, u64) {
     (list, total)
 }
 
-/// The accounts that own most, and owe least.
+/// The accounts with the largest balances above zero.
 #[must_use]
 pub fn richest(mut accounts: Vec<AccountView>) -> Vec<AccountView> {
     accounts.retain(|view| view.balance > 0);
@@ -100,7 +100,7 @@ pub fn richest(mut accounts: Vec<AccountView>) -> Vec<AccountView> {
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// The last blocks and the accounts in numbers.
+    /// The reply of `stats` for the last `limit` blocks.
     pub fn stats(&self, limit: u32, disk: Option<DiskView>) -> Result<Reply, CommandError> {
         let tip = self.chain.tip().header.height;
         let first = Height::new(tip.get().saturating_sub(u64::from(limit.saturating_sub(1))));
@@ -135,7 +135,7 @@ impl<S: ChainStore> View<'_, S> {
         })))
     }
 
-    /// How fast the chain grows from a height on, and who fills the newest blocks.
+    /// How fast the chain grows from a height on, and which accounts fill the newest blocks.
     pub fn growth(&self, first: Height) -> Result<Growth, CommandError> {
         let tip = self.chain.tip().header.height;
         let (mut headers, mut bytes, mut newest) = (Vec::new(), 0_u64, Vec::new());

@@ -1,50 +1,53 @@
-//! The sandbox of `tamper`: copies of a block are changed and held against the rules.
+//! The sandbox of `tamper`: it changes copies of a block and checks them by the rules.
 //!
-//! Promises: pure; the rules are the functions that every received block goes through, in the same order; nothing of
-//! it is stored or sent; the search for a nonce is bounded.
-//! Elsewhere: the ledger is not asked: none of these copies gets that far but one that is valid.
+//! Promises: pure; the rules are the functions that check every received block, in the same order; nothing is stored or
+//! sent; the search for a nonce is bounded.
+//! Elsewhere: the rules of the ledger, which are not used: each copy breaks an earlier rule, except for one that is
+//! valid.
 //! Spec: `proto-notes/consensus.md`.
 
 use crate::chain::{
     AcceptError, Block, BlockError, Header, HeaderError, NetworkParams, Transaction, TransactionError, merkle,
 };
-use crate::contract::{Change, Tampered};
+use crate::contract::{Tampered, TamperedCopy};
 use crate::types::{Account, AccountName, Amount, Bits, BlockHash, NetworkId, WallTime};
 
-/// Nonces that the sandbox tries: at the floor a miss is one in three thousand, and it takes a tenth of a second.
+/// The most nonces that the sandbox tries. At the lowest difficulty, one of three thousand searches fails, and a search
+/// takes a tenth of a second.
 pub const TRIES_MAX: u64 = 1 << 19;
-/// Who is paid in the changed copies.
+/// The account that the changed copies pay.
 const THIEF: &str = "mallory";
 
-/// A changed block, as others would get it.
+/// A changed block, as other nodes would receive it.
 #[derive(Clone, Debug)]
 pub struct Copy {
-    /// What was changed.
+    /// The change, in words.
     pub what: String,
-    /// The block.
+    /// The block with this change.
     pub block: Block,
-    /// Whether the block above is tried on it: its work was done again, so it could take the real one's place.
+    /// Whether its work was done again, so that it could replace the original, and the block above is checked against
+    /// it.
     pub bears: bool,
 }
 
-/// A block and what surrounds it.
+/// A block and the blocks around it.
 pub struct Sandbox<'a> {
-    /// The network's rules.
+    /// The rules of the network.
     pub params: &'a NetworkParams,
-    /// The network's id.
+    /// The id of the network.
     pub network: NetworkId,
-    /// Feeds the batch check of signatures.
+    /// Seeds the check of signatures in a batch.
     pub secret: [u8; 32],
-    /// The block below.
+    /// The header of the block below.
     pub parent: &'a Header,
-    /// The block.
+    /// The block whose copies are changed.
     pub block: &'a Block,
-    /// The block above, if there is one.
+    /// The header of the block above, if there is one.
     pub child: Option<&'a Header>,
 }
 
 impl Sandbox<'_> {
-    /// The rules in the order in which every node runs them.
+    /// Checks a copy by the rules, in the order in which every node applies them.
     fn refusal(&self, copy: &Block) -> Result<(), AcceptError> {
         copy.header.check_proof_of_work(self.params)?;
         copy.header.check_after(self.parent, self.params)?;
@@ -52,7 +55,7 @@ impl Sandbox<'_> {
         Ok(())
     }
 
-    /// The changed copies.
+    /// The changed copies of the block.
     #[must_use]
     pub fn copies(&self) -> Vec<Copy> {
         let copy = |what: String, block: &Block| Copy {
@@ -71,7 +74,7 @@ impl Sandbox<'_> {
             bears: true,
         };
         let mut copies = vec![stays, rooted, mined];
-        // Where the work cannot be done again in time it is what refuses these, too.
+        // If the work cannot be done again in time, the missing work is also what refuses these copies.
         let is_easy = tried < TRIES_MAX;
         let changed = |(what, header): (&str, Header)| {
             let transactions = self.block.transactions.clone();
@@ -87,7 +90,7 @@ impl Sandbox<'_> {
         copies
     }
 
-    /// All changes, one after the other.
+    /// The reply of `tamper`: all changes, and the judgement of each.
     #[must_use]
     pub fn run(&self) -> Tampered {
         let mut changes = Vec::new();
@@ -109,12 +112,12 @@ impl Sandbox<'_> {
         }
     }
 
-    /// Looks for a nonce; says how many were tried.
+    /// Searches for a nonce that meets the bits; returns how many were tried.
     fn mine_again(&self, copy: &mut Block) -> u64 {
         for tried in 1..=TRIES_MAX {
             copy.header.nonce = copy.header.nonce.wrapping_add(1);
             match copy.header.check_proof_of_work(self.params) {
-                // There is no target that a nonce could meet.
+                // The bits have no target, so no nonce can meet it.
                 Ok(()) | Err(HeaderError::BadTarget { .. }) => return tried,
                 Err(_) => {}
             }
@@ -122,7 +125,7 @@ impl Sandbox<'_> {
         TRIES_MAX
     }
 
-    /// Headers with one field changed.
+    /// Copies of the header with one field changed.
     fn headers(&self) -> Vec<(&'static str, Header)> {
         let real = &self.block.header;
         let before = self.parent.time.ms().saturating_sub(1);
@@ -159,11 +162,11 @@ impl Sandbox<'_> {
     }
 }
 
-fn told(change: String, hash: BlockHash, verdict: Result<(), AcceptError>) -> Change {
+fn told(change: String, hash: BlockHash, verdict: Result<(), AcceptError>) -> TamperedCopy {
     let error = verdict.err();
     let code = error.as_ref().map(AcceptError::code);
     let lesson = error.as_ref().map_or(VALID, lesson);
-    Change {
+    TamperedCopy {
         change,
         hash,
         accepted: error.is_none(),
@@ -173,7 +176,7 @@ fn told(change: String, hash: BlockHash, verdict: Result<(), AcceptError>) -> Ch
     }
 }
 
-/// A copy in which coins go elsewhere: a payment is changed, or without one the reward.
+/// A copy that pays coins to somebody else: a changed payment, or the reward if there is no payment.
 fn steal(block: &Block) -> (String, Block) {
     let mut copy = block.clone();
     for (index, transaction) in copy.transactions.iter_mut().enumerate() {
@@ -194,11 +197,11 @@ fn steal(block: &Block) -> (String, Block) {
     (format!("the reward goes to {THIEF}"), copy)
 }
 
-/// What a copy teaches that breaks no rule.
+/// The lesson from a copy that breaks no rule.
 const VALID: &str = "valid, as any block that somebody finds in place of this one: work was spent on it again, and it still \
                      needs more work on top than the branch that all others build on";
 
-/// What a refusal teaches.
+/// The lesson from a refusal.
 const fn lesson(refusal: &AcceptError) -> &'static str {
     match refusal {
         AcceptError::Block(BlockError::BadMerkleRoot { .. }) => {

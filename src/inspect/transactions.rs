@@ -1,4 +1,4 @@
-//! Transactions as they are shown: TX of the contract, by id or its first digits, confirmed, waiting or dropped.
+//! Transactions in replies: TX of the contract, found by id or prefix, whether confirmed, waiting or dropped.
 //!
 //! Spec: `proto-notes/events.md`, "Replies".
 
@@ -9,10 +9,10 @@ use crate::chain::{ChainStore, Transaction, merkle};
 use crate::contract::{CommandError, Event, Reply, Source, TxRef, TxStatus, TxView};
 use crate::types::{Height, Txid};
 
-/// Ids that are told when a prefix fits several.
+/// The most ids that an error lists if a prefix fits several.
 const AMBIGUOUS_SHOWN: usize = 3;
 
-/// A transaction's kind in the contract.
+/// The kind of a transaction in the JSON contract.
 #[must_use]
 pub const fn kind(transaction: &Transaction) -> &'static str {
     match transaction {
@@ -22,7 +22,7 @@ pub const fn kind(transaction: &Transaction) -> &'static str {
     }
 }
 
-/// TX of the contract; `reward` is the network's.
+/// A transaction as TX of the contract; `reward` is the network's, in coins.
 #[must_use]
 pub fn tx_view(transaction: &Transaction, reward: u64) -> TxView {
     let txid = transaction.txid();
@@ -68,10 +68,10 @@ pub fn tx_view(transaction: &Transaction, reward: u64) -> TxView {
     }
 }
 
-/// `transaction_accepted`.
+/// The event `transaction_accepted` for a transaction.
 #[must_use]
 pub fn accepted_event(transaction: &Transaction, source: Source) -> Event {
-    // A reward never waits: its amount is not asked for here.
+    // A reward is never announced as waiting, so its amount does not matter here.
     let view = tx_view(transaction, 0);
     Event::TransactionAccepted {
         txid: view.txid,
@@ -84,7 +84,7 @@ pub fn accepted_event(transaction: &Transaction, source: Source) -> Event {
     }
 }
 
-/// Nothing is known of a transaction.
+/// The error if a transaction is unknown.
 fn no_transaction(txid: &Txid) -> CommandError {
     CommandError {
         code: "unknown_transaction",
@@ -94,7 +94,7 @@ fn no_transaction(txid: &Txid) -> CommandError {
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// A transaction by its id, or by the first digits of it.
+    /// The id of the transaction that the user typed, as an id or a prefix.
     pub fn find_transaction(&self, wanted: TxRef) -> Result<Txid, CommandError> {
         let prefix = match wanted {
             TxRef::Id(txid) => return Ok(txid),
@@ -128,7 +128,7 @@ impl<S: ChainStore> View<'_, S> {
         }
     }
 
-    /// `explain transaction`.
+    /// The reply of `explain transaction`.
     pub fn explain_transaction(&self, wanted: TxRef) -> Result<Reply, CommandError> {
         let txid = self.find_transaction(wanted)?;
         let network = self.chain.network_id();
@@ -155,7 +155,7 @@ impl<S: ChainStore> View<'_, S> {
         Ok(Reply::TransactionExplained(Box::new(told)))
     }
 
-    /// TX of a transaction with its place. `known_to_neighbour` is what the reply says of one that waits.
+    /// The reply of `transaction`. `known_to_neighbour` is the value of that field if the transaction waits.
     pub fn transaction(&self, txid: &Txid, known_to_neighbour: Option<bool>) -> Result<Reply, CommandError> {
         if let Some(place) = self.chain.place(txid).map_err(store_error)? {
             return self.confirmed(place.height, place.index);
@@ -197,7 +197,7 @@ impl<S: ChainStore> View<'_, S> {
         })
     }
 
-    /// What waits, in the order of the next blocks.
+    /// The reply of `pending`: the waiting transactions in the order of the next blocks.
     #[must_use]
     pub fn pending(&self) -> Reply {
         let list = self.pool.in_order(self.chain, &self.reward_account());

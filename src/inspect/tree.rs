@@ -1,7 +1,7 @@
-//! The block tree as something to draw: ends of branches, where they part, and how many blocks lie between.
+//! The block tree for a drawing: the ends of branches, the forks, and the number of blocks between them.
 //!
-//! Promises: pure; each block that is kept names the next kept one below it and how many were left out.
-//! Elsewhere: what is read (`inspect::blocks`), the drawing (`console::graph`).
+//! Promises: pure; each kept block names the next kept block below it, and how many were left out between the two.
+//! Elsewhere: reading blocks (`inspect::blocks`), the drawing (`console::graph`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,14 +10,14 @@ use crate::chain::{ChainStore, Header, StoreError};
 use crate::contract::{CommandError, Reply, TipView, TreeBlock};
 use crate::types::{BlockHash, Height, Work};
 
-/// Steps down all side branches together for one drawing: twice what side branches can hold.
+/// The most steps down all side branches together for one drawing: twice what side branches can hold.
 const WALK_MAX: usize = 8_192;
 
-/// Blocks below a tip that are always kept.
+/// The number of blocks below a tip that are always kept.
 const RUN: usize = 4;
 
-/// Which blocks of branches are worth drawing. A branch is listed from its tip down to the active block that it stands
-/// on, inclusive; branches may share blocks.
+/// The blocks of branches that are worth drawing. Each branch is listed from its tip down to the active block below it,
+/// inclusive; branches may share blocks.
 fn kept(branches: &[Vec<BlockHash>]) -> BTreeSet<BlockHash> {
     let mut kept = BTreeSet::new();
     let mut above: BTreeMap<BlockHash, BTreeSet<BlockHash>> = BTreeMap::new();
@@ -28,7 +28,7 @@ fn kept(branches: &[Vec<BlockHash>]) -> BTreeSet<BlockHash> {
             }
         }
         kept.extend(branch.iter().take(RUN));
-        // Where it leaves the active chain, and its first block of its own.
+        // Keeps the fork and the branch's first block.
         kept.extend(branch.iter().rev().take(2));
     }
     for (parent, children) in &above {
@@ -41,7 +41,7 @@ fn kept(branches: &[Vec<BlockHash>]) -> BTreeSet<BlockHash> {
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// The tips, and the blocks that are worth drawing, highest first, active before stale.
+    /// The reply of `tree`: the tips, and the blocks worth drawing, highest first, active ones before stale ones.
     pub fn tree(&self, limit: u32) -> Result<Reply, CommandError> {
         let limit = usize::try_from(limit).unwrap_or(usize::MAX);
         let tips = self.chain.tips(limit).map_err(store_error)?;
@@ -81,7 +81,7 @@ impl<S: ChainStore> View<'_, S> {
         for height in (0..lowest).map(|below| tip.saturating_sub(below)).chain([0]) {
             kept.extend(self.chain.active(Height::new(height))?);
         }
-        // Where a branch parted, the active side of the fork is shown too.
+        // At a fork, the active block above it is drawn too.
         for fork in branches
             .iter()
             .filter(|branch| branch.len() > 1)
@@ -124,7 +124,7 @@ impl<S: ChainStore> View<'_, S> {
     }
 }
 
-/// Names for each block the next shown one below it.
+/// Sets for each block the next shown block below it.
 fn join(blocks: &mut [TreeBlock], branches: &[Vec<BlockHash>]) {
     let places: Vec<(BlockHash, Height, bool)> = blocks.iter().map(|b| (b.hash, b.height, b.active)).collect();
     for block in blocks.iter_mut() {

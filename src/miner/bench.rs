@@ -1,11 +1,11 @@
-//! Measures this machine: what `lanchain bench` prints.
+//! Measures the hash rate of this machine, for `lanchain bench`.
 //!
-//! Promises: the measured code is the code that mines; contenders take turns, so that other load strikes
-//! all of them; the median of the turns counts; it ends within seconds, however loaded the machine.
+//! Promises: the measured code is the code that mines. The contenders take turns, so that other load affects all of
+//! them, and the median of the turns counts. The measurement ends within seconds, however busy the machine is.
 //! Elsewhere: comparison with other ways to hash a header (`benches/mining.rs`).
 //! Spec: `proto-notes/events.md`, "The machine's rate".
 
-use super::Work;
+use super::MiningWork;
 use super::kernel::Kernel;
 use super::pool::Pool;
 use super::search::search_with;
@@ -14,40 +14,40 @@ use std::fmt;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-/// How long a turn of one contender lasts: long enough for a steady clock, short enough to wait for.
+/// The length of one contender's turn: long enough for a steady clock, short enough to wait for.
 const TURN: Duration = Duration::from_millis(100);
 
-/// Turns of each contender; the median needs an odd number.
+/// The number of turns for each contender; an odd number, so that there is a median.
 const TURNS: usize = 7;
 
-/// Turns that the threads together are measured for.
+/// How many turns the measurement of all threads together lasts.
 const POOL_TURNS: u64 = 10;
 
-/// Patience for the threads together. They take about a second; with their low priority much more where
-/// other programs want all cores, and then the rate so far is the answer.
+/// The longest time for measuring all threads together. They need about a second, but much more if other programs want
+/// all cores, because mining threads have a low priority; then the rate so far is the answer.
 const POOL_PATIENCE: Duration = Duration::from_secs(4);
 
-/// Attempts at the easiest block of every network: 16 zero bits.
+/// The expected attempts for a block at the lowest difficulty of every network: 16 zero bits.
 const FLOOR_ATTEMPTS: u64 = 1 << 16;
 
-/// A named way to make attempts: told how many, it makes that many.
+/// A name, and a function that makes as many attempts as its argument says.
 pub type Contender<'a> = (&'a str, Box<dyn Fn(u64) + 'a>);
 
-/// What this machine can do. Rates are attempts a second.
+/// The measured speed of this machine. Rates are attempts per second.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// Each kernel of this processor with its rate on one core, the portable one first.
     pub kernels: Vec<(Kernel, u64)>,
-    /// The kernel that a node uses.
+    /// The kernel that a node uses on this machine.
     pub chosen: Kernel,
     /// How many threads were measured together.
     pub threads: usize,
-    /// Their rate together.
+    /// The rate of all these threads together.
     pub rate: u64,
 }
 
 impl Report {
-    /// Measures for about five seconds, with so many threads together.
+    /// Measures for about five seconds, at the end with `threads` threads together.
     pub fn measure(threads: usize) -> Self {
         Self::measure_in(threads, TURNS, TURN)
     }
@@ -67,12 +67,12 @@ impl Report {
         }
     }
 
-    /// Microseconds until the threads find a block at the floor of 16 zero bits, on average.
+    /// The average time in microseconds in which the threads find a block at the lowest difficulty, 16 zero bits.
     pub fn floor_block_us(&self) -> u64 {
         FLOOR_ATTEMPTS * 1_000_000 / self.rate.max(1)
     }
 
-    /// One JSON object without line breaks, as the specification has it.
+    /// The report as one JSON object without line breaks.
     pub fn to_json(&self) -> String {
         let kernel = |&(kernel, rate): &(Kernel, u64)| serde_json::json!({ "name": kernel.name(), "hash_rate": rate });
         let value = serde_json::json!({
@@ -108,7 +108,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A kernel as a contender: it searches for what nothing meets.
+/// The contender for a kernel: it searches with a limit that no hash meets.
 pub fn contender(kernel: Kernel) -> Contender<'static> {
     let attempt = move |count: u64| {
         let (cancel, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
@@ -117,7 +117,7 @@ pub fn contender(kernel: Kernel) -> Contender<'static> {
     (kernel.name(), Box::new(attempt))
 }
 
-/// Attempts a second of each contender: the median of `turns`, taken in turn.
+/// Attempts per second of each contender: the median of `turns` turns, which the contenders take alternately.
 pub fn compare(contenders: &[Contender<'_>], turns: usize, turn: Duration) -> Vec<u64> {
     let counts: Vec<_> = contenders.iter().map(|(_, attempt)| calibrate(attempt, turn)).collect();
     let mut rates = vec![Vec::with_capacity(turns); contenders.len()];
@@ -129,7 +129,7 @@ pub fn compare(contenders: &[Contender<'_>], turns: usize, turn: Duration) -> Ve
     rates.iter_mut().map(|rates| median(rates)).collect()
 }
 
-/// How many attempts take about one turn.
+/// The number of attempts that take about one turn.
 fn calibrate(attempt: &dyn Fn(u64), turn: Duration) -> u64 {
     let mut count = 1024;
     loop {
@@ -146,12 +146,12 @@ fn turn_share(count: u64, time: Duration, turn: Duration) -> u64 {
     u64::try_from(share).unwrap_or(count).max(1)
 }
 
-/// The rate of a whole pool by the clock on the wall, over about [`POOL_TURNS`] turns.
+/// The rate of a whole pool by elapsed time, over about [`POOL_TURNS`] turns.
 fn pool_rate(threads: usize, one: u64, turn: Duration) -> u64 {
     let (send, done) = sync_channel(1);
-    // The first event ends the measurement; nobody waits for the rest.
+    // The first event ends the measurement; nobody waits for later ones.
     let pool = Pool::start(threads, Box::new(move |event| send.try_send(event).unwrap_or_default()));
-    // Many ranges a thread, so that the last ones end at about the same time.
+    // Each thread gets many ranges, so that all threads finish at about the same time.
     let share = turn_share(one, Duration::from_secs(1), turn).max(1000);
     let count = share * POOL_TURNS * u64::try_from(threads).unwrap_or(1);
     let begun = Instant::now();
@@ -162,8 +162,8 @@ fn pool_rate(threads: usize, one: u64, turn: Duration) -> u64 {
     }
 }
 
-fn hopeless() -> Work {
-    Work {
+fn hopeless() -> MiningWork {
+    MiningWork {
         header: [0; 96],
         limit: [0; 32],
     }
@@ -185,7 +185,7 @@ fn median(values: &mut [u64]) -> u64 {
     values.get(values.len() / 2).copied().unwrap_or(0)
 }
 
-/// `value / unit` with two decimals, rounded.
+/// `value / unit`, rounded to two decimals.
 fn hundredths(value: u64, unit: u64) -> String {
     let unit = u128::from(unit.max(1));
     let hundredths = (u128::from(value) * 100 + unit / 2) / unit;

@@ -1,23 +1,23 @@
-//! The fuzz target's body: any bytes, one search, every kernel.
+//! The body of the fuzz target for mining: one search on any bytes, with every kernel.
 //!
-//! Promises: panics exactly when a kernel and `sha2` on the whole header disagree, or when the counter of
-//! attempts is wrong.
+//! Promises: it panics exactly if a kernel and `sha2` on the whole header disagree, or if the counter of attempts is
+//! wrong.
 
 use super::kernel::Kernel;
-use super::search::{Outcome, search_with};
-use super::{HEADER_BYTES, Work};
+use super::search::{SearchOutcome, search_with};
+use super::{HEADER_BYTES, MiningWork};
 use core::sync::atomic::{AtomicBool, AtomicU64};
 use sha2::{Digest, Sha256};
 
-/// Bytes read: header (its nonce is the first one tried), limit, how many zero bytes begin the limit, and
-/// the length of the range.
+/// The bytes that are used: the header (its nonce is tried first), the limit, the number of zero bytes at the start of
+/// the limit, and the length of the range.
 pub const INPUT_BYTES: usize = HEADER_BYTES + 32 + 2;
 
-/// Searches as the bytes say with every kernel and compares. Too short an input is no case; the rest of a
-/// longer one is not read.
+/// Searches as the bytes say, with every kernel, and compares the results. A shorter input is ignored; bytes after
+/// [`INPUT_BYTES`] are not read.
 ///
 /// # Panics
-/// When a kernel gives another answer than the reference.
+/// If a kernel gives another answer than the reference.
 pub fn kernels_agree(input: &[u8]) {
     let Some((header, rest)) = input.split_first_chunk::<HEADER_BYTES>() else {
         return;
@@ -26,18 +26,18 @@ pub fn kernels_agree(input: &[u8]) {
         return;
     };
     let &[zeros, length, ..] = rest else { return };
-    let mut work = Work {
+    let mut work = MiningWork {
         header: *header,
         limit: *limit,
     };
-    // Limits of all magnitudes; random bytes alone would nearly always give easy ones.
+    // The leading zeros give limits of all magnitudes; random bytes alone would nearly always give easy ones.
     work.limit[..usize::from(zeros % 33)].fill(0);
     let [.., a, b, c, d, e, f, g, h] = work.header;
     let first = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
     let last = first.saturating_add(u64::from(length));
     let expected = (first..=last).find(|&nonce| hash(&work.header, nonce) < work.limit);
     let tried = expected.unwrap_or(last) - first + 1;
-    let expected = expected.map_or(Outcome::Exhausted, Outcome::Found);
+    let expected = expected.map_or(SearchOutcome::Exhausted, SearchOutcome::Found);
     for kernel in Kernel::available() {
         let attempts = AtomicU64::new(0);
         let found = search_with(kernel, &work, first..=last, &AtomicBool::new(false), &attempts);
@@ -71,7 +71,7 @@ mod tests {
             ..ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 256 })
         })]
 
-        /// Whatever a fuzzer sends, all kernels agree.
+        /// All kernels agree on any bytes.
         #[test]
         fn kernels_agree_on_any_bytes(
             head in proptest::collection::vec(any::<u8>(), INPUT_BYTES - 2),

@@ -1,7 +1,7 @@
-//! Hashing for verification: pages of headers and layers of the merkle tree in the lanes of the mining kernels.
+//! Hashing for verification: pages of headers and layers of the merkle tree, in the lanes of the mining kernels.
 //!
-//! Promises: the digests of SHA-256, whatever is chosen.
-//! Elsewhere: the lanes (`kernel::many`), who hashes what (`chain`, `engine::sync`).
+//! Promises: the digests are those of SHA-256, whichever kernel is chosen.
+//! Elsewhere: the lanes (`kernel::many`), the callers (`chain`, `engine::sync`).
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 use super::kernel::Kernel;
 use crate::types::hash::HashMany;
 
-/// Headers of the trial, and its turns: together some 0.2 ms a kernel.
+/// The headers of the trial and its turns; together they take about 0.2 ms for each kernel.
 const TRIAL_HEADERS: usize = 512;
 const TRIAL_TURNS: usize = 4;
 
-/// The fastest way on this processor.
+/// The functions of the fastest kernel on this processor, for the chain.
 #[must_use]
 pub fn chosen() -> HashMany {
     HashMany {
@@ -22,8 +22,8 @@ pub fn chosen() -> HashMany {
     }
 }
 
-/// Hashes messages of one length (56 to 119 bytes) with a kernel of the caller's choice, for comparisons. Kernels that
-/// are no faster on many messages than on one leave it to `sha2`.
+/// Hashes messages of one length (56 to 119 bytes) with a given kernel, for comparisons. Kernels that are no faster on
+/// many messages than on one leave the work to `sha2`.
 ///
 /// # Panics
 /// If this processor cannot run the kernel.
@@ -32,7 +32,7 @@ pub fn hash_many<const N: usize>(kernel: Kernel, messages: &[[u8; N]]) -> Vec<[u
     kernel.hash_many(messages)
 }
 
-/// The kernel that hashes many messages: the fastest in a short trial. Decided once.
+/// The kernel that hashes many messages: the fastest in a short trial, which is made once.
 #[must_use]
 pub fn kernel() -> Kernel {
     static KERNEL: OnceLock<Kernel> = OnceLock::new();

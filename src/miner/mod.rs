@@ -1,10 +1,8 @@
 //! Mining: finds the nonce that makes a header's hash fall below its limit.
 //!
-//! Promises: every kernel gives the same answers as SHA-256 by the book, the lowest nonce of a range
-//! wins whatever the processor, a cancelled search ends within a millisecond, and idle threads cost
-//! nothing.
-//! Elsewhere: what to mine and what to do with a nonce (`engine`), the target of a block
-//! (`types::target`).
+//! Promises: every kernel gives the same answers as plain SHA-256; the lowest nonce of a range wins on every processor;
+//! a cancelled search ends within a millisecond; idle threads use no processor time.
+//! Elsewhere: which header to mine and what to do with a nonce (`engine`), the target of a block (`types::target`).
 //! Spec: `proto-notes/encoding.md`, "Header"; measured choices in `proto-notes/decisions/mining-kernel.md`.
 //!
 //! ```text
@@ -24,16 +22,16 @@ mod rate;
 pub mod search;
 mod span;
 
-/// Size of a header in bytes.
+/// The size of a header in bytes.
 pub const HEADER_BYTES: usize = 96;
 
-/// What to search: the 96-byte header with any nonce, and the target limit.
+/// The input of a search: a 96-byte header with any nonce, and the limit of its target.
 ///
-/// The limit is big-endian; a hash meets it when it is *below* it.
+/// The limit is big-endian; a hash meets it if it is *below* it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// The header; the nonce in its last eight bytes is where a [`pool::Pool`] begins.
+pub struct MiningWork {
+    /// The header; a [`pool::Pool`] begins at the nonce in its last eight bytes.
     pub header: [u8; HEADER_BYTES],
-    /// The limit, big-endian.
+    /// The limit, 32 bytes big-endian.
     pub limit: [u8; 32],
 }

@@ -1,15 +1,15 @@
-//! Mining threads: one job at a time, divided among all of them.
+//! Mining threads, which share one job at a time.
 //!
-//! Promises: a new job stops the one before it within a millisecond of search time; each job ends in at
-//! most one event; no two threads try the same nonce of a job; idle threads sleep; the callback runs
-//! without any lock of the pool held, so it may call the pool.
-//! Elsewhere: one range (`search`), which nonces belong to whom (`span`), the average (`rate`), what to
-//! mine next when a job is exhausted: a later time and its bits (the engine's template).
+//! Promises: a new job stops the previous one within a millisecond of search time. Each job ends in at most one event.
+//! No two threads try the same nonce of a job. Idle threads sleep. The callback runs without any lock of the pool, so
+//! it may call the pool.
+//! Elsewhere: the search of one range (`search`), the division of the nonces (`span`), the average (`rate`), the next
+//! job after all nonces were tried: a later time and its bits (the engine's template).
 
-use super::Work;
+use super::MiningWork;
 use super::priority;
-use super::rate::Rate;
-use super::search::{Outcome, search};
+use super::rate::HashRate;
+use super::search::{SearchOutcome, search};
 use super::span::Span;
 use crate::threads::{self, panic_point};
 use core::ops::RangeInclusive;
@@ -18,74 +18,74 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// Nonces between two entries into the hash rate: some milliseconds with any kernel.
+/// Nonces between two updates of the hash rate: a few milliseconds with any kernel.
 const SLICE: u64 = 1 << 18;
 
 /// How a job or a thread ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PoolEvent {
-    /// A nonce meets the limit.
+    /// A thread found a nonce that meets the limit.
     Found {
-        /// The job's number.
+        /// The number of the job.
         job: u64,
-        /// The nonce.
+        /// The nonce that was found.
         nonce: u64,
     },
-    /// Every nonce was tried: the job needs another time.
+    /// Every nonce was tried; the owner must change the time in the header.
     Exhausted {
-        /// The job's number.
+        /// The number of the job.
         job: u64,
     },
-    /// A thread has failed, with this message; its share of every job stays unsearched.
+    /// A thread has failed with this message; its share of every job stays unsearched.
     Failed(String),
 }
 
-/// Who hears of the end of a job.
+/// The callback for the end of a job.
 type OnEvent = Box<dyn Fn(PoolEvent) + Send + Sync>;
 
-/// A set of mining threads. Dropping it stops and joins them.
+/// A set of mining threads. Dropping it stops them and waits for their end.
 pub struct Pool {
-    shared: Arc<Shared>,
+    shared: Arc<PoolShared>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the threads and the owner both see.
-struct Shared {
+/// The state that the threads and the owner share.
+struct PoolShared {
     slot: Mutex<Slot>,
     wake: Condvar,
-    rate: Mutex<Rate>,
+    rate: Mutex<HashRate>,
     on_event: OnEvent,
 }
 
-/// The present job, if any, and how many there were.
+/// The present job, if there is one, and the number of jobs so far.
 #[derive(Default)]
 struct Slot {
-    job: Option<Arc<Job>>,
+    job: Option<Arc<PoolJob>>,
     generation: u64,
     closing: bool,
 }
 
 /// One job, shared by the threads that search it.
-struct Job {
+struct PoolJob {
     number: u64,
-    work: Work,
+    work: MiningWork,
     span: Span,
     threads: usize,
     not_before: Instant,
     cancel: AtomicBool,
-    /// An event was sent.
+    /// Whether the event of this job was sent.
     settled: AtomicBool,
-    /// Threads that have not yet tried all their ranges.
+    /// The number of threads that have not yet tried all their ranges.
     unfinished: AtomicUsize,
 }
 
 impl Pool {
-    /// Starts `threads` (at least one) idle threads. `on_event` is called from mining threads.
+    /// Starts `threads` (at least one) idle threads. Mining threads call `on_event`.
     pub fn start(threads: usize, on_event: OnEvent) -> Pool {
-        let shared = Arc::new(Shared {
+        let shared = Arc::new(PoolShared {
             slot: Mutex::default(),
             wake: Condvar::new(),
-            rate: Mutex::new(Rate::new()),
+            rate: Mutex::new(HashRate::new()),
             on_event,
         });
         let spawn = |index: usize| {
@@ -111,37 +111,37 @@ impl Pool {
         }
     }
 
-    /// Replaces whatever is searched by this job, after `delay` (zero: at once).
+    /// Replaces the present job by this one, after `delay` (zero: at once).
     ///
-    /// The search begins at the nonce in the header, to be exact at the first one with the same high
-    /// half, and goes round the whole 64-bit space. A job that is replaced while one of its threads
-    /// reports may still send its event: compare the number.
-    pub fn mine(&self, job: u64, work: Work, delay: Duration) {
+    /// The search begins at the first nonce that has the same high half as the one in the header, and goes around the
+    /// whole 64-bit space. A replaced job may still send its event if a thread is just reporting; compare the job
+    /// number.
+    pub fn mine(&self, job: u64, work: MiningWork, delay: Duration) {
         let [.., a, b, c, d, e, f, g, h] = work.header;
         let start = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
         self.replace(job, work, Span::all(start), delay);
     }
 
-    /// As [`Pool::mine`], but tries only these nonces, in ranges of `range` that the threads take in turn.
-    pub fn mine_within(&self, job: u64, work: Work, nonces: RangeInclusive<u64>, range: u64, delay: Duration) {
+    /// Like [`Pool::mine`], but tries only these nonces, in ranges of `range` nonces that the threads take in turn.
+    pub fn mine_within(&self, job: u64, work: MiningWork, nonces: RangeInclusive<u64>, range: u64, delay: Duration) {
         self.replace(job, work, Span::part(nonces, range), delay);
     }
 
-    /// Makes all threads idle at once; they stay.
+    /// Drops the present job at once; the threads stay and sleep.
     pub fn stop(&self) {
         let mut slot = self.shared.slot();
         slot.drop_job();
         self.shared.rate().clear();
     }
 
-    /// Attempts a second over the last four seconds, 0 when stopped.
+    /// Attempts per second over the last four seconds; 0 when stopped.
     pub fn hash_rate(&self) -> u64 {
         self.shared.rate().per_second(Instant::now())
     }
 
-    fn replace(&self, number: u64, work: Work, span: Span, delay: Duration) {
+    fn replace(&self, number: u64, work: MiningWork, span: Span, delay: Duration) {
         let now = Instant::now();
-        let job = Job {
+        let job = PoolJob {
             number,
             work,
             span,
@@ -182,17 +182,17 @@ impl Slot {
     }
 }
 
-impl Shared {
-    // A panic in the callback poisons nothing that matters: both values are whole at every unlock.
+impl PoolShared {
+    // A panic in the callback does not matter to the locks: both values are consistent at every unlock.
     fn slot(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn rate(&self) -> MutexGuard<'_, Rate> {
+    fn rate(&self) -> MutexGuard<'_, HashRate> {
         self.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The life of one thread.
+    /// The main loop of one thread.
     fn run_thread(&self, index: usize) {
         priority::lower();
         let mut seen = 0;
@@ -202,8 +202,8 @@ impl Shared {
         }
     }
 
-    /// Sleeps until there is a job that this thread has not seen and whose delay is over; `None` at the end.
-    fn next_job(&self, seen: &mut u64) -> Option<Arc<Job>> {
+    /// Sleeps until there is a job that this thread has not seen and whose delay is over; `None` when the pool ends.
+    fn next_job(&self, seen: &mut u64) -> Option<Arc<PoolJob>> {
         let mut slot = self.slot();
         while !slot.closing {
             let fresh = slot.job.as_ref().filter(|_| slot.generation != *seen);
@@ -224,16 +224,16 @@ impl Shared {
     }
 
     /// Tries this thread's ranges of a job.
-    fn search_share(&self, job: &Job, index: usize) {
+    fn search_share(&self, job: &PoolJob, index: usize) {
         for range in job.span.ranges(index, job.threads) {
             match self.search_range(job, range) {
-                Outcome::Found(nonce) => {
+                SearchOutcome::Found(nonce) => {
                     job.cancel.store(true, Ordering::Relaxed);
                     self.settle(job, PoolEvent::Found { job: job.number, nonce });
                     return;
                 }
-                Outcome::Cancelled => return,
-                Outcome::Exhausted => {}
+                SearchOutcome::Cancelled => return,
+                SearchOutcome::Exhausted => {}
             }
         }
         if job.unfinished.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -241,23 +241,23 @@ impl Shared {
         }
     }
 
-    /// Searches a range in slices, each entered into the hash rate.
-    fn search_range(&self, job: &Job, range: RangeInclusive<u64>) -> Outcome {
+    /// Searches a range in slices, and adds each slice to the hash rate.
+    fn search_range(&self, job: &PoolJob, range: RangeInclusive<u64>) -> SearchOutcome {
         let (mut first, last) = range.into_inner();
         loop {
             let end = last.min(first.saturating_add(SLICE - 1));
             let attempts = AtomicU64::new(0);
             let outcome = search(&job.work, first..=end, &job.cancel, &attempts);
             self.rate().add(Instant::now(), attempts.into_inner());
-            if outcome != Outcome::Exhausted || end == last {
+            if outcome != SearchOutcome::Exhausted || end == last {
                 return outcome;
             }
             first = end + 1;
         }
     }
 
-    /// Sends the one event of a job.
-    fn settle(&self, job: &Job, event: PoolEvent) {
+    /// Sends the event of a job, unless another thread has sent it.
+    fn settle(&self, job: &PoolJob, event: PoolEvent) {
         if !job.settled.swap(true, Ordering::Relaxed) {
             (self.on_event)(event);
         }

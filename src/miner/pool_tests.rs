@@ -1,26 +1,26 @@
 //! The pool, with real threads and limits that end soon. The waits below are upper bounds for a machine
 //! that is busy; nothing waits for a fixed time.
 
-use super::{Pool, PoolEvent, Work};
+use super::{MiningWork, Pool, PoolEvent};
 use crate::miner::kernel::{Kernel, Template};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 const LONG: Duration = Duration::from_secs(60);
 
-fn work(limit_first_bytes: [u8; 4]) -> Work {
+fn work(limit_first_bytes: [u8; 4]) -> MiningWork {
     let mut limit = [0; 32];
     limit[..4].copy_from_slice(&limit_first_bytes);
-    Work { header: [7; 96], limit }
+    MiningWork { header: [7; 96], limit }
 }
 
-/// One attempt in 4,096 meets it.
-fn easy() -> Work {
+/// A limit that one attempt in 4,096 meets.
+fn easy() -> MiningWork {
     work([0, 0x10, 0, 0])
 }
 
-/// Nothing meets it.
-fn hopeless() -> Work {
+/// A limit that no attempt meets.
+fn hopeless() -> MiningWork {
     work([0; 4])
 }
 
@@ -30,7 +30,7 @@ fn start(threads: usize) -> (Pool, Receiver<PoolEvent>) {
     (pool, receive)
 }
 
-fn meets(work: &Work, nonce: u64) -> bool {
+fn meets(work: &MiningWork, nonce: u64) -> bool {
     let high = u32::try_from(nonce >> 32).unwrap();
     let low = u32::try_from(nonce & u64::from(u32::MAX)).unwrap();
     Template::new(work).prepare(high).meets(low)

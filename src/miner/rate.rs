@@ -1,24 +1,26 @@
 //! The hash rate as a moving average.
 //!
-//! Promises: attempts of the last seconds divided by those seconds; no thread of its own, no growth.
+//! Promises: the rate is the attempts of the last seconds divided by those seconds; it needs no thread, and its memory
+//! is fixed.
 
 use std::time::{Duration, Instant};
 
-/// Length of a bucket: short enough that the average moves smoothly, long enough to be cheap.
+/// The length of a bucket: short enough for a smooth average, long enough to be cheap.
 const BUCKET: Duration = Duration::from_millis(250);
 
-/// Buckets in the window: four seconds, so a display each second is steady and still follows.
+/// The buckets in the window: four seconds, so that a display each second is steady and still follows changes.
 const BUCKETS: usize = 16;
 
-/// Attempts by quarter seconds since mining began.
+/// The attempts of the last quarter seconds since mining began.
 #[derive(Debug)]
-pub(super) struct Rate {
+pub(super) struct HashRate {
     began: Option<Instant>,
-    /// Number of the bucket since `began`, and attempts in it; slot = number modulo length.
+    /// For each slot, the number of its bucket since `began` and the attempts in it; the slot is the number modulo the
+    /// length.
     buckets: [(u128, u64); BUCKETS],
 }
 
-impl Rate {
+impl HashRate {
     pub(super) fn new() -> Self {
         Self {
             began: None,
@@ -26,17 +28,17 @@ impl Rate {
         }
     }
 
-    /// Forgets everything: nobody mines.
+    /// Drops all counts, because nobody mines any more.
     pub(super) fn clear(&mut self) {
         *self = Self::new();
     }
 
-    /// Mining begins, unless it goes on already.
+    /// Starts the clock of the average, unless it runs already.
     pub(super) fn begin(&mut self, now: Instant) {
         self.began.get_or_insert(now);
     }
 
-    /// Adds attempts that ended at `now`. Attempts after [`Rate::clear`] do not count.
+    /// Adds attempts that ended at `now`. Attempts after [`HashRate::clear`] do not count.
     pub(super) fn add(&mut self, now: Instant, attempts: u64) {
         let Some(began) = self.began else { return };
         let number = bucket_number(began, now);
@@ -47,7 +49,7 @@ impl Rate {
         bucket.1 = bucket.1.saturating_add(attempts);
     }
 
-    /// Attempts a second over the window.
+    /// Attempts per second over the window.
     pub(super) fn per_second(&self, now: Instant) -> u64 {
         let Some(began) = self.began else { return 0 };
         let current = bucket_number(began, now);
@@ -58,7 +60,7 @@ impl Rate {
             .filter(|(number, _)| (oldest..=current).contains(number))
             .map(|&(_, attempts)| u128::from(attempts))
             .sum();
-        // The last bucket is not full yet: count only the time that has passed.
+        // The last bucket is not complete, so only the time that has passed counts.
         let elapsed_ns = now.saturating_duration_since(began).as_nanos();
         let window_ns = elapsed_ns - (oldest * BUCKET.as_nanos()).min(elapsed_ns);
         let per_second = attempts * 1_000_000_000 / window_ns.max(MIN_WINDOW.as_nanos());
@@ -66,10 +68,10 @@ impl Rate {
     }
 }
 
-/// The number of buckets, as bucket numbers are counted.
+/// The number of buckets, in the type of bucket numbers.
 const WINDOW: u128 = 16;
 
-/// Below this time a rate would be an accident of the first batch.
+/// The shortest time for a rate: below it, the first batch alone would decide.
 const MIN_WINDOW: Duration = Duration::from_millis(10);
 
 fn bucket_number(began: Instant, now: Instant) -> u128 {
@@ -82,13 +84,13 @@ fn slot(number: u128) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::Rate;
+    use super::HashRate;
     use std::time::{Duration, Instant};
 
     #[test]
     fn steady_mining_shows_its_rate_at_any_time() {
         let start = Instant::now();
-        let mut rate = Rate::new();
+        let mut rate = HashRate::new();
         rate.begin(start);
         for ms in (10..20_000).step_by(10) {
             let now = start + Duration::from_millis(ms);
@@ -101,7 +103,7 @@ mod tests {
     #[test]
     fn rate_falls_to_zero_when_nothing_is_tried_for_the_window() {
         let start = Instant::now();
-        let mut rate = Rate::new();
+        let mut rate = HashRate::new();
         rate.begin(start);
         rate.add(start + Duration::from_secs(1), 1_000_000);
         assert!(rate.per_second(start + Duration::from_secs(3)) > 0);
@@ -111,7 +113,7 @@ mod tests {
     #[test]
     fn idle_meter_shows_zero_and_counts_nothing() {
         let now = Instant::now();
-        let mut rate = Rate::new();
+        let mut rate = HashRate::new();
         rate.add(now, 5_000);
         assert_eq!(rate.per_second(now), 0);
         rate.begin(now);

@@ -1,50 +1,55 @@
-//! The search of one nonce range.
+//! The search of one range of nonces.
 //!
-//! Promises: the lowest nonce of the range that meets the limit is found, whatever the kernel; a raised
-//! cancel flag is seen within a millisecond; the counters are touched once a batch, not once an attempt.
+//! Promises: it finds the lowest nonce of the range that meets the limit, with every kernel; it sees a raised cancel
+//! flag within a millisecond; it updates the counters once a batch, not once an attempt.
 //! Elsewhere: the attempts themselves (`kernel`), threads and jobs (`pool`).
 
-use super::Work;
+use super::MiningWork;
 use super::kernel::{Kernel, Prepared, Template};
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// How a search ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outcome {
+pub enum SearchOutcome {
     /// The lowest nonce of the range that meets the limit.
     Found(u64),
-    /// No nonce of the range meets it.
+    /// No nonce of the range meets the limit.
     Exhausted,
-    /// The flag was raised before the end.
+    /// The cancel flag was raised before the end.
     Cancelled,
 }
 
 /// Searches the range with the fastest kernel of this processor.
 ///
-/// `attempts` grows by the attempts made, once a batch, so that others can show a rate meanwhile.
-pub fn search(work: &Work, nonces: RangeInclusive<u64>, cancel: &AtomicBool, attempts: &AtomicU64) -> Outcome {
+/// `attempts` grows with each batch of attempts, so that others can show the rate during the search.
+pub fn search(
+    work: &MiningWork,
+    nonces: RangeInclusive<u64>,
+    cancel: &AtomicBool,
+    attempts: &AtomicU64,
+) -> SearchOutcome {
     search_with(Kernel::chosen(), work, nonces, cancel, attempts)
 }
 
-/// Searches the range with one kernel; tests and benchmarks name it.
+/// Searches the range with a given kernel, for tests and benchmarks.
 ///
 /// # Panics
 /// If the processor cannot run that kernel.
 pub fn search_with(
     kernel: Kernel,
-    work: &Work,
+    work: &MiningWork,
     nonces: RangeInclusive<u64>,
     cancel: &AtomicBool,
     attempts: &AtomicU64,
-) -> Outcome {
+) -> SearchOutcome {
     assert!(
         kernel.is_available(),
         "this processor lacks the kernel {}",
         kernel.name()
     );
     if nonces.is_empty() {
-        return Outcome::Exhausted;
+        return SearchOutcome::Exhausted;
     }
     let template = Template::new(work);
     let ((first_high, first_low), (last_high, last_low)) = (halves(*nonces.start()), halves(*nonces.end()));
@@ -58,22 +63,22 @@ pub fn search_with(
             attempts,
         };
         match scan.run(first, last) {
-            LowOutcome::Found(low) => return Outcome::Found(join(high, low)),
-            LowOutcome::Cancelled => return Outcome::Cancelled,
+            LowOutcome::Found(low) => return SearchOutcome::Found(join(high, low)),
+            LowOutcome::Cancelled => return SearchOutcome::Cancelled,
             LowOutcome::Exhausted => {}
         }
     }
-    Outcome::Exhausted
+    SearchOutcome::Exhausted
 }
 
-/// As [`Outcome`], for the low half of a nonce.
+/// A [`SearchOutcome`] for the low half of a nonce.
 enum LowOutcome {
     Found(u32),
     Exhausted,
     Cancelled,
 }
 
-/// A search under one high half.
+/// A search of nonces that share one high half.
 struct Scan<'a> {
     kernel: Kernel,
     prepared: Prepared,
@@ -101,8 +106,8 @@ impl Scan<'_> {
         }
     }
 
-    /// The lowest hit of one batch. Candidates that miss the limit after all are rare, except with
-    /// limits that no network uses; so the kernel starts again behind them.
+    /// The lowest nonce of one batch that meets the limit. A candidate may miss the limit after all; this is rare,
+    /// except with limits that no network uses. Then the kernel starts again after the candidate.
     fn batch(&self, mut first: u32, end: u32) -> Option<u32> {
         loop {
             let candidate = self.kernel.scan(&self.prepared, first, end)?;

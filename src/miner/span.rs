@@ -1,25 +1,25 @@
-//! How threads divide a span of nonces.
+//! The division of a span of nonces among threads.
 //!
-//! Promises: every nonce of the span belongs to exactly one range of exactly one thread; each range lies
-//! under one high half, so that a thread prepares once per range.
+//! Promises: every nonce of the span belongs to exactly one range of exactly one thread; each range has one high half,
+//! so that a thread prepares once for each range.
 
 use core::ops::RangeInclusive;
 
-/// Nonces under one high half: the length of a range.
+/// The nonces that share one high half, which is the length of a range.
 const RANGE: u128 = 1 << 32;
 
-/// A span of nonces and where to begin in it.
+/// A span of nonces, and the range to begin with.
 #[derive(Clone, Debug)]
 pub(super) struct Span {
     first: u64,
     last: u64,
-    /// The range to begin with, counted from the one that holds `first`.
+    /// The range to begin with, counted from the one that contains `first`.
     begin: u64,
     range: u128,
 }
 
 impl Span {
-    /// The whole nonce space, beginning with the range of `start` and going round.
+    /// The whole nonce space, beginning with the range of `start` and wrapping around at the end.
     pub(super) fn all(start: u64) -> Self {
         Self {
             first: 0,
@@ -39,7 +39,7 @@ impl Span {
         }
     }
 
-    /// The ranges of one of `threads` threads: every `threads`-th one.
+    /// The ranges that belong to one of `threads` threads: every `threads`-th one.
     pub(super) fn ranges(&self, thread: usize, threads: usize) -> impl Iterator<Item = RangeInclusive<u64>> + use<> {
         let Self {
             first,

@@ -1,8 +1,8 @@
-//! The swarm's behaviour: which protocols a node speaks, and with which limits.
+//! The swarm's behaviour: the protocols that a node speaks, and their limits.
 //!
-//! Promises: the parts that can refuse a connection come first; every message has an id made of its content; nothing
-//! is forwarded before its verdict.
-//! Elsewhere: what becomes of the events (`net::swarm`), discovery (`net::discovery`).
+//! Promises: the parts that can refuse a connection come first; the id of a message depends on its content alone; no
+//! message is forwarded before its verdict.
+//! Elsewhere: the handling of the events (`net::swarm`), discovery (`net::discovery`).
 //! Spec: `proto-notes/gossip.md`.
 
 use std::collections::{HashMap, HashSet};
@@ -25,47 +25,51 @@ use crate::types::hash::sha256;
 use crate::types::prefix::Prefix;
 use crate::wire::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, Topic};
 
-/// All connections: a full neighbourhood of a class room, and little enough for a small machine.
+/// The most connections: enough for all neighbours in a class room, and few enough for a small machine.
 const CONNECTIONS_MAX: u32 = 48;
-/// Inbound ones; the rest is kept for own dials, so that strangers cannot choose all our neighbours.
+/// The most inbound connections. The rest is kept for own dials, so that strangers cannot choose all our neighbours.
 pub(super) const CONNECTIONS_IN_MAX: u32 = 32;
-/// Inbound ones above that, for a moment: a newcomer must be seen before it can be said who of all has to leave.
+/// Inbound connections above that for a moment, because a newcomer must be connected before the one to leave is chosen.
 const NEWCOMERS_MAX: u32 = 4;
-/// Own ones.
+/// The most connections that this node dialled.
 const CONNECTIONS_OUT_MAX: u32 = 16;
-/// Own dials under way: what the dial manager starts in ten seconds, and room. Inbound handshakes are counted at the gate.
+/// The most own dials under way: what the dial manager starts in ten seconds, and some more. The gate counts inbound
+/// handshakes.
 const PENDING_OUT_MAX: u32 = 48;
-/// Two for a moment: with one, two nodes that dial each other at once end with none.
+/// The most connections to one peer. With a limit of one, two nodes that dial each other at the same time would end
+/// with none.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
-/// A ping every five seconds and ten to answer it: a dead neighbour is noticed within fifteen.
+/// The interval between pings, and the time to answer one: a dead neighbour is noticed within fifteen seconds.
 const PING_INTERVAL: Duration = Duration::from_secs(5);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
-/// From the opening of a request's stream to the end of its answer, while bytes come: longer than the engine's longest
-/// patience with a slow link. What stands still ends sooner (`net::codec`).
+/// The longest time from opening a request's stream to the end of its response, while bytes arrive. It is longer than
+/// the engine's longest patience with a slow link. A stream without progress ends sooner (`net::codec`).
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(80);
-/// Streams of requests and answers together, each connection; above it libp2p resets without an answer.
+/// The most streams for requests and responses on one connection; libp2p resets further ones without a response.
 const STREAMS_MAX: usize = 16;
-/// How long the bytes of an id count as seen: far beyond the time a block takes to reach everybody.
+/// How long a message id counts as seen: much longer than a block needs to reach everybody.
 const DUPLICATE_CACHE: Duration = Duration::from_secs(600);
-/// Heartbeats for which a message waits for its verdict.
+/// How many heartbeats a message waits for its verdict.
 pub(super) const VERDICT_HEARTBEATS: u8 = 12;
-/// Messages that wait for a peer to read its gossip; what finds no place is brought by sync. One of a megabyte waits for
-/// each reader in its own copy, whether it reads or not. The library counts messages alone, so the number is one that
-/// blocks allow; payments that follow each other are gathered before they get here.
+/// The most messages that wait until a peer reads its gossip; sync brings those that do not fit. A block of a megabyte
+/// waits in a separate copy for each reader, whether it reads or not. The library counts only messages, so the number
+/// is one that blocks allow; payments that follow each other are collected into one message before.
 pub(super) const GOSSIP_WAITING_MAX: usize = 4;
-/// How long they wait, own ones and forwarded ones alike: a block of a megabyte ahead of them takes seconds on a slow
-/// wireless link.
+/// How long these messages wait, own and forwarded ones: on a slow wireless link, a block of a megabyte before them
+/// takes seconds.
 const GOSSIP_WAITING: Duration = Duration::from_secs(5);
-/// How often a peer is asked again who it is. What it told first is what counts.
+/// How often identify asks a peer again who it is. Only its first answer counts.
 const IDENTIFY_INTERVAL: Duration = Duration::from_secs(300);
-/// Messages and ids in a frame. A page of 128 transactions is one message, and nobody has thousands to tell at once.
+/// The most messages and ids in a frame. A page of 128 transactions is one message, and nobody has thousands to
+/// announce at once.
 const GOSSIP_IN_FRAME_MAX: usize = 5000;
-/// Room for the topic and the field headers around a message's bytes.
+/// Bytes for the topic and the field headers around a message.
 const FRAME_ROOM_BYTES: usize = 1024;
 
-/// What a node speaks. Deniers first: a refused connection must not have been shown to the others.
+/// The protocols of a node. The parts that can deny a connection come first, because the others must not see a denied
+/// one.
 #[derive(NetworkBehaviour)]
-pub(super) struct Node {
+pub(super) struct NodeBehaviour {
     gate: Gate,
     limits: connection_limits::Behaviour,
     pub(super) blocked: allow_block_list::Behaviour<BlockedPeers>,
@@ -75,7 +79,7 @@ pub(super) struct Node {
     pub(super) sync: request_response::Behaviour<Codec>,
 }
 
-/// The protocol version that identify tells: what makes two nodes of one network recognise each other.
+/// The protocol version that identify sends, by which two nodes of one network recognise each other.
 pub(super) fn protocol_version(network: &NetworkId) -> String {
     format!("/lanchain/{network}/1")
 }
@@ -95,13 +99,13 @@ pub(super) fn topic(network: &NetworkId, topic: Topic) -> IdentTopic {
     IdentTopic::new(format!("lanchain/{network}/{name}/1"))
 }
 
-/// A message's id: of its topic and bytes alone, so that the same message from two peers is one.
+/// The id of a message. It depends on topic and bytes alone, so that the same message from two peers has one id.
 pub(super) fn message_id(message: &gossipsub::Message) -> MessageId {
     let digest = sha256(&[message.topic.as_str().as_bytes(), &message.data]);
     MessageId::from(&digest[..20])
 }
 
-impl Node {
+impl NodeBehaviour {
     /// Builds the behaviour of a node of this network.
     pub(super) fn new(key: &identity::Keypair, network: &NetworkId) -> Result<Self, NetError> {
         let limits = ConnectionLimits::default()
@@ -139,8 +143,8 @@ impl Node {
     }
 }
 
-impl Node {
-    /// This machine's own networks are others now.
+impl NodeBehaviour {
+    /// Takes note of this machine's present networks.
     pub(super) fn set_networks(&mut self, networks: Vec<Prefix>) {
         self.gate.set_networks(networks);
     }
@@ -183,8 +187,8 @@ fn gossip(
     Ok(gossip)
 }
 
-/// The library's own numbers for the mesh and for what is told to others than it. They suit a few hundred nodes; they
-/// are named here so that a new version of the library changes none of them unseen.
+/// Sets the library's default numbers for the mesh and for announcements to peers outside it. They suit a few hundred
+/// nodes, and are set here so that a new version of the library cannot change them unnoticed.
 fn mesh(config: &mut gossipsub::ConfigBuilder) {
     config
         .mesh_n(6)
@@ -224,18 +228,18 @@ fn score_thresholds() -> gossipsub::PeerScoreThresholds {
     }
 }
 
-/// Scores for a LAN: many honest nodes share one address, blocks are rare, and only invalid messages weigh much.
+/// Scores for a LAN: many honest nodes share one address, blocks are rare, and only invalid messages have much weight.
 fn score_params(topics: &[IdentTopic]) -> gossipsub::PeerScoreParams {
     let topic = gossipsub::TopicScoreParams {
         topic_weight: 1.0,
-        // Sitting in the mesh is worth a point at most; the defaults would let it outweigh any misdeed.
+        // Time in the mesh is worth one point at most; with the defaults it would outweigh any misbehaviour.
         time_in_mesh_weight: 0.01,
         time_in_mesh_quantum: Duration::from_secs(1),
         time_in_mesh_cap: 100.0,
         first_message_deliveries_weight: 0.05,
         first_message_deliveries_decay: 0.9,
         first_message_deliveries_cap: 100.0,
-        // A topic may be silent for minutes without anybody's fault.
+        // A topic may be silent for minutes, and nobody is at fault.
         mesh_message_deliveries_weight: 0.0,
         mesh_message_deliveries_decay: 0.5,
         mesh_message_deliveries_cap: 100.0,
@@ -244,7 +248,7 @@ fn score_params(topics: &[IdentTopic]) -> gossipsub::PeerScoreParams {
         mesh_message_deliveries_activation: Duration::from_secs(5),
         mesh_failure_penalty_weight: 0.0,
         mesh_failure_penalty_decay: 0.5,
-        // Forgotten within an hour: the third invalid message of ten minutes crosses the graylist threshold.
+        // The penalty decays within an hour. Three invalid messages within ten minutes cross the graylist threshold.
         invalid_message_deliveries_weight: -38.0,
         invalid_message_deliveries_decay: gossipsub::score_parameter_decay(Duration::from_secs(3600)),
     };
@@ -255,20 +259,21 @@ fn score_params(topics: &[IdentTopic]) -> gossipsub::PeerScoreParams {
             .collect::<HashMap<_, _>>(),
         topic_score_cap: 10.0,
         app_specific_weight: 0.0,
-        // With the defaults, more than ten nodes on one machine would silence each other.
+        // With the defaults, more than ten nodes on one machine would stop listening to each other.
         ip_colocation_factor_weight: 0.0,
         ip_colocation_factor_threshold: 10.0,
         ip_colocation_factor_whitelist: HashSet::new(),
-        // Grafts against a back-off and broken promises: six are free, as a node that was restarted knows of none.
+        // Grafts during a back-off and broken promises. Six are free, because a restarted node does not know its
+        // back-offs.
         behaviour_penalty_weight: -10.0,
         behaviour_penalty_threshold: 6.0,
         behaviour_penalty_decay: 0.2,
         decay_interval: Duration::from_secs(1),
         decay_to_zero: 0.1,
-        // Who comes back within the hour finds its score again.
+        // A peer that comes back within the hour still has its score.
         retain_score: Duration::from_secs(3600),
-        // A message that found no room at this end is no fault of the reader. With the default weight one of them puts
-        // it out of the mesh for a minute, where it hears everything late.
+        // A message that was dropped here for lack of room is not the reader's fault. With the default weight, one such
+        // message removes the reader from the mesh for a minute, during which it receives everything late.
         slow_peer_weight: 0.0,
         slow_peer_threshold: 0.0,
         slow_peer_decay: 0.2,

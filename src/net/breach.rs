@@ -1,8 +1,9 @@
 //! Ends a connection whose peer broke yamux's rules.
 //!
-//! Yamux answers a breach with a `GoAway` frame, drops what broke the rule, and reads on for ever.
-//! Promises: behind a `GoAway` of ours nothing more is read, so that the connection ends with it.
-//! Elsewhere: the count of streams, a rule of our own (`net::streams`).
+//! Yamux answers a violation with a `GoAway` frame, drops the frame that violated its rules, and goes on reading for
+//! ever.
+//! Promises: after this node has sent a `GoAway`, nothing more is read, so that the connection ends.
+//! Elsewhere: the limit on streams, which is our own rule (`net::streams`).
 //! Spec: `proto-notes/gossip.md`, "Connection".
 
 use std::io;
@@ -11,20 +12,20 @@ use std::task::{Context, Poll, ready};
 
 use futures::{AsyncRead, AsyncWrite};
 
-/// Yamux's frames begin with version, kind, flags, stream and length; only those of data have a body.
+/// A yamux frame begins with version, kind, flags, stream and length, 12 bytes; only data frames have a body.
 const HEAD_BYTES: usize = 12;
 const DATA: u8 = 0;
 const GO_AWAY: u8 = 3;
 
-/// A socket below yamux that listens to what yamux writes.
+/// A socket below yamux, which inspects the frames that yamux writes.
 #[derive(Debug)]
-pub(super) struct Ending<C> {
+pub(super) struct EndAfterGoAway<C> {
     socket: C,
     frames: Frames,
 }
 
-impl<C> Ending<C> {
-    /// Nothing was written yet.
+impl<C> EndAfterGoAway<C> {
+    /// Wraps a socket to which nothing was written yet.
     pub(super) const fn new(socket: C) -> Self {
         let frames = Frames {
             head: [0; HEAD_BYTES],
@@ -36,13 +37,13 @@ impl<C> Ending<C> {
     }
 }
 
-/// Where in the frames that were written the last byte stands.
+/// The position of the last written byte within its frame.
 #[derive(Debug)]
 struct Frames {
     head: [u8; HEAD_BYTES],
-    /// Bytes of the head that are known.
+    /// How many bytes of the frame's head are known.
     known: usize,
-    /// Bytes of a body to come.
+    /// How many bytes of the frame's body are still to come.
     body: usize,
     has_said_goodbye: bool,
 }
@@ -74,7 +75,7 @@ impl Frames {
     }
 }
 
-impl<C: AsyncRead + Unpin> AsyncRead for Ending<C> {
+impl<C: AsyncRead + Unpin> AsyncRead for EndAfterGoAway<C> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         if self.frames.has_said_goodbye {
             let error = io::Error::new(io::ErrorKind::ConnectionAborted, "the peer broke the rules of yamux");
@@ -84,7 +85,7 @@ impl<C: AsyncRead + Unpin> AsyncRead for Ending<C> {
     }
 }
 
-impl<C: AsyncWrite + Unpin> AsyncWrite for Ending<C> {
+impl<C: AsyncWrite + Unpin> AsyncWrite for EndAfterGoAway<C> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = ready!(Pin::new(&mut self.socket).poll_write(cx, buf))?;
         self.frames.wrote(&buf[..written]);
@@ -114,7 +115,7 @@ mod tests {
 
     #[test]
     fn after_a_goodbye_nothing_is_read_however_its_bytes_were_cut() {
-        // A body that looks like a goodbye, a credit whose number is no length, a ping.
+        // A body that looks like a `GoAway`, a window update whose number is not a length, and a ping.
         let harmless = [
             frame(DATA, 36, &[GO_AWAY; 36]),
             frame(1, 1_000_000, &[]),
@@ -122,7 +123,7 @@ mod tests {
         ]
         .concat();
         for step in [1, 5, 11, 12, 13, 100] {
-            let mut socket = Ending::new(Cursor::new(vec![0; 300]));
+            let mut socket = EndAfterGoAway::new(Cursor::new(vec![0; 300]));
             for part in harmless.chunks(step) {
                 block_on(socket.write_all(part)).unwrap();
             }

@@ -1,7 +1,8 @@
-//! What errors of the network libraries mean: kinds that are found beneath their wrappers.
+//! The meaning of errors from the network libraries, found beneath their wrappers.
 //!
-//! Promises: decides by types and the system's kinds of errors, never by words; the words are handed on as they are.
-//! Elsewhere: what follows from a failed dial (`contract::reasons`), who counts streams (`net::streams`).
+//! Promises: it decides by the types of errors and the system's error kinds, never by their text; the text is passed on
+//! unchanged.
+//! Elsewhere: the consequences of a failed dial (`contract::reasons`), the counting of streams (`net::streams`).
 
 use std::error::Error;
 use std::io;
@@ -13,12 +14,14 @@ use thiserror::Error as ThisError;
 
 use crate::contract::{DialFailure, DisconnectReason};
 
-/// An error of a socket. The library's layers above hide an error of the system, and show the cause of any other.
+/// An error of a socket. The library's outer layers hide an error of the system, but show the cause of any other error;
+/// this wrapper makes the system's error such a cause.
 #[derive(Debug, ThisError)]
 #[error("{0}")]
 pub(super) struct OfSocket(#[source] pub io::Error);
 
-/// An error of a whole dial, the time for which may be over: the library's type for that has no name that could be asked for.
+/// Converts an error of a whole dial, whose time may be over. The library's own type for a timeout contains the type of
+/// the whole transport, which cannot be written down where it is needed.
 pub(super) fn of_dial<E: Error + Send + Sync + 'static>(error: TransportTimeoutError<E>) -> io::Error {
     match error {
         TransportTimeoutError::Timeout => io::ErrorKind::TimedOut.into(),
@@ -26,20 +29,20 @@ pub(super) fn of_dial<E: Error + Send + Sync + 'static>(error: TransportTimeoutE
     }
 }
 
-/// How a connection ended by an error.
+/// How a connection ended with an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Break {
     /// The peer opened too many streams.
     StreamFlood,
-    /// The peer closed it.
+    /// The peer closed the connection.
     Closed,
-    /// The peer went away without closing it.
+    /// The connection was reset: the peer went away without closing it.
     Reset,
-    /// The connection ended for a reason that means nothing more to a user.
+    /// Any other reason; it has no meaning for a user.
     Other,
 }
 
-/// The error that ended a connection: how it did, and the library's words.
+/// The error that ended a connection: the kind of end, and the library's text.
 #[derive(Debug, ThisError)]
 #[error("{words}")]
 pub(super) struct Broken {
@@ -67,7 +70,8 @@ impl From<io::Error> for Broken {
 
 impl From<yamux::Error> for Broken {
     fn from(error: yamux::Error) -> Self {
-        // The library's type says nothing; as an error of the system it gives its cause away, and changes its words.
+        // The library's type does not show the cause; converted to an error of the system it does, but with another
+        // text.
         let words = error.to_string();
         Self {
             words,
@@ -76,7 +80,7 @@ impl From<yamux::Error> for Broken {
     }
 }
 
-/// An error and its causes. Errors of the system hide what they wrap from `source`.
+/// An error and its causes. Errors of the system do not show what they wrap in `source`.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let next = |error: &&'a (dyn Error + 'static)| -> Option<&'a (dyn Error + 'static)> {
         match (*error).downcast_ref::<io::Error>() {
@@ -87,7 +91,7 @@ fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn
     core::iter::successors(Some(error), next)
 }
 
-/// The system's kind of an error, if it is one of the system.
+/// The system's kind of an error; none if it is not an error of the system.
 fn kind_of(error: &(dyn Error + 'static)) -> Option<io::ErrorKind> {
     let of_handshake = |error: &noise::Error| match error {
         noise::Error::Io(system) => Some(system.kind()),
@@ -108,13 +112,13 @@ fn break_of(error: &(dyn Error + 'static)) -> Option<Break> {
     }
 }
 
-/// How a connection ended.
+/// How a connection ended, by the error that the swarm reports.
 pub(super) fn break_by(error: &ConnectionError) -> Break {
     let broken = causes(error).find_map(|cause| cause.downcast_ref::<Broken>());
     broken.map_or(Break::Other, |broken| broken.how)
 }
 
-/// The same as events tell it.
+/// The reason of a lost connection for the engine's events.
 pub(super) fn disconnect_reason(error: &ConnectionError) -> DisconnectReason {
     let words = error.to_string();
     match break_by(error) {
@@ -124,7 +128,7 @@ pub(super) fn disconnect_reason(error: &ConnectionError) -> DisconnectReason {
     }
 }
 
-/// Why an address could not be dialled.
+/// Why an address could not be dialled, by the error of the transport.
 pub(super) fn dial_failure(error: &TransportError<io::Error>) -> DialFailure {
     let known = causes(error).filter_map(kind_of).find_map(|kind| match kind {
         io::ErrorKind::ConnectionRefused => Some(DialFailure::Refused),
@@ -141,7 +145,7 @@ pub(super) fn dial_failure(error: &TransportError<io::Error>) -> DialFailure {
     })
 }
 
-/// The words of the cause of all.
+/// The text of the innermost cause.
 fn innermost(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
@@ -150,7 +154,7 @@ fn innermost(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-/// QUIC's errors come without kinds: what its library's words mean.
+/// The meaning of an error from its text, for QUIC, whose library gives no error kinds.
 fn of_quic(text: &str) -> Option<DialFailure> {
     const WORDS: [(&str, DialFailure); 3] = [
         ("refused", DialFailure::Refused),
@@ -166,7 +170,7 @@ mod tests {
     use super::*;
     use io::ErrorKind;
 
-    /// A layer of the library's: it hides what it wraps and shows the cause of that.
+    /// A layer of the library, which hides the error that it wraps and shows the cause of that error.
     #[derive(Debug, ThisError)]
     enum Layer {
         #[error(transparent)]
@@ -175,7 +179,7 @@ mod tests {
         Handshake(#[source] noise::Error),
     }
 
-    /// As the swarm gets an error: every layer has wrapped it, and the outermost as one of the system.
+    /// Wraps an error as the swarm reports it: each layer wraps it, and the outermost is an error of the system.
     fn told(error: TransportTimeoutError<Layer>) -> TransportError<io::Error> {
         TransportError::Other(io::Error::other(of_dial(error)))
     }
@@ -218,7 +222,7 @@ mod tests {
 
     #[test]
     fn the_end_of_a_connection_is_known_by_its_kind_and_told_in_the_librarys_words() {
-        // As the swarm gets it: wrapped by the box around every multiplexer.
+        // The box around every multiplexer wraps the error, before the swarm reports it.
         let reason = |error: io::Error| disconnect_reason(&ConnectionError::IO(io::Error::other(Broken::from(error))));
         let words = |error: &str| format!("Connection error: I/O error: {error}");
         let end = ErrorKind::UnexpectedEof;

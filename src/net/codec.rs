@@ -1,8 +1,8 @@
-//! The stream format of requests and answers: one message up to the end of the stream, size-capped.
+//! The stream format of requests and responses: one message up to the end of the stream, with a limit on its size.
 //!
-//! Promises: memory taken grows with the bytes received and ends at the cap, for an answer at that of its question's
-//! kind; nothing is decoded here, so that what cannot be decoded reaches the swarm task together with its sender's name.
-//! Elsewhere: what the bytes mean (`wire`), who may ask how much (`net::exchange`).
+//! Promises: memory grows only with the bytes received and stops at the limit; the limit for a response depends on the
+//! kind of its request. Nothing is decoded here, so that the swarm task knows the sender of what cannot be decoded.
+//! Elsewhere: the meaning of the bytes (`wire`), how many requests a peer may make (`net::exchange`).
 //! Spec: `proto-notes/sync.md`, "Messages".
 
 use std::io;
@@ -20,65 +20,65 @@ use crate::types::address::ADDRESS_MAX_BYTES;
 use crate::wire::message::{PEER_ADDRESSES_MAX, PEERS_MAX};
 use crate::wire::{HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES};
 
-/// Bytes of an answer handed over at a time, so that it is known how far its reader is.
+/// Bytes of a response that are written at a time, so that the progress of its reader is known.
 const STEP_BYTES: usize = 16 * 1024;
 
-/// Bytes read at a time: each stream that waits holds so many.
+/// Bytes that are read at a time; each waiting stream holds a buffer of this size.
 const READ_BYTES: usize = 4 * 1024;
-/// How long a stream may stand still before it is given up. One that carries bytes goes on up to the library's limit, so
-/// that what is long reaches who is slow.
+/// How long a stream may make no progress before it is given up. A stream with progress may go on up to the library's
+/// limit, so that a long message also reaches a slow peer.
 const STILL_MAX: Duration = Duration::from_secs(20);
 
-/// How much of an answer the connection has taken, or brought.
+/// A count of the bytes of a response that the connection has taken or brought so far. Clones share the count.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Moved(Arc<AtomicUsize>);
+pub(super) struct ByteCount(Arc<AtomicUsize>);
 
-impl Moved {
+impl ByteCount {
     fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// In bytes.
+    /// The number of bytes so far.
     pub(super) fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-impl PartialEq for Moved {
-    /// Progress does not tell messages apart.
+impl PartialEq for ByteCount {
+    /// Two counts always count as equal, so that progress does not make equal messages differ.
     fn eq(&self, _: &Self) -> bool {
         true
     }
 }
 
-impl Eq for Moved {}
+impl Eq for ByteCount {}
 
-/// What a stream held.
+/// The content of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Raw {
-    /// Everything up to its end.
+    /// All bytes up to its end.
     Whole(Vec<u8>),
-    /// An answer to be written, or a request, and how far the answer is.
-    Watched(Vec<u8>, Moved),
-    /// More than a message may have; the rest was not read.
+    /// A request to be written, or a response, with the count that follows the progress of the response.
+    Watched(Vec<u8>, ByteCount),
+    /// The message is longer than its limit; the rest was not read.
     TooLong,
 }
 
-/// Reads and writes whole streams. libp2p makes a copy for each stream, so it may remember what was asked on it.
+/// Reads and writes whole streams. libp2p clones it for each stream, so it can remember the request of that stream.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Codec {
     answer_max: usize,
-    answer: Moved,
+    answer: ByteCount,
 }
 
-/// Around the lists of an answer: kind, counts, and room for fields of a later version.
+/// Bytes around the lists of a response: kind, counts, and room for fields of a later version.
 const ENVELOPE_BYTES: usize = 4 * 1024;
 
-/// A key, and texts of addresses with their lengths.
+/// The largest encoding of one reported peer: a key, and the texts of its addresses with their lengths.
 const TOLD_PEER_MAX_BYTES: usize = 32 + 8 + PEER_ADDRESSES_MAX * (8 + ADDRESS_MAX_BYTES);
 
-/// The longest answer that a request can have, by its kind: else each of a crowd of peers could answer the smallest
-/// question with two megabytes that never end.
+/// The largest response to a request, by the kind of the request. Without it, each of many peers could answer the
+/// smallest request with two megabytes that never end.
 fn answer_max(request: &[u8]) -> usize {
     let kind = request.first_chunk::<4>().map(|kind| u32::from_le_bytes(*kind));
     let hashes = request.len().saturating_sub(12) / 32;
@@ -91,7 +91,7 @@ fn answer_max(request: &[u8]) -> usize {
     }
 }
 
-/// What a stream does, unless it stands still for too long.
+/// Runs one step of a stream, and fails if the step takes too long.
 async fn moving<T>(still_max: Duration, step: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     let done = timeout(still_max, step).await;
     done.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "the stream stands still")))
@@ -101,7 +101,7 @@ async fn read<T: AsyncRead + Unpin + Send>(
     io: &mut T,
     limit: usize,
     still_max: Duration,
-    moved: &Moved,
+    moved: &ByteCount,
 ) -> io::Result<Raw> {
     let mut bytes = Vec::new();
     let mut step = vec![0; READ_BYTES];
@@ -141,7 +141,7 @@ impl request_response::Codec for Codec {
     where
         T: AsyncRead + Unpin + Send,
     {
-        read(io, REQUEST_MAX_BYTES, STILL_MAX, &Moved::default()).await
+        read(io, REQUEST_MAX_BYTES, STILL_MAX, &ByteCount::default()).await
     }
 
     async fn read_response<T>(&mut self, _: &StreamProtocol, io: &mut T) -> io::Result<Raw>
@@ -158,7 +158,7 @@ impl request_response::Codec for Codec {
         if let Raw::Whole(bytes) | Raw::Watched(bytes, _) = &request {
             self.answer_max = answer_max(bytes);
         }
-        // What the peer does shows in its answer: that this node wrote a request says nothing of it.
+        // Only the bytes of the response count: that this node has written a request proves nothing about the peer.
         let request = match request {
             Raw::Watched(bytes, answer) => {
                 self.answer = answer;
@@ -244,7 +244,7 @@ mod tests {
             &mut Cursor::new(&bytes),
             REQUEST_MAX_BYTES,
             STILL_MAX,
-            &Moved::default(),
+            &ByteCount::default(),
         )
         .await;
         assert_eq!(read.unwrap(), Raw::Whole(bytes));
@@ -256,13 +256,13 @@ mod tests {
             &mut futures::io::repeat(1),
             REQUEST_MAX_BYTES,
             STILL_MAX,
-            &Moved::default(),
+            &ByteCount::default(),
         )
         .await;
         assert_eq!(read.unwrap(), Raw::TooLong);
     }
 
-    /// Gives a byte after each pause, so many times, and then nothing more and no end, or the end.
+    /// A reader that gives one byte after each pause, `left` times in all; then it ends, or it waits for ever.
     struct Drip {
         left: usize,
         ends: bool,
@@ -306,7 +306,7 @@ mod tests {
             &mut Drip::new(75, true),
             REQUEST_MAX_BYTES,
             still_max,
-            &Moved::default(),
+            &ByteCount::default(),
         )
         .await;
         assert_eq!(
@@ -318,7 +318,7 @@ mod tests {
             &mut Drip::new(3, false),
             REQUEST_MAX_BYTES,
             still_max,
-            &Moved::default(),
+            &ByteCount::default(),
         )
         .await;
         assert_eq!(still.unwrap_err().kind(), io::ErrorKind::TimedOut);
@@ -329,7 +329,7 @@ mod tests {
         use request_response::Codec as _;
 
         let protocol = StreamProtocol::new("/test");
-        let (mut codec, moved) = (Codec::default(), Moved::default());
+        let (mut codec, moved) = (Codec::default(), ByteCount::default());
         let request = Raw::Watched(vec![7; 100], moved.clone());
         let mut wire = Cursor::new(Vec::new());
         codec.write_request(&protocol, &mut wire, request).await.unwrap();

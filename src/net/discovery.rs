@@ -1,10 +1,10 @@
 //! Discovery by multicast DNS, on a thread of its own.
 //!
-//! Promises: whatever the network shouts, the thread works a small share of the time, keeps a bounded list, and nothing
-//! of it reaches the swarm but a bounded queue. It ends when its handle is dropped.
+//! Promises: whatever arrives from the network, the thread works only a small share of the time and keeps a bounded
+//! list, and the swarm sees only a bounded queue of its results. The thread ends when its handle is dropped.
 //!
-//! Packets that come while the thread pauses wait in the kernel, which drops them when its buffer is full.
-//! Elsewhere: packets, hours, records, sockets (`net::mdns`), whom of the found to dial (`engine::dial`).
+//! Packets that arrive while the thread pauses wait in the kernel, which drops them if its buffer is full.
+//! Elsewhere: packets, schedule, records, sockets (`net::mdns`), which of the found nodes to dial (`engine::dial`).
 //! Spec: `proto-notes/discovery.md`.
 
 use std::net::IpAddr;
@@ -15,11 +15,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
-use super::interfaces::{self, Link};
+use super::interfaces::{self, NetworkLink};
 use super::mdns::packet::{self, PACKET_MAX_BYTES};
-use super::mdns::records::{Judged, Records, Sighting, judge};
-use super::mdns::schedule::{Due, Schedule};
-use super::mdns::socket::Ear;
+use super::mdns::records::{Judged, Sighting, Sightings, judge};
+use super::mdns::schedule::{DuePacket, Schedule};
+use super::mdns::socket::GroupSocket;
 use super::multicast;
 use super::restarts::Restarts;
 use crate::engine::{Part, PartFact};
@@ -28,58 +28,58 @@ use crate::types::prefix::{Bind, Prefix};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId};
 
-/// How long others may keep our record, in seconds: two of the longest pauses between own answers.
+/// How long others may keep our record, in seconds: twice the longest pause between own answers.
 const TTL_SECONDS: u32 = 120;
-/// How long the thread works at a time, and pauses after it: at most a fiftieth of a core.
+/// How long the thread works before it pauses, and how long it pauses: it uses at most a fiftieth of a core.
 const SLICE: Duration = Duration::from_millis(1);
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long the thread waits for a packet before it looks whether something is due, in milliseconds.
+/// How long the thread waits for a packet before it checks whether it must send something, in milliseconds.
 #[cfg(unix)]
 const QUIET_MS: u16 = 250;
-/// How often it is looked which interfaces are there: a cable that is plugged in is used within a second.
+/// The interval between two looks at the interfaces: a cable that is plugged in is used within a second.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often what is known is told again, for a dial manager that had no room for it.
+/// The interval between two repetitions of all known records, for a dial manager that had no room before.
 const REPEAT: Duration = Duration::from_secs(10);
-/// New records that are handed on at once, and how many more each second: a class room that starts together, and no flood.
-/// What is left out is told with the others.
+/// How many new records are passed on at once, and how many more each second: enough for a class room that starts
+/// together, too few for a flood. Records beyond it are passed on with the next repetition.
 const FRESH_MAX: u32 = 256;
 const FRESH_A_SECOND: u32 = 25;
-/// A fresh start at most so often.
+/// The shortest time between two starts of discovery.
 const BACK_OFF: Duration = Duration::from_secs(10);
 
-/// Runs discovery until it is dropped.
+/// The handle of discovery, which runs until this is dropped.
 #[derive(Debug)]
 pub(super) struct Discovery {
-    shared: Arc<Shared>,
+    shared: Arc<DiscoveryShared>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct DiscoveryShared {
     stop: AtomicBool,
-    told: Mutex<Told>,
+    told: Mutex<DiscoveryState>,
 }
 
-/// What the thread and its owner tell each other.
+/// The state that the thread and its owner share.
 #[derive(Debug, Default)]
-struct Told {
-    /// Where the node listens: what we answer.
+struct DiscoveryState {
+    /// The addresses at which the node listens, for our answers.
     addresses: Vec<Address>,
     elsewhere: Elsewhere,
-    /// What the network's task has not told yet.
+    /// Failures and restarts that the network's task has not collected yet.
     failures: Vec<PartFact>,
 }
 
-/// What was named outside this network, and so is not dialled.
+/// Addresses that were named but lie outside this network, and are therefore not dialled.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Elsewhere {
-    /// How often.
+    /// How many times such an address was named.
     pub(super) count: u64,
-    /// From where, the last time.
+    /// The sender of the last packet that named one.
     pub(super) source: Option<IpAddr>,
 }
 
-impl Shared {
-    fn told(&self) -> MutexGuard<'_, Told> {
+impl DiscoveryShared {
+    fn told(&self) -> MutexGuard<'_, DiscoveryState> {
         self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -93,30 +93,30 @@ impl Shared {
 }
 
 impl Discovery {
-    /// Starts looking, on the chosen interfaces or on all. What is found is offered to the queue, and dropped if that is
-    /// full.
+    /// Starts discovery on the chosen interfaces, or on all if none is chosen. Found nodes are offered to the queue and
+    /// dropped if it is full.
     pub(super) fn start(local: PeerId, bind: Vec<Bind>, found: mpsc::Sender<Sighting>) -> std::io::Result<Self> {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(DiscoveryShared::default());
         let of_thread = Arc::clone(&shared);
         std::thread::Builder::new().name("mdns".into()).spawn(move || {
-            let records = Records::new(Rng::new(seed(&local)));
-            let mut seeker = Seeker::new(local, bind, found, records);
+            let records = Sightings::new(Rng::new(seed(&local)));
+            let mut seeker = DiscoveryLoop::new(local, bind, found, records);
             watch(&of_thread, BACK_OFF, |trouble| seeker.run(&of_thread, trouble));
         })?;
         Ok(Self { shared })
     }
 
-    /// Failures and starts since the last call, oldest first.
+    /// The failures and restarts since the last call, oldest first.
     pub(super) fn failures(&self) -> Vec<PartFact> {
         core::mem::take(&mut self.shared.told().failures)
     }
 
-    /// Tells where the node listens now.
+    /// Sets the addresses at which the node listens now.
     pub(super) fn set_addresses(&self, addresses: Vec<Address>) {
         self.shared.told().addresses = addresses;
     }
 
-    /// What was named outside this network so far.
+    /// The addresses outside this network that were named so far.
     pub(super) fn elsewhere(&self) -> Elsewhere {
         self.shared.told().elsewhere.clone()
     }
@@ -128,39 +128,39 @@ impl Drop for Discovery {
     }
 }
 
-/// Whether an address is one of this machine's interfaces.
+/// Whether an address belongs to one of this machine's interfaces.
 fn is_own(prefixes: &[Prefix], ip: IpAddr) -> bool {
     prefixes.iter().any(|prefix| prefix.ip() == ip)
 }
 
-/// Another for each node, so that no two throw the same records out.
+/// A different seed for each node, so that nodes with full lists do not all drop the same records.
 fn seed(local: &PeerId) -> u64 {
     local.to_bytes().iter().fold(1_u64, |seed, byte| {
         seed.wrapping_mul(0x0100_0000_01b3) ^ u64::from(*byte)
     })
 }
 
-/// What keeps discovery from starting, if anything does: told when it begins and when it is over, not at each try.
+/// Why discovery cannot start, if it cannot. It is logged when it begins and when it ends, not at each attempt.
 #[derive(Debug, Default)]
 struct Trouble(Option<String>);
 
 impl Trouble {
-    /// Whether that is news.
+    /// Takes note of a failure, and returns whether its reason is new.
     fn begins(&mut self, reason: String) -> bool {
         let is_new = self.0.as_ref() != Some(&reason);
         self.0 = Some(reason);
         is_new
     }
 
-    /// Whether there was any.
+    /// Takes note of a success, and returns whether there was a failure before it.
     fn ends(&mut self) -> bool {
         self.0.take().is_some()
     }
 }
 
-/// One session after the other, until stopped: after an ordinary end the next comes after the back-off, after a panic as
-/// `Restarts` says.
-fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut(&mut Trouble) -> std::io::Result<()>) {
+/// Runs one session after another until discovery is stopped. After an error the next session starts after the
+/// back-off, after a panic when [`Restarts`] allows it.
+fn watch(shared: &DiscoveryShared, back_off: Duration, mut session: impl FnMut(&mut Trouble) -> std::io::Result<()>) {
     let (mut trouble, mut restarts) = (Trouble::default(), Restarts::default());
     while !shared.is_stopped() {
         let (began, mut pause) = (Instant::now(), back_off);
@@ -193,23 +193,23 @@ fn watch(shared: &Shared, back_off: Duration, mut session: impl FnMut(&mut Troub
     }
 }
 
-/// A link on which this node looks, for one kind of IP.
+/// The socket and schedule of one link, for one version of IP.
 #[derive(Debug)]
-struct Post {
-    link: Link,
+struct LinkSocket {
+    link: NetworkLink,
     is_v6: bool,
-    ear: Ear,
+    ear: GroupSocket,
     schedule: Schedule,
-    /// What was answered last.
+    /// The addresses in the last answer.
     addresses: Vec<Address>,
 }
 
-impl Post {
-    fn open(link: Link, is_v6: bool, seed: u64) -> std::io::Result<Self> {
+impl LinkSocket {
+    fn open(link: NetworkLink, is_v6: bool, seed: u64) -> std::io::Result<Self> {
         let ear = if is_v6 {
-            Ear::open_v6(link.index)
+            GroupSocket::open_v6(link.index)
         } else {
-            Ear::open_v4(&link.v4)
+            GroupSocket::open_v4(&link.v4)
         };
         Ok(Self {
             ear: ear?,
@@ -220,7 +220,7 @@ impl Post {
         })
     }
 
-    /// Where others on this link reach the node.
+    /// The own addresses at which other nodes on this link reach this node.
     fn own<'a>(&self, all: &'a [Address]) -> impl Iterator<Item = &'a Address> {
         let is_here = |address: &&Address| match address.ip() {
             Some(IpAddr::V4(ip)) => !self.is_v6 && self.link.v4.contains(&ip),
@@ -235,17 +235,19 @@ impl Post {
         self.ear.fd()
     }
 
-    /// Nodes with IPv4 meet over that; those without ask by IPv6, and everybody answers them.
+    /// Whether questions are sent here. Nodes with IPv4 use that version; nodes without it ask over IPv6, and all nodes
+    /// answer them.
     const fn asks(&self) -> bool {
         !self.is_v6 || self.link.v4.is_empty()
     }
 }
 
-/// Waits until a post has something to hear, for a quarter of a second at most: what is due to be said has no bell.
+/// Waits for a packet on any link, for a quarter of a second at most, because nothing wakes the thread when it must
+/// send.
 #[cfg(unix)]
-fn wait(posts: &[Post]) {
+fn wait(posts: &[LinkSocket]) {
     use nix::poll::{PollFd, PollFlags};
-    let entry = |post| PollFd::new(Post::fd(post), PollFlags::POLLIN);
+    let entry = |post| PollFd::new(LinkSocket::fd(post), PollFlags::POLLIN);
     let mut waited: Vec<PollFd<'_>> = posts.iter().map(entry).collect();
     if nix::poll::poll(&mut waited, QUIET_MS).is_err() {
         std::thread::sleep(PAUSE);
@@ -253,30 +255,30 @@ fn wait(posts: &[Post]) {
 }
 
 #[cfg(not(unix))]
-fn wait(_: &[Post]) {
+fn wait(_: &[LinkSocket]) {
     std::thread::sleep(PAUSE);
 }
 
-/// The thread's state.
-struct Seeker {
+/// The state of the discovery thread.
+struct DiscoveryLoop {
     local: PeerId,
     bind: Vec<Bind>,
     found: mpsc::Sender<Sighting>,
-    records: Records,
-    posts: Vec<Post>,
-    /// The own networks, of all chosen links.
+    records: Sightings,
+    posts: Vec<LinkSocket>,
+    /// The networks of this machine on all chosen links.
     prefixes: Vec<Prefix>,
-    /// What the own answers are called: chance, so that a node is not known again by it.
+    /// The label in own answers. It is random, so that a node cannot be recognised by it.
     label: Vec<u8>,
-    /// By which own questions are known again.
+    /// The number in own questions, by which the node recognises them.
     number: u16,
-    /// New records that may be handed on now.
+    /// How many new records may still be passed on now.
     fresh: u32,
     room: Box<[u8; PACKET_MAX_BYTES]>,
 }
 
-impl Seeker {
-    fn new(local: PeerId, bind: Vec<Bind>, found: mpsc::Sender<Sighting>, records: Records) -> Self {
+impl DiscoveryLoop {
+    fn new(local: PeerId, bind: Vec<Bind>, found: mpsc::Sender<Sighting>, records: Sightings) -> Self {
         let (mut label, mut number) = ([0; 16], [0; 2]);
         getrandom::fill(&mut label).unwrap_or_default();
         getrandom::fill(&mut number).unwrap_or_default();
@@ -294,8 +296,8 @@ impl Seeker {
         }
     }
 
-    /// Looks until stopped.
-    fn run(&mut self, shared: &Shared, trouble: &mut Trouble) -> std::io::Result<()> {
+    /// Runs one session until discovery is stopped.
+    fn run(&mut self, shared: &DiscoveryShared, trouble: &mut Trouble) -> std::io::Result<()> {
         self.posts.clear();
         if multicast::is_taken() {
             let why = "another program has UDP port 5353 for itself";
@@ -323,7 +325,7 @@ impl Seeker {
                     .all()
                     .all(|record| self.found.try_send(record.clone()).is_ok());
             }
-            // A flood gets a slice of each pause; in silence the first packet wakes.
+            // During a flood the thread pauses after each slice; in silence the next packet wakes it.
             if has_heard {
                 std::thread::sleep(PAUSE);
             } else {
@@ -333,20 +335,20 @@ impl Seeker {
         Ok(())
     }
 
-    /// Opens and closes posts as links come and go.
+    /// Opens and closes sockets as links come and go.
     fn look(&mut self) -> std::io::Result<()> {
         let links = interfaces::links(&self.bind)?;
         self.prefixes = links.iter().flat_map(|link| link.prefixes.iter().copied()).collect();
         self.posts.retain(|post| links.contains(&post.link));
         for link in links {
             for (is_v6, is_there) in [(false, !link.v4.is_empty()), (true, !link.v6.is_empty())] {
-                let stands = |post: &Post| post.link == link && post.is_v6 == is_v6;
+                let stands = |post: &LinkSocket| post.link == link && post.is_v6 == is_v6;
                 if !is_there || self.posts.iter().any(stands) {
                     continue;
                 }
-                match Post::open(link.clone(), is_v6, seed(&self.local) ^ u64::from(link.index)) {
+                match LinkSocket::open(link.clone(), is_v6, seed(&self.local) ^ u64::from(link.index)) {
                     Ok(post) => self.posts.push(post),
-                    // Tunnels carry no multicast; `doctor` says so.
+                    // Tunnels do not carry multicast; `doctor` reports that.
                     Err(error) => tracing::trace!(target: "net", ?link, %error, "no multicast there"),
                 }
             }
@@ -354,8 +356,8 @@ impl Seeker {
         Ok(())
     }
 
-    /// Takes what waits, for a moment; tells whether anything did.
-    fn hear(&mut self, shared: &Shared, began: Instant) -> bool {
+    /// Reads waiting packets for at most one slice; returns whether there were any.
+    fn hear(&mut self, shared: &DiscoveryShared, began: Instant) -> bool {
         let (mut is_silent, mut has_heard) = (false, false);
         while !is_silent && began.elapsed() < SLICE {
             is_silent = true;
@@ -372,7 +374,8 @@ impl Seeker {
                     let _ = post.ear.say(&packet::services(TTL_SECONDS));
                 }
                 for named in &said.named {
-                    // Of this node itself only what another machine says: there may be a second one with its key.
+                    // A record of this node itself counts only if another machine sent it: that may be a second node
+                    // with its key.
                     let is_echo = || {
                         is_own(&self.prefixes, source) || named.address.ip().is_none_or(|ip| is_own(&self.prefixes, ip))
                     };
@@ -385,7 +388,7 @@ impl Seeker {
                                 && self.fresh > 0
                             {
                                 self.fresh -= 1;
-                                // A full queue loses nothing: the record is told again.
+                                // The record is not lost if the queue is full, because it is repeated later.
                                 let _ = self.found.try_send(new);
                             }
                         }
@@ -402,7 +405,7 @@ impl Seeker {
         has_heard
     }
 
-    /// Says what is due.
+    /// Sends the questions and answers that are due.
     fn speak(&mut self, addresses: &[Address], now: Instant) {
         let known = self.records.len();
         for post in &mut self.posts {
@@ -413,11 +416,11 @@ impl Seeker {
             }
             while let Some(due) = post.schedule.due(now, known) {
                 let packet = match due {
-                    Due::Question if post.asks() => packet::question(self.number),
-                    Due::Answer if !post.addresses.is_empty() => {
+                    DuePacket::Question if post.asks() => packet::question(self.number),
+                    DuePacket::Answer if !post.addresses.is_empty() => {
                         packet::answer(&self.label, &self.local, &post.addresses, TTL_SECONDS)
                     }
-                    Due::Question | Due::Answer => continue,
+                    DuePacket::Question | DuePacket::Answer => continue,
                 };
                 if let Err(error) = post.ear.say(&packet) {
                     tracing::trace!(target: "net", %error, "multicast was not sent");
@@ -434,7 +437,7 @@ mod tests {
     #[test]
     fn adv_d02_a_session_that_dies_is_followed_by_another_after_the_back_off() {
         const TINY: Duration = Duration::from_millis(120);
-        let shared = Shared::default();
+        let shared = DiscoveryShared::default();
         let mut began = Vec::new();
         watch(&shared, TINY, |_| {
             began.push(Instant::now());

@@ -1,9 +1,9 @@
-//! Requests and answers under way, both directions.
+//! The table of requests and responses under way, in both directions.
 //!
-//! Promises: a peer has at most eight requests in process, all peers together 64 and no voice more than its share of them,
-//! else the answer is `Busy`; answers
-//! that a peer does not read take bounded memory; every own request ends in exactly one `Response`.
-//! Elsewhere: bytes of a stream (`net::codec`), which request deserves which answer (`engine`).
+//! Promises: at most eight requests of a peer are in process, 64 of all peers together, and no voice has more than its
+//! share of these; further ones get the response `Busy`. Responses that a peer does not read take bounded memory. Each
+//! own request ends in exactly one `Response`.
+//! Elsewhere: the bytes of a stream (`net::codec`), the response to each request (`engine`).
 //! Spec: `proto-notes/sync.md`, "Messages".
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,30 +11,30 @@ use std::collections::{BTreeMap, BTreeSet};
 use libp2p::request_response::{InboundRequestId, OutboundRequestId, ResponseChannel};
 use libp2p::swarm::ConnectionId;
 
-use super::codec::{Moved, Raw};
+use super::codec::{ByteCount, Raw};
 use crate::engine::Fault;
 use crate::types::{PeerId, Voice, has_share};
 use crate::wire::{REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, WireError};
 
-/// Requests in process for one connection: twice what a well-behaved peer has in flight.
+/// The most requests in process for one connection: twice what a well-behaved peer sends at once.
 pub(super) const IN_PROCESS_PER_CONNECTION: usize = 8;
-/// Requests in process for all.
+/// The most requests in process for all connections.
 pub(super) const IN_PROCESS: usize = 64;
-/// Bytes of answers that one connection has not read yet: the four requests of a well-behaved peer.
+/// The most response bytes that one connection has not read yet: those of a well-behaved peer's four requests.
 const UNREAD_PER_CONNECTION: usize = 4 * RESPONSE_MAX_BYTES;
-/// Bytes of answers that all have not read yet.
+/// The most response bytes that all connections together have not read yet.
 const UNREAD: usize = 16 * RESPONSE_MAX_BYTES;
 
-/// What all connections together have not read whose last long answer was not read in time: the other half stays for
-/// those that read. A bad link and a peer that means harm look the same from here.
+/// The most unread bytes for all slow connections together, that is, those that did not read their last long response
+/// in time. The other half stays for connections that read. A bad link and a hostile peer look the same from here.
 const UNREAD_OF_SLOW: usize = UNREAD / 2;
-/// Such connections that are remembered: more than there can be.
+/// The most slow connections that are remembered: more than there can be at one time.
 const SLOW_MAX: usize = 256;
 
-/// What a connection takes of an answer before its reader has read anything: yamux's first window.
+/// Bytes of a response that a connection takes before its reader has read anything: yamux's first window.
 const FIRST_WINDOW_BYTES: usize = 256 * 1024;
 
-/// A peer's request between its arrival and the last byte of its answer.
+/// A peer's request, from its arrival to the last byte of its response.
 #[derive(Debug)]
 struct Inbound {
     peer: PeerId,
@@ -42,63 +42,63 @@ struct Inbound {
     connection: ConnectionId,
     id: InboundRequestId,
     channel: Option<ResponseChannel<Raw>>,
-    /// The request, while its sender's network is not confirmed.
+    /// The request itself, if it waits until its sender's network is confirmed.
     held: Option<Request>,
     unread: usize,
-    written: Moved,
-    /// What of it was looked at.
+    written: ByteCount,
+    /// The value of `written` when it was read last.
     seen: usize,
 }
 
-/// An own request and its answer.
+/// An own request that waits for its response.
 #[derive(Debug)]
 struct Outbound {
-    /// The engine's id.
+    /// The id that the engine gave to the request.
     order: u64,
     peer: PeerId,
-    read: Moved,
-    /// What of it was looked at.
+    read: ByteCount,
+    /// The value of `read` when it was read last.
     seen: usize,
 }
 
-/// What to do with a request that came.
+/// What the swarm must do with a request that arrived.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    /// Hand it to the engine under this token.
+    /// Pass it to the engine under this token.
     Ask(u64, Request),
-    /// It waits until the peer is confirmed.
+    /// Nothing: it waits until its sender is confirmed.
     Held,
-    /// Answer at once.
+    /// Respond at once, without the engine.
     Answer(ResponseChannel<Raw>, Response),
-    /// It cannot be decoded: how bad that is, and why.
+    /// Report that it cannot be decoded: how serious that is, and why.
     Malformed(Fault, String),
-    /// The stream was given up by its sender.
+    /// Nothing: the sender gave up the stream.
     Nothing,
 }
 
-/// What came back on an own request.
+/// The result of an own request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Answered {
-    /// An answer.
+    /// The peer's response, which may also be `Busy` or `Unsupported`.
     Response(Response),
-    /// Nothing, or the beginning of an answer: the peer was slow, busy, or gone.
+    /// There was no response, or only its beginning: the peer was slow, busy, or gone.
     Nothing,
-    /// Bytes that no correct node sends.
+    /// The peer sent bytes that no correct node sends.
     Malformed(String),
 }
 
-/// The tables of both directions.
+/// The requests under way in both directions.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(super) struct RequestTable {
     next: u64,
     inbound: BTreeMap<u64, Inbound>,
-    /// Whose last long answer was not read in time.
+    /// The slow connections, which did not read their last long response in time.
     slow: BTreeSet<ConnectionId>,
     outbound: BTreeMap<OutboundRequestId, Outbound>,
 }
 
-impl Exchange {
-    /// Nothing is under way; tokens begin with this one.
+impl RequestTable {
+    /// An empty table, whose tokens begin with `next`.
     pub(super) const fn new(next: u64) -> Self {
         Self {
             next,
@@ -108,7 +108,7 @@ impl Exchange {
         }
     }
 
-    /// A request came in.
+    /// Takes in a request that arrived, and decides what the swarm does with it.
     pub(super) fn arrived(
         &mut self,
         (peer, connection, voice): (PeerId, ConnectionId, Voice),
@@ -126,7 +126,7 @@ impl Exchange {
         };
         match request {
             Err(WireError::UnknownKind(_)) => Arrival::Answer(channel, Response::Unsupported),
-            // A stream that is reset ends like one that was finished, so this may be a cable.
+            // A stream that was reset looks like one that was finished, so the cause may be a pulled cable.
             Err(WireError::Cut(_)) => Arrival::Malformed(Fault::Mid, "a request that ends early".into()),
             Err(error) => Arrival::Malformed(Fault::Fatal, error.to_string()),
             Ok(_) if self.is_crowded(connection, voice) => Arrival::Answer(channel, Response::Busy),
@@ -135,7 +135,7 @@ impl Exchange {
                 self.next += 1;
                 let held = (!confirmed).then(|| request.clone());
                 let channel = Some(channel);
-                let (unread, written) = (0, Moved::default());
+                let (unread, written) = (0, ByteCount::default());
                 self.inbound.insert(
                     token,
                     Inbound {
@@ -168,7 +168,7 @@ impl Exchange {
         !has_place || of_connection.count() >= IN_PROCESS_PER_CONNECTION
     }
 
-    /// The requests that waited for their sender to be confirmed.
+    /// Releases the requests of a peer that was just confirmed, to be passed to the engine.
     pub(super) fn release(&mut self, peer: &PeerId) -> Vec<(u64, Request)> {
         self.inbound
             .iter_mut()
@@ -177,7 +177,7 @@ impl Exchange {
             .collect()
     }
 
-    /// The engine answers: gives the way to the peer and what to send on it, if the peer still waits.
+    /// Takes the engine's response; returns the channel to the peer and the bytes to send, if the peer still waits.
     pub(super) fn answer(&mut self, token: u64, response: &Response) -> Option<(ResponseChannel<Raw>, Raw)> {
         let bytes = response.encode();
         let unread = |entries: &mut dyn Iterator<Item = &Inbound>| entries.map(|entry| entry.unread).sum::<usize>();
@@ -201,8 +201,9 @@ impl Exchange {
         Some((entry.channel.take()?, Raw::Watched(bytes, entry.written.clone())))
     }
 
-    /// An answer was not read in time: whether nothing of a long one was. From now on the connection has one answer at a
-    /// time, and shares the room of the slow, until it reads a long one.
+    /// Notes that a response was not read in time; returns whether it was a long one of which nothing was read. From
+    /// then on the connection gets one response at a time and shares the room of the slow connections, until it reads a
+    /// long response.
     pub(super) fn lapsed(&mut self, id: InboundRequestId) -> bool {
         let unread = self.inbound.values().find(|entry| {
             let is_written = entry.channel.is_none() && entry.unread > FIRST_WINDOW_BYTES;
@@ -213,13 +214,13 @@ impl Exchange {
         };
         self.slow.insert(connection);
         if self.slow.len() > SLOW_MAX {
-            // The lowest is the oldest connection; it may be gone.
+            // The lowest id belongs to the oldest connection, which may be gone already.
             self.slow.pop_first();
         }
         true
     }
 
-    /// An answer was read to its end, as far as can be seen from here.
+    /// Notes that a response was read to its end, as far as this end can know.
     pub(super) fn sent(&mut self, id: InboundRequestId) {
         let long = |entry: &&Inbound| entry.id == id && entry.unread > FIRST_WINDOW_BYTES;
         if let Some(connection) = self.inbound.values().find(long).map(|entry| entry.connection) {
@@ -228,13 +229,13 @@ impl Exchange {
         self.done(id);
     }
 
-    /// An answer is written, or can no longer be.
+    /// Removes a request whose response was written, or cannot be written any more.
     pub(super) fn done(&mut self, id: InboundRequestId) {
         self.inbound.retain(|_, entry| entry.id != id);
     }
 
-    /// Remembers an own request, and what will count the bytes of its answer.
-    pub(super) fn asked(&mut self, id: OutboundRequestId, order: u64, (peer, read): (PeerId, Moved)) {
+    /// Adds an own request, with the count of its response's bytes.
+    pub(super) fn asked(&mut self, id: OutboundRequestId, order: u64, (peer, read): (PeerId, ByteCount)) {
         let seen = 0;
         self.outbound.insert(
             id,
@@ -247,7 +248,7 @@ impl Exchange {
         );
     }
 
-    /// The peers of whose answers, or of answers to whom, bytes have moved since this was asked last.
+    /// The peers with progress since the last call: bytes of their responses arrived, or they took bytes of ours.
     pub(super) fn moved(&mut self) -> BTreeSet<PeerId> {
         let inbound = self.inbound.values_mut();
         let inbound = inbound.map(|entry| (entry.peer, entry.written.bytes(), &mut entry.seen));
@@ -259,13 +260,13 @@ impl Exchange {
             .collect()
     }
 
-    /// An own request has ended: the id that the engine gave it.
+    /// Removes an own request that has ended; returns the id that the engine gave to it.
     pub(super) fn ended(&mut self, id: OutboundRequestId) -> Option<u64> {
         self.outbound.remove(&id).map(|entry| entry.order)
     }
 }
 
-/// Reads an answer.
+/// Decodes the response to an own request.
 pub(super) fn read_answer(raw: &Raw) -> Answered {
     let bytes = match raw {
         Raw::TooLong => return Answered::Malformed("an answer longer than any to such a request".into()),
@@ -274,7 +275,7 @@ pub(super) fn read_answer(raw: &Raw) -> Answered {
     };
     match Response::decode(bytes) {
         Ok(response) => Answered::Response(response),
-        // A stream that was reset ends like one that was finished: a cut answer is nobody's fault.
+        // A stream that was reset looks like one that was finished, so nobody is to blame for a cut response.
         Err(WireError::Cut(_)) => Answered::Nothing,
         Err(error) => Answered::Malformed(error.to_string()),
     }

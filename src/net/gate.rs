@@ -1,8 +1,8 @@
-//! The gate: which inbound connections may begin, before a byte of them is read.
+//! The gate: it decides which inbound connections may begin, before any byte of them is read.
 //!
-//! Promises: no source has more handshakes, connections or attempts than its share, whatever it does; own dials never
-//! pass here; what is remembered of sources is bounded.
-//! Elsewhere: how many connections stand in all (`net::behaviour`), who leaves when the house is full (`net::peers`).
+//! Promises: no source exceeds its share of handshakes, connections or attempts; own dials do not pass the gate; the
+//! memory for sources is bounded.
+//! Elsewhere: the limit on all connections (`net::behaviour`), which peer must leave when it is reached (`net::peers`).
 //! Spec: `proto-notes/discovery.md`, "Connections".
 
 use std::collections::{BTreeMap, VecDeque};
@@ -24,31 +24,32 @@ use thiserror::Error;
 use crate::types::prefix::{Prefix, is_neighbour};
 use crate::types::{Bucket, Rate, Time, Voice};
 
-/// Inbound handshakes under way: half for any one neighbour, so that two silent machines are needed to close the door.
-/// Each costs a socket and some kilobytes, for ten seconds at most.
+/// The most inbound handshakes under way. One neighbour may have half of them, so that it takes two silent machines to
+/// block the gate. Each handshake costs a socket and some kilobytes, for ten seconds at most.
 const PENDING_MAX: usize = 32;
-/// Of one neighbour: in a class room on one machine forty nodes come up together, and a handshake takes a tenth of a
-/// second while they do; who is refused comes back within 1.5 s.
+/// The most handshakes of one neighbour. In a class room, forty nodes may start together on one machine, and a
+/// handshake then takes a tenth of a second; a refused node tries again within 1.5 s.
 const PENDING_PRIVATE_MAX: usize = 16;
-/// Of one voice elsewhere.
+/// The most handshakes of one distant voice.
 const PENDING_PUBLIC_MAX: usize = 4;
-/// Connections of one neighbour, under way or standing: all that there are, since a class room may be one address.
+/// The most connections of one neighbour, under way or established: all that there are, because a class room may share
+/// one address.
 const STANDING_PRIVATE_MAX: usize = 32;
-/// Of one voice elsewhere: a household.
+/// The most connections of one distant voice: enough for a household.
 const STANDING_PUBLIC_MAX: usize = 8;
-/// Attempts of one source: ten a second for who returns again and again,
+/// Attempts per second for a source that returns again and again.
 const ATTEMPTS_PER_SECOND: u64 = 10;
-/// and at once as many as nodes on one machine may start together,
+/// Attempts that a neighbour may make at once: as many as nodes on one machine may start together.
 const BURST_PRIVATE: u64 = 40;
-/// or, from elsewhere, what a household needs after a power cut.
+/// Attempts that a distant voice may make at once: what a household needs after a power cut.
 const BURST_PUBLIC: u64 = 20;
-/// Sources whose attempts are remembered, 64 bytes each; the one that came first is forgotten first.
+/// The most sources whose attempts are remembered, 64 bytes each; the oldest is forgotten first.
 const SOURCES_MAX: usize = 4096;
 
 /// Why an inbound connection may not begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub(super) enum Refusal {
-    /// Too many handshakes are under way.
+pub(super) enum GateRefusal {
+    /// All sources together have too many handshakes under way.
     #[error("too many handshakes at once")]
     Crowd,
     /// The source has too many handshakes under way.
@@ -57,24 +58,24 @@ pub(super) enum Refusal {
     /// The source has too many connections.
     #[error("too many connections from one address")]
     Connections,
-    /// The source comes too often.
+    /// The source makes attempts too often.
     #[error("too many attempts from one address")]
     Attempts,
 }
 
-/// Where connections come from.
+/// The origin of a connection, as the gate counts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Source {
-    /// All who are one voice by their address.
+pub(super) enum ConnectionSource {
+    /// A voice: one address or one distant network.
     Voice(Voice),
-    /// An address of this machine's loopback.
+    /// An address of this machine's loopback interface.
     Local(IpAddr),
-    /// Anything without an IP address.
+    /// An address that is not an IP address.
     Other,
 }
 
-impl Source {
-    /// The source of a remote address, as seen by a machine with these networks.
+impl ConnectionSource {
+    /// The source of a remote address, as seen from a machine with these networks.
     pub(super) fn of(address: &Multiaddr, networks: &[Prefix]) -> Self {
         Self::at(ip_of(address), networks)
     }
@@ -93,25 +94,25 @@ fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-/// The gate's books.
+/// The counters of the gate.
 #[derive(Debug, Default)]
-struct Books {
-    /// This machine's own networks: they change while connections stand.
+struct GateState {
+    /// This machine's networks, which may change while connections are established.
     networks: Vec<Prefix>,
     pending: BTreeMap<ConnectionId, Option<IpAddr>>,
     standing: BTreeMap<ConnectionId, Option<IpAddr>>,
-    buckets: BTreeMap<Source, Bucket>,
-    /// The first attempt of all: buckets count time from there.
+    buckets: BTreeMap<ConnectionSource, Bucket>,
+    /// The time of the first attempt, from which the buckets count time.
     begun: Option<Instant>,
-    /// Sources in the order of their first attempt.
-    order: VecDeque<Source>,
+    /// The sources in the order of their first attempt.
+    order: VecDeque<ConnectionSource>,
 }
 
-impl Books {
-    fn admit(&mut self, now: Instant, id: ConnectionId, from: &Multiaddr) -> Result<(), Refusal> {
+impl GateState {
+    fn admit(&mut self, now: Instant, id: ConnectionId, from: &Multiaddr) -> Result<(), GateRefusal> {
         let ip = ip_of(from);
-        let source = Source::at(ip, &self.networks);
-        let is_same = |other: &Option<IpAddr>| Source::at(*other, &self.networks) == source;
+        let source = ConnectionSource::at(ip, &self.networks);
+        let is_same = |other: &Option<IpAddr>| ConnectionSource::at(*other, &self.networks) == source;
         let pending = self.pending.values().filter(|other| is_same(other)).count();
         let standing = self.standing.values().filter(|other| is_same(other)).count();
         let is_near = ip.is_some_and(|ip| is_neighbour(ip, &self.networks));
@@ -121,22 +122,22 @@ impl Books {
             (PENDING_PUBLIC_MAX, STANDING_PUBLIC_MAX, BURST_PUBLIC)
         };
         if !self.may_attempt(now, source, burst) {
-            return Err(Refusal::Attempts);
+            return Err(GateRefusal::Attempts);
         }
         if self.pending.len() >= PENDING_MAX {
-            return Err(Refusal::Crowd);
+            return Err(GateRefusal::Crowd);
         }
         if pending >= pending_max {
-            return Err(Refusal::Handshakes);
+            return Err(GateRefusal::Handshakes);
         }
         if pending + standing >= standing_max {
-            return Err(Refusal::Connections);
+            return Err(GateRefusal::Connections);
         }
         self.pending.insert(id, ip);
         Ok(())
     }
 
-    fn may_attempt(&mut self, now: Instant, source: Source, burst: u64) -> bool {
+    fn may_attempt(&mut self, now: Instant, source: ConnectionSource, burst: u64) -> bool {
         let passed = now.saturating_duration_since(*self.begun.get_or_insert(now));
         let now = Time::default().plus(passed);
         if !self.buckets.contains_key(&source) {
@@ -163,12 +164,12 @@ impl Books {
     }
 }
 
-/// The behaviour that asks the books.
+/// The libp2p behaviour that applies the gate to inbound connections.
 #[derive(Debug, Default)]
-pub(super) struct Gate(Books);
+pub(super) struct Gate(GateState);
 
 impl Gate {
-    /// This machine's own networks are others now.
+    /// Takes note of this machine's present networks.
     pub(super) fn set_networks(&mut self, networks: Vec<Prefix>) {
         self.0.networks = networks;
     }
@@ -245,8 +246,9 @@ mod tests {
         text.parse().unwrap()
     }
 
-    /// How many of so many connections that begin at once may, each finishing its handshake if told so.
-    fn admitted(books: &mut Books, now: Instant, from: &Multiaddr, count: usize, finish: bool) -> usize {
+    /// How many of `count` connections that begin at the same time may begin, if each finishes its handshake or none
+    /// does.
+    fn admitted(books: &mut GateState, now: Instant, from: &Multiaddr, count: usize, finish: bool) -> usize {
         (0..count)
             .filter(|_| {
                 let number = id(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -262,7 +264,7 @@ mod tests {
     #[test]
     fn adv_w02_silent_handshakes_of_one_address_leave_room_for_others() {
         for (one, count) in [("/ip4/192.168.1.5/tcp/1", 16), ("/ip4/8.8.8.8/tcp/1", 4)] {
-            let (mut books, now) = (Books::default(), Instant::now());
+            let (mut books, now) = (GateState::default(), Instant::now());
             assert_eq!(admitted(&mut books, now, &source(one), 100, false), count, "{one}");
             assert_eq!(admitted(&mut books, now, &source("/ip4/10.0.0.9/tcp/5"), 5, false), 5);
         }
@@ -270,7 +272,7 @@ mod tests {
 
     #[test]
     fn adv_w02_not_more_than_32_handshakes_are_under_way() {
-        let (mut books, now) = (Books::default(), Instant::now());
+        let (mut books, now) = (GateState::default(), Instant::now());
         let all: usize = (1..=50)
             .map(|host| admitted(&mut books, now, &source(&format!("/ip4/10.0.0.{host}/tcp/1")), 2, false))
             .sum();
@@ -282,7 +284,7 @@ mod tests {
 
     #[test]
     fn adv_w04_one_address_has_32_connections_or_8_from_elsewhere() {
-        let (mut books, now) = (Books::default(), Instant::now());
+        let (mut books, now) = (GateState::default(), Instant::now());
         assert_eq!(admitted(&mut books, now, &source("/ip4/127.0.0.1/tcp/1"), 40, true), 32);
         assert_eq!(admitted(&mut books, now, &source("/ip4/8.8.8.8/tcp/1"), 20, true), 8);
         let one = *books
@@ -298,7 +300,7 @@ mod tests {
 
     #[test]
     fn adv_w06_who_returns_again_and_again_is_let_in_ten_times_a_second() {
-        let (mut books, start) = (Books::default(), Instant::now());
+        let (mut books, start) = (GateState::default(), Instant::now());
         let mut admitted = 0;
         for attempt in 0..1_000_u32 {
             let now = start + Duration::from_millis(10) * attempt;
@@ -314,7 +316,7 @@ mod tests {
 
     #[test]
     fn adv_w06_what_is_remembered_of_sources_is_bounded() {
-        let (mut books, now) = (Books::default(), Instant::now());
+        let (mut books, now) = (GateState::default(), Instant::now());
         for host in 0..10_000_u32 {
             let address = format!("/ip4/10.1.{}.{}/tcp/1", host / 250, host % 250);
             let number = usize::try_from(host).unwrap();
@@ -325,18 +327,18 @@ mod tests {
         assert!(books.pending.is_empty() && books.standing.is_empty());
     }
 
-    /// How many addresses of an IPv6 network are let in, one connection each.
-    fn let_in(books: &mut Books, now: Instant, network: &str, hosts: usize) -> usize {
+    /// How many addresses of an IPv6 network are let in, with one connection each.
+    fn let_in(books: &mut GateState, now: Instant, network: &str, hosts: usize) -> usize {
         let from = (1..=hosts).map(|host| source(&format!("/ip6/{network}::{host:x}/tcp/1")));
         from.map(|from| admitted(books, now, &from, 1, true)).sum()
     }
 
     #[test]
     fn an_ipv6_network_elsewhere_is_one_source() {
-        let (mut books, now) = (Books::default(), Instant::now());
+        let (mut books, now) = (GateState::default(), Instant::now());
         assert_eq!(let_in(&mut books, now, "2001:db8:0:1", 40), STANDING_PUBLIC_MAX);
         assert_eq!(let_in(&mut books, now, "2001:db8:0:2", 40), STANDING_PUBLIC_MAX);
-        let of = |text| Source::of(&source(text), &[]);
+        let of = |text| ConnectionSource::of(&source(text), &[]);
         assert_eq!(of("/ip6/::ffff:10.0.0.1/tcp/1"), of("/ip4/10.0.0.1/tcp/9"));
     }
 
@@ -344,7 +346,7 @@ mod tests {
     fn thirty_neighbours_of_an_own_ipv6_network_are_let_in_while_it_is_an_own_one() {
         let (mut gate, now) = (Gate::default(), Instant::now());
         assert_eq!(let_in(&mut gate.0, now, "2001:db8:0:1", 30), STANDING_PUBLIC_MAX);
-        // The cable is plugged in: those who are there already count by their addresses from now on.
+        // The cable is plugged in, so from now on existing connections count by their addresses too.
         let own = Prefix::new("2001:db8:0:1::ff".parse().unwrap(), 64);
         gate.set_networks(vec![own]);
         assert_eq!(let_in(&mut gate.0, now, "2001:db8:0:1", 30), 30);
@@ -355,7 +357,7 @@ mod tests {
             STANDING_PRIVATE_MAX,
             "a class behind one router"
         );
-        // It is pulled: they are strangers again, and more than a household.
+        // The cable is pulled, so they are strangers again, and more than a household may have.
         gate.set_networks(Vec::new());
         let later = now + Duration::from_secs(60);
         assert_eq!(let_in(&mut gate.0, later, "2001:db8:0:1", 30), 0);
@@ -363,9 +365,9 @@ mod tests {
 
     #[test]
     fn of_ipv4_an_address_of_an_own_network_is_a_neighbour_also_outside_private_ranges() {
-        let mut books = Books {
+        let mut books = GateState {
             networks: vec![Prefix::new("198.51.100.1".parse().unwrap(), 24)],
-            ..Books::default()
+            ..GateState::default()
         };
         let now = Instant::now();
         let near = source("/ip4/198.51.100.7/tcp/1");

@@ -1,7 +1,8 @@
-//! The links of this machine that lead to others: names, addresses, and which addresses lie behind them.
+//! The links of this machine to other machines: their addresses and the networks behind them.
 //!
-//! Promises: looks when asked, keeps nothing; at most [`LINKS_MAX`] links, those of containers and tunnels last.
-//! Elsewhere: what `doctor` says of them (`node::surroundings`).
+//! Promises: it reads the interfaces on request and keeps nothing; at most [`LINKS_MAX`] links, those of containers and
+//! tunnels last.
+//! Elsewhere: what `doctor` reports about interfaces (`node::surroundings`).
 //! Spec: `proto-notes/discovery.md`, "Neighbours".
 
 use std::collections::BTreeMap;
@@ -13,29 +14,29 @@ use if_addrs::IfAddr;
 use crate::contract::surroundings::special;
 use crate::types::prefix::{Bind, Prefix};
 
-/// Links that are used: each takes two sockets, and only a machine full of containers has more.
+/// The most links that are used. Each takes two sockets, and only a machine full of containers has more.
 const LINKS_MAX: usize = 16;
-/// Addresses of one kind that are used of a link.
+/// The most addresses of one IP version that are used on a link.
 const ADDRESSES_MAX: usize = 4;
 
 /// An interface with addresses at which others reach this machine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Link {
-    /// Whether something is at its other end; who is plugged in begins anew.
+pub(super) struct NetworkLink {
+    /// Whether something is connected at its other end, so that discovery starts again when a cable is plugged in.
     is_up: bool,
-    /// The system's number for it; 0 if it has none.
+    /// The index that the system gave it; 0 if it has none.
     pub(super) index: u32,
-    /// Its IPv4 addresses.
+    /// The IPv4 addresses of the interface.
     pub(super) v4: Vec<Ipv4Addr>,
-    /// Its IPv6 addresses but the link-local ones, which cannot be dialled.
+    /// The IPv6 addresses of the interface, without link-local ones, which cannot be dialled.
     pub(super) v6: Vec<Ipv6Addr>,
-    /// Which addresses lie behind it.
+    /// The networks that are reached through it.
     pub(super) prefixes: Vec<Prefix>,
 }
 
-/// The links that are there now and that a user has chosen; without a choice all.
-pub(super) fn links(bind: &[Bind]) -> io::Result<Vec<Link>> {
-    let mut found: BTreeMap<(bool, String), Link> = BTreeMap::new();
+/// The present links that the user has chosen, or all if none is chosen.
+pub(super) fn links(bind: &[Bind]) -> io::Result<Vec<NetworkLink>> {
+    let mut found: BTreeMap<(bool, String), NetworkLink> = BTreeMap::new();
     for entry in if_addrs::get_if_addrs()? {
         let ip = entry.ip();
         let is_chosen = bind.is_empty() || bind.iter().any(|bind| bind.is(&entry.name, ip));
@@ -62,17 +63,17 @@ pub(super) fn links(bind: &[Bind]) -> io::Result<Vec<Link>> {
     Ok(found.into_values().take(LINKS_MAX).collect())
 }
 
-/// The chosen addresses that are there now.
+/// The present addresses of the chosen links.
 pub(super) fn addresses(bind: &[Bind]) -> Vec<IpAddr> {
     let links = links(bind).unwrap_or_default();
-    let of_link = |link: Link| {
+    let of_link = |link: NetworkLink| {
         let v6 = link.v6.into_iter().map(IpAddr::V6);
         link.v4.into_iter().map(IpAddr::V4).chain(v6).collect::<Vec<_>>()
     };
     links.into_iter().flat_map(of_link).collect()
 }
 
-/// The own networks: what lies behind all links.
+/// The networks that this machine reaches through all its links.
 pub(super) fn prefixes() -> Vec<Prefix> {
     let links = links(&[]).unwrap_or_default();
     links.into_iter().flat_map(|link| link.prefixes).collect()

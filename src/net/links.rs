@@ -1,10 +1,12 @@
-//! Which of two connections to one peer stays.
+//! The choice between two connections to one peer.
 //!
-//! A peer that lost its cable comes back on a new connection while the old one still stands at this end, and swallows
-//! half of what is sent. Two nodes that dial each other at once make two connections, too, and both of those live.
-//! Promises: a connection that answers is never ended in favour of one that does not, as far as pings can tell; of two
-//! that live both ends keep the same one, or one end alone chooses; pure: the time comes as a value.
-//! Elsewhere: when this is asked, and what a peer is (`net::peers`). Spec: `proto-notes/discovery.md`, "Connections".
+//! A peer that lost its cable comes back on a new connection, while the old one is still open at this end and swallows
+//! half of what is sent. Two nodes that dial each other at the same time also make two connections, and both of these
+//! work.
+//! Promises: as far as pings can tell, a connection that answers never ends in favour of one that does not. If both
+//! work, both ends keep the same one, or only one end chooses. The code is pure: the time is a parameter.
+//! Elsewhere: when the choice is made, and the state of a peer (`net::peers`). Spec: `proto-notes/discovery.md`,
+//! "Connections".
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -15,34 +17,36 @@ use libp2p::swarm::ConnectionId;
 use crate::contract::Direction;
 use crate::types::{Address, PeerId};
 
-/// Two connections of which one is older by more than this are no mutual dial: the peer has come back. Handshakes of
-/// dials that crossed end within a second of each other, and a process that was killed needs about as long to return.
+/// The largest difference in age of two connections that come from a mutual dial; a larger one means that the peer has
+/// come back. The handshakes of crossed dials end within a second of each other, and a killed process needs about as
+/// long to return.
 pub const MUTUAL_WITHIN: Duration = Duration::from_secs(1);
-/// How long both connections of a mutual dial may stand: both ends see both by then.
+/// How long both connections of a mutual dial may stay: by then both ends know of both.
 pub const SPARE_AFTER: Duration = Duration::from_secs(5);
-/// How long a connection has to prove that it lives: a ping is asked every five seconds, and a slow link answers late.
+/// How long a connection has to prove that it works: a ping is sent every five seconds, and a slow link answers late.
 pub const PROOF_WITHIN: Duration = Duration::from_secs(8);
-/// A peer that has come back twice within this time may be two machines with one key.
+/// A peer that has come back twice within this time may be two machines with the same key.
 pub const TWINS_WITHIN: Duration = Duration::from_secs(60);
 
-/// A connection.
+/// One established connection to a peer.
 #[derive(Clone, Debug)]
 pub struct Link {
-    /// Who dialled.
+    /// Whether the peer or this node dialled.
     pub direction: Direction,
-    /// The remote end.
+    /// The address of the remote end.
     pub address: Multiaddr,
-    /// Where the peer says that it listens, on the host that it called from.
+    /// The address at which the peer says that it listens, on the host that it called from.
     pub listens: Option<Address>,
-    /// When it was established.
+    /// The time when it was established.
     pub since: Instant,
-    /// When it last showed that it lives; at first, when it was established.
+    /// The last time when it showed that it works; at first, the time when it was established.
     pub heard: Instant,
-    /// When it last brought a message, or carried a part of one either way, as the only connection of its peer.
+    /// The last time when it brought a message, or carried part of one in either direction, as the peer's only
+    /// connection.
     pub carried: Instant,
-    /// Whether it answers pings. If the peer does not speak ping, its answers to requests count instead.
+    /// Whether it answers pings. If the peer does not speak ping, its responses to requests count instead.
     pub pings: bool,
-    /// This node is closing it.
+    /// Whether this node is closing it.
     pub ending: bool,
 }
 
@@ -62,7 +66,7 @@ impl Link {
     }
 }
 
-/// The last two times that a younger connection of a peer took the place of an older one.
+/// The last two times when a younger connection of a peer replaced an older one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Returns([Option<Instant>; 2]);
 
@@ -76,13 +80,14 @@ impl Returns {
         self.0.iter().all(is_recent)
     }
 
-    /// The twin that was turned away comes again: the peace lasts as long as it tries.
+    /// Notes that the refused one of two machines with the same key has come again; the other one stays as long as it
+    /// tries.
     fn renew(&mut self, now: Instant) {
         self.0 = [Some(now); 2];
     }
 }
 
-/// The connection that should end now, if two stand and it is clear which.
+/// The connection that should end now; none if there is only one, or if the choice is not clear yet.
 pub fn spare(
     (local, remote): (&PeerId, &PeerId),
     links: &BTreeMap<ConnectionId, Link>,
@@ -97,7 +102,7 @@ pub fn spare(
     };
     let answers = |(_, link): (&ConnectionId, &Link)| link.heard > younger.1.since;
     let inbound = [older, younger].map(|(_, link)| link.direction == Direction::In);
-    // Who dials twice does not know of its first connection any more.
+    // A peer that dials twice has lost its first connection.
     let has_returned = inbound == [true, true] || younger.1.since > older.1.since + MUTUAL_WITHIN;
     let is_proven = now >= younger.1.since + PROOF_WITHIN;
     let ended = if has_returned && !returns.are_twins(now) {
@@ -123,8 +128,8 @@ pub fn spare(
     Some(*ended.0)
 }
 
-/// Of two connections that were made at once, the one that the larger PeerId dialled ends. If this node dialled both,
-/// the older one does: the other end has ended that already, if it knows of both.
+/// The connection to end if both were made at the same time: the one that the larger PeerId dialled. If this node
+/// dialled both, it is the older one; the other end has closed that one already, if it knows of both.
 fn mutual<'a>(
     (local, remote): (&PeerId, &PeerId),
     older: (&'a ConnectionId, &'a Link),

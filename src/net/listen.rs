@@ -1,8 +1,8 @@
-//! Where the node listens: opening, closing, and opening again on the same port.
+//! The node's listeners: opening, closing, and opening again on the same port.
 //!
-//! Promises: a port that another program holds is noticed, although libp2p would share it with another node of the same
-//! user, also when both start at the same instant; after `net off` and `net on` the port is the same; chosen interfaces
-//! are followed as their addresses come and go.
+//! Promises: a port in use by another program is noticed, although libp2p would share it with another node of the same
+//! user; this also holds if both start at the same instant. After `net off` and `net on` the port is the same.
+//! Listeners follow the addresses of the chosen interfaces.
 //! Elsewhere: which ports are tried (`node`). Spec: `proto-notes/discovery.md`, "Listening".
 
 use std::io;
@@ -15,35 +15,35 @@ use libp2p::core::transport::ListenerId;
 use libp2p::multiaddr::Protocol;
 use socket2::{Domain, Socket, Type};
 
-use super::behaviour::Node;
+use super::behaviour::NodeBehaviour;
 use super::{NetConfig, NetError, interfaces};
 use crate::types::prefix::Bind;
 
-/// How often what is missing is tried again, and chosen interfaces are looked at.
+/// The interval between attempts to open a missing listener, and between looks at the chosen interfaces.
 const LOOK: Duration = Duration::from_secs(1);
-/// How often IPv6 is tried again on a machine that has none.
+/// The interval between attempts to listen on IPv6 on a machine that has none.
 const LOOK_FOR_IPV6: Duration = Duration::from_secs(60);
-/// How often and how long it is waited for another node that is just about to listen: it takes a millisecond.
+/// How often, and how long each time, to wait for another node that is just about to listen, which takes a millisecond.
 const TURNS: u32 = 5;
 const TURN: Duration = Duration::from_millis(10);
 
-/// Whether the node does without a listener.
+/// Whether the node needs a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Need {
-    /// It does not start without.
+    /// The node does not start without it.
     Must,
-    /// It is content with the others.
+    /// The node goes on with its other listeners.
     May,
 }
 
-/// One address to listen on.
+/// One address to listen on, and the listener there, if it is open.
 #[derive(Debug)]
 struct Listener {
-    /// With the real port as soon as it is known.
+    /// The address, with the real port as soon as it is known.
     wanted: Multiaddr,
     need: Need,
     id: Option<ListenerId>,
-    /// Not tried again before.
+    /// The time before which it is not tried again.
     next: Option<Instant>,
 }
 
@@ -52,13 +52,13 @@ struct Listener {
 pub(super) struct Listeners {
     list: Vec<Listener>,
     bind: Vec<Bind>,
-    /// A user named every address.
+    /// Whether the user named every address.
     is_explicit: bool,
     looked: Instant,
 }
 
 impl Listeners {
-    /// What the configuration asks for.
+    /// The listeners that the configuration asks for; none is open yet.
     pub(super) fn new(config: &NetConfig) -> Self {
         let on = |ip: IpAddr| Multiaddr::from(ip).with(Protocol::Tcp(config.port));
         let mut list: Vec<(Multiaddr, Need)> = Vec::new();
@@ -72,7 +72,7 @@ impl Listeners {
             }
             list.push((on(Ipv6Addr::UNSPECIFIED.into()), Need::May));
         } else {
-            // The nodes of this machine meet there.
+            // The nodes of this machine find each other on the loopback address.
             list.push((on(Ipv4Addr::LOCALHOST.into()), Need::Must));
         }
         let mut listeners = Self {
@@ -95,8 +95,8 @@ impl Listeners {
         listeners
     }
 
-    /// Whether an address is worth telling: nobody can dial a link-local one of IPv6, which has no zone here, and the
-    /// loopback's of IPv4 is there too.
+    /// Whether an address is worth reporting. Nobody can dial a link-local IPv6 address, because it has no zone here,
+    /// and the IPv4 loopback address makes the IPv6 one unnecessary.
     pub(super) fn is_worth_telling(&self, ip: IpAddr) -> bool {
         match ip {
             IpAddr::V4(_) => true,
@@ -112,7 +112,7 @@ impl Listeners {
             .filter(|port| *port != 0)
     }
 
-    /// Wants a listener on each address of the chosen interfaces. Gives those that are to be closed.
+    /// Wants a listener on each address of the chosen interfaces. Returns the listeners to close.
     fn follow(&mut self) -> Vec<ListenerId> {
         if self.bind.is_empty() {
             return Vec::new();
@@ -133,8 +133,8 @@ impl Listeners {
         gone.into_iter().filter_map(|listener| listener.id).collect()
     }
 
-    /// Opens what is not open. Those that the node does without wait for the port of the first.
-    pub(super) fn open(&mut self, swarm: &mut Swarm<Node>) -> Result<(), NetError> {
+    /// Opens the missing listeners. Those that the node does not need wait until the port of the first is known.
+    pub(super) fn open(&mut self, swarm: &mut Swarm<NodeBehaviour>) -> Result<(), NetError> {
         let (first, now) = (self.port(), Instant::now());
         for listener in self.list.iter_mut().filter(|listener| listener.id.is_none()) {
             if listener.need == Need::Must {
@@ -147,7 +147,7 @@ impl Listeners {
             listener.take_port(first);
             match listen(swarm, &listener.wanted) {
                 Ok(id) => listener.id = Some(id),
-                // A machine without IPv6, an address that is just leaving, a port that is taken there.
+                // Possible reasons: the machine has no IPv6, the address is just leaving, or its port is taken.
                 Err(error) => {
                     tracing::debug!(target: "net", %error, "not listened on");
                     let is_any = ip(&listener.wanted).is_some_and(|ip| ip.is_unspecified());
@@ -158,8 +158,8 @@ impl Listeners {
         Ok(())
     }
 
-    /// Looks at the chosen interfaces, once a second.
-    pub(super) fn look(&mut self, swarm: &mut Swarm<Node>) {
+    /// Follows the chosen interfaces, at most once a second.
+    pub(super) fn look(&mut self, swarm: &mut Swarm<NodeBehaviour>) {
         if self.looked.elapsed() >= LOOK {
             self.looked = Instant::now();
             for gone in self.follow() {
@@ -168,14 +168,14 @@ impl Listeners {
         }
     }
 
-    /// Closes everything.
-    pub(super) fn close(&mut self, swarm: &mut Swarm<Node>) {
+    /// Closes all listeners, so that their ports are free.
+    pub(super) fn close(&mut self, swarm: &mut Swarm<NodeBehaviour>) {
         for id in self.list.iter_mut().filter_map(|listener| listener.id.take()) {
             swarm.remove_listener(id);
         }
     }
 
-    /// A listener has told its address: its port is kept.
+    /// Takes note of a listener's address, and keeps its port.
     pub(super) fn told(&mut self, id: ListenerId, address: &Multiaddr) {
         if let Some(real) = port(address) {
             let told = self.list.iter_mut().filter(|listener| listener.id == Some(id));
@@ -183,14 +183,14 @@ impl Listeners {
         }
     }
 
-    /// A listener has closed by itself or on our order.
+    /// Takes note that a listener has closed, by itself or on our order.
     pub(super) fn closed(&mut self, id: ListenerId) {
         for listener in self.list.iter_mut().filter(|listener| listener.id == Some(id)) {
             listener.id = None;
         }
     }
 
-    /// Whether something that should be open is not.
+    /// Whether a listener that should be open is not.
     pub(super) fn is_incomplete(&self) -> bool {
         self.list.iter().any(|listener| listener.id.is_none())
     }
@@ -206,7 +206,7 @@ impl Listener {
         }
     }
 
-    /// Puts the port in where it may be any.
+    /// Sets the real port where the port was 0.
     fn take_port(&mut self, real: u16) {
         if port(&self.wanted) != Some(0) {
             return;
@@ -235,7 +235,7 @@ fn ip(address: &Multiaddr) -> Option<IpAddr> {
     }
 }
 
-fn listen(swarm: &mut Swarm<Node>, address: &Multiaddr) -> Result<ListenerId, NetError> {
+fn listen(swarm: &mut Swarm<NodeBehaviour>, address: &Multiaddr) -> Result<ListenerId, NetError> {
     let refused = |reason: String| NetError::Listen {
         address: address.to_string(),
         reason,
@@ -253,7 +253,7 @@ fn listen(swarm: &mut Swarm<Node>, address: &Multiaddr) -> Result<ListenerId, Ne
         .map_err(|error| refused(error.to_string()))
 }
 
-/// The place of a TCP listener.
+/// The socket address of a TCP listener; none for other transports.
 fn tcp(address: &Multiaddr) -> Option<SocketAddr> {
     let ip = ip(address)?;
     match address.iter().nth(1)? {
@@ -262,9 +262,10 @@ fn tcp(address: &Multiaddr) -> Option<SocketAddr> {
     }
 }
 
-/// A token that one process of the machine has at a time, from looking whether the port is free until it listens there:
-/// else two nodes that start together would both find it free and share it. Without one for 50 ms another program has
-/// that UDP port, and nothing is kept apart.
+/// Takes a lock that one process on the machine can hold at a time (a UDP port on the loopback interface), from the
+/// check that the port is free until the node listens there. Otherwise two nodes that start together would both find
+/// the port free and share it. If the lock is not free for 50 ms, another program has that UDP port, and the node goes
+/// on without a lock.
 fn turn(port: u16) -> Option<UdpSocket> {
     if port == 0 {
         return None;
@@ -277,7 +278,7 @@ fn turn(port: u16) -> Option<UdpSocket> {
     })
 }
 
-/// Whether this process, or the machine, may open no more.
+/// Whether this process or the machine has too many open files.
 fn is_too_many_files(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -292,15 +293,16 @@ fn is_too_many_files(error: &io::Error) -> bool {
     }
 }
 
-/// Takes a TCP port for a moment. libp2p opens its listeners with `SO_REUSEPORT`, with which a second node would get
-/// the same port without an error and half of the first one's connections.
+/// Binds a TCP port for a moment. libp2p opens its listeners with `SO_REUSEPORT`, by which a second node would get the
+/// same port without an error, and half of the first one's connections.
 fn probe(address: &Multiaddr) -> io::Result<()> {
     let Some(place) = tcp(address) else { return Ok(()) };
     let socket = Socket::new(Domain::for_address(place), Type::STREAM, None)?;
     if place.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // As every server does, for connections of the last run that still linger; on Windows it would mean to share.
+    // As every server does, because connections of the last run may still linger. On Windows the option would share the
+    // port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     socket.bind(&place.into())?;

@@ -1,8 +1,8 @@
 //! The network: libp2p behind the engine's orders and facts.
 //!
-//! Promises: one task owns the swarm and waits for nobody: neither the engine nor a disk; every queue that a stranger
-//! can fill is bounded; a peer is reported only after it has shown that it is of this network.
-//! Elsewhere: whom to dial and what a misdeed costs (`engine`); the parts meet in `node`.
+//! Promises: one task owns the swarm and waits neither for the engine nor for a disk; every queue that a stranger can
+//! fill is bounded; a peer is reported only after it has shown that it belongs to this network.
+//! Elsewhere: which peers to dial, and the price of misbehaviour (`engine`); the connection between the parts (`node`).
 //! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`, `proto-notes/sync.md`.
 
 mod behaviour;
@@ -43,21 +43,21 @@ use crate::engine::{NetFact, NetOrder};
 use crate::types::prefix::Bind;
 use crate::types::{NetworkId, SecretKey};
 
-/// Takes a fact at once, or gives it back because the engine's queue is full. It must not wait.
+/// Takes a fact at once, or returns it because the engine's queue is full. It must not wait.
 pub type FactSink = Box<dyn FnMut(Instant, NetFact) -> Result<(), NetFact> + Send>;
 
-/// What the network part must know at its start.
+/// The configuration of the network part.
 #[derive(Clone, Debug)]
 pub struct NetConfig {
-    /// The node's key: its libp2p identity.
+    /// The node's key, which is also its libp2p identity.
     pub key: SecretKey,
-    /// What tells networks apart.
+    /// The id of the network that the node belongs to.
     pub network_id: NetworkId,
-    /// Where to listen; empty: every interface on `port`.
+    /// The addresses to listen on; empty means every interface on `port`.
     pub listen: Vec<Multiaddr>,
-    /// The port if `listen` is empty; 0: any.
+    /// The port to listen on if `listen` is empty; 0 means any free port.
     pub port: u16,
-    /// The interfaces to look on, and to listen on if `listen` is empty; none: all.
+    /// The interfaces for discovery, and for listening if `listen` is empty; empty means all.
     pub bind: Vec<Bind>,
     /// Whether to look for neighbours by multicast DNS.
     pub mdns: bool,
@@ -66,24 +66,24 @@ pub struct NetConfig {
 /// Why the network could not start.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NetError {
-    /// Another program listens on the port.
+    /// Another program listens on the port already.
     #[error("port {port} is in use")]
     PortInUse {
-        /// Which.
+        /// The port that was asked for.
         port: u16,
     },
-    /// The address cannot be listened on.
+    /// The node cannot listen on the address.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
-        /// Where.
+        /// The address that was asked for.
         address: String,
-        /// Why not.
+        /// The error text of the system or the library.
         reason: String,
     },
-    /// This process, or the machine, may open no more files and connections.
+    /// This process or the machine has too many open files and connections.
     #[error("cannot listen on {address}: too many files and connections are open")]
     TooManyFiles {
-        /// Where.
+        /// The address that was asked for.
         address: String,
     },
     /// The protocols could not be set up.
@@ -92,7 +92,7 @@ pub enum NetError {
 }
 
 impl NetError {
-    /// What can be done about it.
+    /// What the user can do about it.
     #[must_use]
     pub const fn hint(&self) -> &'static str {
         match self {
@@ -104,17 +104,17 @@ impl NetError {
     }
 }
 
-/// The running network.
+/// The handle of the running network.
 #[derive(Debug)]
 pub struct NetHandle {
-    /// This node's PeerId.
+    /// The PeerId of this node.
     pub peer_id: PeerId,
     task: JoinHandle<()>,
 }
 
 impl NetHandle {
-    /// Waits for the end of the network, which comes at most two seconds after the end of the orders: what was
-    /// published before is handed over, then every connection is closed.
+    /// Waits for the end of the network, at most two seconds after the end of the orders: first it sends what was
+    /// published before, then it closes every connection.
     pub async fn stopped(self) {
         if let Err(error) = self.task.await {
             tracing::error!(target: "net", %error, "the network task failed");
@@ -122,11 +122,11 @@ impl NetHandle {
     }
 }
 
-/// Starts listening, then the network's task, which is started anew if it fails. Must be called within a tokio runtime.
+/// Starts listening and the network's task, which is restarted if it fails. Must be called within a tokio runtime.
 ///
 /// The task ends when `orders` is closed.
 ///
-/// # Errors
+/// [`NetError`] if a protocol cannot be set up or the node cannot listen on an address; nothing runs then.
 /// [`NetError`] if a protocol cannot be set up or an address cannot be listened on; then nothing runs.
 pub fn start(config: &NetConfig, orders: mpsc::Receiver<NetOrder>, facts: FactSink) -> Result<NetHandle, NetError> {
     let (supervisor, first) = supervisor::Supervisor::new(config.clone(), orders, facts)?;

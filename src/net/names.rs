@@ -1,7 +1,7 @@
-//! Looks up the names of hosts that a user typed: anew at each dial, since a name may lead elsewhere by then.
+//! Looks up host names that a user typed. Each dial looks them up again, because a name may lead elsewhere by then.
 //!
-//! Promises: two threads at most, however slow the system's own look-up is; an answer or a failure within
-//! [`PATIENCE`]; nothing is kept. Elsewhere: what may be typed (`types::typed`).
+//! Promises: at most two threads, however slow the system's look-up is; an answer or a failure within [`PATIENCE`]; no
+//! cache. Elsewhere: which names may be typed (`types::typed`).
 //! Spec: `proto-notes/discovery.md`, "Addresses".
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
@@ -14,47 +14,47 @@ use tokio::sync::mpsc;
 use crate::threads::{self, panic_point};
 use crate::types::Address;
 
-/// Threads that look up: the system's own look-up cannot be ended, only left behind.
+/// The most threads for look-ups; the system's look-up cannot be cancelled, only abandoned.
 const THREADS_MAX: usize = 2;
-/// How long a look-up is waited for.
+/// The longest wait for a look-up.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Addresses of a name that are tried.
+/// The most addresses of one name that are tried.
 const ADDRESSES_MAX: usize = 4;
 
-/// The end of a look-up.
+/// The result of a look-up.
 #[derive(Debug)]
 pub(super) struct Answer {
-    /// Which one.
+    /// The number that the caller gave to the look-up.
     pub(super) id: u64,
-    /// Where the names lead; empty if they lead nowhere.
+    /// The addresses of the names; empty if there are none.
     pub(super) addresses: Vec<Address>,
 }
 
-/// Answers that wait to be read: as many as there are threads. One more waits in its thread.
+/// The most answers that wait to be read: as many as there are threads. A further one waits in its thread.
 const ANSWERS_MAX: usize = THREADS_MAX;
 
-/// Gives addresses for names.
+/// Looks up names on threads of its own.
 #[derive(Debug)]
-pub(super) struct Names {
+pub(super) struct NameLookup {
     busy: Arc<AtomicUsize>,
     answers: mpsc::Sender<Answer>,
 }
 
-impl Names {
-    /// Answers come out of the other end, as many as were asked for.
+impl NameLookup {
+    /// The look-up, and the receiver of its answers, one for each accepted request.
     pub(super) fn new() -> (Self, mpsc::Receiver<Answer>) {
         let (answers, receiver) = mpsc::channel(ANSWERS_MAX);
         let busy = Arc::default();
         (Self { busy, answers }, receiver)
     }
 
-    /// Looks up all names of a dial. False: every thread is busy, there will be no answer.
+    /// Looks up all names of a dial. False means that every thread is busy and no answer will come.
     pub(super) fn look_up(&self, id: u64, names: Vec<Address>) -> bool {
         if self.busy.fetch_add(1, Ordering::SeqCst) >= THREADS_MAX {
             self.busy.fetch_sub(1, Ordering::SeqCst);
             return false;
         }
-        let (busy, answers) = (Place(Arc::clone(&self.busy)), self.answers.clone());
+        let (busy, answers) = (ThreadSlot(Arc::clone(&self.busy)), self.answers.clone());
         let unanswered = self.answers.clone();
         let work = move || {
             panic_point("names");
@@ -63,7 +63,7 @@ impl Names {
             drop(busy);
             answers.blocking_send(Answer { id, addresses }).unwrap_or_default();
         };
-        // The dial that waits ends: the name leads nowhere.
+        // If the thread cannot start, the dial ends as if the name did not exist.
         let failed = move |_: &str| {
             let addresses = Vec::new();
             unanswered.blocking_send(Answer { id, addresses }).unwrap_or_default();
@@ -72,16 +72,16 @@ impl Names {
     }
 }
 
-/// A thread's place, free again however the thread ends.
-struct Place(Arc<AtomicUsize>);
+/// One of the places for threads, which becomes free however the thread ends.
+struct ThreadSlot(Arc<AtomicUsize>);
 
-impl Drop for Place {
+impl Drop for ThreadSlot {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
-/// Where a name leads, IPv4 first.
+/// The addresses of a name, IPv4 first.
 fn resolve(name: &Address) -> Vec<Address> {
     let mut parts = name.as_str().split('/').skip(1);
     let (Some(kind), Some(host), Some(port)) = (parts.next(), parts.next(), parts.nth(1)) else {
@@ -109,10 +109,10 @@ mod tests {
         Address::parse_typed(text).unwrap().0
     }
 
-    /// `localhost` in every spelling is read without a look-up, so it is written as a multiaddr here.
+    /// `localhost` in every spelling is read without a look-up, so the test writes it as a multiaddr.
     #[tokio::test]
     async fn a_name_is_looked_up_and_one_that_nobody_has_leads_nowhere() {
-        let (names, mut answers) = Names::new();
+        let (names, mut answers) = NameLookup::new();
         assert!(names.look_up(1, vec![name("/dns4/localhost/tcp/7")]));
         let answer = answers.recv().await.unwrap();
         let texts: Vec<&str> = answer.addresses.iter().map(Address::as_str).collect();
@@ -121,11 +121,11 @@ mod tests {
 
     #[test]
     fn two_look_ups_at_most_are_under_way() {
-        let (names, _answers) = Names::new();
+        let (names, _answers) = NameLookup::new();
         names.busy.store(THREADS_MAX, Ordering::SeqCst);
         assert!(!names.look_up(1, vec![name("/dns4/localhost/tcp/7")]));
         assert_eq!(names.busy.load(Ordering::SeqCst), THREADS_MAX);
-        drop(Place(Arc::clone(&names.busy)));
+        drop(ThreadSlot(Arc::clone(&names.busy)));
         assert_eq!(names.busy.load(Ordering::SeqCst), THREADS_MAX - 1);
     }
 }

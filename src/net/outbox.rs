@@ -1,8 +1,8 @@
 //! Facts on their way to the engine: a slow engine never stops the swarm task.
 //!
-//! Promises: what must arrive (connections, answers) keeps its order and waits here; what may be lost is refused at
-//! once, so that the network answers for itself. Nothing overtakes what waits. Each fact carries the moment at which it was
-//! read, so that the engine's own slowness is nobody's fault.
+//! Promises: facts that must arrive (connections, responses) keep their order and wait here; a fact that may be lost is
+//! refused at once, so that the network can answer for the engine. No fact overtakes a waiting one. Each fact carries
+//! the time when it was read, so that peers are not blamed for the engine's slowness.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -10,19 +10,19 @@ use std::time::Instant;
 use super::FactSink;
 use crate::engine::NetFact;
 
-/// Facts that wait before the swarm is no longer polled: a few for each connection, many times over.
+/// The number of waiting facts from which on the swarm is not polled: many times a few for each connection.
 const WAITING_MAX: usize = 1024;
-/// Above this, facts about misbehaviour are dropped: the peer is named by the ones that wait already.
+/// From this number of waiting facts on, reports of misbehaviour are dropped; the waiting ones name the peer already.
 const MISBEHAVIOUR_MAX: usize = 256;
 
-/// The way out for facts.
-pub(super) struct Outbox {
+/// The queue of facts for the engine.
+pub(super) struct FactQueue {
     sink: FactSink,
     waiting: VecDeque<(Instant, NetFact)>,
 }
 
-impl Outbox {
-    /// An empty outbox in front of the engine's queue.
+impl FactQueue {
+    /// An empty queue in front of the engine's own.
     pub(super) fn new(sink: FactSink) -> Self {
         Self {
             sink,
@@ -30,7 +30,7 @@ impl Outbox {
         }
     }
 
-    /// Hands a fact over, now or later.
+    /// Passes a fact on, now or later.
     pub(super) fn keep(&mut self, fact: NetFact) {
         if matches!(fact, NetFact::Malformed { .. }) && self.waiting.len() >= MISBEHAVIOUR_MAX {
             return;
@@ -39,13 +39,13 @@ impl Outbox {
         self.flush();
     }
 
-    /// Hands a fact over now, or drops it: then it is false.
+    /// Passes a fact on now, or drops it and returns false.
     pub(super) fn offer(&mut self, fact: NetFact) -> bool {
         self.flush();
         self.waiting.is_empty() && (self.sink)(Instant::now(), fact).is_ok()
     }
 
-    /// Tries again to hand over what waits.
+    /// Passes on as many waiting facts as the engine takes.
     pub(super) fn flush(&mut self) {
         while let Some((read, fact)) = self.waiting.pop_front() {
             if let Err(fact) = (self.sink)(read, fact) {
@@ -55,12 +55,12 @@ impl Outbox {
         }
     }
 
-    /// Whether the engine was given all facts.
+    /// Whether no fact waits.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
 
-    /// Whether the swarm may produce more.
+    /// Whether the swarm may be polled for more facts.
     pub(super) fn has_room(&self) -> bool {
         self.waiting.len() < WAITING_MAX
     }
@@ -85,7 +85,7 @@ mod tests {
     #[expect(clippy::result_large_err, reason = "the fact is given back as it came")]
     fn what_must_arrive_waits_and_keeps_its_order() {
         let (send, receive) = mpsc::sync_channel(1);
-        let mut outbox = Outbox::new(Box::new(move |_, fact| {
+        let mut outbox = FactQueue::new(Box::new(move |_, fact| {
             send.try_send(fact).map_err(|error| match error {
                 mpsc::TrySendError::Full(fact) | mpsc::TrySendError::Disconnected(fact) => fact,
             })

@@ -1,7 +1,7 @@
-//! Which connections stand, to whom, and which of them should end.
+//! The established connections by peer, and the choice of those that should end.
 //!
-//! Promises: a peer counts only after identify has confirmed its network; a connection is asked to end once.
-//! Elsewhere: which of two connections to one peer stays (`net::links`).
+//! Promises: a peer counts only after identify has confirmed its network; a connection is asked only once to end.
+//! Elsewhere: the choice between two connections to one peer (`net::links`).
 //! Spec: `proto-notes/discovery.md`, "Connections".
 
 use std::cmp::Reverse;
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
 
-use super::gate::Source;
+use super::gate::ConnectionSource;
 use super::links::{Link, Returns, spare};
 use crate::contract::{Direction, Stranger};
 use crate::types::prefix::Prefix;
@@ -19,112 +19,113 @@ use crate::types::{Address, PeerId, Voice};
 
 /// How long a peer may take to tell its network.
 const IDENTIFY_PATIENCE: Duration = Duration::from_secs(10);
-/// How long a peer may take to tell its network after it has declined to: that may have been another question of
-/// identify's, whose answer came first.
+/// How long a peer that declined identify may still take to tell its network. It may have declined another question of
+/// identify, whose answer came first.
 const DECLINED_PATIENCE: Duration = Duration::from_secs(1);
-/// How long a peer of another network stays: it must hear from us, too, that the networks differ.
+/// How long a peer of another network stays connected, so that it also learns that the networks differ.
 const FOREIGN_PATIENCE: Duration = Duration::from_millis(500);
-/// How long a connection may bring no answer to a ping, which is asked every five seconds, while it carries nothing
-/// else either: a pulled cable sends no word.
-/// Ours to count, since the ping protocol keeps its first failure to itself and would need half a minute.
+/// How long a connection may go without an answer to a ping (sent every five seconds) and without carrying anything
+/// else; a pulled cable gives no other sign. We count this time ourselves, because the ping protocol hides its first
+/// failure and would need half a minute.
 const QUIET_PATIENCE: Duration = Duration::from_secs(15);
-/// The same for a peer that does not speak ping: a status is asked every ten seconds and has twenty to be answered.
+/// The same for a peer that does not speak ping: a status request is sent every ten seconds and may take twenty.
 const MUTE_PATIENCE: Duration = Duration::from_secs(45);
-/// How long a peer that speaks gossip may be without a topic on its only connection: its announcement leaves at once.
+/// How long a peer that speaks gossip may have no topic on its only connection; it should announce them at once.
 const TOPICS_PATIENCE: Duration = Duration::from_secs(3);
 
-/// Of the inbound peers when too many are connected, these stay in any case. The longest known: an attacker cannot buy
-/// time that has passed,
+/// The peers that stay in any case when too many inbound ones are connected are chosen by three rules. First the oldest
+/// connections: an attacker cannot buy time that has passed.
 const PROTECTED_BY_AGE: usize = 8;
-/// those who brought the most valid blocks: that costs work,
+/// Then the peers that brought the most valid blocks first, which costs work.
 const PROTECTED_BY_BLOCKS: usize = 4;
-/// and those who answer soonest: nearness cannot be feigned. Half of the 32 places stays open to others.
+/// Then the peers with the fastest ping, because nearness cannot be faked. Half of the 32 places stays open to others.
 const PROTECTED_BY_PING: usize = 4;
 
-/// What is known of a peer.
+/// Whether a peer belongs to this network, as far as identify has told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
-    /// Identify has not spoken yet.
+pub enum Membership {
+    /// Identify has not answered yet.
     Unconfirmed,
-    /// Of this network and version.
+    /// The peer belongs to this network and version.
     Confirmed,
-    /// Of another one, and reported as such.
+    /// The peer belongs to another network or program, and the engine knows it.
     Foreign {
-        /// When that was seen.
+        /// The time when this was seen.
         since: Instant,
-        /// What it is instead.
+        /// What the peer is instead.
         stranger: Stranger,
     },
 }
 
 /// A peer with at least one connection.
 #[derive(Clone, Debug)]
-pub struct Peer {
-    /// What is known of it.
-    pub standing: Standing,
-    /// The engine asked for it and waits for the outcome.
+pub struct ConnectedPeer {
+    /// Whether the peer belongs to this network.
+    pub membership: Membership,
+    /// Whether the engine asked for this peer and waits for the outcome.
     pub wanted: bool,
-    /// Names that a user typed and that led to it, until it is confirmed.
+    /// The names by which a user dialled it, until it is confirmed.
     pub named: Vec<Address>,
-    /// Why this node closes the connections, if it does.
+    /// Why this node closes the connections; none if it does not.
     pub reason: Option<&'static str>,
-    /// A user named it.
+    /// Whether a user named it, so that it is never chosen to leave.
     is_protected: bool,
-    /// Valid blocks that came from it first.
+    /// The number of valid blocks that came from it first.
     blocks: u64,
-    /// Where the engine was told that it is.
+    /// The address that the engine was told for it; none if it was not told.
     pub(super) told: Option<Address>,
-    /// Its fastest answer to a ping.
+    /// The time of its fastest answer to a ping.
     ping: Option<Duration>,
-    /// Its connections.
+    /// Its established connections; at least one, usually exactly one.
     pub links: BTreeMap<ConnectionId, Link>,
-    /// How often it came back while an older connection stood.
+    /// How often it came back while an older connection was still open.
     returns: Returns,
-    /// When it declined to tell its network.
+    /// The time when it declined to tell its network.
     declined: Option<Instant>,
-    /// From when on it should have announced its topics, if it speaks gossip and nobody has looked yet.
+    /// The time from which on it should have announced its topics; none if it does not speak gossip or this was
+    /// checked.
     topics_since: Option<Instant>,
     /// Whether identify lists gossip among its protocols.
     speaks_gossip: bool,
 }
 
-/// What time has brought.
+/// An action that has become due with time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
-    /// It never told its network.
+    /// The peer never told its network.
     Silent(PeerId),
-    /// It is of another network and has had time to hear so.
+    /// The peer belongs to another network and has had time to learn so.
     Foreign(PeerId),
-    /// It declined to tell its network.
+    /// The peer declined to tell its network.
     Declined(PeerId),
-    /// One connection of a pair.
+    /// The connection of a pair that should end.
     Spare(PeerId, ConnectionId),
-    /// A connection that answers nothing.
+    /// A connection on which nothing is answered.
     Quiet(PeerId, ConnectionId),
-    /// It speaks gossip, and should have announced its topics by now.
+    /// The peer speaks gossip and should have announced its topics by now.
     Topics(PeerId),
 }
 
-/// What the end of a connection has left.
+/// The state after the end of a connection.
 #[derive(Debug)]
 pub enum Closed {
-    /// It was the peer's last one.
-    Last(Peer),
-    /// Of several, one is left.
+    /// It was the last connection of this peer.
+    Last(ConnectedPeer),
+    /// Of several connections, this one is left.
     OneLeft(ConnectionId, Multiaddr),
-    /// It was not known.
+    /// The connection was unknown, or several are left.
     Other,
 }
 
-/// All peers with connections.
+/// All peers that have connections.
 #[derive(Clone, Debug)]
 pub struct Peers {
     local: PeerId,
-    peers: BTreeMap<PeerId, Peer>,
+    peers: BTreeMap<PeerId, ConnectedPeer>,
 }
 
 impl Peers {
-    /// Nobody yet.
+    /// An empty table for a node with this PeerId.
     pub const fn new(local: PeerId) -> Self {
         Self {
             local,
@@ -132,10 +133,10 @@ impl Peers {
         }
     }
 
-    /// A connection stands.
-    pub fn connected(&mut self, peer: PeerId, id: ConnectionId, link: Link) -> &mut Peer {
-        let entry = self.peers.entry(peer).or_insert_with(|| Peer {
-            standing: Standing::Unconfirmed,
+    /// Adds an established connection and returns its peer.
+    pub fn connected(&mut self, peer: PeerId, id: ConnectionId, link: Link) -> &mut ConnectedPeer {
+        let entry = self.peers.entry(peer).or_insert_with(|| ConnectedPeer {
+            membership: Membership::Unconfirmed,
             wanted: false,
             named: Vec::new(),
             reason: None,
@@ -153,7 +154,7 @@ impl Peers {
         entry
     }
 
-    /// A connection is gone.
+    /// Removes a closed connection.
     pub fn closed(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) -> Closed {
         let Some(entry) = self.peers.get_mut(peer) else {
             return Closed::Other;
@@ -173,56 +174,56 @@ impl Peers {
         }
     }
 
-    /// Identify has told that a peer is of this network, and whether it speaks gossip.
+    /// Notes that identify has confirmed the peer's network, and whether the peer speaks gossip.
     pub fn confirmed(&mut self, peer: &PeerId, speaks_gossip: bool, now: Instant) {
         if let Some(peer) = self.peers.get_mut(peer) {
-            peer.standing = Standing::Confirmed;
+            peer.membership = Membership::Confirmed;
             peer.speaks_gossip = speaks_gossip;
             peer.topics_since = speaks_gossip.then_some(now);
         }
     }
 
-    /// A peer declined a question of identify's. Whoever has told its network already may: it was asked to take news.
+    /// Notes that a peer declined a question of identify. A confirmed peer may decline: it was only asked for news.
     pub fn declined(&mut self, peer: &PeerId, now: Instant) {
         if let Some(peer) = self.peers.get_mut(peer)
-            && peer.standing == Standing::Unconfirmed
+            && peer.membership == Membership::Unconfirmed
         {
             peer.declined.get_or_insert(now);
         }
     }
 
-    /// A connected peer.
-    pub fn get_mut(&mut self, peer: &PeerId) -> Option<&mut Peer> {
+    /// A connected peer; none if it has no connection.
+    pub fn get_mut(&mut self, peer: &PeerId) -> Option<&mut ConnectedPeer> {
         self.peers.get_mut(peer)
     }
 
-    /// Whose voice a peer's is: all identities behind its address, or it alone.
+    /// The voice of a peer: shared by all identities behind its address, or the peer's own.
     pub(super) fn voice(&self, peer: &PeerId, networks: &[Prefix]) -> Voice {
         let link = self.peers.get(peer).and_then(|known| known.links.values().next());
         let address = link.and_then(|link| Address::parse(&link.address.to_string()).ok());
         address.map_or_else(|| (*peer).into(), |(address, _)| Voice::of(*peer, &address, networks))
     }
 
-    /// Whether a peer is connected and of this network.
+    /// Whether a peer is connected and belongs to this network.
     pub fn is_confirmed(&self, peer: &PeerId) -> bool {
         self.peers
             .get(peer)
-            .is_some_and(|peer| peer.standing == Standing::Confirmed)
+            .is_some_and(|peer| peer.membership == Membership::Confirmed)
     }
 
-    /// All connected peers.
+    /// The ids of all connected peers.
     pub fn ids(&self) -> Vec<PeerId> {
         self.peers.keys().copied().collect()
     }
 
-    /// A connection has answered a ping.
+    /// Notes that a ping was answered on a connection.
     pub fn heard(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
             link.heard = now;
         }
     }
 
-    /// A connection's peer does not speak ping.
+    /// Notes that the peer of a connection does not speak ping.
     pub fn note_mute(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id)) {
             link.pings = false;
@@ -230,8 +231,9 @@ impl Peers {
         }
     }
 
-    /// A connection brought the answer to a request, be it that the request is not understood. In the choice between two
-    /// connections that counts where no pings are answered, and only there: they are asked at fixed times.
+    /// Notes that a connection brought the response to a request, even if it says that the request is not understood.
+    /// In the choice between two connections this counts only if the peer does not speak ping, because requests are
+    /// sent at fixed times.
     pub fn replied(&mut self, peer: &PeerId, id: ConnectionId, now: Instant) {
         if let Some(link) = self.peers.get_mut(peer).and_then(|peer| peer.links.get_mut(&id))
             && !link.pings
@@ -240,8 +242,9 @@ impl Peers {
         }
     }
 
-    /// Something of a request or an answer came from a peer, or was taken by it. On a slow link an answer to a ping waits
-    /// behind megabytes; which of two connections that was cannot be told.
+    /// Notes that part of a request or response came from a peer or was taken by it. On a slow link the answer to a
+    /// ping waits behind megabytes. It counts only for a peer's only connection, because the connection is not known
+    /// here.
     pub fn carried(&mut self, peer: &PeerId, now: Instant) {
         if let Some(peer) = self.peers.get_mut(peer).filter(|peer| peer.links.len() == 1) {
             peer.links.values_mut().for_each(|link| link.carried = now);
@@ -254,30 +257,30 @@ impl Peers {
         link.is_some_and(|link| now < link.carried + QUIET_PATIENCE && link.carried > link.since)
     }
 
-    /// How long a peer took to answer a ping.
+    /// Notes how long a peer took to answer a ping; the fastest time is kept.
     pub fn answered(&mut self, peer: &PeerId, time: Duration) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.ping = Some(peer.ping.map_or(time, |best| best.min(time)));
         }
     }
 
-    /// A valid block came from a peer.
+    /// Notes that a valid block came from this peer first.
     pub fn brought_block(&mut self, peer: &PeerId) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.blocks = peer.blocks.saturating_add(1);
         }
     }
 
-    /// A user named a peer.
+    /// Notes that a user named the peer, which protects it.
     pub fn protect(&mut self, peer: &PeerId) {
         if let Some(peer) = self.peers.get_mut(peer) {
             peer.is_protected = true;
         }
     }
 
-    /// Who has to leave if more than so many inbound connections stand: of those whom nothing protects, the youngest of
-    /// the source that has most of them. So a crowd from one machine thins itself out, and a newcomer from elsewhere
-    /// finds a place.
+    /// The peer that must leave if there are more than `inbound_max` inbound connections: of the unprotected peers, the
+    /// youngest one of the source that has most of them. So a crowd from one machine displaces its own connections, and
+    /// a newcomer from another place finds room.
     pub fn surplus(&self, inbound_max: u32, networks: &[Prefix]) -> Option<PeerId> {
         let staying = || self.peers.iter().filter(|(_, peer)| peer.reason.is_none());
         let inbound =
@@ -285,7 +288,7 @@ impl Peers {
         if inbound.count() <= usize::try_from(inbound_max).unwrap_or(usize::MAX) {
             return None;
         }
-        let is_guest = |peer: &Peer| peer.links.values().all(|link| link.direction == Direction::In);
+        let is_guest = |peer: &ConnectedPeer| peer.links.values().all(|link| link.direction == Direction::In);
         let guests: Vec<_> = staying().filter(|(_, peer)| is_guest(peer)).collect();
         let protected = protected(&guests);
         let open: Vec<_> = guests.iter().filter(|(id, _)| !protected.contains(*id)).collect();
@@ -296,7 +299,7 @@ impl Peers {
         Some(*victim.0)
     }
 
-    /// What time has brought. What is told here is told once, but for what ends a whole peer.
+    /// All actions that are due. An action is returned once, unless it ends a whole peer.
     pub fn due(&mut self, now: Instant) -> Vec<Due> {
         let local = self.local;
         self.peers
@@ -305,28 +308,28 @@ impl Peers {
             .collect()
     }
 
-    /// Whether all there is to wait for is measured in seconds: each peer is confirmed and has one link.
+    /// Whether everything still to come is measured in seconds, because each peer is confirmed and has one connection.
     pub(super) fn are_settled(&self) -> bool {
-        let is_settled = |peer: &Peer| peer.standing == Standing::Confirmed && peer.links.len() == 1;
+        let is_settled = |peer: &ConnectedPeer| peer.membership == Membership::Confirmed && peer.links.len() == 1;
         self.peers.values().all(is_settled)
     }
 
-    /// The same for one peer, as soon as something has changed.
+    /// The next action that is due for one peer; called as soon as something has changed.
     pub fn due_of(&mut self, id: &PeerId, now: Instant) -> Option<Due> {
         self.peers.get_mut(id)?.due(&self.local, id, now)
     }
 }
 
-impl Peer {
+impl ConnectedPeer {
     fn due(&mut self, local: &PeerId, id: &PeerId, now: Instant) -> Option<Due> {
-        if let Standing::Foreign { since, .. } = self.standing {
+        if let Membership::Foreign { since, .. } = self.membership {
             return (now >= since + FOREIGN_PATIENCE).then_some(Due::Foreign(*id));
         }
         if let Some(spare) = spare((local, id), &self.links, &mut self.returns, now) {
             self.end(spare);
             return Some(Due::Spare(*id, spare));
         }
-        if self.standing == Standing::Unconfirmed {
+        if self.membership == Membership::Unconfirmed {
             if self.declined.is_some_and(|at| now >= at + DECLINED_PATIENCE) {
                 return Some(Due::Declined(*id));
             }
@@ -357,17 +360,19 @@ impl Peer {
         self.links.values().map(|link| link.since).min()
     }
 
-    fn source(&self, networks: &[Prefix]) -> Option<Source> {
+    fn source(&self, networks: &[Prefix]) -> Option<ConnectionSource> {
         self.links
             .values()
-            .map(|link| Source::of(&link.address, networks))
+            .map(|link| ConnectionSource::of(&link.address, networks))
             .next()
     }
 }
 
-/// Whom newcomers cannot push out.
-fn protected(guests: &[(&PeerId, &Peer)]) -> BTreeSet<PeerId> {
-    let confirmed = guests.iter().filter(|(_, peer)| peer.standing == Standing::Confirmed);
+/// The peers that newcomers cannot displace.
+fn protected(guests: &[(&PeerId, &ConnectedPeer)]) -> BTreeSet<PeerId> {
+    let confirmed = guests
+        .iter()
+        .filter(|(_, peer)| peer.membership == Membership::Confirmed);
     let mut list: Vec<_> = confirmed.collect();
     let mut protected: BTreeSet<PeerId> = guests
         .iter()
@@ -413,7 +418,7 @@ mod tests {
         let (small, large) = pair();
         let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
         let mut peers = Peers::new(small);
-        peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+        peers.connected(large, id, link(Direction::In, now)).membership = Membership::Confirmed;
         let later = now + QUIET_PATIENCE;
         assert_eq!(peers.clone().due(later), [Due::Quiet(large, id)]);
         peers.heard(&large, id, later);
@@ -426,7 +431,7 @@ mod tests {
         let (small, large) = pair();
         let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
         let mut peers = Peers::new(small);
-        peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+        peers.connected(large, id, link(Direction::In, now)).membership = Membership::Confirmed;
         assert!(!peers.carries(&large, id, now), "it has carried nothing yet");
         let mut later = now;
         for _ in 0..10 {
@@ -438,11 +443,11 @@ mod tests {
         later += QUIET_PATIENCE;
         assert!(!peers.carries(&large, id, later));
         assert_eq!(peers.due(later), [Due::Quiet(large, id)], "a pulled cable");
-        // Of two connections one may be dead: there pings alone count.
+        // If there are two connections, one may be dead, so only pings count.
         let mut peers = Peers::new(small);
         for id in [1, 2] {
             let id = ConnectionId::new_unchecked(id);
-            peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
+            peers.connected(large, id, link(Direction::In, now)).membership = Membership::Confirmed;
         }
         peers.carried(&large, now + QUIET_PATIENCE / 2);
         assert!(!peers.carries(&large, id, now + QUIET_PATIENCE / 2));
@@ -453,8 +458,8 @@ mod tests {
         let (small, large) = pair();
         let (now, id) = (Instant::now(), ConnectionId::new_unchecked(1));
         let mut peers = Peers::new(small);
-        peers.connected(large, id, link(Direction::In, now)).standing = Standing::Confirmed;
-        // Where pings are answered nothing else counts.
+        peers.connected(large, id, link(Direction::In, now)).membership = Membership::Confirmed;
+        // If pings are answered, nothing else counts.
         peers.replied(&large, id, now + QUIET_PATIENCE);
         assert_eq!(peers.clone().due(now + QUIET_PATIENCE), [Due::Quiet(large, id)]);
         peers.note_mute(&large, id, now);
@@ -498,7 +503,7 @@ mod tests {
         assert!(matches!(peers.closed(&large, second, later), Closed::Last(_)));
     }
 
-    /// A confirmed guest from a host, of an age in seconds.
+    /// A confirmed inbound peer from a host, connected at a given time.
     fn guest(peers: &mut Peers, number: usize, host: u8, since: Instant) -> PeerId {
         let id = PeerId::random();
         let address = format!("/ip4/10.0.0.{host}/tcp/1").parse().unwrap();
@@ -507,7 +512,7 @@ mod tests {
             ..link(Direction::In, since)
         };
         let known = peers.connected(id, ConnectionId::new_unchecked(number), link);
-        known.standing = Standing::Confirmed;
+        known.membership = Membership::Confirmed;
         id
     }
 
@@ -538,7 +543,7 @@ mod tests {
         }
         assert!(honest.iter().all(|id| peers.peers.contains_key(id)));
         assert_eq!(peers.peers.len(), 32);
-        // A stranger from elsewhere still gets in: one of the crowd leaves for him.
+        // A stranger from another place still gets in, because one of the crowd leaves for it.
         let stranger = guest(&mut peers, 9_999, 3, after(61));
         let victim = peers.surplus(32, &[]).unwrap();
         assert_ne!(victim, stranger);
@@ -552,7 +557,7 @@ mod tests {
         let now = Instant::now();
         for number in 0..16 {
             let (id, connection) = (PeerId::random(), ConnectionId::new_unchecked(number));
-            peers.connected(id, connection, link(Direction::Out, now)).standing = Standing::Confirmed;
+            peers.connected(id, connection, link(Direction::Out, now)).membership = Membership::Confirmed;
         }
         let mut guests: Vec<_> = (100..132).map(|n| guest(&mut peers, n, 9, now)).collect();
         assert_eq!(peers.surplus(32, &[]), None, "own dials take none of the 32 places");

@@ -1,9 +1,10 @@
-//! Peers that were reconnected because they had announced no topic.
+//! Peers that were reconnected because they had not announced any topic.
 //!
-//! Gossip tells its topics once, on the first connection to a peer. If that was lost, all gossip to the peer is lost
-//! with it, until the connection is made anew.
-//! Promises: a peer is repaired at most once in [`PAUSE`], since it may want no topic; what is remembered is bounded.
-//! Elsewhere: when a peer should have announced itself (`net::peers`). Spec: `proto-notes/gossip.md`, "Topics".
+//! Gossip announces its topics once, on the first connection to a peer. If the announcement is lost, all gossip to the
+//! peer is lost too, until the connection is made again.
+//! Promises: a peer is reconnected at most once in [`PAUSE`], because it may really want no topic; the memory is
+//! bounded.
+//! Elsewhere: when a peer should have announced its topics (`net::peers`). Spec: `proto-notes/gossip.md`, "Topics".
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,16 +13,16 @@ use crate::types::PeerId;
 
 /// How long a peer that was reconnected is left alone.
 pub const PAUSE: Duration = Duration::from_secs(3600);
-/// Peers that are remembered, 64 bytes each. When more come within an hour, nobody is repaired: that is no fault of
-/// single connections.
+/// The most peers that are remembered, 64 bytes each. If there are more within an hour, none is reconnected, because
+/// single connections cannot be the cause then.
 pub const REMEMBERED_MAX: usize = 256;
 
-/// Who was reconnected, and when.
+/// The reconnected peers, each with the time.
 #[derive(Debug, Default)]
 pub struct Repairs(BTreeMap<PeerId, Instant>);
 
 impl Repairs {
-    /// Whether to reconnect a peer now; that is remembered.
+    /// Whether to reconnect a peer now; if so, the peer is remembered.
     pub fn grant(&mut self, peer: PeerId, now: Instant) -> bool {
         self.0.retain(|_, at| now < *at + PAUSE);
         if self.0.contains_key(&peer) || self.0.len() >= REMEMBERED_MAX {

@@ -1,21 +1,21 @@
-//! How often and how soon a failed part of the network is started anew.
+//! How often and how soon a failed part of the network is restarted.
 //!
 //! Promises: at most [`PAUSES`]`.len()` starts in any hour, each after a longer pause.
 
 use std::time::{Duration, Instant};
 
-/// The pauses before the first, second and third start within an hour: a rare failure costs a second, a lasting one
-/// no processor.
+/// The pauses before the first, second and third restart within an hour: a rare failure costs one second, and a lasting
+/// one costs no processor time.
 const PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(10), Duration::from_secs(60)];
-/// After this time a start no longer counts.
+/// After this time a restart no longer counts.
 const WITHIN: Duration = Duration::from_secs(3_600);
 
-/// The starts of the last hour.
+/// The times of the restarts in the last hour.
 #[derive(Debug, Default)]
 pub(super) struct Restarts(Vec<Instant>);
 
 impl Restarts {
-    /// Counts one more failure; how long to wait before the next start, or none if it failed too often.
+    /// Counts one more failure. Returns how long to wait before the restart, or none if it failed too often.
     pub(super) fn next(&mut self, now: Instant) -> Option<Duration> {
         self.0.retain(|at| now.duration_since(*at) < WITHIN);
         let pause = PAUSES.get(self.0.len()).copied()?;

@@ -1,11 +1,12 @@
-//! Counts the streams that a peer has open on a connection, ends the connection of one who opens too many, and bounds
-//! the time that an end takes.
+//! Counts the open streams of a peer on each connection, ends the connection of a peer that opens too many, and limits
+//! the time for closing a connection.
 //!
-//! Yamux alone only tells such a peer to go away, and goes on with one who does not listen. It closes a connection after
-//! all bytes have left, which is never if the other end is dead.
-//! Promises: at most [`STREAMS_IN_MAX`] streams of a peer's are open on a connection; one more ends it, and so do
-//! [`CROWDING_MAX`] that come one after the other while [`STREAMS_CROWDED`] wait; the cause says so; a connection that is closed has ended after [`CLOSE_PATIENCE`].
-//! Elsewhere: what that costs the peer (`net::swarm::events`).
+//! Yamux alone only tells such a peer to go away, and continues if the peer ignores that. It closes a connection after
+//! all bytes were sent, which never happens if the other end is dead.
+//! Promises: a peer has at most [`STREAMS_IN_MAX`] open streams on a connection. One more ends the connection, and so
+//! do [`CROWDING_MAX`] streams opened one after another while [`STREAMS_CROWDED`] are open; the error says so. A
+//! connection that is being closed ends after [`CLOSE_PATIENCE`] at the latest.
+//! Elsewhere: the penalty for the peer (`net::swarm::events`).
 //! Spec: `proto-notes/gossip.md`, "Connection".
 
 use std::io;
@@ -23,26 +24,28 @@ use libp2p::core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade}
 use libp2p::yamux;
 use tokio::time::{Sleep, sleep};
 
-use super::breach::Ending;
+use super::breach::EndAfterGoAway;
 use super::broken::Broken;
 
-/// Streams that a peer may have open. Honest ones use eight: four requests, gossip, ping, identify twice.
+/// The most streams that a peer may have open. Honest peers use eight: four requests, gossip, ping, and identify twice.
 pub(super) const STREAMS_IN_MAX: usize = 32;
-/// From so many open streams on a peer is crowding: requests beyond are dropped by the library.
+/// From this number of open streams on, a peer is crowding; the library drops requests beyond it.
 const STREAMS_CROWDED: usize = 16;
-/// How often a peer may open one more in a crowd, without ever leaving the crowd, before its connection ends.
+/// How many more streams a crowding peer may open, without a pause in the crowding, before its connection ends.
 const CROWDING_MAX: usize = 64;
-/// What the windows of a connection's streams may grow by, together: two megabytes in time over a second of delay. A peer
-/// can feign any delay by answering late, and then leave unread, or fill, whatever it was given.
+/// How much the windows of one connection's streams may grow together, in bytes: two megabytes in time over a second of
+/// delay. A peer can fake any delay by answering late, and then leave the granted bytes unread, or fill them.
 pub(super) const WINDOW_GROWTH_BYTES: usize = 1024 * 1024;
-/// Yamux lets windows grow up to a gigabyte less a first window for each stream that may be open, and libp2p lets a
-/// program choose that number alone. So it is the one that leaves the growth above; streams are counted here.
+/// Yamux lets windows grow up to a gigabyte minus a first window for each allowed stream, and libp2p lets a program
+/// choose only the number of streams. So this number leaves exactly the growth above; the streams themselves are
+/// counted here.
 const STREAMS_MAX: usize = (1024 * 1024 * 1024 - WINDOW_GROWTH_BYTES) / (256 * 1024);
-/// How long a connection may take to hand over what it still has when it is closed. A living peer reads it within some
-/// milliseconds, and sync brings what gets lost; to a dead one it would stand until TCP gives up, a quarter of an hour.
+/// How long a connection that is being closed may take to send its last bytes. A live peer reads them within
+/// milliseconds, and sync repairs a loss; with a dead peer the connection would stay until TCP gives up, a quarter of
+/// an hour.
 pub(super) const CLOSE_PATIENCE: Duration = Duration::from_millis(300);
 
-/// Yamux that counts.
+/// The yamux upgrade whose connections count their streams.
 #[derive(Clone, Debug)]
 pub(super) struct Upgrade(yamux::Config);
 
@@ -64,23 +67,23 @@ impl UpgradeInfo for Upgrade {
 }
 
 impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> InboundConnectionUpgrade<C> for Upgrade {
-    type Output = Counting<yamux::Muxer<Ending<C>>>;
+    type Output = Counting<yamux::Muxer<EndAfterGoAway<C>>>;
     type Error = io::Error;
     type Future = BoxFuture<'static, io::Result<Self::Output>>;
 
     fn upgrade_inbound(self, socket: C, info: Self::Info) -> Self::Future {
-        let made = self.0.upgrade_inbound(Ending::new(socket), info);
+        let made = self.0.upgrade_inbound(EndAfterGoAway::new(socket), info);
         Box::pin(async { made.await.map(Counting::new).map_err(io::Error::other) })
     }
 }
 
 impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgrade<C> for Upgrade {
-    type Output = Counting<yamux::Muxer<Ending<C>>>;
+    type Output = Counting<yamux::Muxer<EndAfterGoAway<C>>>;
     type Error = io::Error;
     type Future = BoxFuture<'static, io::Result<Self::Output>>;
 
     fn upgrade_outbound(self, socket: C, info: Self::Info) -> Self::Future {
-        let made = self.0.upgrade_outbound(Ending::new(socket), info);
+        let made = self.0.upgrade_outbound(EndAfterGoAway::new(socket), info);
         Box::pin(async { made.await.map(Counting::new).map_err(io::Error::other) })
     }
 }
@@ -90,9 +93,9 @@ impl<C: AsyncRead + AsyncWrite + Send + Unpin + 'static> OutboundConnectionUpgra
 pub(super) struct Counting<M> {
     inner: M,
     open: Arc<AtomicUsize>,
-    /// Streams that came into a crowd since there was none.
+    /// Streams that were opened while the peer was crowding, since it last was not.
     crowding: usize,
-    /// Runs once the connection is being closed.
+    /// The time limit for closing; set once the connection is being closed.
     closing: Option<Pin<Box<Sleep>>>,
 }
 
@@ -107,7 +110,7 @@ impl<M> Counting<M> {
     }
 }
 
-/// One stream; an inbound one is counted until it is dropped.
+/// A stream; an inbound one is counted until it is dropped.
 #[derive(Debug)]
 pub(super) struct Counted<S> {
     inner: S,
@@ -190,7 +193,7 @@ mod tests {
 
     use super::*;
 
-    /// A connection to a dead peer: what it still has to send is never taken.
+    /// A connection to a dead peer: its remaining bytes are never taken.
     struct Stuck;
 
     impl StreamMuxer for Stuck {

@@ -1,8 +1,8 @@
-//! Keeps the network's task running: a task that fails is started anew.
+//! Keeps the network's task running: a task that fails is restarted.
 //!
-//! Promises: the engine hears of every failure, and of every start after it; orders that come between the two are
-//! dropped, and tokens of the task before are unknown to the next; after too many failures in an hour the network stays
-//! off, and the node goes on without it.
+//! Promises: the engine learns of every failure and of every restart. Orders between the two are dropped, and the next
+//! task does not know tokens of the previous one. After too many failures in an hour the network stays off, and the
+//! node goes on without it.
 //! Spec: `proto-notes/events.md`, "Parts that fail".
 
 use std::panic::AssertUnwindSafe;
@@ -14,33 +14,33 @@ use futures::FutureExt;
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
 use super::restarts::Restarts;
-use super::swarm::Task;
+use super::swarm::NetTask;
 use super::{FactSink, NetConfig, NetError};
 use crate::engine::{NetFact, NetOrder, Part, PartFact};
 use crate::threads;
 
-/// Between two attempts to hand the engine a fact that must arrive.
+/// The pause between two attempts to pass a fact that must arrive to the engine.
 const RETRY: Duration = Duration::from_millis(20);
-/// The tokens of one task: more than it can ever give.
+/// The number of tokens reserved for one task: more than it can ever use.
 const TOKENS_A_TASK: u64 = 1 << 40;
 
-/// What outlives a task. Whoever runs holds it.
-pub(super) struct Lasting {
-    /// The engine's orders.
+/// State that survives a restart of the task; the running task holds it.
+pub(super) struct CarriedState {
+    /// The receiver of the engine's orders.
     pub(super) orders: mpsc::Receiver<NetOrder>,
     /// Whether the user wants the network on.
     pub(super) enabled: bool,
-    /// How many tasks there were before.
+    /// The number of tasks before this one.
     generation: u64,
 }
 
-impl Lasting {
-    /// The first token of this task: none of another task's is like it.
+impl CarriedState {
+    /// The first token of this task; tokens of different tasks never overlap.
     pub(super) const fn first_token(&self) -> u64 {
         self.generation.saturating_mul(TOKENS_A_TASK)
     }
 
-    /// Drops orders for a while, or until they end: then it is false.
+    /// Drops orders for a while; returns false if the orders ended.
     async fn ignore_orders(&mut self, pause: Duration) -> bool {
         let end = tokio::time::sleep(pause);
         tokio::pin!(end);
@@ -57,10 +57,10 @@ impl Lasting {
     }
 }
 
-/// The way to the engine, which every task uses in turn.
+/// The way to the engine, which the tasks use one after another.
 struct Facts {
     sink: Mutex<FactSink>,
-    /// Where the last task listened: other nodes know that port.
+    /// The port of the last task; the next one listens there again, because other nodes know it.
     port: AtomicU16,
 }
 
@@ -76,25 +76,25 @@ impl Facts {
     }
 }
 
-/// What starts the network's tasks, one after the other.
+/// Starts the network's tasks, one after another.
 pub(super) struct Supervisor {
     config: NetConfig,
-    lasting: Arc<tokio::sync::Mutex<Lasting>>,
+    lasting: Arc<tokio::sync::Mutex<CarriedState>>,
     facts: Arc<Facts>,
     restarts: Restarts,
 }
 
 impl Supervisor {
-    /// Makes the first task; gives it back with what watches over it.
+    /// Makes the first task; returns the supervisor and the task.
     ///
     /// # Errors
-    /// [`NetError`] if the task cannot listen or be set up.
+    /// [`NetError`] if the task cannot listen or cannot be set up.
     pub(super) fn new(
         config: NetConfig,
         orders: mpsc::Receiver<NetOrder>,
         sink: FactSink,
-    ) -> Result<(Self, Task), NetError> {
-        let lasting = Lasting {
+    ) -> Result<(Self, NetTask), NetError> {
+        let lasting = CarriedState {
             orders,
             enabled: true,
             generation: 0,
@@ -115,15 +115,15 @@ impl Supervisor {
         Ok((supervisor, task))
     }
 
-    fn task(&self, lasting: OwnedMutexGuard<Lasting>) -> Result<Task, NetError> {
+    fn task(&self, lasting: OwnedMutexGuard<CarriedState>) -> Result<NetTask, NetError> {
         let facts = Arc::clone(&self.facts);
         #[expect(clippy::result_large_err, reason = "a refused fact goes back to the network")]
         let sink = Box::new(move |read, fact| facts.offer(read, fact));
-        Task::new(&self.config, lasting, sink)
+        NetTask::new(&self.config, lasting, sink)
     }
 
-    /// Runs until the orders end. If it fails itself, that is told, and the network is off.
-    pub(super) async fn run_watched(self, first: Task) {
+    /// Runs until the orders end. If the supervisor itself fails, the engine is told, and the network is off.
+    pub(super) async fn run_watched(self, first: NetTask) {
         let facts = Arc::clone(&self.facts);
         let Err(panic) = AssertUnwindSafe(self.run(first)).catch_unwind().await else {
             return;
@@ -138,16 +138,16 @@ impl Supervisor {
         }
     }
 
-    /// Runs until the orders end.
-    async fn run(mut self, first: Task) {
-        let mut next: Result<Task, NetError> = Ok(first);
+    /// Runs the tasks until the orders end.
+    async fn run(mut self, first: NetTask) {
+        let mut next: Result<NetTask, NetError> = Ok(first);
         loop {
             let reason = match next {
                 Ok(task) => match tokio::spawn(task.run()).await {
                     Ok(()) => return,
                     Err(error) => match error.try_into_panic() {
                         Ok(panic) => threads::message_of(&*panic),
-                        // The runtime ends.
+                        // The runtime is shutting down.
                         Err(_) => return,
                     },
                 },
@@ -160,8 +160,8 @@ impl Supervisor {
         }
     }
 
-    /// Tells the failure, waits, and starts the next task. None: there is none to come.
-    async fn start_anew(&mut self, reason: String) -> Option<Result<Task, NetError>> {
+    /// Reports the failure, waits, and starts the next task. None means that no task follows.
+    async fn start_anew(&mut self, reason: String) -> Option<Result<NetTask, NetError>> {
         let mut lasting = Arc::clone(&self.lasting).lock_owned().await;
         lasting.generation += 1;
         let pause = self.restarts.next(Instant::now());
@@ -178,7 +178,7 @@ impl Supervisor {
         if !lasting.ignore_orders(pause).await || !self.tell(&mut lasting, PartFact::Started { part }).await {
             return None;
         }
-        // What the engine orders from here on waits for the task.
+        // From here on, orders of the engine wait for the new task.
         self.config.port = self.facts.port.load(Ordering::Relaxed);
         let started = self.task(lasting);
         if matches!(started, Err(NetError::PortInUse { .. })) {
@@ -188,8 +188,8 @@ impl Supervisor {
         Some(started)
     }
 
-    /// Tells a fact that must arrive; drops orders while it waits for that. False: the orders ended meanwhile.
-    async fn tell(&self, lasting: &mut Lasting, fact: PartFact) -> bool {
+    /// Reports a fact that must arrive, and drops orders while it waits. False means that the orders ended meanwhile.
+    async fn tell(&self, lasting: &mut CarriedState, fact: PartFact) -> bool {
         let mut fact = self.facts.offer(Instant::now(), NetFact::Part(fact)).err();
         while let Some(refused) = fact.take() {
             if !lasting.ignore_orders(RETRY).await {

@@ -1,7 +1,7 @@
-//! The network's task: carries out orders, turns libp2p's events into facts.
+//! The network's task: it carries out the engine's orders, and turns libp2p's events into facts.
 //!
-//! Promises: it waits for nobody; a peer is `Connected` only after identify has confirmed its network and version, and
-//! `Disconnected` after its last connection; every dial ends in `Connected` or `DialFailed`.
+//! Promises: it waits for nobody. A peer is `Connected` only after identify has confirmed its network and version, and
+//! `Disconnected` after its last connection ended. Every dial ends in `Connected` or `DialFailed`.
 //! Spec: `proto-notes/gossip.md`, `proto-notes/discovery.md`.
 
 mod dials;
@@ -22,21 +22,21 @@ use libp2p::swarm::{self, ConnectionId, FromSwarm, NetworkBehaviour};
 use libp2p::{Multiaddr, PeerId, StreamProtocol, Swarm, Transport, identity, noise, tcp};
 use tokio::sync::{OwnedMutexGuard, mpsc};
 
-use self::dials::Asked;
-use super::behaviour::{Node, protocol_version, sync_protocol, topic};
+use self::dials::AwaitedNames;
+use super::behaviour::{NodeBehaviour, protocol_version, sync_protocol, topic};
 use super::broken::{OfSocket, of_dial};
-use super::codec::{Moved, Raw};
+use super::codec::{ByteCount, Raw};
 use super::discovery::{Discovery, Elsewhere};
-use super::exchange::Exchange;
+use super::exchange::RequestTable;
 use super::interfaces;
 use super::listen::Listeners;
 use super::mdns::records::Sighting;
-use super::names::{self, Names};
-use super::outbox::Outbox;
+use super::names::{self, NameLookup};
+use super::outbox::FactQueue;
 use super::peers::{Due, Peers};
 use super::repairs::Repairs;
 use super::streams::{STREAMS_IN_MAX, Upgrade};
-use super::supervisor::Lasting;
+use super::supervisor::CarriedState;
 use super::verdicts::Verdicts;
 use super::{FactSink, NetConfig, NetError};
 use crate::contract::{FoundBy, Stranger};
@@ -46,89 +46,90 @@ use crate::types::prefix::{Bind, Prefix};
 use crate::types::{Address, NetworkId};
 use crate::wire::{Request, Response, Topic};
 
-/// Connections are kept by this node's own rules; libp2p's idle timer is set out of reach.
+/// This node's own rules decide when connections end, so libp2p's idle timer is set out of reach.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
-/// TCP and handshake together, on a network with a second of delay each way.
+/// The longest time for TCP and handshake together, enough for a network with a second of delay in each direction.
 const DIAL_TIMEOUT: Duration = Duration::from_secs(10);
-/// Addresses of a peer that are tried at once: all that the engine keeps.
+/// The most addresses of a peer that are tried at the same time: all that the engine keeps.
 const DIALLED_AT_ONCE: NonZeroU8 = NonZeroU8::new(8).expect("not zero");
-/// What waits between a connection and the task, each way: the library's own number for the way to the connection.
+/// The most events that wait between a connection and the task, in each direction: the library's default for one of
+/// them.
 const HANDLER_EVENTS: NonZeroUsize = NonZeroUsize::new(8).expect("not zero");
-/// Connections that the system has made and nobody has taken yet.
+/// The most connections that the system has accepted and the task has not taken yet.
 const LISTEN_BACKLOG: u32 = 1024;
-/// How often time is looked at while something waits that is measured in tenths of a second.
+/// The interval of the task's timer while something is measured in tenths of a second.
 const TICK: Duration = Duration::from_millis(100);
-/// How often otherwise: a hundred idle nodes of one machine wake each other often enough.
+/// The interval otherwise, because a hundred idle nodes on one machine already wake each other often enough.
 const CALM_TICK: Duration = Duration::from_millis(400);
-/// Records from discovery that wait for the task.
+/// The most records from discovery that wait for the task.
 const FOUND_MAX: usize = 256;
-/// Refused peers that are remembered.
+/// The most banned peers that are remembered.
 const BANNED_MAX: usize = 4096;
-/// How long fresh announcements have to leave at the stop, and how long connections have to close then.
+/// When the task stops: the time for new announcements to leave, and then the time for connections to close.
 const FLUSH: Duration = Duration::from_millis(300);
 const CLOSE: Duration = Duration::from_millis(700);
 
-/// What answers and is no node of any network.
+/// The description of a peer that is not a node of any network.
 const OTHER_PROGRAM: &str = "another libp2p program";
 
 /// A dial under way.
 #[derive(Debug)]
-struct Dial {
+struct RunningDial {
     peer: Option<PeerId>,
     addresses: Vec<Address>,
 }
 
-/// The task's state.
-pub(super) struct Task {
-    swarm: Swarm<Node>,
-    lasting: OwnedMutexGuard<Lasting>,
-    outbox: Outbox,
+/// The network's task and its state.
+pub(super) struct NetTask {
+    swarm: Swarm<NodeBehaviour>,
+    lasting: OwnedMutexGuard<CarriedState>,
+    outbox: FactQueue,
     network: NetworkId,
     version: String,
     protocol: StreamProtocol,
     listeners: Listeners,
     peers: Peers,
     repairs: Repairs,
-    dials: BTreeMap<ConnectionId, Dial>,
-    names: Names,
+    dials: BTreeMap<ConnectionId, RunningDial>,
+    names: NameLookup,
     answers: mpsc::Receiver<names::Answer>,
-    /// Dials that wait for their names, by the number of the look-up.
-    asked: BTreeMap<u64, Asked>,
+    /// Dials that wait for a name look-up, by the number of the look-up.
+    asked: BTreeMap<u64, AwaitedNames>,
     next_asked: u64,
     verdicts: Verdicts,
-    exchange: Exchange,
+    exchange: RequestTable,
     mdns: bool,
     bind: Vec<Bind>,
     discovery: Option<Discovery>,
     found: mpsc::Receiver<Sighting>,
     finder: mpsc::Sender<Sighting>,
-    /// What discovery passed over, as the engine was told.
+    /// The addresses outside this network that discovery ignored, as the engine was told last.
     elsewhere: Elsewhere,
-    /// The own networks, as the engine was told.
+    /// The networks of this machine, as the engine was told last.
     prefixes: Vec<Prefix>,
 }
 
-/// What a node's task drives.
-pub(super) fn build(config: &NetConfig) -> Result<Swarm<Node>, NetError> {
+/// Builds the swarm that the task drives.
+pub(super) fn build(config: &NetConfig) -> Result<Swarm<NodeBehaviour>, NetError> {
     let setup = |error: &dyn core::fmt::Display| NetError::Setup(error.to_string());
     let mut seed = config.key.seed();
     let key = identity::Keypair::ed25519_from_bytes(&mut *seed).map_err(|error| setup(&error))?;
-    let node = Node::new(&key, &config.network_id)?;
+    let node = NodeBehaviour::new(&key, &config.network_id)?;
     let swarm = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(IDLE_TIMEOUT)
-        // Above the limit on open streams, so that a flood is seen there and not left unread.
+        // Set above the limit on open streams, so that a flood is counted there instead of staying unread.
         .with_max_negotiating_inbound_streams(2 * STREAMS_IN_MAX)
         .with_notify_handler_buffer_size(HANDLER_EVENTS)
         .with_per_connection_event_buffer_size(HANDLER_EVENTS.get())
         .with_dial_concurrency_factor(DIALLED_AT_ONCE);
-    // Of the addresses of a peer the better one first, not all at once.
+    // Tries the better addresses of a peer first, instead of all at once.
     #[cfg(feature = "quic")]
     let swarm = swarm.with_smart_dial();
     let transport = transport(&key).map_err(|error| setup(&error))?;
     Ok(Swarm::new(transport, node, key.public().to_peer_id(), swarm))
 }
 
-/// Connections as the swarm gets them, with errors that keep their kinds.
+/// The transport of the swarm, whose errors keep their kinds.
 fn transport(key: &identity::Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>, noise::Error> {
     let config = tcp::Config::default().nodelay(true).listen_backlog(LISTEN_BACKLOG);
     let transport = tcp::tokio::Transport::new(config)
@@ -150,11 +151,11 @@ fn transport(key: &identity::Keypair) -> Result<Boxed<(PeerId, StreamMuxerBox)>,
     Ok(limited.map_err(of_dial).boxed())
 }
 
-impl Task {
-    /// Sets the protocols up and listens.
+impl NetTask {
+    /// Sets up the protocols and starts listening.
     pub(super) fn new(
         config: &NetConfig,
-        lasting: OwnedMutexGuard<Lasting>,
+        lasting: OwnedMutexGuard<CarriedState>,
         facts: FactSink,
     ) -> Result<Self, NetError> {
         let mut swarm = build(config)?;
@@ -163,12 +164,12 @@ impl Task {
             listeners.open(&mut swarm)?;
         }
         let (finder, found) = mpsc::channel(FOUND_MAX);
-        let (names, answers) = Names::new();
+        let (names, answers) = NameLookup::new();
         let mut task = Self {
             peers: Peers::new(*swarm.local_peer_id()),
             repairs: Repairs::default(),
             swarm,
-            outbox: Outbox::new(facts),
+            outbox: FactQueue::new(facts),
             network: config.network_id,
             version: protocol_version(&config.network_id),
             protocol: sync_protocol(&config.network_id)?,
@@ -179,7 +180,7 @@ impl Task {
             asked: BTreeMap::new(),
             next_asked: 0,
             verdicts: Verdicts::new(lasting.first_token()),
-            exchange: Exchange::new(lasting.first_token()),
+            exchange: RequestTable::new(lasting.first_token()),
             lasting,
             mdns: config.mdns,
             bind: config.bind.clone(),
@@ -195,7 +196,7 @@ impl Task {
         Ok(task)
     }
 
-    /// This node's PeerId.
+    /// The PeerId of this node.
     pub(super) fn peer_id(&self) -> PeerId {
         *self.swarm.local_peer_id()
     }
@@ -211,7 +212,7 @@ impl Task {
                         let goes_out = matches!(order, NetOrder::Publish { .. } | NetOrder::Verdict { .. });
                         self.carry_out(order);
                         if goes_out {
-                            // The connections take it now, so that a burst does not fill their few places.
+                            // Lets the connections take it now, so that a burst does not fill their short queues.
                             tokio::task::yield_now().await;
                         }
                     }
@@ -276,7 +277,7 @@ impl Task {
         }
     }
 
-    /// How long until the next tick.
+    /// The time until the next tick.
     fn pause(&self) -> Duration {
         let is_calm = self.outbox.is_empty()
             && self.peers.are_settled()
@@ -287,7 +288,7 @@ impl Task {
 
     fn open_listeners(&mut self) {
         if self.lasting.enabled && self.listeners.is_incomplete() {
-            // The port may still be held by the listener that is just being closed; the next tick tries again.
+            // The listener that is just being closed may still hold the port; the next tick tries again.
             if let Err(error) = self.listeners.open(&mut self.swarm) {
                 tracing::debug!(target: "net", %error, "cannot listen again yet");
             }
@@ -317,16 +318,16 @@ impl Task {
     }
 
     fn close_silent(&mut self, peer: PeerId, connection: ConnectionId) {
-        // Of two connections the other one stays, and so does the peer.
+        // If there are two connections, the other one stays, and so does the peer.
         if let Some(known) = self.peers.get_mut(&peer).filter(|known| known.links.len() == 1) {
             known.reason = Some("it was silent");
         }
         self.swarm.close_connection(connection);
     }
 
-    /// Tells a peer this node's topics once more. Gossip does it on the first connection to a peer alone, so that it may
-    /// have been said on one that was dead already; it hears of the one that is left as of a first one. Nothing else
-    /// changes by that, and who knows the topics loses nothing.
+    /// Announces this node's topics to a peer once more. Gossip does so only on the first connection to a peer, and
+    /// that connection may have been dead already. So gossip is told of the remaining connection as if it were the
+    /// first. This has no other effect, and a peer that knows the topics loses nothing.
     fn announce(&mut self, peer: PeerId, connection: ConnectionId, address: Multiaddr) {
         let endpoint = ConnectedPoint::Dialer {
             address,
@@ -372,7 +373,7 @@ impl Task {
         if let Some(known) = self.peers.get_mut(&peer) {
             known.reason = Some(reason);
         }
-        // An error says that it is not connected, which is what was asked for.
+        // An error means that the peer is not connected, which is the wanted state.
         let _ = self.swarm.disconnect_peer_id(peer);
     }
 
@@ -400,7 +401,7 @@ impl Task {
     fn publish(&mut self, kind: Topic, bytes: Vec<u8>) {
         let topic = topic(&self.network, kind);
         if let Err(error) = self.swarm.behaviour_mut().gossip.publish(topic, bytes) {
-            // Gossip is never trusted for delivery: `Status` brings what this misses.
+            // Gossip need not be reliable: `Status` and sync bring what it misses.
             tracing::debug!(target: "net", ?kind, %error, "not published");
         }
     }
@@ -411,14 +412,14 @@ impl Task {
             return self.outbox.keep(NetFact::Response { id, peer, response });
         }
         let sync = &mut self.swarm.behaviour_mut().sync;
-        let read = Moved::default();
+        let read = ByteCount::default();
         let sent = sync.send_request(&peer, Raw::Watched(request.encode(), read.clone()));
         self.exchange.asked(sent, id, (peer, read));
     }
 
     fn answer(&mut self, token: u64, response: &Response) {
         if let Some((channel, bytes)) = self.exchange.answer(token, response) {
-            // An error says that the peer no longer waits; `InboundFailure` has told so.
+            // An error means that the peer no longer waits; `InboundFailure` has reported that.
             let _ = self.swarm.behaviour_mut().sync.send_response(channel, bytes);
         }
     }
@@ -459,7 +460,7 @@ impl Task {
         }
     }
 
-    /// The interfaces may be others now.
+    /// Reports this machine's networks if they have changed.
     fn tell_networks(&mut self) {
         let prefixes = interfaces::prefixes();
         if prefixes != self.prefixes {
@@ -469,7 +470,7 @@ impl Task {
         }
     }
 
-    /// What discovery passed over is told when there is more of it.
+    /// Reports the addresses that discovery ignored if there are more of them.
     fn tell_elsewhere(&mut self) {
         let Some(elsewhere) = self.discovery.as_ref().map(Discovery::elsewhere) else {
             return;
@@ -488,7 +489,7 @@ impl Task {
     fn discovered(&mut self, sighting: Sighting) {
         let Sighting { peer, address, source } = sighting;
         let (by, from) = (FoundBy::Mdns, Some(source));
-        // It is told again in ten seconds.
+        // If it is dropped, it is repeated in ten seconds.
         self.outbox.offer(NetFact::Found {
             peer,
             address,

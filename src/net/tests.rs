@@ -31,7 +31,7 @@ mod vectors;
 
 const NETWORK: NetworkId = NetworkId::new([7; 32]);
 const OTHER: NetworkId = NetworkId::new([8; 32]);
-/// Longer than anything here takes on a machine under load.
+/// A time limit that nothing here exceeds, even on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 struct Net {
@@ -91,7 +91,7 @@ impl Net {
         self.order(NetOrder::Dial { peer, addresses }).await;
     }
 
-    /// Waits for the first fact that `pick` takes; others are dropped.
+    /// Waits for the first fact that `pick` accepts, and drops all others.
     async fn expect<T>(&mut self, what: &str, mut pick: impl FnMut(NetFact) -> Option<T>) -> T {
         let wait = async {
             loop {

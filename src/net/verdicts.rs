@@ -1,7 +1,7 @@
 //! Gossip messages that wait for the engine's verdict.
 //!
-//! Promises: never more wait than the engine can hold, and of those no voice holds more than its share; every message gets
-//! a verdict, at the latest when its time is up.
+//! Promises: no more messages wait than the engine can hold, and no voice has more than its share of them; every
+//! message gets a verdict, at the latest when its time is over.
 //! Spec: `proto-notes/gossip.md`, "Verdicts".
 
 use std::collections::BTreeMap;
@@ -12,40 +12,40 @@ use libp2p::gossipsub::MessageId;
 use crate::types::{PeerId, Voice, has_share};
 use crate::wire::Topic;
 
-/// Blocks that wait: a megabyte each, and one is enough for a good neighbour.
+/// The most blocks that wait, a megabyte each; a good neighbour needs one.
 pub(super) const BLOCKS_MAX: usize = 8;
-/// Blocks that wait if most are of others: whoever has none waiting finds a place behind eight floods.
+/// The most blocks that wait if the voice has none waiting: so it finds a place beside eight floods.
 pub(super) const BLOCKS_FIRST_MAX: usize = 16;
-/// Transaction messages that wait.
+/// The most transaction messages that wait.
 pub(super) const TRANSACTIONS_MAX: usize = 2048;
-/// Their bytes: 2,048 full messages would be 128 MiB.
+/// The most bytes of these messages, because 2,048 full ones would be 128 MiB.
 pub(super) const TRANSACTIONS_MAX_BYTES: usize = 16 * 1024 * 1024;
-/// Patience with the engine: below the heartbeats for which gossipsub keeps the message.
+/// How long a message waits for the engine: less than the heartbeats for which gossipsub keeps it.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A message without a verdict.
+/// A message that has no verdict yet.
 #[derive(Clone, Debug)]
-pub(super) struct Waiting {
-    /// Its id.
+pub(super) struct WaitingMessage {
+    /// The id that gossipsub gave to the message.
     pub(super) id: MessageId,
-    /// Who sent it.
+    /// The peer that sent it to this node.
     pub(super) source: PeerId,
-    /// Of which topic.
+    /// The topic on which it came.
     pub(super) topic: Topic,
     bytes: usize,
     voice: Voice,
     until: Instant,
 }
 
-/// What waits of one voice, or of all.
+/// The number of waiting messages of one voice, or of all.
 #[derive(Clone, Copy, Debug, Default)]
-struct Held {
+struct WaitingCount {
     blocks: usize,
     transactions: usize,
     transaction_bytes: usize,
 }
 
-impl Held {
+impl WaitingCount {
     const fn add(&mut self, topic: Topic, bytes: usize) {
         match topic {
             Topic::Blocks => self.blocks += 1,
@@ -71,23 +71,23 @@ impl Held {
     }
 }
 
-/// All messages without a verdict, by token; tokens grow with time.
+/// All messages without a verdict, by token; a later message has a larger token.
 #[derive(Debug)]
 pub(super) struct Verdicts {
     next: u64,
-    waiting: BTreeMap<u64, Waiting>,
-    all: Held,
-    /// Those of whom something waits.
-    by_voice: BTreeMap<Voice, Held>,
+    waiting: BTreeMap<u64, WaitingMessage>,
+    all: WaitingCount,
+    /// The counts of each voice that has a message waiting.
+    by_voice: BTreeMap<Voice, WaitingCount>,
 }
 
 impl Verdicts {
-    /// None wait; tokens begin with this one.
+    /// An empty table whose tokens begin with `next`.
     pub(super) const fn new(next: u64) -> Self {
         Self {
             next,
             waiting: BTreeMap::new(),
-            all: Held {
+            all: WaitingCount {
                 blocks: 0,
                 transactions: 0,
                 transaction_bytes: 0,
@@ -96,7 +96,7 @@ impl Verdicts {
         }
     }
 
-    /// Remembers a message and names it, or refuses because too many wait, of all or of its voice.
+    /// Adds a message and returns its token; none if too many wait, of all voices or of its own.
     pub(super) fn insert(
         &mut self,
         now: Instant,
@@ -115,7 +115,7 @@ impl Verdicts {
         let until = now + PATIENCE;
         self.waiting.insert(
             token,
-            Waiting {
+            WaitingMessage {
                 id,
                 source,
                 topic,
@@ -148,8 +148,8 @@ impl Verdicts {
         }
     }
 
-    /// Takes out the message of a token, if it still waits.
-    pub(super) fn take(&mut self, token: u64) -> Option<Waiting> {
+    /// Removes and returns the message of a token, if it still waits.
+    pub(super) fn take(&mut self, token: u64) -> Option<WaitingMessage> {
         let message = self.waiting.remove(&token)?;
         self.all.remove(message.topic, message.bytes);
         if let Some(own) = self.by_voice.get_mut(&message.voice) {
@@ -161,8 +161,8 @@ impl Verdicts {
         Some(message)
     }
 
-    /// Takes out a message whose time is up.
-    pub(super) fn lapsed(&mut self, now: Instant) -> Option<Waiting> {
+    /// Removes and returns a message whose time is over.
+    pub(super) fn lapsed(&mut self, now: Instant) -> Option<WaitingMessage> {
         let (token, message) = self.waiting.first_key_value()?;
         if message.until > now {
             return None;
@@ -181,7 +181,7 @@ mod tests {
         (peer, peer.into())
     }
 
-    /// So many identities of one address.
+    /// A number of identities behind one address.
     fn behind_one_address(count: usize) -> Vec<(PeerId, Voice)> {
         let voice = Voice::Host(std::net::IpAddr::from([10, 0, 0, 7]));
         (0..count).map(|_| (PeerId::random(), voice)).collect()

@@ -22,10 +22,10 @@ use super::control_session::{Form, Message};
 use super::inbox::Inbox;
 use super::session;
 use super::telling::Switches;
-use crate::console::output::{Limits, Overflow, Sink};
+use crate::console::output::{Overflow, Sink, SinkLimits};
 use crate::console::render::{self, Narrator};
 use crate::console::watch::{Telling, TellingReply};
-use crate::contract::{CommandError, Event, Reply, Source, Status};
+use crate::contract::{CommandError, Event, NodeStatus, Reply, Source};
 
 /// The socket in the data folder.
 pub const SOCKET: &str = "control";
@@ -49,7 +49,7 @@ const FOLDED: &str = "folded";
 const LOG: &str = "log";
 
 /// What a client may let wait.
-pub(super) const CLIENT: Limits = Limits {
+pub(super) const CLIENT: SinkLimits = SinkLimits {
     bytes: CLIENT_EVENTS_MAX_BYTES,
     texts: usize::MAX,
     overflow: Overflow::DropNewest,
@@ -321,7 +321,7 @@ fn in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
 }
 
 /// The first line of a session with events: where they start from.
-fn attached(form: Form, status: &Status) -> String {
+fn attached(form: Form, status: &NodeStatus) -> String {
     let time_ms = wall().ms();
     match form {
         Form::Json => render::attached(status, time_ms),

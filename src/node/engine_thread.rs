@@ -20,7 +20,7 @@ use super::writer::Writer;
 use crate::chain::ChainStore;
 use crate::contract::{CommandError, Event, Reply};
 use crate::engine::{Engine, Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
-use crate::miner::Work;
+use crate::miner::MiningWork;
 use crate::miner::pool::Pool;
 use crate::threads::{self, panic_point};
 use crate::types::{Address, Time};
@@ -223,7 +223,7 @@ impl<S: ChainStore + Clone + Send + 'static> Runner<S> {
                 target,
                 delay_ms,
             }) => {
-                let work = Work {
+                let work = MiningWork {
                     header: header.to_bytes(),
                     limit: *target.as_bytes(),
                 };

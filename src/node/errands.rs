@@ -19,13 +19,17 @@ use crate::types::PeerId;
 /// Who does them, and what that takes beside the store.
 #[derive(Clone, Debug)]
 pub struct Errands {
-    /// The node's own id.
-    pub local: PeerId,
-    /// Whether the node looks for others by multicast DNS.
-    pub discovery: bool,
+    local: PeerId,
+    discovery: bool,
 }
 
 impl Errands {
+    /// For the node with this id. `discovery` says whether it looks for others by multicast DNS.
+    #[must_use]
+    pub const fn new(local: PeerId, discovery: bool) -> Self {
+        Self { local, discovery }
+    }
+
     /// Begins an errand; its end comes to the inbox. The store is there for an [`Errand::Read`].
     pub fn run<S: ChainStore + Send + 'static>(
         &self,

@@ -20,12 +20,12 @@ use crate::console::complete::Names;
 use crate::console::help;
 use crate::console::look::{COLUMNS_DEFAULT, Look};
 use crate::console::output::{
-    DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, Limits, LineEnd, LogWriter, Sink, lines_dropped,
+    DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, LineEnd, LogWriter, Sink, SinkLimits, lines_dropped,
 };
 use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
 use crate::console::watch::{Telling, telling_text};
-use crate::contract::{CommandError, Event, Reply, Source, Status};
+use crate::contract::{CommandError, Event, NodeStatus, Reply, Source};
 
 /// What stands before the line that is typed.
 const PROMPT: &str = "> ";
@@ -101,13 +101,13 @@ impl Screen {
         let out = match reader {
             Reader::Program => {
                 let lost = Box::new(|count| render::events_dropped(count, wall().ms()));
-                Sink::lines(Limits::EVENTS, lost, std::io::stdout(), on_closed)?
+                Sink::lines(SinkLimits::EVENTS, lost, std::io::stdout(), on_closed)?
             }
-            Reader::Pipes | Reader::Prompt => Sink::lines(Limits::LOG, lost(), std::io::stdout(), on_closed)?,
+            Reader::Pipes | Reader::Prompt => Sink::lines(SinkLimits::LOG, lost(), std::io::stdout(), on_closed)?,
         };
         let log = match reader {
             Reader::Prompt => out.clone(),
-            Reader::Program | Reader::Pipes => Sink::lines(Limits::LOG, lost(), std::io::stderr(), |_| {})?,
+            Reader::Program | Reader::Pipes => Sink::lines(SinkLimits::LOG, lost(), std::io::stderr(), |_| {})?,
         };
         log.set_pace(pace_of(&args.log));
         let coloured = may_colour(args.color);
@@ -337,7 +337,7 @@ impl Screen {
     }
 
     /// Says how a search goes that takes its time.
-    pub fn search_goes_on(&self, status: &Status, halflife_ms: u32) {
+    pub fn search_goes_on(&self, status: &NodeStatus, halflife_ms: u32) {
         if let Some(words) = render::search(status, halflife_ms) {
             self.log_sink().may(words);
         }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::clock::wall;
 use crate::console::look;
 use crate::console::output::LogWriter;
-use crate::console::watch::{FOLD_PAUSE_MS, Telling, TellingReply, Verdict, Watch};
+use crate::console::watch::{FOLD_PAUSE_MS, LineVerdict, Telling, TellingReply, Watch};
 use crate::contract::Event;
 use crate::threads::{self, panic_point};
 
@@ -121,7 +121,7 @@ impl Switches {
 
     /// Judges an event. While a row is folded, `tell` gets its last line when it is over.
     #[must_use]
-    pub fn judge(&self, event: &Event, tell: impl Fn(String) + Send + 'static) -> Verdict {
+    pub fn judge(&self, event: &Event, tell: impl Fn(String) + Send + 'static) -> LineVerdict {
         let verdict = self.watch().judge(event, wall().ms());
         if verdict.folding && !self.waits.swap(true, Ordering::SeqCst) {
             let (switches, broken) = (self.clone(), self.clone());

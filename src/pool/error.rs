@@ -1,4 +1,4 @@
-//! Why a transaction does not wait for a block, and what can be done about it.
+//! Why the pool refuses or drops a transaction, and what the user can do about it.
 
 use thiserror::Error;
 
@@ -8,60 +8,60 @@ use crate::chain::store::StoreError;
 use crate::chain::transaction::TransactionError;
 use crate::types::{Account, Height, Txid};
 
-/// Why a transaction does not wait for a block.
+/// Why the pool refuses or drops a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PoolError {
-    /// It waits already.
+    /// The transaction is in the pool already.
     #[error("the transaction is waiting already")]
     AlreadyPending,
-    /// It is in the active chain.
+    /// The transaction is in the active chain, in the block at this height.
     #[error("the transaction is in block {0} already")]
     AlreadyConfirmed(Height),
-    /// Rewards come with their block.
+    /// The transaction is a reward, which exists only in its block.
     #[error("a reward cannot wait for a block")]
     NoReward,
-    /// Its form or signature is wrong.
+    /// The form or the signature of the transaction is wrong.
     #[error(transparent)]
     Transaction(#[from] TransactionError),
-    /// The ledger would refuse it.
+    /// The ledger would refuse the transaction.
     #[error(transparent)]
     Ledger(#[from] LedgerError),
-    /// Another transaction with this sequence came first.
+    /// Another transaction of the account with this sequence came first.
     #[error("sequence {sequence} of {account} is taken by {first}")]
     SequenceTaken {
-        /// The sender.
+        /// The account that pays or is claimed.
         account: Account,
-        /// The sequence.
+        /// The sequence that both transactions carry.
         sequence: u64,
-        /// Who came first.
+        /// The transaction that came first.
         first: Txid,
     },
-    /// Too far ahead of the account's next sequence.
+    /// The sequence is too far ahead of the account's next one.
     #[error("sequence {got} of {account}, the next is {expected}, and gaps end at {GAP_MAX}")]
     SequenceGap {
-        /// The sender.
+        /// The account that pays or is claimed.
         account: Account,
-        /// The next free sequence.
+        /// The sequence that the ledger expects next.
         expected: u64,
-        /// What the transaction says.
+        /// The sequence in the transaction.
         got: u64,
     },
-    /// The account has as many waiting as strangers may bring while the pool is more than half full.
+    /// The account has as many waiting transactions as strangers may send while the pool is more than half full.
     #[error("{ACCOUNT_MAX_TRANSACTIONS} transactions of {0} are waiting already, and the pool is more than half full")]
     AccountFull(Account),
-    /// No room, and who brought it holds the most.
+    /// The pool is full, and no other voice holds more than the one that sent this transaction.
     #[error("the pool is full")]
     PoolFull,
-    /// Pushed out by others; used as a reason.
+    /// Later transactions pushed it out of the full pool. It is the reason of a dropped transaction.
     #[error("pushed out of the full pool")]
     PushedOut,
-    /// The disk failed.
+    /// The store failed, so the pool cannot judge the transaction.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 impl PoolError {
-    /// The contract's code: the innermost variant's name in `snake_case`.
+    /// The error code of the JSON contract: the name of the innermost variant in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -79,7 +79,7 @@ impl PoolError {
         }
     }
 
-    /// What can be done about it: a line that can be typed at the prompt.
+    /// What the user can do about it: a line that can be typed at the prompt.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {

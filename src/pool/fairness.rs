@@ -1,42 +1,43 @@
-//! In which order waiting transactions are tried when a block has no room for all: everybody has a turn.
+//! The order in which waiting transactions enter a block that has no room for all: everybody gets a turn.
 //!
-//! Promises: own ones come first; then signers whose account is older than a hundred blocks, in turn; then all others,
-//! in turn by the voice that brought them first, and within it by signer. Fresh keys cost nothing, so fairness among
-//! them alone would be none. Elsewhere: what fits (`pool::order`), which accounts are new (`chain::young`), what a voice is (`types::voice`).
+//! Promises: own transactions come first. Then come signers whose account is older than a hundred blocks, in turn. Then
+//! come all others, in turn by the voice that sent them first, and by signer within a voice: fresh keys cost nothing,
+//! so turns by signer alone would not be fair. Elsewhere: what fits into a block (`pool::order`), which accounts are
+//! new (`chain::young`), what a voice is (`types::voice`).
 //! Spec: `proto-notes/mempool.md`, "Order".
 
 use std::collections::BTreeMap;
 
-use super::mempool::{Entry, Origin};
+use super::mempool::{Origin, PoolEntry};
 use crate::chain::state::Chain;
 use crate::chain::store::ChainStore;
 use crate::types::{Account, PublicKey, Voice};
 
-/// Who is served before whom.
+/// The groups of transactions, in the order in which they are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Class {
     Own,
-    /// The signer owns an account that is old.
+    /// The signer owns an account that is older than a hundred blocks.
     Old,
     Other,
 }
 
-/// An entry on its way to its place.
-struct Item<'a> {
-    entry: &'a Entry,
+/// A pool entry with what decides its place in the order.
+struct RankedEntry<'a> {
+    entry: &'a PoolEntry,
     class: Class,
-    /// Who brought it, where that counts.
+    /// The voice that sent it; set only for the class `Other`.
     voice: Option<Voice>,
     signer: Option<PublicKey>,
-    /// Its turn within its group.
+    /// The number of its turn within its group, from 0.
     turn: u64,
 }
 
-/// The entries in the order in which they are tried.
-pub(super) fn in_turn<'a, S: ChainStore>(chain: &Chain<S>, entries: &[&'a Entry]) -> Vec<&'a Entry> {
+/// The entries in the order in which they are tried for a block.
+pub(super) fn in_turn<'a, S: ChainStore>(chain: &Chain<S>, entries: &[&'a PoolEntry]) -> Vec<&'a PoolEntry> {
     let young = chain.young_accounts();
     let mut known: BTreeMap<(&Account, Option<PublicKey>), bool> = BTreeMap::new();
-    let mut items: Vec<Item<'a>> = Vec::with_capacity(entries.len());
+    let mut items: Vec<RankedEntry<'a>> = Vec::with_capacity(entries.len());
     for entry in entries.iter().copied() {
         let signer = entry.transaction.signer();
         let mut is_old = || {
@@ -53,7 +54,7 @@ pub(super) fn in_turn<'a, S: ChainStore>(chain: &Chain<S>, entries: &[&'a Entry]
             (Class::Other, Origin::Peer(voice)) => Some(voice),
             (Class::Own | Class::Old | Class::Other, _) => None,
         };
-        items.push(Item {
+        items.push(RankedEntry {
             entry,
             class,
             voice,
@@ -63,15 +64,15 @@ pub(super) fn in_turn<'a, S: ChainStore>(chain: &Chain<S>, entries: &[&'a Entry]
     }
     give_turns(&mut items, |item| (item.class, item.voice, &item.entry.account));
     give_turns(&mut items, |item| (item.class, item.voice, item.signer));
-    give_turns_but(&mut items);
+    give_turns_to_others(&mut items);
     items.sort_by_key(|item| (item.class, item.turn, item.entry.arrival));
     items.into_iter().map(|item| item.entry).collect()
 }
 
-/// Numbers the items of each group, those of the lower turn first.
-fn give_turns<'a, K: Ord>(items: &mut [Item<'a>], group: impl Fn(&Item<'a>) -> K) {
+/// Numbers the items of each group; an item with a lower turn so far gets the lower number.
+fn give_turns<'a, K: Ord>(items: &mut [RankedEntry<'a>], group: impl Fn(&RankedEntry<'a>) -> K) {
     items.sort_by(|a, b| {
-        let within = |item: &Item<'_>| (item.turn, item.entry.arrival);
+        let within = |item: &RankedEntry<'_>| (item.turn, item.entry.arrival);
         group(a).cmp(&group(b)).then_with(|| within(a).cmp(&within(b)))
     });
     let mut turn = 0;
@@ -82,9 +83,9 @@ fn give_turns<'a, K: Ord>(items: &mut [Item<'a>], group: impl Fn(&Item<'a>) -> K
     }
 }
 
-/// Among the others a voice is one group, whatever keys it brings.
-fn give_turns_but(items: &mut Vec<Item<'_>>) {
-    let mut others: Vec<Item<'_>> = Vec::new();
+/// Gives turns among the class `Other`: each voice is one group, whatever number of keys it uses.
+fn give_turns_to_others(items: &mut Vec<RankedEntry<'_>>) {
+    let mut others: Vec<RankedEntry<'_>> = Vec::new();
     let mut rest = Vec::with_capacity(items.len());
     for item in items.drain(..) {
         match item.class {
@@ -97,7 +98,7 @@ fn give_turns_but(items: &mut Vec<Item<'_>>) {
     *items = rest;
 }
 
-/// Whether the account is in the ledger, and the signer owns it.
+/// Whether the account is in the ledger and the signer owns it.
 fn is_signers<S: ChainStore>(chain: &Chain<S>, account: &Account, signer: Option<PublicKey>) -> bool {
     let Ok(state) = chain.account(account) else {
         return false;

@@ -1,7 +1,8 @@
-//! In which block an own transaction is expected: the next one, unless own ones before it use up what a block may hold.
+//! A forecast of the block that will hold an own transaction: the next one, unless earlier own ones fill that block.
 //!
-//! Promises: one step of work for each own transaction; starts anew at each tip. It is a forecast: who finds the next block
-//! decides what stands in it. Elsewhere: what a block of this node takes (`pool::order`).
+//! Promises: the work is one step for each own transaction, and the forecast starts anew at each tip. It can be wrong:
+//! the miner of the next block decides which transactions are in it. Elsewhere: the transactions that this node would
+//! put into a block (`pool::order`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,20 +12,20 @@ use crate::chain::state::Chain;
 use crate::chain::{AccountState, ChainStore, NetworkParams, Transaction};
 use crate::types::{Account, BlockHash, Height};
 
-/// Own transactions that wait, counted towards the limits of blocks.
+/// The own waiting transactions, counted against the limits of the next blocks.
 #[derive(Clone, Debug, Default)]
 pub struct Forecast {
     tip: BlockHash,
-    /// Accounts that they make.
+    /// The accounts that these transactions create.
     new: BTreeSet<Account>,
     bytes: u64,
     count: u64,
-    /// In which of the next blocks an account's last one is expected, from 0.
+    /// For each account, the block that is expected to hold its last transaction; 0 is the next block.
     last: BTreeMap<Account, u64>,
 }
 
 impl Forecast {
-    /// Whether it is about this tip; if not, it begins anew with what waits there.
+    /// Starts anew if the tip has changed, and returns whether it has; the caller then adds what waits at the new tip.
     fn begins_at(&mut self, tip: BlockHash) -> bool {
         let begins = self.tip != tip;
         if begins {
@@ -33,7 +34,7 @@ impl Forecast {
         begins
     }
 
-    /// One more own transaction: in which of the next blocks it is expected, from 0.
+    /// Adds one own transaction and returns the number of the block that is expected to hold it; 0 is the next block.
     fn add(&mut self, params: &NetworkParams, transaction: &Transaction, is_new: impl Fn(&Account) -> bool) -> u64 {
         let before = self.new.len();
         let unused = transaction.accounts().filter(|account| is_new(account));
@@ -48,7 +49,7 @@ impl Forecast {
             block = block.max(full(number(self.new.len()), params.new_accounts_max));
         }
         if let Some((payer, _)) = transaction.sequence() {
-            // None overtakes the one before it.
+            // No transaction overtakes an earlier one of the same account.
             let last = self.last.entry(payer).or_default();
             *last = block.max(*last);
             block = *last;
@@ -56,7 +57,7 @@ impl Forecast {
         block
     }
 
-    /// In which block an own transaction that was just added to the pool is expected.
+    /// The height of the block that is expected to hold an own transaction, which was just added to the pool.
     pub fn expected<S: ChainStore>(&mut self, chain: &Chain<S>, pool: &Mempool, transaction: &Transaction) -> Height {
         let is_new = |account: &Account| {
             chain
@@ -123,7 +124,7 @@ mod tests {
         };
         let mut forecast = Forecast::default();
         let blocks = (0..1_000).map(|n| forecast.add(&params, &pay(&params, "old", "shop", n), |_| false));
-        // 158 bytes each: 413 in a block.
+        // A transaction has 158 bytes, so 413 fit into a block.
         assert_eq!(blocks.collect::<BTreeSet<_>>(), [0, 1, 2].into());
     }
 }

@@ -1,9 +1,10 @@
-//! Transactions that wait for a block.
+//! The mempool: transactions that wait for a block.
 //!
-//! Promises: each could stand in a block on top of the tip once those before it do; one transaction for each account
-//! and sequence, the first seen; own ones are never pushed out; no stranger makes it grow beyond its limits.
-//! Elsewhere: what can be asked of the pool (`pool::view`), who leaves when there is no room (`pool::room`), what
-//! a new tip changes and the order of the next block (`pool::order`, `pool::rebuild`).
+//! Promises: each transaction could be in a block on top of the tip after those before it. There is one transaction for
+//! each account and sequence, the first that was seen. Own ones are never pushed out, and strangers cannot make the
+//! pool grow beyond its limits.
+//! Elsewhere: reads of the pool (`pool::view`), eviction when it is full (`pool::room`), changes with a new tip and the
+//! order of the next block (`pool::order`, `pool::rebuild`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,105 +17,106 @@ use crate::chain::switch::UNDONE_MAX;
 use crate::chain::transaction::{Transaction, Transfer};
 use crate::types::{Account, Balance, PublicKey, Txid, Voice};
 
-/// The most transactions. Two and a half full blocks: more would wait for minutes anyway.
+/// The most transactions in the pool: two and a half full blocks, because more would wait for minutes anyway.
 pub const POOL_MAX_TRANSACTIONS: usize = 10_000;
 const _: () = assert!(
     POOL_MAX_TRANSACTIONS == UNDONE_MAX,
     "a switch hands back what a pool can hold"
 );
-/// The most bytes of all transactions.
+/// The most bytes of all transactions in the pool.
 pub const POOL_MAX_BYTES: usize = 8 * 1024 * 1024;
-/// The most transactions of one account that strangers may bring while the pool is more than half full: a script that
-/// pays a hundred times is no attack, but one account must not keep the others out.
+/// The most transactions of one account that strangers may send while the pool is more than half full. A script that
+/// pays a hundred times is not an attack, but one account must not keep the others out.
 pub const ACCOUNT_MAX_TRANSACTIONS: usize = 64;
-/// The largest gap before a stranger's transaction: gossip does not keep order.
+/// The largest gap of sequences before a stranger's transaction; there are gaps because gossip does not keep the order.
 pub const GAP_MAX: u64 = 16;
-/// The most dropped transactions whose reason is remembered.
+/// The most dropped transactions that are remembered with their reason.
 pub const DROPPED_MAX: usize = 4_096;
 
-/// Who brought a transaction.
+/// Where a transaction came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// This node's own: no cap applies.
+    /// This node made it; no cap applies.
     Own,
-    /// A neighbour, or all neighbours behind one address.
+    /// A neighbour sent it, counted with all neighbours behind the same address.
     Peer(Voice),
-    /// A block that is not active any more: the cap of the account does not apply.
+    /// It was in a block that is not active any more; the cap of its account does not apply.
     Returned,
 }
 
-/// A transaction was added.
+/// The result of adding a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Added {
-    /// What had to leave for it.
+    /// The transactions that were evicted to make room.
     pub evicted: Vec<Txid>,
 }
 
-/// What a new tip did to the pool.
+/// The effect of a new tip on the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PoolChange {
-    /// Transactions of blocks that are not active any more, and wait again; oldest first.
+    /// Transactions of blocks that are not active any more and that wait again, oldest first.
     pub returned: Vec<Txid>,
-    /// Transactions that the new tip refuses, and why.
+    /// Transactions that the new tip refuses, with the reason.
     pub dropped: Vec<(Txid, PoolError)>,
-    /// Own ones among those that were offered that are in the chain: the store need not keep them.
+    /// Offered own transactions that are in the chain, so that the store need not keep them.
     pub confirmed: Vec<Txid>,
 }
 
-/// A waiting transaction.
+/// A transaction in the pool, with what was computed from it.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct PoolEntry {
     pub(super) transaction: Transaction,
     pub(super) origin: Origin,
     pub(super) arrival: u64,
     pub(super) size: usize,
     pub(super) account: Account,
     pub(super) sequence: u64,
-    /// It is the first here to name an account that the ledger does not have.
+    /// Whether it is the first in the pool that names an account which the ledger does not have.
     pub(super) makes_account: bool,
-    /// The ledger does not have its sender.
-    pub(super) is_of_nobody: bool,
+    /// Whether its sender is not in the ledger.
+    pub(super) sender_is_new: bool,
 }
 
-/// An account's waiting transactions.
+/// The waiting transactions of one account.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Queue {
-    /// Id, amount and signer by sequence.
+pub(super) struct AccountQueue {
+    /// For each sequence: the id, the amount that leaves the account, and the signer.
     pub(super) by_sequence: BTreeMap<u64, (Txid, i128, PublicKey)>,
     pub(super) total: i128,
 }
 
-/// Transactions that wait for a block.
+/// The transactions that wait for a block.
 #[derive(Clone, Debug, Default)]
 pub struct Mempool {
-    pub(super) entries: BTreeMap<Txid, Entry>,
+    pub(super) entries: BTreeMap<Txid, PoolEntry>,
     pub(super) arrivals: BTreeMap<u64, Txid>,
-    pub(super) queues: BTreeMap<Account, Queue>,
+    pub(super) queues: BTreeMap<Account, AccountQueue>,
     pub(super) incoming: BTreeMap<Account, i128>,
-    /// What each neighbour brought, by arrival.
+    /// The transactions of each origin, by arrival.
     pub(super) holdings: BTreeMap<Origin, BTreeMap<u64, Txid>>,
-    /// What makes accounts, by who brought it and arrival.
+    /// The transactions that create accounts, by origin and arrival.
     pub(super) makers: BTreeMap<Origin, BTreeMap<u64, Txid>>,
     pub(super) bytes: usize,
     pub(super) digest: u64,
     pub(super) next_arrival: u64,
     pub(super) dropped: BTreeMap<Txid, (Transaction, String)>,
     dropped_order: VecDeque<Txid>,
-    /// Who has less than when what waits was checked: looked at before the operation ends.
+    /// Accounts that can pay less than when their transactions were checked. The operation checks them again before it
+    /// ends.
     pub(super) shortened: Vec<Account>,
 }
 
 impl Mempool {
-    /// An empty pool.
+    /// A pool without transactions.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a transaction that could stand in a block once those before it do.
+    /// Adds a transaction that could be in a block after those before it.
     ///
     /// # Errors
-    /// [`PoolError`]; nothing has changed then.
+    /// [`PoolError`] with the reason; the pool has not changed then.
     pub fn add<G: Ground>(&mut self, ground: &G, transaction: Transaction, origin: Origin) -> Result<Added, PoolError> {
         let txid = transaction.txid();
         let entry = self.admit(ground, txid, transaction, origin)?;
@@ -125,7 +127,7 @@ impl Mempool {
     /// Adds a transaction whose signature was checked before.
     ///
     /// # Errors
-    /// [`PoolError`]; nothing has changed then.
+    /// [`PoolError`] with the reason; the pool has not changed then.
     pub fn add_checked<G: Ground>(
         &mut self,
         ground: &G,
@@ -137,8 +139,8 @@ impl Mempool {
         self.admitted(ground, txid, entry)
     }
 
-    /// Makes room and takes it in; what stood on something that had to leave for it leaves too.
-    fn admitted<G: Ground>(&mut self, ground: &G, txid: Txid, entry: Entry) -> Result<Added, PoolError> {
+    /// Makes room and inserts the entry. Transactions that depend on an evicted one are evicted too.
+    fn admitted<G: Ground>(&mut self, ground: &G, txid: Txid, entry: PoolEntry) -> Result<Added, PoolError> {
         let mut evicted = self.make_room_for_new(ground.params(), &entry)?;
         evicted.extend(self.make_room(entry.origin, entry.size)?);
         self.dropped.remove(&txid);
@@ -147,7 +149,7 @@ impl Mempool {
         Ok(Added { evicted })
     }
 
-    /// Drops what those pay too much who have less by now, and so on.
+    /// Drops the payments that the shortened accounts can no longer make, and then those that depended on them.
     fn settle<G: Ground>(&mut self, ground: &G) -> Result<Vec<Txid>, StoreError> {
         let mut gone = Vec::new();
         while let Some(account) = self.shortened.pop() {
@@ -163,7 +165,7 @@ impl Mempool {
         Ok(gone)
     }
 
-    /// The first waiting payment of an account that goes below its credit.
+    /// The first waiting payment of an account that would take its balance below the credit limit.
     fn first_overdraft<G: Ground>(
         &self,
         ground: &G,
@@ -184,14 +186,14 @@ impl Mempool {
         Ok(None)
     }
 
-    /// Every check but the signature and the room.
+    /// Checks everything except the signature and the room.
     fn admit<G: Ground>(
         &self,
         ground: &G,
         txid: Txid,
         transaction: Transaction,
         origin: Origin,
-    ) -> Result<Entry, PoolError> {
+    ) -> Result<PoolEntry, PoolError> {
         if self.contains(&txid) {
             return Err(PoolError::AlreadyPending);
         }
@@ -199,7 +201,7 @@ impl Mempool {
             return Err(PoolError::NoReward);
         };
         let state = ground.account(&account)?;
-        // What is confirmed has moved the sequence: for all else there is nothing to look up.
+        // A confirmed transaction has raised the sequence, so only lower sequences need a look into the index.
         if sequence < state.next_sequence
             && let Some(place) = ground.place(&txid)?
         {
@@ -211,10 +213,10 @@ impl Mempool {
             self.check_recipient(ground, transfer)?;
             self.check_credit(ground, transfer, state.balance)?;
         }
-        Ok(Entry {
+        Ok(PoolEntry {
             size: transaction.to_bytes().len(),
             makes_account: self.makes_account(ground, &transaction)?,
-            is_of_nobody: state == AccountState::default(),
+            sender_is_new: state == AccountState::default(),
             transaction,
             origin,
             arrival: self.next_arrival,
@@ -223,7 +225,7 @@ impl Mempool {
         })
     }
 
-    /// The rules among the waiting transactions of one account.
+    /// Checks the rules between the waiting transactions of one account.
     fn check_queue(
         &self,
         account: &Account,
@@ -238,7 +240,8 @@ impl Mempool {
         }
         let same = queue.and_then(|queue| queue.by_sequence.get(&sequence));
         if let Some((first, _, holder)) = same {
-            // Who claims a free name first owns it: what others have queued behind a gap does not count.
+            // The first valid claim of a free name wins, so transactions that other keys queued after a gap do not
+            // block it.
             if *holder == signer || sequence == 0 {
                 let (account, first) = (account.clone(), *first);
                 return Err(PoolError::SequenceTaken {
@@ -267,7 +270,7 @@ impl Mempool {
         Ok(())
     }
 
-    /// The recipient's owner must be who the sender saw: the chain's, or who is about to claim the name.
+    /// Checks that the recipient's owner is the one that the sender signed for: by the chain, or by a waiting claim.
     fn check_recipient<G: Ground>(&self, ground: &G, transfer: &Transfer) -> Result<(), PoolError> {
         let owner = ground.owner(&transfer.to)?;
         let pending = match (&transfer.to, owner) {
@@ -285,7 +288,7 @@ impl Mempool {
         Ok(check_payable(ground.params(), &transfer.to, transfer.to_owner)?)
     }
 
-    /// The sender must be able to pay after everything that waits before it.
+    /// Checks that the sender can still pay after everything that waits before this transaction.
     fn check_credit<G: Ground>(&self, ground: &G, transfer: &Transfer, balance: Balance) -> Result<(), PoolError> {
         let earlier = self
             .queues
@@ -300,12 +303,12 @@ impl Mempool {
         Err(overdraft(transfer, before, credit_limit).into())
     }
 
-    /// Whether the pool is more than half full.
+    /// Whether the pool is more than half full, by count or by bytes.
     fn is_crowded(&self) -> bool {
         self.entries.len() > POOL_MAX_TRANSACTIONS / 2 || self.bytes > POOL_MAX_BYTES / 2
     }
 
-    pub(super) fn insert(&mut self, txid: Txid, entry: Entry) {
+    pub(super) fn insert(&mut self, txid: Txid, entry: PoolEntry) {
         let amount = entry.amount();
         let Some(signer) = entry.transaction.signer() else {
             return;
@@ -320,7 +323,7 @@ impl Mempool {
         queue.by_sequence.insert(entry.sequence, (txid, amount, signer));
         queue.total += amount;
         if queue.by_sequence.range(entry.sequence..).nth(1).is_some() {
-            // It fills a gap: what waits behind it was checked without it.
+            // The new entry fills a gap: the later ones of the account were checked without it.
             self.shortened.push(entry.account.clone());
         }
         self.arrivals.insert(entry.arrival, txid);
@@ -337,7 +340,8 @@ impl Mempool {
         self.entries.insert(txid, entry);
     }
 
-    /// A name is being claimed: what other keys have queued behind a gap can never be valid after that.
+    /// Drops what other keys have queued for a name that is being claimed, because it can never be valid after the
+    /// claim.
     fn drop_rivals(&mut self, account: &Account, claimant: PublicKey) {
         let Some(queue) = self.queues.get(account) else { return };
         let rivals = queue.by_sequence.values().filter(|(_, _, signer)| *signer != claimant);
@@ -354,7 +358,7 @@ impl Mempool {
         }
     }
 
-    pub(super) fn remove(&mut self, txid: &Txid) -> Option<Entry> {
+    pub(super) fn remove(&mut self, txid: &Txid) -> Option<PoolEntry> {
         let entry = self.entries.remove(txid)?;
         let amount = entry.amount();
         self.arrivals.remove(&entry.arrival);
@@ -388,7 +392,8 @@ impl Mempool {
         Some(entry)
     }
 
-    /// What waits becomes what waits in another pool; what this one dropped stays remembered, but for what waits there.
+    /// Replaces the waiting transactions by those of another pool. Dropped ones stay remembered, unless they wait
+    /// there.
     pub(super) fn replace(&mut self, mut by: Self) {
         let old = core::mem::take(self);
         let newer = core::mem::replace(&mut by.dropped, old.dropped);
@@ -417,7 +422,7 @@ impl Mempool {
     }
 }
 
-impl Entry {
+impl PoolEntry {
     fn amount(&self) -> i128 {
         match &self.transaction {
             Transaction::Transfer(transfer) => i128::from(transfer.amount.get()),
@@ -426,8 +431,9 @@ impl Entry {
     }
 }
 
-impl Queue {
-    /// What the account pays before a sequence. Most come at the end, so the end is subtracted from the whole.
+impl AccountQueue {
+    /// The sum that the account pays before a sequence. Most callers ask for the end, so the rest is subtracted from
+    /// the total.
     fn sum_before(&self, sequence: u64) -> i128 {
         self.total
             - self
@@ -438,7 +444,7 @@ impl Queue {
     }
 }
 
-/// What the sender's account at the tip says to it.
+/// Checks the transaction against its sender's account at the tip.
 fn check_own_side(
     account: &Account,
     state: &AccountState,
@@ -460,8 +466,8 @@ fn check_own_side(
     }
 }
 
-/// The first sequence from `start` on that the queue does not use.
-pub(super) fn next_free(queue: Option<&Queue>, start: u64) -> u64 {
+/// The first sequence from `start` on that no waiting transaction uses.
+pub(super) fn next_free(queue: Option<&AccountQueue>, start: u64) -> u64 {
     let Some(queue) = queue else { return start };
     let mut free = start;
     if let (Some((first, _)), Some((last, _))) =

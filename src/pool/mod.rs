@@ -1,7 +1,9 @@
-//! Transactions that wait for a block: which are taken, in what order they enter one, and what a new tip does to them.
+//! The pool of transactions that wait for a block: what it accepts, their order in a block, and the effect of a new
+//! tip.
 //!
-//! Promises: bounded; pure; what a ledger would refuse does not wait; fair between voices and signers when room is scarce.
-//! Elsewhere: the rules (`chain`), how pools of neighbours become equal (`engine::pools`).
+//! Promises: bounded and pure. It refuses what the ledger would refuse, and shares scarce room fairly between voices
+//! and signers.
+//! Elsewhere: the rules (`chain`), how the pools of neighbours become equal (`engine::pools`).
 //! Spec: `proto-notes/mempool.md`.
 
 // A new variant stops the build, here as everywhere in the pure layers.

@@ -1,42 +1,42 @@
-//! What a new tip does to the pool, and which waiting transactions the next block takes, in which order.
+//! The effect of a new tip on the pool, and the transactions of the next block in their order.
 //!
-//! Elsewhere: how all that waits is checked anew (`pool::rebuild`).
-//! Promises: after a switch the pool holds nothing that the tip refuses; what a lost branch held comes back, oldest
-//! first; own transactions are first in the next block, accounts take turns when not all fits.
+//! Elsewhere: how all waiting transactions are checked anew (`pool::rebuild`).
+//! Promises: after a switch the pool holds nothing that the tip refuses, and the transactions of a lost branch are
+//! back, oldest first. Own transactions are first in the next block; accounts take turns when not everything fits.
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::fairness::in_turn;
-use super::mempool::{Entry, Mempool, Origin, PoolChange};
+use super::mempool::{Mempool, Origin, PoolChange, PoolEntry};
 use super::rebuild::Rebuild;
 use crate::chain::block::BLOCK_FRAME_BYTES;
 use crate::chain::params::BLOCK_MAX_TRANSACTIONS;
 use crate::chain::state::{Chain, Scratch};
 use crate::chain::store::ChainStore;
-use crate::chain::switch::{Done, Switch};
+use crate::chain::switch::{ConnectedEffects, Switch};
 use crate::chain::transaction::{Reward, Transaction};
 use crate::types::{Account, AccountName, Txid};
 
-/// The most bytes of a reward.
+/// The largest reward transaction, in bytes.
 const REWARD_BYTES: usize = 64;
-/// Rounds over what did not fit yet. Each needs an earlier one to succeed.
+/// The most rounds over transactions that did not fit before; each round needs a success in an earlier one.
 const ROUNDS_MAX: usize = 64;
 
 impl Mempool {
-    /// Takes out a transaction that was never told to anybody.
+    /// Removes a transaction that was never announced to anybody.
     pub fn forget(&mut self, txid: &Txid) {
         self.remove(txid);
     }
 
-    /// Follows a change of the active branch. `own` are the own transactions that are to be offered again if valid,
-    /// oldest first. Where two exclude each other, own ones win, then those of the lost branch.
+    /// Follows a change of the active branch. `own` are the own transactions to be offered again if they are valid,
+    /// oldest first. If two transactions exclude each other, own ones win, then those of the lost branch.
     pub fn on_switch<S: ChainStore>(&mut self, chain: &Chain<S>, switch: &Switch, own: &[Transaction]) -> PoolChange {
         for txid in &switch.done.confirmed {
             self.remove(txid);
         }
         if switch.disconnected.is_empty() && !switch.done.is_more && !self.is_concerned(&switch.done, own) {
-            // Who was paid by what is confirmed now has it on the chain.
+            // Accounts that confirmed transactions paid have these coins on the chain now.
             self.shortened.clear();
             return PoolChange::default();
         }
@@ -44,9 +44,9 @@ impl Mempool {
         self.rebuild(chain, &lost, own)
     }
 
-    /// Whether blocks on top of the tip name an account that something waiting names, or an own transaction that did
-    /// not fit before. If not, all that waits is as good as it was: a full pool costs a sync nothing.
-    fn is_concerned(&self, done: &Done, own: &[Transaction]) -> bool {
+    /// Whether blocks on top of the tip name an account that a waiting transaction names, or an own transaction that
+    /// did not fit before. If not, all that waits stays valid, so a full pool does not slow down a sync.
+    fn is_concerned(&self, done: &ConnectedEffects, own: &[Transaction]) -> bool {
         let hit = |transaction: &Transaction| match transaction {
             Transaction::Transfer(transfer) => {
                 done.touched.contains(&transfer.from) || done.touched.contains(&transfer.to)
@@ -58,7 +58,7 @@ impl Mempool {
         self.entries.values().any(|entry| hit(&entry.transaction)) || own.iter().any(hit)
     }
 
-    /// Checks everything anew, and offers what a lost branch held.
+    /// Checks every transaction anew, and offers those of a lost branch and the own ones.
     pub(crate) fn rebuild<S: ChainStore>(
         &mut self,
         chain: &Chain<S>,
@@ -70,8 +70,8 @@ impl Mempool {
         rebuild.finish(self)
     }
 
-    /// The transactions of the next block after its reward: own ones first, then as they came; when not all fits,
-    /// accounts take turns.
+    /// The transactions of the next block after its reward: own ones first, then by arrival. Accounts take turns when
+    /// not everything fits.
     pub fn in_block_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
         let reward = Transaction::Reward(Reward {
             to: reward_to.clone(),
@@ -86,22 +86,22 @@ impl Mempool {
             chosen: Vec::new(),
         };
         if plan.scratch.apply(&reward).is_err() {
-            // The block cannot be made with this reward; the order is still worth showing.
+            // The block cannot pay this reward, but its order is still worth showing.
             plan.scratch = chain.scratch();
         }
         plan.fill(self.candidates(chain));
         plan.chosen
     }
 
-    /// This node's own transactions as they came.
+    /// This node's own transactions, by arrival.
     pub fn own(&self) -> impl Iterator<Item = &Transaction> {
         let entries = self.arrivals.values().filter_map(|txid| self.entries.get(txid));
         let own = entries.filter(|entry| entry.origin == Origin::Own);
         own.map(|entry| &entry.transaction)
     }
 
-    /// Everything that waits: what the next block takes in its order, then the others in the order in which they are
-    /// tried.
+    /// All waiting transactions: first those of the next block in its order, then the others in the order in which they
+    /// would be tried.
     pub fn in_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
         let mut list = self.in_block_order(chain, reward_to);
         let next: BTreeSet<Txid> = list.iter().map(Transaction::txid).collect();
@@ -114,9 +114,9 @@ impl Mempool {
         list
     }
 
-    /// All entries in the order in which they are tried.
-    fn candidates<S: ChainStore>(&self, chain: &Chain<S>) -> Vec<&Entry> {
-        let mut entries: Vec<&Entry> = self
+    /// All entries in the order in which they are tried for a block.
+    fn candidates<S: ChainStore>(&self, chain: &Chain<S>) -> Vec<&PoolEntry> {
+        let mut entries: Vec<&PoolEntry> = self
             .arrivals
             .values()
             .filter_map(|txid| self.entries.get(txid))
@@ -128,8 +128,9 @@ impl Mempool {
         entries
     }
 
-    /// Whether a block may have no room for all: transactions, bytes, or new accounts, of which each can need two.
-    fn is_scarce<S: ChainStore>(&self, chain: &Chain<S>, entries: &[&Entry]) -> bool {
+    /// Whether a block may lack room for all: in transactions, bytes or new accounts, of which each transaction can
+    /// need two.
+    fn is_scarce<S: ChainStore>(&self, chain: &Chain<S>, entries: &[&PoolEntry]) -> bool {
         let params = chain.params();
         let bytes: usize = entries.iter().map(|entry| entry.size).sum();
         let count = entries.len();
@@ -139,7 +140,7 @@ impl Mempool {
             || new_accounts > params.new_accounts_max
     }
 
-    /// How many transfers pay each name as one that belongs to nobody.
+    /// For each name, how many waiting transfers were signed for it while nobody owned it.
     fn payers_of_free_names(&self) -> BTreeMap<AccountName, usize> {
         let mut payers = BTreeMap::new();
         for name in self.all().filter_map(pays_free_name) {
@@ -149,7 +150,7 @@ impl Mempool {
     }
 }
 
-/// A block's content in the making.
+/// The content of a block that is being assembled.
 struct Plan<'a, S> {
     scratch: Scratch<'a, S>,
     bytes: usize,
@@ -160,9 +161,9 @@ struct Plan<'a, S> {
 }
 
 impl<S: ChainStore> Plan<'_, S> {
-    /// Rounds over the candidates until nothing more fits. A claim waits while others still pay the name as a free
-    /// one, because their payments are void after it; it goes in once they cannot be helped.
-    fn fill(&mut self, mut left: Vec<&Entry>) {
+    /// Tries the candidates in rounds until nothing more fits. A claim waits while transfers to the name as a free one
+    /// still fit, because they are void after it; it enters once they cannot be added any more.
+    fn fill(&mut self, mut left: Vec<&PoolEntry>) {
         let mut patient = true;
         for _ in 0..ROUNDS_MAX {
             let count = left.len();
@@ -176,7 +177,7 @@ impl<S: ChainStore> Plan<'_, S> {
         }
     }
 
-    fn try_add(&mut self, entry: &Entry, patient: bool) -> bool {
+    fn try_add(&mut self, entry: &PoolEntry, patient: bool) -> bool {
         if self.room == 0 || self.bytes + entry.size > self.bytes_max {
             return false;
         }
@@ -198,7 +199,7 @@ impl<S: ChainStore> Plan<'_, S> {
     }
 }
 
-/// The name that a transfer pays as one that belongs to nobody.
+/// The name that a transfer pays, if the sender signed for a name that nobody owned.
 fn pays_free_name(transaction: &Transaction) -> Option<&AccountName> {
     match transaction {
         Transaction::Transfer(transfer) => match (&transfer.to, transfer.to_owner) {

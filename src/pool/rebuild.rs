@@ -1,8 +1,9 @@
-//! Another pool in the making: what waits, what a lost branch held and own transactions, checked against another tip.
+//! Rebuilds the pool for another tip, from the waiting transactions, those of a lost branch and own ones.
 //!
-//! Promises: it is made in slices of a counted number of checks, and the pool that there is stays as it is until the end; what
-//! comes into that one meanwhile is followed. Where two exclude each other, own ones win, then those of the lost branch.
-//! Elsewhere: when it is made at once (`pool::order`), in slices (`engine::advance`).
+//! Promises: the work is done in slices of a counted number of checks, and the old pool stays as it is until the end;
+//! what arrives there meanwhile is added too. If two transactions exclude each other, own ones win, then those of the
+//! lost branch.
+//! Elsewhere: rebuilding at once (`pool::order`), in slices (`engine::advance`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,40 +15,41 @@ use crate::chain::ledger::LedgerError;
 use crate::chain::transaction::Transaction;
 use crate::types::Txid;
 
-/// Rounds over what did not fit yet. Each needs an earlier one to succeed; the pool's gaps allow about 17.
+/// The most rounds over transactions that did not fit before; each needs a success in an earlier one. The pool's gaps
+/// need about 17.
 const ROUNDS_MAX: usize = 64;
 
-/// Another pool in the making.
+/// A pool that is being rebuilt for another tip.
 #[derive(Debug)]
 pub struct Rebuild {
     pool: Mempool,
-    /// To be tried in this round.
-    waiting: VecDeque<Waiting>,
-    /// To be tried in the next one.
-    again: Vec<Waiting>,
-    /// Who brought each, and whether its end is reported: own ones that never fitted are not.
+    /// Transactions still to be tried in this round.
+    waiting: VecDeque<Offered>,
+    /// Transactions to be tried again in the next round.
+    again: Vec<Offered>,
+    /// The origin of each transaction, and whether its end is reported; that of own ones that never fitted is not.
     known: BTreeMap<Txid, (Origin, bool)>,
     lost: Vec<Txid>,
     added_one: bool,
     rounds: usize,
-    /// What has arrived in the other pool from here on was not looked at.
+    /// The arrival number in the old pool up to which its transactions were taken over.
     mark: u64,
     change: PoolChange,
 }
 
-/// A transaction to be added.
+/// A transaction that is to be added.
 #[derive(Debug)]
-struct Waiting {
+struct Offered {
     txid: Txid,
     transaction: Transaction,
     origin: Origin,
-    /// Why it was not, last time.
+    /// Why it was refused when it was tried last; none if it was not tried yet.
     refused: Option<PoolError>,
 }
 
 impl Rebuild {
-    /// Nothing is checked yet. `lost` are the transactions of blocks that left, `own` the own ones that are to be offered again
-    /// if valid, both oldest first.
+    /// Begins without any check. `lost` are the transactions of blocks that left, `own` the own ones to be offered
+    /// again if they are valid, both oldest first.
     pub fn new<'a>(pool: &Mempool, lost: impl Iterator<Item = &'a Transaction>, own: &[Transaction]) -> Self {
         let mut rebuild = Self {
             pool: Mempool::default(),
@@ -85,7 +87,7 @@ impl Rebuild {
             Some((_, before)) => *before |= reported,
             None => {
                 self.known.insert(txid, (origin, reported));
-                self.waiting.push_back(Waiting {
+                self.waiting.push_back(Offered {
                     txid,
                     transaction: transaction.clone(),
                     origin,
@@ -96,7 +98,7 @@ impl Rebuild {
         txid
     }
 
-    /// Takes over what came into the other pool since it was looked at last.
+    /// Takes over what arrived in the old pool since the last call.
     pub fn follow(&mut self, pool: &Mempool) {
         let newer = pool.arrivals.range(self.mark..);
         for entry in newer.filter_map(|(_, txid)| pool.entries.get(txid)) {
@@ -105,8 +107,8 @@ impl Rebuild {
         self.mark = pool.next_arrival;
     }
 
-    /// Makes so many checks at most; whether none is left. What could not be added is tried again until nothing more can,
-    /// and so is what is pushed out by what comes later.
+    /// Makes at most `most` checks, and returns whether the work is complete. A refused transaction is tried again
+    /// until a round adds nothing, and so is one that a later one pushed out.
     pub fn step<G: Ground>(&mut self, ground: &G, most: usize) -> bool {
         for _ in 0..most {
             if self.waiting.is_empty() && !self.next_round() {
@@ -129,14 +131,14 @@ impl Rebuild {
         true
     }
 
-    fn offer<G: Ground>(&mut self, ground: &G, next: Waiting) {
+    fn offer<G: Ground>(&mut self, ground: &G, next: Offered) {
         match self.pool.add_checked(ground, next.transaction.clone(), next.origin) {
             Ok(added) => {
                 self.added_one = true;
                 for txid in added.evicted {
                     let dropped = self.pool.dropped_reason(&txid);
                     if let (Some((transaction, _)), Some((origin, _))) = (dropped, self.known.get(&txid)) {
-                        self.again.push(Waiting {
+                        self.again.push(Offered {
                             txid,
                             transaction: transaction.clone(),
                             origin: *origin,
@@ -146,7 +148,7 @@ impl Rebuild {
                 }
             }
             Err(error) if is_final(&error) => self.refuse(next.txid, next.transaction, next.origin, error),
-            Err(error) => self.again.push(Waiting {
+            Err(error) => self.again.push(Offered {
                 refused: Some(error),
                 ..next
             }),
@@ -164,10 +166,10 @@ impl Rebuild {
         }
     }
 
-    /// Puts it in the place of the other pool.
+    /// Puts the new pool in the place of the old one, and returns what changed.
     pub fn finish(mut self, pool: &mut Mempool) -> PoolChange {
         let left = core::mem::take(&mut self.again);
-        for Waiting {
+        for Offered {
             txid,
             transaction,
             origin,
@@ -185,7 +187,7 @@ impl Rebuild {
     }
 }
 
-/// Whether nothing that is added to the pool changes it.
+/// Whether the error stays, whatever else is added to the pool.
 const fn is_final(error: &PoolError) -> bool {
     matches!(
         error,

@@ -1,25 +1,26 @@
-//! Who has to leave when the pool has no room: never an own transaction, and the newest of whoever holds most.
+//! Eviction from a full pool: never an own transaction, otherwise the newest one of the voice that holds most.
 //!
-//! Promises: a voice that holds little is not pushed out by those that hold much; what makes accounts has places of its
-//! own number, so that a flood of new names leaves the others theirs. Elsewhere: what enters at all (`pool::mempool`).
+//! Promises: voices that hold much do not push out one that holds little. Transactions that create accounts have a
+//! separate limit, so that a flood of new names leaves room for the others. Elsewhere: what enters the pool at all
+//! (`pool::mempool`).
 //! Spec: `proto-notes/mempool.md`.
 
 use std::collections::BTreeMap;
 
 use super::error::PoolError;
-use super::mempool::{Entry, Mempool, Origin, POOL_MAX_BYTES, POOL_MAX_TRANSACTIONS};
+use super::mempool::{Mempool, Origin, POOL_MAX_BYTES, POOL_MAX_TRANSACTIONS, PoolEntry};
 use crate::chain::ground::Ground;
 use crate::chain::params::NetworkParams;
 use crate::chain::store::{AccountState, StoreError};
 use crate::chain::transaction::Transaction;
 use crate::types::Txid;
 
-/// The most transactions of strangers that make accounts, where a block makes few: a tenth of the pool, and sixteen
-/// blocks' worth on `lan`.
+/// The most strangers' transactions that create accounts, on networks whose blocks allow few: a tenth of the pool,
+/// which is sixteen blocks' worth on `lan`.
 const MAKERS_MAX: u64 = 1_024;
 
 impl Mempool {
-    /// Pushes out what the neighbour who holds most brought last, until one more fits.
+    /// Evicts the newest transactions of the voice that holds most, until a transaction of `size` bytes fits.
     pub(super) fn make_room(&mut self, origin: Origin, size: usize) -> Result<Vec<Txid>, PoolError> {
         let mut evicted = Vec::new();
         while self.entries.len() >= POOL_MAX_TRANSACTIONS || self.bytes.saturating_add(size) > POOL_MAX_BYTES {
@@ -30,7 +31,8 @@ impl Mempool {
             match newest {
                 None if origin == Origin::Own => break,
                 None => return Err(PoolError::PoolFull),
-                // At most one fits the loop for a stranger who holds as much as anybody: its own newest would leave.
+                // A stranger who holds as much as anybody else would only evict its own newest transaction, so it is
+                // refused.
                 Some((most, _)) if origin != Origin::Own && held + 1 >= most => return Err(PoolError::PoolFull),
                 Some((_, txid)) => evicted.extend(self.push_out(&txid)),
             }
@@ -58,7 +60,7 @@ impl Mempool {
         gone
     }
 
-    /// Whether a transaction is the first here to name an account that the ledger does not have.
+    /// Whether a transaction is the first in the pool that names an account which the ledger does not have.
     pub(super) fn makes_account<G: Ground>(&self, ground: &G, transaction: &Transaction) -> Result<bool, StoreError> {
         for account in transaction.accounts() {
             let is_named = self.queues.contains_key(&account) || self.incoming.contains_key(&account);
@@ -69,8 +71,13 @@ impl Mempool {
         Ok(false)
     }
 
-    /// The same among what makes accounts. A block of the network always finds as many as it takes.
-    pub(super) fn make_room_for_new(&mut self, params: &NetworkParams, entry: &Entry) -> Result<Vec<Txid>, PoolError> {
+    /// Makes room among the transactions that create accounts. The limit is never below what one block of the network
+    /// takes.
+    pub(super) fn make_room_for_new(
+        &mut self,
+        params: &NetworkParams,
+        entry: &PoolEntry,
+    ) -> Result<Vec<Txid>, PoolError> {
         let mut evicted = Vec::new();
         if !entry.makes_account || !is_stranger(&entry.origin) {
             return Ok(evicted);
@@ -88,7 +95,7 @@ impl Mempool {
             let leaves = if own + 1 < held.len() {
                 held.last_key_value().map(|(_, txid)| *txid)
             } else {
-                self.newest_of_nobody(held).filter(|_| !entry.is_of_nobody)
+                self.newest_of_new_sender(held).filter(|_| !entry.sender_is_new)
             };
             match leaves {
                 Some(txid) => evicted.extend(self.push_out(&txid)),
@@ -97,11 +104,11 @@ impl Mempool {
         }
     }
 
-    /// The newest of these whose sender the ledger does not have. A neighbour through whom a flood of fresh keys comes has
-    /// users too: those who were there before are told from it by their accounts.
-    fn newest_of_nobody(&self, held: &BTreeMap<u64, Txid>) -> Option<Txid> {
-        let is_of_nobody = |txid: &&Txid| self.entries.get(txid).is_some_and(|entry| entry.is_of_nobody);
-        held.values().rev().find(is_of_nobody).copied()
+    /// The newest of these transactions whose sender is not in the ledger. A neighbour that forwards a flood of fresh
+    /// keys also has real users; their accounts tell them apart.
+    fn newest_of_new_sender(&self, held: &BTreeMap<u64, Txid>) -> Option<Txid> {
+        let sender_is_new = |txid: &&Txid| self.entries.get(txid).is_some_and(|entry| entry.sender_is_new);
+        held.values().rev().find(sender_is_new).copied()
     }
 }
 

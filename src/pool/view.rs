@@ -1,4 +1,4 @@
-//! What can be asked of the pool: what waits, in which order, and whose an account is once it is confirmed.
+//! Reads of the pool: the waiting transactions, their order, and the future owner and balance of an account.
 //!
 //! Promises: nothing here changes the pool.
 //! Spec: `proto-notes/mempool.md`.
@@ -10,50 +10,51 @@ use crate::chain::transaction::Transaction;
 use crate::types::{Account, AccountName, Balance, PublicKey, Txid};
 
 impl Mempool {
-    /// A waiting transaction.
+    /// A waiting transaction; none if it is not in the pool.
     #[must_use]
     pub fn get(&self, txid: &Txid) -> Option<&Transaction> {
         self.entries.get(txid).map(|entry| &entry.transaction)
     }
 
-    /// Whether it waits, and is this node's own.
+    /// Whether the transaction waits and is this node's own.
     #[must_use]
     pub fn is_own(&self, txid: &Txid) -> bool {
         self.entries.get(txid).is_some_and(|entry| entry.origin == Origin::Own)
     }
 
-    /// Whether it waits.
+    /// Whether the transaction waits.
     #[must_use]
     pub fn contains(&self, txid: &Txid) -> bool {
         self.entries.contains_key(txid)
     }
 
-    /// How many wait.
+    /// The number of waiting transactions.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether none waits.
+    /// Whether no transaction waits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The first eight bytes of all ids, exclusive-or: tells two pools apart at a glance.
+    /// The exclusive-or of the first eight bytes of all ids: two pools with different digests differ.
     #[must_use]
     pub const fn digest(&self) -> u64 {
         self.digest
     }
 
-    /// The waiting transactions by id, after the given one.
+    /// The waiting transactions in the order of their ids, after the given one.
     pub fn after(&self, after: &Txid) -> impl Iterator<Item = &Transaction> {
         use core::ops::Bound::{Excluded, Unbounded};
         let range = self.entries.range((Excluded(*after), Unbounded));
         range.map(|(_, entry)| &entry.transaction)
     }
 
-    /// Ids that start with these nibbles (lower-case hex), of waiting transactions and of dropped ones that are remembered.
+    /// At most `limit` ids that start with these hex digits (lower case), of waiting transactions and remembered
+    /// dropped ones.
     #[must_use]
     pub fn ids_by_prefix(&self, prefix: &str, limit: usize) -> Vec<Txid> {
         let all = self.entries.keys().chain(self.dropped.keys());
@@ -61,7 +62,7 @@ impl Mempool {
         all.filter(fits).take(limit).copied().collect()
     }
 
-    /// The waiting transactions as they came.
+    /// The waiting transactions by arrival.
     pub fn all(&self) -> impl Iterator<Item = &Transaction> {
         self.arrivals.values().filter_map(|txid| self.get(txid))
     }
@@ -74,7 +75,8 @@ impl Mempool {
         self.next_sequence_beside(chain, account, |_| None)
     }
 
-    /// The same beside other sequences in use: `run_end` gives the last one of those that follow a used one without a gap.
+    /// Finds the next sequence if others are in use too. `run_end` maps a used sequence to the last one that follows it
+    /// without a gap.
     ///
     /// # Errors
     /// [`StoreError`] if the account cannot be read.
@@ -92,14 +94,14 @@ impl Mempool {
         Ok(free)
     }
 
-    /// Whose the name will be once the pool is in a block, if the chain gives it to nobody.
+    /// The future owner of a name that has none in the chain: the signer of the waiting claim, if there is one.
     #[must_use]
     pub fn pending_owner(&self, name: &AccountName) -> Option<PublicKey> {
         let queue = self.queues.get(&Account::Name(name.clone()))?;
         queue.by_sequence.get(&0).map(|(_, _, signer)| *signer)
     }
 
-    /// The balance of an account once the whole pool is in blocks.
+    /// The future balance of an account, once all waiting transactions are in blocks.
     ///
     /// # Errors
     /// [`StoreError`] if the account cannot be read.
@@ -111,7 +113,7 @@ impl Mempool {
         ))
     }
 
-    /// A transaction that left the pool without a block, and why; the last 4,096 are remembered.
+    /// A transaction that left the pool without a block, and the reason; the last 4,096 are remembered.
     #[must_use]
     pub fn dropped_reason(&self, txid: &Txid) -> Option<(&Transaction, &str)> {
         let (transaction, reason) = self.dropped.get(txid)?;

@@ -1,6 +1,6 @@
-//! The address file: how nodes of one user on one machine find each other without a network.
+//! The address file, by which nodes of the same user on one machine find each other without a network.
 //!
-//! Promises: bounded work whatever lies in the folders; only folders whose lock is held count as running.
+//! Promises: the work is bounded, whatever the folders contain; only folders whose lock is held count as running.
 //! Spec: `proto-notes/store.md`, "Address file".
 
 use std::fs::{self, TryLockError};
@@ -11,12 +11,12 @@ use super::files::{self, Access, Durable, Owner};
 use super::folder::{ADDRESS_FILE, LOCK_FILE};
 use crate::types::{Address, PeerId};
 
-/// Folders of one network that are looked into: as many as there are slots.
+/// The most folders of one network that are searched: as many as there are slots.
 pub(crate) const FOLDERS_MAX: usize = 64;
-/// The most bytes of an address file: a PeerId and some fifty addresses.
+/// The largest address file in bytes: a PeerId and about fifty addresses.
 const ADDRESS_FILE_MAX_BYTES: usize = 4096;
 
-/// Writes the file: the PeerId, then one address a line, as many as fit.
+/// Writes the file: the PeerId, and then one address on each line, as many as fit.
 pub(crate) fn write(path: &Path, peer: &PeerId, addresses: &[String]) -> io::Result<()> {
     let mut text = format!("{peer}\n");
     for address in addresses {
@@ -28,7 +28,7 @@ pub(crate) fn write(path: &Path, peer: &PeerId, addresses: &[String]) -> io::Res
     files::replace(path, text.as_bytes(), Durable::No)
 }
 
-/// The running nodes in the folders beside `own`, by folder name.
+/// The running nodes in the folders beside `own`, in the order of the folder names.
 pub(crate) fn siblings(network_folder: &Path, own: &Path) -> Vec<(PeerId, Vec<Address>)> {
     let Ok(entries) = fs::read_dir(network_folder) else {
         return Vec::new();
@@ -45,13 +45,13 @@ pub(crate) fn siblings(network_folder: &Path, own: &Path) -> Vec<(PeerId, Vec<Ad
 fn sibling(folder: &Path) -> Option<(PeerId, Vec<Address>)> {
     let path = folder.join(ADDRESS_FILE);
     let limit = u64::try_from(ADDRESS_FILE_MAX_BYTES).ok()?;
-    // Read first: a folder without the file is never probed, so that its lock is free for who starts there.
+    // Read first: a folder without this file is never probed, so its lock stays free for a node that starts there.
     let bytes = files::read_start(&path, limit, Owner::Anybody).ok()??;
     let lock = files::open(&folder.join(LOCK_FILE), Access::Read, Owner::Anybody).ok()?;
     match lock.try_lock_shared() {
         Err(TryLockError::WouldBlock) => parse(&bytes),
         Ok(()) => {
-            // Left behind by a crash: removed under the lock, so that it is probed only once.
+            // A crash left the file. It is removed under the lock, so that the folder is probed only once.
             let _ = fs::remove_file(&path);
             None
         }
@@ -59,7 +59,7 @@ fn sibling(folder: &Path) -> Option<(PeerId, Vec<Address>)> {
     }
 }
 
-/// What an address file says; lines that are no address of this peer are skipped.
+/// Parses an address file; it skips lines that are not an address of this peer.
 pub(crate) fn parse(bytes: &[u8]) -> Option<(PeerId, Vec<Address>)> {
     let mut lines = core::str::from_utf8(bytes).ok()?.lines();
     let peer: PeerId = lines.next()?.parse().ok()?;

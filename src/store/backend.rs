@@ -1,8 +1,9 @@
-//! A file on probation: what redb writes while it opens a file is kept in memory until the content has been checked.
+//! Probation: what redb writes while it opens a file stays in memory until the content has been checked.
 //!
-//! Promises: until [`Probation::release`] the file below is only read and locked; if the check fails it stays byte for
-//! byte as it was. `release` replays the writes in their order, with their syncs, so that a crash in the middle is a
-//! crash in the middle of redb's own recovery. If the replay fails, nothing is written any more.
+//! Promises: until [`Probation::release`] the file below is only read and locked; if the check fails, the file is
+//! unchanged, byte for byte. `release` replays the writes in their order, with their syncs, so that a crash in the
+//! middle is the same as a crash in the middle of redb's own recovery. If the replay fails, nothing is written any
+//! more.
 //! Spec: `proto-notes/store.md`, "Opening".
 
 use std::collections::BTreeMap;
@@ -12,41 +13,41 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{BackendError, StorageBackend};
 
-/// The unit in which changed bytes are kept.
+/// The unit in bytes in which changes are kept.
 const PAGE_BYTES: usize = 4096;
 
-/// A storage whose changes wait for a verdict.
+/// A storage whose changes wait until they are released.
 #[derive(Clone, Debug)]
-pub(crate) struct Probation(Arc<Inner>);
+pub(crate) struct Probation(Arc<ProbationInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ProbationInner {
     below: Box<dyn StorageBackend>,
-    state: Mutex<State>,
+    state: Mutex<ProbationState>,
 }
 
 #[derive(Debug)]
-enum State {
-    /// Changes are kept here.
-    Held(Held),
+enum ProbationState {
+    /// Changes are kept in memory.
+    Held(HeldChanges),
     /// Changes go to the storage below.
     Released,
-    /// The replay failed half way: redb's picture of the file is wrong now.
+    /// The replay failed half way, so the file is not what redb believes it to be.
     Broken,
 }
 
 #[derive(Debug)]
-struct Held {
-    /// The length as redb sees it.
+struct HeldChanges {
+    /// The length of the file as redb sees it.
     len: u64,
-    /// Below this offset, what is not among the pages stands in the storage below; above it are zeros.
+    /// Below this offset, bytes outside `pages` are those of the storage below; above it they are zeros.
     kept: u64,
     pages: BTreeMap<u64, Box<[u8; PAGE_BYTES]>>,
-    log: Vec<Change>,
+    log: Vec<HeldChange>,
 }
 
 #[derive(Debug)]
-enum Change {
+enum HeldChange {
     Len(u64),
     Write(u64, Vec<u8>),
     Sync,
@@ -56,36 +57,36 @@ impl Probation {
     /// Puts a storage on probation.
     pub(crate) fn new(below: Box<dyn StorageBackend>) -> io::Result<Self> {
         let len = below.len()?;
-        let held = Held {
+        let held = HeldChanges {
             len,
             kept: len,
             pages: BTreeMap::new(),
             log: Vec::new(),
         };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(ProbationInner {
             below,
-            state: Mutex::new(State::Held(held)),
+            state: Mutex::new(ProbationState::Held(held)),
         })))
     }
 
-    /// Ends the probation: what was held goes to the storage below, as everything after.
+    /// Ends the probation: the held changes go to the storage below, and so do all later ones.
     pub(crate) fn release(&self) -> io::Result<()> {
         let mut state = self.state();
-        let State::Held(held) = std::mem::replace(&mut *state, State::Broken) else {
+        let ProbationState::Held(held) = std::mem::replace(&mut *state, ProbationState::Broken) else {
             return Err(broken());
         };
         for change in held.log {
             match change {
-                Change::Len(len) => self.0.below.set_len(len)?,
-                Change::Write(offset, bytes) => self.0.below.write(offset, &bytes)?,
-                Change::Sync => self.0.below.sync_data()?,
+                HeldChange::Len(len) => self.0.below.set_len(len)?,
+                HeldChange::Write(offset, bytes) => self.0.below.write(offset, &bytes)?,
+                HeldChange::Sync => self.0.below.sync_data()?,
             }
         }
-        *state = State::Released;
+        *state = ProbationState::Released;
         Ok(())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ProbationState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -94,7 +95,7 @@ fn broken() -> io::Error {
     io::Error::other("the store must be opened again")
 }
 
-/// The pages that a range of bytes touches: page number, offset in the page, range in the bytes.
+/// Splits a range of bytes by pages, into page number, offset in the page, and range in the bytes.
 fn pieces(offset: u64, size: usize) -> impl Iterator<Item = (u64, usize, core::ops::Range<usize>)> {
     let page_bytes = u64::try_from(PAGE_BYTES).expect("4096");
     let mut done = 0;
@@ -111,7 +112,7 @@ fn pieces(offset: u64, size: usize) -> impl Iterator<Item = (u64, usize, core::o
     })
 }
 
-impl Held {
+impl HeldChanges {
     fn page(&self, below: &dyn StorageBackend, number: u64) -> io::Result<Box<[u8; PAGE_BYTES]>> {
         if let Some(page) = self.pages.get(&number) {
             return Ok(page.clone());
@@ -147,11 +148,11 @@ impl Held {
         }
         let end = offset.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
         self.len = self.len.max(end);
-        self.log.push(Change::Write(offset, data.to_vec()));
+        self.log.push(HeldChange::Write(offset, data.to_vec()));
         Ok(())
     }
 
-    /// Cuts or extends: what was cut off is zero when it comes back.
+    /// Cuts or extends the file. Bytes that were cut off are zeros if it grows again.
     fn set_len(&mut self, below: &dyn StorageBackend, len: u64) -> io::Result<()> {
         let page_bytes = u64::try_from(PAGE_BYTES).expect("4096");
         self.kept = self.kept.min(len);
@@ -164,7 +165,7 @@ impl Held {
             self.pages.insert(len / page_bytes, page);
         }
         self.len = len;
-        self.log.push(Change::Len(len));
+        self.log.push(HeldChange::Len(len));
         Ok(())
     }
 }
@@ -172,57 +173,57 @@ impl Held {
 impl StorageBackend for Probation {
     fn len(&self) -> io::Result<u64> {
         match &*self.state() {
-            State::Held(held) => Ok(held.len),
-            State::Released => self.0.below.len(),
-            State::Broken => Err(broken()),
+            ProbationState::Held(held) => Ok(held.len),
+            ProbationState::Released => self.0.below.len(),
+            ProbationState::Broken => Err(broken()),
         }
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
         let state = self.state();
         match &*state {
-            State::Held(held) => held.read(&*self.0.below, offset, out),
-            State::Released => {
+            ProbationState::Held(held) => held.read(&*self.0.below, offset, out),
+            ProbationState::Released => {
                 drop(state);
                 self.0.below.read(offset, out)
             }
-            State::Broken => Err(broken()),
+            ProbationState::Broken => Err(broken()),
         }
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         match &mut *self.state() {
-            State::Held(held) => held.set_len(&*self.0.below, len),
-            State::Released => self.0.below.set_len(len),
-            State::Broken => Err(broken()),
+            ProbationState::Held(held) => held.set_len(&*self.0.below, len),
+            ProbationState::Released => self.0.below.set_len(len),
+            ProbationState::Broken => Err(broken()),
         }
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut state = self.state();
         match &mut *state {
-            State::Held(held) => {
-                held.log.push(Change::Sync);
+            ProbationState::Held(held) => {
+                held.log.push(HeldChange::Sync);
                 Ok(())
             }
-            State::Released => {
-                // Readers do not wait for the disk.
+            ProbationState::Released => {
+                // The lock is released first, so that readers do not wait for the disk.
                 drop(state);
                 self.0.below.sync_data()
             }
-            State::Broken => Err(broken()),
+            ProbationState::Broken => Err(broken()),
         }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
         let mut state = self.state();
         match &mut *state {
-            State::Held(held) => held.write(&*self.0.below, offset, data),
-            State::Released => {
+            ProbationState::Held(held) => held.write(&*self.0.below, offset, data),
+            ProbationState::Released => {
                 drop(state);
                 self.0.below.write(offset, data)
             }
-            State::Broken => Err(broken()),
+            ProbationState::Broken => Err(broken()),
         }
     }
 

@@ -1,7 +1,9 @@
-//! Ledger entries that a long switch leads to: beside the ledger, then part of it, then in their places.
+//! The ledger entries of a long switch: they are written beside the ledger, become part of it, and are then moved to
+//! their places.
 //!
-//! Promises: a switch becomes the ledger in one write, however many entries it changed: from then on they are looked for
-//! first; each is put in its place later, some in a write, and nobody sees when.
+//! Promises: one write makes all entries of a switch part of the ledger, however many there are. From then on reads
+//! look beside the ledger first. Later writes move the entries to their places, some at a time, and no reader sees a
+//! difference.
 //! Elsewhere: the other tables (`tables`). Spec: `proto-notes/store.md`, "Tables".
 
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
@@ -11,14 +13,14 @@ use super::tables::{ACCOUNTS, BESIDE, META, failed, get, put, put_all};
 use crate::chain::{AccountState, Batch, Beside, StoreError};
 use crate::types::Account;
 
-/// In `meta`: the entries of `beside` are part of the ledger, and come before those of `accounts`.
+/// The key in `meta` that marks the entries of `beside` as part of the ledger, before those of `accounts`.
 const META_PROMOTED: &[u8] = b"promoted";
 
-/// Writes the ledger, and what a long switch puts beside it.
+/// Writes the changes of the ledger and of the entries beside it.
 pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
     let keeps = matches!(batch.beside, Beside::Keep | Beside::Settle(_)) && batch.shadow.is_empty();
     if !keeps {
-        // Entries of the ledger are not to be taken for those of a new switch.
+        // Promoted entries are moved first, so that they are not taken for entries of the new switch.
         settle(transaction, usize::MAX)?;
     }
     match batch.beside {
@@ -29,7 +31,7 @@ pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> R
     }
     let shadow = batch.shadow.iter();
     if batch.beside == Beside::Promote && !batch.shadow.is_empty() {
-        // Those are a new switch's.
+        // These entries belong to a new switch, so the promoted ones are moved first.
         settle(transaction, usize::MAX)?;
     }
     put_all(
@@ -44,7 +46,8 @@ pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> R
     )?;
     let accounts = batch.accounts.iter();
     if !batch.accounts.is_empty() && is_promoted_in(transaction)? {
-        // The newer entry counts, and would not be looked for in its place.
+        // The newer value is in `accounts`, so the older one beside it is deleted; otherwise reads would find that
+        // first.
         let keys = accounts.clone().map(|(account, _)| records::account_key(account));
         put_all(transaction, BESIDE, keys.map(|key| (key, None::<&[u8]>)))?;
     }
@@ -69,7 +72,7 @@ fn promote(transaction: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Puts at most so many of the promoted entries in their places.
+/// Moves at most `most` of the promoted entries to their places.
 fn settle(transaction: &WriteTransaction, most: usize) -> Result<(), StoreError> {
     if !is_promoted_in(transaction)? {
         return Ok(());
@@ -105,12 +108,12 @@ fn clear(transaction: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether entries of the ledger are not in their places yet.
+/// Whether some promoted entries are not in their places yet.
 pub(super) fn is_promoted(reading: &ReadTransaction) -> Result<bool, StoreError> {
     Ok(get(reading, META, META_PROMOTED)?.is_some())
 }
 
-/// A ledger entry that may not be in its place yet.
+/// Reads a ledger entry, which may not be in its place yet.
 pub(super) fn account(reading: &ReadTransaction, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
     if is_promoted(reading)?
         && let Some(value) = get(reading, BESIDE, key)?
@@ -120,7 +123,7 @@ pub(super) fn account(reading: &ReadTransaction, key: &[u8]) -> Result<Option<Ve
     get(reading, ACCOUNTS, key)
 }
 
-/// How many accounts there are, and the first of them, while some are not in their places.
+/// The number of accounts, and the first of them, while some promoted entries are not in their places.
 pub(super) fn accounts(
     reading: &ReadTransaction,
     limit: usize,

@@ -1,11 +1,12 @@
-//! Checked pages: every page of the chain file has a checksum in a second file, and is held against it when it is read.
+//! Checked pages: every page of the chain file has a checksum in a second file, and each read is compared with it.
 //!
-//! Promises: bytes that differ from what was written never reach redb. A page that rotted reads as zeros, which redb can
-//! take for nothing, and is remembered ([`Checked::rot`]); from then on nothing is written. No error is given for the read itself: after one,
-//! redb refuses everything, the sound pages too.
-//! After a crash both files fit: sums are synced before the pages they belong to, and a page that redb may need is never
-//! written in place. The one that is, the first page with redb's header, has two sums while it changes.
-//! Elsewhere: what becomes of rot (`redb_store`), files on probation (`backend`).
+//! Promises: redb never sees bytes that differ from those written. A damaged page reads as zeros, which redb can take
+//! for an empty page, and is remembered ([`Checked::rot`]); nothing is written from then on. The read itself returns no
+//! error, because after one redb would refuse all reads, also of sound pages.
+//! The two files fit together after a crash: sums are synced before the pages they belong to, and a page that redb may
+//! still need is never overwritten. The exception is the first page with redb's header, which has two valid sums while
+//! it changes.
+//! Elsewhere: the consequences of damage (`redb_store`), files on probation (`backend`).
 //! Spec: `proto-notes/store.md`, "Page sums".
 
 use std::collections::BTreeSet;
@@ -16,61 +17,61 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{BackendError, StorageBackend};
 
-/// What a checksum is for: redb's own page.
+/// The unit of a checksum in bytes: a page of redb.
 const PAGE: usize = 4096;
-/// Sums start behind the head, so that a sector of the head is written alone.
+/// The offset of the sums in the second file, so that a write of the head touches no sum.
 const HEAD: usize = 4096;
-/// Bytes of the head that mean something: less than what a disk writes whole.
+/// The used bytes of the head: fewer than a disk writes in one piece.
 const HEAD_BYTES: usize = 32;
 const MAGIC: [u8; 16] = *b"lanchain sums 1\n";
-/// Sums that are written together: a page of the second file.
+/// The number of sums that are written together: one page of the second file.
 const CHUNK: usize = PAGE / SUM;
-/// Bytes of a sum.
+/// The size of a sum in bytes.
 const SUM: usize = 4;
-/// Pages that are read together when all sums are made.
+/// The number of pages that are read at once when all sums are computed.
 const BUILT_AT_ONCE: usize = 256;
 
-/// A storage whose pages are checked. Clones share it.
+/// A storage whose pages are checked. Clones share the same storage.
 #[derive(Clone, Debug)]
-pub(crate) struct Checked(Arc<Inner>);
+pub(crate) struct Checked(Arc<CheckedInner>);
 
-/// Whether the second file knows the pages already.
+/// Whether the second file has the sums of the pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sums {
-    /// Reads are checked.
+    /// The sums are known, so reads are checked.
     Known,
-    /// The second file is new or makes no sense: nothing is checked before [`Checked::build`].
+    /// The second file is new or invalid, so nothing is checked before [`Checked::build`].
     Missing,
 }
 
 #[derive(Debug)]
-struct Inner {
+struct CheckedInner {
     file: Box<dyn StorageBackend>,
     sums: Box<dyn StorageBackend>,
-    state: Mutex<State>,
-    /// Held while the two files are synced.
+    state: Mutex<CheckedState>,
+    /// Locked while the two files are synced.
     syncing: Mutex<()>,
-    /// Reads that met a rotten page.
+    /// The number of reads that met a damaged page.
     met: AtomicU64,
 }
 
 #[derive(Debug)]
-struct State {
+struct CheckedState {
     known: Sums,
-    /// The sum of each page; that of the first page is in `first`.
+    /// The sum of each page, except that the sum of page 0 is in `first`.
     pages: Vec<u32>,
-    /// Chunks of `pages` that the second file does not have.
+    /// The chunks of `pages` that are not in the second file yet.
     dirty: BTreeSet<usize>,
-    /// What the first page's sum may be: as it is on disk, and as it is about to be.
+    /// The two sums that the first page may have: the one on disk, and the one it is about to get.
     first: [u32; 2],
     /// The first page as redb wrote it last, if the file does not have it yet.
     held: Option<Vec<u8>>,
-    /// The first rotten page that was met.
+    /// The number of the first damaged page that a read met.
     rot: Option<usize>,
 }
 
 impl Checked {
-    /// Puts a storage and its sums together.
+    /// Joins a storage and its sums.
     pub(crate) fn new(file: Box<dyn StorageBackend>, sums: Box<dyn StorageBackend>) -> io::Result<(Self, Sums)> {
         let pages = pages_of(file.len()?);
         let stored = usize::try_from(sums.len()?).unwrap_or(usize::MAX);
@@ -78,7 +79,8 @@ impl Checked {
         sums.read(0, &mut bytes)?;
         let mut first = read_head(&bytes);
         if let Some(listed) = &mut first {
-            // Of the two it may be, the one that is there. If it is neither, the first read of it finds that out.
+            // The valid one of the two sums is the one that fits the page on disk. If neither fits, the first read
+            // finds the damage.
             let mut page = vec![0; PAGE.min(to_usize(file.len()?))];
             file.read(0, &mut page)?;
             let sum = crc32fast::hash(&page);
@@ -92,7 +94,7 @@ impl Checked {
             .map(|sum| u32::from_be_bytes(sum.try_into().expect("four bytes")))
             .collect();
         list.resize(pages, zero_sum());
-        let state = State {
+        let state = CheckedState {
             known,
             pages: list,
             dirty: BTreeSet::new(),
@@ -100,7 +102,7 @@ impl Checked {
             held: None,
             rot: None,
         };
-        let inner = Inner {
+        let inner = CheckedInner {
             file,
             sums,
             state: Mutex::new(state),
@@ -110,7 +112,7 @@ impl Checked {
         Ok((Self(Arc::new(inner)), known))
     }
 
-    /// Makes the sums of a file that was found sound in another way.
+    /// Computes the sums of a file that another check found sound.
     pub(crate) fn build(&self) -> io::Result<()> {
         let len = self.0.file.len()?;
         let mut list = Vec::with_capacity(pages_of(len));
@@ -128,7 +130,7 @@ impl Checked {
         sums.set_len(to_u64(HEAD + bytes.len()))?;
         sums.write(to_u64(HEAD), &bytes)?;
         sums.sync_data()?;
-        // The head last: without it the file is as good as missing.
+        // The head is written last: without it the file counts as missing.
         sums.write(0, &head([first; 2]))?;
         sums.sync_data()?;
         let mut state = self.state();
@@ -138,21 +140,21 @@ impl Checked {
         Ok(())
     }
 
-    /// The first rotten page that was met.
+    /// The number of the first damaged page that a read met.
     pub(crate) fn rot(&self) -> Option<usize> {
         self.state().rot
     }
 
-    /// How many reads met a rotten page: it grows while something asks for what is rotten.
+    /// How many reads met a damaged page. A caller that sees it grow knows that its read was affected.
     pub(crate) fn met(&self) -> u64 {
         self.0.met.load(Ordering::Acquire)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CheckedState> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads whole pages, or the rest of the file, and holds each against its sum.
+    /// Reads whole pages, or the rest of the file, and compares each with its sum.
     fn read_pages(&self, first: usize, out: &mut [u8]) -> io::Result<()> {
         self.0.file.read(to_u64(first * PAGE), out)?;
         let mut state = self.state();
@@ -183,7 +185,7 @@ impl Checked {
         Ok(())
     }
 
-    /// Refuses to change a file of which a part is rotten: what is written may be made of it.
+    /// Refuses to change a damaged file, because the new content may be derived from the damaged page.
     fn check_sound(&self) -> io::Result<()> {
         match self.rot() {
             None => Ok(()),
@@ -191,7 +193,7 @@ impl Checked {
         }
     }
 
-    /// The pages that a range of bytes touches, whole.
+    /// The number of the first page that a range of bytes touches, and the whole bytes of all these pages.
     fn surroundings(&self, offset: u64, size: usize) -> io::Result<(usize, Vec<u8>)> {
         let len = self.0.file.len()?;
         let first = to_usize(offset) / PAGE;
@@ -201,9 +203,9 @@ impl Checked {
         Ok((first, bytes))
     }
 
-    /// What the second file must have before the pages are synced: the dirty chunks by their place, and the head if the
-    /// first page changed.
-    fn take_dirty(state: &mut State) -> Vec<(u64, Vec<u8>)> {
+    /// The parts of the second file that must be written before the pages are synced, with their offsets: the dirty
+    /// chunks, and the head if the first page changed.
+    fn take_dirty(state: &mut CheckedState) -> Vec<(u64, Vec<u8>)> {
         let dirty = core::mem::take(&mut state.dirty);
         let chunk = |number: usize| {
             let sums = state.pages.iter().skip(number * CHUNK).take(CHUNK);
@@ -219,7 +221,7 @@ impl Checked {
     }
 }
 
-/// What is said of a rotten page.
+/// The error text for a damaged page.
 pub(crate) fn rotten(page: usize) -> String {
     format!("page {page} of the chain file is not what was written there")
 }
@@ -236,12 +238,12 @@ fn to_usize(value: u64) -> usize {
     usize::try_from(value).unwrap_or(usize::MAX)
 }
 
-/// The sum of a page that was never written.
+/// The sum of a page that was never written, which is all zeros.
 fn zero_sum() -> u32 {
     crc32fast::hash(&[0; PAGE])
 }
 
-/// Magic, the first page's two sums, and the sum of these.
+/// Builds the head: magic, the two sums of the first page, and the sum of these bytes.
 fn head(first: [u32; 2]) -> [u8; HEAD_BYTES] {
     let mut head = [0; HEAD_BYTES];
     head[..16].copy_from_slice(&MAGIC);
@@ -252,7 +254,7 @@ fn head(first: [u32; 2]) -> [u8; HEAD_BYTES] {
     head
 }
 
-/// The first page's sums, if this is a head.
+/// The two sums of the first page; none if the bytes are not a valid head.
 fn read_head(bytes: &[u8]) -> Option<[u32; 2]> {
     let number = |at: usize| Some(u32::from_be_bytes(bytes.get(at..at + SUM)?.try_into().ok()?));
     let first = [number(16)?, number(20)?];
@@ -314,14 +316,15 @@ impl StorageBackend for Checked {
         self.0.file.sync_data()?;
         let Some(bytes) = held else { return Ok(()) };
         let mut state = self.state();
-        // The sum of what stood there before is forgotten: else that could come back unseen.
+        // The sum of the previous content is dropped, because otherwise that content could return unnoticed.
         let settled = [crc32fast::hash(&bytes); 2];
         state.first = settled;
         if state.held.as_ref() == Some(&bytes) {
             state.held = None;
         }
         drop(state);
-        // If it fails, the second file knows both: that is safe after a crash, and the next sync brings it.
+        // If this write fails, the second file has both sums. That is safe after a crash, and the next sync writes it
+        // again.
         let _ = self.0.sums.write(0, &head(settled));
         Ok(())
     }
@@ -341,7 +344,7 @@ impl StorageBackend for Checked {
         let sums: Vec<u32> = if inside == 0 && data.len().is_multiple_of(PAGE) {
             data.chunks(PAGE).map(crc32fast::hash).collect()
         } else {
-            // A part of a page: the rest of it stays.
+            // Only part of a page is written, so the rest of it is read first.
             let (_, mut bytes) = self.surroundings(offset, data.len())?;
             bytes.resize(bytes.len().max(inside + data.len()), 0);
             bytes[inside..inside + data.len()].copy_from_slice(data);

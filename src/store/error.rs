@@ -1,4 +1,4 @@
-//! Why a data folder or its chain file cannot be opened: each reason with what to do about it.
+//! Why a data folder or its chain file cannot be opened, and what the user can do about each reason.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,181 +8,181 @@ use thiserror::Error;
 
 use super::files::{self, Unfit};
 
-/// The flag that accepts a folder which others can read or write.
+/// The flag by which a user accepts a folder that others can read or write.
 const ACCEPT: &str = "--allow-exposed-folder";
-/// What helps when no more files can be opened.
+/// What to do when no more files can be opened.
 pub(crate) const TOO_MANY_FILES: &str = "raise the limit in this shell (ulimit -n 1024), or close other programs";
 
-/// Why a data folder or a file in it cannot be used. Each of these ends the node with exit status 3.
+/// Why a data folder or a file in it cannot be used. Each of these errors ends the node with exit status 3.
 #[derive(Clone, Debug, PartialEq, Eq, Error, IntoStaticStr)]
 #[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "snake_case")]
 pub enum OpenError {
-    /// Another node holds the lock.
+    /// Another node holds the lock of the folder.
     #[error("the data folder {} is in use{}", path.display(), by_process(*pid))]
     InUse {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
-        /// The process that holds it, if it says so.
+        /// The process that holds the lock; none if the lock file does not say.
         pid: Option<u32>,
     },
-    /// The folder or file holds another network's chain.
+    /// The folder or file holds the chain of another network.
     #[error("{} belongs to network {found}, not to {wanted}", path.display())]
     OtherNetwork {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
-        /// The network that it belongs to.
+        /// The network to which it belongs.
         found: String,
         /// The network that was asked for.
         wanted: String,
     },
-    /// A newer version wrote it.
+    /// A newer version wrote the folder or file.
     #[error("{} has format {found}, this version knows formats up to {known}", path.display())]
     NewerFormat {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
-        /// The format found.
+        /// The format version that was found.
         found: u32,
         /// The newest format that this version knows.
         known: u32,
     },
-    /// An older version wrote it.
+    /// An older version wrote the file.
     #[error("{} has format {found}, this version writes and reads format {known}", path.display())]
     OlderFormat {
-        /// The chain file.
+        /// The path of the chain file.
         path: PathBuf,
-        /// The format found.
+        /// The format version that was found.
         found: u32,
-        /// The format that this version knows.
+        /// The format version that this version knows.
         known: u32,
     },
-    /// A file is missing, cut off, or holds what no node has written.
+    /// A file is missing, cut off, or holds bytes that no node writes.
     #[error("{} is damaged: {reason}", path.display())]
     Damaged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         reason: String,
     },
-    /// The system does not let this user read or write it.
+    /// The system does not let this user read or write the folder or file.
     #[error("{} cannot be used: {reason}", path.display())]
     Denied {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
-        /// The system's words.
+        /// The error text of the system.
         reason: String,
     },
     /// Other users can read the secret key.
     #[error("the key file {} can be read by others (mode {mode:03o})", path.display())]
     ExposedKey {
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the file.
         mode: u32,
-        /// Whether the disk keeps permissions.
+        /// Whether `chmod` can mend it, which it cannot on a disk that keeps no permissions.
         chmod_helps: bool,
     },
-    /// Everybody can write the folder.
+    /// Everybody on this machine can write to the folder.
     #[error("everybody on this machine can write the data folder {} (mode {mode:03o})", path.display())]
     ExposedFolder {
-        /// The folder.
+        /// The path of the folder.
         path: PathBuf,
-        /// Its permission bits.
+        /// The permission bits of the folder.
         mode: u32,
     },
-    /// A file made for this user alone can be read by others: FAT, shared folders, Windows disks seen from WSL.
+    /// Others can read a file that was made for this user alone: on FAT, shared folders, or Windows disks in WSL.
     #[error("the disk of {} keeps no permissions: others on this machine could read the secret key", path.display())]
     NoPermissions {
         /// The folder, or the file that was to be written.
         path: PathBuf,
     },
-    /// The folder or a file in it belongs to somebody else.
+    /// The folder or a file in it belongs to another user.
     #[error("{} belongs to another user (uid {owner})", path.display())]
     OtherOwner {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
-        /// Whose it is.
+        /// The user id of its owner.
         owner: u32,
     },
-    /// A link, a pipe, a device or a folder stands where a file is expected, or the file has several names.
+    /// A link, a pipe, a device or a folder is in the place of a file, or the file has several hard links.
     #[error("{} is not used: {reason}", path.display())]
     NotAFile {
-        /// What stands there.
+        /// The path of the thing that is not a file.
         path: PathBuf,
-        /// What it is.
+        /// The kind of thing that it is.
         reason: String,
-        /// Whether it leads to a file's content, so that a copy can take its place.
+        /// Whether it leads to the content of a file, so that a copy of the content can take its place.
         has_content: bool,
     },
-    /// The file that was to be made is there already.
+    /// The file that was to be created exists already.
     #[error("{} is there already", path.display())]
     #[strum(serialize = "io")]
     FileExists {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
     },
-    /// This process, or the machine, may open no more files.
+    /// This process or the machine has too many open files.
     #[error("{}: too many files are open", path.display())]
     TooManyFiles {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
     },
-    /// The folder has a key already.
+    /// The folder already has a key.
     #[error("{} is there already", path.display())]
     KeyExists {
-        /// The key file.
+        /// The path of the key file.
         path: PathBuf,
     },
-    /// The folder's name is no account name.
+    /// The name for the folder is not a valid account name.
     #[error("\"{0}\" is no name for a data folder")]
     BadName(String),
-    /// Every slot is taken.
+    /// Every slot of the network is in use.
     #[error("all {limit} data folders below {} are in use", path.display())]
     NoFreeSlot {
-        /// The network's folder.
+        /// The folder that holds the network's slots.
         path: PathBuf,
-        /// How many slots there are.
+        /// The number of slots.
         limit: usize,
     },
     /// The user has no home directory.
     #[error("no data directory is known: this user has no home directory")]
     NoHome,
-    /// The disk, or this user's share of it, has no room.
+    /// The disk is full, or this user's quota is used up.
     #[error("{}: the disk is full", path.display())]
     #[strum(serialize = "disk_full")]
     Full {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
     },
-    /// The system locks no files there, as some network disks.
+    /// The system cannot lock files there, as on some network disks.
     #[error("{}: there are no file locks on this disk: {reason}", path.display())]
     NoLocks {
-        /// The lock file.
+        /// The path of the lock file.
         path: PathBuf,
-        /// The system's words.
+        /// The error text of the system.
         reason: String,
     },
     /// The system failed in another way.
     #[error("{}: {reason}", path.display())]
     Io {
-        /// The folder or file.
+        /// The folder, or the file in it.
         path: PathBuf,
-        /// The system's words.
+        /// The error text of the system.
         reason: String,
     },
 }
 
-/// The name that the folder's part of the interface uses for the same reasons.
+/// The name of [`OpenError`] in the interface of data folders.
 pub type FolderError = OpenError;
 
 impl OpenError {
-    /// The variant's name in snake case, or that of its kind.
+    /// The error code of the JSON contract: the variant's name in `snake_case`, or that of its kind.
     #[must_use]
     pub fn code(&self) -> &'static str {
         self.into()
     }
 
-    /// What the user can type or do.
+    /// What the user can type or do about it.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -246,7 +246,7 @@ impl OpenError {
         }
     }
 
-    /// Sorts an error of the system by its kind.
+    /// Converts an error of the system by its kind.
     pub(crate) fn from_io(path: &Path, error: &io::Error) -> Self {
         let (path, reason) = (path.to_path_buf(), error.to_string());
         match Unfit::of(error) {
@@ -281,7 +281,7 @@ impl OpenError {
     }
 }
 
-/// Whether this process, or the machine, may open no more files.
+/// Whether the system refused because this process or the machine has too many open files.
 pub(crate) fn is_too_many_files(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -296,7 +296,7 @@ pub(crate) fn is_too_many_files(error: &io::Error) -> bool {
     }
 }
 
-/// Whether the system means that there is no room.
+/// Whether the system refused because the disk or the quota is full.
 pub(super) fn is_full(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -305,7 +305,7 @@ fn by_process(pid: Option<u32>) -> String {
     pid.map_or_else(String::new, |pid| format!(" by process {pid}"))
 }
 
-/// What helps when a file of a folder is damaged.
+/// What to do when a file of a folder is damaged.
 fn hint_of_damage(path: &Path) -> String {
     let text = if path.ends_with(super::folder::KEY_FILE) {
         "restore the key file from a copy (lanchain key import FILE, once a damaged one was moved away), or choose another \
@@ -317,7 +317,7 @@ fn hint_of_damage(path: &Path) -> String {
     text.into()
 }
 
-/// What helps when a folder is another network's: of the same name it is an earlier version's, or another file's.
+/// What to do when a folder belongs to another network. One of the same name is an earlier version's or another file's.
 fn hint_of_network(path: &Path, found: &str, wanted: &str) -> String {
     let label = found.split(' ').next().unwrap_or(found);
     if wanted.split(' ').next() != Some(label) {

@@ -1,9 +1,9 @@
 //! Opening and replacing the files of a data folder.
 //!
-//! Promises: a name is opened only if an ordinary file stands under it: no link is followed, nothing is waited for, no
-//! device is touched; what is written in place has this one name; a new file is for its owner alone from its first
-//! moment, and is never seen half written.
-//! Elsewhere: files that the user names (`inputs`), who else may read or write them (`privacy`).
+//! Promises: only ordinary files are opened: no link is followed, no pipe is waited for, no device is touched. A file
+//! that is changed in place has only one name. A new file belongs to its owner alone from its first moment, and nobody
+//! ever sees it half written.
+//! Elsewhere: files that the user names (`inputs`), other users' access to the files (`privacy`).
 //! Spec: `proto-notes/store.md`, "Files".
 
 use std::fs::{self, File, FileType, Metadata, OpenOptions};
@@ -12,37 +12,37 @@ use std::path::Path;
 
 use thiserror::Error;
 
-/// Whether a file must survive a power cut, or only must not be seen half written.
+/// Whether a replaced file must survive a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Durable {
-    /// Synced, with its folder, before the call returns.
+    /// The file and its folder are synced before the call returns.
     Yes,
-    /// Worth nothing after a crash.
+    /// The file need not survive a crash, but is never seen half written.
     No,
 }
 
-/// What is to be done with an existing file.
+/// How an existing file will be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Access {
     Read,
-    /// Read and changed in place.
+    /// The file is read and changed in place.
     Change,
-    /// Read, and written to at its end.
+    /// The file is read, and extended at its end.
     Append,
 }
 
-/// Whose a file has to be.
+/// Which user a file must belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owner {
-    /// This user's, or root's, who can do everything anyway.
+    /// This user or root, who can change every file anyway.
     Me,
     Anybody,
 }
 
-/// What a symbolic link is called.
+/// The words for a symbolic link in error texts.
 pub(crate) const LINK: &str = "a symbolic link";
 
-/// Why what stands under a name is no file for a node. Travels inside an [`io::Error`].
+/// Why a path does not lead to a file that a node may use. It is carried inside an [`io::Error`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub(crate) enum Unfit {
     #[error("it is {0}, not an ordinary file")]
@@ -60,20 +60,21 @@ impl From<Unfit> for io::Error {
 }
 
 impl Unfit {
-    /// Finds it in an error of [`open`].
+    /// Extracts the reason from an error of [`open`], if it is one of these.
     pub(crate) fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref().copied()
     }
 }
 
-/// Opens an existing file.
+/// Opens an existing file after checking that it is an ordinary one.
 pub(crate) fn open(path: &Path, access: Access, owner: Owner) -> io::Result<File> {
-    // Looked at first, for opening a device can do something; and again when it is open, for it may have been swapped.
+    // Checked before opening, because opening a device can have effects, and again when open, because it may have been
+    // replaced.
     check(&fs::symlink_metadata(path)?, access, owner)?;
     open_swapped(path, access, owner)
 }
 
-/// Opens what stands under a name now: it may be something else than what was looked at.
+/// Opens the path and checks the file itself, which may have been replaced since the first check.
 fn open_swapped(path: &Path, access: Access, owner: Owner) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options
@@ -92,7 +93,7 @@ fn open_swapped(path: &Path, access: Access, owner: Owner) -> io::Result<File> {
     Ok(file)
 }
 
-/// Makes a file that does not exist yet, for this user alone.
+/// Creates a file that does not exist yet, readable and writable for this user alone.
 pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create_new(true);
@@ -101,14 +102,14 @@ pub(crate) fn create_new(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens a file, or makes an empty one; tells whether it is new.
+/// Opens a file, or creates an empty one; returns whether it is new.
 pub(crate) fn open_or_create(path: &Path, access: Access, owner: Owner) -> io::Result<(File, bool)> {
     match open(path, access, owner) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         opened => return opened.map(|file| (file, false)),
     }
     match create_new(path) {
-        // Another process was faster.
+        // Another process created it first.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             open(path, access, owner).map(|file| (file, false))
         }
@@ -116,7 +117,7 @@ pub(crate) fn open_or_create(path: &Path, access: Access, owner: Owner) -> io::R
     }
 }
 
-/// Whether anything stands under this name, a link that leads nowhere too.
+/// Whether the path exists; a symbolic link that leads nowhere counts.
 pub(crate) fn exists(path: &Path) -> io::Result<bool> {
     match fs::symlink_metadata(path) {
         Ok(_) => Ok(true),
@@ -144,7 +145,7 @@ fn check(metadata: &Metadata, access: Access, owner: Owner) -> Result<(), Unfit>
     Ok(())
 }
 
-/// Whether it belongs to this user, or to root.
+/// Whether the file belongs to this user or to root.
 #[cfg(unix)]
 pub(crate) fn is_mine_or_roots(metadata: &Metadata) -> bool {
     let owner = std::os::unix::fs::MetadataExt::uid(metadata);
@@ -174,7 +175,7 @@ pub(crate) fn kind(kind: FileType) -> &'static str {
     }
 }
 
-/// Replaces a file: written beside it, readable by this user alone, then renamed.
+/// Replaces a file: writes a new one beside it, readable by this user alone, and renames it.
 pub(crate) fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result<()> {
     let beside = path.with_extension("new");
     match fs::remove_file(&beside) {
@@ -197,7 +198,7 @@ pub(crate) fn replace(path: &Path, bytes: &[u8], durable: Durable) -> io::Result
     }
 }
 
-/// Makes a new or renamed entry of a folder survive a power cut.
+/// Syncs the folder of a path, so that a new or renamed entry survives a power cut.
 pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
@@ -205,7 +206,7 @@ pub(crate) fn sync_folder_of(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Reads at most `limit` bytes of a file; none if there is no such file.
+/// Reads at most `limit` bytes of a file; none if the file does not exist.
 pub(crate) fn read_start(path: &Path, limit: u64, owner: Owner) -> io::Result<Option<Vec<u8>>> {
     let file = match open(path, Access::Read, owner) {
         Ok(file) => file,
@@ -292,7 +293,7 @@ mod tests {
             }
         });
         let opened = told.recv_timeout(std::time::Duration::from_secs(20));
-        // Whoever waits at the pipe gets what it waits for.
+        // Opening the pipe releases the thread if it waits for a writer.
         drop(OpenOptions::new().read(true).write(true).open(&pipe).unwrap());
         opening.join().unwrap();
         let error = opened.expect("nothing is waited for").unwrap_err();
@@ -333,7 +334,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "text").unwrap();
-        // Only root gives files away.
+        // Only root can give a file to another user.
         if std::os::unix::fs::chown(&path, Some(12_345), None).is_err() {
             eprintln!("SKIPPED: this user may give no file to another one");
             return;

@@ -1,8 +1,8 @@
-//! Data folders: one for each node, locked while it runs, found again at the next start.
+//! Data folders: one for each node, locked while the node runs, and found again at the next start.
 //!
-//! Promises: two nodes never share a folder; a folder that is refused is left byte for byte as it was; a new folder is
-//! complete or is completed at the next start; `--temp` leaves nothing behind.
-//! Elsewhere: the chain file (`redb_store`), the key (`key`), what siblings read (`addresses`).
+//! Promises: two nodes never share a folder; a refused folder is unchanged, byte for byte; an incomplete new folder is
+//! completed at the next start; `--temp` leaves nothing behind.
+//! Elsewhere: the chain file (`redb_store`), the key (`key`), the file that other nodes of the user read (`addresses`).
 //! Spec: `proto-notes/store.md`, "Folders".
 
 use std::fs::{self, DirBuilder, File, TryLockError};
@@ -28,52 +28,53 @@ pub(super) const CHAIN_FILE: &str = "chain.redb";
 pub(super) const NETWORK_FILE: &str = "network";
 const PORT_FILE: &str = "port";
 
-/// The program's folder in the user's data directory.
+/// The name of the program's folder in the user's data directory.
 pub(super) const PROGRAM: &str = "lanchain";
-/// The first slot; the others are `node-2`, `node-3` and so on.
+/// The name of the first slot; the others are `node-2`, `node-3` and so on.
 pub(super) const SLOT: &str = "node";
-/// Bytes read of the small text files.
+/// The most bytes that are read of small text files.
 const SMALL_FILE_MAX_BYTES: u64 = 256;
-/// A lock file holds a number: what is longer belongs to another program, and is not overwritten.
+/// The largest lock file in bytes; it holds a number, so a longer one belongs to another program and is not
+/// overwritten.
 const LOCK_FILE_MAX_BYTES: u64 = 32;
-/// A sibling that looks whether a folder is free holds its lock for microseconds: not to be taken for a node.
+/// How often the lock is tried: a node that checks whether the folder is free holds the lock for microseconds only.
 const LOCK_TRIES: u32 = 3;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// Which folder a node takes.
+/// Which data folder a node uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FolderChoice {
-    /// This one (`--data-dir`); made if it does not exist.
+    /// The given folder (`--data-dir`), created if it does not exist.
     Dir(PathBuf),
-    /// One of its own, removed at the stop (`--temp`).
+    /// A new temporary folder, removed when the node stops (`--temp`).
     Temp,
-    /// One in the user's data directory.
+    /// A folder in the user's data directory.
     Slot {
-        /// Its name (`--name`); without one the first that is free.
+        /// The name of the slot (`--name`); none means the first slot that is free.
         name: Option<String>,
     },
 }
 
-/// A data folder that is locked for this process until it is dropped.
+/// A data folder, locked for this process until it is dropped.
 ///
-/// Drop it after the store: a temporary folder is removed then.
+/// Drop the store first, because dropping a temporary folder removes its files.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    /// None only while dropping.
+    /// The open lock file; none only while the folder is being dropped.
     lock: Option<File>,
     secret_key: SecretKey,
-    /// The folder that holds the siblings; none for `--data-dir` and `--temp`.
+    /// The folder that holds the slots of the network; none for `--data-dir` and `--temp`.
     network_folder: Option<PathBuf>,
     is_temp: bool,
     warning: Option<String>,
 }
 
 impl Folder {
-    /// Takes a folder for this network, made if need be: lock, chain file with its genesis block, key.
+    /// Locks a folder for this network and creates what is missing: lock, chain file with its genesis block, key.
     ///
     /// # Errors
-    /// [`FolderError`]; a folder that was there is then as it was before.
+    /// [`FolderError`] with the reason; a folder that existed is unchanged then.
     pub fn open(choice: FolderChoice, network: &NetworkParams, trust: Trust) -> Result<Self, FolderError> {
         match choice {
             FolderChoice::Dir(path) => Self::take(path, network, (None, trust)),
@@ -85,7 +86,7 @@ impl Folder {
         }
     }
 
-    /// Takes a slot below a data directory.
+    /// Locks a slot below a data directory.
     pub(crate) fn open_slot(
         data_dir: &Path,
         name: Option<&str>,
@@ -123,13 +124,14 @@ impl Folder {
             reason: format!("no entropy: {error}"),
         })?;
         let path = parent.join(format!("{PROGRAM}-{}", hex::encode(random)));
-        // Must not exist: in a folder that all users share somebody may have made it.
+        // The folder must be new: in a directory that all users share, somebody else may have made it.
         new_folder(&path).map_err(|error| OpenError::from_io(&path, &error))?;
         let taken = Self::take(path.clone(), network, (None, trust));
         match taken {
             Ok(mut folder) => {
                 folder.is_temp = true;
-                // From here on another node may remove it, once its lock is free. Without the mark nobody does.
+                // The mark allows another node to remove the folder once its lock is free. Without the mark it just
+                // stays.
                 let _ = files::create_new(&path.join(stale::MARK_FILE));
                 Ok(folder)
             }
@@ -145,7 +147,7 @@ impl Folder {
         network: &NetworkParams,
         (network_folder, trust): (Option<PathBuf>, Trust),
     ) -> Result<Self, FolderError> {
-        // Before anything is made: a folder of another network gets no lock file either.
+        // Checked before anything is created: a folder of another network does not get a lock file.
         check_network(&path, network, trust.owner())?;
         let made = make_folders(&path)?;
         let locked = privacy::check_folder(&path, trust)
@@ -165,9 +167,9 @@ impl Folder {
             error
         };
         let secret_key = complete(&path, network, trust).map_err(fail)?;
-        // For the words of a refusal alone: on a full disk the node does without.
+        // The number only improves the error text of another node, so a full disk does not matter.
         let _ = write_process(&lock);
-        // A crash may have left it; what it says is no longer so.
+        // A crash may have left an address file, which is not true any more.
         let _ = fs::remove_file(path.join(ADDRESS_FILE));
         Ok(Self {
             path,
@@ -179,37 +181,37 @@ impl Folder {
         })
     }
 
-    /// What its owner should know of it.
+    /// A warning about the folder for its user, if there is one.
     #[must_use]
     pub fn warning(&self) -> Option<&str> {
         self.warning.as_deref()
     }
 
-    /// Where it is.
+    /// The path of the folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where its chain file is.
+    /// The path of its chain file.
     #[must_use]
     pub fn chain_path(&self) -> PathBuf {
         self.path.join(CHAIN_FILE)
     }
 
-    /// The node's key.
+    /// The secret key of the node.
     #[must_use]
     pub const fn secret_key(&self) -> &SecretKey {
         &self.secret_key
     }
 
-    /// Whether it is removed at the end.
+    /// Whether the folder is removed when it is dropped.
     #[must_use]
     pub const fn is_temp(&self) -> bool {
         self.is_temp
     }
 
-    /// The port on which the node listened last.
+    /// The port on which the node listened last; none if it is unknown.
     #[must_use]
     pub fn last_port(&self) -> Option<u16> {
         let bytes = files::read_start(&self.path.join(PORT_FILE), SMALL_FILE_MAX_BYTES, Owner::Anybody).ok()??;
@@ -217,10 +219,10 @@ impl Folder {
         (port != 0).then_some(port)
     }
 
-    /// Remembers the port for the next start.
+    /// Stores the port for the next start.
     ///
     /// # Errors
-    /// The system's, which the node can live with.
+    /// The error of the system; the node can go on without the stored port.
     pub fn set_last_port(&self, port: u16) -> io::Result<()> {
         if self.last_port() == Some(port) {
             return Ok(());
@@ -228,10 +230,10 @@ impl Folder {
         files::replace(&self.path.join(PORT_FILE), format!("{port}\n").as_bytes(), Durable::No)
     }
 
-    /// Tells siblings where this node listens, or that it does no longer.
+    /// Publishes the addresses of this node to the user's other nodes; none withdraws them.
     ///
     /// # Errors
-    /// The system's, which the node can live with.
+    /// The error of the system; the node can go on without it.
     pub fn set_address(&self, addresses: Option<&[String]>) -> io::Result<()> {
         let path = self.path.join(ADDRESS_FILE);
         match addresses {
@@ -243,7 +245,7 @@ impl Folder {
         }
     }
 
-    /// The running nodes of this network in other slots of this user. Folders chosen by `--data-dir` have none.
+    /// The user's running nodes of this network in other slots; always empty for a folder chosen with `--data-dir`.
     #[must_use]
     pub fn siblings(&self) -> Vec<(PeerId, Vec<Address>)> {
         self.network_folder
@@ -256,21 +258,21 @@ impl Drop for Folder {
     fn drop(&mut self) {
         let _ = self.set_address(None);
         if self.is_temp {
-            // Unlocked first: some systems do not remove open files.
+            // The lock file is closed first, because some systems cannot remove open files.
             drop(self.lock.take());
             let _ = fs::remove_dir_all(&self.path);
         }
     }
 }
 
-/// The folder that holds a network's slots.
+/// The folder that holds the slots of a network.
 pub(super) fn network_folder(data_dir: &Path, network: &NetworkParams) -> PathBuf {
     let id = network.network_id().to_string();
     let folder = format!("{}-{}", network.label().replace(':', "-"), &id[..8]);
     data_dir.join(PROGRAM).join(folder)
 }
 
-/// A folder that only this user may enter.
+/// Creates a folder that only this user may enter.
 fn new_folder(path: &Path) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -281,7 +283,7 @@ fn new_folder(path: &Path) -> io::Result<()> {
     DirBuilder::new().create(path)
 }
 
-/// Makes the folder and those above it. Returns the new ones, the lowest first.
+/// Creates a folder and its missing parents. Returns the new ones, the lowest first.
 pub(super) fn make_folders(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     let mut missing = Vec::new();
     let mut at = Some(path);
@@ -299,7 +301,7 @@ pub(super) fn make_folders(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     for folder in missing.into_iter().rev() {
         match new_folder(&folder) {
             Ok(()) => made.insert(0, folder),
-            // Another node that starts at the same time was faster.
+            // Another node that starts at the same time created it first.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => {
                 remove_folders(&made);
@@ -310,14 +312,14 @@ pub(super) fn make_folders(path: &Path) -> Result<Vec<PathBuf>, OpenError> {
     Ok(made)
 }
 
-/// Removes new folders again, as far as they are empty.
+/// Removes the given folders, as far as they are empty.
 pub(super) fn remove_folders(made: &[PathBuf]) {
     for folder in made {
         let _ = fs::remove_dir(folder);
     }
 }
 
-/// Takes the lock, and says whether the lock file is new.
+/// Takes the lock, and returns whether the lock file is new.
 pub(super) fn take_lock(folder: &Path, owner: Owner) -> Result<(File, bool), OpenError> {
     let path = folder.join(LOCK_FILE);
     let io_error = |error: io::Error| OpenError::from_io(&path, &error);
@@ -345,7 +347,7 @@ pub(super) fn take_lock(folder: &Path, owner: Owner) -> Result<(File, bool), Ope
     })
 }
 
-/// The process that holds a lock, as it wrote into the lock file.
+/// The process that holds a lock, by the number in the lock file.
 pub(super) fn process(lock: &Path) -> Option<u32> {
     let bytes = files::read_start(lock, SMALL_FILE_MAX_BYTES, Owner::Anybody).ok()??;
     core::str::from_utf8(&bytes).ok()?.trim_ascii().parse().ok()
@@ -357,7 +359,7 @@ fn write_process(mut lock: &File) -> io::Result<()> {
     writeln!(lock, "{}", std::process::id())
 }
 
-/// What the `network` file says: it is written last, so a folder that has it once had everything.
+/// Checks the `network` file; false if there is none. It is written last, so a folder that has it was complete once.
 pub(super) fn check_network(folder: &Path, network: &NetworkParams, owner: Owner) -> Result<bool, OpenError> {
     let path = folder.join(NETWORK_FILE);
     match files::read_start(&path, SMALL_FILE_MAX_BYTES, owner) {
@@ -367,7 +369,7 @@ pub(super) fn check_network(folder: &Path, network: &NetworkParams, owner: Owner
     }
 }
 
-/// What the bytes of the `network` file say: this format and this network, or why the folder is not opened.
+/// Checks the content of the `network` file: it must name this format and this network.
 pub(crate) fn check_network_file(folder: &Path, bytes: &[u8], network: &NetworkParams) -> Result<(), OpenError> {
     let damaged = |reason| Err(OpenError::damaged(&folder.join(NETWORK_FILE), reason));
     let text = String::from_utf8_lossy(bytes);
@@ -397,7 +399,7 @@ pub(crate) fn check_network_file(folder: &Path, bytes: &[u8], network: &NetworkP
     })
 }
 
-/// Makes what is missing in a new folder; in one that was complete everything must be there.
+/// Creates what is missing in a new folder. In a folder that was complete, everything must exist.
 fn complete(folder: &Path, network: &NetworkParams, trust: Trust) -> Result<SecretKey, OpenError> {
     let mut made = Vec::new();
     let completed = make_missing(folder, network, trust, &mut made);
@@ -409,7 +411,7 @@ fn complete(folder: &Path, network: &NetworkParams, trust: Trust) -> Result<Secr
     completed
 }
 
-/// As [`complete`]; tells which files are new, also when it fails.
+/// Does the work of [`complete`], and records the new files in `made`, also when it fails.
 fn make_missing(
     folder: &Path,
     network: &NetworkParams,
@@ -422,7 +424,7 @@ fn make_missing(
         return key::read(&key_file, trust, trust.owner());
     }
     let is_there = |path: &Path| files::exists(path).map_err(|error| OpenError::from_io(path, &error));
-    // A key first if there is one: it may be refused, and then nothing may have been made.
+    // The key is read first: if it is refused, nothing may have been created.
     let old_key = match is_there(&key_file)? {
         true => Some(key::read(&key_file, trust, trust.owner())?),
         false => {
@@ -431,7 +433,7 @@ fn make_missing(
         }
     };
     if is_there(&chain_file)? {
-        // Left by a start that was interrupted: it must be of this network.
+        // An interrupted start left the file, so it must be of this network.
         let store = RedbStore::open_to_read(&chain_file, network)?;
         if old_key.is_none()
             && has_been_used(&store).map_err(|error| OpenError::damaged(&chain_file, error.to_string()))?
@@ -459,7 +461,7 @@ fn make_missing(
     Ok(secret_key)
 }
 
-/// Whether a node has worked with a store: one whose making was interrupted holds the genesis block and nothing else.
+/// Whether a node has used the store. A store whose creation was interrupted holds only the genesis block.
 fn has_been_used(store: &impl ChainStore) -> Result<bool, StoreError> {
     Ok(store.tip()?.0 != Height::GENESIS
         || !store.side()?.is_empty()

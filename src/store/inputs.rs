@@ -1,7 +1,7 @@
-//! Files that the user names to be read: their links are followed, and a pipe is one as well.
+//! Input files that the user names: symbolic links are followed, and a pipe can be read.
 //!
-//! Promises: a folder is refused; a pipe that nobody writes into ends in an error, not in waiting for ever.
-//! Elsewhere: the files of a data folder, which are opened with more care (`files`).
+//! Promises: a folder is refused; a pipe without a writer ends in an error after a while.
+//! Elsewhere: the files of a data folder, which are opened more carefully (`files`).
 //! Spec: `proto-notes/events.md`, "Tasks".
 
 use std::fs::{self, File};
@@ -12,17 +12,18 @@ use std::time::{Duration, Instant};
 
 use super::files::{self, Unfit};
 
-/// How long a named pipe waits for whoever writes into it: a program that was started beside this one has begun by then.
+/// How long a named pipe waits for a writer: a program that was started beside this one has begun to write by then.
 #[cfg(unix)]
 const WRITER_PATIENCE: Duration = Duration::from_secs(10);
-/// How often it is looked whether somebody writes.
+/// How long to wait between two looks for a writer.
 #[cfg(unix)]
 const WRITER_PAUSE: Duration = Duration::from_millis(20);
 
 /// Opens a file that the user named.
 ///
 /// # Errors
-/// The system's; [`io::ErrorKind::TimedOut`] when a pipe is read and nobody has opened it for writing within 10 s.
+/// The error of the system; [`io::ErrorKind::TimedOut`] if the file is a pipe and nobody opened it for writing within
+/// 10 s.
 pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     let kind = fs::metadata(path)?.file_type();
     if kind.is_dir() {
@@ -35,10 +36,10 @@ pub(crate) fn open(path: &Path) -> io::Result<Box<dyn Read>> {
     Ok(Box::new(File::open(path)?))
 }
 
-/// Reads a whole file that the user named, if it has no more bytes than this.
+/// Reads a whole file that the user named, if it has at most `limit` bytes.
 ///
 /// # Errors
-/// As [`open`]; [`io::ErrorKind::FileTooLarge`].
+/// As [`open`]; [`io::ErrorKind::FileTooLarge`] if the file is longer.
 pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -49,11 +50,11 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// A named pipe. Opened without waiting; waits for data once somebody writes.
+/// A named pipe. It is opened without waiting, and reads wait for data once there is a writer.
 #[cfg(unix)]
 struct Pipe {
     file: File,
-    /// Until when somebody must have begun to write; none once somebody has.
+    /// The time until which a writer must have begun; none once it has.
     deadline: Option<Instant>,
 }
 
@@ -83,7 +84,7 @@ impl Read for Pipe {
     fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
         while let Some(deadline) = self.deadline {
             match self.file.read(out) {
-                // Without a writer a pipe is at its end.
+                // Without a writer, a read reports the end of the pipe.
                 Ok(0) if Instant::now() < deadline => std::thread::sleep(WRITER_PAUSE),
                 Ok(0) => {
                     let words = "it is a pipe, and nobody writes into it";

@@ -1,7 +1,7 @@
-//! The node's secret key in its file: 64 hex digits, readable by its owner alone.
+//! The file of the node's secret key: 64 hex digits, readable by its owner alone.
 //!
-//! Promises: a new key is whole on disk, with its name in the folder, before it is used; a key that others can read is
-//! refused; copies in memory are wiped.
+//! Promises: a new key is completely on disk, with its name in the folder, before it is used. A key that others can
+//! read is refused. Copies in memory are wiped.
 //! Spec: `proto-notes/store.md`, "Key file".
 
 use std::io::{self, Read};
@@ -14,15 +14,15 @@ use super::{OpenError, Trust, privacy};
 use crate::types::SecretKey;
 use crate::types::text::{is_utf16, without_mark};
 
-/// A key file has 64 digits and a line end; a byte order mark and a few blanks more do not matter.
+/// The largest key file in bytes: 64 digits, a line end, and room for a byte order mark and a few blanks.
 const KEY_FILE_MAX_BYTES: u64 = 128;
-/// Room for all of it at once, so that no copy of a key is left behind by growing.
+/// The initial capacity of the buffer in bytes, so that it never grows and leaves a copy of the key behind.
 const KEY_FILE_MAX_ROOM: usize = 256;
 
 /// Reads the key file.
 ///
 /// # Errors
-/// [`OpenError`]: missing or no key, readable by others, or somebody else's.
+/// [`OpenError`]: the key is missing or invalid, others can read it, or it belongs to another user.
 pub(crate) fn read(path: &Path, trust: Trust, owner: Owner) -> Result<SecretKey, OpenError> {
     let failed = |error: io::Error| match error.kind() {
         io::ErrorKind::NotFound => OpenError::damaged(path, "the key file is missing"),
@@ -35,7 +35,7 @@ pub(crate) fn read(path: &Path, trust: Trust, owner: Owner) -> Result<SecretKey,
     parse(&bytes).map_err(|reason| OpenError::damaged(path, reason))
 }
 
-/// Makes a new key and its file.
+/// Creates a new key and writes its file.
 ///
 /// # Errors
 /// [`OpenError`] if the disk or the system's entropy fails.
@@ -50,15 +50,15 @@ pub(crate) fn create(path: &Path) -> Result<SecretKey, OpenError> {
     Ok(key)
 }
 
-/// The content of a key file.
+/// The content of the file for a key.
 pub(crate) fn text(key: &SecretKey) -> Zeroizing<String> {
     Zeroizing::new(format!("{}\n", &*Zeroizing::new(hex::encode(*key.seed()))))
 }
 
-/// Reads the content of a key file.
+/// Parses the content of a key file.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The text says what is wrong with the content.
 pub(crate) fn parse(bytes: &[u8]) -> Result<SecretKey, &'static str> {
     if is_utf16(bytes) {
         return Err("it is UTF-16 text: save it as UTF-8");
@@ -68,7 +68,7 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<SecretKey, &'static str> {
     Ok(SecretKey::from_seed(*seed))
 }
 
-/// Writes a key file, readable by this user alone.
+/// Writes a key file that only this user can read.
 ///
 /// # Errors
 /// [`OpenError`] if the disk fails.

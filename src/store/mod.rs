@@ -1,8 +1,8 @@
 //! The disk: data folders, the node's key, and the chain's store on redb.
 //!
-//! Promises: what was committed survives a crash; a batch is there whole or not at all; a folder or file that cannot be
-//! opened is left byte for byte as it was found; nothing that lies on the disk makes the process panic.
-//! Elsewhere: what is stored and when (`chain`, `engine`).
+//! Promises: what was committed survives a crash; a batch is written whole or not at all; a folder or file that cannot
+//! be opened is unchanged, byte for byte; no content of the disk makes the process panic.
+//! Elsewhere: what is stored, and when (`chain`, `engine`).
 //! Spec: `proto-notes/store.md`.
 
 pub(crate) mod addresses;
@@ -28,10 +28,10 @@ mod tests;
 
 pub use error::{FolderError, OpenError};
 pub use folder::{Folder, FolderChoice};
-pub use places::{FindError, Place, Sought};
+pub use places::{FindError, FoundFolder, Sought};
 pub use privacy::Trust;
 pub use reading::Reading;
 pub use redb_store::RedbStore;
 
-/// The version of the folder's and the chain file's format.
+/// The version of the format of folders and chain files.
 pub const FORMAT: u32 = 2;

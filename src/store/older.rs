@@ -1,7 +1,8 @@
-//! The folder of an earlier version beside the new one: its network's rules had another id, so its chain does not go on,
-//! but its key can be taken along.
+//! Finds the folder of an earlier version. The network had another id there, so its chain cannot be continued, but its
+//! key can be imported.
 //!
-//! Promises: only read, never locked against a node of that version, never changed; what cannot be read is left out.
+//! Promises: the folder is only read, never changed, and not locked against a node of that version; what cannot be read
+//! is left out.
 //! Spec: `proto-notes/store.md`, "Folders".
 
 use std::path::{Path, PathBuf};
@@ -14,17 +15,17 @@ use super::{Trust, places, records};
 use crate::chain::NetworkParams;
 use crate::types::{Account, SecretKey};
 
-/// Accounts that are looked through; a file of an earlier version may be large.
+/// The most accounts that are searched, because a file of an earlier version may be large.
 const ACCOUNTS_MAX: usize = 100_000;
-/// Names that are told.
+/// The most names that the text lists.
 const NAMES_MAX: usize = 10;
 
-/// A folder of an earlier version.
+/// A data folder of an earlier version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Older {
-    /// Where it is.
+    /// The path of the folder.
     pub path: PathBuf,
-    /// What its key owned there, in words; none if that cannot be read.
+    /// What its key owned there, in words; none if it cannot be read.
     owned: Option<String>,
     /// A name for a new folder that gets the key.
     slot: String,
@@ -32,7 +33,7 @@ pub struct Older {
 }
 
 impl Older {
-    /// What the start says.
+    /// The text that a node prints at its start.
     #[must_use]
     pub fn sentence(&self) -> String {
         let Self {
@@ -52,8 +53,8 @@ impl Older {
     }
 }
 
-/// The earlier version's folder that fits a slot: the one of the same name, else the first. None once the slot's key is
-/// that folder's.
+/// The earlier version's folder for a slot: the one of the same name, or else the first. None if the slot already has
+/// the key of that folder.
 #[must_use]
 pub fn find(slot: &Path, key: &SecretKey, network: &NetworkParams) -> Option<Older> {
     let name = slot.file_name()?;
@@ -63,7 +64,7 @@ pub fn find(slot: &Path, key: &SecretKey, network: &NetworkParams) -> Option<Old
     let all = places::slots(&parent);
     let of_name = all.iter().find(|place| place.path.file_name() == Some(name));
     let path = of_name.or(all.first())?.path.clone();
-    // Only its public half is looked at: `key import` says what is wrong with the file.
+    // Only the public key is used here; `key import` reports what is wrong with the file.
     let old_key = places::read_key(&path, Trust::Shared).ok()?;
     if old_key.public() == key.public() {
         return None;
@@ -76,10 +77,10 @@ pub fn find(slot: &Path, key: &SecretKey, network: &NetworkParams) -> Option<Old
     })
 }
 
-/// What the key owned by the earlier ledger.
+/// What the key owned in the earlier ledger, in words.
 fn owned(path: &Path, key: &SecretKey) -> Option<String> {
     let file = path.join(CHAIN_FILE);
-    // A pipe in its place would be waited for, and a link leads elsewhere.
+    // A pipe would be waited for, and a link leads to another place.
     if !file.symlink_metadata().is_ok_and(|found| found.is_file()) {
         return None;
     }
@@ -125,7 +126,7 @@ mod tests {
     use crate::chain::{AccountState, Batch};
     use crate::types::AccountName;
 
-    /// A folder as the first version left it: anna and 12 coins belong to its key.
+    /// Makes a folder as the first version did: anna and 12 coins belong to its key.
     fn leave_old_folder(home: &Path, network: &NetworkParams) -> SecretKey {
         let made = home.join("made");
         let folder = Folder::open(super::super::FolderChoice::Dir(made.clone()), network, Trust::Private).unwrap();
@@ -173,11 +174,11 @@ mod tests {
         ] {
             assert!(told.contains(part), "{told}");
         }
-        // With that key in place nothing is said, nor beside a network that has no earlier folder.
+        // Nothing is printed once that key is in use, or on a network that has no earlier folder.
         assert_eq!(find(slot.path(), &old_key, &network), None);
         let other = Folder::open_slot(home.path(), None, &NetworkParams::lan(), Trust::Private).unwrap();
         assert_eq!(find(other.path(), other.secret_key(), &NetworkParams::lan()), None);
-        // The line does what it says.
+        // The printed command really imports the key.
         let new = home.path().join("new");
         places::import_key(&new, &network, &old_key, Trust::Private).unwrap();
         assert_eq!(

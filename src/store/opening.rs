@@ -1,6 +1,6 @@
-//! Opening the chain file: checked before anything is written, made whole or not at all.
+//! Opens the chain file: it is checked before anything is written, and created whole or not at all.
 //!
-//! Promises: a file that is refused stays as it was; a panic inside redb, which trusts its file, becomes an error.
+//! Promises: a refused file is unchanged; a panic inside redb, which trusts its file, becomes an error.
 //! Spec: `proto-notes/store.md`, "Opening".
 
 use std::fs::{self, File, OpenOptions};
@@ -24,33 +24,33 @@ pub(super) const META_FORMAT: &[u8] = b"format";
 const META_NETWORK: &[u8] = b"network";
 const META_LABEL: &[u8] = b"label";
 
-/// The ending of the file with the sums of the chain file's pages.
+/// The file extension of the file with the page sums.
 const SUMS_ENDING: &str = "sums";
 /// The first bytes of every redb file.
 const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
-/// The smallest file that holds a header: one page.
+/// The smallest file that has a header, in bytes: one page.
 const FILE_MIN_BYTES: u64 = 4096;
-/// redb's page cache. Its default of 1 GiB is more than a whole node may use (512 MiB); more than this gains little, as
-/// most of what is read and written lies close together.
+/// The size of redb's page cache in bytes. The default of 1 GiB is more than a whole node may use (512 MiB); more than
+/// this helps little, because most reads and writes are close together.
 const CACHE_BYTES: usize = 16 * 1024 * 1024;
-/// So many blocks below the tip are read and linked at each start: a node that crashed wrote no more than these lately.
+/// How many blocks below the tip are read and checked at each start; a crash cannot have affected more than these.
 const CHECKED_BLOCKS: u64 = 64;
-/// The longest label, `NAME:SALT` with 32 bytes each.
+/// The longest label that is shown, in bytes: `NAME:SALT` with 32 bytes each.
 const LABEL_SHOWN_MAX: usize = 65;
 
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) database: Database,
     pub(super) pages: Checked,
-    /// Tells whether the file of this path is still the one that was opened.
+    /// Device and inode of the opened file, to see whether the path still leads to it.
     pub(super) identity: Option<(u64, u64)>,
 }
 
-/// What tells a file from another one of the same name; none where the system has no such thing.
+/// Device and inode of the file at a path; none on systems that have no such numbers.
 pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
-        // A link in its place is another file.
+        // A link in its place counts as another file.
         let metadata = fs::symlink_metadata(path).ok()?;
         Some((
             std::os::unix::fs::MetadataExt::dev(&metadata),
@@ -64,12 +64,13 @@ pub(super) fn identity(path: &Path) -> Option<(u64, u64)> {
     }
 }
 
-/// The bytes that a chain file and its sums take of the disk, those that this user may still write there, and the disk's size.
-/// Files are measured by their blocks: redb doubles a file's length when it grows, and the tail is a hole.
+/// The bytes that the chain file and its sums use on the disk, the bytes that this user may still write, and the size
+/// of the disk. A file is measured by its blocks: redb doubles the length of a file when it grows, and the tail is a
+/// hole.
 pub(super) fn room(path: &Path) -> Option<(u64, u64, u64)> {
     #[cfg(unix)]
     {
-        /// The unit of a file's blocks, whatever the disk's own is.
+        /// The unit of a file's block count in bytes, whatever the block size of the disk is.
         const BLOCK_BYTES: u64 = 512;
         let disk = rustix::fs::statvfs(path.parent()?).ok()?;
         let bytes = |blocks: u64| blocks.saturating_mul(disk.f_frsize);
@@ -90,7 +91,7 @@ pub(super) fn room(path: &Path) -> Option<(u64, u64, u64)> {
     }
 }
 
-/// Makes the file beside its place and renames it, so that it is there with its genesis block or not at all.
+/// Creates the file under another name and renames it, so that it exists with its genesis block or not at all.
 pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenError> {
     let beside = path.with_extension("new");
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
@@ -98,7 +99,7 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io_error(error)),
         Ok(()) | Err(_) => {}
     }
-    // Made here, for redb's would be readable by others.
+    // Created here, because redb would make it readable by others.
     let file = files::create_new(&beside).map_err(io_error)?;
     let made = unpanicked(|| {
         let backend = FileBackend::new(file).map_err(failed)?;
@@ -107,7 +108,8 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
         database.close().map_err(failed)
     });
     let placed = match made {
-        // Sums of a file that was there before are none of this one. Windows syncs only what may be written.
+        // Sums of an earlier file do not fit this one. The file is opened for writing because Windows syncs only such
+        // files.
         Ok(()) => remove_sums(path)
             .and_then(|()| OpenOptions::new().write(true).open(&beside))
             .and_then(|file| file.sync_all())
@@ -122,12 +124,12 @@ pub(super) fn create(path: &Path, params: &NetworkParams) -> Result<(), OpenErro
     placed
 }
 
-/// Where the sums of a chain file's pages are.
+/// The path of the file with the page sums.
 pub(super) fn sums_path(path: &Path) -> PathBuf {
     path.with_extension(SUMS_ENDING)
 }
 
-/// Removes the sums: at the next opening the chain file is checked whole, and they are made anew.
+/// Removes the sums. The next opening then checks the whole chain file and computes them anew.
 pub(super) fn remove_sums(path: &Path) -> io::Result<()> {
     match fs::remove_file(sums_path(path)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -135,7 +137,7 @@ pub(super) fn remove_sums(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Opens the file with the sums, an empty one if there is none; tells whether it is new.
+/// Opens the file with the sums, or creates an empty one; returns whether it is new.
 fn open_sums(path: &Path) -> Result<(FileBackend, bool), OpenError> {
     let path = sums_path(path);
     let opened = files::open_or_create(&path, Access::Change, Owner::Anybody);
@@ -149,7 +151,7 @@ fn open_sums(path: &Path) -> Result<(FileBackend, bool), OpenError> {
     }
 }
 
-/// The sums for whoever only reads: as they are, or none.
+/// The sums for a store that is only read: the existing ones, or none.
 fn sums_to_read(path: &Path) -> Result<Box<dyn StorageBackend>, OpenError> {
     let path = sums_path(path);
     match files::open(&path, Access::Read, Owner::Anybody) {
@@ -159,7 +161,7 @@ fn sums_to_read(path: &Path) -> Result<Box<dyn StorageBackend>, OpenError> {
     }
 }
 
-/// Makes a new database in a storage of the caller's own.
+/// Creates a new database in a storage that the caller provides.
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) fn create_in(storage: impl StorageBackend, params: &NetworkParams) -> Result<(), StoreError> {
     let database = builder().create_with_backend(storage).map_err(failed)?;
@@ -173,7 +175,7 @@ fn builder() -> redb::Builder {
     builder
 }
 
-/// What a new file holds: every table, format and network, the genesis block.
+/// Writes the content of a new file: all tables, format and network, the genesis block.
 fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreError> {
     let block = Block {
         header: params.genesis(),
@@ -201,7 +203,7 @@ fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreEr
     })
 }
 
-/// Refuses what is no whole redb file before redb sees it: redb makes a new database of an empty one.
+/// Refuses a file that is not a whole redb file, before redb opens it: redb would make a new database in an empty file.
 pub(super) fn check_file(path: &Path, access: Access, owner: Owner) -> Result<File, OpenError> {
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
     let mut file = match files::open(path, access, owner) {
@@ -225,7 +227,7 @@ pub(super) fn check_file(path: &Path, access: Access, owner: Owner) -> Result<Fi
 }
 
 pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
-    // Whose it is was looked at when the folder was taken.
+    // The owner was checked when the folder was taken.
     let file = check_file(path, Access::Change, Owner::Anybody)?;
     let backend = FileBackend::new(file).map_err(|error| OpenError::Io {
         path: path.to_path_buf(),
@@ -235,7 +237,7 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
     let identity = identity(path);
     let opened = open_storage(Box::new(backend), Box::new(sums), path, params);
     if opened.is_err() && is_new {
-        // A refusal leaves nothing new behind.
+        // A refused file leaves no new file behind.
         let _ = remove_sums(path);
     }
     let (database, pages) = opened?;
@@ -246,7 +248,7 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
     })
 }
 
-/// Opens a file to read it. What redb writes for that, even a repair, stays in memory.
+/// Opens a file for reading only. Whatever redb writes, even a repair, stays in memory.
 pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
     let file = check_file(path, Access::Read, Owner::Anybody)?;
     let sums = sums_to_read(path)?;
@@ -258,7 +260,7 @@ pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<Open, 
     })
 }
 
-/// As [`open_to_read`], if redb can read anything of the file.
+/// Opens a damaged file for reading only, if redb can read anything of it.
 pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
     let file = check_file(path, Access::Read, Owner::Anybody)?;
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
@@ -279,7 +281,7 @@ pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, 
     })
 }
 
-/// Why a file of this path is not opened.
+/// Converts a store error to the reason why the file at a path is not opened.
 fn refused(path: &Path, error: StoreError) -> OpenError {
     let path = path.to_path_buf();
     match error {
@@ -289,7 +291,7 @@ fn refused(path: &Path, error: StoreError) -> OpenError {
     }
 }
 
-/// Opens a storage on probation, checks what it holds, and only then lets anything be written.
+/// Opens a storage on probation, checks its content, and only then lets redb write.
 pub(super) fn open_storage(
     storage: Box<dyn StorageBackend>,
     sums: Box<dyn StorageBackend>,
@@ -305,10 +307,10 @@ pub(super) fn open_storage(
     Ok((database, pages))
 }
 
-/// What is open and checked, and to be released before anything is written.
+/// A database that is open and checked, but must be released before anything is written.
 type Probed = (Database, Probation, Checked, Sums);
 
-/// Opens a storage and checks what it holds. Until the probation is released nothing is written.
+/// Opens a storage and checks its content. Nothing is written until the probation is released.
 fn open_on_probation(
     storage: Box<dyn StorageBackend>,
     sums: Box<dyn StorageBackend>,
@@ -322,7 +324,7 @@ fn open_on_probation(
         open_checked(probation.clone(), known, path, params)
     }));
     let opened = opened.unwrap_or_else(|_| Err(OpenError::damaged(path, "its pages contradict each other")));
-    // Rot is the reason for whatever else seems to be wrong.
+    // Report a damaged page first, because it explains every other error.
     if let Some(page) = pages.rot() {
         return Err(OpenError::damaged(path, rotten(page)));
     }
@@ -332,7 +334,7 @@ fn open_on_probation(
 fn open_checked(storage: Probation, sums: Sums, path: &Path, params: &NetworkParams) -> Result<Database, OpenError> {
     let refused = |error: StoreError| refused(path, error);
     let mut builder = builder();
-    // Pages with sums are checked when they are read.
+    // Pages that have sums are checked when they are read.
     builder.set_check_integrity_on_open(sums == Sums::Missing);
     let database = builder.create_with_backend(storage).map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => OpenError::InUse {
@@ -348,7 +350,7 @@ fn open_checked(storage: Probation, sums: Sums, path: &Path, params: &NetworkPar
     Ok(database)
 }
 
-/// Format first: a newer one may mean anything by the rest.
+/// Checks the format first, because a newer format may give another meaning to everything else.
 fn check_meta(reading: &ReadTransaction, path: &Path, params: &NetworkParams) -> Result<(), OpenError> {
     let damaged = |error: StoreError| OpenError::damaged(path, error.to_string());
     let field = |key: &[u8]| {
@@ -391,9 +393,9 @@ fn check_meta(reading: &ReadTransaction, path: &Path, params: &NetworkParams) ->
     Ok(())
 }
 
-/// A network's label and the start of its id: two networks from files may share a label.
+/// A network's label with the start of its id, because two networks from files may share a label.
 ///
-/// Both come from a file that anybody may have written: nothing that a terminal obeys is repeated.
+/// Both come from a file that anybody may have written, so control characters are left out.
 pub(super) fn named(label: &str, id: &str) -> String {
     let shown = |text: &str, max| {
         text.chars()
@@ -404,7 +406,7 @@ pub(super) fn named(label: &str, id: &str) -> String {
     format!("{} (id {})", shown(label, LABEL_SHOWN_MAX), shown(id, 8))
 }
 
-/// The genesis block stands below, and the last blocks are there, whole and linked.
+/// Checks that the genesis block is at height 0, and that the last blocks are complete and linked.
 fn check_recent(reading: &ReadTransaction, params: &NetworkParams) -> Result<(), StoreError> {
     for table in TABLES {
         reading.open_table(table).map_err(failed)?;

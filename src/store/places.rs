@@ -1,7 +1,7 @@
-//! Finding data folders that are there, and whether a node holds them, without taking any.
+//! Finds existing data folders, and whether a node holds them, without locking any.
 //!
-//! Promises: bounded work whatever lies in the folders; nothing is made, changed or kept locked.
-//! Elsewhere: taking a folder (`folder`), what siblings read (`addresses`).
+//! Promises: the work is bounded, whatever the folders contain; nothing is created, changed or kept locked.
+//! Elsewhere: locking a folder for a node (`folder`), the file that other nodes of the user read (`addresses`).
 //! Spec: `proto-notes/store.md`, "Folders".
 
 use std::fs::{self, TryLockError};
@@ -21,60 +21,60 @@ use super::{FolderChoice, OpenError, Trust, key, privacy};
 use crate::chain::NetworkParams;
 use crate::types::{AccountName, SecretKey};
 
-/// Networks that are looked into when a hint names what runs elsewhere: more than one machine ever takes part in.
+/// The most networks that are searched for nodes to name in a hint: more than one machine ever takes part in.
 const NETWORKS_MAX: usize = 64;
 
-/// A data folder.
+/// A data folder that was found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// Where it is.
+pub struct FoundFolder {
+    /// The path of the folder.
     pub path: PathBuf,
-    /// Whether a node holds it.
+    /// Whether a running node holds it.
     pub running: bool,
-    /// The node's process, if it says so.
+    /// The process id of that node; none if the lock file does not say.
     pub pid: Option<u32>,
 }
 
-/// What is looked for.
+/// What kind of folder is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sought {
-    /// A folder that a node holds.
+    /// A folder that a running node holds.
     Node,
-    /// Any folder.
+    /// Any data folder, running or not.
     Folder,
 }
 
-/// Why no single folder was found.
+/// Why not exactly one folder was found.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum FindError {
-    /// There is none.
+    /// No folder fits the choice.
     #[error("no {} in {}", what(*sought), place.display())]
     None {
-        /// What was looked for.
+        /// The kind of folder that was wanted.
         sought: Sought,
-        /// Where.
+        /// The folder in which the search took place.
         place: PathBuf,
-        /// What fits on other networks.
+        /// Folders of other networks that would fit.
         elsewhere: Vec<PathBuf>,
     },
-    /// There are several.
+    /// Several folders fit the choice.
     #[error("several {}s: {}", what(*sought), list(folders))]
     Several {
-        /// What was looked for.
+        /// The kind of folder that was wanted.
         sought: Sought,
-        /// Which there are.
+        /// The folders that fit.
         folders: Vec<PathBuf>,
     },
-    /// A temporary folder was asked for: nobody knows which.
+    /// `--temp` was given, and nobody can know which temporary folder is meant.
     #[error("--temp names no folder")]
     Temp,
-    /// The place itself cannot be named.
+    /// The folder or data directory cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
 }
 
 impl FindError {
-    /// The variant's name in snake case.
+    /// The error code of the JSON contract: the variant's name in `snake_case`.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl FindError {
         }
     }
 
-    /// What the user can type.
+    /// What the user can type to get further.
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
@@ -122,24 +122,24 @@ fn list(folders: &[PathBuf]) -> String {
     texts.join(", ")
 }
 
-/// The user's data directory.
+/// The user's data directory, in which all slots are.
 ///
 /// # Errors
-/// [`OpenError::NoHome`].
+/// [`OpenError::NoHome`] if the user has no home directory.
 pub fn data_dir() -> Result<PathBuf, OpenError> {
     let strategy = etcetera::choose_base_strategy().map_err(|_| OpenError::NoHome)?;
     Ok(strategy.data_dir())
 }
 
-/// The folder that holds a network's folders below a data directory.
+/// The folder below a data directory that holds a network's slots.
 #[must_use]
 pub fn folder_of(data_dir: &Path, network: &NetworkParams) -> PathBuf {
     network_folder(data_dir, network)
 }
 
-/// The data folders in a network's folder, by name: `node` before `node-2` before `node-10`.
+/// The data folders of a network, ordered by name: `node` before `node-2` before `node-10`.
 #[must_use]
-pub fn slots(network_folder: &Path) -> Vec<Place> {
+pub fn slots(network_folder: &Path) -> Vec<FoundFolder> {
     let Ok(entries) = fs::read_dir(network_folder) else {
         return Vec::new();
     };
@@ -156,23 +156,23 @@ fn is_data_folder(path: &Path) -> bool {
     path.join(NETWORK_FILE).is_file()
 }
 
-/// What is known of a folder, there or not.
+/// The state of a folder, whether it exists or not.
 #[must_use]
-pub fn place(path: PathBuf) -> Place {
+pub fn place(path: PathBuf) -> FoundFolder {
     let lock = path.join(LOCK_FILE);
     let opened = files::open(&lock, Access::Read, Owner::Anybody);
     let running = opened.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
-    Place {
+    FoundFolder {
         pid: running.then(|| process(&lock)).flatten(),
         running,
         path,
     }
 }
 
-/// The one folder that the choice means: the named one, else the only one of the network.
+/// The one folder that the choice names: the given one, or else the only one of the network.
 ///
 /// # Errors
-/// [`FindError`] if there is none, or several.
+/// [`FindError`] if none fits, or several.
 pub fn find(choice: &FolderChoice, network: &NetworkParams, sought: Sought) -> Result<PathBuf, FindError> {
     match choice {
         FolderChoice::Dir(path) => named(path.clone(), sought),
@@ -189,7 +189,7 @@ fn named(path: PathBuf, sought: Sought) -> Result<PathBuf, FindError> {
     if fits {
         return Ok(path);
     }
-    // Nobody knows what is in a folder that is closed to this user.
+    // If this user may not read the folder, its content is unknown.
     if let Err(error) = fs::symlink_metadata(path.join(NETWORK_FILE))
         && error.kind() == io::ErrorKind::PermissionDenied
     {
@@ -230,7 +230,7 @@ fn slot_name(name: &str) -> Result<String, OpenError> {
 }
 
 fn fitting(network_folder: &Path, sought: Sought) -> Vec<PathBuf> {
-    let fits = |place: &Place| place.running || sought == Sought::Folder;
+    let fits = |place: &FoundFolder| place.running || sought == Sought::Folder;
     let places = slots(network_folder).into_iter().filter(fits);
     places.map(|place| place.path).collect()
 }
@@ -248,7 +248,7 @@ fn elsewhere(data_dir: &Path, sought: Sought) -> Vec<PathBuf> {
     found
 }
 
-/// Where a folder that may be new is to be: the named one, else the only one there is, else the first slot.
+/// The path for a folder that may be new: the given one, or else the only existing one, or else the first slot.
 ///
 /// # Errors
 /// [`FindError`] if several fit.
@@ -264,11 +264,11 @@ pub fn find_or_first(choice: &FolderChoice, network: &NetworkParams) -> Result<P
     }
 }
 
-/// Gives a folder its key, before its first start or where the key is missing. Never overwrites one.
+/// Writes a key into a folder that has none: before its first start, or where the key is missing.
 ///
 /// # Errors
-/// [`OpenError`]: a key is there, a node holds the folder, it is another network's, others could read the key, or the
-/// disk fails.
+/// [`OpenError`]: the folder has a key, a node holds it, it belongs to another network, others could read the key, or
+/// the disk fails.
 pub fn import_key(
     path: &Path,
     network: &NetworkParams,
@@ -297,47 +297,47 @@ pub fn import_key(
     placed.map(|()| key_file)
 }
 
-/// Where a folder's key lies.
+/// The path of a folder's key file.
 #[must_use]
 pub fn key_file(path: &Path) -> PathBuf {
     path.join(KEY_FILE)
 }
 
-/// The key of a folder, of another user's too.
+/// The key of a folder, which may belong to another user.
 ///
 /// # Errors
-/// [`OpenError`]: missing, damaged, or readable by others.
+/// [`OpenError`]: the key is missing or damaged, or others can read it.
 pub fn read_key(path: &Path, trust: Trust) -> Result<SecretKey, OpenError> {
     key::read(&path.join(KEY_FILE), trust, Owner::Anybody)
 }
 
-/// Writes a key to a new file that this user alone can read.
+/// Writes a key to a new file that only this user can read.
 ///
 /// # Errors
-/// [`OpenError`]: the file is there already, others could read it, or the disk fails.
+/// [`OpenError`]: the file exists already, others could read it, or the disk fails.
 pub fn write_key_file(path: &Path, key: &SecretKey, trust: Trust) -> Result<(), OpenError> {
     privacy::write_secret(path, key::text(key).as_bytes(), trust)
 }
 
-/// A key from a file of the user's own.
+/// The key in a file that the user names.
 ///
 /// # Errors
 /// As [`read_key`].
 pub fn read_key_file(path: &Path, trust: Trust) -> Result<SecretKey, OpenError> {
-    // A link of the user's own is followed.
+    // The user may name a symbolic link; it is followed.
     let path = fs::canonicalize(path).map_err(|error| OpenError::from_io(path, &error))?;
     key::read(&path, trust, Owner::Anybody)
 }
 
-/// A key from the text of a key file.
+/// The key in the text of a key file.
 ///
 /// # Errors
-/// What is wrong with the text.
+/// The text of the error says what is wrong.
 pub fn parse_key(bytes: &[u8]) -> Result<SecretKey, &'static str> {
     key::parse(bytes)
 }
 
-/// The text of a key file.
+/// The content of the file for a key.
 #[must_use]
 pub fn key_text(key: &SecretKey) -> zeroize::Zeroizing<String> {
     key::text(key)

@@ -1,7 +1,7 @@
-//! Who else can read the key or write the folder: looked at before a key is made, and at each start.
+//! Checks whether other users can read the key or write to the folder, before a key is made and at each start.
 //!
-//! Promises: a key is never written where its file would be readable by others, unless the user accepts that; a disk that
-//! keeps no permissions is told from one whose permissions are wrong.
+//! Promises: a key is never written where others could read its file, unless the user accepts that. A disk that keeps
+//! no permissions is told apart from a disk with wrong ones.
 //! Elsewhere: links, pipes and devices in a folder (`files`).
 //! Spec: `proto-notes/store.md`, "Private".
 
@@ -12,18 +12,18 @@ use std::path::Path;
 use super::OpenError;
 use super::files::{self, Owner};
 
-/// What the user accepts of the disk that holds a folder.
+/// Which exposure of the data folder the user accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Trust {
-    /// Refused: a folder or key of another user, a folder that others can write, a key that others can read.
+    /// None: a folder or key of another user, a folder that others can write, or a key that others can read is refused.
     #[default]
     Private,
-    /// Accepted: others can read the key and change the folder, for the disk keeps no permissions.
+    /// All of it: others may read the key and change the folder, because the disk keeps no permissions.
     Shared,
 }
 
 impl Trust {
-    /// Whose the files of a folder have to be.
+    /// Which user the files of the folder must belong to.
     pub(crate) const fn owner(self) -> Owner {
         match self {
             Self::Private => Owner::Me,
@@ -32,7 +32,7 @@ impl Trust {
     }
 }
 
-/// Looks at a folder that a node is to use. Gives a warning if one is due.
+/// Checks a folder that a node is going to use. Returns a warning if one is needed.
 pub(super) fn check_folder(path: &Path, trust: Trust) -> Result<Option<String>, OpenError> {
     let metadata = fs::metadata(path).map_err(|error| OpenError::from_io(path, &error))?;
     #[cfg(unix)]
@@ -63,7 +63,7 @@ pub(super) fn check_folder(path: &Path, trust: Trust) -> Result<Option<String>, 
     Ok(None)
 }
 
-/// Before a key is made: whether its file would be this user's alone.
+/// Checks, before a key is made, that only this user could read its file.
 pub(super) fn check_new_key(folder: &Path, trust: Trust) -> Result<(), OpenError> {
     match trust {
         Trust::Private => check_permissions_are_kept(folder),
@@ -81,9 +81,9 @@ fn check_permissions_are_kept(folder: &Path) -> Result<(), OpenError> {
     }
 }
 
-/// Tries out whether a private file can be made in a folder.
+/// Tries whether a file made in the folder is private.
 fn keeps_permissions(folder: &Path) -> io::Result<bool> {
-    // Several nodes may try at once.
+    // The name holds the process id, because several nodes may try at once.
     let probe = folder.join(format!("permissions-{}.new", std::process::id()));
     let made = files::create_new(&probe)?
         .metadata()
@@ -102,18 +102,18 @@ pub(super) fn check_key(path: &Path, file: &File, trust: Trust) -> Result<(), Op
     Err(OpenError::ExposedKey {
         path: path.to_path_buf(),
         mode: mode(&metadata),
-        // Where nothing can be tried out `chmod` is the likely way.
+        // If a test file cannot be made, `chmod` is the likely remedy.
         chmod_helps: keeps_permissions(folder.unwrap_or(Path::new("."))).unwrap_or(true),
     })
 }
 
-/// Writes a secret to a new file that this user alone can read, from its first byte on.
+/// Writes a secret to a new file that only this user can read, from its first byte on.
 pub(super) fn write_secret(path: &Path, bytes: &[u8], trust: Trust) -> Result<(), OpenError> {
     let file = files::create_new(path).map_err(|error| OpenError::from_io(path, &error))?;
     fill(file, path, bytes, trust)
 }
 
-/// Writes the secret, unless the disk gave the new file other permissions than it was made with: then there is no file.
+/// Writes the secret; removes the file if the disk gave it other permissions than requested.
 fn fill(mut file: File, path: &Path, bytes: &[u8], trust: Trust) -> Result<(), OpenError> {
     let failed = |error: io::Error| OpenError::from_io(path, &error);
     let written = match file.metadata() {
@@ -144,9 +144,9 @@ fn is_exposed(metadata: &Metadata) -> bool {
     mode(metadata) & 0o077 != 0
 }
 
-/// Keeps the key out of core dumps: this process makes none from here on.
+/// Keeps the key out of core dumps: from now on this process makes none.
 ///
-/// A limit of one byte, for Linux runs a program that collects dumps at a limit of zero too, but never at one.
+/// The limit is one byte, because Linux runs a program that collects dumps at a limit of zero, but not at one.
 pub fn forbid_core_dumps() {
     #[cfg(unix)]
     {
@@ -159,7 +159,7 @@ pub fn forbid_core_dumps() {
             setrlimit(Resource::Core, limit)
         };
         if limit(1).is_err() {
-            // The limit was zero already, and cannot be raised.
+            // The limit was zero already and cannot be raised.
             limit(0).unwrap_or_default();
         }
     }
@@ -197,7 +197,7 @@ mod tests {
     fn a_disk_that_makes_a_secret_readable_by_others_gets_none_unless_that_is_accepted() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("copy");
-        // What a disk without permissions does to a new file.
+        // Gives the file the permissions that a disk without permissions would.
         let made = || {
             let file = files::create_new(&path).unwrap();
             file.set_permissions(fs::Permissions::from_mode(0o777)).unwrap();

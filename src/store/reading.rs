@@ -1,8 +1,8 @@
-//! A data folder that is only read: a copy on a read-only disk, another user's, or one that no node uses just now.
+//! A data folder that is only read: on a read-only disk, of another user, or one that no node uses now.
 //!
-//! Promises: nothing in the folder is made, changed or removed; a folder that a node holds is refused, as far as its lock
+//! Promises: nothing in the folder is created, changed or removed. A folder that a node holds is refused, if its lock
 //! can be seen.
-//! Elsewhere: taking a folder for a node (`folder`).
+//! Elsewhere: locking a folder for a node (`folder`).
 //! Spec: `proto-notes/store.md`, "Folders".
 
 use std::fs::{File, TryLockError};
@@ -17,17 +17,17 @@ use super::folder::{CHAIN_FILE, LOCK_FILE, check_network, process};
 use super::{OpenError, RedbStore};
 use crate::chain::{ChainStore, NetworkParams};
 
-/// A folder that is read. No node takes it as long as this lives.
+/// A folder that is being read. No node can take it while this value lives.
 #[derive(Debug)]
 pub struct Reading {
     _lock: Option<File>,
 }
 
 impl Reading {
-    /// Opens a folder and its chain. The store is to be dropped first.
+    /// Opens a folder and its chain. The caller must drop the store first.
     ///
     /// # Errors
-    /// [`OpenError`]: another network's, in use, damaged, or not to be read by this user.
+    /// [`OpenError`]: the folder is of another network, in use, damaged, or unreadable for this user.
     pub fn open(folder: &Path, network: &NetworkParams) -> Result<(impl ChainStore + use<>, Self), OpenError> {
         check_network(folder, network, Owner::Anybody)?;
         let lock = lock(folder)?;
@@ -36,7 +36,7 @@ impl Reading {
     }
 }
 
-/// Keeps nodes out, where that is possible: the lock may be missing in a copy, or closed to this user.
+/// Locks the folder against nodes where that is possible. A copy may have no lock file, or this user may not open it.
 fn lock(folder: &Path) -> Result<Option<File>, OpenError> {
     let path = folder.join(LOCK_FILE);
     let file = match files::open(&path, Access::Read, Owner::Anybody) {
@@ -51,12 +51,12 @@ fn lock(folder: &Path) -> Result<Option<File>, OpenError> {
             path: folder.to_path_buf(),
             pid: process(&path),
         }),
-        // A disk without locks has no node.
+        // A node cannot run on a disk without locks.
         Ok(()) | Err(TryLockError::Error(_)) => Ok(Some(file)),
     }
 }
 
-/// A file that was opened to be read. Stands below a probation, which keeps all writes.
+/// A file that is opened for reading. It lies below a probation, which keeps all writes in memory.
 #[derive(Debug)]
 pub(super) struct FileToRead(pub(super) File);
 
@@ -98,7 +98,7 @@ impl StorageBackend for FileToRead {
         Err(refused())
     }
 
-    // redb wants an exclusive lock, which the system gives only to who may write.
+    // redb asks for an exclusive lock, but the system grants one only to users that may write.
     fn try_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
         Ok(true)
     }

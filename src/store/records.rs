@@ -1,4 +1,4 @@
-//! The bytes of keys and values in the chain file. All numbers are big-endian.
+//! The byte layouts of keys and values in the chain file. All numbers are big-endian.
 //!
 //! Spec: `proto-notes/store.md`, "Tables".
 
@@ -11,12 +11,12 @@ const KEY: u8 = 2;
 const ABSENT: u8 = 0;
 const PRESENT: u8 = 1;
 
-/// What is wrong with a record.
+/// The error for a damaged record.
 pub(crate) fn damaged(what: &str, reason: impl core::fmt::Display) -> StoreError {
     StoreError::Damaged(format!("{what}: {reason}"))
 }
 
-/// Reads a whole record with a function that reads its fields.
+/// Reads a record completely, with a function that reads its fields.
 fn whole<T>(
     what: &str,
     bytes: &[u8],
@@ -32,22 +32,22 @@ fn bad_field(error: impl core::fmt::Display) -> LayoutError {
     LayoutError::BadField(error.to_string())
 }
 
-/// Thirty-two bytes of a key or value.
+/// Reads a hash: exactly thirty-two bytes of a key or value.
 pub(crate) fn hash(what: &str, bytes: &[u8]) -> Result<[u8; 32], StoreError> {
     whole(what, bytes, |reader| reader.array())
 }
 
-/// A height as key: numbers in order are keys in order.
+/// The key for a height; keys sort as the heights do.
 pub(crate) fn height_key(height: Height) -> [u8; 8] {
     height.get().to_be_bytes()
 }
 
-/// A height from its key.
+/// Reads a height from its key.
 pub(crate) fn height(bytes: &[u8]) -> Result<Height, StoreError> {
     whole("height", bytes, |reader| reader.u64()).map(Height::new)
 }
 
-/// Header, work, size.
+/// The value for a block: header, work, size.
 pub(crate) fn block_value(block: &StoredBlock) -> Vec<u8> {
     let mut out = block.header.to_bytes().to_vec();
     out.extend_from_slice(&block.work.to_be_bytes());
@@ -55,7 +55,7 @@ pub(crate) fn block_value(block: &StoredBlock) -> Vec<u8> {
     out
 }
 
-/// Reads header, work and size, and holds the header against the hash that it was found by.
+/// Reads header, work and size of a block, and checks the header against the hash under which it was stored.
 pub(crate) fn block(hash: &BlockHash, bytes: &[u8]) -> Result<StoredBlock, StoreError> {
     let block = whole("header", bytes, |reader| {
         Ok(StoredBlock {
@@ -71,7 +71,7 @@ pub(crate) fn block(hash: &BlockHash, bytes: &[u8]) -> Result<StoredBlock, Store
     }
 }
 
-/// An account as key: names in order, then keys.
+/// The key for an account; names sort first, then keys.
 pub(crate) fn account_key(account: &Account) -> Vec<u8> {
     match account {
         Account::Name(name) => [&[NAME], name.as_str().as_bytes()].concat(),
@@ -79,7 +79,7 @@ pub(crate) fn account_key(account: &Account) -> Vec<u8> {
     }
 }
 
-/// An account from its key.
+/// Reads an account from its key.
 pub(crate) fn account(bytes: &[u8]) -> Result<Account, StoreError> {
     match bytes.split_first() {
         Some((&NAME, text)) => name(text).map(Account::Name),
@@ -88,7 +88,7 @@ pub(crate) fn account(bytes: &[u8]) -> Result<Account, StoreError> {
     }
 }
 
-/// A name from the bytes of its text.
+/// Reads a name from the bytes of its text.
 pub(crate) fn name(bytes: &[u8]) -> Result<AccountName, StoreError> {
     let text = core::str::from_utf8(bytes).map_err(|error| damaged("name", error))?;
     AccountName::new(text).map_err(|error| damaged("name", error))
@@ -98,7 +98,7 @@ fn public_key(bytes: [u8; 32]) -> Result<PublicKey, StoreError> {
     PublicKey::from_bytes(bytes).map_err(|error| damaged("public key", error))
 }
 
-/// Balance, next sequence, owner.
+/// The value for an account: balance, next sequence, owner.
 pub(crate) fn state_value(state: &AccountState) -> Vec<u8> {
     let mut out = Vec::with_capacity(49);
     write_state(&mut out, state);
@@ -129,12 +129,12 @@ fn read_state(reader: &mut Reader<'_>) -> Result<AccountState, LayoutError> {
     })
 }
 
-/// A ledger entry from its value.
+/// Reads a ledger entry from its value.
 pub(crate) fn state(bytes: &[u8]) -> Result<AccountState, StoreError> {
     whole("account", bytes, read_state)
 }
 
-/// An entry beside the ledger: absent, or present with the entry.
+/// The value for an entry beside the ledger: a byte for absent or present, then the entry.
 pub(crate) fn beside_value(state: Option<&AccountState>) -> Vec<u8> {
     match state {
         None => vec![ABSENT],
@@ -146,7 +146,7 @@ pub(crate) fn beside_value(state: Option<&AccountState>) -> Vec<u8> {
     }
 }
 
-/// The entry's bytes in a value beside the ledger; none: there is to be no entry.
+/// The bytes of an entry beside the ledger; none if the account will have no entry.
 pub(crate) fn beside_bytes(bytes: &[u8]) -> Result<Option<&[u8]>, StoreError> {
     match bytes.split_first() {
         Some((&ABSENT, [])) => Ok(None),
@@ -155,7 +155,7 @@ pub(crate) fn beside_bytes(bytes: &[u8]) -> Result<Option<&[u8]>, StoreError> {
     }
 }
 
-/// A piece of a body, by its number.
+/// The key for one piece of a body, by its number.
 pub(crate) fn piece_key(hash: &BlockHash, number: u16) -> [u8; 34] {
     let mut key = [0; 34];
     key[..32].copy_from_slice(hash.as_bytes());
@@ -163,7 +163,7 @@ pub(crate) fn piece_key(hash: &BlockHash, number: u16) -> [u8; 34] {
     key
 }
 
-/// A transaction and the start of a block's hash.
+/// The key for a transaction's position: its id and the start of the block's hash.
 pub(crate) fn spot_key(txid: &Txid, spot: &Spot) -> [u8; 40] {
     let mut key = [0; 40];
     key[..32].copy_from_slice(txid.as_bytes());
@@ -171,19 +171,19 @@ pub(crate) fn spot_key(txid: &Txid, spot: &Spot) -> [u8; 40] {
     key
 }
 
-/// A transaction's spot from key and value.
+/// Reads a transaction's position from key and value.
 pub(crate) fn spot(key: &[u8], value: &[u8]) -> Result<(Txid, Spot), StoreError> {
     let (txid, block) = whole("place", key, |reader| Ok((Txid::new(reader.array()?), reader.array()?)))?;
     let place = place(value)?;
     Ok((txid, Spot { block, place }))
 }
 
-/// Height and index.
+/// The value for a position: height and index.
 pub(crate) fn place_value(place: &TxPlace) -> Vec<u8> {
     [&place.height.get().to_be_bytes()[..], &place.index.to_be_bytes()].concat()
 }
 
-/// A transaction's place from its value.
+/// Reads a position from its value.
 pub(crate) fn place(bytes: &[u8]) -> Result<TxPlace, StoreError> {
     whole("place", bytes, |reader| {
         Ok(TxPlace {
@@ -193,19 +193,19 @@ pub(crate) fn place(bytes: &[u8]) -> Result<TxPlace, StoreError> {
     })
 }
 
-/// Running number and canonical bytes.
+/// The value for an own transaction: running number and canonical bytes.
 pub(crate) fn own_value(number: u64, bytes: &[u8]) -> Vec<u8> {
     [&number.to_be_bytes()[..], bytes].concat()
 }
 
-/// An own transaction from its value.
+/// Reads an own transaction from its value.
 pub(crate) fn own(bytes: &[u8]) -> Result<(u64, Vec<u8>), StoreError> {
     let mut reader = Reader::new(bytes);
     let number = reader.u64().map_err(|error| damaged("own transaction", error))?;
     Ok((number, reader.rest().to_vec()))
 }
 
-/// Each address with its length in one byte before it. Addresses of more than 255 bytes are left out.
+/// The value for a peer: each address after one byte with its length. Addresses of more than 255 bytes are left out.
 pub(crate) fn addresses_value(addresses: &[Address]) -> Vec<u8> {
     let mut out = Vec::new();
     for address in addresses {
@@ -217,7 +217,7 @@ pub(crate) fn addresses_value(addresses: &[Address]) -> Vec<u8> {
     out
 }
 
-/// A remembered peer from key and value.
+/// Reads a remembered peer from key and value.
 pub(crate) fn peer(key: &[u8], value: &[u8]) -> Result<(PeerId, Vec<Address>), StoreError> {
     let peer = PeerId::from_bytes(key).map_err(|error| damaged("peer", error))?;
     let mut reader = Reader::new(value);
@@ -234,7 +234,7 @@ pub(crate) fn peer(key: &[u8], value: &[u8]) -> Result<(PeerId, Vec<Address>), S
     Ok((peer, addresses))
 }
 
-/// The first and last hash whose hex digits start with these; none if they are no start of a hash.
+/// The smallest and largest hash that start with these hex digits; none if no hash starts with them.
 pub(crate) fn prefix_range(prefix: &str) -> Option<([u8; 32], [u8; 32])> {
     let digits = |fill: &str| {
         let text = format!("{prefix}{}", fill.repeat(64_usize.checked_sub(prefix.len())?));

@@ -1,9 +1,9 @@
-//! The chain's store on redb: one file, one atomic and durable transaction for each commit.
+//! The chain's store on redb: one file, and one atomic and durable transaction for each commit.
 //!
 //! Promises: when [`RedbStore::commit`] returns, the disk has every batch; when it fails, none of them. A file that is
-//! cut off, of another network or of a newer format is refused and left as it was. A panic inside redb, which trusts
-//! its file, becomes [`StoreError::Damaged`].
-//! Elsewhere: the bytes of records (`records`), the folder and its lock (`folder`).
+//! cut off, of another network or of a newer format is refused and unchanged. A panic inside redb, which trusts its
+//! file, becomes [`StoreError::Damaged`].
+//! Elsewhere: the byte layouts of records (`records`), the folder and its lock (`folder`).
 //! Spec: `proto-notes/store.md`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,15 +23,15 @@ use super::{OpenError, beside, files, records};
 use crate::chain::{AccountState, Batch, Beside, Block, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
 use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 
-/// Blocks in which a transaction stood that are looked at: branches that held it, the active one among them.
+/// The most stored positions of one transaction that are read: one for each branch that holds it.
 const SPOTS_MAX: usize = 1_024;
 
-/// A cheap handle to the chain file; clones share it. Each read sees the last commit, or, through a handle from
-/// [`ChainStore::snapshot`], what was there then.
+/// A cheap handle to the chain file; clones share the file. Each read sees the last commit; a handle from
+/// [`ChainStore::snapshot`] always sees the commit that was the last one then.
 #[derive(Clone)]
 pub struct RedbStore {
-    shared: Arc<Inner>,
-    /// The state that is read; none: the last one.
+    shared: Arc<StoreInner>,
+    /// The fixed state that this handle reads; none means the last commit.
     at: Option<Arc<ReadTransaction>>,
 }
 
@@ -45,36 +45,36 @@ impl core::fmt::Debug for RedbStore {
 }
 
 #[derive(Debug)]
-struct Inner {
+struct StoreInner {
     path: PathBuf,
     params: NetworkParams,
-    /// None after a reopening failed.
+    /// The open database; none after a failed attempt to reopen it.
     open: RwLock<Option<Open>>,
-    /// What rotted while the store was open: it stays so until the process ends.
+    /// The damage that was found while the store was open; it stays set until the process ends.
     rot: OnceLock<String>,
-    /// It was opened again after something rotted.
+    /// Whether the store was reopened after damage was found.
     reopened: AtomicBool,
-    /// Entries of the ledger may not be in their places. Set before the write that leaves them there, and for good: a
-    /// reader may see an older state.
+    /// Whether promoted entries may not be in their places. It is set before the write that leaves them there, and
+    /// never cleared, because a reader may still see an older state.
     may_be_unsettled: AtomicBool,
 }
 
-impl Drop for Inner {
+impl Drop for StoreInner {
     fn drop(&mut self) {
         close(self.open.get_mut().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
-/// After a panic inside it redb's own locks may be poisoned, and closing panics too.
+/// Closes the database. After a panic inside redb its locks may be poisoned, and closing panics too.
 fn close(open: &mut Option<Open>) {
     let _ = catch_unwind(AssertUnwindSafe(|| drop(open.take())));
 }
 
 impl RedbStore {
-    /// Opens a network's chain file, or makes one that holds the genesis block.
+    /// Opens the chain file of a network, or creates one that holds the genesis block.
     ///
     /// # Errors
-    /// [`OpenError`]; an existing file is then as it was before.
+    /// [`OpenError`] with the reason; an existing file is unchanged then.
     pub fn open(path: &Path, params: &NetworkParams) -> Result<Self, OpenError> {
         if !files::exists(path).map_err(|error| OpenError::from_io(path, &error))? {
             create(path, params)?;
@@ -82,10 +82,10 @@ impl RedbStore {
         Ok(Self::on(path, params, open_file(path, params)?))
     }
 
-    /// Opens a damaged chain file as far as that goes, for reading alone: it stays as it is, and what is sound can be read.
+    /// Opens a damaged chain file for reading only: the file is not changed, and its sound parts can be read.
     ///
     /// # Errors
-    /// [`OpenError`] if nothing can be read, or if it is another network's.
+    /// [`OpenError`] if nothing can be read, or if it belongs to another network.
     pub fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Self, OpenError> {
         let open = open_damaged(path, params)?;
         Ok(Self::on(path, params, open))
@@ -96,7 +96,7 @@ impl RedbStore {
         let may_be_unsettled = reading
             .and_then(|reading| beside::is_promoted(&reading))
             .unwrap_or(true);
-        let shared = Arc::new(Inner {
+        let shared = Arc::new(StoreInner {
             path: path.to_path_buf(),
             params: params.clone(),
             open: RwLock::new(Some(open)),
@@ -107,17 +107,17 @@ impl RedbStore {
         Self { shared, at: None }
     }
 
-    /// Opens a chain file that may only be read: nothing is written to it, not even redb's repair after a crash.
+    /// Opens a chain file for reading only: nothing is written to it, not even redb's repair after a crash.
     pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<impl ChainStore + use<>, OpenError> {
         Ok(Self::on(path, params, open_to_read(path, params)?))
     }
 
-    /// Opens the store on storages of the caller's own, for a chain file and its sums: for simulated disks. What is
-    /// checked and promised is the same as for a file, except that [`RedbStore::reopen`] finds no file: such a store is
-    /// dropped and made anew.
+    /// Opens the store on two storages that the caller provides, for the chain file and its sums; used for simulated
+    /// disks. The checks and promises are those of a file, except that [`RedbStore::reopen`] finds no file: such a
+    /// store is dropped and made anew.
     ///
     /// # Errors
-    /// [`OpenError`].
+    /// [`OpenError`] with the reason.
     pub fn on_storage(
         storage: Box<dyn StorageBackend>,
         sums: Box<dyn StorageBackend>,
@@ -133,11 +133,11 @@ impl RedbStore {
         Ok(Self::on(&path, params, open))
     }
 
-    /// Closes the file and opens it again, after a failed commit. The other handles follow.
+    /// Closes the file and opens it again, after a failed commit. All handles use the new opening.
     ///
     /// # Errors
-    /// [`OpenError`]; reads and commits fail until another try succeeds. A store of which a page rotted is not opened again:
-    /// what is sound can still be read.
+    /// [`OpenError`] with the reason; reads and commits fail until a later call succeeds. A store with a damaged page
+    /// is not reopened, so that its sound pages can still be read.
     pub fn reopen(&self) -> Result<(), OpenError> {
         let rot = self.shared.rot.get();
         if let (Some(reason), true) = (rot, self.shared.reopened.load(Ordering::Acquire)) {
@@ -149,18 +149,19 @@ impl RedbStore {
         match rot {
             None => Ok(()),
             Some(reason) => {
-                // A write that met rot ended in an error, after which redb reads nothing either: once, for the readers.
+                // After a write met the damage, redb refuses all reads. Reopening once makes the sound pages readable
+                // again.
                 self.shared.reopened.store(true, Ordering::Release);
                 Err(OpenError::damaged(&self.shared.path, reason))
             }
         }
     }
 
-    /// Writes batches in one atomic step, and returns when the disk has them.
+    /// Writes batches in one atomic step, and returns when they are on disk.
     ///
     /// # Errors
-    /// [`StoreError`]; then readers see nothing of them, and [`RedbStore::reopen`] comes before the next commit. Were the
-    /// disk to fail in the very last write, they may be there, all of them, after the reopening.
+    /// [`StoreError`]; readers then see none of the batches, and [`RedbStore::reopen`] must come before the next
+    /// commit. If the disk failed in the very last write, all batches may be there after the reopening.
     pub fn commit(&self, batches: &[Batch]) -> Result<(), StoreError> {
         if let Some(reason) = self.shared.rot.get() {
             return Err(StoreError::Damaged(reason.clone()));
@@ -177,14 +178,14 @@ impl RedbStore {
         })
     }
 
-    /// What the file takes of its disk with the sums of its pages, what this user may still write there, and the size of the
-    /// disk, in bytes; none where the system does not tell.
+    /// In bytes: what the file and its page sums use on the disk, what this user may still write there, and the size of
+    /// the disk. None where the system does not say.
     #[must_use]
     pub fn room(&self) -> Option<(u64, u64, u64)> {
         room(&self.shared.path)
     }
 
-    /// Where the file is.
+    /// The path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.shared.path
@@ -200,13 +201,14 @@ impl RedbStore {
         let Some(page) = open.pages.rot() else { return result };
         let reason = self.shared.rot.get_or_init(|| rotten(page));
         match result {
-            // What was read before, or is sound.
+            // The result came from the cache or from sound pages.
             Ok(_) | Err(StoreError::Full | StoreError::Io(_)) if open.pages.met() == met => result,
             Ok(_) | Err(_) => Err(StoreError::Damaged(reason.clone())),
         }
     }
 
-    /// To be asked while a state is read: whoever sees that of a write sees what was set before it.
+    /// Must be read while a read transaction is open: whoever sees the state of a write also sees what was set before
+    /// it.
     fn may_be_unsettled(&self) -> bool {
         self.shared.may_be_unsettled.load(Ordering::Acquire)
     }
@@ -219,12 +221,12 @@ impl RedbStore {
     }
 }
 
-/// Puts a chain file that was made anew in the place of a damaged one.
+/// Puts a newly made chain file in the place of a damaged one.
 ///
 /// # Errors
-/// Of the system; one of the two files is in the place then.
+/// The error of the system; one of the two files is in the place then.
 pub fn replace(path: &Path, by: &Path) -> std::io::Result<()> {
-    // First: the sums are not those of the new file. At the next opening that is checked whole.
+    // The old sums are removed first, because they do not fit the new file, which the next opening checks completely.
     remove_sums(path)?;
     std::fs::rename(by, path)?;
     files::sync_folder_of(path)
@@ -353,7 +355,7 @@ impl ChainStore for RedbStore {
     }
 }
 
-/// What only tests do to a store.
+/// Changes to a store that only tests make.
 #[cfg(any(test, feature = "fuzzing"))]
 #[allow(
     clippy::unwrap_used,
@@ -377,7 +379,7 @@ pub(crate) mod testing {
         })
     }
 
-    /// Pretends that a newer version wrote the file.
+    /// Writes another format number, as if a newer version had written the file.
     pub(crate) fn set_format(store: &RedbStore, format: u32) {
         let set = |transaction: &WriteTransaction| {
             let mut meta = transaction.open_table(META).map_err(failed)?;
@@ -386,7 +388,7 @@ pub(crate) mod testing {
         store.with(|open| write(&open.database, set)).unwrap();
     }
 
-    /// Makes a new chain file in a storage of the test's own.
+    /// Creates a new chain file in a storage that the test provides.
     pub(crate) fn create_on(storage: impl StorageBackend, params: &NetworkParams) -> Result<(), StoreError> {
         super::super::opening::create_in(storage, params)
     }

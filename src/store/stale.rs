@@ -1,7 +1,7 @@
-//! Temporary folders that a crash left: removed by the next node that makes one.
+//! Removes temporary folders that a crash left, when a node makes a new one.
 //!
-//! Promises: only a folder that is marked, whose lock nobody holds and that belongs to this user is removed; a link leads
-//! nowhere; at most [`LOOKED_AT_MAX`] are looked at.
+//! Promises: a folder is removed only if it is marked, its lock is free and it belongs to this user. Links are not
+//! followed. At most [`LOOKED_AT_MAX`] entries are examined.
 //! Spec: `proto-notes/store.md`, "Folders".
 
 use std::fs::{self, Metadata};
@@ -10,14 +10,14 @@ use std::path::Path;
 use super::files::{self, Access, Owner};
 use super::folder::{LOCK_FILE, PROGRAM};
 
-/// The file that marks a folder as temporary. Written once the folder is locked.
+/// The file that marks a folder as temporary. It is written once the folder is locked.
 pub(super) const MARK_FILE: &str = "temporary";
-/// Folders that are looked at in one start: a test run that was killed leaves some dozens.
+/// The most folders that are examined in one start; a killed test run leaves a few dozen.
 const LOOKED_AT_MAX: usize = 256;
-/// Hexadecimal digits at the end of the name.
+/// The number of hexadecimal digits at the end of the name.
 const DIGITS: usize = 16;
 
-/// Removes what is stale below a folder. What cannot be removed stays: it harms nobody.
+/// Removes stale folders below `parent`. What cannot be removed stays and does no harm.
 pub(super) fn remove(parent: &Path) {
     let entries = fs::read_dir(parent).into_iter().flatten().flatten();
     let named = entries.filter(|entry| is_name(&entry.file_name().to_string_lossy()));
@@ -43,11 +43,12 @@ fn remove_if_free(path: &Path) {
     let Ok(lock) = files::open(&path.join(LOCK_FILE), Access::Read, Owner::Me) else {
         return;
     };
-    // Held by a node that runs, or by another one that removes it just now.
+    // A running node holds it, or another node is just removing it.
     if lock.try_lock().is_err() {
         return;
     }
-    // Some systems do not remove open files. Nobody comes in between: no node takes a folder that exists.
+    // Some systems do not remove open files. Nobody can take the folder in between, because no node uses an existing
+    // one.
     drop(lock);
     let _ = fs::remove_dir_all(path);
 }

@@ -14,10 +14,10 @@ use super::{beside, records};
 use crate::chain::{Batch, StoreError};
 use crate::types::{BlockHash, Height};
 
-pub(super) type Bytes = &'static [u8];
-pub(super) type Definition = TableDefinition<'static, Bytes, Bytes>;
-pub(super) type Reading = ReadOnlyTable<Bytes, Bytes>;
-pub(super) type Writing<'a> = Table<'a, Bytes, Bytes>;
+pub(super) type TableBytes = &'static [u8];
+pub(super) type Definition = TableDefinition<'static, TableBytes, TableBytes>;
+pub(super) type ReadTable = ReadOnlyTable<TableBytes, TableBytes>;
+pub(super) type WriteTable<'a> = Table<'a, TableBytes, TableBytes>;
 
 pub(super) const META: Definition = TableDefinition::new("meta");
 pub(super) const HEADERS: Definition = TableDefinition::new("headers");
@@ -25,7 +25,7 @@ pub(super) const BODIES: Definition = TableDefinition::new("bodies");
 pub(super) const ACTIVE: Definition = TableDefinition::new("active");
 pub(super) const SIDE: Definition = TableDefinition::new("side");
 pub(super) const ACCOUNTS: Definition = TableDefinition::new("accounts");
-/// Entries of the ledger that a long switch leads to.
+/// Ledger entries for the end of a long switch, kept beside the ledger.
 pub(super) const BESIDE: Definition = TableDefinition::new("beside");
 pub(super) const PLACES: Definition = TableDefinition::new("places");
 pub(super) const OWN: Definition = TableDefinition::new("own");
@@ -34,8 +34,8 @@ pub(super) const TABLES: [Definition; 10] = [
     META, HEADERS, BODIES, ACTIVE, SIDE, ACCOUNTS, BESIDE, PLACES, OWN, PEERS,
 ];
 
-/// Bytes of a piece of a body. With its key it fills a page of 16 KiB; a longer value gets a page of the next power of two,
-/// and a body of 300 KiB one of 512.
+/// The size of one piece of a body in bytes. With its key it fills a page of 16 KiB. A longer value would get a page of
+/// the next power of two: 512 KiB for a body of 300 KiB.
 pub(super) const PIECE_BYTES: usize = 16 * 1024 - 64;
 
 /// Turns a panic of redb, which trusts what it reads, into an error.
@@ -44,7 +44,7 @@ pub(super) fn unpanicked<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Res
         .unwrap_or_else(|_| Err(StoreError::Damaged("its pages contradict each other".into())))
 }
 
-/// Sorts an error of redb.
+/// Converts an error of redb.
 pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
     let error = error.into();
     let text = error.to_string();
@@ -60,12 +60,12 @@ pub(super) fn failed(error: impl Into<redb::Error>) -> StoreError {
         | redb::Error::TypeDefinitionChanged { .. }
         | redb::Error::TableDoesNotExist(_)
         | redb::Error::UpgradeRequired(_) => StoreError::Damaged(text),
-        // Everything else, and what redb may add: the system's refusals.
+        // All other errors, also those that redb may add later, are refusals of the system.
         _ => StoreError::Io(text),
     }
 }
 
-/// One durable transaction. Quick repair brings two-phase commit: contents come from strangers.
+/// Runs one durable transaction. Quick repair implies two-phase commit, which is safe with contents from strangers.
 pub(super) fn write(
     database: &Database,
     work: impl FnOnce(&WriteTransaction) -> Result<(), StoreError>,
@@ -76,7 +76,7 @@ pub(super) fn write(
     match work(&transaction) {
         Ok(()) => transaction.commit().map_err(failed),
         Err(error) => {
-            // The first error is the one to tell.
+            // The first error is the one to report.
             let _ = transaction.abort();
             Err(error)
         }
@@ -84,14 +84,14 @@ pub(super) fn write(
 }
 
 pub(super) fn get(reading: &ReadTransaction, table: Definition, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-    let table: Reading = reading.open_table(table).map_err(failed)?;
+    let table: ReadTable = reading.open_table(table).map_err(failed)?;
     let value = table.get(key).map_err(failed)?;
     Ok(value.map(|value| value.value().to_vec()))
 }
 
-/// A body, put together of its pieces.
+/// Reads a body and joins its pieces.
 pub(super) fn body(reading: &ReadTransaction, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
-    let table: Reading = reading.open_table(BODIES).map_err(failed)?;
+    let table: ReadTable = reading.open_table(BODIES).map_err(failed)?;
     let mut body = Vec::new();
     for number in 0..=u16::MAX {
         let piece = table.get(records::piece_key(hash, number).as_slice()).map_err(failed)?;
@@ -122,7 +122,7 @@ pub(super) fn active(reading: &ReadTransaction, height: Height) -> Result<Option
         .transpose()
 }
 
-/// Reads entries of a key range in order until `limit` are there.
+/// Reads at most `limit` entries of a range of keys, in order.
 pub(super) fn collect<T>(
     reading: &ReadTransaction,
     table: Definition,
@@ -141,11 +141,11 @@ pub(super) fn collect<T>(
         .collect()
 }
 
-/// Above every key of every table: no key is longer than 65 bytes.
+/// A key above every key of every table; no key is longer than 65 bytes.
 pub(super) const LAST_KEY: [u8; 66] = [0xff; 66];
 pub(super) const EVERY_KEY: (&[u8], &[u8]) = (&[], &LAST_KEY);
 
-pub(super) fn put(table: &mut Writing<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+pub(super) fn put(table: &mut WriteTable<'_>, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
     table.insert(key, value).map(drop).map_err(failed)
 }
 

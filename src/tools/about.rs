@@ -1,4 +1,4 @@
-//! What the program knows about itself: where its folders are, completions for shells, the manual page.
+//! The program's knowledge of itself: its folders, completions for shells, the manual page.
 
 use std::path::{Path, PathBuf};
 
@@ -8,9 +8,9 @@ use serde::Serialize;
 use super::folder::choice;
 use super::{Failure, Finding, STATUS_USAGE, print};
 use crate::cli::{self, Args};
-use crate::store::{FolderChoice, Place, places};
+use crate::store::{FolderChoice, FoundFolder, places};
 
-/// Where folders are.
+/// The paths of the data folders, for the reply of `paths`.
 #[derive(Serialize)]
 pub(super) struct Paths {
     data_dir: Option<PathBuf>,
@@ -27,8 +27,8 @@ struct FolderView {
     pid: Option<u32>,
 }
 
-impl From<Place> for FolderView {
-    fn from(place: Place) -> Self {
+impl From<FoundFolder> for FolderView {
+    fn from(place: FoundFolder) -> Self {
         Self {
             path: place.path,
             running: place.running,
@@ -65,7 +65,7 @@ impl Finding for Paths {
     }
 }
 
-/// The folders of the network, or the named one.
+/// The folders of the network, or only the one that the user named.
 pub(super) fn paths(args: &Args) -> Result<Option<Paths>, Failure> {
     let (data_dir, network_dir, folders) = match choice(args) {
         FolderChoice::Dir(path) => (None, None, vec![places::place(path)]),
@@ -88,14 +88,14 @@ pub(super) fn paths(args: &Args) -> Result<Option<Paths>, Failure> {
     }))
 }
 
-/// Prints a shell's completions; gives the exit status.
+/// Prints the completions for a shell; returns the exit status.
 pub(super) fn completions(shell: Shell) -> u8 {
     let mut text = Vec::new();
     clap_complete::generate(shell, &mut cli::command(), "lanchain", &mut text);
     print(&String::from_utf8_lossy(&text))
 }
 
-/// Prints the manual page, whole or of one task; gives the exit status.
+/// Prints the manual page of the program or of one task; returns the exit status.
 pub(super) fn man(task: Option<&str>) -> u8 {
     let mut command = cli::command();
     command.build();
@@ -107,7 +107,7 @@ pub(super) fn man(task: Option<&str>) -> u8 {
         eprintln!("error: there is no task of this name\nhint: lanchain --help");
         return STATUS_USAGE;
     };
-    // "lanchain ctl" has the page lanchain-ctl.
+    // The page of `lanchain ctl` is called lanchain-ctl.
     let name = page.get_display_name().unwrap_or(page.get_name()).replace(' ', "-");
     let mut text = Vec::new();
     if let Err(error) = clap_mangen::Man::new(page).title(name).render(&mut text) {

@@ -1,6 +1,6 @@
-//! `lanchain export`: the active chain as JSON lines, one BLOCK of the contract a line, genesis first.
+//! `lanchain export`: the active chain as JSON lines, one BLOCK of the contract on each line, genesis first.
 //!
-//! Promises: never overwrites a file; a failed export leaves no file behind.
+//! Promises: it never overwrites a file, and a failed export leaves no file.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -15,7 +15,7 @@ use crate::cli::Args;
 use crate::inspect::blocks::block_view;
 use crate::types::{BlockHash, Height};
 
-/// What was written.
+/// The result of an export, for its reply.
 #[derive(Serialize)]
 pub(super) struct Exported {
     blocks: u64,
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Args, file: Option<&Path>) -> Result<Option<Exported>, 
     let (store, _reading) = read(args)?;
     let Some(path) = file.filter(|path| !is_standard(path)) else {
         return match write_all(&store, args.network.reward, &mut BufWriter::new(io::stdout().lock())) {
-            // Who reads no more has seen enough.
+            // The reader closed the pipe, so it has read enough.
             Err(Wrong::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
             Err(wrong) => Err(wrong.failure(Path::new("standard output"))),
             Ok(_) => Ok(None),
@@ -67,7 +67,7 @@ pub(super) fn run(args: &Args, file: Option<&Path>) -> Result<Option<Exported>, 
     }
 }
 
-/// What ends an export.
+/// Why an export ended early.
 enum Wrong {
     Store(StoreError),
     Output(io::Error),
@@ -92,7 +92,7 @@ fn write_all(store: &impl ChainStore, reward: u64, out: &mut impl Write) -> Resu
     Ok((height, tip))
 }
 
-/// The line of an active block.
+/// The JSON line for the active block at a height.
 pub(super) fn line(store: &impl ChainStore, height: Height, reward: u64) -> Result<String, StoreError> {
     let gone = |what: &str| StoreError::Damaged(format!("index {height} has no {what}"));
     let hash = store.active(height)?.ok_or_else(|| gone("active block"))?;

@@ -1,4 +1,4 @@
-//! Which data folder a tool works on, and taking it.
+//! The data folder that a tool works on: choosing, locking and opening it.
 
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
@@ -48,7 +48,7 @@ impl From<StoreError> for Failure {
     }
 }
 
-/// An error of the system with a file.
+/// Converts an error of the system with a file.
 pub(super) fn file_failed(path: &Path, error: &io::Error) -> Failure {
     let hint = match error.kind() {
         _ if is_too_many_files(error) => TOO_MANY_FILES,
@@ -73,19 +73,19 @@ pub(super) fn choice(args: &Args) -> FolderChoice {
     }
 }
 
-/// A folder that is there.
+/// The path of the existing folder that the arguments name.
 pub(super) fn existing(args: &Args) -> Result<PathBuf, Failure> {
     Ok(places::find(&choice(args), &args.network, Sought::Folder)?)
 }
 
-/// Locks a folder and opens its store. The store is to be dropped first.
+/// Locks a folder and opens its store. The caller must drop the store first.
 pub(super) fn take(path: PathBuf, args: &Args) -> Result<(RedbStore, Folder), Failure> {
     let folder = Folder::open(FolderChoice::Dir(path), &args.network, args.trust)?;
     let store = RedbStore::open(&folder.chain_path(), &args.network)?;
     Ok((store, folder))
 }
 
-/// Opens the store of a folder that is there, to be read alone. The store is to be dropped first.
+/// Opens the store of an existing folder for reading only. The caller must drop the store first.
 pub(super) fn read(args: &Args) -> Result<(impl ChainStore + use<>, Reading), Failure> {
     Ok(Reading::open(&existing(args)?, &args.network)?)
 }

@@ -1,7 +1,7 @@
-//! `lanchain import`: blocks from JSON lines, each checked by the chain's rules on its way in.
+//! `lanchain import`: reads blocks from JSON lines and checks each by the rules of the chain.
 //!
-//! Promises: what stands before the first invalid block is kept, nothing behind it; a line has a maximum; only `header`
-//! and the transactions' `raw` count, and `hash` if it is there.
+//! Promises: blocks before the first invalid one are kept, later ones are not read; lines have a maximum length; only
+//! `header` and the transactions' `raw` are used, and `hash` if it is there.
 
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
@@ -19,21 +19,21 @@ use crate::store::{Folder, RedbStore, inputs, places};
 use crate::types::text::{is_utf16, without_mark};
 use crate::types::{BlockHash, Height, WallTime};
 
-/// The most bytes of a line: the largest block's canonical bytes are twice as long in hex, and each of its transactions
-/// repeats keys, names and signature beside them, some five times its own size together.
+/// The longest line in bytes. In hex, the largest block is twice as long as its canonical bytes. Besides, each
+/// transaction repeats keys, names and signature, about five times its own size together.
 const LINE_MAX_BYTES: usize = 16 * BLOCK_MAX_BYTES;
-/// Blocks written in one step: a sync on the disk for each would take most of the time.
+/// Blocks that are written in one step, because a disk sync for each block would take most of the time.
 const BATCH_BLOCKS: u64 = 500;
-/// How often the progress is told.
+/// The interval between two progress messages.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// What came in.
+/// The result of an import, for its reply.
 #[derive(Serialize)]
 pub(super) struct Imported {
     lines: u64,
-    /// Blocks that were not there before.
+    /// The number of blocks that were not in the folder before.
     added: u64,
-    /// Blocks that were there.
+    /// The number of blocks that were in the folder before.
     known: u64,
     height: Height,
     tip: BlockHash,
@@ -62,15 +62,15 @@ pub(super) fn run(args: &Args, file: &Path) -> Result<Option<Imported>, Failure>
     let (store, folder) = take(path, args)?;
     let mut import = Import::start(args, store, &folder)?;
     let read = import.read(file, &mut BufReader::new(input));
-    // What was valid is kept, whatever came then.
+    // The valid blocks are kept, whatever follows them.
     import.commit()?;
     read?;
     Ok(Some(import.done()))
 }
 
-/// The form of a line: what the others are computed from.
+/// The fields of a line that are used; all others are derived from them.
 #[derive(Deserialize)]
-struct Line {
+struct ImportLine {
     hash: Option<String>,
     header: String,
     transactions: Vec<RawTransaction>,
@@ -81,7 +81,7 @@ struct RawTransaction {
     raw: String,
 }
 
-/// A running import.
+/// The state of a running import.
 struct Import {
     chain: Chain<RedbStore>,
     store: RedbStore,
@@ -98,7 +98,7 @@ impl Import {
         getrandom::fill(&mut secret)
             .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
         let mut chain = Chain::open(args.network.clone(), store.clone(), secret)?;
-        // Own transactions that wait and now stand in a block wait no longer.
+        // Own transactions that waited and are now in a block must stop waiting.
         chain.set_own_key(folder.secret_key().public());
         Ok(Self {
             chain,
@@ -164,7 +164,7 @@ impl Import {
         self.switch()
     }
 
-    /// All steps of a long switch.
+    /// Makes all steps of a long switch.
     fn switch(&mut self) -> Result<(), Failure> {
         loop {
             match self.chain.step_switch() {
@@ -198,7 +198,7 @@ impl Import {
         Ok(())
     }
 
-    /// How far it is, for whoever waits.
+    /// Prints the progress, at most once a second.
     fn tell(&mut self) {
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
@@ -236,10 +236,10 @@ fn invalid(code: &'static str, message: impl Into<String>) -> Failure {
     Failure::new(STATUS_FAILED, code, message, hint)
 }
 
-/// The block that a line carries.
+/// The block in a line.
 fn block_of(line: &[u8]) -> Result<Block, Failure> {
     let bad = |reason: String| invalid("bad_argument", reason);
-    let line: Line = serde_json::from_slice(line).map_err(|error| bad(format!("no BLOCK: {error}")))?;
+    let line: ImportLine = serde_json::from_slice(line).map_err(|error| bad(format!("no BLOCK: {error}")))?;
     let hex = |text: &str| hex::decode(text).map_err(|error| bad(format!("no hex digits: {error}")));
     let mut bytes = hex(&line.header)?;
     if bytes.len() != HEADER_BYTES {

@@ -1,4 +1,4 @@
-//! `lanchain key`: the node's key shown, taken along, brought in.
+//! `lanchain key`: shows, exports and imports the node's key.
 //!
 //! Promises: the secret is never read from the command line and never written where others can read it; no key is ever
 //! overwritten; copies in memory are wiped.
@@ -15,21 +15,21 @@ use crate::cli::{Args, KeyTask};
 use crate::store::{OpenError, places};
 use crate::types::SecretKey;
 
-/// A key file has 64 digits and a line end; a few blanks more do not matter.
+/// The largest key file in bytes: 64 digits, a line end, and room for a few blanks.
 const KEY_MAX_BYTES: u64 = 128;
 
-/// What may be shown of a key.
+/// The public part of a key, for the reply.
 #[derive(Serialize)]
-pub(super) struct Shown {
+pub(super) struct KeyView {
     peer_id: String,
     public_key: String,
-    /// Where the key lies now.
+    /// The path of the file that holds the key now.
     file: PathBuf,
     #[serde(skip)]
     what: &'static str,
 }
 
-impl Finding for Shown {
+impl Finding for KeyView {
     fn words(&self) -> String {
         let Self {
             what,
@@ -44,7 +44,7 @@ impl Finding for Shown {
     }
 }
 
-pub(super) fn run(args: &Args, action: &KeyTask) -> Result<Option<Shown>, Failure> {
+pub(super) fn run(args: &Args, action: &KeyTask) -> Result<Option<KeyView>, Failure> {
     match action {
         KeyTask::Show => {
             let folder = existing(args)?;
@@ -56,9 +56,9 @@ pub(super) fn run(args: &Args, action: &KeyTask) -> Result<Option<Shown>, Failur
     }
 }
 
-fn shown(key: &SecretKey, file: PathBuf, what: &'static str) -> Shown {
+fn shown(key: &SecretKey, file: PathBuf, what: &'static str) -> KeyView {
     let public = key.public();
-    Shown {
+    KeyView {
         peer_id: public.peer_id().to_string(),
         public_key: public.to_string(),
         file,
@@ -66,8 +66,8 @@ fn shown(key: &SecretKey, file: PathBuf, what: &'static str) -> Shown {
     }
 }
 
-/// A running node's key may be copied too: reading it disturbs nobody.
-fn export(args: &Args, file: &Path) -> Result<Option<Shown>, Failure> {
+/// Copies the key to a file. The folder of a running node is allowed, because reading does not disturb the node.
+fn export(args: &Args, file: &Path) -> Result<Option<KeyView>, Failure> {
     let key = places::read_key(&existing(args)?, args.trust)?;
     eprintln!(
         "warning: whoever has this key has the node's identity and everything that its names own; \
@@ -88,7 +88,7 @@ fn export(args: &Args, file: &Path) -> Result<Option<Shown>, Failure> {
     Ok(Some(shown(&key, file.to_path_buf(), "key written to")))
 }
 
-fn import(args: &Args, file: &Path) -> Result<Option<Shown>, Failure> {
+fn import(args: &Args, file: &Path) -> Result<Option<KeyView>, Failure> {
     let key = if is_standard(file) {
         let mut text = Zeroizing::new(Vec::new());
         let read = std::io::stdin().lock().take(KEY_MAX_BYTES).read_to_end(&mut text);
@@ -111,7 +111,7 @@ fn no_key(source: &str, reason: &str) -> Failure {
     )
 }
 
-/// A file that is damaged here is no part of a data folder.
+/// Converts an error with the imported file, which is not part of a data folder, so the hints for folders do not apply.
 fn not_imported(file: &Path, error: OpenError) -> Failure {
     match error {
         OpenError::Io { .. } if !file.exists() => file_failed(file, &std::io::ErrorKind::NotFound.into()),

@@ -1,8 +1,8 @@
-//! Work on a data folder while no node runs in it, and what the program knows about itself.
+//! Tools that work on a data folder while no node runs in it, and tools that describe the program itself.
 //!
-//! Promises: a folder is locked while it is used, and a running node's is refused; whatever is checked is checked by the
-//! chain's own rules; the exit status is the contract's.
-//! Elsewhere: the rules (`chain`), the folder (`store`), the forms (`engine`, `console`).
+//! Promises: a folder is locked while it is used, and the folder of a running node is refused; all checks are those of
+//! the chain itself; the exit status is the one in the contract.
+//! Elsewhere: the rules (`chain`), the folder (`store`), the output formats (`contract`, `console`).
 //! Spec: `proto-notes/events.md`, "Tasks".
 
 mod about;
@@ -23,18 +23,18 @@ use crate::cli::{Args, Task};
 use crate::console::render::{human_error, json_reply};
 use crate::contract::CommandError;
 
-/// A rule was broken, or the system failed.
+/// The exit status if a rule was broken or the system failed.
 const STATUS_FAILED: u8 = 1;
-/// Wrong usage.
+/// The exit status for wrong usage.
 const STATUS_USAGE: u8 = 2;
-/// The data folder is in use, damaged, of another network, or not there.
+/// The exit status if the data folder is in use, damaged, of another network, or missing.
 const STATUS_FOLDER: u8 = 3;
 
-/// Why a tool gave up.
+/// Why a tool failed.
 #[derive(Debug)]
 struct Failure {
     status: u8,
-    /// The line of its input, from 1; 0 if it is about no line.
+    /// The line of its input, from 1; 0 if the error is not about a line.
     line: u64,
     error: CommandError,
 }
@@ -57,12 +57,12 @@ impl Failure {
     }
 }
 
-/// What a tool found: for programs, and in words.
+/// The result of a tool, which is printed as JSON or in words.
 trait Finding: Serialize {
     fn words(&self) -> String;
 }
 
-/// Runs a task to its end; gives the exit status.
+/// Runs a task to its end; returns the exit status.
 #[must_use]
 pub fn run(args: &Args, task: &Task) -> u8 {
     match task {
@@ -78,7 +78,8 @@ pub fn run(args: &Args, task: &Task) -> u8 {
     }
 }
 
-/// Tells what a tool found, or why it gave up: with `--json` as a reply, else in words. None: it said all itself.
+/// Prints the result or the error of a tool, as a JSON reply or in words. None means that the tool has printed
+/// everything itself.
 fn told<F: Finding>(args: &Args, word: &str, result: Result<Option<F>, Failure>) -> u8 {
     let (status, line, result) = match result {
         Ok(None) => return 0,
@@ -99,7 +100,7 @@ fn told<F: Finding>(args: &Args, word: &str, result: Result<Option<F>, Failure>)
     }
 }
 
-/// Writes to standard output; gives the exit status. Who reads no more has seen enough.
+/// Writes to standard output; returns the exit status. A reader that closes the pipe is not an error.
 fn print(text: &str) -> u8 {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {

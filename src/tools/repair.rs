@@ -1,9 +1,9 @@
-//! `lanchain verify --repair`: makes a folder's chain anew from the blocks in it that are sound.
+//! `lanchain verify --repair`: rebuilds a folder's chain from the sound blocks in it.
 //!
-//! Promises: every block is checked by the chain's rules on its way over, ledger and indexes are made of the blocks alone;
-//! from the first block on that cannot be read or breaks a rule, all is cut off, and it is said which that is. The old file
-//! stays until the new one is whole.
-//! Elsewhere: how rot is found (`store`), the check without a change (`tools::verify`).
+//! Promises: every copied block is checked by the rules of the chain; ledger and indexes are computed from the blocks
+//! alone. The first block that cannot be read or breaks a rule is reported, and the chain is cut off before it. The old
+//! file stays until the new one is complete.
+//! Elsewhere: how damage is detected (`store`), the check without a repair (`tools::verify`).
 
 use std::fs;
 use std::path::Path;
@@ -18,29 +18,29 @@ use crate::cli::Args;
 use crate::store::{Folder, FolderChoice, RedbStore, redb_store};
 use crate::types::{BlockHash, Height, PublicKey, WallTime};
 
-/// Where the new file is made, in the data folder.
-const WORKSHOP: &str = "repair";
-/// Bytes of blocks that are written in one step: the chain keeps them in memory until then.
+/// The folder for the new file, inside the data folder.
+const REPAIR_FOLDER: &str = "repair";
+/// Bytes of blocks that are written in one step; the chain keeps them in memory until then.
 const STEP_BYTES: u64 = 8 * 1024 * 1024;
-/// How often the progress is told.
+/// The interval between two progress messages.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// What was kept.
+/// The result of a repair, for its reply.
 #[derive(Debug, Serialize)]
 pub(super) struct Repaired {
-    /// Blocks of the new chain, the genesis block among them.
+    /// Blocks of the new chain, the genesis block included.
     blocks: u64,
     transactions: u64,
     accounts: u64,
-    /// Blocks on side branches are not taken along.
+    /// Blocks on side branches, which are not copied.
     side_blocks: u64,
     height: Height,
     tip: BlockHash,
-    /// Own payments that wait.
+    /// Own payments that still wait.
     own: u64,
     /// The first height that was cut off; none if everything was sound.
     cut_from: Option<Height>,
-    /// Why it was cut off.
+    /// Why the chain was cut off there.
     reason: Option<String>,
 }
 
@@ -62,39 +62,39 @@ impl Finding for Repaired {
 pub(super) fn run(args: &Args) -> Result<Option<Repaired>, Failure> {
     let folder = Folder::open(FolderChoice::Dir(existing(args)?), &args.network, args.trust)?;
     let chain_path = folder.chain_path();
-    let workshop = chain_path.with_file_name(WORKSHOP);
-    clear(&workshop)?;
-    fs::create_dir(&workshop).map_err(|error| file_failed(&workshop, &error))?;
+    let repair_folder = chain_path.with_file_name(REPAIR_FOLDER);
+    clear(&repair_folder)?;
+    fs::create_dir(&repair_folder).map_err(|error| file_failed(&repair_folder, &error))?;
     let own_key = folder.secret_key().public();
-    let made = rebuild(&args.network, own_key, &chain_path, &workshop);
+    let made = rebuild(&args.network, own_key, &chain_path, &repair_folder);
     let made = made.and_then(|repaired| {
-        redb_store::replace(&chain_path, &workshop.join("chain.redb"))
+        redb_store::replace(&chain_path, &repair_folder.join("chain.redb"))
             .map_err(|error| file_failed(&chain_path, &error))?;
         Ok(repaired)
     });
-    // After a failure the old file is there as it was.
-    clear(&workshop)?;
+    // If the repair failed, the old file is unchanged.
+    clear(&repair_folder)?;
     made.map(Some)
 }
 
-fn clear(workshop: &Path) -> Result<(), Failure> {
-    match fs::remove_dir_all(workshop) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_failed(workshop, &error)),
+fn clear(repair_folder: &Path) -> Result<(), Failure> {
+    match fs::remove_dir_all(repair_folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(file_failed(repair_folder, &error)),
         Ok(()) | Err(_) => Ok(()),
     }
 }
 
-/// Makes the new file in the workshop.
+/// Builds the new file in the repair folder.
 pub(super) fn rebuild(
     params: &NetworkParams,
     own_key: PublicKey,
     chain_path: &Path,
-    workshop: &Path,
+    repair_folder: &Path,
 ) -> Result<Repaired, Failure> {
     let mut secret = [0; 32];
     getrandom::fill(&mut secret)
         .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
-    let store = RedbStore::open(&workshop.join("chain.redb"), params)?;
+    let store = RedbStore::open(&repair_folder.join("chain.redb"), params)?;
     let mut chain = Chain::open(params.clone(), store.clone(), secret)?;
     chain.set_own_key(own_key);
     let mut transactions = 0;
@@ -122,10 +122,10 @@ pub(super) fn rebuild(
     })
 }
 
-/// Where the old chain is cut off, and why.
+/// The height at which the old chain is cut off, and why; none if it is sound.
 type Cut = Option<(Height, String)>;
 
-/// Offers the old chain's blocks to the new one until one is not there, or breaks a rule.
+/// Copies the old chain's blocks to the new one, up to the first that is missing or breaks a rule.
 fn copy_blocks(
     old: &RedbStore,
     chain: &mut Chain<RedbStore>,
@@ -172,7 +172,7 @@ fn sound_block(old: &RedbStore, height: Height) -> Result<Block, String> {
     Block::from_bytes(&body).map_err(|error| error.to_string())
 }
 
-/// Takes own payments and remembered peers along, as far as they can be read; gives the number of payments.
+/// Copies own payments and remembered peers, as far as they can be read; returns the number of payments.
 fn copy_others(old: &RedbStore, chain: &mut Chain<RedbStore>) -> u64 {
     let mut own = 0;
     for (_, bytes) in old.own().unwrap_or_default() {

@@ -45,7 +45,7 @@ fn store() -> (MemoryStore, NetworkParams) {
     (store, params)
 }
 
-/// What is found after the change.
+/// The findings of `verify` after a change.
 fn damage(change: impl FnOnce(&MemoryStore, &mut Batch)) -> String {
     let (store, params) = store();
     let mut batch = Batch::default();
@@ -183,9 +183,9 @@ fn a_damaged_chain_is_made_anew_up_to_the_first_rotten_block() {
     bytes[at + 150] ^= 4;
     std::fs::write(&path, bytes).unwrap();
 
-    let workshop = folder.path().join("repair");
-    std::fs::create_dir(&workshop).unwrap();
-    let repaired = repair::rebuild(&params, key.public(), &path, &workshop).unwrap();
+    let repair_folder = folder.path().join("repair");
+    std::fs::create_dir(&repair_folder).unwrap();
+    let repaired = repair::rebuild(&params, key.public(), &path, &repair_folder).unwrap();
     let value = serde_json::to_value(&repaired).unwrap();
     assert_eq!(
         (&value["height"], &value["cut_from"]),
@@ -193,7 +193,7 @@ fn a_damaged_chain_is_made_anew_up_to_the_first_rotten_block() {
         "{value}"
     );
     assert_eq!(value["transactions"], 24 * 61);
-    crate::store::redb_store::replace(&path, &workshop.join("chain.redb")).unwrap();
+    crate::store::redb_store::replace(&path, &repair_folder.join("chain.redb")).unwrap();
     let store = RedbStore::open(&path, &params).unwrap();
     assert_eq!(
         verify::verify(&store, &params, &SECRET)

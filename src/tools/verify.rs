@@ -1,9 +1,9 @@
-//! `lanchain verify`: replays the whole chain of a folder from the genesis block with every check, and compares what it
-//! leads to with what the folder says.
+//! `lanchain verify`: replays the whole chain of a folder from the genesis block with every check, and compares the
+//! result with what the folder stores.
 //!
-//! Promises: the chain is only read; everything that can be computed is computed anew, nothing read back is believed; what
-//! is damaged is named, at most [`FINDINGS_MAX`] times.
-//! Elsewhere: what opening the folder checks by itself (`store`), the rules (`chain`).
+//! Promises: the chain is only read; everything that can be computed is computed again, and stored results are not
+//! trusted; each damage is named, up to [`FINDINGS_MAX`] of them.
+//! Elsewhere: the checks of opening the folder (`store`), the rules (`chain`).
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ use crate::cli::Args;
 use crate::types::hash::HashMany;
 use crate::types::{Account, BlockHash, Height, NetworkId, Work};
 
-/// Damages that are told: more help nobody.
+/// The most damages that are reported; more would not help anybody.
 const FINDINGS_MAX: usize = 20;
-/// How often the progress is told.
+/// The interval between two progress messages.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
-/// What was checked.
+/// The result of a check, for its reply.
 #[derive(Debug, Serialize)]
 pub(super) struct Verified {
     blocks: u64,
@@ -65,10 +65,10 @@ pub(super) fn run(args: &Args) -> Result<Option<Verified>, Failure> {
     })
 }
 
-/// Replays and compares.
+/// Replays the chain and compares it with the stored state.
 ///
 /// # Errors
-/// What is damaged.
+/// A text for each damage.
 pub(super) fn verify(
     store: &impl ChainStore,
     params: &NetworkParams,
@@ -87,11 +87,11 @@ pub(super) fn verify(
     match verified {
         Ok(verified) if replay.findings.is_empty() => Ok(verified),
         Ok(_) => Err(replay.findings),
-        Err(Broken) => Err(replay.findings),
+        Err(ReplayStopped) => Err(replay.findings),
     }
 }
 
-/// The ledger as the blocks lead to it.
+/// The ledger that results from the replayed blocks.
 #[derive(Default)]
 struct Entries(BTreeMap<Account, AccountState>);
 
@@ -101,8 +101,8 @@ impl Accounts for Entries {
     }
 }
 
-/// Nothing behind this can be checked.
-struct Broken;
+/// The replay cannot continue after this damage.
+struct ReplayStopped;
 
 struct Replay<'a, S> {
     store: &'a S,
@@ -115,7 +115,7 @@ struct Replay<'a, S> {
 }
 
 impl<S: ChainStore> Replay<'_, S> {
-    fn run(&mut self) -> Result<Verified, Broken> {
+    fn run(&mut self) -> Result<Verified, ReplayStopped> {
         let (height, tip) = self.must(self.store.tip(), "active chain")?;
         let mut parent = StoredBlock {
             header: self.params.genesis(),
@@ -155,31 +155,31 @@ impl<S: ChainStore> Replay<'_, S> {
         }
     }
 
-    fn must<T>(&mut self, read: Result<T, StoreError>, what: &str) -> Result<T, Broken> {
+    fn must<T>(&mut self, read: Result<T, StoreError>, what: &str) -> Result<T, ReplayStopped> {
         read.map_err(|error| {
             self.find(format!("{what}: {error}"));
-            Broken
+            ReplayStopped
         })
     }
 
-    fn there<T>(&mut self, read: Result<Option<T>, StoreError>, what: &str) -> Result<T, Broken> {
+    fn there<T>(&mut self, read: Result<Option<T>, StoreError>, what: &str) -> Result<T, ReplayStopped> {
         match self.must(read, what)? {
             Some(value) => Ok(value),
             None => {
                 self.find(format!("{what}: missing"));
-                Err(Broken)
+                Err(ReplayStopped)
             }
         }
     }
 
-    /// Everything about one active block; gives its header and work.
-    fn block(&mut self, height: Height, parent: &StoredBlock) -> Result<StoredBlock, Broken> {
+    /// Checks one active block completely; returns its header and work.
+    fn block(&mut self, height: Height, parent: &StoredBlock) -> Result<StoredBlock, ReplayStopped> {
         let hash = self.there(self.store.active(height), &format!("index {height}"))?;
         let what = format!("block {hash} at index {height}");
         let (stored, block) = self.body(&hash, &what)?;
         let broken = |replay: &mut Self, reason: String| {
             replay.find(format!("{what}: {reason}"));
-            Broken
+            ReplayStopped
         };
         let header = &stored.header;
         header
@@ -206,17 +206,17 @@ impl<S: ChainStore> Replay<'_, S> {
         Ok(StoredBlock { work, ..stored })
     }
 
-    /// A block as it is stored, its parts held against each other.
-    fn body(&mut self, hash: &BlockHash, what: &str) -> Result<(StoredBlock, Block), Broken> {
+    /// Reads a stored block and checks that its parts belong together.
+    fn body(&mut self, hash: &BlockHash, what: &str) -> Result<(StoredBlock, Block), ReplayStopped> {
         let stored = self.there(self.store.block(hash), what)?;
         let bytes = self.there(self.store.body(hash), what)?;
         let block = Block::from_bytes(&bytes).map_err(|error| {
             self.find(format!("{what}: {error}"));
-            Broken
+            ReplayStopped
         })?;
         if block.header != stored.header || stored.header.hash() != *hash {
             self.find(format!("{what}: header and body are not those of one block"));
-            return Err(Broken);
+            return Err(ReplayStopped);
         }
         if u64::try_from(bytes.len()) != Ok(stored.size_bytes) {
             self.find(format!(
@@ -228,14 +228,14 @@ impl<S: ChainStore> Replay<'_, S> {
         Ok((stored, block))
     }
 
-    /// The ledger's rules.
-    fn apply(&mut self, block: &Block, what: &str) -> Result<(), Broken> {
+    /// Applies a block by the rules of the ledger.
+    fn apply(&mut self, block: &Block, what: &str) -> Result<(), ReplayStopped> {
         let mut ledger = Ledger::new(self.params, &self.ledger);
         let applied = ledger.apply_block(block);
         let changed = ledger.finish();
         applied.map_err(|(index, error)| {
             self.find(format!("{what}: transaction {index}: {error}"));
-            Broken
+            ReplayStopped
         })?;
         for (account, state) in changed {
             match state {
@@ -246,8 +246,8 @@ impl<S: ChainStore> Replay<'_, S> {
         Ok(())
     }
 
-    /// The stored ledger against the replayed one.
-    fn compare_ledger(&mut self) -> Result<u64, Broken> {
+    /// Compares the stored ledger with the replayed one.
+    fn compare_ledger(&mut self) -> Result<u64, ReplayStopped> {
         let (total, stored) = self.must(self.store.accounts(usize::MAX), "ledger")?;
         let stored: BTreeMap<Account, AccountState> = stored.into_iter().collect();
         let entries = std::mem::take(&mut self.ledger.0);
@@ -275,8 +275,8 @@ impl<S: ChainStore> Replay<'_, S> {
         Ok(total)
     }
 
-    /// Blocks that are not active: whole, and worth what their work says where their parent is there.
-    fn side_branches(&mut self) -> Result<u64, Broken> {
+    /// Checks that side blocks are complete, and that their work is right if their parent is stored.
+    fn side_branches(&mut self) -> Result<u64, ReplayStopped> {
         let side = self.must(self.store.side(), "side branches")?;
         let mut count = 0_u64;
         for hash in side {
@@ -309,8 +309,8 @@ impl<S: ChainStore> Replay<'_, S> {
         Ok(count)
     }
 
-    /// Own transactions and remembered peers: readable.
-    fn others(&mut self) -> Result<(), Broken> {
+    /// Checks that own transactions and remembered peers are readable.
+    fn others(&mut self) -> Result<(), ReplayStopped> {
         for (_, bytes) in self.must(self.store.own(), "own transactions")? {
             if let Err(error) = Transaction::from_bytes(&bytes) {
                 self.find(format!("own transaction: {error}"));

@@ -8,29 +8,29 @@ use thiserror::Error;
 use super::key::PublicKey;
 use super::layout::{LayoutError, Reader};
 
-/// The longest name, in bytes.
+/// The longest account name, in bytes.
 pub const NAME_MAX_BYTES: usize = 32;
 
-/// Words that are no names: the prompt or the reward's origin uses them.
+/// Words that cannot be account names, because the prompt or the reward's origin uses them.
 pub const RESERVED: [&str; 2] = ["me", "coinbase"];
 
 /// A name: `[a-z][a-z0-9_-]{0,31}`, not reserved. Its owner is the first key that signs for it.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AccountName(Box<str>);
 
-/// Why a text is no name.
+/// Why a text is not an account name.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum NameError {
-    /// No byte at all.
+    /// The text is empty.
     #[error("the name is empty")]
     Empty,
-    /// More than 32 bytes.
+    /// The text has more than 32 bytes; the field says how many.
     #[error("the name has {0} bytes; at most 32 are allowed")]
     TooLong(usize),
     /// A byte outside the alphabet, or a first byte that is no letter.
     #[error("a name starts with a letter a-z and goes on with a-z, 0-9, _ or -")]
     Alphabet,
-    /// A reserved word.
+    /// The text is one of [`RESERVED`].
     #[error("\"{0}\" is reserved")]
     Reserved(String),
 }
@@ -62,13 +62,13 @@ impl AccountName {
         &self.0
     }
 
-    /// Appends length (one byte) and bytes.
+    /// Appends the length (one byte) and then the bytes of the name.
     pub fn write(&self, out: &mut Vec<u8>) {
         out.push(u8::try_from(self.0.len()).expect("a name has at most 32 bytes"));
         out.extend_from_slice(self.0.as_bytes());
     }
 
-    /// Reads length (one byte) and bytes.
+    /// Reads the length (one byte) and then the bytes of the name.
     ///
     /// # Errors
     /// [`LayoutError`] if the bytes end early or are no name.
@@ -104,12 +104,12 @@ impl Serialize for AccountName {
     }
 }
 
-/// Who holds coins.
+/// The owner of coins: a sender or a recipient.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Account {
-    /// A name; who owns it stands on the chain.
+    /// A registered name; the chain says which key owns it.
     Name(AccountName),
-    /// A key; it owns itself.
+    /// A public key, which needs no registration: whoever holds the secret key is the owner.
     Key(PublicKey),
 }
 
@@ -117,7 +117,7 @@ impl Account {
     const TAG_NAME: u8 = 1;
     const TAG_KEY: u8 = 2;
 
-    /// Appends the tag and the name or key.
+    /// Appends the tag (one byte), then the name or the key.
     pub fn write(&self, out: &mut Vec<u8>) {
         match self {
             Self::Name(name) => {

@@ -1,4 +1,4 @@
-//! Network addresses: multiaddrs without the `/p2p/` part, and what the dial manager must know of them.
+//! Network addresses: multiaddrs without the `/p2p/` part, and the properties of them that the dial manager needs.
 
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr};
@@ -9,16 +9,16 @@ use thiserror::Error;
 
 use super::key::PeerId;
 
-/// The longest address, in bytes of text without the peer: a record of the store has one byte for its length.
+/// The longest address, in bytes of text without the peer. The store's records have one byte for this length.
 pub const ADDRESS_MAX_BYTES: usize = 255;
-/// The longest text that is read: an address, `/p2p/` and a PeerId, of which the longest have 53 bytes.
+/// The longest text that the parser accepts: an address, `/p2p/` and a PeerId (at most 53 bytes).
 const TEXT_MAX_BYTES: usize = ADDRESS_MAX_BYTES + 64;
 
 /// A dialable address: `/ip4|ip6|dns…/…/tcp/PORT` or `/…/udp/PORT/quic-v1`, without `/p2p/`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address(String);
 
-/// Why a text is no address.
+/// The text is not an address of a node; it holds at most the first 64 characters of that text.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("\"{0}\" is no address")]
 pub struct AddressError(pub String);
@@ -50,16 +50,17 @@ impl Address {
         &self.0
     }
 
-    /// The whole address with the peer at its end.
+    /// The address followed by `/p2p/` and the peer.
     #[must_use]
     pub fn with_peer(&self, peer: &PeerId) -> String {
         format!("{}/p2p/{peer}", self.0)
     }
 
-    /// The IP address, if it is a numeric one.
+    /// The IP address, or none if the host is a name.
     #[must_use]
     pub fn ip(&self) -> Option<IpAddr> {
-        // Asked for every neighbour in every turn: the text is a multiaddr's own, so its parts say enough.
+        // Called for every neighbour in every turn, so it reads the parts of the text and does not parse a whole
+        // multiaddr.
         let mut parts = self.0.split('/').skip(1);
         match parts.next()? {
             "ip4" => parts.next()?.parse().ok().map(IpAddr::V4),
@@ -68,21 +69,21 @@ impl Address {
         }
     }
 
-    /// The TCP port, if it names one.
+    /// The TCP port, or none if the transport is not TCP.
     #[must_use]
     pub fn tcp_port(&self) -> Option<u16> {
         let mut parts = self.as_str().split('/').skip_while(|part| *part != "tcp");
         parts.nth(1)?.parse().ok()
     }
 
-    /// Whether the address lies in a private, link-local, shared or loopback range: a neighbour's.
+    /// Whether the address lies in a private, link-local, shared or loopback range, which makes its node a neighbour.
     #[must_use]
     pub fn is_private(&self) -> bool {
         self.ip().is_some_and(is_private)
     }
 
-    /// Whether it names a host instead of an IP address. Only what a user typed may: who is asked for a name learns who
-    /// asks, and a stranger's name would let the stranger choose whom we ask and dial.
+    /// Whether the host is a name instead of an IP address. Names are accepted from the user only: the name server
+    /// learns who asks, and a stranger's name would let the stranger choose which server we ask and which host we dial.
     #[must_use]
     pub fn is_name(&self) -> bool {
         self.ip().is_none()
@@ -94,7 +95,7 @@ impl Address {
         cfg!(feature = "quic") || !self.0.contains("/quic-v1")
     }
 
-    /// Host and port, of a numeric host and TCP.
+    /// Host and port, or none if the host is a name or the transport is not TCP.
     #[must_use]
     pub fn tcp(&self) -> Option<(IpAddr, u16)> {
         let (_, port) = self.0.split_once("/tcp/")?;
@@ -110,7 +111,7 @@ impl Address {
         Some(Self(here.to_string()))
     }
 
-    /// The same transport and port on a host of the same kind.
+    /// The same transport and port on another host; none unless both hosts are IPv4 or both are IPv6.
     #[must_use]
     pub fn on_host(&self, host: IpAddr) -> Option<Self> {
         let own = self.ip()?;
@@ -121,7 +122,7 @@ impl Address {
         }
     }
 
-    /// Whether the address is of the machine itself.
+    /// Whether the address is a loopback address: it leads to this machine itself.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.ip().is_some_and(|ip| ip.is_loopback())
@@ -140,9 +141,9 @@ fn bad(text: &str) -> AddressError {
     AddressError(text.chars().take(64).collect())
 }
 
-/// The address, its port and its peer.
+/// Splits a text into the address, its port and its peer, if it names one.
 fn read(text: &str) -> Result<(Address, u16, Option<PeerId>), AddressError> {
-    // Names of hosts are ASCII (others are written as `xn--…`): nothing that a terminal obeys gets into an address.
+    // Host names are ASCII (others are written as `xn--…`), so no control sequence for a terminal gets into an address.
     if text.len() > TEXT_MAX_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(bad(text));
     }
@@ -180,7 +181,7 @@ fn read(text: &str) -> Result<(Address, u16, Option<PeerId>), AddressError> {
     }
 }
 
-/// 100.64.0.0/10 (RFC 6598): carriers and mesh VPNs.
+/// Whether the address is in 100.64.0.0/10 (RFC 6598), which carriers and mesh VPNs use.
 fn in_shared_range(ip: Ipv4Addr) -> bool {
     let [a, b, ..] = ip.octets();
     a == 100 && (64..128).contains(&b)

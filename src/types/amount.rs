@@ -5,28 +5,28 @@ use core::fmt;
 use serde::Serialize;
 use thiserror::Error;
 
-/// What a transfer moves: 1 to 2^53 - 1 coins, so that every amount is exact in JSON readers that use doubles.
+/// The coins that a transfer moves: 1 to 2^53 - 1, so that every amount is exact in JSON readers that use doubles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Amount(u64);
 
-/// What an account owns; below zero what it owes.
+/// The coins that an account owns; a negative balance is a debt.
 pub type Balance = i64;
 
-/// Why a number is no amount.
+/// Why a number is not an amount.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AmountError {
-    /// Nothing would move.
+    /// The number is 0, so the transfer would move nothing.
     #[error("the amount is 0; the smallest is 1")]
     Zero,
-    /// Above 2^53 - 1.
+    /// The number is above 2^53 - 1.
     #[error("the amount {0} is above the largest, 9007199254740991")]
     TooLarge(u64),
 }
 
 impl Amount {
-    /// The smallest amount.
+    /// The smallest amount, one coin.
     pub const ONE: Self = Self(1);
-    /// The largest amount.
+    /// The largest amount, 2^53 - 1: the largest whole number that a double can hold with all its smaller ones.
     pub const MAX: Self = Self((1 << 53) - 1);
 
     /// Checks the range.

@@ -1,11 +1,12 @@
-//! A token bucket: what may be done so often.
+//! A token bucket: it limits how often something may be done.
 //!
-//! Promises: over any time no more is granted than the burst and what the rate gives, but for what is charged without
-//! asking ([`Bucket::charge`]); that is owed. Whole numbers only, so that it is the same on every machine.
+//! Promises: over any time it grants at most the burst plus what the rate refills. [`Bucket::charge`] is the exception:
+//! it takes more than there is, and later takes wait until the debt is refilled. The bucket uses whole numbers only, so
+//! it behaves the same on every machine.
 
 use super::Time;
 
-/// How much a bucket gives.
+/// How fast a bucket refills, and how many tokens it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
     /// Tokens that are refilled in each period.
@@ -17,7 +18,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// So many tokens a second.
+    /// A rate of `tokens` per second, with a bucket of `burst` tokens.
     #[must_use]
     pub const fn per_second(tokens: u64, burst: u64) -> Self {
         Self {
@@ -28,17 +29,16 @@ impl Rate {
     }
 }
 
-/// What was taken and not yet refilled.
+/// A bucket, stored as the tokens that were taken and not yet refilled.
 #[derive(Clone, Copy, Debug)]
 pub struct Bucket {
-    /// In parts of a token: a token has as many as a period has milliseconds, and a millisecond refills as many as a
-    /// period has tokens.
+    /// Counted in parts of a token. One token has `period_ms` parts, and each millisecond refills `tokens` parts.
     used: u64,
     at: Time,
 }
 
 impl Bucket {
-    /// Nothing is taken yet.
+    /// A full bucket: nothing was taken from it yet.
     #[must_use]
     pub const fn full(now: Time) -> Self {
         Self { used: 0, at: now }
@@ -60,7 +60,7 @@ impl Bucket {
         true
     }
 
-    /// When `count` tokens will be there.
+    /// The first time at which `count` tokens can be taken.
     #[must_use]
     pub fn ready_at(&self, now: Time, count: u64, rate: Rate) -> Time {
         let refilled = now.since(self.at).saturating_mul(rate.tokens);
@@ -72,7 +72,7 @@ impl Bucket {
         now.after_ms(over.div_ceil(rate.tokens.max(1)))
     }
 
-    /// Takes `count` tokens, also those that are not there.
+    /// Takes `count` tokens even if fewer are left; the bucket then refills the debt first.
     pub fn charge(&mut self, now: Time, count: u64, rate: Rate) {
         self.refill(now, rate);
         self.used = self.used.saturating_add(count.saturating_mul(rate.period_ms));

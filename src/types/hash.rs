@@ -15,19 +15,19 @@ pub fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// A way to hash many messages of one length, each on its own: digests in the order of the messages.
+/// A function that hashes many messages of equal length; the digests come in the order of the messages.
 ///
 /// The fastest one depends on the processor, so the shell hands one in. All give the same digests.
 #[derive(Clone, Copy, Debug)]
 pub struct HashMany {
-    /// Messages of the size of a header.
+    /// Hashes messages of 96 bytes, the size of a header.
     pub headers: fn(&[[u8; 96]]) -> Vec<[u8; 32]>,
-    /// Messages of the size of a node of the merkle tree.
+    /// Hashes messages of 65 bytes, the size of an inner node of the merkle tree.
     pub nodes: fn(&[[u8; 65]]) -> Vec<[u8; 32]>,
 }
 
 impl Default for HashMany {
-    /// One after the other.
+    /// Hashes the messages one by one, on any processor.
     fn default() -> Self {
         Self {
             headers: |messages| messages.iter().map(|message| sha256(&[message])).collect(),
@@ -88,15 +88,16 @@ macro_rules! hash_type {
 }
 
 hash_type! {
-    /// The hash of a block's header; its proof of work.
+    /// The hash of a block's header, which is also its proof of work.
     BlockHash
 }
 hash_type! {
-    /// The hash of a transaction with its signature; a leaf of the merkle tree.
+    /// The hash of a transaction with its signature, which is also a leaf of the merkle tree.
     Txid
 }
 impl Txid {
-    /// The first eight bytes as a number: exclusive-or of many of them tells two sets apart at a glance.
+    /// The first eight bytes as a number. The exclusive-or of these numbers is a cheap fingerprint of a set of
+    /// transactions.
     #[must_use]
     pub const fn leading_bits(&self) -> u64 {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
@@ -109,6 +110,6 @@ hash_type! {
     MerkleRoot
 }
 hash_type! {
-    /// The hash of a network's genesis block: what tells networks apart.
+    /// The hash of a network's genesis block; two networks differ in it.
     NetworkId
 }

@@ -21,16 +21,16 @@ const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKey([u8; 32]);
 
-/// Why 32 bytes are no public key.
+/// Why 32 bytes or a PeerId are not a usable public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum KeyError {
-    /// No point of the curve.
+    /// The bytes are not a point of the curve.
     #[error("the public key is no point of the curve")]
     NotOnCurve,
-    /// One of the eight points that verify any message.
+    /// The key is one of the eight points of small order, for which a signature can verify any message.
     #[error("the public key is of small order")]
     SmallOrder,
-    /// A PeerId of another kind of key, or a hash of one.
+    /// The PeerId holds another kind of key, or only the hash of a key.
     #[error("the PeerId holds no Ed25519 key")]
     NotEd25519,
 }
@@ -58,20 +58,20 @@ impl PublicKey {
         Self::from_bytes(key.try_into().map_err(|_| KeyError::NotEd25519)?)
     }
 
-    /// The 32 bytes.
+    /// The key's 32 bytes: the point in its compressed form.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// The key as a PeerId.
+    /// The PeerId that embeds this key.
     #[must_use]
     pub fn peer_id(&self) -> PeerId {
         let bytes = [&PEER_ID_PREFIX[..], &self.0].concat();
         PeerId::from_bytes(&bytes).expect("an identity multihash of 36 bytes is a PeerId")
     }
 
-    /// Checks a signature by the ZIP-215 rule.
+    /// Checks a signature by the ZIP-215 rule, as every node must.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
         zebra::VerificationKey::try_from(self.0)
@@ -143,7 +143,7 @@ pub fn verify_batch(secret: &[u8; 32], items: &[(PublicKey, Vec<u8>, Signature)]
         .is_ok()
 }
 
-/// SHA-256 in counter mode as the generator that the batch verifier asks for.
+/// The random number generator for the batch verifier: SHA-256 in counter mode.
 struct HashRng {
     seed: [u8; 32],
     counter: u64,
@@ -196,13 +196,13 @@ impl SecretKey {
         zeroize::Zeroizing::new(self.0.to_bytes())
     }
 
-    /// The public half.
+    /// The public key that belongs to this secret key.
     #[must_use]
     pub fn public(&self) -> PublicKey {
         PublicKey(self.0.verification_key().into())
     }
 
-    /// Signs; the same message gives the same signature.
+    /// Signs a message; the same message always gives the same signature.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
         Signature(self.0.sign(message).into())

@@ -8,24 +8,24 @@ use thiserror::Error;
 #[cfg_attr(test, derive(strum::VariantNames))]
 #[strum(serialize_all = "snake_case")]
 pub enum LayoutError {
-    /// The bytes end too early.
+    /// The bytes end before the last field.
     #[error("the bytes end too early")]
     Truncated,
-    /// There are bytes behind the end.
+    /// Bytes are left after the last field; the number says how many.
     #[error("{0} bytes too many")]
     TrailingBytes(usize),
-    /// A tag that no layout has.
+    /// The tag byte stands for no variant of the layout.
     #[error("unknown tag {0}")]
     UnknownTag(u8),
-    /// Longer than the layout allows.
+    /// A field is longer than the layout allows.
     #[error("{size} bytes, at most {limit} are allowed")]
     TooLong {
-        /// What was found.
+        /// The length that was found, in bytes unless the field counts something else.
         size: usize,
-        /// What is allowed.
+        /// The largest length that the layout allows, in the same unit.
         limit: usize,
     },
-    /// A field has a value that its type refuses.
+    /// The type of a field refuses its value; the text says why.
     #[error("{0}")]
     BadField(String),
 }
@@ -37,7 +37,7 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Starts at the first byte.
+    /// A reader that stands before the first byte.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
         Self { rest: bytes }
@@ -69,7 +69,7 @@ impl<'a> Reader<'a> {
         Ok(*head)
     }
 
-    /// One byte.
+    /// Reads one byte.
     ///
     /// # Errors
     /// [`LayoutError::Truncated`] if none is left.
@@ -77,7 +77,7 @@ impl<'a> Reader<'a> {
         self.array::<1>().map(|[byte]| byte)
     }
 
-    /// Four bytes.
+    /// Reads four bytes as a big-endian number.
     ///
     /// # Errors
     /// [`LayoutError::Truncated`] if fewer are left.
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// Eight bytes.
+    /// Reads eight bytes as a big-endian number.
     ///
     /// # Errors
     /// [`LayoutError::Truncated`] if fewer are left.
@@ -93,7 +93,7 @@ impl<'a> Reader<'a> {
         self.array().map(u64::from_be_bytes)
     }
 
-    /// Ends the reading.
+    /// Ends the reading and checks that nothing is left.
     ///
     /// # Errors
     /// [`LayoutError::TrailingBytes`] if any byte is left.

@@ -36,7 +36,7 @@ pub use target::{Bits, Target, Work};
 pub use time::{Height, Time, WallTime};
 pub use voice::{Voice, has_share};
 
-/// A length as a number of the contract.
+/// Converts a length to the 64-bit numbers of the contract.
 #[must_use]
 pub fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)

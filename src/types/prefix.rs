@@ -7,11 +7,11 @@ use core::net::IpAddr;
 
 use super::address::is_private;
 
-/// Shorter prefixes than these are mistakes or whole continents: of such an interface only the address itself counts.
+/// Prefixes shorter than this are mistakes or span continents; an interface with such a prefix has no neighbours by it.
 const SHORTEST_V4: u8 = 8;
 const SHORTEST_V6: u8 = 32;
 
-/// An interface's address, and how many of its first bits it shares with its neighbours.
+/// An interface's address, and the number of leading bits that all addresses of its network share.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Prefix {
     ip: IpAddr,
@@ -19,7 +19,7 @@ pub struct Prefix {
 }
 
 impl Prefix {
-    /// The prefix of an interface that has this address.
+    /// The prefix of an interface with this address and this many leading bits.
     #[must_use]
     pub const fn new(ip: IpAddr, bits: u8) -> Self {
         let (shortest, whole) = match ip {
@@ -36,7 +36,7 @@ impl Prefix {
         self.ip
     }
 
-    /// Whether an address is of the same kind and shares the first bits.
+    /// Whether an address is of the same IP version and has the same leading bits.
     #[must_use]
     pub fn contains(&self, ip: IpAddr) -> bool {
         match (self.ip, ip) {
@@ -53,26 +53,26 @@ impl Prefix {
     }
 }
 
-/// Whether whoever is at an IP address is a neighbour: in a private range, or in one of this machine's own `networks`.
+/// Whether an IP address belongs to a neighbour: it is in a private range, or in one of this machine's own `networks`.
 #[must_use]
 pub fn is_neighbour(ip: IpAddr, networks: &[Prefix]) -> bool {
     is_private(ip) || networks.iter().any(|network| network.contains(ip))
 }
 
-/// The longest name of an interface that is taken; Linux has 15 bytes, Windows more.
+/// The longest interface name that is accepted, in bytes; Linux allows 15, Windows more.
 const INTERFACE_MAX_BYTES: usize = 64;
 
-/// An interface that a user chose, by its name or by one of its addresses.
+/// The interface that the user chose, by its name or by one of its addresses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Bind {
-    /// All addresses of the interface, also those that come later.
+    /// All addresses of the named interface, including those it gets later.
     Interface(String),
-    /// This address.
+    /// Only this address, also if its interface has others.
     Address(IpAddr),
 }
 
 impl Bind {
-    /// Reads an IP address, or takes the text as a name. None if it can be neither.
+    /// Reads an IP address, or else takes the text as an interface name. None if the text can be neither.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if let Ok(ip) = text.parse::<IpAddr>() {
@@ -83,7 +83,7 @@ impl Bind {
         (is_name && text.bytes().all(fits)).then(|| Self::Interface(text.to_owned()))
     }
 
-    /// Whether an address of an interface is meant.
+    /// Whether the user chose the interface called `name` that has the address `ip`.
     #[must_use]
     pub fn is(&self, name: &str, ip: IpAddr) -> bool {
         match self {
@@ -140,7 +140,7 @@ mod tests {
             ("fd00::1", 128, "fd00::1", true),
             ("fd00::1", 64, "10.0.0.1", false),
             ("10.0.0.1", 8, "fd00::1", false),
-            // A mask of nothing makes nobody a neighbour.
+            // A prefix of length 0 makes nobody a neighbour.
             ("10.0.0.1", 0, "8.8.8.8", false),
             ("10.0.0.1", 77, "10.0.0.2", false),
             ("2001:db8::1", 3, "2001:db9::1", false),

@@ -1,17 +1,17 @@
-//! A small seeded generator for jitter, random choices and eviction. Not for secrets.
+//! A small seeded random number generator for jitter, random choices and eviction. It must not be used for secrets.
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", 2014).
 #[derive(Clone, Debug)]
 pub struct Rng(u64);
 
 impl Rng {
-    /// The same seed gives the same numbers.
+    /// A generator for this seed; the same seed gives the same numbers on every machine.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// The next 64 bits.
+    /// Draws the next 64 random bits.
     pub const fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -20,7 +20,7 @@ impl Rng {
         z ^ (z >> 31)
     }
 
-    /// A number below `bound`; 0 if the bound is 0. The bias is below `bound` / 2^64.
+    /// Draws a number below `bound`, or 0 if the bound is 0. The bias is below `bound` / 2^64.
     pub const fn below(&mut self, bound: u64) -> u64 {
         match self.next_u64().checked_rem(bound) {
             Some(value) => value,
@@ -28,13 +28,14 @@ impl Rng {
         }
     }
 
-    /// A random time with an exponential distribution around `mean_ms`, at most 22 times as long. Whole numbers only:
-    /// -ln(u) with u of (0, 1], by the digits of its binary logarithm, so that it is the same on every machine.
+    /// Draws a time from an exponential distribution with mean `mean_ms`; the largest is 22 times the mean. It computes
+    /// -ln(u), with u in (0, 1], from the binary digits of the logarithm, in whole numbers, so that it is the same on
+    /// every machine.
     pub fn exponential_ms(&mut self, mean_ms: u64) -> u64 {
-        // u is this many 2^-32ths.
+        // u is `draw` / 2^32.
         let draw = self.below(1 << 32) + 1;
         let whole = u64::from(draw.ilog2());
-        // The number between 1 and 2 that is left, with 31 digits behind the point.
+        // The remaining factor between 1 and 2, with 31 binary digits after the point.
         let mut rest = if whole >= 31 {
             draw >> (whole - 31)
         } else {
@@ -55,9 +56,9 @@ impl Rng {
     }
 }
 
-/// Binary digits of logarithms behind the point.
+/// The number of binary digits that logarithms have after the point.
 const LOG_DIGITS: u32 = 20;
-/// ln 2 with as many.
+/// ln 2, with [`LOG_DIGITS`] binary digits after the point.
 const LN_2: u64 = 726_817;
 
 #[cfg(test)]

@@ -6,35 +6,35 @@ use core::fmt;
 
 use serde::{Serialize, Serializer};
 
-/// The base-2 logarithm of the expected hashes, in units of one millisecond of halflife.
+/// The difficulty of a block: the base-2 logarithm of the expected hashes, times the halflife in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Bits(pub u32);
 
-/// The limit that a block's hash must stay below, big-endian.
+/// The number that a block's hash must stay below, 32 bytes big-endian.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target([u8; 32]);
 
-/// Doublings at the floor: 16 zero bits, so that every hash starts with `0000`.
+/// The lowest difficulty, in doublings: 16 zero bits, so that every block hash starts with `0000`.
 pub const FLOOR_DOUBLINGS: u32 = 16;
-/// Doublings above which no target exists.
+/// The highest difficulty, in doublings; no target exists above it.
 pub const MAX_DOUBLINGS: u32 = 239;
 /// The longest halflife for which the ceiling fits 32 bits, in milliseconds.
 pub const HALFLIFE_MAX_MS: u32 = u32::MAX / MAX_DOUBLINGS;
 
 impl Bits {
-    /// The lowest difficulty for a halflife.
+    /// The lowest difficulty for a halflife in milliseconds.
     #[must_use]
     pub const fn floor(halflife_ms: u32) -> Self {
         Self(halflife_ms.saturating_mul(FLOOR_DOUBLINGS))
     }
 
-    /// The highest difficulty for a halflife.
+    /// The highest difficulty for a halflife in milliseconds.
     #[must_use]
     pub const fn ceiling(halflife_ms: u32) -> Self {
         Self(halflife_ms.saturating_mul(MAX_DOUBLINGS))
     }
 
-    /// The bits that a child must carry: `max(floor, parent + spacing - elapsed)`, saturating.
+    /// The bits that a child block must carry: `max(floor, parent + spacing - elapsed)`, saturating.
     #[must_use]
     pub fn step(self, halflife_ms: u32, spacing_ms: u64, elapsed_ms: u64) -> Self {
         let raised = u64::from(self.0).saturating_add(spacing_ms).saturating_sub(elapsed_ms);
@@ -42,7 +42,7 @@ impl Bits {
         Self(bits).max(Self::floor(halflife_ms))
     }
 
-    /// `q` and `m` of the target `m * 2^(239 - q)`; none outside floor to ceiling.
+    /// `q` and `m` of the target `m * 2^(239 - q)`; none if the bits lie outside floor to ceiling.
     fn parts(self, halflife_ms: u32) -> Option<(u32, u32)> {
         if halflife_ms == 0 || self < Self::floor(halflife_ms) || self > Self::ceiling(halflife_ms) {
             return None;
@@ -57,7 +57,7 @@ impl Bits {
         Some((q, u32::try_from(m).expect("the polynomial stays below 65,537")))
     }
 
-    /// The target of these bits; none outside floor to ceiling.
+    /// The target for these bits; none if the bits lie outside floor to ceiling.
     #[must_use]
     pub fn target(self, halflife_ms: u32) -> Option<Target> {
         let (q, m) = self.parts(halflife_ms)?;
@@ -66,7 +66,7 @@ impl Bits {
         Some(Target(limbs.to_be_bytes()))
     }
 
-    /// The expected hashes, `floor(2^256 / limit)`; none outside floor to ceiling.
+    /// The number of hashes a miner is expected to need, `floor(2^256 / limit)`; none outside floor to ceiling.
     #[must_use]
     pub fn work(self, halflife_ms: u32) -> Option<Work> {
         let (q, m) = self.parts(halflife_ms)?;
@@ -102,7 +102,7 @@ impl fmt::Debug for Target {
     }
 }
 
-/// Expected hashes, summed along a branch: an unsigned number of 256 bits, least significant limb first.
+/// A number of expected hashes, summed along a branch: 256 bits unsigned, least significant limb first.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Work([u64; 4]);
 
@@ -110,7 +110,7 @@ impl Work {
     /// The work of the genesis block.
     pub const ZERO: Self = Self([0; 4]);
 
-    /// The sum, at most 2^256 - 1.
+    /// Adds two amounts of work; the sum stops at 2^256 - 1.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         let mut sum = [0; 4];
@@ -124,7 +124,7 @@ impl Work {
         if carry { Self([u64::MAX; 4]) } else { Self(sum) }
     }
 
-    /// Thirty-two bytes, big-endian.
+    /// The number as thirty-two bytes, big-endian.
     #[must_use]
     pub fn to_be_bytes(self) -> [u8; 32] {
         let mut bytes = [0; 32];
@@ -134,7 +134,7 @@ impl Work {
         bytes
     }
 
-    /// Reads thirty-two bytes, big-endian.
+    /// Reads the number from thirty-two bytes, big-endian.
     #[must_use]
     pub fn from_be_bytes(bytes: [u8; 32]) -> Self {
         let mut limbs = [0; 4];
@@ -144,7 +144,7 @@ impl Work {
         Self(limbs)
     }
 
-    /// The nearest double, for rates and expected times.
+    /// The nearest double, used for hash rates and expected times.
     #[must_use]
     #[expect(
         clippy::as_conversions,
@@ -171,7 +171,7 @@ impl Work {
         *self = self.plus(part);
     }
 
-    /// Long division by a small number.
+    /// Divides by a small number and drops the remainder.
     fn divided_by(self, divisor: u32) -> Self {
         let divisor = u128::from(divisor);
         let mut quotient = [0; 4];

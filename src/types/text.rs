@@ -1,18 +1,18 @@
-//! Bytes that are to be text, and characters of text that deceive who reads it.
+//! Checks on text: byte order marks, UTF-16, and characters that deceive the reader.
 //!
-//! Promises: no allocation; any bytes are answered. Elsewhere: lines (`console::input`), escaping (`console`).
+//! Promises: no allocation, and an answer for any bytes. Elsewhere: lines (`console::input`), escaping (`console`).
 //! Spec: `proto-notes/events.md`, "Reading".
 
-/// What some editors write before UTF-8 text.
+/// The byte order mark that some editors write before UTF-8 text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// The bytes behind a byte order mark, or all of them if there is none.
+/// The bytes after the byte order mark, or all of them if there is none.
 #[must_use]
 pub fn without_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes)
 }
 
-/// Whether these are the first bytes of UTF-16 text: its byte order mark, or a letter beside a zero.
+/// Whether the bytes begin like UTF-16 text: with its byte order mark, or with a letter beside a zero byte.
 #[must_use]
 pub fn is_utf16(bytes: &[u8]) -> bool {
     match bytes {
@@ -22,8 +22,8 @@ pub fn is_utf16(bytes: &[u8]) -> bool {
     }
 }
 
-/// Whether a character moves the cursor, is not seen, or changes the order of others: controls, line and paragraph
-/// separators, and what Unicode calls default ignorable.
+/// Whether a character moves the cursor, is invisible, or changes the order of others: control characters, line and
+/// paragraph separators, and the characters that Unicode calls default ignorable.
 #[must_use]
 pub fn is_deceptive(c: char) -> bool {
     c.is_control()

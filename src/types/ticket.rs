@@ -1,6 +1,6 @@
-//! Tickets: one word that says which network to join and where a node of it is.
+//! Tickets: one word that says which network to join and at which addresses one of its nodes listens.
 //!
-//! Promises: a ticket exists only with a whole checksum; writing one and reading it gives the same.
+//! Promises: a ticket exists only if its checksum is right; writing a ticket and reading it gives the same ticket.
 //! Spec: `proto-notes/discovery.md`, "Tickets".
 
 use core::fmt;
@@ -13,62 +13,62 @@ use super::address::Address;
 use super::hash::sha256;
 use super::key::{PeerId, PublicKey};
 
-/// Addresses in a ticket: one of IPv4 and one of another interface; more would be too long to type.
+/// The most addresses in a ticket: one of IPv4 and one of another interface. More would be too long to type.
 pub const ADDRESSES_MAX: usize = 2;
-/// Bytes of a network's id that stand for a network of a file.
+/// How many leading bytes of its id name a network that a file describes.
 pub const ID_BYTES: usize = 8;
-/// The longest name of a network with its word: 32 bytes each, and the colon.
+/// The longest network name with its word, in bytes: 32 for each, and the colon.
 const LABEL_MAX_BYTES: usize = 65;
-/// The form of the bytes.
+/// The version of the ticket's byte layout.
 const VERSION: u8 = 1;
-/// Bytes of the checksum: one mistyped ticket in four billion is taken for another.
+/// Bytes of the checksum: one mistyped ticket in four billion passes as another one.
 const SUM_BYTES: usize = 4;
-/// What the checksum covers before the bytes.
+/// A prefix that the checksum covers too, so that it differs from every other hash in the project.
 const SUM_DOMAIN: &[u8] = b"lanchain ticket\n";
-/// The longest ticket in bytes: all of the above, the key, and two addresses of IPv6.
+/// The longest ticket in bytes: header, label, key, two IPv6 addresses and the checksum.
 const BYTES_MAX: usize = 2 + LABEL_MAX_BYTES + 32 + 1 + ADDRESSES_MAX * 19 + SUM_BYTES;
-/// The digits of base32 (RFC 4648), in lower case.
+/// The digits of base32 (RFC 4648) in lower case.
 const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// The network that a ticket is for.
+/// The network that a ticket belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TicketNetwork {
-    /// A built-in one, with its word: `lan`, `lan:room-1`.
+    /// A built-in network, with its word: `lan`, `lan:room-1`.
     BuiltIn(String),
-    /// One of a file, by the first bytes of its id.
+    /// A network described by a file, named by the first bytes of its id.
     File([u8; ID_BYTES]),
 }
 
-/// Which network, who, and where.
+/// A ticket: the network, the node that made it, and the addresses of that node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ticket {
-    /// Which network.
+    /// The network that the reader of the ticket joins.
     pub network: TicketNetwork,
-    /// Whose ticket it is.
+    /// The key of the node that made the ticket.
     pub key: PublicKey,
-    /// Where that node listens; one or two, numeric, TCP.
+    /// The TCP addresses at which that node listens: one or two, with numeric hosts.
     pub addresses: Vec<Address>,
 }
 
-/// Why a text is no ticket.
+/// Why a text is not a ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TicketError {
-    /// Other letters than a ticket has, or far too many.
+    /// The text has a character outside base32, or is much too long.
     #[error("a ticket has only letters and the digits 2 to 7")]
     Letters,
-    /// The checksum does not fit.
+    /// The checksum is wrong, so a letter is wrong or missing.
     #[error("some letter of the ticket is wrong or missing: copy it again")]
     Sum,
-    /// Of a version that is not known here.
+    /// The first byte names a version that this build does not know.
     #[error("the ticket is of another version of lanchain")]
     Version,
-    /// The checksum fits, and the rest does not.
+    /// The checksum is right, but the content does not follow the layout.
     #[error("the ticket is malformed")]
     Malformed,
 }
 
 impl Ticket {
-    /// The node that it leads to.
+    /// The PeerId of the node that made the ticket.
     #[must_use]
     pub fn peer(&self) -> PeerId {
         self.key.peer_id()
@@ -117,7 +117,7 @@ impl Ticket {
         if sum(rest) != *told {
             return Err(TicketError::Sum);
         }
-        let mut reader = Reader(rest);
+        let mut reader = TicketReader(rest);
         if reader.take::<1>() != Some([VERSION]) {
             return Err(TicketError::Version);
         }
@@ -125,9 +125,9 @@ impl Ticket {
     }
 }
 
-struct Reader<'a>(&'a [u8]);
+struct TicketReader<'a>(&'a [u8]);
 
-impl Reader<'_> {
+impl TicketReader<'_> {
     fn take<const SIZE: usize>(&mut self) -> Option<[u8; SIZE]> {
         let (taken, rest) = self.0.split_first_chunk()?;
         self.0 = rest;
@@ -218,7 +218,7 @@ impl FromStr for Ticket {
                 bits &= (1 << count) - 1;
             }
         }
-        // What is left are zeros, fewer than a letter: one ticket has one text.
+        // The remaining bits must be zeros and fewer than one letter, so that each ticket has exactly one text.
         if count >= 5 || bits != 0 {
             return Err(TicketError::Sum);
         }

@@ -1,4 +1,4 @@
-//! Time and height.
+//! Times of two clocks, and heights.
 
 use core::fmt;
 use core::time::Duration;
@@ -6,14 +6,14 @@ use core::time::Duration;
 use ::time::OffsetDateTime;
 use serde::Serialize;
 
-/// A time by the even clock: it never jumps and never runs back. Timers and deadlines go by it.
+/// A time of the even clock, which never jumps and never runs back. Timers and deadlines use it.
 ///
-/// In milliseconds. Where it began says nothing: a program anchors it wherever it likes, and never stores or sends it.
+/// In milliseconds. Its zero has no meaning: each process chooses its own, and never stores or sends such a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
 pub struct Time(u64);
 
 impl Time {
-    /// A time that many milliseconds after the clock's zero.
+    /// The time `ms` milliseconds after the clock's zero.
     #[must_use]
     pub const fn from_ms(ms: u64) -> Self {
         Self(ms)
@@ -25,13 +25,13 @@ impl Time {
         self.0
     }
 
-    /// This time and some milliseconds, at most the end of time.
+    /// The time `ms` milliseconds later; at most the largest time.
     #[must_use]
     pub const fn after_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
     }
 
-    /// This time and a duration later, at most the end of time.
+    /// The time that is `duration` later; at most the largest time.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {
         self.after_ms(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
@@ -44,26 +44,27 @@ impl Time {
     }
 }
 
-/// A time by a wall clock, in milliseconds since 1970-01-01T00:00:00Z. Blocks carry it, and people read it.
+/// A time of a wall clock, in milliseconds since 1970-01-01T00:00:00Z. Blocks carry it, and people read it.
 ///
-/// Whoever sets a clock makes it jump: nothing may wait for it. [`Time`] is for that.
+/// It jumps when somebody sets the clock, so nothing may wait for it; [`Time`] is for that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize)]
 pub struct WallTime(u64);
 
 impl WallTime {
-    /// A time that many milliseconds after 1970-01-01T00:00:00Z.
+    /// The time `ms` milliseconds after 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_ms(ms: u64) -> Self {
         Self(ms)
     }
 
-    /// A time that long after 1970-01-01T00:00:00Z, as a system's clock tells it; at most the end of time.
+    /// The time from a system clock's distance to 1970-01-01T00:00:00Z; at most the largest time.
     #[must_use]
     pub fn from_unix(since: Duration) -> Self {
         Self(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
     }
 
-    /// What a wall clock shows at an even time, when it is that many milliseconds ahead of the even clock.
+    /// The time that a wall clock shows at the even time `now`, if it is `ahead_ms` milliseconds ahead of the even
+    /// clock.
     #[must_use]
     pub const fn at(now: Time, ahead_ms: i64) -> Self {
         Self(now.0.saturating_add_signed(ahead_ms))
@@ -75,13 +76,13 @@ impl WallTime {
         self.0
     }
 
-    /// How many milliseconds this clock is ahead of the even one; negative if it is behind.
+    /// How many milliseconds this wall-clock time is ahead of an even one; negative if it is behind.
     #[must_use]
     pub const fn ahead_of(self, now: Time) -> i64 {
         self.0.cast_signed().saturating_sub(now.0.cast_signed())
     }
 
-    /// This time and some milliseconds, at most the end of time.
+    /// The time `ms` milliseconds later; at most the largest time.
     #[must_use]
     pub const fn after_ms(self, ms: u64) -> Self {
         Self(self.0.saturating_add(ms))
@@ -100,7 +101,7 @@ impl WallTime {
     }
 }
 
-/// A length of time as people say it: the two largest units that say something.
+/// A length of time in words, in its two largest units.
 #[must_use]
 pub fn span_words(ms: u64) -> String {
     const UNITS: [(u64, &str, &str); 5] = [
@@ -123,13 +124,13 @@ pub fn span_words(ms: u64) -> String {
     let mut parts = parts.into_iter();
     match (parts.next(), parts.next()) {
         (None, _) => "0 s".to_owned(),
-        // Seconds beside hours, or hours beside years, say nothing.
+        // Only adjacent units are combined: seconds mean nothing beside hours.
         (Some((at, first)), Some((next, second))) if next == at + 1 => format!("{first} {second}"),
         (Some((_, first)), _) => first,
     }
 }
 
-/// How many blocks lie below a block; the genesis block has height 0.
+/// The number of blocks below a block; the genesis block has height 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash, Serialize)]
 pub struct Height(u64);
 
@@ -137,13 +138,13 @@ impl Height {
     /// The genesis block's height.
     pub const GENESIS: Self = Self(0);
 
-    /// Wraps a number.
+    /// A height from its number.
     #[must_use]
     pub const fn new(height: u64) -> Self {
         Self(height)
     }
 
-    /// The number.
+    /// The height as a number.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0
@@ -155,7 +156,7 @@ impl Height {
         Self(self.0.saturating_add(1))
     }
 
-    /// The parent's height, none for genesis.
+    /// The height of the parent; none for genesis.
     #[must_use]
     pub fn previous(self) -> Option<Self> {
         self.0.checked_sub(1).map(Self)
@@ -174,13 +175,13 @@ impl fmt::Debug for Height {
     }
 }
 
-/// A time for people, in UTC.
+/// A time for people to read, in UTC.
 #[must_use]
 pub fn utc(time: WallTime) -> String {
     let (seconds, ms) = (time.ms() / 1_000, time.ms() % 1_000);
     let at = i64::try_from(seconds).ok();
     let Some(at) = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()) else {
-        // Behind the year 9999: no clock says that.
+        // After the year 9999 there is no such text; no clock shows such a time.
         return format!("{} ms after 1970-01-01 UTC", time.ms());
     };
     let (year, month, day) = (at.year(), u8::from(at.month()), at.day());

@@ -1,6 +1,7 @@
-//! Addresses as people type them: an IP address, a name, with a port or without, a multiaddr, or the ancestor's URL.
+//! Addresses as people type them: an IP address or a host name, with or without a port, a multiaddr, or the ancestor's
+//! URL.
 //!
-//! Promises: what this build cannot dial is refused here, with the reason. Nothing is looked up.
+//! Promises: an address that this build cannot dial is refused here, with the reason. No name is looked up.
 //! Elsewhere: addresses of peers, files and discovery ([`Address::parse`]), names that are looked up (`net::names`).
 //! Spec: `proto-notes/discovery.md`, "Addresses".
 
@@ -12,47 +13,47 @@ use thiserror::Error;
 use super::address::{ADDRESS_MAX_BYTES, Address};
 use super::key::PeerId;
 
-/// The port of a node that could choose, and the one that is tried where none is typed.
+/// The port on which a node listens if it is free, and the port that is dialled if the user typed none.
 pub const USUAL_PORT: u16 = 4141;
-/// The longest name of a host, and of one part of it (RFC 1035).
+/// The longest host name, and the longest part of one between dots, in bytes (RFC 1035).
 const HOST_MAX_BYTES: usize = 253;
 const LABEL_MAX_BYTES: usize = 63;
-/// The longest text that is read.
+/// The longest text that the parser accepts, in bytes.
 const TYPED_MAX_BYTES: usize = ADDRESS_MAX_BYTES + 64;
 
-/// Why nothing can be dialled under what was typed.
+/// Why a typed address cannot be dialled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum TypedError {
-    /// It is none at all.
+    /// The text has none of the accepted forms.
     #[error("it is neither an IP address nor the name of a host nor a multiaddr")]
     Nonsense,
-    /// An address of four numbers that are none.
+    /// The text has the form of an IPv4 address, but a number is missing or above 255.
     #[error("an IPv4 address is four numbers from 0 to 255")]
     BadIp,
-    /// Port 0, or none that exists.
+    /// The port is 0 or above 65535, or is not a number.
     #[error("a port is a number from 1 to 65535; `status` at the other node shows its own")]
     BadPort,
-    /// `0.0.0.0` or `::`.
+    /// The address is `0.0.0.0` or `::`, which no node can be reached at.
     #[error("it stands for all addresses of a machine, and leads to none; `status` at the other node shows its own")]
     Unspecified,
-    /// A group or everybody.
+    /// The address is a multicast or broadcast address.
     #[error("it is the address of many machines, not of one")]
     Many,
-    /// `fe80::…`
+    /// The address is link-local IPv6 (`fe80::…`), which needs the name of an interface.
     #[error(
         "a link-local IPv6 address means nothing without its interface, which cannot be named: use another address"
     )]
     LinkLocal,
-    /// UDP without QUIC on top.
+    /// The multiaddr names UDP without QUIC on top.
     #[error("nodes speak TCP, not plain UDP: write /tcp/ and the port")]
     Udp,
-    /// QUIC in a build without it.
+    /// The multiaddr names QUIC, and this build has no QUIC.
     #[error("this build speaks TCP only: use the address with /tcp/, or build with --features quic")]
     NoQuic,
-    /// Something on top of TCP.
+    /// The multiaddr has another protocol on top of TCP.
     #[error("nodes speak plain TCP: nothing stands behind the port but /p2p/ and an identity")]
     Layer,
-    /// A page of a web server.
+    /// The URL has a path, so it is the address of a web page.
     #[error("of a URL only the host and the port count, and here is more")]
     Path,
 }
@@ -87,7 +88,7 @@ fn check(ip: IpAddr) -> Result<(), TypedError> {
     }
 }
 
-/// A multiaddr with its port.
+/// Checks a multiaddr; the answer always has a port.
 fn multiaddr(text: &str) -> Result<String, TypedError> {
     let read: Multiaddr = text.parse().map_err(|_| TypedError::Nonsense)?;
     let mut parts = read.iter();
@@ -121,7 +122,7 @@ fn multiaddr(text: &str) -> Result<String, TypedError> {
     Ok(whole.to_string())
 }
 
-/// What is typed without slashes, as a multiaddr.
+/// Turns a text without slashes into a multiaddr.
 fn host(text: &str) -> Result<String, TypedError> {
     let lower = text.to_ascii_lowercase();
     let bare = ["http://", "https://", "tcp://"]
@@ -165,7 +166,7 @@ fn with_port(host: &str, port: u16) -> Result<String, TypedError> {
     Ok(format!("{host}/tcp/{port}"))
 }
 
-/// Names of hosts and of containers: letters, digits, `-` and `_`, in parts that dots separate.
+/// Checks the name of a host or container: letters, digits, `-` and `_`, in parts separated by dots.
 fn check_host(name: &str) -> Result<(), TypedError> {
     let is_part = |part: &str| {
         let fits = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
@@ -203,7 +204,7 @@ mod tests {
             ("fd00::1", "/ip6/fd00::1/tcp/4141"),
             ("[fd00::1]", "/ip6/fd00::1/tcp/4141"),
             ("[fd00::1]:7", "/ip6/fd00::1/tcp/7"),
-            // The ancestor's.
+            // The form that the ancestor's users type.
             ("http://127.0.0.1:5000", "/ip4/127.0.0.1/tcp/5000"),
             ("http://192.168.0.5:5000/", "/ip4/192.168.0.5/tcp/5000"),
             ("HTTP://localhost:5001", "/ip4/127.0.0.1/tcp/5001"),

@@ -1,9 +1,10 @@
-//! Whose voice counts as one: identities cost nothing, addresses do.
+//! Voices: the unit by which strangers share limited places. Identities cost nothing, addresses do.
 //!
-//! Promises: all identities behind one address are one voice, but on this machine itself, where nodes share the loopback
-//! and are told apart by identity. Elsewhere: what is shared out by voices: places of pool and blocks (`chain`), the clock
-//! (`engine::clocks`), work that helps nobody (`engine::side_work`), tellings (`engine::dial`), lines of the log
-//! (`engine::complaints`), connections (`net::gate`), messages, requests and facts that wait (`net`, `node::inbox`).
+//! Promises: all identities behind one address are one voice. The exception is this machine itself: its nodes share the
+//! loopback address, so each identity is a voice. Elsewhere: the places that voices share: in the pool and in blocks
+//! (`chain`), in the clock (`engine::clocks`), work that helps nobody (`engine::side_work`), reported addresses
+//! (`engine::dial`), log lines (`engine::complaints`), connections (`net::gate`), and waiting messages, requests and
+//! facts (`net`, `node::inbox`).
 //! Spec: `proto-notes/limits.md`, "Voices".
 
 use core::net::IpAddr;
@@ -11,27 +12,27 @@ use core::net::IpAddr;
 use super::prefix::Prefix;
 use super::{Address, PeerId};
 
-/// What counts once where something is shared out among strangers.
+/// A stranger, counted once wherever strangers share a limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Voice {
-    /// A node of this machine, or one whose address says nothing.
+    /// One identity: a node of this machine, or a node whose address says nothing.
     Identity(PeerId),
-    /// All identities behind an address.
+    /// All identities behind one IP address.
     Host(IpAddr),
-    /// All identities of a far network of IPv6, of which a single host has 2^64 addresses: its first 64 bits.
+    /// All identities in one distant IPv6 network, named by its first 64 bits; a single host has 2^64 addresses there.
     Network([u16; 4]),
 }
 
 impl Voice {
-    /// The voice of a peer at an address. Of IPv6 each address in one of this machine's own `networks`, and each
-    /// link-local one, is a host.
+    /// The voice of a peer at an address. An IPv6 address counts as a host of its own if it is link-local or lies in
+    /// one of this machine's own `networks`.
     #[must_use]
     pub fn of(peer: PeerId, address: &Address, networks: &[Prefix]) -> Self {
         let behind = address.ip().and_then(|ip| Self::behind(ip, networks));
         behind.unwrap_or(Self::Identity(peer))
     }
 
-    /// The voice of whoever is at an IP address; none on the loopback, where only identities tell nodes apart.
+    /// The voice of the node at an IP address; none for a loopback address, where only identities differ.
     #[must_use]
     pub fn behind(ip: IpAddr, networks: &[Prefix]) -> Option<Self> {
         let ip = ip.to_canonical();
@@ -47,9 +48,9 @@ impl Voice {
     }
 }
 
-/// Whether one of so many `voices` that share `max` places may take one more, when it holds `own` of the `held` ones: the
-/// first half is for whoever comes, of the other each has its share. So one that floods leaves room for others, and one
-/// that is alone is hardly limited.
+/// Whether a voice may take one more of `max` places. `voices` share the places, `held` are taken, and the asking voice
+/// holds `own` of these. The first half goes to whoever asks first; the second half is split into equal shares. So a
+/// voice that floods leaves room for others, and a voice that is alone is hardly limited.
 #[must_use]
 pub const fn has_share(held: usize, max: usize, voices: usize, own: usize) -> bool {
     let half = max / 2;
@@ -85,7 +86,7 @@ mod tests {
         assert!(!same("/ip4/10.0.0.7/tcp/4001", "/ip4/10.0.0.8/tcp/4001"));
         assert!(!same("/ip4/127.0.0.1/tcp/4001", "/ip4/127.0.0.1/tcp/4002"));
         assert!(!same("/ip6/::1/tcp/4001", "/ip6/::1/tcp/4002"));
-        // One address, written in two ways.
+        // The same address, written in two ways.
         assert!(same("/ip4/10.0.0.7/tcp/4001", "/ip6/::ffff:10.0.0.7/tcp/4001"));
     }
 
@@ -103,7 +104,7 @@ mod tests {
         fill(&mut held, 2, 3);
         fill(&mut held, 0, 3);
         assert_eq!(held, [50, 25, 16]);
-        // With more voices than places each has one, while there are some.
+        // With more voices than places, each voice gets one place while places are left.
         assert!(has_share(7, 8, 100, 0) && !has_share(7, 8, 100, 1) && !has_share(8, 8, 100, 0));
     }
 

@@ -9,53 +9,53 @@ use crate::chain::header::HEADER_BYTES;
 use crate::chain::params::{BLOCK_MAX_BYTES, TRANSACTION_MAX_BYTES};
 use crate::types::address::ADDRESS_MAX_BYTES;
 
-/// The most bytes of a request: a full locator is 1 KiB; the rest is room to grow.
+/// The largest request in bytes. A full locator takes 1 KiB; the rest is room for later versions.
 pub const REQUEST_MAX_BYTES: usize = 64 * 1024;
-/// The most bytes of a response: two full blocks.
+/// The largest response in bytes: room for two full blocks.
 pub const RESPONSE_MAX_BYTES: usize = 2 * 1024 * 1024;
-/// The most bytes of a gossiped block: a block and its envelope.
+/// The largest gossiped block in bytes: a full block and its envelope.
 pub const GOSSIP_BLOCK_MAX_BYTES: usize = BLOCK_MAX_BYTES + 4 * 1024;
-/// The most bytes of a gossiped list of transactions.
+/// The largest gossiped list of transactions, in bytes.
 pub const GOSSIP_TX_MAX_BYTES: usize = 64 * 1024;
-/// The most transactions of a gossiped list.
+/// The most transactions in a gossiped list.
 pub const GOSSIP_TX_MAX_COUNT: usize = 128;
-/// The most hashes of a locator: one for every doubling of the distance from the tip, and ten.
+/// The most hashes in a locator: ten near the tip, then one for every doubling of the distance from it.
 pub const LOCATOR_MAX: usize = 32;
-/// The most headers of a response.
+/// The most headers in a response.
 pub const HEADERS_MAX: usize = 512;
-/// The most blocks that one request names and one answer holds. An answer holds no more than were asked, so whoever asks
-/// for few never meets a longer one.
+/// The most blocks in one request and in its response. A response holds at most the blocks that were asked for, so a
+/// node that asks for few never receives more.
 pub const BLOCKS_MAX: usize = 256;
-/// The most peers of an answer: enough to find eight of them, too few to map a network at once.
+/// The most peers in a response: enough to find eight of them, too few to map a network at once.
 pub const PEERS_MAX: usize = 32;
-/// The most addresses that are told of a peer.
+/// The most addresses that a response may list for one peer.
 pub const PEER_ADDRESSES_MAX: usize = 4;
 /// The longest announced name, in bytes.
 pub const STATUS_NAME_MAX_BYTES: usize = 32;
 
-/// The gossip topics.
+/// The gossip topics of a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Topic {
-    /// Lists of transactions.
+    /// The topic for lists of new transactions.
     Transactions,
-    /// Blocks.
+    /// The topic for new blocks.
     Blocks,
 }
 
-/// Where a node stands; sent both ways on connect, every 10 s, and on change.
+/// The sender's tip, pool and clock. Both sides send it when they connect, every 10 s, and when it changes.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Status {
-    /// The active tip's hash.
+    /// The hash of the active tip.
     pub tip: [u8; 32],
-    /// Its height.
+    /// The height of the active tip.
     pub height: u64,
-    /// Its work, big-endian.
+    /// The work of the active branch up to the tip, big-endian.
     pub work: [u8; 32],
-    /// The announced name, empty for none.
+    /// The name that the sender announces; empty if it has none.
     pub name: String,
     /// The sender's clock: Unix time in milliseconds.
     pub clock_ms: u64,
-    /// Random at each start: two instances with one key reveal themselves.
+    /// A random number drawn at each start. Two processes with the same key are told apart by it.
     pub instance: u64,
     /// How many transactions the pool holds.
     pub pool_count: u32,
@@ -63,92 +63,94 @@ pub struct Status {
     pub pool_digest: u64,
 }
 
-/// What a peer can be asked.
+/// A request that one peer sends to another.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Request {
-    /// Exchange where both stand.
+    /// Exchanges status: the request carries the asker's, the response the answerer's.
     Status(Status),
-    /// The headers of the answerer's active chain behind the first locator hash that lies on it.
+    /// Asks for the headers of the answerer's active chain after the first locator hash that is on it.
     GetHeaders {
-        /// Hashes of the asker's chain, newest first.
+        /// Hashes of the asker's active chain, newest first, genesis last.
         locator: Vec<[u8; 32]>,
     },
-    /// Blocks by hash.
+    /// Asks for the bodies of blocks.
     GetBlocks {
-        /// Which.
+        /// The hashes of the wanted blocks, in the order in which they are wanted.
         hashes: Vec<[u8; 32]>,
     },
-    /// Pooled transactions with ids above the given one, in the order of their ids.
+    /// Asks for pooled transactions whose ids are above the given one, in the order of their ids.
     GetPending {
-        /// The last id that was received; zeros to begin.
+        /// The last id that was received; zeros to begin with the first.
         after: [u8; 32],
     },
-    /// Other peers of the answerer, and where they are.
+    /// Asks for other peers of the answerer and for their addresses.
     GetPeers,
 }
 
-/// A peer as another one tells of it.
+/// A peer that another peer reports.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ToldPeer {
-    /// Its Ed25519 public key.
+    /// The reported peer's Ed25519 public key.
     pub key: [u8; 32],
-    /// Where it listens: multiaddrs as text, without the peer.
+    /// The addresses at which it listens: multiaddrs as text, without the peer.
     pub addresses: Vec<String>,
 }
 
-/// What a peer answers.
+/// The response to a [`Request`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Response {
-    /// Where the answerer stands.
+    /// The status of the answerer.
     Status(Status),
-    /// Headers in order; fewer than 512: that was the tip. None: nothing follows.
+    /// Headers in order. Fewer than 512 means that the last one is the answerer's tip; an empty list, that nothing
+    /// follows.
     Headers(Vec<[u8; HEADER_BYTES]>),
-    /// The longest prefix of the asked blocks that is at hand and fits; canonical bytes.
+    /// The canonical bytes of the asked blocks, in order, up to the first that is missing or does not fit.
     Blocks(Vec<Vec<u8>>),
-    /// Transactions; canonical bytes. Empty: no more.
+    /// The canonical bytes of transactions. An empty list means that there are no more.
     Pending(Vec<Vec<u8>>),
-    /// Too much was asked of this node; ask again later.
+    /// The answerer has too many requests; the asker may try again later.
     Busy,
-    /// The request is of a newer kind.
+    /// The answerer does not know this kind of request, because it is older than the asker.
     Unsupported,
-    /// Some of the answerer's connected peers.
+    /// Some of the peers that the answerer is connected to.
     Peers(Vec<ToldPeer>),
 }
 
-/// Why bytes are no message.
+/// Why bytes are not a valid message.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum WireError {
-    /// More bytes than the message may have.
+    /// The message is larger than its kind may be.
     #[error("message over {limit} bytes")]
     TooLong {
-        /// What is allowed.
+        /// The largest size of this kind, in bytes.
         limit: usize,
     },
-    /// Not a message.
+    /// The bytes do not follow the encoding; the text says where.
     #[error("malformed message: {0}")]
     Malformed(String),
-    /// The beginning of a message: its bytes end too early.
+    /// The bytes end too early, so they may be the beginning of a valid message.
     #[error("malformed message: {0}")]
     Cut(String),
-    /// Bytes behind the message, or another encoding of it.
+    /// Bytes follow the message, or there is another, canonical encoding of it.
     #[error("message is not canonical")]
     NotCanonical,
-    /// A list or text above its limit.
+    /// A list or a text in the message is longer than its limit.
     #[error("{what}: {count}, at most {limit} are allowed")]
     TooMany {
-        /// Of what.
+        /// The name of the list or text, with its unit.
         what: &'static str,
-        /// How many.
+        /// The length that was found.
         count: usize,
-        /// What is allowed.
+        /// The largest length that is allowed.
         limit: usize,
     },
-    /// A kind of request of a newer version.
+    /// The number of the kind belongs to a newer version.
     #[error("unknown kind of message {0}")]
     UnknownKind(u32),
 }
 
-/// The one bincode configuration: fixed-size integers, little endian, and a limit on what decoding may take.
+/// The bincode configuration of every message: fixed-size integers, little endian, and a limit on the memory for
+/// decoding.
 fn config<const LIMIT: usize>() -> Configuration<LittleEndian, Fixint, Limit<LIMIT>> {
     bincode::config::standard()
         .with_fixed_int_encoding()
@@ -183,7 +185,7 @@ const fn at_most(what: &'static str, count: usize, limit: usize) -> Result<(), W
     }
 }
 
-/// Refuses a kind above the last known one before the rest is looked at.
+/// Refuses an unknown kind of message before the rest is read.
 fn check_kind(bytes: &[u8], known: u32) -> Result<(), WireError> {
     match bytes.first_chunk::<4>().map(|kind| u32::from_le_bytes(*kind)) {
         Some(kind) if kind >= known => Err(WireError::UnknownKind(kind)),
@@ -198,13 +200,13 @@ impl Status {
 }
 
 impl Request {
-    /// The message's bytes.
+    /// The bytes of the request.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
     }
 
-    /// Reads a message.
+    /// Decodes a request.
     ///
     /// # Errors
     /// [`WireError`] for anything that `encode` does not make.
@@ -222,13 +224,13 @@ impl Request {
 }
 
 impl Response {
-    /// The message's bytes.
+    /// The bytes of the response, which may exceed its limit.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         encode(self)
     }
 
-    /// Reads a message.
+    /// Decodes a response.
     ///
     /// # Errors
     /// [`WireError`] for anything that `encode` does not make.
@@ -268,14 +270,14 @@ fn check_transactions(list: &[Vec<u8>]) -> Result<(), WireError> {
         .try_for_each(|bytes| at_most("bytes of a transaction", bytes.len(), TRANSACTION_MAX_BYTES))
 }
 
-/// The bytes of a gossiped list of transactions, each as canonical bytes. Limits are the caller's:
+/// Encodes a gossiped list of transactions, each given as canonical bytes. The caller keeps to the limits
 /// [`GOSSIP_TX_MAX_COUNT`] and [`GOSSIP_TX_MAX_BYTES`].
 #[must_use]
 pub fn encode_transactions(list: &[Vec<u8>]) -> Vec<u8> {
     encode(&list.to_vec())
 }
 
-/// Reads a gossiped list of 1 to 128 transactions.
+/// Decodes a gossiped list of 1 to 128 transactions.
 ///
 /// # Errors
 /// [`WireError`] for anything else.

@@ -1,6 +1,6 @@
-//! Messages and their bytes: what peers say to each other, size-capped.
+//! The messages that peers exchange, and their encoding with a size limit for each.
 //!
-//! Promises: `decode` accepts only what `encode` makes; memory taken never exceeds the bytes received.
+//! Promises: `decode` accepts only what `encode` produces, and takes no more memory than the bytes received.
 //! Spec: `proto-notes/sync.md`, "Messages"; `proto-notes/gossip.md`.
 
 // A new variant stops the build, here as everywhere in the pure layers.

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use clap::ValueEnum;
 use lanchain::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
-use lanchain::miner::Work;
-use lanchain::miner::search::{Outcome, search};
+use lanchain::miner::MiningWork;
+use lanchain::miner::search::{SearchOutcome, search};
 use lanchain::types::{Account, AccountName, Amount, Height, SecretKey, WallTime};
 
 /// Which payments are gossiped.
@@ -85,11 +85,11 @@ pub(crate) fn first_block(network: &NetworkParams, payments: &[Transaction], num
 /// Does the work.
 fn seal(mut header: Header, network: &NetworkParams) -> Header {
     let target = header.bits.target(network.halflife_ms).expect("bits of the network");
-    let work = Work {
+    let work = MiningWork {
         header: header.to_bytes(),
         limit: *target.as_bytes(),
     };
-    if let Outcome::Found(nonce) = search(&work, 0..=u64::MAX, &AtomicBool::new(false), &AtomicU64::new(0)) {
+    if let SearchOutcome::Found(nonce) = search(&work, 0..=u64::MAX, &AtomicBool::new(false), &AtomicU64::new(0)) {
         header.nonce = nonce;
     }
     header

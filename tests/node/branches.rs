@@ -12,8 +12,8 @@ use lanchain::chain::{
     AccountState, Batch, Block, Header, NetworkParams, Reward, Spot, StoreError, StoredBlock, Transaction, TxPlace,
     merkle,
 };
-use lanchain::miner::Work as Search;
-use lanchain::miner::search::{Outcome, search};
+use lanchain::miner::MiningWork as Search;
+use lanchain::miner::search::{SearchOutcome, search};
 use lanchain::store::RedbStore;
 use lanchain::types::{Account, AccountName, Amount, PublicKey, SecretKey, WallTime, Work};
 
@@ -163,7 +163,7 @@ impl End {
             limit: *target.as_bytes(),
         };
         let (cancel, attempts) = (AtomicBool::new(false), AtomicU64::new(0));
-        let Outcome::Found(nonce) = search(&work, 0..=u64::MAX, &cancel, &attempts) else {
+        let SearchOutcome::Found(nonce) = search(&work, 0..=u64::MAX, &cancel, &attempts) else {
             unreachable!("the space is far larger than the work");
         };
         header.nonce = nonce;

@@ -5,20 +5,20 @@
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use lanchain::chain::{Header, NetworkParams};
-use lanchain::miner::Work;
-use lanchain::miner::search::{Outcome, search};
+use lanchain::miner::MiningWork;
+use lanchain::miner::search::{SearchOutcome, search};
 use lanchain::types::Target;
 use lanchain::types::rng::Rng;
 
 /// The lowest nonce that meets the target.
 pub(crate) fn nonce(header: &Header, target: &Target) -> u64 {
-    let work = Work {
+    let work = MiningWork {
         header: header.to_bytes(),
         limit: *target.as_bytes(),
     };
     match search(&work, 0..=u64::MAX, &AtomicBool::new(false), &AtomicU64::new(0)) {
-        Outcome::Found(nonce) => nonce,
-        Outcome::Exhausted | Outcome::Cancelled => panic!("no nonce in 2^64"),
+        SearchOutcome::Found(nonce) => nonce,
+        SearchOutcome::Exhausted | SearchOutcome::Cancelled => panic!("no nonce in 2^64"),
     }
 }
 

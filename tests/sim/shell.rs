@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use lanchain::contract::Event;
-use lanchain::engine::{Input, NetFact, Output};
+use lanchain::engine::{Errand, Input, NetFact, Outcome, Output};
 use lanchain::node::inbox::{Heard, Lanes, Taken};
 use lanchain::types::Time;
 
@@ -20,6 +20,18 @@ pub(crate) fn moment(begun: Instant, now: u64) -> Instant {
 }
 
 impl World {
+    /// What a machine does beside the engine, in no time.
+    pub(crate) fn do_errand(&self, node: usize, errand: Errand) -> Outcome {
+        match errand {
+            Errand::Look { .. } => Outcome::Looked(Box::default()),
+            Errand::Read(query) => {
+                let engine = self.nodes[node].engine.as_ref().expect("it gives orders");
+                let store = engine.snapshot().map_err(lanchain::inspect::store_error);
+                Outcome::Read(store.and_then(|store| query.answer(store)))
+            }
+        }
+    }
+
     /// Something for a node's engine: now, or when its turn and its disk allow.
     pub(crate) fn tell(&mut self, node: usize, input: Input) {
         self.queue_up(node, input);

@@ -11,7 +11,7 @@ use std::time::Instant;
 use lanchain::contract::{Direction, FoundBy};
 use lanchain::engine::{Input, NetFact};
 use lanchain::net::links::Link;
-use lanchain::net::peers::{Closed, Due, Standing};
+use lanchain::net::peers::{Closed, Due, Membership};
 use lanchain::types::{Address, PeerId};
 use libp2p::Multiaddr;
 use libp2p::swarm::ConnectionId;
@@ -131,9 +131,9 @@ impl World {
     pub(crate) fn dial_wire(&mut self, node: usize, target: usize, addresses: Vec<Address>) {
         let peer = self.nodes[target].peer;
         if let Some(known) = self.nodes[node].peers.get_mut(&peer) {
-            match known.standing {
-                Standing::Unconfirmed => known.wanted = true,
-                Standing::Confirmed | Standing::Foreign { .. } => {
+            match known.membership {
+                Membership::Unconfirmed => known.wanted = true,
+                Membership::Confirmed | Membership::Foreign { .. } => {
                     self.dial_fails(node, peer, addresses, "already connected");
                 }
             }
@@ -313,7 +313,7 @@ impl World {
         let link = Link::new(direction, place, now);
         let peers = &mut self.nodes[node].peers;
         let entry = peers.connected(peer, connection(wire), link);
-        let is_known = entry.standing == Standing::Confirmed;
+        let is_known = entry.membership == Membership::Confirmed;
         entry.wanted |= is_dialler;
         if is_dialler && is_known {
             self.dial_fails(node, peer, vec![address], "already connected");
@@ -375,13 +375,13 @@ impl World {
             Closed::Last(gone) => {
                 self.nodes[node].subscribed.remove(&other);
                 let address = self.nodes[other].address.clone();
-                match gone.standing {
-                    Standing::Confirmed => {
+                match gone.membership {
+                    Membership::Confirmed => {
                         let reason = gone.reason.unwrap_or(reason).into();
                         self.tell(node, Input::Net(NetFact::Disconnected { peer, reason }));
                     }
-                    Standing::Unconfirmed if gone.wanted => self.dial_fails(node, peer, vec![address], reason),
-                    Standing::Unconfirmed | Standing::Foreign { .. } => {}
+                    Membership::Unconfirmed if gone.wanted => self.dial_fails(node, peer, vec![address], reason),
+                    Membership::Unconfirmed | Membership::Foreign { .. } => {}
                 }
             }
             Closed::OneLeft(..) => self.announce(node, other),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
-use lanchain::engine::{Engine, Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Outcome, Output, StoreFact};
+use lanchain::engine::{Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
 use lanchain::node::outbox::Action;
 use lanchain::types::{PeerId, Time, WallTime};
 use lanchain::wire::Topic;
@@ -483,18 +483,6 @@ impl World {
                 if self.nodes[node].asked.remove(&id).is_none() {
                     self.fail(&format!("node {node}: a second reply to command {id}, or one to none"));
                 }
-            }
-        }
-    }
-
-    /// What a machine does beside the engine, in no time.
-    fn do_errand(&self, node: usize, errand: Errand) -> Outcome {
-        match errand {
-            Errand::Look { .. } => Outcome::Looked(Box::default()),
-            Errand::Read(query) => {
-                let engine = self.nodes[node].engine.as_ref().expect("it gives orders");
-                let store = engine.snapshot().map_err(lanchain::inspect::store_error);
-                Outcome::Read(store.and_then(|store| query.answer(store)))
             }
         }
     }

@@ -39,6 +39,10 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Rooms whose doc comments may still be as short as a name: `cli` holds the help texts that clap prints, the others are
+/// not reworded yet.
+const MAY_BE_TERSE: &[&str] = &["cli", "fuzzing", "node", "testing"];
+
 /// Layers that no clock, thread, disk, socket or random number reaches.
 const PURE: &[&str] = &["types", "chain", "pool", "wire", "contract", "inspect", "engine"];
 
@@ -481,6 +485,28 @@ fn every_test_that_was_written_for_a_row_stands_in_it() {
         for id in of {
             if !rows.iter().any(|row| row.id == id && row.tests.contains(&test)) {
                 complaints.push(format!("{test} does not stand in row {id}"));
+            }
+        }
+    }
+    assert_none(&complaints);
+}
+
+fn doc_comment(line: &str) -> Option<&str> {
+    line.trim_start().strip_prefix("///").map(str::trim)
+}
+
+/// A doc comment of three words says no more than the name below it.
+#[test]
+fn doc_comments_say_more_than_a_name() {
+    let mut complaints = Vec::new();
+    for source in sources(&["src"]) {
+        let comments: Vec<Option<&str>> = source.text.lines().map(doc_comment).collect();
+        for (index, comment) in comments.iter().enumerate() {
+            let Some(text) = comment else { continue };
+            let is_comment = |at: usize| comments.get(at).copied().flatten().is_some();
+            let is_alone = !is_comment(index.wrapping_sub(1)) && !is_comment(index + 1);
+            if is_alone && text.split_whitespace().count() <= 3 && !MAY_BE_TERSE.contains(&layer(&source.path)) {
+                complaints.push(format!("{}:{} says only \"{text}\"", source.path, index + 1));
             }
         }
     }

@@ -45,7 +45,7 @@ fn text<'a>(value: &'a Value, key: &str) -> &'a str {
     value[key].as_str().unwrap_or_else(|| panic!("\"{key}\" is a text"))
 }
 
-/// The bytes of a step: hex digits, and zeros behind them where a block is too long to be written out.
+/// The bytes of a step: hex digits, followed by zeros if a block is too long to be written out.
 fn bytes_of(step: &Value) -> Vec<u8> {
     let mut bytes = hex::decode(text(step, "block")).unwrap();
     let zeros = step["zeros_behind"].as_u64().unwrap_or(0);
@@ -77,7 +77,7 @@ fn chain_files_replay_as_they_say() {
     assert!(count >= 40, "only {count} chains");
 }
 
-/// Writes the files, or holds them against what the generator makes.
+/// Writes the files, or compares them with the output of the generator.
 #[test]
 fn chain_vectors_hold() {
     let made = made();

@@ -15,7 +15,7 @@ fn uniform(rng: &mut Rng) -> f64 {
     f64::from(draw) / 4_294_967_296.0
 }
 
-/// The chance that so many attempts a millisecond meet the bits within a step.
+/// The probability that the attempts of one step meet the bits, at this number of attempts per millisecond.
 fn chance(params: &NetworkParams, rate: f64, header: &Header) -> f64 {
     let expected = (f64::from(header.bits.0) / f64::from(params.halflife_ms)).exp2();
     let step = f64::from(u32::try_from(STEP_MS).unwrap());
@@ -64,7 +64,7 @@ impl Line {
         }
     }
 
-    /// Runs to the next block; who found it.
+    /// Runs to the next block and returns its miner.
     fn next(&mut self, miners: &[(f64, Stamp)]) -> usize {
         loop {
             self.now += STEP_MS;
@@ -157,7 +157,7 @@ struct Race {
     params: NetworkParams,
     now: u64,
     blocks: Vec<Placed>,
-    /// The best of what is public.
+    /// The best public block.
     public: usize,
     rng: Rng,
 }
@@ -226,7 +226,7 @@ impl Race {
         self.blocks[self.public].header.height.get()
     }
 
-    /// The block of the private branch that weighs as much as the public one does, or the one above it.
+    /// The block of the private branch that has at least the work of the public one.
     fn up_to(&self, private: usize, work: Work) -> usize {
         let mut at = private;
         while self.blocks[self.blocks[at].parent].work >= work {
@@ -286,7 +286,7 @@ fn sibling(power: f64, seed: u64) -> f64 {
     race.share()
 }
 
-/// What keeping blocks back brings when half of the ties are won (Eyal and Sirer, 2014, equation 8).
+/// The share that selfish mining gets if half of the ties are won (Eyal and Sirer, 2014, equation 8).
 fn expected(power: f64) -> f64 {
     let rest = 1.0 - power;
     let upper = power * rest * rest * (4.0 * power + 0.5 * (1.0 - 2.0 * power)) - power.powi(3);

@@ -32,7 +32,7 @@ pub(crate) fn dev() -> (Chain<MemoryStore>, MemoryStore) {
     open(NetworkParams::dev())
 }
 
-/// Where a block may make any number of accounts, so that they are not what is scarce.
+/// A network where a block may create any number of accounts, so that they are not scarce.
 pub(crate) fn roomy() -> (Chain<MemoryStore>, MemoryStore) {
     open(NetworkParams {
         new_accounts_max: u64::MAX,
@@ -83,7 +83,7 @@ pub(crate) fn mine_after(
     seal(params, parent, later, content)
 }
 
-/// The header with the first nonce from its own on that fits its bits.
+/// The header with the first nonce, from its own on, that meets its bits.
 pub(crate) fn prove(params: &NetworkParams, header: Header) -> Header {
     let target = header.bits.target(params.halflife_ms).unwrap();
     Header {
@@ -114,7 +114,7 @@ pub(crate) fn advance<S: ChainStore>(chain: &mut Chain<S>, block: &Block) -> Swi
     }
 }
 
-/// Mines what the pool holds on top of the tip, and tells the pool.
+/// Mines the content of the pool on top of the tip, and updates the pool.
 pub(crate) fn forge<S: ChainStore>(chain: &mut Chain<S>, pool: &mut Mempool, miner: u8) -> Block {
     let content = pool.in_block_order(chain, &wallet(miner));
     let block = mine(&chain.params().clone(), &chain.tip().header.clone(), miner, content);
@@ -124,14 +124,14 @@ pub(crate) fn forge<S: ChainStore>(chain: &mut Chain<S>, pool: &mut Mempool, min
     block
 }
 
-/// A header whose merkle root is another.
+/// The header with another merkle root.
 pub(crate) fn with_root(block: &Block, root: MerkleRoot) -> Block {
     let mut forged = block.clone();
     forged.header.merkle_root = root;
     forged
 }
 
-/// Writes what is due to the store.
+/// Writes all pending batches to the store.
 pub(crate) fn commit(chain: &mut Chain<MemoryStore>, store: &MemoryStore) {
     while let Some(batch) = chain.take_batch() {
         store.commit(&batch);

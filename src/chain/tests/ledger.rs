@@ -14,7 +14,7 @@ fn refused(error: ApplyError) -> LedgerError {
     }
 }
 
-/// Applies all but the last, which must be refused; the ledger must be unchanged by it.
+/// Applies all transactions; the last one must be refused and leave the ledger unchanged.
 fn last_is_refused(params: &NetworkParams, transactions: &[Transaction]) -> LedgerError {
     let store = Overlay::new(MemoryStore::new(params));
     let mut ledger = Ledger::new(params, &store);
@@ -186,7 +186,7 @@ fn ancestor_fault_negative_amounts_and_sender_zero_cannot_be_said() {
     assert!(Transaction::from_bytes(&bytes).is_ok());
 }
 
-/// No course of payments leads there; a balance that wrapped would be a debt.
+/// No sequence of payments leads there; a balance that wrapped around would be a debt.
 #[test]
 fn adv_l05_a_balance_at_the_end_of_its_range_takes_no_more() {
     let params = NetworkParams::lan();

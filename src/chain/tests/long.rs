@@ -25,7 +25,7 @@ fn shown(chain: &Chain<MemoryStore>) -> String {
     format!("{:?} {:?}", chain.tip(), chain.accounts(99))
 }
 
-/// A chain on a branch of one block less than the one that is stored beside it; every switch is long and holds one entry.
+/// A chain whose branch is one block shorter than another stored one; every switch is long and holds one entry.
 fn before(winning: &[Block]) -> (Chain<MemoryStore>, MemoryStore) {
     let params = NetworkParams::dev();
     let (mut chain, store) = open(params.clone());
@@ -79,7 +79,8 @@ fn a_long_switch_is_one_step_for_whoever_looks_and_a_crash_in_it_leaves_the_old_
     assert!(last.own().unwrap().len() >= 4);
     assert_eq!(chain.tip().hash, winning[5].hash());
     assert_eq!(chain.account(&name("m2-0")).unwrap().balance, 1);
-    // Who is new there is known as the blocks join: to read them again is work of several blocks at once.
+    // The new accounts are collected while the blocks join, because to read these blocks again would take too long for
+    // one step.
     assert_eq!(young(&chain), ["m2-0", "m2-1", "m2-2", "m2-3", "m2-4", "m2-5"]);
     // All of the old branch's payments are own ones: they wait again.
     let own = own_ids(&chain);
@@ -117,13 +118,13 @@ fn a_long_switch_is_one_step_for_whoever_looks_and_a_crash_in_it_leaves_the_old_
     }
 }
 
-/// The paid names that count as new.
+/// The paid names that count as new accounts.
 fn young(chain: &Chain<MemoryStore>) -> Vec<String> {
     let all = chain.young_accounts().into_iter().map(ToString::to_string);
     all.filter(|name| name.starts_with("m2-")).collect()
 }
 
-/// Puts what a switch left beside the ledger in its places; gives the batches that it took.
+/// Moves the entries that a switch left beside the ledger to their places; returns the batches that this took.
 fn settle(chain: &mut Chain<MemoryStore>, store: &MemoryStore) -> usize {
     let mut batches = 0;
     while chain.step_switch().unwrap() != LongStep::Idle {
@@ -289,7 +290,7 @@ fn a_rewind_during_a_long_switch_lets_it_begin_anew() {
         // Those two wait again, and none that is still confirmed.
         assert_eq!(chain.own().unwrap().len(), 2, "{steps}");
         commit(&mut chain, &store);
-        // Whoever still has it may bring it back.
+        // A node that still has the block may send it again.
         assert_eq!((store.block(&gone), chain.is_invalid(&gone)), (Ok(None), false));
         let again = Chain::open(params.clone(), store.clone(), [7; 32]).unwrap();
         assert_eq!(shown(&again), shown(&chain), "{steps}");

@@ -31,7 +31,7 @@ fn cook(params: &NetworkParams, (signer, from, step, owner, amount, sequence): R
     }
 }
 
-/// Completes a recipe to one that fits what chain and pool say, so that many are valid.
+/// Completes a recipe so that it fits the chain and the pool, which makes many transactions valid.
 fn cook_fitting<S: ChainStore>(chain: &Chain<S>, pool: &Mempool, recipe: Recipe) -> Transaction {
     let params = chain.params();
     let (signer, from, step, _, amount, gap) = recipe;
@@ -70,7 +70,7 @@ fn state(chain: &Chain<MemoryStore>) -> impl PartialEq + std::fmt::Debug + use<>
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// L27: whatever a block does to the ledger, taking it back leads to the byte to what was; coins only come as rewards.
+    /// L27: undoing any block restores the ledger byte for byte; coins are created only by rewards.
     #[test]
     fn undo_after_apply_is_identity(first in vec(recipe(), 0..30), second in vec(recipe(), 0..30)) {
         let params = NetworkParams::lan();
@@ -140,14 +140,14 @@ fn best_by_replay(params: &NetworkParams, blocks: &[Block]) -> BlockHash {
     best.1
 }
 
-/// Makes every step of long switches that there is to make.
+/// Makes all steps of long switches that are possible.
 fn finish_switches(chain: &mut Chain<MemoryStore>, store: &MemoryStore) {
     loop {
         let before = (chain.tip().clone(), chain.accounts(usize::MAX));
         match chain.step_switch() {
             Ok(LongStep::Idle) => return,
             Ok(LongStep::Waiting) => commit(chain, store),
-            // Whoever looks sees the old branch.
+            // Readers see the old branch.
             Ok(LongStep::Working) => assert_eq!((chain.tip().clone(), chain.accounts(usize::MAX)), before),
             Ok(LongStep::Done(_)) => assert_ne!(chain.tip(), &before.0),
             Err(error) => {
@@ -158,8 +158,8 @@ fn finish_switches(chain: &mut Chain<MemoryStore>, store: &MemoryStore) {
     }
 }
 
-/// Delivers blocks in an order; those without a parent are tried again after each success. With `held` every switch is a
-/// long one that holds so many entries of the ledger.
+/// Delivers blocks in an order; those without a parent are tried again after each success. With `held`, every switch is
+/// a long one that holds at most this many ledger entries.
 fn deliver(
     params: &NetworkParams,
     blocks: &[Block],
@@ -196,7 +196,7 @@ fn deliver(
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever order blocks come in, all nodes end on the best valid branch, with the ledger that a replay gives.
+    /// In whatever order the blocks arrive, all nodes end on the best valid branch, with the ledger of a replay.
     #[test]
     fn any_order_of_arrival_ends_on_the_same_tip(
         plan in vec((0..4_usize, 0..30_000_u64, vec(recipe(), 0..2)), 1..12),
@@ -247,7 +247,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What every pool must be, on every tip.
+/// The properties that every pool has on every tip.
 fn check_pool(chain: &mut Chain<MemoryStore>, pool: &mut Mempool) {
     for transaction in pool.all() {
         let (account, sequence) = transaction.sequence().unwrap();

@@ -1,4 +1,4 @@
-//! The stages of a received block: what each refuses, and that all of them together refuse what `accept` does.
+//! The stages of a received block: what each of them refuses, and that together they refuse what `accept` refuses.
 
 use super::kit::{CLOCK, advance, branch, dev, mine, pay, prove};
 use crate::chain::stages::{Body, Received};
@@ -9,7 +9,7 @@ use crate::types::{Bits, BlockHash, Height, WallTime};
 fn a_header_must_be_proven_before_anything_else_of_the_block_is_read() {
     let (chain, _) = dev();
     let block = branch(chain.params(), &chain.tip().header.clone(), 1, 1).remove(0);
-    // Not even the count of transactions is there.
+    // The bytes end before the count of transactions.
     let bytes = &block.to_bytes()[..crate::chain::header::HEADER_BYTES];
     let mut received = Received::read(bytes).unwrap();
     assert_eq!((received.hash(), received.header()), (block.hash(), &block.header));

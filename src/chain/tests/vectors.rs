@@ -19,7 +19,7 @@ fn name(text: &str) -> AccountName {
     AccountName::new(text).expect("a valid name")
 }
 
-/// Holds a file of vectors against what the code makes, or writes it.
+/// Compares a file of vectors with the output of the code, or writes the file.
 pub(crate) fn hold(file: &str, made: &Value) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("proto-notes/vectors")

@@ -39,10 +39,10 @@ fn challenge(r: &[u8; 32], key: &[u8; 32], message: &[u8]) -> Scalar {
     Scalar::from_bytes_mod_order_wide(&digest.into())
 }
 
-/// What a signer does otherwise than RFC 8032 says.
+/// How a signer deviates from RFC 8032.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// Nothing.
+    /// The signature follows RFC 8032.
     Plain,
     /// R has a part of order 8.
     TorsionInR,
@@ -57,7 +57,7 @@ pub(super) enum Way {
 }
 
 impl Way {
-    /// The key that signs so.
+    /// The key that signs in this way.
     pub(super) fn key(self) -> PublicKey {
         let plain = scalar(77) * ED25519_BASEPOINT_POINT;
         let key = match self {
@@ -91,7 +91,7 @@ impl Way {
     }
 }
 
-/// What a verifier without the cofactor says, which compares R's bytes: most libraries do so.
+/// The answer of a verifier without the cofactor, which compares the bytes of R, as most libraries do.
 pub(super) fn without_cofactor(key: &PublicKey, message: &[u8], signature: &Signature) -> bool {
     let (r, s) = signature.0.split_at(32);
     let r: [u8; 32] = r.try_into().unwrap();

@@ -1,21 +1,21 @@
-//! The commands that make the chain and the network visible: their values.
+//! Parses the values of the commands that make the chain and the network visible.
 //!
-//! Promises: as `console::parse`. Spec: `proto-notes/events.md`, "Replies".
+//! Promises: those of `console::parse`. Spec: `proto-notes/events.md`, "Replies".
 
-use super::super::watch::{LEVELS, Telling, Topic};
-use super::{LIST_MAX, Line, PREFIX_MIN, Reader, echo, error};
+use super::super::watch::{LEVELS, Telling, WatchTopic};
+use super::{LIST_MAX, Line, PREFIX_MIN, ValueReader, echo, error};
 use crate::contract::{Command, CommandError, PeerAct, PeerRef, TxRef};
 use crate::types::{Height, PeerId, Txid};
 
-/// `stats` without a number.
+/// The number of blocks for `stats` without a number.
 const STATS_DEFAULT: u32 = 100;
-/// `ban` without a number.
+/// The length of a `ban` without a number, in minutes.
 const BAN_DEFAULT_MINUTES: u32 = 60;
-/// The longest ban by hand: a day, as the longest for misdeeds.
+/// The longest ban by a user, in minutes: a day, like the longest ban for misbehaviour.
 const BAN_MAX_MINUTES: u64 = 1_440;
 
-impl Reader<'_> {
-    /// A whole id, or at least the first digits of one.
+impl ValueReader<'_> {
+    /// Parses a whole id, or a prefix of one.
     pub(super) fn tx_ref(&self, word: &str) -> Result<TxRef, CommandError> {
         if let Some(txid) = Txid::from_hex(word) {
             return Ok(TxRef::Id(txid));
@@ -81,7 +81,7 @@ impl Reader<'_> {
         })
     }
 
-    /// A PeerId, the end of one as it is shown, or a name.
+    /// Parses a PeerId, the end of one as it is displayed, or a name.
     fn peer(&self, word: &str) -> Result<PeerRef, CommandError> {
         if let Ok(peer) = word.parse::<PeerId>() {
             return Ok(PeerRef::Id(peer));
@@ -104,9 +104,9 @@ impl Reader<'_> {
         let mut topics = Vec::new();
         for word in &self.values {
             match word.to_ascii_lowercase().as_str() {
-                "all" => topics.extend(Topic::ALL),
+                "all" => topics.extend(WatchTopic::ALL),
                 "off" => {}
-                other => match Topic::ALL.into_iter().find(|topic| topic.word() == other) {
+                other => match WatchTopic::ALL.into_iter().find(|topic| topic.word() == other) {
                     Some(topic) => topics.push(topic),
                     None => {
                         let message = format!("\"{}\" is none of gossip, blocks, peers, all, off", echo(word));

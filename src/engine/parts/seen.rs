@@ -6,7 +6,7 @@
 use core::net::IpAddr;
 
 use crate::contract::{DialFailure, FoundBy, Stranger};
-use crate::inspect::doctor::Failure;
+use crate::inspect::doctor::FailedDial;
 use crate::types::{Address, PeerId, Time};
 
 /// Failed dials that are remembered: more than fit on a screen.
@@ -18,7 +18,7 @@ pub(crate) struct Seen {
     pub(crate) multicast: Option<(Time, u64)>,
     /// How often it named one outside this network, and who did so last.
     pub(crate) elsewhere: Option<(u64, IpAddr)>,
-    pub(crate) failures: Vec<Failure>,
+    pub(crate) failures: Vec<FailedDial>,
 }
 
 impl Seen {
@@ -51,7 +51,7 @@ impl Seen {
         if self.failures.len() >= FAILURES_MAX {
             self.failures.remove(0);
         }
-        self.failures.push(Failure {
+        self.failures.push(FailedDial {
             peer,
             address: address.cloned(),
             reason: reason.clone(),

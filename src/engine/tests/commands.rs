@@ -1,7 +1,7 @@
 //! Commands: replies, refusals, and what stands before them.
 
 use super::world::{World, address, key};
-use crate::contract::{AccountRef, BlockRef, Command, Condition, Event, MineCommand, Reply};
+use crate::contract::{AccountRef, BlockRef, Command, CommandError, Condition, Event, MineCommand, Reply};
 use crate::engine::{Input, NetFact, StoreFact};
 use crate::types::{Account, AccountName, Address, Amount, Height};
 
@@ -27,6 +27,21 @@ fn code(result: Result<Reply, crate::contract::CommandError>) -> &'static str {
     let error = result.unwrap_err();
     assert!(!error.hint.is_empty());
     error.code
+}
+
+impl World {
+    pub(super) fn pay(&mut self, node: usize, from: &str, to: &str, amount: u64) -> Result<Reply, CommandError> {
+        let account = |name: &str| match name {
+            "me" => AccountRef::Me,
+            name => AccountRef::Account(Account::Name(AccountName::new(name).unwrap())),
+        };
+        let command = Command::Tx {
+            from: account(from),
+            to: account(to),
+            amount: Amount::new(amount).unwrap(),
+        };
+        self.ask(node, command)
+    }
 }
 
 #[test]

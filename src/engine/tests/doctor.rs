@@ -4,9 +4,19 @@ use super::neighbours::tells_its_clock;
 use super::world::{World, address};
 use crate::contract::{Command, Diagnosis, Event, FoundBy, Interface, Probe, Reply, Stranger, Surroundings};
 use crate::contract::{DialFailure, Multicast};
-use crate::engine::{Input, NetFact};
+use crate::engine::{Errand, Input, NetFact, Outcome};
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, SecretKey};
+
+impl World {
+    /// What a machine does beside the engine, in no time.
+    pub(super) fn do_errand(&self, node: usize, errand: Errand) -> Outcome {
+        match errand {
+            Errand::Look { .. } => Outcome::Looked(Box::new(self.surroundings.clone())),
+            Errand::Read(query) => Outcome::Read(query.answer(self.nodes[node].store.copy())),
+        }
+    }
+}
 
 fn doctor(world: &mut World, surroundings: Surroundings) -> Diagnosis {
     world.surroundings = surroundings;

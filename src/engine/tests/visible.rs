@@ -3,8 +3,8 @@
 use super::world::World;
 use crate::chain::{Block, merkle};
 use crate::contract::{
-    BlockExplained, BlockRef, Command, CommandError, Event, Part, PeerAct, PeerRef, Reply, Stats, Tampered, TipView,
-    TreeBlock, TxExplained, TxRef, TxStatus,
+    BlockExplained, BlockRef, Command, CommandError, Event, LayoutPart, PeerAct, PeerRef, Reply, Stats, Tampered,
+    TipView, TreeBlock, TxExplained, TxRef, TxStatus,
 };
 use crate::engine::{Input, NetFact};
 use crate::inspect::tamper::{Copy, Sandbox};
@@ -51,7 +51,7 @@ fn paid(reply: Result<Reply, CommandError>) -> Txid {
 }
 
 /// The bytes of the parts, one after the other; they must neither overlap nor leave a gap.
-fn bytes_of(parts: &[Part]) -> Vec<u8> {
+fn bytes_of(parts: &[LayoutPart]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for part in parts {
         assert_eq!(usize::try_from(part.offset).unwrap(), bytes.len(), "{}", part.name);

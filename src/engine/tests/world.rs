@@ -4,13 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Block, Chain, Header, NetworkParams};
-use crate::contract::{Command, CommandError, Direction, Event, Reply};
-use crate::engine::{
-    Config, Engine, Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Outcome, Output, StoreFact, Verdict,
-};
+use crate::contract::{Command, CommandError, Direction, Event, Reply, Surroundings};
+use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
 pub(super) use crate::fuzzing::world::solve;
 use crate::types::hash::{HashMany, sha256};
-use crate::types::{AccountName, Address, Amount, PeerId, SecretKey, Target, Time, WallTime};
+use crate::types::{Address, PeerId, SecretKey, Target, Time, WallTime};
 use crate::wire::{Request, Response, Topic};
 
 /// One way through the wire.
@@ -36,7 +34,7 @@ pub(super) struct Node {
     pub(super) job: Option<(u64, Header, Target)>,
     /// The pauses before its searches.
     pub(super) delays: Vec<u64>,
-    /// Its searches end.
+    /// Its searches end with a block.
     pub(super) searches: bool,
     tokens: BTreeMap<u64, (usize, Topic, Vec<u8>)>,
     seen: BTreeSet<[u8; 32]>,
@@ -68,7 +66,7 @@ pub(super) struct Node {
 pub(super) struct World {
     pub(super) now: Time,
     /// What a machine sees around it.
-    pub(super) surroundings: crate::contract::Surroundings,
+    pub(super) surroundings: Surroundings,
     pub(super) nodes: Vec<Node>,
     queue: BTreeMap<(Time, u64), (usize, Input)>,
     sequence: u64,
@@ -107,7 +105,7 @@ impl World {
     pub(super) fn with(count: usize, params: NetworkParams, change: impl Fn(&mut Config)) -> Self {
         let mut world = Self {
             now: Time::from_ms(params.genesis_time_ms + 1_000_000),
-            surroundings: crate::contract::Surroundings::default(),
+            surroundings: Surroundings::default(),
             nodes: Vec::new(),
             queue: BTreeMap::new(),
             sequence: 0,
@@ -241,19 +239,6 @@ impl World {
             .unwrap()
     }
 
-    pub(super) fn pay(&mut self, node: usize, from: &str, to: &str, amount: u64) -> Result<Reply, CommandError> {
-        let account = |name: &str| match name {
-            "me" => crate::contract::AccountRef::Me,
-            name => crate::contract::AccountRef::Account(crate::types::Account::Name(AccountName::new(name).unwrap())),
-        };
-        let command = Command::Tx {
-            from: account(from),
-            to: account(to),
-            amount: Amount::new(amount).unwrap(),
-        };
-        self.ask(node, command)
-    }
-
     pub(super) fn link(&mut self, a: usize, b: usize) {
         self.cut.remove(&pair(a, b));
         self.connect(a, b);
@@ -330,10 +315,7 @@ impl World {
                     self.nodes[node].events.push(event);
                 }
                 Output::Errand { id, errand } => {
-                    let outcome = match errand {
-                        Errand::Look { .. } => Outcome::Looked(Box::new(self.surroundings.clone())),
-                        Errand::Read(query) => Outcome::Read(query.answer(self.nodes[node].store.copy())),
-                    };
+                    let outcome = self.do_errand(node, errand);
                     self.later(0, node, Input::Done { id, outcome });
                 }
                 Output::Reply { id, result } => {

@@ -1,8 +1,8 @@
-//! The kernel for the SHA-2 instructions of 64-bit ARM: four rounds an instruction pair, four attempts
-//! at a time.
+//! The kernel for the SHA-2 instructions of 64-bit ARM: four rounds for each pair of instructions, four attempts at a
+//! time.
 //!
-//! Promises: as [`super::Kernel::scan`].
-//! An attempt begins before round 4, and the message schedule at word 22: what is earlier is constant.
+//! Promises: those of [`super::Kernel::scan`].
+//! An attempt begins before round 4, and its message schedule at word 22; everything before is constant.
 
 #![allow(unsafe_code)]
 
@@ -10,15 +10,15 @@ use super::lanes::unroll;
 use super::prepared::{K, Prepared};
 use core::arch::aarch64::*;
 
-/// Attempts in flight: while one waits for an instruction, the others use the unit.
+/// The attempts that run at the same time: while one waits for an instruction, the others use the unit.
 const STREAMS: u32 = 4;
 
-/// Can this processor run it?
+/// Whether this processor has the SHA-2 instructions.
 pub(super) fn is_available() -> bool {
     std::arch::is_aarch64_feature_detected!("sha2")
 }
 
-/// See [`super::Kernel::scan`].
+/// Does the work of [`super::Kernel::scan`].
 pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     assert!(is_available(), "the SHA-2 instructions are missing");
     // SAFETY: the processor has the features that the function is compiled for, as just asserted
@@ -35,7 +35,7 @@ fn scan_streams(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
         let behind = last - low;
         let [one, two, three, four] = words;
         if one.min(two).min(three).min(four) <= prepared.limit_top {
-            // Streams beyond the end of the range do not count, even if they went round the space.
+            // Streams after the end of the range do not count, even if their nonce wrapped around.
             let mut lanes = (0..=behind).zip(words);
             if let Some((lane, _)) = lanes.find(|&(_, word)| word <= prepared.limit_top) {
                 return Some(low + lane);
@@ -48,15 +48,15 @@ fn scan_streams(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     }
 }
 
-/// The vectors that stay the same for all attempts of a scan.
+/// The vectors that are the same for all attempts of a scan.
 struct Constants {
     abcd: uint32x4_t,
     efgh: uint32x4_t,
-    /// Message words 4 to 6 plus round constants; word 7 joins with the attempt.
+    /// Message words 4 to 6 plus round constants; word 7 comes from the attempt.
     sums_4: [u32; 3],
     /// Message words 8 to 11, 12 to 15 and 16 to 19, each plus its round constants.
     sums: [uint32x4_t; 3],
-    /// Words 16 to 19, and 20 to 23 as far as they are constant.
+    /// Words 16 to 19, and the constant part of words 20 to 23.
     words_16: uint32x4_t,
     words_20: [u32; 4],
     /// The first steps of the schedule for words 24 to 27 and 28 to 31.
@@ -91,7 +91,7 @@ impl Constants {
         }
     }
 
-    /// The digest's first words of the attempts from `low` on.
+    /// The first word of the digest for each of the four attempts from `low` on.
     #[target_feature(enable = "neon,sha2")]
     #[inline]
     fn attempts(&self, low: u32) -> [u32; 4] {
@@ -123,7 +123,7 @@ impl Constants {
     }
 }
 
-/// One attempt under way. `w` holds the last sixteen message words, the oldest four first.
+/// One running attempt. `w` holds the last sixteen message words, the oldest four first.
 #[derive(Clone, Copy)]
 struct Stream {
     abcd: uint32x4_t,
@@ -132,7 +132,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// Rounds 4 to 7, and message words 16 to 23.
+    /// Starts an attempt: rounds 4 to 7, and message words 16 to 23.
     #[target_feature(enable = "neon,sha2")]
     #[inline]
     fn new(c: &Constants, low: u32) -> Self {
@@ -150,7 +150,7 @@ impl Stream {
         stream
     }
 
-    /// Four rounds; the sums are message words plus round constants.
+    /// Does four rounds; `sums` are message words plus round constants.
     #[target_feature(enable = "neon,sha2")]
     #[inline]
     fn rounds(&mut self, sums: uint32x4_t) {
@@ -159,14 +159,14 @@ impl Stream {
         self.efgh = vsha256h2q_u32(self.efgh, before, sums);
     }
 
-    /// Four rounds with the newest message words, which begin at word `t`.
+    /// Does four rounds with the newest message words, which begin at word `t`.
     #[target_feature(enable = "neon,sha2")]
     #[inline]
     fn rounds_of_word(&mut self, t: usize) {
         self.rounds(vaddq_u32(self.w[3], four(&K, t)));
     }
 
-    /// The next four message words; `begun` is the first step, from the oldest words.
+    /// Computes the next four message words; `begun` is the first step, from the oldest words.
     #[target_feature(enable = "neon,sha2")]
     #[inline]
     fn schedule(&mut self, begun: uint32x4_t) {
@@ -174,7 +174,7 @@ impl Stream {
         self.w = [w1, w2, w3, vsha256su1q_u32(begun, w2, w3)];
     }
 
-    /// The digest's first word.
+    /// The first word of the digest.
     #[target_feature(enable = "neon,sha2")]
     #[inline]
     fn first_word(&self, c: &Constants) -> u32 {
@@ -185,11 +185,11 @@ impl Stream {
 #[target_feature(enable = "neon,sha2")]
 #[inline]
 fn vector(words: [u32; 4]) -> uint32x4_t {
-    // SAFETY: the array is 16 readable bytes, and the load wants no more alignment than a word's.
+    // SAFETY: the array is 16 readable bytes, and the load needs no more alignment than a word has.
     unsafe { vld1q_u32(words.as_ptr()) }
 }
 
-/// Four words from index `t` on.
+/// The four words from index `t` on.
 #[target_feature(enable = "neon,sha2")]
 #[inline]
 fn four<const N: usize>(words: &[u32; N], t: usize) -> uint32x4_t {

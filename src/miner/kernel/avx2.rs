@@ -1,6 +1,6 @@
-//! The AVX2 kernel: 8 lanes; a rotation is two shifts and an or.
+//! The AVX2 kernel with 8 lanes; a rotation takes two shifts and an or.
 //!
-//! Promises: as [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`).
+//! Promises: those of [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`).
 
 #![allow(unsafe_code)]
 #![allow(
@@ -12,19 +12,19 @@ use super::lanes::{lane_kernel, unroll};
 use super::prepared::{INITIAL, K, Prepared};
 use core::arch::x86_64::*;
 
-/// Can this processor run it?
+/// Whether this processor has AVX2.
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx2")
 }
 
-/// See [`super::Kernel::scan`].
+/// Does the work of [`super::Kernel::scan`].
 pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     assert!(is_available(), "AVX2 is missing");
     // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
     unsafe { scan_lanes(prepared, first, last) }
 }
 
-/// See [`super::many`].
+/// Hashes eight messages at once; see [`super::many`].
 pub(super) fn hash(words: &[[u32; 8]; 32]) -> [[u32; 8]; 8] {
     assert!(is_available(), "AVX2 is missing");
     // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
@@ -36,7 +36,7 @@ lane_kernel!("avx2", __m256i, 8);
 #[target_feature(enable = "avx2")]
 #[inline]
 fn load(words: &[u32; 8]) -> __m256i {
-    // SAFETY: the array has the size of the vector, and this load asks for no alignment.
+    // SAFETY: the array has the size of the vector, and this load needs no alignment.
     unsafe { _mm256_loadu_si256(words.as_ptr().cast()) }
 }
 
@@ -44,7 +44,7 @@ fn load(words: &[u32; 8]) -> __m256i {
 #[inline]
 fn store(vector: __m256i) -> [u32; 8] {
     let mut words = [0; 8];
-    // SAFETY: the array has the size of the vector, and this store asks for no alignment.
+    // SAFETY: the array has the size of the vector, and this store needs no alignment.
     unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), vector) };
     words
 }
@@ -61,7 +61,8 @@ fn first_lanes() -> __m256i {
     _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7)
 }
 
-/// AVX2 compares only signed numbers, so the minimum tells: it is the word itself if not above.
+/// A bit for each lane whose word is at most the limit. AVX2 compares only signed numbers, so we test whether the
+/// unsigned minimum is the word itself.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn not_above(words: __m256i, limit: __m256i) -> u32 {
@@ -87,14 +88,15 @@ fn choice(e: __m256i, f: __m256i, g: __m256i) -> __m256i {
     xor(g, _mm256_and_si256(e, xor(f, g)))
 }
 
-/// `a ^ b` is the next round's `b ^ c`: the compiler keeps it, so a round costs three operations.
+/// The majority function. `a ^ b` is the next round's `b ^ c`; the compiler keeps it, so a round costs three
+/// operations.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn majority(a: __m256i, b: __m256i, c: __m256i) -> __m256i {
     xor(b, _mm256_and_si256(xor(a, b), xor(b, c)))
 }
 
-/// A rotation to the right by `RIGHT`; `LEFT` is 32 minus it.
+/// Rotates to the right by `RIGHT`; `LEFT` must be 32 minus `RIGHT`.
 #[target_feature(enable = "avx2")]
 #[inline]
 fn rotate<const RIGHT: i32, const LEFT: i32>(x: __m256i) -> __m256i {

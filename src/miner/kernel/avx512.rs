@@ -1,7 +1,7 @@
-//! The AVX-512 kernel: 16 lanes, rotations and three-operand logic in one instruction each.
+//! The AVX-512 kernel with 16 lanes; rotations and three-operand logic take one instruction each.
 //!
-//! Promises: as [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`), two groups of lanes at a
-//! time (`avx512x2`).
+//! Promises: those of [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`), two groups of lanes at a time
+//! (`avx512x2`).
 
 #![allow(unsafe_code)]
 #![allow(
@@ -13,19 +13,19 @@ use super::lanes::{lane_kernel, unroll};
 use super::prepared::{INITIAL, K, Prepared};
 use core::arch::x86_64::*;
 
-/// Can this processor run it?
+/// Whether this processor has AVX-512.
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("avx512f")
 }
 
-/// See [`super::Kernel::scan`].
+/// Does the work of [`super::Kernel::scan`].
 pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     assert!(is_available(), "AVX-512 is missing");
     // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
     unsafe { scan_lanes(prepared, first, last) }
 }
 
-/// See [`super::many`].
+/// Hashes 16 messages at once; see [`super::many`].
 pub(super) fn hash(words: &[[u32; 16]; 32]) -> [[u32; 16]; 8] {
     assert!(is_available(), "AVX-512 is missing");
     // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
@@ -37,7 +37,7 @@ lane_kernel!("avx512f", __m512i, 16);
 #[target_feature(enable = "avx512f")]
 #[inline]
 pub(super) fn load(words: &[u32; 16]) -> __m512i {
-    // SAFETY: the array has the size of the vector, and this load asks for no alignment.
+    // SAFETY: the array has the size of the vector, and this load needs no alignment.
     unsafe { _mm512_loadu_si512(words.as_ptr().cast()) }
 }
 
@@ -45,7 +45,7 @@ pub(super) fn load(words: &[u32; 16]) -> __m512i {
 #[inline]
 pub(super) fn store(vector: __m512i) -> [u32; 16] {
     let mut words = [0; 16];
-    // SAFETY: the array has the size of the vector, and this store asks for no alignment.
+    // SAFETY: the array has the size of the vector, and this store needs no alignment.
     unsafe { _mm512_storeu_si512(words.as_mut_ptr().cast(), vector) };
     words
 }

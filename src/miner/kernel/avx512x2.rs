@@ -1,11 +1,10 @@
 //! The AVX-512 kernel with two groups of 16 lanes at a time.
 //!
-//! A round of one group is a chain of dependent instructions, and a processor looks only a few rounds
-//! ahead: on some the ports wait. The second group fills the gaps. Its price is that 48 vectors do not fit
-//! into 32 registers, so most message words live in memory; which of the two is faster is measured at
-//! the start.
+//! A round of one group is a chain of dependent instructions, and a processor looks only a few rounds ahead, so on some
+//! processors execution ports stay idle. A second group fills the gaps. Its price is that 48 vectors do not fit into 32
+//! registers, so most message words are in memory. Which of the two is faster is measured at the start.
 //!
-//! Promises: as [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`), one group (`avx512`).
+//! Promises: those of [`super::Kernel::scan`]. Elsewhere: the attempt itself (`lanes`), one group (`avx512`).
 
 #![allow(unsafe_code)]
 
@@ -14,21 +13,21 @@ use super::lanes::{lane_kernel, unroll};
 use super::prepared::{INITIAL, K, Prepared};
 use core::arch::x86_64::__m512i;
 
-/// See [`super::Kernel::scan`].
+/// Does the work of [`super::Kernel::scan`].
 pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     assert!(one::is_available(), "AVX-512 is missing");
     // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
     unsafe { scan_lanes(prepared, first, last) }
 }
 
-/// See [`super::many`].
+/// Hashes 32 messages at once; see [`super::many`].
 pub(super) fn hash(words: &[[u32; 32]; 32]) -> [[u32; 32]; 8] {
     assert!(one::is_available(), "AVX-512 is missing");
     // SAFETY: the processor has the feature that the function is compiled for, as just asserted.
     unsafe { hash_lanes(words) }
 }
 
-/// 32 lanes.
+/// A vector of 32 lanes, made of two registers.
 #[derive(Clone, Copy)]
 struct Pair(__m512i, __m512i);
 

@@ -1,38 +1,39 @@
-//! The attempt in many lanes, written once for every vector width.
+//! The attempt in many lanes, written once for all vector widths.
 //!
-//! A kernel file names its vector type and defines, for the features it was given:
-//! `splat`, `add`, `big_0`, `big_1`, `small_0`, `small_1`, `choice`, `majority`, `first_lanes`
-//! (0, 1, 2, … in the lanes), `not_above` (a bit for each lane that is at most the limit), `load` and `store`.
+//! A kernel file names its vector type and defines these functions for its processor features: `splat`, `add`, `big_0`,
+//! `big_1`, `small_0`, `small_1`, `choice`, `majority`, `first_lanes` (0, 1, 2, … in the lanes), `not_above` (a bit for
+//! each lane that is at most the limit), `load` and `store`.
 //!
-//! Promises: `scan_lanes` returns the lowest candidate of `first..=last` and none outside of it, though whole
-//! vectors are computed at the end.
+//! Promises: `scan_lanes` returns the lowest candidate in `first..=last` and none outside, although it computes whole
+//! vectors at the end.
 //!
-//! What an attempt saves against a plain compression: rounds 0 to 6 and message words 16 to 21 are
-//! constants, 15 more words have a constant part, the last round computes only the digest's first word.
+//! Compared with a plain compression, an attempt saves this: rounds 0 to 6 and message words 16 to 21 are constants, 15
+//! more words have a constant part, and the last round computes only the first word of the digest.
 //!
-//! `hash_lanes` is SHA-256 by the book for messages of two chunks, with the same rounds.
+//! `hash_lanes` is plain SHA-256 for messages of two chunks, with the same rounds.
 
 #[cfg(target_arch = "x86_64")]
-/// Writes `scan_lanes` and its parts for the vector operations in scope.
+/// Defines `scan_lanes` and its parts for the vector operations in scope.
 macro_rules! lane_kernel {
     ($features:literal, $vector:ty, $lanes:literal) => {
-        /// See [`super::Kernel::scan`].
+        /// Does the work of [`super::Kernel::scan`].
         #[target_feature(enable = $features)]
         fn scan_lanes(p: &Prepared, first: u32, last: u32) -> Option<u32> {
             let limit = splat(p.limit_top);
             let step = splat($lanes);
-            // A vector in memory before registers are given out makes the compiler align the whole stack frame. Without
-            // it the vectors that find no register lie across cache lines: up to three times slower.
+            // A vector in memory before registers are assigned makes the compiler align the whole stack frame. Without
+            // it, vectors that find no register cross cache lines, which is up to three times slower.
             core::hint::black_box(&step);
             let mut nonces = add(splat(first), first_lanes());
             let mut base = first;
             loop {
-                // The constants are read where they are used: unrolled out of the loop they would fill the stack.
+                // The constants are read where they are used; if the compiler moved them out of the loop, they would
+                // fill the stack.
                 let mut hits = not_above(attempt(core::hint::black_box(p), nonces), limit);
                 let behind = last - base;
                 if hits != 0 {
                     if behind < $lanes - 1 {
-                        // The vector reaches beyond the range.
+                        // The vector extends beyond the range, so the lanes after its end are masked.
                         hits &= (2 << behind) - 1;
                     }
                     if hits != 0 {
@@ -47,7 +48,7 @@ macro_rules! lane_kernel {
             }
         }
 
-        /// The digest's first word of the attempts with these low nonce halves.
+        /// The first word of the digest for each attempt with these low nonce halves.
         #[target_feature(enable = $features)]
         #[inline]
         fn attempt(p: &Prepared, x: $vector) -> $vector {
@@ -63,14 +64,14 @@ macro_rules! lane_kernel {
                 splat(g),
             ];
             unroll!(i in [0, 1, 2] {
-                // `h` is constant here and part of the sum.
+                // `h` is constant in these rounds and is already part of the sum.
                 s = round_from(s, splat(p.round_sums[i]));
             });
             unroll!(i in [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13] {
                 s = round(s, splat(p.round_sums[i]));
             });
             let mut w = varying_words(p, x);
-            // Words 22 to 37 stand in `w` by their number modulo 16.
+            // `w` holds words 22 to 37, each at its number modulo 16.
             unroll!(i in [6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 0, 1, 2, 3, 4, 5] {
                 let t = if i < 6 { i + 32 } else { i + 16 };
                 s = round(s, add(w[i], splat(K[t])));
@@ -87,8 +88,8 @@ macro_rules! lane_kernel {
             first
         }
 
-        /// The digests of as many messages as there are lanes. The message words come padded and in two chunks, each word
-        /// of all messages together.
+        /// The digests of as many messages as there are lanes. The padded messages come as 32 words in two chunks; each
+        /// array holds the same word of all messages.
         #[target_feature(enable = $features)]
         fn hash_lanes(words: &[[u32; $lanes]; 32]) -> [[u32; $lanes]; 8] {
             let mut state = INITIAL.map(|word| splat(word));
@@ -109,7 +110,7 @@ macro_rules! lane_kernel {
             state.map(|vector| store(vector))
         }
 
-        /// Message words 22 to 37, at their number modulo 16: a constant and what depends on word 7.
+        /// Message words 22 to 37, each at its number modulo 16: a constant plus the part that depends on word 7.
         #[target_feature(enable = $features)]
         #[inline]
         fn varying_words(p: &Prepared, x: $vector) -> [$vector; 16] {
@@ -121,7 +122,7 @@ macro_rules! lane_kernel {
             let w26 = add(small_1(w24), constant(26));
             let w27 = add(small_1(w25), constant(27));
             let w28 = add(small_1(w26), constant(28));
-            // Words 13 and 14 are padding, so the constant of word 29 is zero.
+            // Words 13 and 14 are padding, so word 29 has no constant part.
             let w29 = add(small_1(w27), w22);
             let w30 = add(add(small_1(w28), w23), constant(30));
             let w31 = add(add(small_1(w29), w24), constant(31));
@@ -136,7 +137,7 @@ macro_rules! lane_kernel {
             ]
         }
 
-        /// The message word that takes the place of the one 16 before it, at `i` modulo 16.
+        /// The message word that replaces the one 16 words before it, at index `i` modulo 16.
         #[target_feature(enable = $features)]
         #[inline]
         fn next_word(w: &[$vector; 16], i: usize) -> $vector {
@@ -144,18 +145,18 @@ macro_rules! lane_kernel {
             add(add(old, small_0(w[(i + 1) % 16])), small_1(w[(i + 14) % 16]))
         }
 
-        /// One round; `sum` is the round constant plus the message word.
+        /// Does one round; `sum` is the round constant plus the message word.
         #[target_feature(enable = $features)]
         #[inline]
         fn round(s: [$vector; 8], sum: $vector) -> [$vector; 8] {
             round_from(s, add(s[7], sum))
         }
 
-        /// One round whose sum holds `h` already.
+        /// Does one round with a sum that already includes `h`.
         #[target_feature(enable = $features)]
         #[inline]
         fn round_from([a, b, c, d, e, f, g, _]: [$vector; 8], sum: $vector) -> [$vector; 8] {
-            // The sum and the choice are ready before the sigma: it must not wait behind them.
+            // The sum and the choice are added first, because they are ready earlier than the sigma.
             let t1 = add(add(sum, choice(e, f, g)), big_1(e));
             let t2 = add(big_0(a), majority(a, b, c));
             [add(t1, t2), a, b, c, add(d, t1), e, f, g]
@@ -163,7 +164,7 @@ macro_rules! lane_kernel {
     };
 }
 
-/// Repeats a block with a constant index: vectors stay in registers only if every index is known.
+/// Repeats a block with a constant index: vectors stay in registers only if every index is known at compile time.
 macro_rules! unroll {
     ($i:ident in [$($n:literal),*] $block:block) => {
         $({ let $i: usize = $n; $block })*

@@ -1,18 +1,18 @@
-//! Many messages of one length at once: a message in each lane.
+//! Hashes many messages of one length at once, one message in each lane.
 //!
-//! Promises: the digests of `sha2`, in the order of the messages, whatever the kernel and the count.
-//! Elsewhere: the rounds (`lanes`), which kernel is taken (`miner::many`).
+//! Promises: the digests are those of `sha2`, in the order of the messages, for every kernel and every count.
+//! Elsewhere: the rounds (`lanes`), the choice of the kernel (`miner::many`).
 
 use super::Kernel;
 use crate::types::hash::sha256;
 
-/// Messages of this length and more fill two chunks with their padding.
+/// The shortest message in bytes that fills two chunks with its padding.
 const SHORTEST: usize = 56;
-/// Longer ones need a third.
+/// The longest message in bytes that fits into two chunks with its padding.
 const LONGEST: usize = 119;
 
 impl Kernel {
-    /// Hashes every message on its own.
+    /// Hashes each message separately; the digests are in the order of the messages.
     pub(crate) fn hash_many<const N: usize>(self, messages: &[[u8; N]]) -> Vec<[u8; 32]> {
         const { assert!(N >= SHORTEST && N <= LONGEST, "two chunks") };
         match self {
@@ -22,7 +22,7 @@ impl Kernel {
             Kernel::Avx512 => in_lanes(messages, super::avx512::hash),
             #[cfg(target_arch = "x86_64")]
             Kernel::Avx512x2 => in_lanes(messages, super::avx512x2::hash),
-            // These are no faster on many messages than on one, and `sha2` knows the same instructions.
+            // These kernels are no faster on many messages than on one, and `sha2` uses the same instructions.
             Kernel::Portable | Kernel::ShaNi | Kernel::Aarch64 => one_by_one(messages),
             #[cfg(not(target_arch = "x86_64"))]
             Kernel::Avx2 | Kernel::Avx512 | Kernel::Avx512x2 => one_by_one(messages),
@@ -34,7 +34,8 @@ fn one_by_one<const N: usize>(messages: &[[u8; N]]) -> Vec<[u8; 32]> {
     messages.iter().map(|message| sha256(&[message])).collect()
 }
 
-/// Whole groups of lanes; the rest too if it fills a quarter of one, else it is hashed alone.
+/// Hashes whole groups of lanes. The rest is hashed as a group too if it fills at least a quarter of one, otherwise one
+/// by one.
 #[cfg(target_arch = "x86_64")]
 fn in_lanes<const N: usize, const LANES: usize>(
     messages: &[[u8; N]],
@@ -52,11 +53,12 @@ fn in_lanes<const N: usize, const LANES: usize>(
     digests
 }
 
-/// The padded messages, each word of all together. Lanes without a message hold nothing of use.
+/// The padded messages, regrouped so that each array holds the same word of all of them. Unused lanes hold arbitrary
+/// values.
 #[cfg(target_arch = "x86_64")]
 fn words_of<const N: usize, const LANES: usize>(group: &[[u8; N]]) -> [[u32; LANES]; 32] {
     let mut words = [[0; LANES]; 32];
-    // Padding is the same for all, but where it shares a word with the end of a message.
+    // The padding is the same for all messages, except in the word that it shares with the end of a message.
     words[N / 4] = [0x8000_0000; LANES];
     words[31] = [u32::try_from(N * 8).expect("a short message"); LANES];
     for (lane, message) in group.iter().enumerate() {
@@ -88,7 +90,7 @@ mod tests {
     use super::*;
     use crate::types::rng::Rng;
 
-    /// Messages of random bytes, as many as an odd count of groups and more.
+    /// Checks messages of random bytes, for counts that fill groups partly and completely.
     fn check<const N: usize>(kernel: Kernel, seed: u64) {
         let mut rng = Rng::new(seed);
         let messages: Vec<[u8; N]> = (0..200)
@@ -109,7 +111,7 @@ mod tests {
         for kernel in Kernel::available() {
             check::<65>(kernel, 1);
             check::<96>(kernel, 2);
-            // The shortest and the longest that padding leaves in two chunks.
+            // The shortest and the longest message that need two chunks.
             check::<56>(kernel, 3);
             check::<119>(kernel, 4);
         }

@@ -1,8 +1,8 @@
-//! Kernels: one batch of attempts, as fast as this processor can.
+//! Kernels: code for one batch of attempts, as fast as this processor allows.
 //!
-//! Promises: `Kernel::scan` finds the lowest candidate, the same one with every kernel; a kernel that
-//! the processor cannot run is never called. `unsafe` exists only in this folder.
-//! Elsewhere: batches and cancellation (`miner::search`), who else is faster and by how much
+//! Promises: `Kernel::scan` finds the lowest candidate, the same one with every kernel. A kernel that the processor
+//! cannot run is never called. `unsafe` exists only in this folder.
+//! Elsewhere: batches and cancellation (`miner::search`), a comparison with other miners
 //! (`proto-notes/decisions/mining-kernel.md`).
 
 #[cfg(target_arch = "aarch64")]
@@ -21,51 +21,51 @@ mod prepared;
 #[cfg(target_arch = "x86_64")]
 mod sha_ni;
 
-use super::Work;
+use super::MiningWork;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub(crate) use prepared::{Prepared, Template};
 
-/// Names a kernel to use instead of the fastest one; for tests and comparisons.
+/// The environment variable that names a kernel to use instead of the fastest one, for tests and comparisons.
 pub const KERNEL_VARIABLE: &str = "LANCHAIN_KERNEL";
 
-/// A way to compute attempts.
+/// An implementation of mining attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
-    /// `sha2` on the midstate, any processor.
+    /// `sha2` on the midstate; runs on any processor.
     Portable,
     /// The SHA instructions of x86.
     ShaNi,
-    /// 8 lanes on x86.
+    /// AVX2 of x86, with 8 lanes.
     Avx2,
-    /// 16 lanes on x86.
+    /// AVX-512 of x86, with 16 lanes.
     Avx512,
-    /// Two groups of 16 lanes on x86.
+    /// AVX-512 of x86, with two groups of 16 lanes.
     Avx512x2,
     /// The SHA-2 instructions of 64-bit ARM.
     Aarch64,
 }
 
-/// Why a kernel asked for by name is not used.
+/// Why a kernel that was asked for by name is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KernelError {
     /// No kernel has this name.
     #[error("unknown mining kernel {name}")]
     Unknown {
-        /// What was asked for.
+        /// The name that was asked for.
         name: String,
     },
-    /// The kernel exists, but needs another processor.
+    /// The kernel exists, but this processor cannot run it.
     #[error("this processor cannot run the mining kernel {name}")]
     Unavailable {
-        /// What was asked for.
+        /// The name that was asked for.
         name: &'static str,
     },
 }
 
 impl KernelError {
-    /// What to type instead.
+    /// What the user can type instead.
     pub fn hint(&self) -> String {
         let names: Vec<_> = Kernel::available().map(Kernel::name).collect();
         format!("{KERNEL_VARIABLE} may be one of: {}", names.join(", "))
@@ -83,7 +83,7 @@ impl Kernel {
         Kernel::Aarch64,
     ];
 
-    /// The word for it, in the environment variable and in tables.
+    /// The kernel's name, in the environment variable and in tables.
     pub fn name(self) -> &'static str {
         match self {
             Kernel::Portable => "portable",
@@ -95,7 +95,7 @@ impl Kernel {
         }
     }
 
-    /// Can this processor run it?
+    /// Whether this processor can run the kernel.
     pub fn is_available(self) -> bool {
         match self {
             Kernel::Portable => true,
@@ -114,12 +114,12 @@ impl Kernel {
         }
     }
 
-    /// The kernels of this processor.
+    /// The kernels that this processor can run.
     pub fn available() -> impl Iterator<Item = Kernel> {
         Kernel::ALL.into_iter().filter(|kernel| kernel.is_available())
     }
 
-    /// The kernel of this name, if the processor can run it.
+    /// The kernel with this name, if the processor can run it.
     pub fn by_name(name: &str) -> Result<Kernel, KernelError> {
         let kernel = Kernel::ALL
             .into_iter()
@@ -134,8 +134,8 @@ impl Kernel {
         }
     }
 
-    /// The kernel that [`super::search::search`] uses: the one named by [`KERNEL_VARIABLE`], else the
-    /// fastest in a short trial. Decided once.
+    /// The kernel that [`super::search::search`] uses: the one that [`KERNEL_VARIABLE`] names, or else the fastest in a
+    /// short trial. The choice is made once and kept.
     pub fn chosen() -> Kernel {
         static CHOSEN: OnceLock<Kernel> = OnceLock::new();
         *CHOSEN.get_or_init(|| match std::env::var(KERNEL_VARIABLE) {
@@ -148,12 +148,14 @@ impl Kernel {
         })
     }
 
-    /// The winner of a trial of some milliseconds. Which of SHA-NI and AVX2 is faster depends on the
-    /// processor's make and not on its features, so we measure and do not guess; results are the same.
+    /// Measures all kernels for a few milliseconds and returns the fastest. Whether SHA-NI or AVX2 is faster depends on
+    /// the processor model and not on its features, so we measure instead of guessing. The results are the same with
+    /// every kernel.
     fn fastest() -> Kernel {
         let kernels: Vec<_> = Kernel::available().collect();
         let mut best = vec![Duration::MAX; kernels.len()];
-        // Turns, so that a burst of other load cannot strike one kernel alone; the best of each counts.
+        // The kernels take turns, so that a burst of other load cannot hit one of them alone; the best turn of each
+        // counts.
         for _ in 0..TRIAL_TURNS {
             for (kernel, best) in kernels.iter().zip(&mut best) {
                 *best = kernel.trial().min(*best);
@@ -163,21 +165,21 @@ impl Kernel {
         fastest.map_or(Kernel::Portable, |(kernel, _)| kernel)
     }
 
-    /// The time of a fixed number of attempts.
+    /// The time that a fixed number of attempts takes.
     fn trial(self) -> Duration {
-        let prepared = Template::new(&Work {
+        let prepared = Template::new(&MiningWork {
             header: [0; 96],
             limit: [0; 32],
         })
         .prepare(0);
         let begun = Instant::now();
-        // A candidate is a coincidence in 2^32, and only ends the trial early.
+        // A candidate is a coincidence of 1 in 2^32 and only ends the trial early.
         core::hint::black_box(self.scan(&prepared, 1, core::hint::black_box(TRIAL_ATTEMPTS)));
         begun.elapsed()
     }
 
-    /// How many attempts to make between two looks at the cancel flag: about a tenth of a millisecond,
-    /// half of one for portable code on a processor without SHA instructions.
+    /// How many attempts to make between two checks of the cancel flag: about a tenth of a millisecond, or half of one
+    /// for portable code on a processor without SHA instructions.
     pub(crate) fn batch(self) -> u32 {
         match self {
             Kernel::Portable => 1024,
@@ -186,8 +188,8 @@ impl Kernel {
         }
     }
 
-    /// The lowest low nonce half in `first..=last` whose digest *may* meet the limit: its first word is
-    /// not above the limit's. The caller makes the full check.
+    /// The lowest low nonce half in `first..=last` whose digest *may* meet the limit, because the first word of the
+    /// digest is not above that of the limit. The caller makes the full check.
     pub(crate) fn scan(self, prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
         match self {
             Kernel::Portable => portable::scan(prepared, first, last),
@@ -209,12 +211,12 @@ impl Kernel {
     }
 }
 
-/// Turns of the trial, and attempts in a turn: 4 × 4,096 attempts take 0.3 ms in 16 lanes and 7 ms in
+/// The turns of the trial, and the attempts in each turn: 4 × 4,096 attempts take 0.3 ms in 16 lanes and 7 ms in
 /// portable code without SHA instructions.
 const TRIAL_TURNS: usize = 4;
 const TRIAL_ATTEMPTS: u32 = 4096;
 
-/// A kernel of another processor was called.
+/// Panics, because a kernel of another processor was called.
 fn missing() -> ! {
     panic!("the search checks that a kernel is available")
 }

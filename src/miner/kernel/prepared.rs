@@ -1,14 +1,14 @@
-//! What does not change from one attempt to the next, computed once per work and high nonce word.
+//! The values that are the same for many attempts, computed once for each work and high nonce half.
 //!
-//! The second chunk of a header is: words 0 to 5 fixed, word 6 the nonce's high half, word 7 its low
-//! half, then SHA-256's padding. With the high half fixed only word 7 moves, so
+//! The second chunk of a header has words 0 to 5 fixed, word 6 with the nonce's high half, word 7 with its low half,
+//! and then the padding of SHA-256. With a fixed high half, only word 7 varies. So
 //! - rounds 0 to 6 are the same for every attempt, and round 7 adds word 7 to two constants;
 //! - message words 16 to 21 are constant, 22 to 36 are a constant plus a short varying part.
 //!
 //! Promises: [`Prepared::meets`] is the full check through `sha2`, independent of the constants.
-//! Elsewhere: who searches with it (the other files of this folder).
+//! Elsewhere: the searches that use these values (the other files of this folder).
 
-use super::super::Work;
+use super::super::MiningWork;
 use sha2::block_api::compress256;
 
 /// The round constants of SHA-256 (FIPS 180-4, 4.2.2).
@@ -36,21 +36,21 @@ pub(super) const INITIAL: [u32; 8] = [
     0x5be0_cd19,
 ];
 
-/// Bits in a header, the length that SHA-256 appends.
+/// The length of a header in bits, which the padding of SHA-256 contains.
 const HEADER_BITS: u32 = 768;
 
-/// A work without its first chunk: midstate, the words of the second chunk, the limit.
+/// A work after its first chunk: midstate, the words of the second chunk, the limit.
 #[derive(Clone, Debug)]
 pub(crate) struct Template {
     midstate: [u32; 8],
-    /// The second chunk with padding; words 6 and 7 (the nonce) are zero.
+    /// The second chunk with its padding; words 6 and 7 (the nonce) are zero.
     chunk: [u32; 16],
     limit: [u8; 32],
 }
 
 impl Template {
-    /// Runs the first chunk, the part that no nonce changes.
-    pub(crate) fn new(work: &Work) -> Self {
+    /// Processes the first chunk, which does not contain the nonce.
+    pub(crate) fn new(work: &MiningWork) -> Self {
         let (first, tail) = work.header.split_at(64);
         let mut block = [0_u8; 64];
         block.copy_from_slice(first);
@@ -77,28 +77,29 @@ impl Template {
     }
 }
 
-/// The constants of 2^32 attempts: those that share the nonce's high half.
+/// The constants of 2^32 attempts, which share the high half of the nonce.
 #[allow(dead_code, reason = "which constants are read depends on the processor")]
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
-    /// State after the first chunk.
+    /// The state of SHA-256 after the first chunk.
     pub(super) midstate: [u32; 8],
     /// The second chunk; word 7 is zero here.
     pub(super) chunk: [u32; 16],
-    /// Working variables before rounds 4, 6 and 7.
+    /// The working variables before rounds 4, 6 and 7.
     pub(super) before_round_4: [u32; 8],
     pub(super) before_round_6: [u32; 8],
     pub(super) before_round_7: [u32; 8],
-    /// Round 7 sets `a` and `e` to these plus word 7.
+    /// Round 7 sets the variables `a` and `e` to these values plus word 7.
     pub(super) a8: u32,
     pub(super) e8: u32,
-    /// Rounds 8 to 21, from index 0: round constant + message word, and `h` as far as it is constant.
+    /// For rounds 8 to 21, from index 0: the round constant plus the message word, and `h` where it is constant.
     pub(super) round_sums: [u32; 14],
-    /// Message words 16 to 36, from index 0: whole up to 21, then the constant part.
+    /// Message words 16 to 36, from index 0: complete up to word 21, then only their constant part.
     pub(super) words: [u32; 21],
-    /// The last round constant + the first word of the midstate: the digest's first word comes out.
+    /// The last round constant plus the first word of the midstate, so that the last round gives the digest's first
+    /// word.
     pub(super) last_sum: u32,
-    /// A digest whose first word is above this one misses the limit.
+    /// The first word of the limit. A digest whose first word is above it misses the limit.
     pub(super) limit_top: u32,
     limit: [u8; 32],
 }
@@ -109,7 +110,7 @@ impl Prepared {
         let mut before = [[0; 8]; 8];
         for (round, slot) in before.iter_mut().enumerate() {
             *slot = state;
-            // The last turn runs round 7 with word 7 = 0, which gives the bases of `a` and `e`.
+            // The last iteration runs round 7 with word 7 = 0, which gives the constant parts of `a` and `e`.
             state = step(state, K[round].wrapping_add(chunk[round]));
         }
         let words = constant_words(&chunk);
@@ -139,7 +140,7 @@ impl Prepared {
         }
     }
 
-    /// The digest of the attempt with this low nonce half, through `sha2`.
+    /// The digest of the attempt with this low nonce half, computed by `sha2`.
     pub(super) fn digest_words(&self, low: u32) -> [u32; 8] {
         let mut chunk = self.chunk;
         chunk[7] = low;
@@ -152,7 +153,7 @@ impl Prepared {
         state
     }
 
-    /// The rule itself: is the whole digest of this attempt below the limit?
+    /// The rule itself: whether the whole digest of this attempt is below the limit.
     pub(crate) fn meets(&self, low: u32) -> bool {
         let mut digest = [0; 32];
         for (bytes, word) in digest.as_chunks_mut::<4>().0.iter_mut().zip(self.digest_words(low)) {
@@ -162,7 +163,7 @@ impl Prepared {
     }
 }
 
-/// One round of SHA-256 by the book.
+/// Does one round of plain SHA-256.
 fn step([a, b, c, d, e, f, g, h]: [u32; 8], sum: u32) -> [u32; 8] {
     let big_1 = e.rotate_right(6) ^ e.rotate_right(11) ^ e.rotate_right(25);
     let choice = (e & f) ^ (!e & g);
@@ -181,10 +182,10 @@ fn small_1(x: u32) -> u32 {
     x.rotate_right(17) ^ x.rotate_right(19) ^ (x >> 10)
 }
 
-/// Message words 16 to 36 without what depends on word 7, directly or through words 22 to 35.
+/// Message words 16 to 36 without the part that depends on word 7, directly or through words 22 to 35.
 fn constant_words(chunk: &[u32; 16]) -> [u32; 21] {
-    // Words that vary count as zero here: both small sigmas map zero to zero, so leaving a varying
-    // word at zero drops exactly its share. 7, 22 and later ones vary.
+    // Words that vary (7, and 22 and later) count as zero here. Both small sigmas map zero to zero, so a varying word
+    // that is zero drops exactly its own part.
     let mut all = [0_u32; 37];
     all[..16].copy_from_slice(chunk);
     all[7] = 0;

@@ -1,7 +1,7 @@
-//! The kernel for the SHA instructions of x86: two rounds an instruction, four attempts at a time.
+//! The kernel for the SHA instructions of x86: two rounds for each instruction, four attempts at a time.
 //!
-//! Promises: as [`super::Kernel::scan`].
-//! An attempt begins before round 6, and the message schedule at word 22: what is earlier is constant.
+//! Promises: those of [`super::Kernel::scan`].
+//! An attempt begins before round 6, and its message schedule at word 22; everything before is constant.
 
 #![allow(unsafe_code)]
 #![allow(
@@ -13,15 +13,15 @@ use super::lanes::unroll;
 use super::prepared::{K, Prepared};
 use core::arch::x86_64::*;
 
-/// Attempts in flight: while one waits for an instruction, the others use the unit.
+/// The attempts that run at the same time: while one waits for an instruction, the others use the unit.
 const STREAMS: u32 = 4;
 
-/// Can this processor run it?
+/// Whether this processor has the SHA instructions.
 pub(super) fn is_available() -> bool {
     is_x86_feature_detected!("sha") && is_x86_feature_detected!("sse4.1") && is_x86_feature_detected!("ssse3")
 }
 
-/// See [`super::Kernel::scan`].
+/// Does the work of [`super::Kernel::scan`].
 pub(super) fn scan(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     assert!(is_available(), "the SHA instructions are missing");
     // SAFETY: the processor has the features that the function is compiled for, as just asserted.
@@ -37,7 +37,7 @@ fn scan_streams(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
         let behind = last - low;
         let [one, two, three, four] = words;
         if one.min(two).min(three).min(four) <= prepared.limit_top {
-            // Streams beyond the end of the range do not count, even if they went round the space.
+            // Streams after the end of the range do not count, even if their nonce wrapped around.
             let mut lanes = (0..=behind).zip(words);
             if let Some((lane, _)) = lanes.find(|&(_, word)| word <= prepared.limit_top) {
                 return Some(low + lane);
@@ -50,15 +50,15 @@ fn scan_streams(prepared: &Prepared, first: u32, last: u32) -> Option<u32> {
     }
 }
 
-/// The vectors that stay the same for all attempts of a scan. State as the instructions want it: one
-/// vector of `a b e f`, one of `c d g h`; messages with the lowest word in the lowest lane.
+/// The vectors that are the same for all attempts of a scan. The instructions need the state as one vector of `a b e f`
+/// and one of `c d g h`, and messages with the lowest word in the lowest lane.
 struct Constants {
     abef: __m128i,
     cdgh: __m128i,
     /// Message words 8 to 11, 12 to 15 and 16 to 19, each plus its round constants.
     sums: [__m128i; 3],
     word_6: u32,
-    /// Words 16 to 19, and 20 to 23 as far as they are constant.
+    /// Words 16 to 19, and the constant part of words 20 to 23.
     words_16: __m128i,
     words_20: [u32; 4],
     /// The first steps of the schedule for words 24 to 27 and 28 to 31.
@@ -93,7 +93,7 @@ impl Constants {
         }
     }
 
-    /// The digest's first words of the attempts from `low` on.
+    /// The first word of the digest for each of the four attempts from `low` on.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     #[inline]
     fn attempts(&self, low: u32) -> [u32; 4] {
@@ -125,7 +125,7 @@ impl Constants {
     }
 }
 
-/// One attempt under way. `w` holds the last sixteen message words, the oldest four first.
+/// One running attempt. `w` holds the last sixteen message words, the oldest four first.
 #[derive(Clone, Copy)]
 struct Stream {
     abef: __m128i,
@@ -134,7 +134,7 @@ struct Stream {
 }
 
 impl Stream {
-    /// Rounds 6 and 7, and message words 16 to 23.
+    /// Starts an attempt: rounds 6 and 7, and message words 16 to 23.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     #[inline]
     fn new(c: &Constants, low: u32) -> Self {
@@ -150,7 +150,7 @@ impl Stream {
         }
     }
 
-    /// Four rounds; the sums are message words plus round constants.
+    /// Does four rounds; `sums` are message words plus round constants.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     #[inline]
     fn rounds(&mut self, sums: __m128i) {
@@ -159,14 +159,14 @@ impl Stream {
         self.abef = _mm_sha256rnds2_epu32(self.abef, self.cdgh, high);
     }
 
-    /// Four rounds with the newest message words, which begin at word `t`.
+    /// Does four rounds with the newest message words, which begin at word `t`.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     #[inline]
     fn rounds_of_word(&mut self, t: usize) {
         self.rounds(_mm_add_epi32(self.w[3], four(&K, t)));
     }
 
-    /// The next four message words; `begun` is the first step, from the oldest words.
+    /// Computes the next four message words; `begun` is the first step, from the oldest words.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     #[inline]
     fn schedule(&mut self, begun: __m128i) {
@@ -176,7 +176,7 @@ impl Stream {
         self.w = [w1, w2, w3, next];
     }
 
-    /// The digest's first word.
+    /// The first word of the digest.
     #[target_feature(enable = "sha,sse4.1,ssse3")]
     #[inline]
     fn first_word(&self, c: &Constants) -> u32 {
@@ -190,7 +190,7 @@ fn vector([w0, w1, w2, w3]: [u32; 4]) -> __m128i {
     _mm_setr_epi32(w0 as i32, w1 as i32, w2 as i32, w3 as i32)
 }
 
-/// Four words from index `t` on.
+/// The four words from index `t` on.
 #[target_feature(enable = "sha,sse4.1,ssse3")]
 #[inline]
 fn four<const N: usize>(words: &[u32; N], t: usize) -> __m128i {

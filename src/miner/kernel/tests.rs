@@ -3,8 +3,8 @@
 //! The reference below shares no code with the kernels, the midstate included.
 
 use super::{Kernel, KernelError, Prepared, Template};
-use crate::miner::Work;
-use crate::miner::search::{Outcome, search_with};
+use crate::miner::MiningWork;
+use crate::miner::search::{SearchOutcome, search_with};
 use core::ops::RangeInclusive;
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use proptest::prelude::*;
@@ -41,19 +41,19 @@ fn top(hash: &[u8; 32]) -> u32 {
     u32::from_be_bytes([hash[0], hash[1], hash[2], hash[3]])
 }
 
-fn lowest_hit(work: &Work, mut nonces: RangeInclusive<u64>) -> Outcome {
+fn lowest_hit(work: &MiningWork, mut nonces: RangeInclusive<u64>) -> SearchOutcome {
     nonces
         .find(|&nonce| hash(&work.header, nonce) < work.limit)
-        .map_or(Outcome::Exhausted, Outcome::Found)
+        .map_or(SearchOutcome::Exhausted, SearchOutcome::Found)
 }
 
-fn run(kernel: Kernel, work: &Work, nonces: RangeInclusive<u64>) -> (Outcome, u64) {
+fn run(kernel: Kernel, work: &MiningWork, nonces: RangeInclusive<u64>) -> (SearchOutcome, u64) {
     let attempts = AtomicU64::new(0);
     let outcome = search_with(kernel, work, nonces, &AtomicBool::new(false), &attempts);
     (outcome, attempts.into_inner())
 }
 
-fn assert_all_agree(work: &Work, nonces: RangeInclusive<u64>) {
+fn assert_all_agree(work: &MiningWork, nonces: RangeInclusive<u64>) {
     let expected = lowest_hit(work, nonces.clone());
     for kernel in Kernel::available() {
         assert_eq!(
@@ -64,7 +64,7 @@ fn assert_all_agree(work: &Work, nonces: RangeInclusive<u64>) {
     }
 }
 
-/// The limit that this hash just meets.
+/// The smallest limit that this hash meets, which is one above it.
 fn just_above(mut hash: [u8; 32]) -> [u8; 32] {
     for byte in hash.iter_mut().rev() {
         let (next, carry) = byte.overflowing_add(1);
@@ -88,7 +88,7 @@ fn check_random_header(seeded: &mut Seeded, kernels: &[Kernel]) {
     for limit_top in [at, at.wrapping_sub(1)] {
         let mut limit = [0; 32];
         limit[..4].copy_from_slice(&limit_top.to_be_bytes());
-        let prepared: Prepared = Template::new(&Work { header, limit }).prepare(high);
+        let prepared: Prepared = Template::new(&MiningWork { header, limit }).prepare(high);
         let expected = (first..=last).find(|&low| word(low) <= limit_top);
         for kernel in kernels {
             let found = kernel.scan(&prepared, first, last);
@@ -126,7 +126,7 @@ fn lowest_nonce_wins_when_several_lanes_meet_the_limit() {
         for _ in 0..if cfg!(miri) { 1 } else { 40 } {
             let mut limit = [0; 32];
             limit[0] = first_byte;
-            let work = Work {
+            let work = MiningWork {
                 header: seeded.header(),
                 limit,
             };
@@ -149,12 +149,12 @@ fn ends_of_the_nonce_space_and_of_a_high_half_are_searched_and_not_passed() {
         for length in lengths {
             let first = last - (length - 1);
             for limit in [[255; 32], [0; 32], just_above(hash(&header, last))] {
-                assert_all_agree(&Work { header, limit }, first..=last);
+                assert_all_agree(&MiningWork { header, limit }, first..=last);
             }
         }
     }
     for first in [0, half] {
-        assert_all_agree(&Work { header, limit: [8; 32] }, first..=first + 40);
+        assert_all_agree(&MiningWork { header, limit: [8; 32] }, first..=first + 40);
     }
 }
 
@@ -162,7 +162,7 @@ fn ends_of_the_nonce_space_and_of_a_high_half_are_searched_and_not_passed() {
 fn lane_behind_the_end_of_the_range_is_no_hit() {
     let header = Seeded(5).header();
     for last in 0..if cfg!(miri) { 2 } else { 70_u64 } {
-        let work = Work {
+        let work = MiningWork {
             header,
             limit: just_above(hash(&header, last + 1)),
         };
@@ -177,10 +177,10 @@ fn limits_of_every_magnitude_are_judged_alike() {
     for bit in (0..256_usize).step_by(if cfg!(miri) { 50 } else { 1 }) {
         let mut limit = [0; 32];
         limit[31 - bit / 8] = 1 << (bit % 8);
-        assert_all_agree(&Work { header, limit }, nonces.clone());
+        assert_all_agree(&MiningWork { header, limit }, nonces.clone());
     }
     for limit in [[0; 32], [255; 32]] {
-        assert_all_agree(&Work { header, limit }, nonces.clone());
+        assert_all_agree(&MiningWork { header, limit }, nonces.clone());
     }
 }
 
@@ -190,9 +190,9 @@ fn hash_equal_to_the_limit_does_not_meet_it() {
     for nonce in 0..if cfg!(miri) { 2 } else { 50 } {
         let at = hash(&header, nonce);
         for kernel in Kernel::available() {
-            let run = |limit| run(kernel, &Work { header, limit }, nonce..=nonce).0;
-            assert_eq!(run(at), Outcome::Exhausted, "{kernel:?}");
-            assert_eq!(run(just_above(at)), Outcome::Found(nonce), "{kernel:?}");
+            let run = |limit| run(kernel, &MiningWork { header, limit }, nonce..=nonce).0;
+            assert_eq!(run(at), SearchOutcome::Exhausted, "{kernel:?}");
+            assert_eq!(run(just_above(at)), SearchOutcome::Found(nonce), "{kernel:?}");
         }
     }
 }
@@ -204,17 +204,17 @@ fn candidate_that_misses_by_its_later_words_does_not_end_the_search() {
     let mut limit = lowest;
     limit[4..].fill(0);
     for kernel in Kernel::available() {
-        let (outcome, attempts) = run(kernel, &Work { header, limit }, 0..=19);
-        assert_eq!((outcome, attempts), (Outcome::Exhausted, 20), "{kernel:?}");
+        let (outcome, attempts) = run(kernel, &MiningWork { header, limit }, 0..=19);
+        assert_eq!((outcome, attempts), (SearchOutcome::Exhausted, 20), "{kernel:?}");
     }
 }
 
 #[test]
 fn attempts_are_counted_up_to_the_nonce_found() {
     let header = Seeded(9).header();
-    let work = Work { header, limit: [1; 32] };
+    let work = MiningWork { header, limit: [1; 32] };
     for kernel in Kernel::available() {
-        let (Outcome::Found(nonce), attempts) = run(kernel, &work, 10..=100_000) else {
+        let (SearchOutcome::Found(nonce), attempts) = run(kernel, &work, 10..=100_000) else {
             panic!("one in 256 meets it")
         };
         assert_eq!(attempts, nonce - 9, "{kernel:?}");
@@ -223,21 +223,25 @@ fn attempts_are_counted_up_to_the_nonce_found() {
 
 #[test]
 fn raised_flag_ends_a_search_before_the_next_batch() {
-    let work = Work {
+    let work = MiningWork {
         header: [0; 96],
         limit: [0; 32],
     };
     for kernel in Kernel::available() {
         let (cancel, attempts) = (AtomicBool::new(true), AtomicU64::new(0));
         let outcome = search_with(kernel, &work, 0..=u64::MAX, &cancel, &attempts);
-        assert_eq!((outcome, attempts.into_inner()), (Outcome::Cancelled, 0), "{kernel:?}");
+        assert_eq!(
+            (outcome, attempts.into_inner()),
+            (SearchOutcome::Cancelled, 0),
+            "{kernel:?}"
+        );
     }
 }
 
 #[test]
 #[cfg_attr(miri, ignore = "a search without end is too slow there")]
 fn flag_raised_during_a_search_ends_it() {
-    let work = Work {
+    let work = MiningWork {
         header: [0; 96],
         limit: [0; 32],
     };
@@ -249,7 +253,7 @@ fn flag_raised_during_a_search_ends_it() {
                 std::thread::yield_now();
             }
             cancel.store(true, Ordering::Relaxed);
-            assert_eq!(search.join().unwrap(), Outcome::Cancelled, "{kernel:?}");
+            assert_eq!(search.join().unwrap(), SearchOutcome::Cancelled, "{kernel:?}");
         });
     }
 }
@@ -258,12 +262,12 @@ fn flag_raised_during_a_search_ends_it() {
 fn empty_range_is_exhausted_without_an_attempt() {
     #[expect(clippy::reversed_empty_ranges, reason = "that is the case")]
     let nonces = 5..=4;
-    let work = Work {
+    let work = MiningWork {
         header: [0; 96],
         limit: [255; 32],
     };
     for kernel in Kernel::available() {
-        assert_eq!(run(kernel, &work, nonces.clone()), (Outcome::Exhausted, 0));
+        assert_eq!(run(kernel, &work, nonces.clone()), (SearchOutcome::Exhausted, 0));
     }
 }
 
@@ -285,7 +289,7 @@ fn kernel_is_found_by_its_name_or_refused_with_the_names_that_work() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 64 }) })]
 
-    /// Whatever the header, the limit and the range: every kernel, one answer.
+    /// All kernels give the same answer for any header, limit and range.
     #[test]
     fn every_kernel_gives_the_answer_of_sha2(
         header in proptest::array::uniform32(any::<[u8; 3]>()),
@@ -298,6 +302,6 @@ proptest! {
         limit[..zeros].fill(0);
         let mut bytes = [0; 96];
         bytes.copy_from_slice(header.as_flattened());
-        assert_all_agree(&Work { header: bytes, limit }, first..=first.saturating_add(length));
+        assert_all_agree(&MiningWork { header: bytes, limit }, first..=first.saturating_add(length));
     }
 }

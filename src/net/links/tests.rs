@@ -18,7 +18,7 @@ fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
-/// Connections 0, 1 and so on, of these directions and ages.
+/// Connections 0, 1 and so on, with these directions and ages.
 fn links(start: Instant, made: &[(Direction, u64)]) -> BTreeMap<ConnectionId, Link> {
     let made = made.iter().enumerate();
     made.map(|(number, (direction, at))| (id(number), Link::new(*direction, Multiaddr::empty(), start + ms(*at))))
@@ -105,7 +105,7 @@ fn a_connection_that_is_being_closed_counts_no_more() {
     assert_eq!(ended, None);
 }
 
-/// Two machines with one key: each dials a second after it was thrown out, both answer all pings.
+/// Two machines with one key: each dials a second after it was disconnected, and both answer all pings.
 #[test]
 fn adv_k11_two_machines_with_one_key_do_not_take_turns_in_throwing_each_other_out() {
     let (small, large) = pair();
@@ -159,7 +159,7 @@ fn a_peer_that_comes_back_three_times_in_a_minute_is_let_in_when_its_old_connect
     }
 }
 
-/// What happens in the model, at an end, to a connection.
+/// An event in the model, at one end, for one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Happens {
     Stands,
@@ -175,7 +175,7 @@ struct End {
     returns: Returns,
 }
 
-/// Two ends, two connections, and what is on its way.
+/// The state of the model: two ends, two connections, and the messages under way.
 struct Model {
     rng: Rng,
     start: Instant,

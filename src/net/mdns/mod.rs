@@ -1,7 +1,7 @@
-//! Multicast DNS as libp2p uses it: packets, when to speak, what to believe, and the sockets.
+//! Multicast DNS as libp2p uses it: packets, the schedule of sending, the records that are believed, and the sockets.
 //!
-//! Promises: bounded work and memory whatever a packet holds; `packet`, `schedule` and `records` touch no socket.
-//! Elsewhere: the thread that runs it (`net::discovery`), whom of the found to dial (`engine::dial`).
+//! Promises: work and memory are bounded for any packet; `packet`, `schedule` and `records` touch no socket.
+//! Elsewhere: the thread that runs it (`net::discovery`), which of the found nodes to dial (`engine::dial`).
 //! Spec: `proto-notes/discovery.md`, "Multicast DNS".
 
 #[cfg(any(test, feature = "fuzzing"))]

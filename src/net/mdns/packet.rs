@@ -1,65 +1,65 @@
-//! Packets of multicast DNS: questions for libp2p's nodes, and answers that name them.
+//! Packets of multicast DNS: questions for nodes of libp2p, and answers that name them.
 //!
-//! Promises: whatever the bytes are, reading takes time in proportion to their number and ends; nothing is believed
-//! here. TXT records count in whichever section they stand.
-//! Elsewhere: what of a packet is believed (`net::mdns::records`).
+//! Promises: for any bytes, reading ends and takes time in proportion to their number. Nothing is judged here. TXT
+//! records count in every section.
+//! Elsewhere: which records are believed (`net::mdns::records`).
 //! Spec: `proto-notes/discovery.md`, "Multicast DNS".
 
 use crate::types::{Address, PeerId};
 
-/// The longest datagram of multicast DNS, headers of IP and UDP included (RFC 6762).
+/// The longest datagram of multicast DNS in bytes, with the headers of IP and UDP (RFC 6762).
 pub(in crate::net) const PACKET_MAX_BYTES: usize = 9_000;
-/// Nodes' addresses that are read of one packet: as many as are kept of one source.
+/// The most node addresses that are read from one packet: as many as are kept from one source.
 pub(in crate::net) const ADDRESSES_MAX: usize = 32;
-/// Own addresses in one answer: it stays within the bytes that an Ethernet frame carries.
+/// The most own addresses in one answer, so that it fits into one Ethernet frame.
 const OWN_ADDRESSES_MAX: usize = 4;
-/// Pointers that are followed in one name: two are usual, and each costs time.
+/// The most compression pointers in one name: two are usual, and each costs time.
 const POINTERS_MAX: usize = 16;
-/// The longest name of DNS.
+/// The longest DNS name in bytes.
 const NAME_MAX_BYTES: usize = 255;
-/// What stands before an address in a TXT record.
+/// The bytes before an address in a TXT record.
 const PREFIX: &[u8] = b"dnsaddr=";
 
-/// libp2p's service, and the list of all services.
+/// The name of libp2p's service, and the name under which all services are listed.
 const SERVICE: [&[u8]; 3] = [b"_p2p", b"_udp", b"local"];
 const ALL_SERVICES: [&[u8]; 4] = [b"_services", b"_dns-sd", b"_udp", b"local"];
 
 const PTR: u16 = 12;
 const TXT: u16 = 16;
 const ANY: u16 = 255;
-/// The class of the Internet; its highest bit means something else in each section.
+/// The class of the Internet. The highest bit of a class has another meaning in each section.
 const IN: u16 = 1;
 const CLASS_BITS: u16 = 0x7fff;
-/// Set in the flags of an answer.
+/// The bit in the flags that marks an answer.
 const IS_ANSWER: u8 = 0x80;
 
 /// A node that a packet names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::net) struct Named {
-    /// Who.
+pub(in crate::net) struct NamedNode {
+    /// The PeerId of the node.
     pub(in crate::net) peer: PeerId,
-    /// Where, as the packet says.
+    /// The address that the packet gives for it, not yet checked.
     pub(in crate::net) address: Address,
-    /// For so many seconds; 0: no longer.
+    /// How long the record is valid, in seconds; 0 withdraws it.
     pub(in crate::net) seconds: u32,
 }
 
-/// What a packet says.
+/// The content of a packet, as far as it concerns nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::net) struct Packet {
-    /// Its number, by which an own question is known again.
+    /// The number in the header, by which a node recognises its own questions.
     pub(in crate::net) number: u16,
-    /// It asks for libp2p's nodes.
+    /// Whether it asks for nodes of libp2p.
     pub(in crate::net) asks: bool,
-    /// It asks which services there are.
+    /// Whether it asks for the list of services.
     pub(in crate::net) asks_services: bool,
-    /// Nodes that it names.
-    pub(in crate::net) named: Vec<Named>,
+    /// The nodes that it names.
+    pub(in crate::net) named: Vec<NamedNode>,
 }
 
-/// Reads a packet; none if it is no DNS.
+/// Reads a packet; none if the bytes are not a DNS message.
 pub(in crate::net) fn read(bytes: &[u8]) -> Option<Packet> {
-    let mut reader = Reader { bytes, at: 0 };
+    let mut reader = PacketReader { bytes, at: 0 };
     let number = reader.number()?;
     let [flags, _] = reader.array()?;
     let [questions, answers, authorities, additionals] = [(); 4].map(|()| reader.number());
@@ -83,7 +83,7 @@ pub(in crate::net) fn read(bytes: &[u8]) -> Option<Packet> {
     let mut texts = Vec::new();
     let count = u32::from(answers?) + u32::from(authorities?) + u32::from(additionals?);
     for _ in 0..count {
-        // A packet that ends too early still says what stands before.
+        // Records before the point where a packet ends too early still count.
         let Some(record) = reader.record() else { break };
         match record.kind {
             PTR if is_name(&record.name, &SERVICE) && nodes.len() < ADDRESSES_MAX => nodes.push(record.target),
@@ -91,13 +91,13 @@ pub(in crate::net) fn read(bytes: &[u8]) -> Option<Packet> {
             _ => {}
         }
     }
-    let is_node = |record: &Record<'_>| nodes.contains(&record.name) || ends_with(&record.name, &SERVICE);
-    let named = texts.iter().filter(|record| is_node(record)).flat_map(Record::nodes);
+    let is_node = |record: &DnsRecord<'_>| nodes.contains(&record.name) || ends_with(&record.name, &SERVICE);
+    let named = texts.iter().filter(|record| is_node(record)).flat_map(DnsRecord::nodes);
     packet.named = named.take(ADDRESSES_MAX).collect();
     Some(packet)
 }
 
-/// A name as its labels, in lower case.
+/// A DNS name as its labels, in lower case.
 type Name = Vec<Vec<u8>>;
 
 fn is_name(name: &Name, wanted: &[&[u8]]) -> bool {
@@ -109,18 +109,18 @@ fn ends_with(name: &Name, wanted: &[&[u8]]) -> bool {
     extra.is_some_and(|extra| name[extra..].iter().map(Vec::as_slice).eq(wanted.iter().copied()))
 }
 
-struct Record<'a> {
+struct DnsRecord<'a> {
     name: Name,
     kind: u16,
     seconds: u32,
-    /// Where a PTR record points.
+    /// The name that a PTR record points to.
     target: Name,
     data: &'a [u8],
 }
 
-impl Record<'_> {
+impl DnsRecord<'_> {
     /// The nodes that the strings of a TXT record name.
-    fn nodes(&self) -> impl Iterator<Item = Named> {
+    fn nodes(&self) -> impl Iterator<Item = NamedNode> {
         let mut rest = self.data;
         let strings = core::iter::from_fn(move || {
             let (length, behind) = rest.split_first()?;
@@ -132,18 +132,18 @@ impl Record<'_> {
             let text = core::str::from_utf8(text.strip_prefix(PREFIX)?).ok()?;
             let (address, peer) = Address::parse(text).ok()?;
             let (peer, seconds) = (peer?, self.seconds);
-            Some(Named { peer, address, seconds })
+            Some(NamedNode { peer, address, seconds })
         })
     }
 }
 
 /// Reads a packet from its front to its end.
-struct Reader<'a> {
+struct PacketReader<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl<'a> Reader<'a> {
+impl<'a> PacketReader<'a> {
     fn array<const SIZE: usize>(&mut self) -> Option<[u8; SIZE]> {
         let bytes = self.bytes.get(self.at..)?.first_chunk()?;
         self.at += SIZE;
@@ -154,7 +154,7 @@ impl<'a> Reader<'a> {
         self.array().map(u16::from_be_bytes)
     }
 
-    /// A name; pointers lead to the front only, so that none leads in a circle.
+    /// Reads a name. Pointers may lead only towards the front, so that they cannot form a circle.
     fn name(&mut self) -> Option<Name> {
         let (mut labels, mut size) = (Vec::new(), 0);
         let (mut at, mut start, mut behind) = (self.at, self.at, None);
@@ -190,7 +190,7 @@ impl<'a> Reader<'a> {
         Some(labels)
     }
 
-    fn record(&mut self) -> Option<Record<'a>> {
+    fn record(&mut self) -> Option<DnsRecord<'a>> {
         let name = self.name()?;
         let kind = self.number()?;
         let class = self.number()?;
@@ -202,7 +202,7 @@ impl<'a> Reader<'a> {
         let kind = if is_internet { kind } else { 0 };
         let target = if kind == PTR { self.name()? } else { Name::new() };
         self.at = start + length;
-        Some(Record {
+        Some(DnsRecord {
             name,
             kind,
             seconds,
@@ -212,24 +212,24 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// "Who is `_p2p._udp.local`?", as every libp2p program asks; all of them answer.
+/// The question for `_p2p._udp.local`, as every libp2p program asks it; all of them answer.
 pub(in crate::net) fn question(number: u16) -> Vec<u8> {
     let mut bytes = number.to_be_bytes().to_vec();
-    // No flags; one question, nothing else.
+    // The header has no flags, one question, and nothing else.
     bytes.extend([0, 0, 0, 1, 0, 0, 0, 0, 0, 0]);
     write_name(&mut bytes, &SERVICE);
     write_numbers(&mut bytes, &[PTR, IN]);
     bytes
 }
 
-/// "I am, under this label, at these addresses." None of them is longer than a TXT record holds.
+/// The answer that names this node with its addresses. An address that is too long for a TXT record is left out.
 pub(in crate::net) fn answer(label: &[u8], peer: &PeerId, addresses: &[Address], seconds: u32) -> Vec<u8> {
     let node = [&[label][..], &SERVICE].concat();
     let text = |address: &Address| [PREFIX, address.with_peer(peer).as_bytes()].concat();
     let texts: Vec<Vec<u8>> = addresses.iter().map(text).collect();
     let fits = texts.iter().filter(|text| text.len() <= usize::from(u8::MAX));
     let texts: Vec<&Vec<u8>> = fits.take(OWN_ADDRESSES_MAX).collect();
-    // An authoritative answer: one PTR, and the TXT records behind it.
+    // An authoritative answer with one PTR record, followed by the TXT records.
     let mut bytes = vec![0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0];
     bytes.push(u8::try_from(texts.len()).expect("few are taken"));
     let mut target = Vec::new();
@@ -242,7 +242,7 @@ pub(in crate::net) fn answer(label: &[u8], peer: &PeerId, addresses: &[Address],
     bytes
 }
 
-/// "There is the service `_p2p._udp.local` here."
+/// The answer to a question for services: there is the service `_p2p._udp.local`.
 pub(in crate::net) fn services(seconds: u32) -> Vec<u8> {
     let mut bytes = vec![0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0];
     let mut target = Vec::new();
@@ -301,7 +301,7 @@ mod tests {
     fn an_answer_is_read_as_it_was_written() {
         let addresses = [address("/ip4/10.0.0.1/tcp/4141"), address("/ip6/fd00::1/tcp/4141")];
         let bytes = answer(b"label", &peer(1), &addresses, 120);
-        let named = addresses.map(|address| Named {
+        let named = addresses.map(|address| NamedNode {
             peer: peer(1),
             address,
             seconds: 120,
@@ -320,7 +320,7 @@ mod tests {
         assert_eq!(told, Packet::default(), "no question, and no node");
     }
 
-    /// A packet with one PTR record and a TXT record in the section that is chosen.
+    /// A packet with one PTR record, and a TXT record in the chosen section.
     fn packet(text_in_answers: bool, owner: &[&[u8]], data: &[u8]) -> Vec<u8> {
         let node: [&[u8]; 1] = [b"node1"];
         let counts = if text_in_answers { [0, 2, 0, 0] } else { [0, 1, 0, 1] };
@@ -341,7 +341,7 @@ mod tests {
     fn texts_count_among_the_answers_too_as_js_libp2p_has_them() {
         let data = text(&format!("dnsaddr=/ip4/10.0.0.9/tcp/1/p2p/{}", peer(9)));
         for text_in_answers in [true, false] {
-            // With a name of the service's, or any that a PTR record points to.
+            // The owner is a name below the service, or any name that a PTR record points to.
             for owner in [&[&b"node1"[..]][..], &[b"NODE1", b"_p2p", b"_udp", b"LOCAL"]] {
                 let named = read(&packet(text_in_answers, owner, &data)).unwrap().named;
                 assert_eq!(named.len(), 1, "{text_in_answers} {owner:?}");
@@ -372,7 +372,8 @@ mod tests {
         assert_eq!(named(&many), ADDRESSES_MAX);
     }
 
-    /// Names that point at themselves, at each other, ahead, past the end; labels of 64; counts with nothing behind.
+    /// The cases: names that point at themselves, at each other, ahead or past the end; labels of 64 bytes; counts
+    /// without records.
     #[test]
     fn adv_d05_reading_of_malformed_packets_ends() {
         let head = |counts: [u16; 4]| {
@@ -396,7 +397,7 @@ mod tests {
             let named = read(&packet).map(|packet| packet.named.len());
             assert!(named.is_none_or(|named| named == 0), "{packet:?}");
         }
-        // Cut anywhere, an answer is no answer, or says less.
+        // A prefix of an answer is not an answer, or names fewer nodes.
         let whole = answer(b"label", &peer(1), &[address("/ip4/10.0.0.1/tcp/1")], 1);
         for length in 0..whole.len() {
             let named = read(&whole[..length]).map_or(0, |packet| packet.named.len());
@@ -405,7 +406,7 @@ mod tests {
     }
 
     proptest::proptest! {
-        /// Whatever comes, reading ends, and names no more nodes than it may.
+        /// For any bytes, reading ends and names at most the allowed number of nodes.
         #[test]
         fn any_bytes_are_read_to_an_end(
             bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..600),

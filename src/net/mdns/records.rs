@@ -1,50 +1,50 @@
-//! Which nodes multicast DNS has named lately, and which of what it says is believed.
+//! The nodes that multicast DNS named lately, and the judgement of what its packets say.
 //!
-//! Promises: at most [`RECORDS_MAX`] records, [`RECORDS_PER_SOURCE_MAX`] of one source; no flood chooses whom it
-//! pushes out; a record ends when its time does, at the latest after [`LIFE_MAX`].
+//! Promises: at most [`RECORDS_MAX`] records in all and [`RECORDS_PER_SOURCE_MAX`] of one source; a flood cannot choose
+//! which records are evicted; a record ends when its time is over, at the latest after [`LIFE_MAX`].
 //! Spec: `proto-notes/discovery.md`, "Neighbours".
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use super::packet::Named;
+use super::packet::NamedNode;
 use crate::types::prefix::{Prefix, is_neighbour};
 use crate::types::rng::Rng;
 use crate::types::{Address, PeerId};
 
-/// Records that are kept: five times the connections of a node.
+/// The most records in all: five times the connections of a node.
 pub(in crate::net) const RECORDS_MAX: usize = 256;
-/// Records of one source: many nodes on one machine, and no more.
+/// The most records of one source: enough for many nodes on one machine.
 pub(in crate::net) const RECORDS_PER_SOURCE_MAX: usize = 32;
-/// The longest life of a record, whatever it claims: some questions, and a cable that is plugged in elsewhere.
+/// The longest life of a record, whatever its packet says: some intervals of questions, and the time to move a cable.
 pub(in crate::net) const LIFE_MAX: Duration = Duration::from_secs(300);
 
-/// A node that was found.
+/// A node that was found by multicast DNS.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::net) struct Sighting {
-    /// Who.
+    /// The PeerId of the node.
     pub(in crate::net) peer: PeerId,
-    /// Where it can be dialled.
+    /// The address at which it can be dialled.
     pub(in crate::net) address: Address,
-    /// Who said so.
+    /// The IP address of the sender of the packet.
     pub(in crate::net) source: IpAddr,
 }
 
-/// What became of what a packet says.
+/// The judgement of one address in a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::net) enum Judged {
-    /// It may be dialled.
+    /// The node may be dialled at this address.
     Believed(Address),
-    /// It lies outside this network: what one spoofed packet says must not send every node there.
+    /// The address lies outside this network. One spoofed packet must not make every node dial there.
     Elsewhere,
-    /// Nothing that can be dialled, or the source cannot have it.
+    /// The address cannot be dialled, or does not belong to the sender.
     Useless,
 }
 
-/// Whether a node may be dialled where a packet from this source says it is. Of the address only the port is believed,
-/// the host is where the packet came from; but IPv6 speaks from link-local addresses, so there the host must be of a
-/// prefix that we have ourselves.
+/// Decides at which address, if any, a node may be dialled. Only the port is taken from the packet; the host is the
+/// sender of the packet. With IPv6 the sender has a link-local address, so there the host in the packet must be in one
+/// of our own networks.
 pub(in crate::net) fn judge(address: &Address, source: IpAddr, prefixes: &[Prefix]) -> Judged {
     let Some(ip) = address.ip().filter(|ip| ip.is_ipv4() == source.is_ipv4()) else {
         return Judged::Useless;
@@ -69,23 +69,23 @@ pub(in crate::net) fn judge(address: &Address, source: IpAddr, prefixes: &[Prefi
     }
 }
 
-/// Whether an address is a neighbour's on another machine.
+/// Whether an address belongs to a neighbour on another machine.
 fn is_other_neighbour(address: &Address, prefixes: &[Prefix]) -> bool {
     let Some(ip) = address.ip() else { return false };
     let is_no_host = address.is_loopback() || ip.is_unspecified() || ip.is_multicast();
     !is_no_host && is_neighbour(ip, prefixes)
 }
 
-/// What was found, bounded.
+/// The found nodes, with limits on their number.
 #[derive(Debug)]
-pub(in crate::net) struct Records {
-    /// Until when.
+pub(in crate::net) struct Sightings {
+    /// The known nodes, each with the end of its life.
     known: BTreeMap<Sighting, Instant>,
     rng: Rng,
 }
 
-impl Records {
-    /// None yet.
+impl Sightings {
+    /// An empty list; `rng` chooses which records are evicted.
     pub(in crate::net) const fn new(rng: Rng) -> Self {
         Self {
             known: BTreeMap::new(),
@@ -93,8 +93,8 @@ impl Records {
         }
     }
 
-    /// Keeps what was said; when full, a random record makes room. One source pushes out its own first. Returns whether
-    /// it is new.
+    /// Keeps a record; if the list is full, a random one makes room, and a source with many records evicts its own
+    /// first. Returns whether the record is new.
     pub(in crate::net) fn insert(&mut self, now: Instant, sighting: Sighting, seconds: u32) -> bool {
         if seconds == 0 {
             self.known.remove(&sighting);
@@ -123,11 +123,11 @@ impl Records {
         true
     }
 
-    /// As [`Self::insert`], of what a packet says and a judge has believed.
+    /// Keeps a record whose address was judged, as [`Self::insert`] does; returns it if it is new.
     pub(in crate::net) fn take(
         &mut self,
         now: Instant,
-        named: &Named,
+        named: &NamedNode,
         address: Address,
         source: IpAddr,
     ) -> Option<Sighting> {
@@ -144,17 +144,17 @@ impl Records {
         chosen.ok().and_then(|chosen| usize::try_from(chosen).ok()).unwrap_or(0)
     }
 
-    /// Forgets whose time is over.
+    /// Removes the records whose time is over.
     pub(in crate::net) fn expire(&mut self, now: Instant) {
         self.known.retain(|_, until| *until > now);
     }
 
-    /// How many there are.
+    /// The number of records.
     pub(in crate::net) fn len(&self) -> usize {
         self.known.len()
     }
 
-    /// All of them.
+    /// All records, in no particular order of time.
     pub(in crate::net) fn all(&self) -> impl Iterator<Item = &Sighting> {
         self.known.keys()
     }
@@ -178,7 +178,7 @@ mod tests {
 
     #[test]
     fn adv_d01_a_flood_of_records_keeps_256_of_them() {
-        let mut records = Records::new(Rng::new(1));
+        let mut records = Sightings::new(Rng::new(1));
         for host in 0..2_000_u32 {
             let text = format!("/ip4/10.0.{}.{}/tcp/9", host / 250, host % 250 + 1);
             records.insert(NOW(), sighting(random(), &text), 120);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn one_source_has_32_records_and_pushes_out_its_own_only() {
-        let mut records = Records::new(Rng::new(1));
+        let mut records = Sightings::new(Rng::new(1));
         let other = sighting(random(), "/ip4/10.0.0.2/tcp/1");
         records.insert(NOW(), other.clone(), 120);
         for port in 1..=100 {
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_record_lives_as_long_as_it_says_and_five_minutes_at_most() {
-        let mut records = Records::new(Rng::new(1));
+        let mut records = Sightings::new(Rng::new(1));
         let start = NOW();
         let [short, long, gone] = [1, 2, 3].map(|port| sighting(random(), &format!("/ip4/10.0.0.1/tcp/{port}")));
         assert!(records.insert(start, short.clone(), 10));

@@ -1,8 +1,9 @@
 //! When to ask and when to answer on one link.
 //!
-//! Promises: an own answer leaves at most once a second; questions leave after 0, 1, 3 and 7 s, then at an interval that
-//! grows with the nodes that are known, and seldom when others ask the same; the own answer leaves with the first
-//! questions and then once in one and a half intervals, asked for or not: for those who hear and are not heard.
+//! Promises: an own answer is sent at most once a second. Questions are sent after 0, 1, 3 and 7 s, and then at an
+//! interval that grows with the number of known nodes; they are rarer if other nodes ask the same. The own answer is
+//! sent with the first questions and then once in one and a half intervals, even if nobody asks, for nodes whose
+//! questions do not arrive here.
 //! Elsewhere: the bytes (`net::mdns::packet`), the sockets (`net::mdns::socket`).
 //! Spec: `proto-notes/discovery.md`, "Multicast DNS".
 
@@ -10,45 +11,46 @@ use std::time::{Duration, Instant};
 
 use crate::types::rng::Rng;
 
-/// An own answer leaves at most so often (RFC 6762, section 6).
+/// The shortest time between two own answers (RFC 6762, section 6).
 const ANSWER_EVERY: Duration = Duration::from_secs(1);
-/// The first pauses between own questions.
+/// The pauses between the first own questions.
 const FIRST_PAUSES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// The pause between questions with few records: everybody answers everybody's question.
+/// The interval between questions if few records are known; it is not shorter because every node answers every
+/// question.
 const INTERVAL_MIN: Duration = Duration::from_secs(8);
-/// The pause with many.
+/// The interval between questions if many records are known.
 const INTERVAL_MAX: Duration = Duration::from_secs(60);
-/// Up to so many records the shortest pause does.
+/// Up to this number of records the interval is the shortest.
 const FEW: u32 = 20;
-/// From so many on it is the longest.
+/// From this number of records on the interval is the longest.
 const MANY: u32 = 200;
 
-/// What is to be sent.
+/// The kind of packet that is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::net) enum Due {
-    /// The question.
+pub(in crate::net) enum DuePacket {
+    /// The question for nodes.
     Question,
-    /// The own answer.
+    /// The answer that names this node.
     Answer,
 }
 
-/// The hours of one link.
+/// The times of sending on one link.
 #[derive(Debug)]
 pub(in crate::net) struct Schedule {
     rng: Rng,
-    /// Own questions so far, while they are the first ones.
+    /// The number of own questions so far, counted up to the end of the first ones.
     asked: usize,
-    /// When the next own question is due.
+    /// The time when the next own question is due.
     question: Instant,
-    /// When the next own question is due although others ask.
+    /// The time when the next own question is due even if others ask.
     own_question: Instant,
     answered: Option<Instant>,
-    /// Somebody waits for the own answer, or it is new.
+    /// Whether the own answer is needed: somebody asked, or it has changed.
     wanted: bool,
 }
 
 impl Schedule {
-    /// A link that has just come up: both are due at once.
+    /// The schedule of a link that has just come up: both kinds are due at once.
     pub(in crate::net) const fn new(now: Instant, rng: Rng) -> Self {
         Self {
             rng,
@@ -60,7 +62,7 @@ impl Schedule {
         }
     }
 
-    /// Somebody else asked. The answers to that reach this node too, so its own question can wait.
+    /// Notes that another node asked. Its answers reach this node too, so the own question can wait.
     pub(in crate::net) fn heard_question(&mut self, now: Instant, records: usize) {
         self.wanted = true;
         if self.asked > FIRST_PAUSES.len() {
@@ -68,23 +70,23 @@ impl Schedule {
         }
     }
 
-    /// The own addresses are others now.
+    /// Notes that the own addresses have changed, so that the answer is sent again.
     pub(in crate::net) const fn changed(&mut self) {
         self.wanted = true;
     }
 
-    /// What is due; call until nothing is.
-    pub(in crate::net) fn due(&mut self, now: Instant, records: usize) -> Option<Due> {
-        // Who begins says where it is as often as it asks: a datagram may be lost, or come before the other one listens.
+    /// The next packet that is due; call it until it returns none.
+    pub(in crate::net) fn due(&mut self, now: Instant, records: usize) -> Option<DuePacket> {
+        // A node that starts answers as often as it asks, because a datagram may be lost or come before others listen.
         self.wanted |= self.question <= now && self.asked <= FIRST_PAUSES.len() && self.answered != Some(now);
         let rested = |since: Instant, pause: Duration| now.saturating_duration_since(since) >= pause;
-        // Longer than the pause between questions, so that most own answers are those that somebody asked for.
+        // Longer than the interval between questions, so that somebody asked for most own answers.
         let unasked = interval(records) * 3 / 2;
         let is_old = self.answered.is_none_or(|at| rested(at, unasked));
         if (self.wanted || is_old) && self.answered.is_none_or(|at| rested(at, ANSWER_EVERY)) {
             self.answered = Some(now);
             self.wanted = false;
-            return Some(Due::Answer);
+            return Some(DuePacket::Answer);
         }
         if self.question > now {
             return None;
@@ -96,10 +98,10 @@ impl Schedule {
                 .unwrap_or_else(|| self.pause(records));
         self.own_question = now + INTERVAL_MAX;
         self.asked = (self.asked + 1).min(FIRST_PAUSES.len() + 1);
-        Some(Due::Question)
+        Some(DuePacket::Question)
     }
 
-    /// The interval and up to a quarter of it, so that not all ask at once.
+    /// The interval plus a random part of up to a quarter, so that nodes do not all ask at the same time.
     fn pause(&mut self, records: usize) -> Duration {
         let interval = interval(records);
         let quarter = u64::try_from(interval.as_millis() / 4).unwrap_or(0);
@@ -107,7 +109,7 @@ impl Schedule {
     }
 }
 
-/// The pause between questions.
+/// The interval between questions for a number of known records.
 pub(in crate::net) fn interval(records: usize) -> Duration {
     let records = u32::try_from(records).unwrap_or(MANY).clamp(FEW, MANY);
     INTERVAL_MIN + (INTERVAL_MAX - INTERVAL_MIN) * (records - FEW) / (MANY - FEW)
@@ -117,8 +119,8 @@ pub(in crate::net) fn interval(records: usize) -> Duration {
 mod tests {
     use super::*;
 
-    /// Runs a link for so many milliseconds; `asks` says when another node's question is heard. Gives when the own
-    /// question and the own answer left.
+    /// Runs a link for `ms` milliseconds; `asks` says at which of them another node's question arrives. Returns the
+    /// times of the own questions and of the own answers.
     fn run(ms: u64, records: usize, mut asks: impl FnMut(u64) -> bool) -> (Vec<u64>, Vec<u64>) {
         let start = Instant::now();
         let mut schedule = Schedule::new(start, Rng::new(7));
@@ -130,8 +132,8 @@ mod tests {
             }
             while let Some(due) = schedule.due(now, records) {
                 match due {
-                    Due::Question => questions.push(at),
-                    Due::Answer => answers.push(at),
+                    DuePacket::Question => questions.push(at),
+                    DuePacket::Answer => answers.push(at),
                 }
             }
         }
@@ -144,7 +146,7 @@ mod tests {
         assert_eq!(questions[..4], [0, 1_000, 3_000, 7_000]);
         let pauses: Vec<u64> = questions[3..].windows(2).map(|pair| pair[1] - pair[0]).collect();
         assert!(pauses.iter().all(|ms| (8_000..=10_050).contains(ms)), "{pauses:?}");
-        // Nobody asked: those whose port is closed for what comes in are found by these.
+        // Nobody asked. These answers are for nodes whose port is closed to incoming packets.
         assert_eq!(answers, [0, 1_000, 3_000, 7_000, 19_000, 31_000, 43_000, 55_000]);
     }
 
@@ -155,7 +157,7 @@ mod tests {
             answers,
             [0, 1_000, 2_000, 3_000, 4_000, 5_000, 6_000, 7_000, 8_000, 9_000]
         );
-        // Asked within the second: the answer waits for its end.
+        // If asked within a second after the last answer, the next one waits until the second is over.
         let (_, answers) = run(14_000, 0, |at| at == 7_300);
         assert_eq!(answers, [0, 1_000, 3_000, 7_000, 8_000]);
     }
@@ -174,7 +176,7 @@ mod tests {
         assert!(pauses.iter().all(|ms| *ms == 60_000) && pauses.len() >= 3, "{pauses:?}");
     }
 
-    /// 100 nodes on one link that all hear each other: before, each asked every 8 s and all answered each question.
+    /// 100 nodes on one link that all hear each other. Earlier, each asked every 8 s, and all answered each question.
     #[test]
     fn traffic_of_a_hundred_nodes_grows_with_their_number_and_not_with_its_square() {
         const NODES: u64 = 100;
@@ -187,7 +189,7 @@ mod tests {
             for node in &mut nodes {
                 while let Some(due) = node.due(now, count) {
                     packets += u64::from(at >= 60_000);
-                    asked |= due == Due::Question;
+                    asked |= due == DuePacket::Question;
                 }
             }
             if asked {

@@ -1,6 +1,6 @@
-//! One socket for each link and kind of IP: it hears the group on that link alone, and speaks there.
+//! One socket for each link and IP version, which receives and sends multicast on that link alone.
 //!
-//! Promises: never waits; the port is shared with other programs. Elsewhere: the links (`net::interfaces`).
+//! Promises: no call waits; the port is shared with other programs. Elsewhere: the links (`net::interfaces`).
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
@@ -10,26 +10,27 @@ use socket2::Socket;
 use super::packet::PACKET_MAX_BYTES;
 use crate::net::multicast::{self, MDNS_PORT};
 
-/// The groups of multicast DNS.
+/// The multicast groups of multicast DNS (RFC 6762).
 const GROUP_V4: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 251);
 const GROUP_V6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0xfb);
 
-/// A place where the group is heard and spoken to.
+/// A socket that has joined the group on one link.
 #[derive(Debug)]
-pub(in crate::net) struct Ear {
+pub(in crate::net) struct GroupSocket {
     socket: UdpSocket,
-    /// The addresses to speak from: one packet from each.
+    /// The addresses to send from; each packet is sent once from each.
     from: Vec<Ipv4Addr>,
     group: SocketAddr,
 }
 
-impl Ear {
-    /// Joins the group on the interface that has these addresses.
+impl GroupSocket {
+    /// Joins the IPv4 group on the interface that has these addresses.
     pub(in crate::net) fn open_v4(from: &[Ipv4Addr]) -> io::Result<Self> {
         let socket = Socket::from(multicast::open()?);
         let first = from.first().ok_or(io::ErrorKind::AddrNotAvailable)?;
         socket.join_multicast_v4(&GROUP_V4, first)?;
-        // Without this Linux hands over what any socket of the machine has joined anywhere.
+        // Without this, Linux delivers packets of every group that any socket of the machine has joined on any
+        // interface.
         #[cfg(target_os = "linux")]
         socket.set_multicast_all_v4(false)?;
         socket.set_multicast_loop_v4(true)?;
@@ -42,7 +43,7 @@ impl Ear {
         })
     }
 
-    /// Joins the group of IPv6 on an interface.
+    /// Joins the IPv6 group on the interface with this index.
     pub(in crate::net) fn open_v6(index: u32) -> io::Result<Self> {
         let socket = multicast::open_v6()?;
         socket.join_multicast_v6(&GROUP_V6, index)?;
@@ -59,19 +60,19 @@ impl Ear {
         })
     }
 
-    /// To wait for the next packet.
+    /// The descriptor on which the caller waits for the next packet.
     #[cfg(unix)]
     pub(in crate::net) fn fd(&self) -> std::os::fd::BorrowedFd<'_> {
         std::os::fd::AsFd::as_fd(&self.socket)
     }
 
-    /// The next packet and its source, if one waits.
+    /// The next waiting packet with the address of its sender; none if no packet waits.
     pub(in crate::net) fn hear<'a>(&self, room: &'a mut [u8; PACKET_MAX_BYTES]) -> Option<(&'a [u8], IpAddr)> {
         let (size, from) = self.socket.recv_from(room).ok()?;
         Some((&room[..size], from.ip()))
     }
 
-    /// Speaks to the group, from each own address.
+    /// Sends a packet to the group, once from each own address.
     pub(in crate::net) fn say(&self, packet: &[u8]) -> io::Result<()> {
         if self.from.is_empty() {
             return self.socket.send_to(packet, self.group).map(drop);

@@ -1,8 +1,8 @@
-//! Dials: by identity or by address alone, after a look-up where a user typed a name, and why they fail.
+//! Dials: by identity or by address alone, after a look-up if the user typed a name, and why they fail.
 //!
-//! Promises: every dial ends in `Connected` or `DialFailed`, under the addresses that the engine named.
-//! Elsewhere: whom to dial and when (`engine::dial`), names (`net::names`), kinds of errors (`net::broken`), what a
-//! failure means (`contract::reasons`).
+//! Promises: every dial ends in `Connected` or `DialFailed`, with the addresses that the engine gave.
+//! Elsewhere: which peer to dial and when (`engine::dial`), names (`net::names`), kinds of errors (`net::broken`), the
+//! meaning of a failure (`contract::reasons`).
 //! Spec: `proto-notes/discovery.md`, "Dialling".
 
 use std::time::Instant;
@@ -13,22 +13,22 @@ use libp2p::{Multiaddr, PeerId};
 
 use super::super::broken::dial_failure;
 use super::super::names;
-use super::super::peers::Standing;
-use super::{Dial, OTHER_PROGRAM, Task};
+use super::super::peers::Membership;
+use super::{NetTask, OTHER_PROGRAM, RunningDial};
 use crate::contract::{DialFailure, Stranger};
 use crate::engine::NetFact;
 use crate::types::Address;
 
-/// A dial whose names are looked up.
+/// A dial that waits for a name look-up.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct AwaitedNames {
     peer: Option<PeerId>,
-    /// As the engine named them.
+    /// The addresses that the engine gave.
     addresses: Vec<Address>,
     until: Instant,
 }
 
-impl Task {
+impl NetTask {
     pub(super) fn dial(&mut self, peer: Option<PeerId>, addresses: Vec<Address>) {
         let names: Vec<Address> = addresses.iter().filter(|address| address.is_name()).cloned().collect();
         if !self.lasting.enabled {
@@ -40,7 +40,7 @@ impl Task {
         }
     }
 
-    /// Dials numeric addresses for those that the engine named.
+    /// Dials numeric addresses; `addresses` are those that the engine gave for them.
     fn dial_at(&mut self, peer: Option<PeerId>, numeric: Vec<Address>, addresses: Vec<Address>) {
         let multiaddrs = numeric.iter().filter_map(|known| known.as_str().parse().ok());
         let multiaddrs: Vec<Multiaddr> = multiaddrs.collect();
@@ -52,11 +52,11 @@ impl Task {
             return;
         };
         if let Some(connected) = self.peers.get_mut(&peer) {
-            match connected.standing {
-                // Its outcome comes when identify has spoken.
-                Standing::Unconfirmed => connected.wanted = true,
-                Standing::Confirmed => self.dial_failed(Some(peer), addresses, DialFailure::AlreadyConnected, None),
-                Standing::Foreign { stranger, .. } => self.met_stranger(peer, addresses, stranger),
+            match connected.membership {
+                // The outcome is reported once identify has answered.
+                Membership::Unconfirmed => connected.wanted = true,
+                Membership::Confirmed => self.dial_failed(Some(peer), addresses, DialFailure::AlreadyConnected, None),
+                Membership::Foreign { stranger, .. } => self.met_stranger(peer, addresses, stranger),
             }
             return;
         }
@@ -73,13 +73,13 @@ impl Task {
             return self.dial_failed(peer, addresses, DialFailure::NamesBusy, None);
         }
         let until = Instant::now() + names::PATIENCE;
-        let asked = Asked { peer, addresses, until };
+        let asked = AwaitedNames { peer, addresses, until };
         self.asked.insert(self.next_asked, asked);
     }
 
     pub(super) fn named(&mut self, answer: names::Answer) {
-        // Nobody waits for one that came too late.
-        let Some(Asked { peer, addresses, .. }) = self.asked.remove(&answer.id) else {
+        // The answer came too late, and nothing waits for it any more.
+        let Some(AwaitedNames { peer, addresses, .. }) = self.asked.remove(&answer.id) else {
             return;
         };
         let mut numeric = answer.addresses;
@@ -94,14 +94,16 @@ impl Task {
     }
 
     pub(super) fn give_up_names(&mut self, now: Instant) {
-        let late = |asked: &Asked| asked.until <= now;
+        let late = |asked: &AwaitedNames| asked.until <= now;
         let ids: Vec<u64> = self
             .asked
             .iter()
             .filter(|(_, asked)| late(asked))
             .map(|(id, _)| *id)
             .collect();
-        for Asked { peer, addresses, .. } in ids.iter().filter_map(|id| self.asked.remove(id)).collect::<Vec<_>>() {
+        for AwaitedNames { peer, addresses, .. } in
+            ids.iter().filter_map(|id| self.asked.remove(id)).collect::<Vec<_>>()
+        {
             let reason = DialFailure::NoNameInTime(names::PATIENCE.as_secs());
             self.dial_failed(peer, addresses, reason, None);
         }
@@ -111,11 +113,11 @@ impl Task {
         let connection = opts.connection_id();
         match self.swarm.dial(opts) {
             Ok(()) => {
-                self.dials.insert(connection, Dial { peer, addresses });
+                self.dials.insert(connection, RunningDial { peer, addresses });
             }
-            // An earlier dial of the same peer is under way: its outcome is this one's, too.
+            // An earlier dial of the same peer is under way, and its outcome is also the outcome of this one.
             Err(DialError::DialPeerConditionFalse(_)) => {}
-            // libp2p leaves out what this node listens on itself; the engine forgets such an address.
+            // libp2p leaves out addresses on which this node itself listens; the engine then forgets such an address.
             Err(DialError::NoAddresses) if peer.is_none() && !addresses.is_empty() => {
                 self.dial_failed(Some(self.peer_id()), addresses, DialFailure::OwnKey, None);
             }
@@ -138,7 +140,7 @@ impl Task {
         });
     }
 
-    /// Somebody is dialled again who is known as a stranger and still connected.
+    /// Reports the outcome of a dial to a peer that is already connected and known to be a stranger.
     pub(in crate::net) fn met_stranger(&mut self, peer: PeerId, addresses: Vec<Address>, stranger: Stranger) {
         let reason = match stranger {
             Stranger::Network => "of another network",
@@ -149,7 +151,7 @@ impl Task {
     }
 }
 
-/// Why a dial failed.
+/// Converts the swarm's error of a failed dial.
 pub(super) fn why_failed(error: &DialError) -> DialFailure {
     match error {
         DialError::LocalPeerId { .. } => DialFailure::OwnKey,

@@ -1,7 +1,7 @@
-//! libp2p's events, turned into facts.
+//! Turns libp2p's events into facts for the engine.
 //!
-//! Promises: facts about one peer come in the order `Connected`, everything else, `Disconnected`; what the engine has no
-//! room for is answered here.
+//! Promises: facts about one peer come in the order `Connected`, everything else, `Disconnected`. If the engine has no
+//! room, requests and messages are answered here.
 
 use std::net::IpAddr;
 use std::time::Instant;
@@ -11,30 +11,30 @@ use libp2p::gossipsub::{self, MessageAcceptance};
 use libp2p::swarm::{ConnectionError, ConnectionId, DialError, ListenError, StreamUpgradeError, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping, request_response};
 
-use super::super::behaviour::{CONNECTIONS_IN_MAX, NodeEvent, topic};
+use super::super::behaviour::{CONNECTIONS_IN_MAX, NodeBehaviourEvent, topic};
 use super::super::broken::{Break, break_by, disconnect_reason};
 use super::super::codec::Raw;
 use super::super::exchange::{Answered, Arrival, read_answer};
 use super::super::links::Link;
-use super::super::peers::{Closed, Standing};
+use super::super::peers::{Closed, Membership};
 use super::dials::why_failed;
-use super::{OTHER_PROGRAM, Task};
+use super::{NetTask, OTHER_PROGRAM};
 use crate::contract::{DialFailure, Direction, DisconnectReason, FoundBy, Stranger};
 use crate::engine::Fault;
 use crate::engine::{NetFact, Verdict};
 use crate::types::Address;
 use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
 
-/// What the names of all gossip protocols begin with.
+/// The beginning of the names of all gossip protocols.
 const GOSSIP: &str = "/meshsub/";
 
-impl Task {
-    pub(super) fn happened(&mut self, event: SwarmEvent<NodeEvent>) {
+impl NetTask {
+    pub(super) fn happened(&mut self, event: SwarmEvent<NodeBehaviourEvent>) {
         match event {
-            SwarmEvent::Behaviour(NodeEvent::Identify(event)) => self.identified(event),
-            SwarmEvent::Behaviour(NodeEvent::Ping(event)) => self.pinged(event),
-            SwarmEvent::Behaviour(NodeEvent::Gossip(event)) => self.gossiped(event),
-            SwarmEvent::Behaviour(NodeEvent::Sync(event)) => self.exchanged(event),
+            SwarmEvent::Behaviour(NodeBehaviourEvent::Identify(event)) => self.identified(event),
+            SwarmEvent::Behaviour(NodeBehaviourEvent::Ping(event)) => self.pinged(event),
+            SwarmEvent::Behaviour(NodeBehaviourEvent::Gossip(event)) => self.gossiped(event),
+            SwarmEvent::Behaviour(NodeBehaviourEvent::Sync(event)) => self.exchanged(event),
             SwarmEvent::ConnectionEstablished {
                 peer_id,
                 connection_id,
@@ -51,7 +51,7 @@ impl Task {
                 connection_id, error, ..
             } => {
                 if let Some(dial) = self.dials.remove(&connection_id) {
-                    // Whoever answered there has our own key: the engine knows which addresses are ours.
+                    // The node that answered there has our own key; the engine knows which addresses are ours.
                     let is_us = matches!(error, DialError::LocalPeerId { .. });
                     let peer = if is_us { Some(self.peer_id()) } else { dial.peer };
                     self.dial_failed(peer, dial.addresses, why_failed(&error), None);
@@ -92,7 +92,7 @@ impl Task {
         }
     }
 
-    /// Somebody who has this node's own key called: another machine, unless this one called itself.
+    /// Handles a connection from a node with this node's own key: another machine, unless this node called itself.
     fn called_by_twin(&mut self, from: &Multiaddr) {
         let Some(address) = read_address(from) else { return };
         let is_own = |ip: IpAddr| ip.is_loopback() || self.prefixes.iter().any(|prefix| prefix.ip() == ip);
@@ -120,21 +120,21 @@ impl Task {
             .peers
             .connected(peer, connection, Link::new(direction, address, now));
         if let Some(dial) = self.dials.remove(&connection) {
-            match known.standing {
-                Standing::Unconfirmed => {
+            match known.membership {
+                Membership::Unconfirmed => {
                     known.wanted = true;
                     known.named.extend(dial.addresses.into_iter().filter(Address::is_name));
                 }
-                Standing::Confirmed => {
+                Membership::Confirmed => {
                     self.dial_failed(Some(peer), dial.addresses, DialFailure::AlreadyConnected, None);
                 }
-                Standing::Foreign { stranger, .. } => self.met_stranger(peer, dial.addresses, stranger),
+                Membership::Foreign { stranger, .. } => self.met_stranger(peer, dial.addresses, stranger),
             }
         }
         if !self.lasting.enabled {
             self.disconnect(peer, "the network is off");
         }
-        // A peer that has come back waits for nothing: what goes to its older connection is lost.
+        // Act at once: until the older connection of a peer that came back ends, everything sent on it is lost.
         if let Some(due) = self.peers.due_of(&peer, now) {
             self.act_on(due, now);
         }
@@ -164,14 +164,14 @@ impl Task {
             (None, Some(cause)) => disconnect_reason(cause),
             (None, None) => DisconnectReason::from("closed"),
         };
-        match gone.standing {
-            Standing::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
-            Standing::Unconfirmed if gone.wanted => {
+        match gone.membership {
+            Membership::Confirmed => self.outbox.keep(NetFact::Disconnected { peer, reason }),
+            Membership::Unconfirmed if gone.wanted => {
                 let remote = link.and_then(|link| read_address(&link.address));
                 let addresses = gone.named.into_iter().chain(remote).collect();
                 self.dial_failed(Some(peer), addresses, DialFailure::Lost(reason), None);
             }
-            Standing::Unconfirmed | Standing::Foreign { .. } => {}
+            Membership::Unconfirmed | Membership::Foreign { .. } => {}
         }
     }
 
@@ -195,7 +195,7 @@ impl Task {
         }
     }
 
-    /// What sets a peer apart that told this version, in a stranger's words, cut and escaped.
+    /// How a peer with this version differs from this node; a stranger's words are cut and escaped.
     fn difference(&self, told: &str) -> (Stranger, String) {
         let of_our_network = |told| {
             let (network, ours) = self.version.rsplit_once('/')?;
@@ -216,7 +216,7 @@ impl Task {
         }
     }
 
-    /// Either is enough: some libraries do not let a program choose what identify tells as its version.
+    /// Either property is enough, because some libraries do not let a program choose the version that identify sends.
     fn is_of_this_network(&self, info: &identify::Info) -> bool {
         info.protocol_version == self.version || info.protocols.contains(&self.protocol)
     }
@@ -235,7 +235,7 @@ impl Task {
             Direction::In => listen_address(remote.as_ref(), &info.listen_addrs),
         };
         link.listens.clone_from(&listens);
-        if known.standing != Standing::Unconfirmed {
+        if known.membership != Membership::Unconfirmed {
             return self.moved(peer);
         }
         let address = listens.clone().or(remote);
@@ -250,7 +250,7 @@ impl Task {
             return self.disconnect(peer, "its address cannot be named");
         };
         if let Some(address) = listens {
-            // Where it can be dialled again, and where others are told that it is.
+            // The address at which it can be dialled again, and which other peers may be told.
             let (by, from) = (FoundBy::Inbound, address.ip());
             self.outbox.keep(NetFact::Found {
                 peer,
@@ -265,7 +265,7 @@ impl Task {
             direction,
         });
         if !named.is_empty() {
-            // As after a dial of somebody connected: what was typed leads to this peer.
+            // As after a dial to a connected peer: the typed name leads to this peer.
             self.dial_failed(Some(peer), named, DialFailure::AlreadyConnected, None);
         }
         for (token, request) in self.exchange.release(&peer) {
@@ -273,7 +273,7 @@ impl Task {
         }
     }
 
-    /// Of a peer that came back from elsewhere one link is left: where it is now.
+    /// Reports the present address of a peer that came back from another address, of which one connection is left.
     fn moved(&mut self, peer: PeerId) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
         let mut links = known.links.values();
@@ -284,7 +284,7 @@ impl Task {
         let address = link.listens.clone().or_else(|| read_address(&link.address));
         let has_moved = known.told.is_some() && host(&known.told) != host(&address);
         let direction = link.direction;
-        let Some(address) = address.filter(|_| has_moved && known.standing == Standing::Confirmed) else {
+        let Some(address) = address.filter(|_| has_moved && known.membership == Membership::Confirmed) else {
             return;
         };
         known.told = Some(address.clone());
@@ -297,12 +297,12 @@ impl Task {
 
     pub(super) fn foreign(&mut self, peer: PeerId, stranger: Stranger, reason: String) {
         let Some(known) = self.peers.get_mut(&peer) else { return };
-        match known.standing {
-            Standing::Foreign { .. } => {}
-            Standing::Confirmed => self.disconnect(peer, "it changed its network"),
-            Standing::Unconfirmed => {
+        match known.membership {
+            Membership::Foreign { .. } => {}
+            Membership::Confirmed => self.disconnect(peer, "it changed its network"),
+            Membership::Unconfirmed => {
                 let since = Instant::now();
-                known.standing = Standing::Foreign { since, stranger };
+                known.membership = Membership::Foreign { since, stranger };
                 let addresses = known.links.values().filter_map(|link| read_address(&link.address));
                 let addresses = core::mem::take(&mut known.named)
                     .into_iter()
@@ -321,7 +321,7 @@ impl Task {
             Ok(time) if self.peers.is_confirmed(&event.peer) => {
                 let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
                 self.peers.answered(&event.peer, time);
-                // The next one comes in five seconds.
+                // If it is dropped, the next one comes in five seconds.
                 self.outbox.offer(NetFact::Latency { peer: event.peer, ms });
             }
             Ok(_) => {}
@@ -356,7 +356,7 @@ impl Task {
             self.malformed(peer, Fault::Fatal, reason);
             return self.report(&id, &peer, Verdict::Reject);
         }
-        // Before identify has spoken the engine does not know the peer; `Status` will bring what is missed here.
+        // Before identify has answered, the engine does not know the peer; `Status` brings later what is dropped here.
         let token = if self.peers.is_confirmed(&peer) {
             let (now, size) = (Instant::now(), bytes.len());
             let from = (peer, self.peers.voice(&peer, &self.prefixes));
@@ -480,7 +480,7 @@ impl Task {
             Arrival::Ask(token, request) => self.ask_engine(token, peer, request),
             Arrival::Answer(channel, response) => {
                 let bytes = Raw::Whole(response.encode());
-                // An error says that the peer no longer waits.
+                // An error means that the peer no longer waits.
                 let _ = self.swarm.behaviour_mut().sync.send_response(channel, bytes);
             }
             Arrival::Malformed(fault, reason) => self.malformed(peer, fault, reason),
@@ -495,23 +495,24 @@ impl Task {
     }
 }
 
-/// A multiaddr as an address, if it is one that a node can be dialled at. Names are for users to type, not for peers to
-/// tell.
+/// Converts a multiaddr to an address if a node can be dialled at it. Host names are refused here: they are for users
+/// to type, not for peers to report.
 pub(super) fn read_address(address: &Multiaddr) -> Option<Address> {
     let (address, _) = Address::parse(&address.to_string()).ok()?;
     (!address.is_name()).then_some(address)
 }
 
-/// Of the addresses that an inbound peer says it listens on, the one on the host that it called from.
+/// Of the addresses that an inbound peer claims to listen on, the one on the host that it called from.
 fn listen_address(remote: Option<&Address>, listens: &[Multiaddr]) -> Option<Address> {
     let host = remote?.ip()?;
     let listens: Vec<Address> = listens.iter().take(64).filter_map(read_address).collect();
     let here = listens.iter().find(|address| address.ip() == Some(host)).cloned();
-    // It may not know how it is seen from here: its port answers more likely than the one that it called from.
+    // The peer may not know how it is seen from here. Its listening port is more likely to answer than the port it
+    // called from.
     here.or_else(|| listens.iter().find_map(|address| seen_at(host, address)))
 }
 
-/// A TCP address with another host.
+/// The TCP port of an address on another host.
 fn seen_at(host: IpAddr, address: &Address) -> Option<Address> {
     let version = if host.is_ipv4() { "ip4" } else { "ip6" };
     let (_, port) = address.as_str().split_once("/tcp/")?;

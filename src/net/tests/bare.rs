@@ -18,37 +18,37 @@ use tokio::sync::mpsc;
 use super::Address;
 use super::raw::{FromHost, line};
 
-/// Kinds of frames.
+/// The kinds of yamux frames.
 pub(super) const DATA: u8 = 0;
 pub(super) const WINDOW_UPDATE: u8 = 1;
 pub(super) const PING: u8 = 2;
-/// Flags of frames.
+/// The flags of yamux frames.
 pub(super) const SYN: u16 = 1;
 pub(super) const ACK: u16 = 2;
 
-/// A connection's bytes behind the handshake.
+/// The bytes of a connection after the handshake.
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 type Bytes = Box<dyn Socket>;
 
-/// A frame that came.
+/// A yamux frame that was received.
 #[derive(Debug)]
 pub(super) struct Frame {
     pub(super) kind: u8,
     pub(super) flags: u16,
     pub(super) stream: u32,
-    /// Of the body, the credit, or what a ping carries.
+    /// The length of the body, the credit, or the value of a ping.
     pub(super) length: u32,
 }
 
-/// A connection on which only frames go.
+/// A connection on which the test itself writes yamux frames.
 pub(super) struct Bare {
     to: WriteHalf<Bytes>,
     from: ReadHalf<Bytes>,
 }
 
 impl Bare {
-    /// Connects, and says nothing further.
+    /// Connects and sends nothing else.
     pub(super) async fn connect(seed: u8, to: &Address) -> Self {
         let key = identity::Keypair::ed25519_from_bytes([seed.wrapping_add(100); 32]).unwrap();
         let (sender, mut receiver) = mpsc::unbounded_channel();
@@ -64,7 +64,7 @@ impl Bare {
         Self { to, from }
     }
 
-    /// Writes a frame; its length field says what it is told, whatever the body.
+    /// Writes a frame whose length field has the given value, whatever the body is.
     pub(super) async fn write(&mut self, (kind, flags): (u8, u16), stream: u32, length: u32, body: &[u8]) -> bool {
         let mut frame = vec![0, kind];
         frame.extend(flags.to_be_bytes());
@@ -86,7 +86,7 @@ impl Bare {
         self.data(SYN, stream, &hello).await
     }
 
-    /// The next frame, and its body; none at the end of the connection.
+    /// The next frame and its body; none at the end of the connection.
     pub(super) async fn read(&mut self) -> Option<(Frame, Vec<u8>)> {
         let mut head = [0; 12];
         self.from.read_exact(&mut head).await.ok()?;
@@ -104,7 +104,7 @@ impl Bare {
     }
 }
 
-/// The upgrade that hands the connection's bytes over instead of multiplexing them.
+/// An upgrade that returns the bytes of the connection instead of multiplexing them.
 #[derive(Clone)]
 struct Take(mpsc::UnboundedSender<Bytes>);
 
@@ -138,7 +138,7 @@ impl<C: Socket + 'static> OutboundConnectionUpgrade<C> for Take {
     }
 }
 
-/// What is left for libp2p: a connection without streams.
+/// What libp2p gets: a connection without streams.
 struct Nothing;
 
 impl StreamMuxer for Nothing {

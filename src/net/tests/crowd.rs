@@ -66,7 +66,7 @@ async fn adv_w01_random_bytes_instead_of_a_handshake_are_cut_off_and_take_no_pla
     let noise: Vec<u8> = (0..65_536_u32)
         .map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()[1])
         .collect();
-    // More than may be under way of one address: whoever was cut off is no longer.
+    // More handshakes than one address may have under way; a connection that was closed does not count any more.
     for number in 0..20 {
         let mut stream = TcpStream::connect(socket_address(a.address.as_str())).await.unwrap();
         stream.writable().await.unwrap();

@@ -15,7 +15,8 @@ const DONE: &str = "inside the namespace: ";
 const SCRIPT: &str = "ip link set lo up && ip link add v0 type veth peer name v1 && ip addr add 10.77.0.1/24 dev v0 \
                       && ip link set v0 up && ip link set v1 up && ip route add default dev v0 && exec \"$@\"";
 
-/// Runs the body in a fresh network namespace: the test's program starts itself again there. The body tells what it saw.
+/// Runs the body in a fresh network namespace, in which the test program starts itself again. The body returns what it
+/// saw.
 pub(super) fn in_namespace(module: &str, name: &str, body: impl FnOnce() -> String) {
     if std::env::var_os(INSIDE).is_some() {
         return println!("{DONE}{}", body());
@@ -57,7 +58,7 @@ fn node(seed: u8) -> Node {
     .unwrap()
 }
 
-/// Waits until a node was told of all these peers; gives the address of the last.
+/// Waits until a node was told of all these peers; returns the address of the last one.
 async fn finds(node: &mut Node, mut missing: Vec<PeerId>) -> Option<Address> {
     missing.retain(|peer| *peer != node.0.peer_id);
     let mut last = None;
@@ -111,10 +112,10 @@ fn marked_port(number: u32) -> u32 {
     1024 + number % 60_000
 }
 
-/// For 136 years.
+/// The longest time to live of a record, 136 years in seconds.
 const FOR_EVER: u32 = u32::MAX;
 
-/// An answer that names an invented node and holds for so many seconds.
+/// An answer that names an invented node and is valid for `seconds`.
 fn spoofed(number: u32, seconds: u32) -> Vec<u8> {
     let name = |labels: &[&str]| {
         let mut bytes: Vec<u8> = Vec::new();
@@ -195,12 +196,12 @@ fn adv_d01_a_flood_of_spoofed_answers_takes_little_and_ends_without_a_trace() {
     );
 }
 
-/// Shouts into the group.
+/// Sends packets to the multicast group.
 fn shout(socket: &UdpSocket, packet: &[u8]) {
     socket.send_to(packet, "224.0.0.251:5353").unwrap();
 }
 
-/// Waits until a node tells of a record of this socket: so it hears what is shouted.
+/// Waits until the node reports a record from this socket, which shows that it receives our packets.
 async fn hears(node: &mut Node, socket: &UdpSocket, number: u32) {
     let mark = format!("/tcp/{}", marked_port(number));
     let heard = async {
@@ -215,7 +216,7 @@ async fn hears(node: &mut Node, socket: &UdpSocket, number: u32) {
     timeout(PATIENCE, heard).await.expect("discovery is deaf");
 }
 
-/// Packets that are no DNS, or DNS that lies about itself.
+/// Packets that are not DNS, or whose counts and lengths are wrong.
 fn malformed() -> Vec<Vec<u8>> {
     let head = |counts: [u16; 4]| {
         let counts = counts.iter().flat_map(|count| count.to_be_bytes());

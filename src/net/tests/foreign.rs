@@ -28,7 +28,7 @@ async fn a_foreign_peer_of_another_protocol_version_is_let_go_and_never_a_peer()
     timeout(PATIENCE, peer.closed()).await.unwrap();
 }
 
-/// The reason for which a peer with such a version is refused.
+/// The reason for which a peer with this version is refused.
 async fn refusal(seed: u8, version: String) -> (Stranger, String) {
     let mut a = node(1, NETWORK).await;
     let manner = Manner {
@@ -221,7 +221,7 @@ async fn a_peer_of_identify_and_sync_alone_stays_with_or_without_ping() {
         };
         let peer = Foreign::connect(seed, &a.address, None, manner).await.unwrap();
         a.connected(peer.peer).await;
-        // Whoever has asked what this node speaks is told anew when gossip is declined, and declines that, too.
+        // A peer that asked for this node's protocols is told again when gossip is declined, and declines that, too.
         let mut stream = peer.speak(IDENTIFY).await.unwrap();
         stream.read_to_end(&mut Vec::new()).await.unwrap();
         told.notify_one();

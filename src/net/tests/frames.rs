@@ -6,7 +6,7 @@ use super::raw::{field, framed};
 use super::*;
 
 const KIB: u32 = 1024;
-/// What every stream may receive at its start.
+/// The first window of every stream, in bytes.
 const FIRST_WINDOW: u32 = 256 * KIB;
 
 /// Waits until the other side has closed the connection.
@@ -15,7 +15,7 @@ async fn ended(bare: &mut Bare) {
     timeout(PATIENCE, end).await.expect("the connection ends");
 }
 
-/// Whether a connection is served: a ping of yamux is answered.
+/// Whether a connection is served, that is, a ping of yamux is answered.
 async fn is_served(bare: &mut Bare) -> bool {
     const MARK: u32 = 0x1234_5678;
     let answered = async {
@@ -33,7 +33,7 @@ async fn is_served(bare: &mut Bare) -> bool {
 /// A frame: its kind and flags, its length field, its body.
 type Parts = ((u8, u16), u32, Vec<u8>);
 
-/// What breaks the rules of flow control: frames in their order.
+/// Frames that break the rules of flow control, in their order.
 fn breaches() -> Vec<(&'static str, Vec<Parts>)> {
     let body = |length: u32| vec![0; usize::try_from(length).unwrap()];
     let data = |flags, length| ((DATA, flags), length, body(length));
@@ -79,7 +79,7 @@ async fn adv_w23_a_breach_of_flow_control_ends_its_connection_and_no_other() {
         .await;
 }
 
-/// The widest window that a stream of gossip is given while so many bytes are taken from it.
+/// The widest window that the node grants to a gossip stream while it takes this many bytes from it.
 async fn widest_window(bare: &mut Bare, bytes: usize) -> u32 {
     const STREAM: u32 = 1;
     let frame = framed(&field(15, &[0; 60_000]));

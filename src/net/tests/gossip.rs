@@ -30,7 +30,8 @@ fn message(kind: Topic, data: &[u8], extra: &[u8]) -> Vec<u8> {
     )
 }
 
-/// One frame of gossip; whether it was taken. A stream that is no longer read takes its window and then nothing.
+/// Sends one gossip frame; returns whether it was taken. A stream that is not read takes its first window and then
+/// nothing.
 pub(super) async fn send(stream: &mut SubstreamBox, rpc: &[u8]) -> bool {
     let frame = framed(rpc);
     let write = async { stream.write_all(&frame).await.is_ok() && stream.flush().await.is_ok() };
@@ -51,7 +52,7 @@ async fn gossiper(net: &mut Net, seed: u8) -> (Foreign, SubstreamBox) {
     (peer, stream)
 }
 
-/// Waits for a gossip message; gives its bytes.
+/// Waits for a gossip message and returns its bytes.
 async fn gossip(net: &mut Net) -> Vec<u8> {
     net.expect("gossip", |fact| match fact {
         NetFact::Gossip { bytes, .. } => Some(bytes),
@@ -189,10 +190,10 @@ async fn adv_g26_of_a_peers_subscriptions_our_two_topics_are_kept() {
         (peer, stream)
     });
     let heard = async {
-        use super::super::behaviour::NodeEvent;
+        use super::super::behaviour::NodeBehaviourEvent;
         loop {
             let event = swarm.select_next_some().await;
-            if let SwarmEvent::Behaviour(NodeEvent::Gossip(libp2p::gossipsub::Event::Message { .. })) = event {
+            if let SwarmEvent::Behaviour(NodeBehaviourEvent::Gossip(libp2p::gossipsub::Event::Message { .. })) = event {
                 return;
             }
         }
@@ -231,7 +232,7 @@ async fn adv_g29_forty_nodes_behind_one_address_are_one_mesh() {
     let mut readers = Vec::new();
     for mut net in nodes {
         readers.push(tokio::spawn(async move {
-            // Whoever hears it passes it on.
+            // A node that receives it forwards it.
             let (token, bytes) = net
                 .expect("gossip", |fact| match fact {
                     NetFact::Gossip { token, bytes, .. } => Some((token, bytes)),

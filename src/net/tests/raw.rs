@@ -22,22 +22,22 @@ use super::{Address, NETWORK};
 pub(super) const IDENTIFY: &str = "/ipfs/id/1.0.0";
 pub(super) const PING: &str = "/ipfs/ping/1.0.0";
 
-/// How a foreign peer behaves when it is spoken to.
+/// The behaviour of a foreign peer.
 #[derive(Clone)]
 pub(super) struct Manner {
-    /// The protocol version that it tells; none: it does not speak identify.
+    /// The protocol version in its identify; none if it does not speak identify.
     pub(super) version: Option<String>,
-    /// The program that it says it is.
+    /// The name of its program in identify.
     pub(super) agent: String,
     /// The gossip protocol that it speaks, if any.
     pub(super) gossip: Option<&'static str>,
-    /// What it answers to requests; none: it does not speak the sync protocol.
+    /// Its response to requests; none if it does not speak the sync protocol.
     pub(super) answer: Option<Vec<u8>>,
     /// Whether it speaks ping.
     pub(super) pings: bool,
     /// A protocol that it lists in identify, beside ping's.
     pub(super) lists: Option<&'static str>,
-    /// Until this is told it neither reads gossip nor declines it.
+    /// Until this fires, it neither reads gossip nor declines it.
     pub(super) reads_when: Option<Arc<Notify>>,
 }
 
@@ -57,7 +57,7 @@ impl Default for Manner {
 }
 
 impl Manner {
-    /// Until it may read gossip, or decline it.
+    /// Waits until it may read gossip or decline it.
     async fn waits(&self) {
         if let Some(told) = &self.reads_when {
             told.notified().await;
@@ -66,7 +66,7 @@ impl Manner {
     }
 }
 
-/// TCP from an address of choice.
+/// A TCP transport that dials from a chosen address.
 pub(super) struct FromHost(pub(super) Option<IpAddr>);
 
 impl Transport for FromHost {
@@ -102,7 +102,7 @@ impl Transport for FromHost {
 pub(super) struct Foreign {
     pub(super) peer: PeerId,
     open: mpsc::Sender<oneshot::Sender<SubstreamBox>>,
-    /// Every frame of gossip that came, without its length.
+    /// All gossip frames that arrived, without their length.
     pub(super) heard: mpsc::Receiver<Vec<u8>>,
 }
 
@@ -111,7 +111,7 @@ pub(super) fn sync_protocol() -> String {
 }
 
 impl Foreign {
-    /// Connects, from the named host or any. None if the connection was refused.
+    /// Connects, from the given host or from any. None if the connection was refused.
     pub(super) async fn connect(seed: u8, to: &Address, host: Option<&str>, manner: Manner) -> Option<Self> {
         let mut secret = [100; 32];
         secret[0] = seed;
@@ -134,7 +134,7 @@ impl Foreign {
         Some(Self { peer, open, heard })
     }
 
-    /// A stream on which nothing was said yet.
+    /// A new stream on which nothing was sent yet.
     pub(super) async fn stream(&self) -> Option<SubstreamBox> {
         let (send, receive) = oneshot::channel();
         self.open.send(send).await.ok()?;
@@ -151,7 +151,7 @@ impl Foreign {
         (read_line(&mut stream).await? == protocol).then_some(stream)
     }
 
-    /// Sends a request and closes its direction; gives everything up to the end of the other one.
+    /// Sends a request and closes its direction; returns all bytes up to the end of the other one.
     pub(super) async fn ask(&self, request: &[u8]) -> Option<Vec<u8>> {
         let mut stream = self.speak(&sync_protocol()).await?;
         stream.write_all(request).await.ok()?;
@@ -161,7 +161,7 @@ impl Foreign {
         Some(answer)
     }
 
-    /// Whether the connection still stands.
+    /// Whether the connection is still open.
     pub(super) async fn is_connected(&self) -> bool {
         self.speak(PING).await.is_some()
     }

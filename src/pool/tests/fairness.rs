@@ -1,4 +1,4 @@
-//! Blocks when there is more than fits: who comes first, and that everybody gets a turn.
+//! The order of transactions when a block has no room for all: everybody gets a turn.
 
 use core::net::IpAddr;
 
@@ -36,7 +36,7 @@ fn paid(
     Transaction::transfer(&params.network_id(), key, parties, Amount::ONE, sequence).unwrap()
 }
 
-/// A chain on which key 1 owns alice and key 2 bob, for so many blocks.
+/// A chain of `blocks` blocks on which key 1 owns alice and key 2 owns bob.
 fn grown(params: &NetworkParams, blocks: usize) -> Chain<MemoryStore> {
     let (mut chain, _) = open(params.clone());
     let content = vec![claim(params, 1, "alice"), claim(params, 2, "bob")];
@@ -62,7 +62,7 @@ fn flood(pool: &mut Mempool, chain: &Chain<MemoryStore>, count: u32) {
     }
 }
 
-/// In which of the next blocks a transaction is, counted from 1.
+/// The number of the next block that contains a transaction, counted from 1.
 fn block_with(chain: &mut Chain<MemoryStore>, pool: &mut Mempool, wanted: Txid) -> usize {
     (1..=5)
         .find(|_| forge(chain, pool, 9).txids().contains(&wanted))

@@ -44,7 +44,7 @@ fn branch(params: &NetworkParams, miner: u8, length: usize) -> Vec<Block> {
     blocks
 }
 
-/// What a chain shows of itself.
+/// The visible state of a chain.
 fn shown<S: ChainStore>(chain: &Chain<S>) -> String {
     format!("{:?} {:?}", chain.tip(), chain.accounts(50))
 }

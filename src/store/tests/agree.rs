@@ -10,7 +10,7 @@ use crate::types::rng::Rng;
 
 const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);
 
-/// Holds every read of two stores against each other.
+/// Compares all reads of two stores.
 fn assert_same(disk: &RedbStore, memory: &MemoryStore) {
     assert_eq!(disk.tip(), memory.tip());
     assert_eq!(disk.side(), memory.side());

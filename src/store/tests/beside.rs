@@ -1,4 +1,4 @@
-//! Entries of the ledger that a long switch left beside it: seen at once, put in their places later.
+//! Ledger entries that a long switch left beside the ledger: visible at once, and moved to their places later.
 
 use super::*;
 use crate::chain::{Beside, ChainStore};
@@ -33,7 +33,7 @@ fn beside(beside: Beside, list: &[(&str, Option<i64>)]) -> Batch {
     }
 }
 
-/// The ledger is this one, however it is asked for, and nothing is beside it.
+/// Checks that every kind of read gives this ledger, and that nothing is left beside it.
 fn check(store: &RedbStore, shown: &[(&str, i64)], when: usize) {
     let all = shown.iter().map(|(text, balance)| (name(text), state(*balance)));
     let all: Vec<_> = all.collect();
@@ -76,7 +76,7 @@ fn what_joined_the_ledger_is_put_in_its_place_some_at_a_time_and_nobody_sees_whe
     store.commit(&[last]).unwrap();
     check(&store, &[("b", 20), ("c", 3), ("d", 40), ("e", 51)], 0);
     assert_eq!(store.is_unsettled(), Ok(true), "the last step writes none of them");
-    // A block comes meanwhile.
+    // A block arrives in the meantime.
     store.commit(&[accounts(&[("d", Some(41)), ("b", None)])]).unwrap();
     let shown = [("c", 3), ("d", 41), ("e", 51)];
     check(&store, &shown, 0);

@@ -10,7 +10,7 @@ use crate::types::rng::Rng;
 
 const COMMITS: u64 = 6;
 
-/// The content is that of a chain of some length; the length.
+/// Checks that the content is that of a chain of some length, and returns the length.
 fn check(store: &RedbStore, blocks: &[Block]) -> u64 {
     let (height, hash) = store.tip().unwrap();
     let balance = store.account(&name("alice")).unwrap().map_or(0, |state| state.balance);

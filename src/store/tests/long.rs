@@ -12,9 +12,9 @@ use crate::chain::{ChainStore, StoreError};
 use crate::store::redb_store::testing::create_on;
 use crate::store::{OpenError, RedbStore};
 
-/// The bytes of an old block: nearly as many as one may have.
+/// The size of an old block in bytes: nearly the largest.
 const LARGE: usize = 1_000_000;
-/// Blocks on top of the old ones: more than a start looks at.
+/// The number of blocks on top of the old ones: more than a start reads.
 const RECENT: u64 = 100;
 
 /// A disk in memory that counts what is read of it.
@@ -60,7 +60,7 @@ impl StorageBackend for Counter {
     }
 }
 
-/// Both files of a store.
+/// The two files of a store.
 #[derive(Clone, Debug, Default)]
 struct Files {
     chain: Counter,
@@ -97,7 +97,7 @@ impl Counter {
     }
 }
 
-/// A file with so many large blocks and [`RECENT`] small ones above them; gives the large ones too.
+/// A file with `large` large blocks and [`RECENT`] small ones above them; it also returns the large ones.
 fn file(params: &NetworkParams, large: u64) -> (Files, Vec<Block>) {
     let disk = Files::default();
     create_on(disk.chain.clone(), params).unwrap();

@@ -7,10 +7,10 @@ use crate::fuzzing::recorder::{Files, Recorder};
 use crate::store::RedbStore;
 use crate::types::rng::Rng;
 
-/// So many that the ledger's tree has three levels: a page holds some sixty entries or branches.
+/// So many entries that the ledger's tree has three levels: a page holds about sixty entries or branches.
 const ACCOUNTS: u64 = 6_000;
 const BLOCKS: u64 = 70;
-/// Flipped bits of a page, one at a time; further ways tear the page.
+/// The number of bits of a page that are flipped, one at a time; further cases tear the page.
 const FLIPS: u64 = 2;
 const WAYS: u64 = FLIPS + 3;
 
@@ -42,7 +42,7 @@ fn grown(params: &NetworkParams) -> (Files, Vec<Block>) {
     (files, blocks)
 }
 
-/// Every read, each for itself.
+/// All reads, each independent of the others.
 fn answers(store: &RedbStore, blocks: &[Block]) -> Vec<Result<String, String>> {
     fn told<T: std::fmt::Debug, E: std::fmt::Display>(read: Result<T, E>) -> Result<String, String> {
         read.map(|value| format!("{value:?}"))
@@ -70,7 +70,7 @@ fn answers(store: &RedbStore, blocks: &[Block]) -> Vec<Result<String, String>> {
     all
 }
 
-/// Flips a bit of a page or tears it; says what was done.
+/// Flips a bit of a page or tears it; returns a description of the change.
 fn spoil(bytes: &mut [u8], page: usize, way: u64, rng: &mut Rng) -> String {
     let used = if page == 0 { 320 } else { 4096 };
     let end = bytes.len().min(page * 4096 + used);

@@ -12,7 +12,7 @@ use crate::types::Amount;
 
 const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);
 const NAMES: u64 = 2_000;
-/// What both branches share.
+/// The blocks that both branches share.
 const SHARED: u64 = 2;
 
 /// Each of the names pays the next one.
@@ -30,7 +30,7 @@ fn full(params: &NetworkParams, parent: &Header, miner: u8) -> Block {
     seal(params, parent, 1_000 + u64::from(miner), transactions)
 }
 
-/// A number of kilobytes that the system says of this process.
+/// A number of kilobytes that the system reports for this process.
 fn memory_kib(what: &str) -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix(what));

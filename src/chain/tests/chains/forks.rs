@@ -18,7 +18,7 @@ pub(super) fn chains() -> Vec<(String, Value)> {
     ]
 }
 
-/// Blocks without content, each so many milliseconds after its parent.
+/// Blocks without content, each a given number of milliseconds after its parent.
 fn branch_after(params: &NetworkParams, from: &Header, miner: u8, later: &[u64]) -> Vec<Block> {
     let mut parent = from.clone();
     let grow = |later: &u64| {

@@ -33,7 +33,7 @@ fn refused(
     (format!("refused-{file}"), script.file())
 }
 
-/// A good block of which one thing is changed; the proof of work is made anew.
+/// A good block with one change; its proof of work is made again.
 fn changed(params: &NetworkParams, parent: &Header, change: impl Fn(&mut Block)) -> (Vec<u8>, usize) {
     let mut block = mine(params, parent, 1, vec![pay(params, 1, ("alice", "bob"), None, 1, 1)]);
     change(&mut block);
@@ -222,7 +222,7 @@ fn misfits() -> Vec<(String, Value)> {
     ]
 }
 
-/// A block with a payment of which some bytes are changed; signature, root and proof of work are made anew.
+/// A block with a payment in which some bytes are changed; signature, root and proof of work are made again.
 fn changed_payment(file: &str, what: &'static str, change: fn(&mut Vec<u8>), code: &str) -> (String, Value) {
     let bad = |params: &NetworkParams, parent: &Header| {
         let good = payment(params).to_bytes();

@@ -31,7 +31,7 @@ fn two_new() -> NetworkParams {
     }
 }
 
-/// Where a block may have 65,536 bytes.
+/// A network where a block may have 65,536 bytes.
 fn small_blocks() -> NetworkParams {
     NetworkParams {
         name: "small".into(),
@@ -138,7 +138,7 @@ fn to_a_new_account() -> (String, Value) {
     ("reward-to-a-new-account".into(), script.file())
 }
 
-/// Payments that fill a block to so many bytes, or as many more as asked.
+/// Payments that fill a block to its limit, and more bytes if asked.
 fn filled(params: &NetworkParams, more: usize) -> Vec<Transaction> {
     // A payment from alice to a name of n bytes has 154 + n, the reward 42, header and count 100.
     let lengths = [vec![3; 413], vec![32, 32, 27 + more]].concat();

@@ -11,7 +11,7 @@ use crate::chain::{
 use crate::types::hash::sha256;
 use crate::types::{Account, BlockHash, SecretKey, Txid, WallTime};
 
-/// What a node says to the bytes of a block: a word, or the code of the refusal.
+/// The node's answer to the bytes of a block: a word, or the code of the refusal.
 pub(super) fn offer(chain: &mut Chain<MemoryStore>, bytes: &[u8], clock: WallTime) -> &'static str {
     let block = match Block::from_bytes(bytes) {
         Ok(block) => block,
@@ -27,7 +27,7 @@ pub(super) fn offer(chain: &mut Chain<MemoryStore>, bytes: &[u8], clock: WallTim
     }
 }
 
-/// Where a chain stands: tip, height, work, every account.
+/// The state of a chain: tip, height, work, every account.
 pub(super) fn end(chain: &Chain<MemoryStore>) -> Value {
     let (_, accounts) = chain.accounts(1_000).unwrap();
     let accounts: Vec<Value> = accounts
@@ -45,7 +45,7 @@ pub(super) fn end(chain: &Chain<MemoryStore>) -> Value {
     json!({"tip": tip.hash, "height": tip.header.height, "work": tip.work, "accounts": accounts})
 }
 
-/// A chain file in the making.
+/// A chain file that is being written.
 pub(super) struct Script {
     pub(super) params: NetworkParams,
     what: &'static str,
@@ -82,7 +82,7 @@ impl Script {
         self.raw(&block.to_bytes(), 0, expected)
     }
 
-    /// Offers bytes, and so many zeros behind them.
+    /// Offers bytes, followed by this number of zeros.
     pub(super) fn raw(&mut self, bytes: &[u8], zeros: usize, expected: &str) -> &mut Self {
         let whole = [bytes, &vec![0; zeros]].concat();
         let said = offer(&mut self.chain, &whole, self.clock);
@@ -95,7 +95,7 @@ impl Script {
         self
     }
 
-    /// The file.
+    /// The content of the chain file.
     pub(super) fn file(&self) -> Value {
         let params = &self.params;
         let word = |value: String| value.to_lowercase();
@@ -128,7 +128,7 @@ pub(super) fn reward(parent: &Header, to: Account) -> Transaction {
     Transaction::Reward(Reward { to, height })
 }
 
-/// A transfer whose parts need not fit each other: what no constructor makes, signed all the same.
+/// A signed transfer whose parts need not fit each other, which no constructor would make.
 pub(super) fn misfit(params: &NetworkParams, key: &SecretKey, mut transfer: Transfer) -> Transaction {
     transfer.public_key = key.public();
     let message = Transaction::Transfer(transfer.clone()).signed_message(&params.network_id());
@@ -142,7 +142,7 @@ pub(super) fn misfit(params: &NetworkParams, key: &SecretKey, mut transfer: Tran
     made
 }
 
-/// The bytes of a block of which root and proof of work are right, whatever its transactions are.
+/// The bytes of a block whose root and proof of work are right, whatever its transactions are.
 pub(super) fn raw_block(params: &NetworkParams, parent: &Header, transactions: &[Vec<u8>]) -> Vec<u8> {
     let ids: Vec<Txid> = transactions.iter().map(|tx| Txid::new(sha256(&[&[0], tx]))).collect();
     let time = WallTime::from_ms(parent.time.ms() + 10_000);

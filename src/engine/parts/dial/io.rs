@@ -14,7 +14,7 @@ pub enum Fact {
         peer: PeerId,
         /// Where it is said to be.
         address: Address,
-        /// What named it.
+        /// Who or what named it first.
         by: FoundBy,
         /// Where the record came from, if it came over the network.
         from: Option<IpAddr>,
@@ -79,7 +79,7 @@ pub enum Fact {
 /// What the dial manager orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Open a connection.
+    /// Open a connection to a peer.
     Dial {
         /// The peer that must answer; none if only an address is known.
         peer: Option<PeerId>,
