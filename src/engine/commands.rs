@@ -101,7 +101,7 @@ impl<S: ChainStore> Engine<S> {
         }
         let result = match outcome {
             Outcome::Looked(surroundings) => Ok(self.diagnose(&surroundings)),
-            Outcome::Read(result) => result,
+            Outcome::Read(result) => *result,
         };
         self.out.reply(id, result);
     }

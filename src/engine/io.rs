@@ -72,7 +72,7 @@ pub enum Outcome {
     /// What was seen of the machine.
     Looked(Box<Surroundings>),
     /// The answer of the store.
-    Read(Result<Reply, CommandError>),
+    Read(Box<Result<Reply, CommandError>>),
 }
 
 /// What of the node runs by itself, outside the engine, and can end while the rest goes on.

@@ -177,7 +177,7 @@ impl Script {
                 Output::Errand { id, errand } => {
                     let outcome = match errand {
                         Errand::Look { .. } => Outcome::Looked(Box::default()),
-                        Errand::Read(query) => Outcome::Read(query.answer(self.store.copy())),
+                        Errand::Read(query) => Outcome::Read(Box::new(query.answer(self.store.copy()))),
                     };
                     self.errands.push_back(Input::Done { id, outcome });
                 }

@@ -48,7 +48,7 @@ impl Query {
         };
         match &self.subject {
             Subject::Chain(limit) => view.chain(*limit),
-            Subject::Stats(limit, disk) => view.stats(*limit, disk.clone()),
+            Subject::Stats(limit, disk) => view.stats(*limit, *disk),
             Subject::Tamper(height, secret) => view.tamper(*height, *secret),
         }
     }

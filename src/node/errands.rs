@@ -43,7 +43,7 @@ impl Errands {
         let discovery = self.discovery;
         let failed = move |reason: &str| {
             let outcome = if is_read {
-                Outcome::Read(Err(failed(reason)))
+                Outcome::Read(Box::new(Err(failed(reason))))
             } else {
                 Outcome::Looked(Box::new(unseen(discovery, reason)))
             };
@@ -55,17 +55,17 @@ impl Errands {
                 (Errand::Look { may_send }, _) => Outcome::Looked(Box::new(this.look(may_send))),
                 (Errand::Read(query), Some(Ok(store))) => {
                     panic_point("reader");
-                    Outcome::Read(query.answer(store))
+                    Outcome::Read(Box::new(query.answer(store)))
                 }
-                (Errand::Read(_), Some(Err(error))) => Outcome::Read(Err(store_error(error))),
-                (Errand::Read(_), None) => Outcome::Read(Err(self::failed("no store"))),
+                (Errand::Read(_), Some(Err(error))) => Outcome::Read(Box::new(Err(store_error(error)))),
+                (Errand::Read(_), None) => Outcome::Read(Box::new(Err(self::failed("no store")))),
             };
             done.push(Input::Done { id, outcome });
         };
         if let Err(error) = threads::spawn("errand", work, failed) {
             tracing::warn!(%error, "no thread for a command");
             let outcome = if is_read {
-                Outcome::Read(Err(self::failed(&error.to_string())))
+                Outcome::Read(Box::new(Err(self::failed(&error.to_string()))))
             } else {
                 Outcome::Looked(Box::new(surroundings::look(discovery)))
             };

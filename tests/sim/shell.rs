@@ -27,7 +27,7 @@ impl World {
             Errand::Read(query) => {
                 let engine = self.nodes[node].engine.as_ref().expect("it gives orders");
                 let store = engine.snapshot().map_err(lanchain::inspect::store_error);
-                Outcome::Read(store.and_then(|store| query.answer(store)))
+                Outcome::Read(Box::new(store.and_then(|store| query.answer(store))))
             }
         }
     }

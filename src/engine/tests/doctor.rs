@@ -13,7 +13,7 @@ impl World {
     pub(super) fn do_errand(&self, node: usize, errand: Errand) -> Outcome {
         match errand {
             Errand::Look { .. } => Outcome::Looked(Box::new(self.surroundings.clone())),
-            Errand::Read(query) => Outcome::Read(query.answer(self.nodes[node].store.copy())),
+            Errand::Read(query) => Outcome::Read(Box::new(query.answer(self.nodes[node].store.copy()))),
         }
     }
 }
