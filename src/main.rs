@@ -3,11 +3,10 @@
 use std::io::{IsTerminal, Write};
 use std::num::NonZeroUsize;
 use std::process::ExitCode;
-use std::sync::mpsc::channel;
 
 use lanchain::cli::{Args, Task};
 use lanchain::miner::bench::Report;
-use lanchain::node::{self, screen::Screen};
+use lanchain::node::{self, mailbox::Mailbox, screen::Screen};
 use lanchain::store::privacy;
 use lanchain::tools;
 use tracing_subscriber::EnvFilter;
@@ -32,10 +31,8 @@ fn main() -> ExitCode {
         }
         Some(task) => return ExitCode::from(tools::run(&args, task)),
     }
-    // Bounded by what its session asks for: the next line, a reply, one word of each other kind.
-    #[allow(clippy::disallowed_methods, reason = "see above")]
-    let messages = channel();
-    let screen = match Screen::open(&args, messages.0.clone()) {
+    let mailbox = Mailbox::default();
+    let screen = match Screen::open(&args, mailbox.clone()) {
         Ok(screen) => screen,
         Err(error) => {
             eprintln!("error: {error}");
@@ -52,7 +49,7 @@ fn main() -> ExitCode {
     let reload = subscriber.reload_handle();
     subscriber.init();
     screen.control_log(&args.log, Box::new(move |level| reload.reload(filter(level)).is_ok()));
-    ExitCode::from(node::run(&args, &screen, messages))
+    ExitCode::from(node::run(&args, &screen, &mailbox))
 }
 
 /// Prints what this machine can mine.

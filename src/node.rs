@@ -12,6 +12,8 @@
 //! Elsewhere: decisions (`engine`), the command line (`cli`).
 //! Spec: `proto-notes/events.md`.
 
+#[cfg_attr(not(unix), allow(dead_code, reason = "no side door there yet"))]
+mod client_words;
 pub mod clock;
 #[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "no side door there yet"))]
 pub mod control;
@@ -20,13 +22,18 @@ pub mod control_client;
 #[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "no side door there yet"))]
 mod control_session;
 mod control_socket;
+#[cfg_attr(not(unix), allow(dead_code, reason = "no side door there yet"))]
+mod drive;
 pub mod engine_thread;
 pub mod errands;
 mod hangup;
+#[cfg_attr(not(unix), allow(dead_code, reason = "no side door there yet"))]
+mod hello;
 mod history;
 pub mod housekeeper;
 pub mod inbox;
 mod long_reply;
+pub mod mailbox;
 mod open_files;
 pub mod outbox;
 pub mod probe;
@@ -36,12 +43,12 @@ pub mod session;
 mod signals;
 pub mod surroundings;
 pub mod telling;
+mod view;
 pub mod writer;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -52,7 +59,7 @@ use tokio::sync::mpsc;
 use crate::chain::{Batch, ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
 use crate::console::complete::NAMES_MAX;
-use crate::contract::{Event, Reply};
+use crate::contract::Event;
 use crate::engine::{Config, Engine, Input, MinerFact, NetOrder, Part, Room};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
@@ -62,13 +69,16 @@ use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 use crate::types::typed::USUAL_PORT;
 use crate::types::{Address, Height, PeerId};
 use clock::Clock;
-use control::{Control, Hub};
+use control::{CONSOLE, Control, Hub, ReplyTo};
+use drive::Driver;
 use engine_thread::{Delivery, Wiring};
 use errands::Errands;
 use housekeeper::{Neighbourhood, Notices};
 use inbox::Inbox;
+use mailbox::Mailbox;
 use screen::Screen;
-use session::{Message, Rules, Session};
+use session::{CANCEL_MAX, In, Rules, Session};
+use view::ConsoleView;
 use writer::{Disk, Writer};
 
 /// Orders that may wait for the network. It takes them as fast as it turns, so a full queue means a busy machine.
@@ -119,9 +129,8 @@ impl From<std::io::Error> for StartError {
 
 /// Runs a node until it is stopped; gives the exit status. Errors before the start are told on the screen's log side.
 #[must_use]
-pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Message>)) -> u8 {
-    let to_session = channel.0.clone();
-    let node = match Node::start(args, screen, &to_session) {
+pub fn run(args: &Args, screen: &Screen, mailbox: &Mailbox) -> u8 {
+    let node = match Node::start(args, screen, mailbox) {
         Ok(node) => node,
         Err(error) => {
             let (message, hint) = error.message_and_hint();
@@ -129,7 +138,7 @@ pub fn run(args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Mes
             return error.status();
         }
     };
-    let status = screen.status(node.converse(args, screen, channel));
+    let status = screen.status(node.converse(args, screen, mailbox));
     let (runtime, control) = node.stop();
     screen.event(&Event::Stopped { exit_status: status });
     control.end(status);
@@ -155,7 +164,7 @@ struct Node {
 }
 
 impl Node {
-    fn start(args: &Args, screen: &Screen, to_session: &Sender<Message>) -> Result<Self, StartError> {
+    fn start(args: &Args, screen: &Screen, mailbox: &Mailbox) -> Result<Self, StartError> {
         if let Some(warning) = open_files::raise_limit() {
             tracing::warn!(target: "node", "{warning}");
         }
@@ -167,7 +176,7 @@ impl Node {
         // First of all: a stop that comes while the chain is opened is no kill.
         let leaving = Arc::new(AtomicBool::new(false));
         let inbox = Arc::new(Inbox::default());
-        signals::listen(&runtime, to_session, &leaving, (screen, &inbox));
+        signals::listen(&runtime, mailbox, &leaving, (screen, &inbox));
         screen.switches().watched_by(folding_lost(&inbox));
         let folder = Folder::open(folder_choice(args), &args.network, args.trust).map_err(StartError::Folder)?;
         if let Some(warning) = folder.warning() {
@@ -192,11 +201,10 @@ impl Node {
             seen: args.discovery,
         };
         let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
-        let hub = Arc::new(Hub::new(screen.switches().clone()));
+        let hub = hub(args, screen, mailbox);
         let ears = Ears {
             screen: screen.clone(),
-            clients: Arc::clone(&hub),
-            session: to_session.clone(),
+            sessions: Arc::clone(&hub),
         };
         let wiring = Wiring {
             writer: Writer::start(store, Arc::clone(&inbox), broken("writer", &ears))?,
@@ -209,7 +217,7 @@ impl Node {
             errands: Errands::new(engine.peer_id(), args.discovery),
         };
         let engine = engine_thread::start(engine, wiring, broken("engine", &ears))?;
-        let control = Control::open(folder.path(), &hub, &inbox, to_session);
+        let control = Control::open(folder.path(), &hub, &inbox);
         Ok(Self {
             folder,
             runtime,
@@ -225,16 +233,27 @@ impl Node {
     }
 
     /// Reads and answers until the input ends or somebody stops the node.
-    fn converse(&self, args: &Args, screen: &Screen, channel: (Sender<Message>, Receiver<Message>)) -> u8 {
+    fn converse(&self, args: &Args, screen: &Screen, mailbox: &Mailbox) -> u8 {
         let broken = broken("reader of commands", &self.ears);
-        let more = reader::start(args, screen, self.folder.path(), channel.0.clone(), broken);
-        let rules = Rules {
+        let driver = Driver {
+            number: CONSOLE,
+            mailbox: mailbox.clone(),
+            more: reader::start(args, screen, self.folder.path(), mailbox.clone(), broken),
+            inbox: Arc::clone(&self.inbox),
+            node: mailbox.clone(),
+        };
+        let mut session = Session::of_console(Rules {
             daemon: args.daemon,
             strict: args.strict,
             prompt: screen.is_prompt(),
-            halflife_ms: args.network.halflife_ms,
-        };
-        let status = Session::new(channel, more, Arc::clone(&self.inbox), screen.clone(), rules).run();
+            tells_searches: !screen.is_for_programs(),
+            ahead: 1,
+            may_detach: false,
+            grace: CANCEL_MAX,
+        });
+        let mut view = ConsoleView::new(screen.clone(), args.network.halflife_ms);
+        driver.run(&mut session, &mut view);
+        let status = session.status();
         self.leaving.store(true, Ordering::SeqCst);
         self.control.close();
         status
@@ -352,19 +371,28 @@ fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
     Pool::start(threads, Box::new(on_event))
 }
 
-/// Who hears of what happens: the user, the clients, the session.
+/// Who hears of what happens: the user, the sessions.
 #[derive(Clone)]
 struct Ears {
     screen: Screen,
-    clients: Arc<Hub>,
-    session: Sender<Message>,
+    sessions: Arc<Hub>,
 }
 
 impl Ears {
     fn event(&self, event: &Event) {
         self.screen.event(event);
-        self.clients.event(event);
+        self.sessions.event(event);
     }
+}
+
+/// Where the replies of all sessions go; the console is the first of them.
+fn hub(args: &Args, screen: &Screen, mailbox: &Mailbox) -> Arc<Hub> {
+    let console = ReplyTo {
+        mailbox: mailbox.clone(),
+        tells: screen.reply_tells().clone(),
+    };
+    let halflife_ms = args.network.halflife_ms;
+    Arc::new(Hub::new(screen.switches().clone(), console, halflife_ms))
 }
 
 /// What is done when a part without which a node cannot go on has failed: that is told, and the node stops.
@@ -376,28 +404,21 @@ fn broken(part: &'static str, ears: &Ears) -> impl FnOnce(&str) + Send + use<> {
         );
         let code = "part_failed";
         ears.event(&Event::Warning { code, message });
-        ears.session.send(Message::Failed).unwrap_or_default();
+        ears.sessions.tell_console(In::Failed);
     }
 }
 
-/// Events go to the screen and to clients, replies to whose they are: the session, which writes them behind the events that came before.
+/// Events go to the screen and to clients, replies to the sessions whose they are, which write them behind the events that came
+/// before.
 fn deliver(ears: Ears) -> Box<dyn Fn(Delivery) + Send> {
     Box::new(move |delivery| match delivery {
         Delivery::Event(event) => {
             ears.event(&event);
             if matches!(event, Event::Started(_)) {
-                ears.session.send(Message::Started).unwrap_or_default();
+                ears.sessions.tell_console(In::Started);
             }
         }
-        Delivery::Reply { id, result } => {
-            if let Some(result) = ears.clients.reply(id, Box::new(result)) {
-                // The status that a long search is told by stands before the reply; behind that all is news again.
-                if !matches!(*result, Ok(Reply::Status(_))) {
-                    ears.screen.reply_tells(false);
-                }
-                ears.session.send(Message::Reply { id, result }).unwrap_or_default();
-            }
-        }
+        Delivery::Reply { id, result } => ears.sessions.reply(id, Box::new(result)),
     })
 }
 

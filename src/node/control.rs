@@ -7,25 +7,28 @@
 //! ```
 //!
 //! Promises: at most [`CLIENTS_MAX`] sessions; what a client does not read waits within its limits and holds nobody up;
-//! each session gets its own replies, and events only if it asked for them.
-//! Elsewhere: one session (`node::control_session`), the clients (`node::control_client`).
+//! each session gets its own replies, and events only if it asked for them. The node's own console is client 0.
+//! Elsewhere: what a session does (`node::session`), how a client reads (`node::control_session`), the clients' own programs
+//! (`node::control_client`).
 //! Spec: `proto-notes/control.md`.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::client_words::{attached, event_in_words};
 use super::clock::wall;
-use super::control_session::{Form, Message};
+use super::hello::Form;
 use super::inbox::Inbox;
-use super::session;
+use super::mailbox::Mailbox;
+use super::session::In;
 use super::telling::Switches;
+use super::view::ReplyTells;
 use crate::console::output::{Overflow, Sink, SinkLimits};
 use crate::console::render::{self, Narrator};
 use crate::console::watch::{Telling, TellingReply};
-use crate::contract::{CommandError, Event, NodeStatus, Reply, Source};
+use crate::contract::{CommandError, Event, Reply, Source};
 
 /// The socket in the data folder.
 pub const SOCKET: &str = "control";
@@ -38,10 +41,12 @@ const LEAVE_MAX: Duration = Duration::from_secs(2);
 /// How long the last words wait for a client.
 pub(super) const LAST_WORDS_MAX: Duration = Duration::from_secs(1);
 
-/// Ids below it are the node's own session's.
+/// Above it stands whose a command is.
 const SESSION_SHIFT: u32 = 32;
 /// The command of each session by which it learns the state that its events start from.
 pub(super) const ATTACH: u64 = 0;
+/// The node's own console among the sessions.
+pub(super) const CONSOLE: u64 = 0;
 
 /// The event that tells the size of a storm, for sessions in words.
 const FOLDED: &str = "folded";
@@ -56,15 +61,32 @@ pub(super) const CLIENT: SinkLimits = SinkLimits {
     a_second: None,
 };
 
-/// A session as the hub sees it.
+/// Where a session's replies go.
+#[derive(Clone)]
+pub struct ReplyTo {
+    /// The session's mailbox.
+    pub mailbox: Mailbox,
+    /// Whether its next reply tells what events before it would tell.
+    pub tells: ReplyTells,
+}
+
+impl ReplyTo {
+    fn reply(&self, id: u64, result: Box<Result<Reply, CommandError>>) {
+        // The status that a long search is told by stands before the reply; behind that all is news again.
+        if !matches!(*result, Ok(Reply::Status(_))) {
+            self.tells.set(false);
+        }
+        self.mailbox.send(In::Reply { id, result });
+    }
+}
+
+/// A client as the hub sees it.
 struct Entry {
-    to: Sender<Message>,
+    reply_to: ReplyTo,
     sink: Sink,
     form: Form,
     /// Events reach it: it asked for them and knows the state that they start from.
     joined: bool,
-    /// The reply to come says to people what its own finds and payments would say as events.
-    replying: bool,
     /// What it is told in words.
     switches: Switches,
     /// It runs nothing any more and waits for the node's last words.
@@ -77,12 +99,12 @@ impl Entry {
     /// The line of an event, unless its topic is off or it is one of a storm.
     fn judged(&self, event: &Event, time_ms: u64, words: &str) -> Option<String> {
         let sink = self.sink.clone();
-        let folded = move |line: String| sink.may(in_words(FOLDED, wall().ms(), &line));
+        let folded = move |line: String| sink.may(event_in_words(FOLDED, wall().ms(), &line));
         let verdict = self.switches.judge(event, folded);
         if let Some(line) = verdict.before {
-            self.sink.may(in_words(FOLDED, time_ms, &line));
+            self.sink.may(event_in_words(FOLDED, time_ms, &line));
         }
-        verdict.told.then(|| in_words(event.name(), time_ms, words))
+        verdict.told.then(|| event_in_words(event.name(), time_ms, words))
     }
 }
 
@@ -100,17 +122,36 @@ pub struct Hub {
     changed: Condvar,
     /// What the node's own console is told.
     node: Switches,
+    console: ReplyTo,
+    /// The network's, to say how long a search may take.
+    halflife_ms: u32,
 }
 
 impl Hub {
     /// Nobody is there yet.
     #[must_use]
-    pub fn new(node: Switches) -> Self {
+    pub fn new(node: Switches, console: ReplyTo, halflife_ms: u32) -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             node,
+            console,
+            halflife_ms,
         }
+    }
+
+    /// Tells the node's own console's session.
+    pub fn tell_console(&self, input: In) {
+        self.console.mailbox.send(input);
+    }
+
+    pub(super) const fn halflife_ms(&self) -> u32 {
+        self.halflife_ms
+    }
+
+    /// The console's mailbox: where a client's `quit` goes.
+    pub(super) const fn console(&self) -> &Mailbox {
+        &self.console.mailbox
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -118,7 +159,7 @@ impl Hub {
     }
 
     /// Takes a session in; none if there are too many, or the node stops.
-    pub(super) fn enter(&self, to: Sender<Message>, sink: Sink, hang_up: Box<dyn Fn() + Send>) -> Option<u64> {
+    pub(super) fn enter(&self, reply_to: ReplyTo, sink: Sink, hang_up: Box<dyn Fn() + Send>) -> Option<u64> {
         let mut state = self.state();
         if state.closed || state.sessions.len() >= CLIENTS_MAX {
             return None;
@@ -126,11 +167,10 @@ impl Hub {
         state.last += 1;
         let number = state.last;
         let entry = Entry {
-            to,
+            reply_to,
             sink,
             form: Form::Json,
             joined: false,
-            replying: false,
             switches: self.node.of_session(),
             ended: false,
             hang_up,
@@ -143,13 +183,6 @@ impl Hub {
     pub(super) fn set_form(&self, number: u64, form: Form) {
         if let Some(entry) = self.state().sessions.get_mut(&number) {
             entry.form = form;
-        }
-    }
-
-    /// Sets whether the session's next reply tells what the events before it would tell.
-    pub(super) fn reply_tells(&self, number: u64, tells: bool) {
-        if let Some(entry) = self.state().sessions.get_mut(&number) {
-            entry.replying = tells;
         }
     }
 
@@ -170,7 +203,7 @@ impl Hub {
                 ..self.node.switch(&Telling::Ask)
             },
             (Some((own, sink)), Telling::Log(_)) => {
-                let follow = move |line: &str| sink.may(in_words(LOG, wall().ms(), line));
+                let follow = move |line: &str| sink.may(event_in_words(LOG, wall().ms(), line));
                 self.node.follow_log(number, Box::new(follow));
                 TellingReply {
                     watching: own.switch(&Telling::Ask).watching,
@@ -231,7 +264,7 @@ impl Hub {
         for entry in state.sessions.values().filter(|entry| entry.joined) {
             let line = match (entry.form, &words) {
                 (Form::Json, _) => json.clone(),
-                (Form::Words, Some(_)) if is_own && entry.replying => continue,
+                (Form::Words, Some(_)) if is_own && entry.reply_to.tells.get() => continue,
                 (Form::Words, Some(words)) => match entry.judged(event, time_ms, words) {
                     Some(line) => line,
                     None => continue,
@@ -245,31 +278,29 @@ impl Hub {
         }
     }
 
-    /// Takes a reply to a session's command; gives back what is for no session.
-    #[must_use]
-    pub fn reply(&self, id: u64, result: Box<Result<Reply, CommandError>>) -> Option<Box<Result<Reply, CommandError>>> {
-        let number = id >> SESSION_SHIFT;
-        if number == 0 {
-            return Some(result);
+    /// Takes a reply to a session's command to where it belongs.
+    pub fn reply(&self, id: u64, result: Box<Result<Reply, CommandError>>) {
+        let (number, id) = (id >> SESSION_SHIFT, id & ((1 << SESSION_SHIFT) - 1));
+        if number == CONSOLE {
+            return self.console.reply(id, result);
         }
         let mut state = self.state();
         // A session that is gone has no use for it.
-        let entry = state.sessions.get_mut(&number)?;
-        match (id & ((1 << SESSION_SHIFT) - 1), &*result) {
+        let Some(entry) = state.sessions.get_mut(&number) else {
+            return;
+        };
+        match (id, &*result) {
             (ATTACH, Ok(Reply::Status(status))) => {
                 // Events from here on are those after this status: both come from the engine's thread in order.
                 entry.joined = true;
-                let to = entry.to.clone();
-                let written = Box::new(move || to.send(Message::Written).unwrap_or_default());
-                entry.sink.must(attached(entry.form, status), Some(written));
+                let mailbox = entry.reply_to.mailbox.clone();
+                let started = Box::new(move || {
+                    mailbox.send(In::Started);
+                });
+                entry.sink.must(attached(entry.form, status), Some(started));
             }
-            (_, _) => {
-                // What happens from here on is news again.
-                entry.replying = false;
-                entry.to.send(Message::Reply { id, result }).unwrap_or_default();
-            }
+            (_, _) => entry.reply_to.reply(id, result),
         }
-        None
     }
 
     /// No more sessions; what they run is interrupted.
@@ -278,7 +309,7 @@ impl Hub {
         let mut state = self.state();
         state.closed = true;
         for entry in state.sessions.values() {
-            entry.to.send(Message::Stop).unwrap_or_default();
+            entry.reply_to.mailbox.send(In::Stop);
         }
         while state.sessions.values().any(|entry| !entry.ended) {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -312,30 +343,6 @@ pub(super) const fn command_id(number: u64, command: u64) -> u64 {
     (number << SESSION_SHIFT) | command
 }
 
-/// An event's line for a client that shows words.
-fn in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
-    let name = name.as_ref();
-    render::plain(
-        serde_json::json!({ "v": 1, "type": "event", "event": name, "time_ms": time_ms, "text": text }).to_string(),
-    )
-}
-
-/// The first line of a session with events: where they start from.
-fn attached(form: Form, status: &NodeStatus) -> String {
-    let time_ms = wall().ms();
-    match form {
-        Form::Json => render::attached(status, time_ms),
-        Form::Words => {
-            let banner = render::banner(status);
-            let text = format!(
-                "{}\n  `detach` or Ctrl-D leaves it running, `quit` stops it",
-                banner.trim_end()
-            );
-            in_words("attached", time_ms, &text)
-        }
-    }
-}
-
 /// The open side door of a node.
 pub struct Control {
     hub: Arc<Hub>,
@@ -345,8 +352,8 @@ pub struct Control {
 impl Control {
     /// Opens the door. A node lives without one; the log says why.
     #[must_use]
-    pub fn open(folder: &Path, hub: &Arc<Hub>, inbox: &Arc<Inbox>, to_node: &Sender<session::Message>) -> Self {
-        let opened = super::control_socket::open(folder, hub, inbox, to_node);
+    pub fn open(folder: &Path, hub: &Arc<Hub>, inbox: &Arc<Inbox>) -> Self {
+        let opened = super::control_socket::open(folder, hub, inbox);
         match &opened {
             // Where there is no such thing nothing is amiss.
             Err(error) if error.kind() == std::io::ErrorKind::Unsupported => {
@@ -379,70 +386,4 @@ impl Control {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{self, Write};
-    use std::sync::mpsc::{SyncSender, channel, sync_channel};
-
-    use super::*;
-    use crate::console::output::LogWriter;
-    use crate::node::telling::LogLines;
-
-    /// A reader that takes a write when it is asked for one, and not before.
-    struct Reader(SyncSender<String>);
-
-    impl Write for Reader {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            let text = String::from_utf8_lossy(bytes).into_owned();
-            self.0.send(text).map_err(|_| io::ErrorKind::BrokenPipe)?;
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn sink(to: SyncSender<String>) -> Sink {
-        let lost = Box::new(|count| render::events_dropped(count, 0));
-        Sink::lines(CLIENT, lost, Reader(to), |_| {}).expect("a thread")
-    }
-
-    #[test]
-    fn lines_of_the_log_that_a_client_does_not_read_take_a_mebibyte_and_leave_a_gap() {
-        let switches = Switches::default();
-        switches.control_log("info", Box::new(|_| true));
-        let hub = Hub::new(switches.clone());
-        let (to, _messages) = channel();
-        let (out, reader) = sync_channel(0);
-        let client = sink(out);
-        let number = hub.enter(to, client.clone(), Box::new(|| {})).expect("there is room");
-        hub.set_form(number, Form::Words);
-        if let Some(entry) = hub.state().sessions.get_mut(&number) {
-            entry.joined = true;
-        }
-        assert_eq!(hub.switch(number, &Telling::Log("trace")).log, "trace");
-        let (nowhere, _unread) = sync_channel(0);
-        let mut log = LogLines {
-            own: LogWriter(sink(nowhere)),
-            switches,
-        };
-        // 1,024 bytes of text each, and some around them: fewer than 1,024 of them wait.
-        let line = format!("{}\n", "x".repeat(1_024));
-        for _ in 0..3_000 {
-            log.write_all(line.as_bytes()).expect("it takes all");
-        }
-        client.must("the reply".into(), None);
-        let told: Vec<String> = (0..3_000)
-            .map_while(|_| reader.recv().ok())
-            .take_while(|text| text != "the reply\n")
-            .collect();
-        let gap = told.last().expect("a gap");
-        let kept = told.len() - 1;
-        assert!((900..1_024).contains(&kept), "{kept}");
-        assert!(
-            gap.contains("events_dropped") && gap.contains(&(3_000 - kept).to_string()),
-            "{gap}"
-        );
-        assert!(told[..kept].iter().all(|text| text.contains("xxx")));
-    }
-}
+mod tests;

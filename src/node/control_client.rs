@@ -99,8 +99,9 @@ mod client {
     use crate::console::prompt::{self, Prompt, PromptConfig, PromptFact, Terminal};
     use crate::console::{parse, render};
     use crate::contract::{CommandError, Refusal};
-    use crate::node::control_session::{CANCEL, DETACH, Form, Hello};
+    use crate::node::control_session::CANCEL;
     use crate::node::control_socket::connect;
+    use crate::node::hello::{DETACH, Form, Hello};
     use crate::node::history::HistoryFile;
     use crate::node::screen::{columns_told, may_colour};
     use crate::threads::{self, panic_point};

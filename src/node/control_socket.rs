@@ -8,17 +8,15 @@
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::Sender;
 
 use super::control::Hub;
 use super::inbox::Inbox;
-use super::session;
 
 #[cfg(unix)]
 pub(super) use unix::{connect, open};
 
 #[cfg(not(unix))]
-pub(super) fn open(_: &Path, _: &Arc<Hub>, _: &Arc<Inbox>, _: &Sender<session::Message>) -> io::Result<PathBuf> {
+pub(super) fn open(_: &Path, _: &Arc<Hub>, _: &Arc<Inbox>) -> io::Result<PathBuf> {
     Err(io::Error::new(
         io::ErrorKind::Unsupported,
         "this system has no Unix sockets",
@@ -27,13 +25,12 @@ pub(super) fn open(_: &Path, _: &Arc<Hub>, _: &Arc<Inbox>, _: &Sender<session::M
 
 #[cfg(unix)]
 mod unix {
-    use std::collections::VecDeque;
     use std::fs::{self, DirBuilder, File, Permissions};
     use std::net::Shutdown;
     use std::os::fd::{AsFd, AsRawFd};
     use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
     use std::os::unix::net::{UnixListener, UnixStream};
-    use std::sync::mpsc::{channel, sync_channel};
+    use std::sync::mpsc::sync_channel;
     use std::thread;
     use std::time::Duration;
 
@@ -45,8 +42,14 @@ mod unix {
     use crate::contract::{CommandError, Reply};
     use crate::engine::Part;
     use crate::node::clock::wall;
-    use crate::node::control::{CLIENT, CLIENTS_MAX, SOCKET};
-    use crate::node::control_session::{self, AHEAD_MAX, Message, Progress, Session};
+    use crate::node::control::{CLIENT, CLIENTS_MAX, ReplyTo, SOCKET};
+    use crate::node::control_session::{self, AHEAD_MAX, ClientView};
+    use crate::node::drive::Driver;
+    use crate::node::hello::Hello;
+    use crate::node::long_reply::Collected;
+    use crate::node::mailbox::Mailbox;
+    use crate::node::session::In;
+    use crate::node::view::ReplyTells;
     use crate::threads::{self, panic_point};
 
     /// Where the socket is made before it is put in its place.
@@ -55,17 +58,11 @@ mod unix {
     const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
     /// Makes the socket and starts the thread that takes clients in.
-    pub(in super::super) fn open(
-        folder: &Path,
-        hub: &Arc<Hub>,
-        inbox: &Arc<Inbox>,
-        to_node: &Sender<session::Message>,
-    ) -> io::Result<PathBuf> {
+    pub(in super::super) fn open(folder: &Path, hub: &Arc<Hub>, inbox: &Arc<Inbox>) -> io::Result<PathBuf> {
         let (listener, path) = listen(folder)?;
         let door = Door {
             hub: Arc::clone(hub),
             inbox: Arc::clone(inbox),
-            to_node: to_node.clone(),
         };
         let lost = Arc::clone(inbox);
         let body = move || {
@@ -125,46 +122,53 @@ mod unix {
     struct Door {
         hub: Arc<Hub>,
         inbox: Arc<Inbox>,
-        to_node: Sender<session::Message>,
     }
 
     impl Door {
         fn take_in(&self, stream: &UnixStream) -> io::Result<()> {
-            // Bounded by what its session asks for: lines ahead, a reply, one word of each other kind.
-            #[allow(clippy::disallowed_methods, reason = "see above")]
-            let (to_self, messages) = channel();
+            let mailbox = Mailbox::default();
             let (more, asked) = sync_channel(AHEAD_MAX);
-            let closed = to_self.clone();
+            let closed = mailbox.clone();
             let lost = Box::new(|count| render::events_dropped(count, wall().ms()));
-            let on_closed = move |_: &io::Error| closed.send(Message::Closed).unwrap_or_default();
+            let on_closed = move |_: &io::Error| {
+                closed.send(In::Closed);
+            };
             let sink = Sink::lines(CLIENT, lost, stream.try_clone()?, on_closed)?;
             let (ending, watched, input) = (stream.try_clone()?, stream.try_clone()?, stream.try_clone()?);
             let hang_up = move || ending.shutdown(Shutdown::Both).unwrap_or_default();
-            let Some(number) = self.hub.enter(to_self.clone(), sink.clone(), Box::new(hang_up)) else {
+            let reply_to = ReplyTo {
+                mailbox: mailbox.clone(),
+                tells: ReplyTells::default(),
+            };
+            let tells = reply_to.tells.clone();
+            let Some(number) = self.hub.enter(reply_to, sink.clone(), Box::new(hang_up)) else {
                 sink.must(render::json_reply::<Reply>(0, None, &Err(too_many())), None);
                 // Nobody waits for a stranger to read: the line fits into the socket's own buffer.
                 let _ = sink.finish(ACCEPT_PAUSE);
                 return stream.shutdown(Shutdown::Both);
             };
-            let session = Session {
+            let view = ClientView {
                 number,
-                messages,
-                to_self: to_self.clone(),
-                more,
-                waiting: VecDeque::new(),
-                sink,
                 hub: Arc::clone(&self.hub),
-                inbox: Arc::clone(&self.inbox),
-                to_node: self.to_node.clone(),
-                is_gone: Box::new(move || is_hung_up(&watched)),
-                state: Progress::START,
+                sink,
+                tells,
+                has_hung_up: Box::new(move || is_hung_up(&watched)),
+                hello: Hello::SILENT,
+                long: Collected::default(),
             };
-            let reading = move || control_session::read(input, &to_self, &asked);
+            let driver = Driver {
+                number,
+                mailbox: mailbox.clone(),
+                more: Some(more),
+                inbox: Arc::clone(&self.inbox),
+                node: self.hub.console().clone(),
+            };
+            let reading = move || control_session::read(input, &mailbox, &asked);
             let started = threads::spawn("client-in", reading, self.closes(number, stream)?).and_then(|_| {
                 let ending = stream.try_clone()?;
                 let serving = move || {
                     panic_point("client");
-                    let stays = session.run();
+                    let stays = control_session::serve(&driver, view);
                     if !stays {
                         ending.shutdown(Shutdown::Both).unwrap_or_default();
                     }

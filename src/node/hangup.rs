@@ -4,18 +4,18 @@
 //! Elsewhere: a write that fails (`console::output`), what a closed output means (`node::session`).
 //! Spec: `proto-notes/events.md`, "Stopping".
 
-use std::sync::mpsc::Sender;
-
-use super::session::Message;
+use super::mailbox::Mailbox;
+#[cfg(unix)]
+use super::session::In;
 #[cfg(unix)]
 use crate::threads;
 
 /// Watches standard output on a thread of its own; tells once when its reader is gone.
 #[cfg(unix)]
-pub(super) fn watch(messages: Sender<Message>) {
+pub(super) fn watch(mailbox: Mailbox) {
     let body = move || {
         if is_closed_at_last() {
-            messages.send(Message::Stop).unwrap_or_default();
+            mailbox.send(In::Stop);
         }
     };
     // The next write notices it too.
@@ -28,7 +28,7 @@ pub(super) fn watch(messages: Sender<Message>) {
 
 /// Elsewhere the next write notices it.
 #[cfg(not(unix))]
-pub(super) fn watch(_messages: Sender<Message>) {}
+pub(super) fn watch(_mailbox: Mailbox) {}
 
 /// Waits until the reader is gone; false if the system cannot tell.
 #[cfg(unix)]

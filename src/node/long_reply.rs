@@ -1,123 +1,80 @@
-//! Replies with more blocks than one turn of the engine reads: asked for and shown block by block.
+//! Replies with more blocks than one turn of the engine reads: shown block by block, as one line.
 //!
-//! Promises: one line as of any reply, of which one block is held at a time; between two blocks everybody else has a turn.
-//! Elsewhere: how much one turn reads (`inspect::blocks`), lines in pieces (`console::output`).
+//! Promises: the line is that of any reply; in JSON one block of it is held at a time; a line that ends before its reply does
+//! is no JSON.
+//! Elsewhere: when the next block is asked for (`node::session`), how much one turn reads (`inspect::blocks`), lines in
+//! pieces (`console::output`).
 //! Spec: `proto-notes/events.md`, "Replies".
 
+use super::session::ReplyPart;
 use crate::console::look::Look;
+use crate::console::output::LineEnd;
 use crate::console::render;
-use crate::contract::{BlockRef, BlockView, Command, CommandError, Refusal, Reply};
-use crate::types::BlockHash;
-
-/// What a session does for a long reply.
-pub(super) trait Teller {
-    /// Has the engine answer.
-    fn ask(&mut self, command: Command) -> Result<Reply, CommandError>;
-    /// Writes a piece of the line and waits until it is written; false if the rest is not waited for.
-    fn say(&mut self, piece: String) -> bool;
-}
-
-/// The blocks of a reply that are still to be asked for.
-pub(super) fn rest_of(reply: &Reply) -> &[BlockHash] {
-    match reply {
-        Reply::Chain { rest, .. } | Reply::Mined { rest, .. } => rest,
-        _ => &[],
-    }
-}
-
-/// Writes the line of a long reply in JSON but for its last piece: that comes back, with the code of the failure if the line
-/// ends before the reply does.
-pub(super) fn in_json(
-    teller: &mut impl Teller,
-    (line, word): (u64, Option<&str>),
-    reply: &Reply,
-) -> (String, Option<&'static str>) {
-    let Some(open) = render::open_reply(line, word, reply) else {
-        return (render::json_reply(line, word, &Ok(reply)), None);
-    };
-    let mut piece = open;
-    for hash in rest_of(reply) {
-        if !teller.say(piece) {
-            return (String::new(), Some(Refusal::INTERRUPTED));
+use crate::contract::{CommandError, Refusal, Reply};
+/// A part as a piece of the reply's line in JSON.
+pub(super) fn line_of((line, word): (u64, Option<&str>), part: &ReplyPart) -> (String, LineEnd) {
+    match part {
+        ReplyPart::Open(reply) => {
+            let open = render::open_reply(line, word, reply).expect("what has further blocks ends with blocks");
+            (open, LineEnd::Later)
         }
-        piece = match block(teller, reply, *hash) {
-            Ok(view) => render::further_block(&view),
-            Err(error) => {
+        ReplyPart::Block { view, is_last: false } => (render::further_block(view), LineEnd::Later),
+        ReplyPart::Block { view, is_last: true } => {
+            let last = render::further_block(view) + render::close_reply();
+            (last, LineEnd::Here)
+        }
+        ReplyPart::Broken(error) => {
+            if error.refusal() != Refusal::Interrupted {
                 tracing::error!(target: "node", code = error.code, "a reply ends before its last block: {}", error.message);
-                return (String::new(), Some(error.code));
             }
-        };
-    }
-    piece.push_str(render::close_reply());
-    (piece, None)
-}
-
-/// A long reply in words: a line for each block, or a few whole ones.
-pub(super) fn in_words(teller: &mut impl Teller, reply: &Reply, look: Look) -> Result<String, CommandError> {
-    let mut text = render::drawn_reply(reply, look);
-    text.push('\n');
-    for hash in rest_of(reply) {
-        let view = block(teller, reply, *hash)?;
-        text.push_str(&render::human_block(reply, &view));
-    }
-    text.push_str(&render::blocks_end(reply));
-    // Whoever shows it ends the line.
-    text.truncate(text.trim_end().len());
-    Ok(text)
-}
-
-fn block(teller: &mut impl Teller, reply: &Reply, hash: BlockHash) -> Result<BlockView, CommandError> {
-    match teller.ask(Command::Block(BlockRef::Hash(hash)))? {
-        Reply::Block(mut view) => {
-            // The reply is of the moment when it was asked for.
-            view.active |= matches!(reply, Reply::Chain { .. });
-            Ok(view)
+            (String::new(), LineEnd::Here)
         }
-        other => unreachable!("a block was asked for: {other:?}"),
+    }
+}
+
+/// A long reply in words, as far as it has come: a line for each block, or a few whole ones.
+#[derive(Default)]
+pub(super) struct Collected(Option<(Reply, String)>);
+
+impl Collected {
+    /// Adds a part; gives the whole text with the last one, or why there is none.
+    pub(super) fn add(&mut self, part: ReplyPart, look: Look) -> Option<Result<String, CommandError>> {
+        match part {
+            ReplyPart::Open(reply) => {
+                let text = render::drawn_reply(&reply, look) + "\n";
+                self.0 = Some((*reply, text));
+                None
+            }
+            ReplyPart::Block { view, is_last } => {
+                let (reply, text) = self.0.as_mut()?;
+                text.push_str(&render::human_block(reply, &view));
+                if !is_last {
+                    return None;
+                }
+                text.push_str(&render::blocks_end(reply));
+                // Whoever shows it ends the line.
+                text.truncate(text.trim_end().len());
+                self.0.take().map(|(_, text)| Ok(text))
+            }
+            ReplyPart::Broken(error) => {
+                self.0 = None;
+                Some(Err(error))
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Bits, Height, MerkleRoot, WallTime, Work};
-
-    /// Knows blocks by their hashes; refuses what its script says.
-    struct Script {
-        said: Vec<String>,
-        asked: u8,
-        pieces_read: usize,
-        lost: Option<u8>,
-    }
-
-    impl Teller for Script {
-        fn ask(&mut self, command: Command) -> Result<Reply, CommandError> {
-            let Command::Block(BlockRef::Hash(hash)) = command else {
-                panic!("{command:?}");
-            };
-            self.asked += 1;
-            if self.lost == Some(self.asked) {
-                return Err(CommandError {
-                    code: "unknown_block",
-                    message: "m".into(),
-                    hint: "h".into(),
-                });
-            }
-            Ok(Reply::Block(view(hash.as_bytes()[0], false)))
-        }
-
-        fn say(&mut self, piece: String) -> bool {
-            assert_eq!(usize::from(self.asked), self.said.len(), "one block is held at a time");
-            self.said.push(piece);
-            self.said.len() <= self.pieces_read
-        }
-    }
+    use crate::contract::BlockView;
+    use crate::types::{Bits, BlockHash, Height, MerkleRoot, WallTime, Work};
 
     fn hash(number: u8) -> BlockHash {
         BlockHash::new([number; 32])
     }
 
-    fn view(number: u8, active: bool) -> BlockView {
+    fn view(number: u8) -> BlockView {
         BlockView {
             hash: hash(number),
             height: Height::new(number.into()),
@@ -128,7 +85,7 @@ mod tests {
             bits: Bits(7),
             nonce: "9".into(),
             work: Work::ZERO,
-            active,
+            active: true,
             header: "00".into(),
             transactions: Vec::new(),
         }
@@ -137,44 +94,69 @@ mod tests {
     fn chain(shown: &[u8], rest: &[u8]) -> Reply {
         Reply::Chain {
             length: 5,
-            blocks: shown.iter().map(|number| view(*number, true)).collect(),
+            blocks: shown.iter().map(|number| view(*number)).collect(),
             rest: rest.iter().map(|number| hash(*number)).collect(),
         }
     }
 
-    fn script(pieces_read: usize, lost: Option<u8>) -> Script {
-        Script {
-            said: Vec::new(),
-            asked: 0,
-            pieces_read,
-            lost,
+    /// The reply as it comes: open, then block by block.
+    fn parts(reply: Reply, rest: &[u8]) -> Vec<ReplyPart> {
+        let block = |(at, number): (usize, &u8)| ReplyPart::Block {
+            view: Box::new(view(*number)),
+            is_last: at + 1 == rest.len(),
+        };
+        let mut parts = vec![ReplyPart::Open(Box::new(reply))];
+        parts.extend(rest.iter().enumerate().map(block));
+        parts
+    }
+
+    fn in_words(parts: Vec<ReplyPart>) -> Vec<Option<Result<String, CommandError>>> {
+        let mut collected = Collected::default();
+        let add = |part| collected.add(part, Look::default());
+        parts.into_iter().map(add).collect()
+    }
+
+    fn lost() -> CommandError {
+        CommandError {
+            code: "unknown_block",
+            message: "m".into(),
+            hint: "h".into(),
         }
     }
 
     #[test]
-    fn a_long_reply_is_the_line_of_the_whole_one_with_one_block_held_at_a_time() {
-        let mut teller = script(9, None);
-        let (last, failure) = in_json(&mut teller, (3, Some("chain")), &chain(&[4], &[3, 2, 1]));
-        assert_eq!(failure, None);
-        assert_eq!(teller.said.len(), 3);
+    fn a_long_reply_is_the_line_of_the_whole_one() {
+        let rest = [3, 2, 1];
+        let pieces: Vec<(String, LineEnd)> = parts(chain(&[4], &rest), &rest)
+            .iter()
+            .map(|part| line_of((3, Some("chain")), part))
+            .collect();
+        let ends: Vec<LineEnd> = pieces.iter().map(|(_, end)| *end).collect();
+        assert_eq!(ends, [LineEnd::Later, LineEnd::Later, LineEnd::Later, LineEnd::Here]);
+        let line: String = pieces.into_iter().map(|(text, _)| text).collect();
         let whole = render::json_reply(3, Some("chain"), &Ok(chain(&[4, 3, 2, 1], &[])));
-        assert_eq!(teller.said.concat() + &last, whole);
-        let words = in_words(&mut script(9, None), &chain(&[4], &[3, 2, 1]), Look::default()).unwrap();
-        assert_eq!(words, render::drawn_reply(&chain(&[4, 3, 2, 1], &[]), Look::default()));
+        assert_eq!(line, whole);
+
+        let mut words = in_words(parts(chain(&[4], &rest), &rest));
+        let whole = render::drawn_reply(&chain(&[4, 3, 2, 1], &[]), Look::default());
+        assert_eq!(words.pop(), Some(Some(Ok(whole))));
+        assert_eq!(words, [None, None, None], "nothing is shown before all is there");
     }
 
     #[test]
-    fn a_line_that_ends_before_its_reply_is_no_json_and_a_failure() {
-        let cut = |mut teller: Script| {
-            let (last, failure) = in_json(&mut teller, (3, Some("chain")), &chain(&[4], &[3, 2, 1]));
-            let line = teller.said.concat() + &last;
-            assert!(serde_json::from_str::<serde_json::Value>(&line).is_err(), "{line}");
-            failure
+    fn a_line_that_ends_before_its_reply_is_no_json_and_in_words_a_failure() {
+        let cut = || {
+            let mut cut = parts(chain(&[4], &[3, 2, 1]), &[3, 2, 1]);
+            cut.truncate(2);
+            cut.push(ReplyPart::Broken(lost()));
+            cut
         };
-        assert_eq!(cut(script(9, Some(2))), Some("unknown_block"));
-        assert_eq!(cut(script(1, None)), Some("interrupted"));
-        let words = in_words(&mut script(9, Some(2)), &chain(&[4], &[3, 2]), Look::default());
-        assert_eq!(words.unwrap_err().code, "unknown_block");
+        let pieces = cut().into_iter().map(|part| line_of((3, Some("chain")), &part));
+        let pieces: Vec<(String, LineEnd)> = pieces.collect();
+        assert_eq!(pieces.last().map(|(_, end)| *end), Some(LineEnd::Here));
+        let line: String = pieces.into_iter().map(|(text, _)| text).collect();
+        assert!(serde_json::from_str::<serde_json::Value>(&line).is_err(), "{line}");
+        assert_eq!(in_words(cut()).pop(), Some(Some(Err(lost()))));
     }
 
     #[test]
@@ -182,18 +164,13 @@ mod tests {
         let mined = |shown: &[u8], rest: &[u8], count| Reply::Mined {
             message: "New Block Forged".into(),
             count,
-            blocks: shown.iter().map(|number| view(*number, true)).collect(),
+            blocks: shown.iter().map(|number| view(*number)).collect(),
             rest: rest.iter().map(|number| hash(*number)).collect(),
         };
         for (all, count) in [(&[1, 2, 3][..], 3), (&[1, 2, 3, 4, 5][..], 9)] {
-            let said = in_words(
-                &mut script(9, None),
-                &mined(&all[..1], &all[1..], count),
-                Look::default(),
-            )
-            .unwrap();
+            let said = in_words(parts(mined(&all[..1], &all[1..], count), &all[1..])).pop();
             let wanted = render::drawn_reply(&mined(all, &[], count), Look::default());
-            assert_eq!(said.replace("   (side branch)", ""), wanted);
+            assert_eq!(said, Some(Some(Ok(wanted))));
         }
     }
 }

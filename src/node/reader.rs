@@ -5,12 +5,13 @@
 //! Elsewhere: how lines are cut and read (`console::input`), the prompt (`console::prompt`).
 
 use std::path::Path;
-use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::history::HistoryFile;
+use super::mailbox::Mailbox;
 use super::screen::Screen;
-use super::session::Message;
+use super::session::In;
 use crate::cli::Args;
 use crate::console::InputLine;
 use crate::console::input;
@@ -22,7 +23,7 @@ pub fn start(
     args: &Args,
     screen: &Screen,
     folder: &Path,
-    messages: Sender<Message>,
+    mailbox: Mailbox,
     failed: impl FnOnce(&str) + Send + 'static,
 ) -> Option<SyncSender<()>> {
     let (more, asked) = sync_channel(1);
@@ -41,8 +42,8 @@ pub fn start(
         if asked.recv().is_err() {
             return;
         }
-        let deliver = |line: Option<InputLine>| hand_over(line, &messages, &asked);
-        let deliver_facts = prompt_facts(messages.clone());
+        let deliver = |line: Option<InputLine>| hand_over(line, &mailbox, &asked);
+        let deliver_facts = prompt_facts(mailbox.clone());
         if screen.is_prompt() && screen.start_prompt(Box::new(history), deliver_facts, prompt_fails) {
             return;
         }
@@ -71,20 +72,19 @@ fn read_exec(text: &str, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
 
 /// Where the prompt's facts go: its lines wait in the session. The prompt's thread never does: only while it reads is
 /// anything shown.
-fn prompt_facts(messages: Sender<Message>) -> impl FnMut(PromptFact) -> bool + Send {
+fn prompt_facts(mailbox: Mailbox) -> impl FnMut(PromptFact) -> bool + Send {
     move |fact| {
-        let message = match fact {
-            PromptFact::Cancel => Message::Cancel,
-            PromptFact::Stop => Message::Stop,
-            PromptFact::Line(line) => Message::Line(Box::new(line)),
-        };
-        messages.send(message).is_ok()
+        mailbox.send(match fact {
+            PromptFact::Cancel => In::Cancel,
+            PromptFact::Stop => In::Stop,
+            PromptFact::Line(line) => In::Line(Box::new(line)),
+        })
     }
 }
 
 /// Sends a line and waits until the next one is wanted; false when none will be.
-fn hand_over(line: Option<InputLine>, messages: &Sender<Message>, asked: &Receiver<()>) -> bool {
+fn hand_over(line: Option<InputLine>, mailbox: &Mailbox, asked: &Receiver<()>) -> bool {
     panic_point("reader");
-    let message = line.map_or(Message::InputEnded, |line| Message::Line(Box::new(line)));
-    messages.send(message).is_ok() && asked.recv().is_ok()
+    let input = line.map_or(In::InputEnded, |line| In::Line(Box::new(line)));
+    mailbox.send(input) && asked.recv().is_ok()
 }

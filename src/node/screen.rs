@@ -7,14 +7,15 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::clock::wall;
 use super::hangup;
-use super::session::Message;
+use super::mailbox::Mailbox;
+use super::session::In;
 use super::telling::{LogLines, SetLevel, Switches};
+use super::view::ReplyTells;
 use crate::cli::{Args, Color};
 use crate::console::complete::Names;
 use crate::console::help;
@@ -65,8 +66,7 @@ pub struct Screen {
     prompt: Arc<RwLock<Option<Prompt>>>,
     /// What the prompt completes.
     names: Names,
-    /// The reply to come says what own events would say.
-    replying: Arc<AtomicBool>,
+    replying: ReplyTells,
     /// Standard output refused what was written, though its reader is not gone.
     failed: Arc<AtomicBool>,
 }
@@ -76,7 +76,7 @@ impl Screen {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn open(args: &Args, messages: Sender<Message>) -> std::io::Result<Self> {
+    pub fn open(args: &Args, mailbox: Mailbox) -> std::io::Result<Self> {
         let reader = match (args.json, prompt::is_terminal() && args.exec.is_none()) {
             (true, _) => Reader::Program,
             (false, true) => Reader::Prompt,
@@ -85,7 +85,7 @@ impl Screen {
         if reader == Reader::Prompt {
             prompt::reserve_suspension();
         } else {
-            hangup::watch(messages.clone());
+            hangup::watch(mailbox.clone());
         }
         let failed = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&failed);
@@ -95,7 +95,7 @@ impl Screen {
                 let message = format!("standard output cannot be written: {error}");
                 say(&message, "make room where it goes to, or send it elsewhere");
             }
-            messages.send(Message::Stop).unwrap_or_default();
+            mailbox.send(In::Stop);
         };
         let lost = || Box::new(lines_dropped);
         let out = match reader {
@@ -123,7 +123,7 @@ impl Screen {
             narrator: Arc::new(Mutex::new(Narrator::new(columns))),
             prompt: Arc::default(),
             names: Names::default(),
-            replying: Arc::default(),
+            replying: ReplyTells::default(),
             failed,
         })
     }
@@ -163,11 +163,10 @@ impl Screen {
 
     /// What a SIGINT means: with a prompt it cancels what runs.
     #[must_use]
-    pub fn interrupt(&self) -> Message {
+    pub fn interrupt(&self) -> In {
         match self.with_prompt(Prompt::interrupt) {
-            Some(PromptFact::Cancel) => Message::Cancel,
-            Some(_) => Message::Stop,
-            None => Message::Interrupt,
+            Some(PromptFact::Cancel) => In::Cancel,
+            Some(_) | None => In::Stop,
         }
     }
 
@@ -307,7 +306,7 @@ impl Screen {
             Event::Mined { .. }
             | Event::TransactionAccepted {
                 source: Source::Local, ..
-            } if self.replying.load(Ordering::SeqCst) => {
+            } if self.replying.get() => {
                 narrator.note(event);
                 None
             }
@@ -332,8 +331,9 @@ impl Screen {
     }
 
     /// Whether the reply that comes next says to people what own finds and payments would say as events.
-    pub fn reply_tells(&self, tells: bool) {
-        self.replying.store(tells, Ordering::SeqCst);
+    #[must_use]
+    pub const fn reply_tells(&self) -> &ReplyTells {
+        &self.replying
     }
 
     /// Says how a search goes that takes its time.

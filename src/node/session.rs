@@ -1,408 +1,394 @@
-//! The session: takes one line at a time, has it carried out, writes the answer, and ends with an exit status.
+//! A session: takes lines one at a time, has each carried out and its reply written, and ends with an exit status.
 //!
-//! Promises: each command has exactly one reply, in order; the next line is taken when the reply before it is written;
-//! a stop during a command ends that command first; the first failure decides the status.
-//! Elsewhere: what lines mean and how answers look (`console`), what commands do (`engine`).
-//! Spec: `proto-notes/events.md`.
+//! Whoever gives a node commands has one: its own console, a program at the socket, `attach`; a page would be one more. A
+//! session decides and does nothing itself: it has no channel, thread or clock. Its driver
+//! 1. calls [`Session::handle`] with each input and the time;
+//! 2. carries out what [`Session::poll_output`] gives, in that order, until it gives nothing;
+//! 3. waits for the next input, at most until [`Session::next_wakeup`], and then sends [`In::Tick`].
+//!
+//! | wanted | answered by |
+//! |---|---|
+//! | [`Out::Greet`]: take a client's wishes, begin its output | [`In::Started`] |
+//! | [`Out::ReadOn`]: hand over more lines | [`In::Line`] for each as it comes, [`In::InputEnded`] behind the last |
+//! | [`Out::Ask`], [`Out::AskProgress`]: a question for the engine | [`In::Reply`] with its number, once |
+//! | [`Out::Cancel`]: nobody waits for that question any more | the reply of the question, sooner |
+//! | [`Out::Write`]: a reply, or a part of one | [`In::Written`], when its reader has it |
+//! | [`Out::CheckClient`]: is the client still there? | [`In::Closed`] if not |
+//! | [`Out::Quit`]: the node shall stop | [`In::Stop`] |
+//! | [`Out::TellProgress`], [`Out::End`] | nothing |
+//!
+//! [`In::Cancel`], [`In::Stop`], [`In::Closed`] (nobody reads any more) and [`In::Failed`] may come at any time. An input that does
+//! not fit has no effect. A driver of a client that sends no such thing as a first line gives [`In::Hello`] itself.
+//!
+//! Promises:
+//! - Each line that was taken has exactly one reply, in the order of the lines; a line begins when the reply before it is
+//!   written. Lines that nobody wants to hear the replies of (behind `quit` or `detach`, behind a failure with `strict`, at a
+//!   stop) are not taken.
+//! - No more lines are read on for than [`Rules::ahead`] beyond those that were answered, and no more than two questions wait
+//!   for the engine: so what waits in memory for a session has a limit.
+//! - A cancellation means the command that runs; when nobody reads any more, the command that runs is cancelled.
+//! - A stop during a command ends that command first. It waits [`CANCEL_MAX`] at most for it and for a reader of its reply.
+//! - The first failure decides the status. [`Out::End`] comes once, and is the last.
+//!
+//! Elsewhere: from a line to its reply (`answering`), who feeds it (`node::drive`), how replies look (`node::view`), what lines
+//! mean (`console::parse`), what commands do (`engine`).
+//! Spec: `proto-notes/events.md`, `proto-notes/control.md`. Why it is cut so: `proto-notes/decisions/session.md`.
 
+mod answering;
+mod failures;
+mod io;
+mod stage;
+
+use core::time::Duration;
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
-use std::time::{Duration, Instant};
 
-use super::inbox::Inbox;
-use super::long_reply::{self, Teller};
-use super::screen::Screen;
-use crate::console::output::{Done, LineEnd};
-use crate::console::{InputLine, Line};
-use crate::contract::{Command, CommandError, MineCommand, Reply};
-use crate::engine::Input;
+pub use self::answering::is_told_by_its_reply;
+use self::failures::{Failures, engine_failed, interrupted};
+pub use self::io::{In, LineRef, Out, ReplyBody, ReplyPart, Rules};
+use self::stage::{AfterWrite, SideQuestions, Stage};
+use super::hello::{Form, HELLO, Hello};
+use crate::console::InputLine;
+use crate::contract::{CommandError, Reply};
+use crate::types::Time;
 
-/// How long a stop waits for the running command to say that it was interrupted.
-const CANCEL_MAX: Duration = Duration::from_secs(2);
+/// How long a stop waits for the running command to say that it was interrupted, and for its reply to be written.
+pub const CANCEL_MAX: Duration = Duration::from_secs(2);
 /// After this time a `mine` says how it goes: most searches at the floor have ended by then.
 const SEARCH_TOLD_AFTER: Duration = Duration::from_secs(2);
 /// How often a long `mine` says it again.
 const SEARCH_TOLD_EVERY: Duration = Duration::from_secs(10);
-/// Without a stop the reader takes its time.
-const LONG: Duration = Duration::from_secs(3_600);
-/// A command failed.
-const STATUS_FAILED: u8 = 1;
-/// A `wait` ran out.
-const STATUS_TIMEOUT: u8 = 5;
-/// A part without which a node cannot go on has failed.
-const STATUS_BROKEN: u8 = 6;
+/// How often it is looked whether a client that sends no more still waits for the reply.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// What reaches the session.
+/// A session, from its first line to its exit status.
 #[derive(Debug)]
-pub enum Message {
-    /// The node listens.
-    Started,
-    /// A line that wants a reply.
-    Line(Box<InputLine>),
-    /// No more lines will come.
-    InputEnded,
-    /// The engine has answered.
-    Reply {
-        /// The command's id.
-        id: u64,
-        /// Data or refusal.
-        result: Box<Result<Reply, CommandError>>,
-    },
-    /// The reply is written.
-    Written,
-    /// Ctrl-C at a prompt while a command runs.
-    Cancel,
-    /// SIGINT without a prompt.
-    Interrupt,
-    /// SIGTERM, SIGHUP, Ctrl-C at an idle prompt, Ctrl-D, or nobody reads the output.
-    Stop,
-    /// A part without which the node cannot go on has failed, and that was told.
-    Failed,
-}
-
-/// How a session ends and when.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Rules {
-    /// Stay when the input ends.
-    pub daemon: bool,
-    /// Stop at the first failure.
-    pub strict: bool,
-    /// Somebody types at a prompt: failures are no failures of the session.
-    pub prompt: bool,
-    /// The network's, to say how long a search may take.
-    pub halflife_ms: u32,
-}
-
-/// What is to be done next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    GoOn,
-    End,
-}
-
-/// The session's state.
 pub struct Session {
-    messages: Receiver<Message>,
-    /// Lines entered at a prompt while another one is carried out; the prompt limits them.
-    waiting: VecDeque<InputLine>,
-    to_self: Sender<Message>,
-    /// Lets the reader take the next line. None when there is no input.
-    more: Option<SyncSender<()>>,
-    inbox: Arc<Inbox>,
-    screen: Screen,
     rules: Rules,
+    stage: Stage,
+    /// Lines whose turn has not come. Whoever hands them over limits them: [`Rules::ahead`], or the prompt.
+    waiting: VecDeque<InputLine>,
     next_id: u64,
-    status: Option<u8>,
-    stopping: bool,
-    /// When a stop no longer waits for the reply that is being written.
-    give_up: Option<Instant>,
-    is_broken: bool,
+    side: SideQuestions,
+    input_ended: bool,
+    stopped: Option<Time>,
+    closed: Option<Time>,
+    failures: Failures,
+    out: VecDeque<Out>,
 }
 
 impl Session {
-    /// Made before anything runs; `more` wakes the reader of lines.
+    /// The node's own console's: waits for [`In::Started`].
     #[must_use]
-    pub fn new(
-        (to_self, messages): (Sender<Message>, Receiver<Message>),
-        more: Option<SyncSender<()>>,
-        inbox: Arc<Inbox>,
-        screen: Screen,
-        rules: Rules,
-    ) -> Self {
-        Self {
-            messages,
-            waiting: VecDeque::new(),
-            to_self,
-            more,
-            inbox,
-            screen,
-            rules,
-            next_id: 1,
-            status: None,
-            stopping: false,
-            give_up: None,
-            is_broken: false,
-        }
+    pub const fn of_console(rules: Rules) -> Self {
+        Self::new(rules, Stage::Starting)
     }
 
-    /// Runs until the input ends or somebody stops the node; gives the exit status.
-    pub fn run(&mut self) -> u8 {
-        if self.wait_for_start() == Next::GoOn {
-            self.ask_for_line();
-            while self.step() == Next::GoOn {}
-        }
-        if self.is_broken {
-            return STATUS_BROKEN;
-        }
-        self.status.filter(|_| !self.rules.prompt).unwrap_or(0)
-    }
-
-    fn wait_for_start(&mut self) -> Next {
-        loop {
-            match self.messages.recv() {
-                Ok(Message::Started) if self.stopping => return Next::End,
-                Ok(Message::Started) => return Next::GoOn,
-                // `started` comes within seconds and is the first line all the same.
-                Ok(Message::Stop | Message::Interrupt) => self.stopping = true,
-                Ok(Message::Failed) | Err(_) => return self.broken(),
-                Ok(
-                    Message::Line(_) | Message::InputEnded | Message::Reply { .. } | Message::Written | Message::Cancel,
-                ) => {}
-            }
-        }
-    }
-
-    /// Waits for one message while no command runs.
-    fn step(&mut self) -> Next {
-        // Before any message: a Ctrl-C among them means this line.
-        if let Some(line) = self.waiting.pop_front() {
-            return self.take(line);
-        }
-        match self.messages.recv() {
-            Ok(Message::Line(line)) => self.take(*line),
-            Ok(Message::InputEnded) if self.rules.daemon => Next::GoOn,
-            Ok(Message::InputEnded | Message::Stop | Message::Interrupt) => Next::End,
-            Ok(Message::Failed) | Err(_) => self.broken(),
-            // A reply or Ctrl-C that came after its time, or an echo of the start.
-            Ok(Message::Reply { .. } | Message::Written | Message::Started | Message::Cancel) => Next::GoOn,
-        }
-    }
-
-    fn ask_for_line(&self) {
-        if let Some(more) = &self.more {
-            // The reader has ended: it said so before.
-            more.send(()).unwrap_or_default();
-        }
-    }
-
-    fn take(&mut self, input: InputLine) -> Next {
-        let quits = input.line == Ok(Line::Quit);
-        let failed = self.execute(input);
-        if quits || self.stopping || (failed && self.rules.strict) {
-            return Next::End;
-        }
-        self.ask_for_line();
-        Next::GoOn
-    }
-
-    /// Carries a line out and writes its reply; true if it failed.
-    fn execute(&mut self, input: InputLine) -> bool {
-        let InputLine { number, word, line, .. } = input;
-        let word = word.as_deref();
-        let done = self.when_written();
-        let failure = match line {
-            Ok(Line::Help(about)) => {
-                self.screen.help(number, word, about.as_deref(), done);
-                None
-            }
-            Ok(Line::Quit) => {
-                self.screen.quit(number, word, done);
-                None
-            }
-            Ok(Line::Telling(telling)) => {
-                self.screen.switch(number, word, &telling, done);
-                None
-            }
-            Ok(Line::Engine(command)) => {
-                let result = self.ask_engine(command);
-                self.answer(number, word, &result, done)
-            }
-            Err(error) => {
-                let code = error.code;
-                self.screen.reply(number, word, &Err(error), done);
-                Some(code)
-            }
+    /// A client's: waits for [`In::Hello`]. `ahead` lines are taken before their turn.
+    #[must_use]
+    pub const fn of_client(ahead: usize) -> Self {
+        let rules = Rules {
+            daemon: false,
+            strict: false,
+            prompt: false,
+            tells_searches: false,
+            ahead,
+            may_detach: true,
+            grace: Duration::ZERO,
         };
-        self.note(failure);
-        self.wait_until_written();
-        failure.is_some()
+        Self::new(rules, Stage::Greeting)
     }
 
-    /// Shows the engine's answer; gives the code of a failure.
-    fn answer(
-        &mut self,
-        number: u64,
-        word: Option<&str>,
-        result: &Result<Reply, CommandError>,
-        done: Done,
-    ) -> Option<&'static str> {
-        match result {
-            Ok(reply) if long_reply::rest_of(reply).is_empty() => self.screen.reply(number, word, result, done),
-            Ok(reply) if self.screen.is_for_programs() => {
-                let (last, failure) = long_reply::in_json(self, (number, word), reply);
-                self.screen.piece(last, LineEnd::Here, done);
-                return failure;
+    const fn new(rules: Rules, stage: Stage) -> Self {
+        Self {
+            rules,
+            stage,
+            waiting: VecDeque::new(),
+            next_id: 1,
+            side: SideQuestions::NONE,
+            input_ended: false,
+            stopped: None,
+            closed: None,
+            failures: Failures::NONE,
+            out: VecDeque::new(),
+        }
+    }
+
+    /// Takes what happened. After [`Out::End`] nothing has an effect.
+    pub fn handle(&mut self, now: Time, input: In) {
+        if matches!(self.stage, Stage::Ended) {
+            return;
+        }
+        match input {
+            In::Hello(hello) => self.on_hello(hello),
+            In::Started => self.on_started(),
+            In::Line(line) => self.waiting.push_back(*line),
+            In::InputEnded => self.on_input_ended(now),
+            In::Reply { id, result } => self.on_reply(now, id, *result),
+            In::Written => self.on_written(now),
+            In::Cancel => self.on_cancel(),
+            In::Stop => self.on_stop(now),
+            In::Closed => self.on_closed(now),
+            In::Failed => self.on_failed(now),
+            In::Tick => self.on_tick(now),
+        }
+        self.take_next_line(now);
+    }
+
+    /// The next thing to do, in order.
+    pub fn poll_output(&mut self) -> Option<Out> {
+        self.out.pop_front()
+    }
+
+    /// When [`In::Tick`] is wanted if nothing else happens.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Time> {
+        match &self.stage {
+            Stage::Asking { .. } => {
+                let (progress_at, look_at) = (self.side.progress_at, self.side.look_at);
+                [self.give_up_at(), progress_at, look_at].into_iter().flatten().min()
             }
-            Ok(reply) => {
-                let look = self.screen.look();
-                match long_reply::in_words(self, reply, look) {
-                    Ok(text) => self.screen.words(text, done),
-                    Err(error) => {
-                        let code = error.code;
-                        self.screen.reply(number, word, &Err(error), done);
-                        return Some(code);
-                    }
+            Stage::Writing {
+                then: AfterWrite::Rest(_),
+                ..
+            } => self.cut_at(),
+            Stage::Writing { .. } => self.give_up_at(),
+            Stage::Greeting | Stage::Starting | Stage::Idle | Stage::Quitting | Stage::Ended => None,
+        }
+    }
+
+    /// The exit status that the session gives.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        self.failures.status(self.rules.prompt)
+    }
+
+    /// Whether it ended because the node stops.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    fn on_hello(&mut self, hello: Result<Hello, CommandError>) {
+        match (&self.stage, hello) {
+            (Stage::Greeting, Ok(hello)) => {
+                self.rules.strict = hello.strict;
+                self.rules.tells_searches = hello.events && hello.form == Form::Words;
+                self.stage = Stage::Starting;
+                self.out.push_back(Out::Greet(hello));
+            }
+            (Stage::Greeting, Err(error)) => {
+                let line = LineRef {
+                    number: 0,
+                    word: Some(HELLO.into()),
+                };
+                self.write(line, ReplyBody::Whole(Box::new(Err(error))), AfterWrite::End);
+                self.end();
+            }
+            // Only the first line is a hello.
+            (
+                Stage::Starting
+                | Stage::Idle
+                | Stage::Asking { .. }
+                | Stage::Writing { .. }
+                | Stage::Quitting
+                | Stage::Ended,
+                _,
+            ) => {}
+        }
+    }
+
+    fn on_started(&mut self) {
+        match self.stage {
+            // The first line comes within seconds and is the first all the same.
+            Stage::Starting if self.is_stopped() => self.end(),
+            Stage::Starting => {
+                self.stage = Stage::Idle;
+                self.out.push_back(Out::ReadOn(self.rules.ahead));
+            }
+            Stage::Greeting
+            | Stage::Idle
+            | Stage::Asking { .. }
+            | Stage::Writing { .. }
+            | Stage::Quitting
+            | Stage::Ended => {}
+        }
+    }
+
+    fn on_input_ended(&mut self, now: Time) {
+        self.input_ended = true;
+        match self.stage {
+            Stage::Greeting | Stage::Quitting => self.end(),
+            Stage::Asking { .. } => self.side.look_at = self.next_look(now),
+            Stage::Starting | Stage::Idle | Stage::Writing { .. } | Stage::Ended => {}
+        }
+    }
+
+    fn on_reply(&mut self, now: Time, id: u64, result: Result<Reply, CommandError>) {
+        let is_status = self.side.status_asked.take_if(|asked| *asked == id).is_some();
+        let Stage::Asking { id: asked, .. } = self.stage else {
+            // The search that a status was asked for has ended.
+            return;
+        };
+        match result {
+            result if id == asked => self.answer(now, result),
+            // Numbers grow: one below the command's was asked for the search before.
+            Ok(Reply::Status(status)) if is_status && id > asked && self.side.progress_at.is_some() => {
+                self.out.push_back(Out::TellProgress(status));
+            }
+            Ok(_) | Err(_) => {}
+        }
+    }
+
+    fn on_written(&mut self, now: Time) {
+        let Some((line, then)) = self.take_writing() else {
+            return;
+        };
+        match then {
+            AfterWrite::Rest(rest) => self.go_on(now, line, rest),
+            AfterWrite::NextLine if !self.is_stopped() => self.out.push_back(Out::ReadOn(1)),
+            AfterWrite::Quit if !self.is_stopped() => {
+                self.stage = Stage::Quitting;
+                self.out.push_back(Out::Quit);
+                if self.input_ended {
+                    self.end();
                 }
             }
-            Err(error) => {
-                self.screen.reply(number, word, result, done);
-                return Some(error.code);
-            }
+            AfterWrite::NextLine | AfterWrite::Quit | AfterWrite::End => self.end(),
         }
-        None
     }
 
-    fn when_written(&self) -> Box<dyn FnOnce() + Send> {
-        let to_self = self.to_self.clone();
-        Box::new(move || to_self.send(Message::Written).unwrap_or_default())
+    fn on_cancel(&mut self) {
+        let may_cancel = !self.is_stopped();
+        match &mut self.stage {
+            Stage::Asking { id, cancelled, .. } if may_cancel && !*cancelled => {
+                *cancelled = true;
+                let id = *id;
+                self.out.push_back(Out::Cancel { id });
+            }
+            // It came after its time, or once more.
+            Stage::Asking { .. }
+            | Stage::Greeting
+            | Stage::Starting
+            | Stage::Idle
+            | Stage::Writing { .. }
+            | Stage::Quitting
+            | Stage::Ended => {}
+        }
     }
 
-    /// The first failure decides; what a stop interrupts is no failure.
-    fn note(&mut self, code: Option<&str>) {
-        let status = match code {
-            None => return,
-            Some("interrupted") if self.stopping => return,
-            Some("timeout") => STATUS_TIMEOUT,
-            Some(_) => STATUS_FAILED,
-        };
-        self.status.get_or_insert(status);
+    fn on_stop(&mut self, now: Time) {
+        let is_first = !self.is_stopped();
+        self.stopped.get_or_insert(now);
+        match &self.stage {
+            Stage::Asking { id, .. } if is_first => {
+                let id = *id;
+                self.give_up(id);
+            }
+            Stage::Writing {
+                then: AfterWrite::Rest(_),
+                ..
+            } => self.cut_if_late(now),
+            Stage::Greeting | Stage::Idle | Stage::Writing { .. } | Stage::Quitting => self.end(),
+            Stage::Asking { .. } | Stage::Starting | Stage::Ended => {}
+        }
     }
 
-    /// Hands a command to the engine; gives the id of its answer.
-    fn push(&mut self, command: Command) -> u64 {
+    fn on_closed(&mut self, now: Time) {
+        let is_first = self.closed.is_none();
+        self.closed.get_or_insert(now);
+        match &self.stage {
+            Stage::Asking { id, .. } if is_first => {
+                let id = *id;
+                self.give_up(id);
+            }
+            Stage::Greeting | Stage::Starting | Stage::Idle | Stage::Writing { .. } | Stage::Quitting => self.end(),
+            Stage::Asking { .. } | Stage::Ended => {}
+        }
+    }
+
+    /// Has the running command ended, for which nobody waits much longer.
+    fn give_up(&mut self, id: u64) {
+        (self.side.progress_at, self.side.look_at) = (None, None);
+        self.out.push_back(Out::Cancel { id });
+    }
+
+    fn on_failed(&mut self, now: Time) {
+        self.failures.note_broken_part();
+        self.stopped.get_or_insert(now);
+        match &self.stage {
+            Stage::Asking { .. } => self.answer(now, Err(engine_failed())),
+            Stage::Writing {
+                line,
+                then: AfterWrite::Rest(_),
+            } => {
+                let line = line.clone();
+                self.cut(line);
+            }
+            Stage::Greeting | Stage::Starting | Stage::Idle | Stage::Writing { .. } | Stage::Quitting => self.end(),
+            Stage::Ended => {}
+        }
+    }
+
+    fn on_tick(&mut self, now: Time) {
+        let has_come = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        match &self.stage {
+            Stage::Asking { .. } if has_come(self.give_up_at()) => self.answer(now, Err(interrupted())),
+            Stage::Asking { .. } => {
+                if has_come(self.side.progress_at) {
+                    self.side.progress_at = Some(now.plus(SEARCH_TOLD_EVERY));
+                    // An engine that has not answered the last one yet is asked no more.
+                    if self.side.status_asked.is_none() {
+                        let id = self.new_id();
+                        self.side.status_asked = Some(id);
+                        self.out.push_back(Out::AskProgress { id });
+                    }
+                }
+                if has_come(self.side.look_at) {
+                    self.side.look_at = self.next_look(now);
+                    self.out.push_back(Out::CheckClient);
+                }
+            }
+            Stage::Writing {
+                then: AfterWrite::Rest(_),
+                ..
+            } => self.cut_if_late(now),
+            Stage::Writing { .. } if has_come(self.give_up_at()) => self.end(),
+            Stage::Writing { .. }
+            | Stage::Greeting
+            | Stage::Starting
+            | Stage::Idle
+            | Stage::Quitting
+            | Stage::Ended => {}
+        }
+    }
+
+    const fn new_id(&mut self) -> u64 {
         let id = self.next_id;
         self.next_id += 1;
-        self.inbox.push(Input::Command { id, command });
         id
     }
 
-    fn ask_engine(&mut self, command: Command) -> Result<Reply, CommandError> {
-        let searches = matches!(command, Command::Mine(MineCommand::Count(_))) && !self.screen.is_for_programs();
-        let mut tell_search = searches.then(|| Instant::now() + SEARCH_TOLD_AFTER);
-        self.screen.reply_tells(is_told_by_its_reply(&command));
-        let id = self.push(command);
-        let mut give_up: Option<Instant> = None;
-        loop {
-            let next = give_up.into_iter().chain(tell_search).min();
-            let patience = next.map_or(Duration::from_secs(3_600), |at| {
-                at.saturating_duration_since(Instant::now())
-            });
-            match self.messages.recv_timeout(patience) {
-                Ok(Message::Reply { id: answered, result }) if answered == id => return *result,
-                Ok(Message::Reply { result, .. }) => {
-                    if let Ok(Reply::Status(status)) = *result {
-                        self.screen.search_goes_on(&status, self.rules.halflife_ms);
-                    }
-                }
-                Err(RecvTimeoutError::Timeout) if !self.stopping && tell_search.is_some() => {
-                    tell_search = Some(Instant::now() + SEARCH_TOLD_EVERY);
-                    self.push(Command::Status);
-                }
-                Ok(Message::Cancel) if !self.stopping => {
-                    self.inbox.push(Input::Cancel { id });
-                }
-                Ok(Message::Stop | Message::Interrupt) => {
-                    self.stopping = true;
-                    tell_search = None;
-                    self.inbox.push(Input::Cancel { id });
-                    let at = give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
-                    self.give_up.get_or_insert(*at);
-                }
-                Ok(Message::Failed) | Err(RecvTimeoutError::Disconnected) => {
-                    self.is_broken = true;
-                    self.stopping = true;
-                    return Err(gone());
-                }
-                Err(RecvTimeoutError::Timeout) if self.stopping => return Err(interrupted()),
-                Ok(Message::Line(line)) => self.waiting.push_back(*line),
-                // The reader waits until it is asked, so no end comes here.
-                Ok(Message::Written | Message::Started | Message::InputEnded | Message::Cancel)
-                | Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
+    /// When the running command, or the reader of its reply, is no longer waited for.
+    fn give_up_at(&self) -> Option<Time> {
+        let ends = [self.stopped, self.closed].into_iter().flatten().min();
+        ends.map(|at| at.plus(CANCEL_MAX))
     }
 
-    /// A reply is never dropped: a reader that pauses pauses the session, but a stop still works.
-    fn wait_until_written(&mut self) {
-        loop {
-            match self.messages.recv() {
-                Ok(Message::Written) | Err(_) => return,
-                Ok(Message::Failed) => {
-                    self.is_broken = true;
-                    self.stopping = true;
-                    return;
-                }
-                Ok(Message::Stop | Message::Interrupt) => {
-                    self.stopping = true;
-                    return;
-                }
-                Ok(Message::Line(line)) => self.waiting.push_back(*line),
-                Ok(Message::InputEnded | Message::Reply { .. } | Message::Started | Message::Cancel) => {}
-            }
-        }
+    /// A client that sends no more is looked for while its command runs.
+    fn next_look(&self, now: Time) -> Option<Time> {
+        let is_waited_for = self.input_ended && self.give_up_at().is_none();
+        is_waited_for.then(|| now.plus(LOOK_EVERY))
     }
 
-    /// A stop waits so long for a reply that is being written.
-    fn patience(&self) -> Duration {
-        self.give_up
-            .map_or(LONG, |at| at.saturating_duration_since(Instant::now()))
+    /// When the rest of a long reply is no longer written.
+    fn cut_at(&self) -> Option<Time> {
+        self.stopped.map(|at| at.plus(self.rules.grace))
     }
 
-    const fn broken(&mut self) -> Next {
-        self.is_broken = true;
-        Next::End
+    fn is_late(&self, now: Time) -> bool {
+        self.cut_at().is_some_and(|at| at <= now)
     }
 }
 
-impl Teller for Session {
-    fn ask(&mut self, command: Command) -> Result<Reply, CommandError> {
-        self.ask_engine(command)
-    }
-
-    fn say(&mut self, piece: String) -> bool {
-        self.screen.piece(piece, LineEnd::Later, self.when_written());
-        loop {
-            match self.messages.recv_timeout(self.patience()) {
-                Ok(Message::Written) => return true,
-                Ok(Message::Stop | Message::Interrupt) => {
-                    self.stopping = true;
-                    self.give_up.get_or_insert_with(|| Instant::now() + CANCEL_MAX);
-                }
-                Ok(Message::Failed) | Err(RecvTimeoutError::Disconnected) => {
-                    self.is_broken = true;
-                    self.stopping = true;
-                    return false;
-                }
-                Err(RecvTimeoutError::Timeout) if self.give_up.is_some() => return false,
-                Ok(Message::Line(line)) => self.waiting.push_back(*line),
-                Ok(Message::InputEnded | Message::Reply { .. } | Message::Started | Message::Cancel)
-                | Err(RecvTimeoutError::Timeout) => {}
-            }
-        }
-    }
-}
-
-/// Whether the reply says all that the events of the command would say to people.
-pub(super) const fn is_told_by_its_reply(command: &Command) -> bool {
-    matches!(
-        command,
-        Command::Tx { .. } | Command::Claim(_) | Command::Mine(MineCommand::Count(1))
-    )
-}
-
-fn interrupted() -> CommandError {
-    CommandError {
-        code: "interrupted",
-        message: "the node was stopped before the command had ended".into(),
-        hint: "status".into(),
-    }
-}
-
-fn gone() -> CommandError {
-    CommandError {
-        code: "internal",
-        message: "the node failed; this is a bug".into(),
-        hint: "status".into(),
-    }
-}
+#[cfg(test)]
+pub(in crate::node) mod tests;

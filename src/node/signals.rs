@@ -6,14 +6,14 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 
 use futures::FutureExt;
 use tokio::runtime::Runtime;
 
 use super::inbox::Inbox;
+use super::mailbox::Mailbox;
 use super::screen::Screen;
-use super::session::Message;
+use super::session::In;
 use crate::engine::Part;
 use crate::threads::{message_of, panic_point};
 
@@ -24,7 +24,7 @@ const STATUS_INTERRUPTED: i32 = 130;
 #[cfg(unix)]
 pub(super) fn listen(
     runtime: &Runtime,
-    messages: &Sender<Message>,
+    mailbox: &Mailbox,
     leaving: &Arc<AtomicBool>,
     (screen, inbox): (&Screen, &Arc<Inbox>),
 ) {
@@ -33,18 +33,20 @@ pub(super) fn listen(
     let _entered = runtime.enter();
     match signal(SignalKind::interrupt()) {
         Ok(mut interrupts) => {
-            let interrupted = interruption(messages.clone(), Arc::clone(leaving), screen.clone());
+            let interrupted = interruption(mailbox.clone(), Arc::clone(leaving), screen.clone());
             let inbox = Arc::clone(inbox);
             runtime.spawn(async move { watched(&mut interrupts, interrupted, &inbox).await });
         }
         Err(error) => tracing::warn!(%error, "SIGINT cannot be caught: it will end the node without a word"),
     }
     for kind in [SignalKind::terminate(), SignalKind::hangup()] {
-        let messages = messages.clone();
+        let mailbox = mailbox.clone();
         match signal(kind) {
             Ok(mut stops) => {
                 let inbox = Arc::clone(inbox);
-                let stop = move || messages.send(Message::Stop).unwrap_or_default();
+                let stop = move || {
+                    mailbox.send(In::Stop);
+                };
                 runtime.spawn(async move { watched(&mut stops, stop, &inbox).await });
             }
             Err(error) => tracing::warn!(%error, "SIGTERM cannot be caught: it will end the node without a word"),
@@ -56,12 +58,12 @@ pub(super) fn listen(
 #[cfg(not(unix))]
 pub(super) fn listen(
     runtime: &Runtime,
-    messages: &Sender<Message>,
+    mailbox: &Mailbox,
     leaving: &Arc<AtomicBool>,
     (screen, inbox): (&Screen, &Arc<Inbox>),
 ) {
     let inbox = Arc::clone(inbox);
-    let interrupted = interruption(messages.clone(), Arc::clone(leaving), screen.clone());
+    let interrupted = interruption(mailbox.clone(), Arc::clone(leaving), screen.clone());
     runtime.spawn(async move { watched(&mut CtrlC, interrupted, &inbox).await });
 }
 
@@ -95,15 +97,15 @@ async fn hear(signals: &mut Signal, act: &mut (impl FnMut() + Send)) {
     }
 }
 
-fn interruption(messages: Sender<Message>, leaving: Arc<AtomicBool>, screen: Screen) -> impl Fn() + Send {
+fn interruption(mailbox: Mailbox, leaving: Arc<AtomicBool>, screen: Screen) -> impl Fn() + Send {
     move || {
         if leaving.load(Ordering::SeqCst) {
             // The store survives this as it survives a kill.
             screen.restore();
             std::process::exit(STATUS_INTERRUPTED);
         }
-        let message = screen.interrupt();
-        leaving.store(!matches!(message, Message::Cancel), Ordering::SeqCst);
-        messages.send(message).unwrap_or_default();
+        let input = screen.interrupt();
+        leaving.store(!matches!(input, In::Cancel), Ordering::SeqCst);
+        mailbox.send(input);
     }
 }

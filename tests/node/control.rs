@@ -335,6 +335,55 @@ fn a_client_that_never_reads_holds_nobody_up() {
 }
 
 #[test]
+fn a_long_search_is_told_to_who_attached_and_asked_for_words_and_events() {
+    let home = tempfile::tempdir().expect("a folder");
+    let network = crate::stops::steep_network(home.path());
+    let mut command = binary();
+    command.args([
+        "--json",
+        "--network",
+        &network,
+        "--temp",
+        "--no-mdns",
+        "--listen",
+        "127.0.0.1:0",
+    ]);
+    command.args(["--threads", "1"]);
+    let node = Node::spawn(command);
+    let folder = folder_of(&node);
+    let (mut people, mut program) = (Client::connect(&folder), Client::connect(&folder));
+    program.say("session events\nmine 10000\n");
+    people.say("session words events\n");
+    // It is cancelled as soon as it was told about.
+    people.say("mine 10000\n");
+    let told = loop {
+        let line = people.next().expect("the connection stands");
+        assert_ne!(line["type"], "reply", "{line}");
+        if line["event"] == "searching" {
+            break line;
+        }
+    };
+    let text = told["text"].as_str().expect("words");
+    assert!(
+        text.starts_with("searching: ") && text.contains(" a block is expected every "),
+        "{told}"
+    );
+    for client in [&mut people, &mut program] {
+        client.say("\u{3}\n");
+        loop {
+            let line = client.next().expect("the connection stands");
+            let told_to_a_program =
+                line["type"] == "event" && line["event"] == "searching" && line.get("text").is_none();
+            assert!(!told_to_a_program && line["command"] != "status", "{line}");
+            if line["type"] == "reply" {
+                break;
+            }
+        }
+    }
+    assert!(node.stop().success());
+}
+
+#[test]
 fn quit_by_ctl_stops_the_node_with_status_0_and_interrupts_its_console() {
     let mut node = Node::alone();
     let folder = folder_of(&node);

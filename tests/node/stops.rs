@@ -4,6 +4,7 @@
 #![cfg(unix)]
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, ChildStdout, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -241,15 +242,21 @@ fn of_two_failures_the_first_decides() {
     assert_eq!(of("wait peers 0; quit; nonsense"), Some(0));
 }
 
-#[test]
-fn long_search_tells_people_its_rate_and_programs_nothing() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let network = folder.path().join("steep.toml");
-    // A block at once makes the next one twenty doublings harder: a search of several seconds on any machine.
+/// The file of a network where a block at once makes the next one twenty doublings harder: a search of several seconds on any
+/// machine.
+pub(crate) fn steep_network(folder: &Path) -> String {
+    let network = folder.join("steep.toml");
     let text = "name = \"steep\"\nspacing_ms = 20000\nhalflife_ms = 1000\ncredit_limit = 5\ndifficulty = \"adjusting\"\n\
                 recipients = \"anyone\"\ngenesis_time_ms = 1767225600000\n";
     std::fs::write(&network, text).expect("written");
-    let network = network.to_str().expect("UTF-8");
+    network.to_str().expect("UTF-8").to_owned()
+}
+
+#[test]
+fn long_search_tells_people_its_rate_and_programs_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let network = steep_network(folder.path());
+    let network = network.as_str();
     let args = [
         "--network",
         network,

@@ -46,6 +46,9 @@ const MAY_BE_TERSE: &[&str] = &["cli", "fuzzing", "node", "testing"];
 /// Layers that no clock, thread, disk, socket or random number reaches.
 const PURE: &[&str] = &["types", "chain", "pool", "wire", "contract", "inspect", "engine"];
 
+/// What is as pure in a layer that is not: files whose path starts so.
+const PURE_FILES: &[&str] = &["src/node/session"];
+
 /// What pure layers never name.
 const IMPURE: &[&str] = &[
     "tokio",
@@ -62,6 +65,7 @@ const IMPURE: &[&str] = &[
     "HashSet",
     "Mutex",
     "RwLock",
+    "mpsc",
     "redb",
 ];
 
@@ -186,7 +190,8 @@ fn every_layer_has_its_row_in_the_table() {
 fn pure_layers_name_nothing_impure() {
     let mut complaints = Vec::new();
     for source in sources(&["src"]) {
-        if !PURE.contains(&layer(&source.path)) {
+        let is_pure_file = PURE_FILES.iter().any(|start| source.path.starts_with(start));
+        if !is_pure_file && !PURE.contains(&layer(&source.path)) {
             continue;
         }
         for (number, line) in production(&source) {
