@@ -6,7 +6,7 @@
 //! At last, how late another thread wakes while every core mines, and how soon a new job is taken up.
 //! `cargo bench --bench mining -- quick` takes a second and is for a look only.
 
-#![allow(clippy::disallowed_methods, reason = "one event a search")]
+#![expect(clippy::disallowed_methods, reason = "one event a search")]
 
 use lanchain::miner::MiningWork;
 use lanchain::miner::bench::{Contender, compare, contender};
