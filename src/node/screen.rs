@@ -2,8 +2,11 @@
 //!
 //! Promises: answers go to standard output in every mode; with `--json` nothing else does; the log, events in words and
 //! the errors of people go to standard error; nobody waits for a slow reader but the session.
-//! Elsewhere: queues and their limits (`console::output`), words (`console::render`).
+//! Elsewhere: replies (`replies`), queues and their limits (`console::output`), words (`console::render`).
 //! Spec: `proto-notes/events.md`.
+
+mod replies;
+mod terminal;
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -16,17 +19,16 @@ use super::mailbox::Mailbox;
 use super::session::In;
 use super::telling::{LogLines, SetLevel, Switches};
 use super::view::ReplyTells;
-use crate::cli::{Args, Color};
+use crate::cli::Args;
 use crate::console::complete::Names;
-use crate::console::help;
 use crate::console::look::{COLUMNS_DEFAULT, Look};
-use crate::console::output::{
-    DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, LineEnd, LogWriter, Sink, SinkLimits, lines_dropped,
-};
+use crate::console::output::{LogWriter, Sink, SinkLimits, lines_dropped};
 use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
-use crate::console::render::{self, HelpReply, Narrator, QuitReply, escape};
-use crate::console::watch::{Telling, telling_text};
-use crate::contract::{CommandError, Event, NodeStatus, Reply, Source};
+use crate::console::render::{self, Narrator, escape};
+use crate::contract::{Event, NodeStatus, Source};
+use replies::pace_of;
+use terminal::is_dumb;
+pub(super) use terminal::{columns_told, may_colour};
 
 /// What stands before the line that is typed.
 const PROMPT: &str = "> ";
@@ -267,18 +269,6 @@ impl Screen {
         self.switches.control_log(level, set);
     }
 
-    /// Carries out `watch` or `log` and answers.
-    pub fn switch(&self, line: u64, word: Option<&str>, telling: &Telling, done: Done) {
-        let reply = self.switches.switch(telling);
-        self.log_sink().set_pace(pace_of(&reply.log));
-        let text = match self.reader {
-            Reader::Program => render::json_reply(line, word, &Ok(reply)),
-            Reader::Pipes | Reader::Prompt => telling_text(&reply),
-        };
-        self.out().must(text, Some(done));
-        self.answered();
-    }
-
     /// Takes the lines of the log.
     #[must_use]
     pub fn log(&self) -> LogLines {
@@ -349,61 +339,6 @@ impl Screen {
         self.reader == Reader::Program
     }
 
-    /// Shows a reply; `done` is called when it is written.
-    pub fn reply(&self, line: u64, word: Option<&str>, result: &Result<Reply, CommandError>, done: Done) {
-        match (self.reader, result) {
-            (Reader::Program, _) => self.out.must(render::json_reply(line, word, result), Some(done)),
-            (_, Ok(reply)) => {
-                let text = render::drawn_reply(reply, self.look());
-                self.out().must(self.fitted(text), Some(done));
-            }
-            (_, Err(error)) => {
-                let number = (!self.is_prompt()).then_some(line);
-                let text = self.fitted(render::human_error(number, error));
-                self.log_sink().must(text, Some(done));
-            }
-        }
-        self.answered();
-    }
-
-    /// Writes a piece of a reply's line for programs; `done` is called when it is written.
-    pub(super) fn piece(&self, text: String, end: LineEnd, done: Done) {
-        self.out.piece(text, end, done);
-    }
-
-    /// Shows a reply that is put into words already.
-    pub(super) fn words(&self, text: String, done: Done) {
-        self.out().must(self.fitted(text), Some(done));
-        self.answered();
-    }
-
-    /// Shows the help.
-    pub fn help(&self, line: u64, word: Option<&str>, about: Option<&str>, done: Done) {
-        let overview = || match self.reader {
-            Reader::Prompt => help::overview_in(self.look().columns),
-            Reader::Program | Reader::Pipes => help::overview(),
-        };
-        let text = about.and_then(help::of_command).unwrap_or_else(overview);
-        let text = match self.reader {
-            Reader::Program => render::json_reply(line, word, &Ok(HelpReply { text })),
-            Reader::Pipes | Reader::Prompt => self.fitted(render::human_help(&text)),
-        };
-        self.out().must(text, Some(done));
-        self.answered();
-    }
-
-    /// Confirms `quit`.
-    pub fn quit(&self, line: u64, word: Option<&str>, done: Done) {
-        match self.reader {
-            Reader::Program => {
-                let reply = render::json_reply(line, word, &Ok(QuitReply::default()));
-                self.out.must(reply, Some(done));
-            }
-            Reader::Pipes | Reader::Prompt => done(),
-        }
-        self.answered();
-    }
-
     /// Says why the node cannot start.
     pub fn complain(&self, message: &str, hint: &str) {
         self.finish(Duration::from_secs(1));
@@ -432,16 +367,6 @@ impl Screen {
     }
 }
 
-/// Lines of the log a second in the long run: whoever asks for details gets them.
-fn pace_of(level: &str) -> u32 {
-    let is_detailed = ["debug", "trace"].iter().any(|word| level.contains(word));
-    if is_detailed {
-        DETAILED_LINES_A_SECOND
-    } else {
-        LINES_A_SECOND
-    }
-}
-
 /// An error to standard error, past all queues.
 fn say(message: &str, hint: &str) {
     let text = format!("error: {}\nhint: {}\n", escape(message), escape(hint));
@@ -456,33 +381,4 @@ fn is_failure(error: &std::io::Error) -> bool {
         BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected
     );
     !gone && !std::io::stdout().is_terminal()
-}
-
-/// Whether colour is wanted.
-pub(super) fn may_colour(color: Color) -> bool {
-    match color {
-        Color::Always => true,
-        Color::Never => false,
-        Color::Auto => std::io::stderr().is_terminal() && !is_set("NO_COLOR") && !is_dumb(),
-    }
-}
-
-fn is_set(variable: &str) -> bool {
-    std::env::var_os(variable).is_some_and(|value| !value.is_empty())
-}
-
-/// A terminal that moves no cursor and knows no colours.
-fn is_dumb() -> bool {
-    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
-}
-
-/// The width of the terminal, or what the environment tells.
-pub(super) fn columns_told() -> Option<usize> {
-    #[cfg(unix)]
-    if let Ok(size) = rustix::termios::tcgetwinsize(std::io::stdout())
-        && size.ws_col > 0
-    {
-        return Some(usize::from(size.ws_col));
-    }
-    std::env::var("COLUMNS").ok()?.parse().ok()
 }
