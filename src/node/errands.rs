@@ -54,7 +54,7 @@ impl Errands {
             let outcome = match (errand, store) {
                 (Errand::Look { may_send }, _) => Outcome::Looked(Box::new(this.look(may_send))),
                 (Errand::Read(query), Some(Ok(store))) => {
-                    panic_point("reader");
+                    panic_point("errand");
                     Outcome::Read(Box::new(query.answer(store)))
                 }
                 (Errand::Read(_), Some(Err(error))) => Outcome::Read(Box::new(Err(store_error(error)))),

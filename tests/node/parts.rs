@@ -184,7 +184,7 @@ fn a_doctor_whose_look_around_fails_answers_all_the_same() {
 fn a_reading_of_the_chain_that_fails_ends_its_command_with_an_error() {
     let mut anna = Fragile::start(&[]);
     for command in ["stats", "chain", "tamper 1"] {
-        anna.fail("reader");
+        anna.fail("errand");
         assert_eq!(anna.node.refused(command), "internal");
     }
     anna.node.ok("chain");
