@@ -25,8 +25,9 @@ pub mod cli;
 pub mod console;
 pub mod contract;
 pub mod engine;
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "testing"))]
 #[doc(hidden)]
+#[path = "../fuzz/bodies/mod.rs"]
 pub mod fuzzing;
 pub mod inspect;
 pub mod miner;
@@ -34,6 +35,9 @@ pub mod net;
 pub mod node;
 pub mod pool;
 pub mod store;
+#[cfg(any(test, feature = "testing"))]
+#[doc(hidden)]
+pub mod testing;
 pub mod threads;
 pub mod tools;
 pub mod types;

@@ -2,17 +2,13 @@
 
 use super::*;
 use crate::chain::{Block, Header, NetworkParams, Reward, Transaction};
-use crate::contract::{
-    AccountView, DiskView, FailureView, FillerView, Growth, InterfaceView, Intervals, MinerView, TxStatus,
-};
-use crate::fuzzing::world::seal;
+use crate::contract::{FailureView, InterfaceView, MinerView, TxStatus};
 use crate::inspect::explain;
 use crate::inspect::tamper::Sandbox;
-use crate::types::{Account, AccountName, Amount, Height, SecretKey, Work};
-
-fn name(text: &str) -> Account {
-    Account::Name(AccountName::new(text).expect("a name"))
-}
+use crate::testing::blocks::seal;
+use crate::testing::keys::account as name;
+use crate::testing::samples;
+use crate::types::{AccountName, Amount, Height, SecretKey, Work};
 
 fn payment(params: &NetworkParams) -> Transaction {
     let key = SecretKey::from_seed([7; 32]);
@@ -72,92 +68,48 @@ fn replies() -> Vec<Reply> {
         Reply::Tampered(Box::new(sandbox.run())),
         Reply::Stats(Box::new(numbers())),
         Reply::Diagnosis(Box::new(ill())),
-        Reply::PeerActed(PeerActed {
-            peer_id: "12D3KooWabcdefgh12345678".into(),
-            name: AccountName::new("ben").ok(),
-            name_taken: false,
-            banned_ms: None,
-            message: "the connections are closed".into(),
-        }),
+        samples::acted(AccountName::new("ben").ok(), None),
     ]
 }
 
 fn numbers() -> Stats {
+    let miner = |text, blocks| MinerView {
+        account: name(text),
+        blocks,
+    };
     Stats {
         from_height: Height::new(0),
         to_height: Height::new(7),
         transactions: 9,
         spacing_ms: 10_000,
-        halflife_ms: 120_000,
-        intervals: Some(Intervals {
-            count: 6,
-            shortest_ms: 100,
-            median_ms: 4_250,
-            mean_ms: 5_000,
-            longest_ms: 20_000,
-        }),
         bits: (0..8).map(|step| 1_920_000 + step * 10_000).collect(),
-        miners: vec![
-            MinerView {
-                account: name("ben"),
-                blocks: 6,
-            },
-            MinerView {
-                account: name("anna"),
-                blocks: 2,
-            },
-        ],
+        miners: vec![miner("ben", 6), miner("anna", 2)],
         miners_total: 2,
-        richest: vec![AccountView {
-            account: name("ben"),
-            balance: 6,
-            owner: None,
-        }],
         accounts_total: 3,
-        growth: Growth {
-            bytes: 5_000_000,
-            bytes_per_hour: Some(90_000_000),
-            fillers: vec![FillerView {
-                account: name("ben"),
-                transactions: 900,
-                bytes: 140_000,
-            }],
-        },
-        disk: Some(DiskView {
-            chain_bytes: 60_000_000,
-            free_bytes: 5_000_000_000,
-        }),
+        ..samples::stats()
     }
 }
 
 fn ill() -> Diagnosis {
+    let reason = "the node does not listen there".to_owned();
     Diagnosis {
         peers: 0,
-        net: true,
-        discovery: true,
         interfaces: vec![InterfaceView {
             name: "docker0".into(),
-            addresses: vec!["172.17.0.1".into()],
             used: false,
-            reason: Some("the node does not listen there".into()),
-            multicast: Some(crate::contract::Multicast::Lost),
+            ..samples::interface(Some(crate::contract::Multicast::Lost), Some(reason))
         }],
         multicast_heard: 0,
-        multicast_ago_ms: None,
-        multicast_dropped: 0,
         others_heard: Some(1),
         failures: vec![FailureView {
-            peer_id: Some("12D3KooWabcdefgh12345678".into()),
             address: Some("/ip4/10.0.0.9/tcp/4001".into()),
             reason: "\u{1b}[2Jno answer".into(),
-            other_network: false,
             ago_ms: 4_000,
+            ..samples::failure(true)
         }],
-        same_key: false,
-        same_key_at: None,
         clock_ahead_ms: Some(-2_000),
-        dial: None,
         advice: vec!["connect to a network; nodes of this machine are found all the same".into()],
+        ..samples::diagnosis()
     }
 }
 

@@ -132,7 +132,9 @@ fn row(lanes: &Columns, lane: usize, block: &TreeBlock, look: Look) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Account, AccountName, Height, WallTime, Work};
+    use crate::testing::keys::account;
+    use crate::testing::samples;
+    use crate::types::{Height, Work};
 
     fn hash(byte: u8) -> BlockHash {
         BlockHash::new([byte; 32])
@@ -144,16 +146,12 @@ mod tests {
         TreeBlock {
             hash: hash(byte),
             height: Height::new(height),
-            previous_hash: hash(0),
-            time_ms: WallTime::from_ms(0),
             adds_work: Work::from_be_bytes(work),
-            work: Work::ZERO,
             active,
-            miner: Some(Account::Name(
-                AccountName::new(if active { "ben" } else { "anna" }).expect("a name"),
-            )),
+            miner: Some(account(if active { "ben" } else { "anna" })),
             below: below.map(hash),
             skipped,
+            ..samples::tree_block()
         }
     }
 
@@ -161,9 +159,9 @@ mod tests {
         TipView {
             hash: hash(byte),
             height: Height::new(height),
-            work: Work::ZERO,
             active,
             fork_height: Height::new(1),
+            ..samples::tip()
         }
     }
 

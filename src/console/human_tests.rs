@@ -278,18 +278,7 @@ fn the_ancestors_words_are_kept() {
 fn a_payment_that_no_neighbour_has_is_called_so_after_some_seconds() {
     let words = |known_to_neighbour| {
         let reply = Reply::Transaction {
-            tx: crate::contract::TxView {
-                txid: Txid::new([0xaa; 32]),
-                kind: "transfer",
-                from: "alice".into(),
-                to: Some(Account::Name(AccountName::new("bob").expect("a name"))),
-                to_owner: None,
-                amount: 5,
-                sequence: Some(0),
-                public_key: None,
-                signature: None,
-                raw: String::new(),
-            },
+            tx: crate::testing::samples::transfer(),
             status: TxStatus::Pending,
             reason: None,
             height: None,
@@ -373,43 +362,17 @@ proptest! {
     }
 }
 
-fn status() -> crate::contract::NodeStatus {
-    use crate::types::{Bits, NetworkId, Work};
-    let id = peer().to_string();
-    crate::contract::NodeStatus {
-        name: AccountName::new("anna").ok(),
-        account: Account::Name(AccountName::new("anna").expect("a name")),
-        network: "lan".into(),
-        network_id: NetworkId::ZERO,
-        height: Height::new(3),
-        tip: BlockHash::new([1; 32]),
-        work: Work::ZERO,
-        bits: Bits(1),
-        peers: 0,
-        pending: 0,
-        addresses: ["/ip4/192.168.1.7/tcp/40123", "/ip4/127.0.0.1/tcp/40123"]
-            .map(|place| format!("{place}/p2p/{id}"))
-            .to_vec(),
-        data_dir: "/home/anna/lanchain/lan/anna".into(),
-        mining: false,
-        hash_rate: 0,
-        syncing: false,
-        net: true,
-        peer_id: id,
-    }
-}
-
 #[test]
 fn the_first_words_are_five_lines_and_fit_the_terminal() {
     for columns in [200, 80, 50] {
-        let started = Event::Started(Box::new(status()));
+        let started = Event::Started(Box::new(crate::testing::samples::status()));
         let told = Narrator::new(columns).tell(&started).expect("words");
         assert_eq!(told.lines().count(), 5, "{told}");
         assert!(
             told.lines().all(|line| line.chars().count() < columns),
             "{columns}\n{told}"
         );
-        let id = peer().to_string();
+        let id = crate::testing::samples::id();
         assert_eq!(told.contains(&format!("/p2p/{id}")), columns == 200, "{told}");
         assert!(
             told.contains("listening on /ip4/192.168.1.7/tcp/40123") && told.contains("(+1)"),

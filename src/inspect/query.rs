@@ -57,7 +57,7 @@ impl Query {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::tests::kit::{advance, branch, dev, key};
+    use crate::testing::blocks::{advance, branch, dev, key};
 
     #[test]
     fn a_snapshot_answers_as_the_chain_itself() {

@@ -14,6 +14,8 @@ use std::fmt;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 /// The length of one contender's turn: long enough for a steady clock, short enough to wait for.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -74,18 +76,42 @@ impl Report {
 
     /// The report as one JSON object without line breaks.
     pub fn to_json(&self) -> String {
-        let kernel = |&(kernel, rate): &(Kernel, u64)| serde_json::json!({ "name": kernel.name(), "hash_rate": rate });
-        let value = serde_json::json!({
-            "v": 1,
-            "type": "bench",
-            "kernels": self.kernels.iter().map(kernel).collect::<Vec<_>>(),
-            "chosen": self.chosen.name(),
-            "threads": self.threads,
-            "hash_rate": self.rate,
-            "floor_block_us": self.floor_block_us(),
-        });
-        value.to_string()
+        let kernels = self.kernels.iter();
+        let line = BenchLine {
+            v: 1,
+            kind: "bench",
+            kernels: kernels
+                .map(|&(kernel, hash_rate)| KernelLine {
+                    name: kernel.name(),
+                    hash_rate,
+                })
+                .collect(),
+            chosen: self.chosen.name(),
+            threads: self.threads,
+            hash_rate: self.rate,
+            floor_block_us: self.floor_block_us(),
+        };
+        serde_json::to_string(&line).expect("numbers and names are JSON")
     }
+}
+
+/// The line for programs.
+#[derive(Serialize)]
+struct BenchLine {
+    v: u8,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    kernels: Vec<KernelLine>,
+    chosen: &'static str,
+    threads: usize,
+    hash_rate: u64,
+    floor_block_us: u64,
+}
+
+#[derive(Serialize)]
+struct KernelLine {
+    name: &'static str,
+    hash_rate: u64,
 }
 
 impl fmt::Display for Report {

@@ -13,7 +13,6 @@
 //! ```
 
 pub mod bench;
-pub mod fuzz;
 pub mod kernel;
 pub mod many;
 pub mod pool;

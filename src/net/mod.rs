@@ -29,7 +29,7 @@ mod swarm;
 mod tests;
 mod verdicts;
 
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use mdns::fuzz;
 
 use std::time::Instant;

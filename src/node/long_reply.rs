@@ -68,7 +68,7 @@ impl Collected {
 mod tests {
     use super::*;
     use crate::contract::BlockView;
-    use crate::types::{Bits, BlockHash, Height, MerkleRoot, WallTime, Work};
+    use crate::types::{BlockHash, Height};
 
     fn hash(number: u8) -> BlockHash {
         BlockHash::new([number; 32])
@@ -79,15 +79,7 @@ mod tests {
             hash: hash(number),
             height: Height::new(number.into()),
             previous_hash: hash(number - 1),
-            merkle_root: MerkleRoot::new([0; 32]),
-            version: 1,
-            time_ms: WallTime::from_ms(5),
-            bits: Bits(7),
-            nonce: "9".into(),
-            work: Work::ZERO,
-            active: true,
-            header: "00".into(),
-            transactions: Vec::new(),
+            ..crate::testing::samples::block()
         }
     }
 

@@ -158,11 +158,7 @@ fn question(number: u16) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::SecretKey;
-
-    fn peer(seed: u8) -> PeerId {
-        SecretKey::from_seed([seed; 32]).public().peer_id()
-    }
+    use crate::testing::keys::peer;
 
     #[test]
     fn an_answer_with_the_own_name_betrays_a_copy_of_the_key_unless_it_is_an_echo() {

@@ -162,7 +162,7 @@ fn sums_to_read(path: &Path) -> Result<Box<dyn StorageBackend>, OpenError> {
 }
 
 /// Creates a new database in a storage that the caller provides.
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "testing"))]
 pub(super) fn create_in(storage: impl StorageBackend, params: &NetworkParams) -> Result<(), StoreError> {
     let database = builder().create_with_backend(storage).map_err(failed)?;
     initialise(&database, params)?;

@@ -356,7 +356,7 @@ impl ChainStore for RedbStore {
 }
 
 /// Changes to a store that only tests make.
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "testing"))]
 #[allow(
     clippy::unwrap_used,
     dead_code,

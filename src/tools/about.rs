@@ -13,18 +13,18 @@ use crate::store::{FolderChoice, FoundFolder, places};
 /// The paths of the data folders, for the reply of `paths`.
 #[derive(Serialize)]
 pub(super) struct Paths {
-    data_dir: Option<PathBuf>,
-    network: String,
-    network_id: String,
-    network_dir: Option<PathBuf>,
-    folders: Vec<FolderView>,
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) network: String,
+    pub(super) network_id: String,
+    pub(super) network_dir: Option<PathBuf>,
+    pub(super) folders: Vec<FolderView>,
 }
 
 #[derive(Serialize)]
-struct FolderView {
-    path: PathBuf,
-    running: bool,
-    pid: Option<u32>,
+pub(super) struct FolderView {
+    pub(super) path: PathBuf,
+    pub(super) running: bool,
+    pub(super) pid: Option<u32>,
 }
 
 impl From<FoundFolder> for FolderView {

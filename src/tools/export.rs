@@ -18,10 +18,10 @@ use crate::types::{BlockHash, Height};
 /// The result of an export, for its reply.
 #[derive(Serialize)]
 pub(super) struct Exported {
-    blocks: u64,
-    height: Height,
-    tip: BlockHash,
-    file: PathBuf,
+    pub(super) blocks: u64,
+    pub(super) height: Height,
+    pub(super) tip: BlockHash,
+    pub(super) file: PathBuf,
 }
 
 impl Finding for Exported {

@@ -30,13 +30,13 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// The result of an import, for its reply.
 #[derive(Serialize)]
 pub(super) struct Imported {
-    lines: u64,
+    pub(super) lines: u64,
     /// The number of blocks that were not in the folder before.
-    added: u64,
+    pub(super) added: u64,
     /// The number of blocks that were in the folder before.
-    known: u64,
-    height: Height,
-    tip: BlockHash,
+    pub(super) known: u64,
+    pub(super) height: Height,
+    pub(super) tip: BlockHash,
 }
 
 impl Finding for Imported {

@@ -21,12 +21,12 @@ const KEY_MAX_BYTES: u64 = 128;
 /// The public part of a key, for the reply.
 #[derive(Serialize)]
 pub(super) struct KeyView {
-    peer_id: String,
-    public_key: String,
+    pub(super) peer_id: String,
+    pub(super) public_key: String,
     /// The path of the file that holds the key now.
-    file: PathBuf,
+    pub(super) file: PathBuf,
     #[serde(skip)]
-    what: &'static str,
+    pub(super) what: &'static str,
 }
 
 impl Finding for KeyView {

@@ -12,7 +12,7 @@ mod import;
 mod key;
 mod repair;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod verify;
 
 use std::io::Write;

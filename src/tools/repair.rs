@@ -29,19 +29,19 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Serialize)]
 pub(super) struct Repaired {
     /// Blocks of the new chain, the genesis block included.
-    blocks: u64,
-    transactions: u64,
-    accounts: u64,
+    pub(super) blocks: u64,
+    pub(super) transactions: u64,
+    pub(super) accounts: u64,
     /// Blocks on side branches, which are not copied.
-    side_blocks: u64,
-    height: Height,
-    tip: BlockHash,
+    pub(super) side_blocks: u64,
+    pub(super) height: Height,
+    pub(super) tip: BlockHash,
     /// Own payments that still wait.
-    own: u64,
+    pub(super) own: u64,
     /// The first height that was cut off; none if everything was sound.
-    cut_from: Option<Height>,
+    pub(super) cut_from: Option<Height>,
     /// Why the chain was cut off there.
-    reason: Option<String>,
+    pub(super) reason: Option<String>,
 }
 
 impl Finding for Repaired {

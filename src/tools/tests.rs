@@ -1,22 +1,86 @@
 //! Tools on stores in memory; whole folders and processes are tested in `tests/node/tools.rs`.
 
+use std::path::PathBuf;
+
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{AccountState, Batch, Block, Chain, ChainStore, Header, NetworkParams, Reward, Transaction};
-use crate::fuzzing::world::seal;
+use crate::chain::{AccountState, Batch, Block, Chain, ChainStore, Header, NetworkParams, Transaction};
+use crate::testing::blocks::mine_for;
+use crate::testing::samples::{hash, id};
 use crate::types::{Account, Amount, Height, SecretKey, WallTime, Work};
 
-use super::{Finding, export, repair, verify};
+use super::{Finding, about, export, import, json_reply, key, repair, verify};
 use crate::store::RedbStore;
 
 const SECRET: [u8; 32] = [7; 32];
 
+/// The lines of all tasks for programs, with every value that may be null once null and once not.
+pub(crate) fn lines() -> Vec<String> {
+    let (height, tip, file) = (Height::new(3), hash(1), PathBuf::from("/a"));
+    let folder = |pid| about::FolderView {
+        path: "/a".into(),
+        running: true,
+        pid,
+    };
+    let paths = |path: Option<&str>| about::Paths {
+        data_dir: path.map(PathBuf::from),
+        network: "lan".into(),
+        network_id: NetworkParams::dev().network_id().to_string(),
+        network_dir: path.map(PathBuf::from),
+        folders: vec![folder(None), folder(Some(7))],
+    };
+    let repaired = |cut_from| repair::Repaired {
+        blocks: 1,
+        transactions: 1,
+        accounts: 1,
+        side_blocks: 0,
+        height,
+        tip,
+        own: 0,
+        cut_from,
+        reason: cut_from.map(|_| "r".into()),
+    };
+    let shown = key::KeyView {
+        peer_id: id(),
+        public_key: SecretKey::from_seed([1; 32]).public().to_string(),
+        file: file.clone(),
+        what: "key of",
+    };
+    let verified = verify::Verified {
+        blocks: 1,
+        transactions: 1,
+        accounts: 1,
+        side_blocks: 1,
+        height,
+        tip,
+    };
+    let imported = import::Imported {
+        lines: 1,
+        added: 1,
+        known: 0,
+        height,
+        tip,
+    };
+    let exported = export::Exported {
+        blocks: 1,
+        height,
+        tip,
+        file,
+    };
+    vec![
+        json_reply(0, Some("export"), &Ok(exported)),
+        json_reply(0, Some("import"), &Ok(imported)),
+        json_reply(0, Some("verify"), &Ok(verified)),
+        json_reply(0, Some("verify"), &Ok(repaired(None))),
+        json_reply(0, Some("verify"), &Ok(repaired(Some(height)))),
+        json_reply(0, Some("key"), &Ok(shown)),
+        json_reply(0, Some("paths"), &Ok(paths(None))),
+        json_reply(0, Some("paths"), &Ok(paths(Some("/a")))),
+    ]
+}
+
 /// A block on a parent that pays the reward to the key.
 fn mine(params: &NetworkParams, parent: &Header, key: &SecretKey, later_ms: u64, content: &[Transaction]) -> Block {
-    let height = parent.height.next();
-    let to = Account::Key(key.public());
-    let mut transactions = vec![Transaction::Reward(Reward { to, height })];
-    transactions.extend_from_slice(content);
-    seal(params, parent, later_ms, transactions)
+    mine_for(params, parent, later_ms, Account::Key(key.public()), content.to_vec())
 }
 
 /// Three active blocks, a payment and a claim in the second, and one block aside.

@@ -28,12 +28,12 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// The result of a check, for its reply.
 #[derive(Debug, Serialize)]
 pub(super) struct Verified {
-    blocks: u64,
-    transactions: u64,
-    accounts: u64,
-    side_blocks: u64,
-    height: Height,
-    tip: BlockHash,
+    pub(super) blocks: u64,
+    pub(super) transactions: u64,
+    pub(super) accounts: u64,
+    pub(super) side_blocks: u64,
+    pub(super) height: Height,
+    pub(super) tip: BlockHash,
 }
 
 impl Finding for Verified {

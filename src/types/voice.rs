@@ -67,11 +67,7 @@ impl From<PeerId> for Voice {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::SecretKey;
-
-    fn peer(seed: u8) -> PeerId {
-        SecretKey::from_seed([seed; 32]).public().peer_id()
-    }
+    use crate::testing::keys::peer;
 
     fn voice(seed: u8, text: &str) -> Voice {
         let (address, _) = Address::parse(text).unwrap();

@@ -2,13 +2,10 @@
 //!
 //! Promises: the same seed forges the same keys.
 
-use std::sync::atomic::{AtomicBool, AtomicU64};
-
 use clap::ValueEnum;
-use lanchain::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
-use lanchain::miner::MiningWork;
-use lanchain::miner::search::{SearchOutcome, search};
-use lanchain::types::{Account, AccountName, Amount, Height, SecretKey, WallTime};
+use lanchain::chain::{Block, NetworkParams, Transaction};
+use lanchain::testing::blocks::mine_for;
+use lanchain::types::{Account, AccountName, Amount, SecretKey};
 
 /// Which payments are gossiped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -62,35 +59,6 @@ pub(crate) fn first_payments(network: &NetworkParams, seed: u64, count: u32) -> 
 
 /// A valid block on the first one, with work; its number makes it another one than its siblings.
 pub(crate) fn first_block(network: &NetworkParams, payments: &[Transaction], number: u64) -> Block {
-    let height = Height::new(1);
     let to = Account::Key(key(number, 1, 1).public());
-    let mut transactions = vec![Transaction::Reward(Reward { to, height })];
-    transactions.extend_from_slice(payments);
-    let txids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let genesis = network.genesis();
-    let time = WallTime::from_ms(genesis.time.ms() + 1_000);
-    let header = Header {
-        previous: genesis.hash(),
-        merkle_root: merkle::root(&txids),
-        version: genesis.version,
-        bits: network.required_bits(&genesis, time),
-        height,
-        time,
-        nonce: 0,
-    };
-    let header = seal(header, network);
-    Block { header, transactions }
-}
-
-/// Does the work.
-fn seal(mut header: Header, network: &NetworkParams) -> Header {
-    let target = header.bits.target(network.halflife_ms).expect("bits of the network");
-    let work = MiningWork {
-        header: header.to_bytes(),
-        limit: *target.as_bytes(),
-    };
-    if let SearchOutcome::Found(nonce) = search(&work, 0..=u64::MAX, &AtomicBool::new(false), &AtomicU64::new(0)) {
-        header.nonce = nonce;
-    }
-    header
+    mine_for(network, &network.genesis(), 1_000, to, payments.to_vec())
 }

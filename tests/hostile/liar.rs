@@ -167,14 +167,8 @@ impl Liar {
 /// Where a peer says that it stands.
 pub(crate) fn status(network: &NetworkParams, number: u64, claims_work: bool, clock_ms: u64) -> Status {
     let mut status = Status {
-        tip: *network.genesis().hash().as_bytes(),
-        height: 0,
-        work: [0; 32],
-        name: String::new(),
-        clock_ms,
         instance: number,
-        pool_count: 0,
-        pool_digest: 0,
+        ..lanchain::testing::statuses::empty(*network.genesis().hash().as_bytes(), clock_ms)
     };
     if claims_work {
         status.tip[..8].copy_from_slice(&number.to_be_bytes());

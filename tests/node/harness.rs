@@ -1,6 +1,7 @@
 //! Runs a node as a child process and speaks to it in JSON lines.
 //!
-//! Promises: nothing that the node wrote is lost or read twice; a test that fails prints what the node logged.
+//! Promises: nothing that the node wrote is lost or read twice; a line that the schema of the console does not allow
+//! fails the test that reads it; a test that fails prints what the node logged.
 
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use lanchain::testing::schema::Schema;
 use serde_json::Value;
 
 /// Patience for anything that a healthy node does in a second: the machine may be busy.
@@ -32,6 +34,8 @@ pub(crate) const QUIET_JSON: [&str; 7] = [
 #[derive(Default)]
 struct Log {
     lines: Vec<Value>,
+    /// Lines that are not as the schema says, with what is wrong.
+    wrong: Vec<String>,
     ended: bool,
 }
 
@@ -93,8 +97,12 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) {
 /// The JSON lines of an output.
 pub(crate) fn json_lines(output: &Output) -> Vec<Value> {
     let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");
-    let parse = |line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
-    text.lines().map(parse).collect()
+    let mut schema = Schema::console();
+    let mut parse = |line| {
+        schema.hold(line);
+        serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    };
+    text.lines().map(&mut parse).collect()
 }
 
 /// The replies of an output.
@@ -342,7 +350,10 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.child.kill().unwrap_or_default();
         self.child.wait().ok();
-        if std::thread::panicking() {
+        if !std::thread::panicking() {
+            let log = self.log.0.lock().expect("no reader panics");
+            assert_eq!(log.wrong, Vec::<String>::new(), "against the schema of the console");
+        } else {
             let stderr = self.stderr.lock().expect("no reader panics");
             eprintln!("--- the node's log ---\n{stderr}--- end of log ---");
         }
@@ -355,10 +366,17 @@ fn tail(lines: &[Value]) -> String {
 }
 
 fn collect_lines(stdout: impl Read, log: &Shared) {
+    let mut schema = Schema::console();
     for line in BufReader::new(stdout).lines() {
         let Ok(line) = line else { break };
+        let wrong = schema.check(&line);
         let value = serde_json::from_str(&line).unwrap_or(Value::String(format!("NO JSON: {line}")));
-        log.0.lock().expect("no reader panics").lines.push(value);
+        let mut entry = log.0.lock().expect("no reader panics");
+        if !wrong.is_empty() {
+            entry.wrong.push(format!("{line}\n{}", wrong.join("\n")));
+        }
+        entry.lines.push(value);
+        drop(entry);
         log.1.notify_all();
     }
     log.0.lock().expect("no reader panics").ended = true;

@@ -19,11 +19,9 @@ mod doctor;
 #[cfg(target_os = "linux")]
 mod files;
 mod fork;
-mod forms;
 mod harness;
 #[cfg(target_os = "linux")]
 mod hostile;
-mod json_schema;
 #[cfg(target_os = "linux")]
 mod locks;
 #[cfg(target_os = "linux")]

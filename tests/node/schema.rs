@@ -1,21 +1,13 @@
-//! Everything that real nodes say in a session of two is what `proto-notes/console.schema.json` says, key by key.
+//! Everything that real nodes and tasks say is what `proto-notes/console.schema.json` says, and in an order that can be
+//! replayed.
 //!
-//! Promises: each reply and each event has been seen at least once; those that two honest nodes never cause are made.
+//! Promises: every command and every event that honest nodes cause has been seen.
+//! Elsewhere: each line is held against the schema where it is read (`harness`); every key, unit tests of `testing`.
 
-use lanchain::console::json::{events_dropped, json_event};
-use lanchain::contract::{Event, FoundBy, Source};
-use lanchain::types::{BlockHash, Height, SecretKey};
+use lanchain::testing::schema::CONSOLE;
 use serde_json::Value;
 
-use crate::harness::{Node, run};
-use crate::json_schema::Schema;
-
-const SCHEMA: &str = include_str!("../../proto-notes/console.schema.json");
-
-fn check(schema: &mut Schema, line: &Value) {
-    let wrong = schema.check(line);
-    assert!(wrong.is_empty(), "{line}\n{}", wrong.join("\n"));
-}
+use crate::harness::{Node, json_lines, run};
 
 /// Pays, mines, shows; a fork that heals; refusals. Every command is there.
 fn two_nodes() -> Vec<Value> {
@@ -49,11 +41,15 @@ fn two_nodes() -> Vec<Value> {
     for command in REFUSED {
         anna.refused(command);
     }
+    anna.ok("status");
+    ben.ok("status");
     let line = anna.write("quit");
     anna.reply(line);
     anna.wait();
     ben.close_input();
     ben.wait();
+    hold_order(&anna.lines());
+    hold_order(&ben.lines());
     [anna.lines(), ben.lines()].concat()
 }
 
@@ -143,92 +139,76 @@ fn programs() -> Vec<Value> {
         outputs.push(run(flags.iter().chain(words), ""));
     }
     outputs.push(run(["bench", "--json", "--threads", "1"], ""));
-    let lines = |output: &std::process::Output| {
-        let text = String::from_utf8(output.stdout.clone()).expect("UTF-8");
-        assert!(!text.is_empty(), "{output:?}");
-        text.lines()
-            .map(|line| serde_json::from_str(line).expect("JSON"))
-            .collect::<Vec<Value>>()
-    };
-    outputs.iter().flat_map(lines).collect()
+    outputs.iter().flat_map(json_lines).collect()
 }
 
-/// Events that two honest nodes on a healthy machine do not cause.
-fn made() -> Vec<Value> {
-    let stranger = SecretKey::from_seed([1; 32]).public().peer_id();
-    let (code, message) = ("bad_signature", "the signature is wrong".to_owned());
-    let source = Source::Peer(stranger);
-    let events = [
-        Event::PeerFound {
-            peer_id: stranger.to_string(),
-            address: format!("/ip4/10.0.0.1/tcp/4001/p2p/{stranger}"),
-            found_by: FoundBy::Mdns,
-        },
-        Event::TransactionRejected {
-            txid: None,
-            code,
-            message: message.clone(),
-            source,
-        },
-        Event::BlockRejected {
-            hash: Some(BlockHash::new([7; 32])),
-            height: Some(Height::new(3)),
-            code,
-            message: message.clone(),
-            source,
-        },
-        Event::BlockRejected {
-            hash: None,
-            height: None,
-            code,
-            message: message.clone(),
-            source: Source::Local,
-        },
-        Event::Warning { code, message },
-    ];
-    let mut lines: Vec<String> = events.iter().map(|event| json_event(event, 1)).collect();
-    lines.push(events_dropped(5, 1));
-    lines
+/// What must hold between lines, not only inside one.
+fn hold_order(lines: &[Value]) {
+    let of = |name: &'static str| {
+        let all = lines.iter().enumerate();
+        all.filter(move |(_, line)| line["event"] == name)
+            .map(|(at, line)| (at, &line["hash"]))
+    };
+    for (at, hash) in of("mined") {
+        let connected = of("block_connected").find(|(_, other)| *other == hash);
+        assert!(
+            connected.is_some_and(|(later, _)| later > at),
+            "mined {hash} stands before its block_connected"
+        );
+    }
+    let mut chain = vec![lines[0]["tip"].clone()];
+    for line in lines {
+        if line["event"] == "block_connected" {
+            assert_eq!(chain.last(), Some(&line["previous_hash"]), "{line}");
+            chain.push(line["hash"].clone());
+        } else if line["event"] == "block_disconnected" {
+            assert_eq!(chain.pop(), Some(line["hash"].clone()), "{line}");
+        } else if line["event"] == "reorganized" {
+            assert!(chain.contains(&line["new_tip"]), "{line}");
+        }
+    }
+    let last = lines.iter().rfind(|line| line["command"] == "status");
+    let tip = &last.expect("a status")["data"]["tip"];
+    assert_eq!(chain.last(), Some(tip), "replaying the events gives the active chain");
+    assert_eq!(lines.first().expect("a line")["event"], "started");
+    assert_eq!(lines.last().expect("a line")["event"], "stopped");
+    let replies = lines.iter().filter_map(|line| line["line"].as_u64());
+    assert!(
+        replies.clone().eq((1..).take(replies.count())),
+        "exactly one reply a line, in order"
+    );
+}
+
+/// The words that the schema allows at a place of it and that no line has under the key.
+fn unseen(place: &str, key: &str, lines: &[Value]) -> Vec<String> {
+    let schema: Value = serde_json::from_str(CONSOLE).expect("the schema is JSON");
+    let words = schema
+        .pointer(place)
+        .and_then(Value::as_array)
+        .expect("a list of words");
+    let unseen = words
         .iter()
-        .map(|line| serde_json::from_str(line).expect("JSON"))
-        .collect()
+        .filter(|word| !lines.iter().any(|line| line[key] == **word && line["ok"] != false));
+    unseen.filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 #[test]
 fn everything_that_nodes_and_tasks_say_is_what_the_schema_says() {
-    let mut schema = Schema::new(SCHEMA);
-    for line in [two_nodes(), programs(), made()].concat() {
-        check(&mut schema, &line);
-    }
-    let mut unseen = schema.unused("");
+    let lines = [two_nodes(), programs()].concat();
+    let mut commands = unseen("/$defs/reply/allOf/1/then/properties/command/enum", "command", &lines);
     // It needs blocks from the future.
-    unseen.retain(|name| name != "data_rewind");
-    // Which of two nodes falls behind, and how, is up to the network.
-    unseen.retain(|name| !name.starts_with("event_sync_") && name != "event_block_stored");
-    if !cfg!(unix) {
-        unseen.retain(|name| !matches!(name.as_str(), "data_detach" | "event_attached"));
-    }
-    assert_eq!(unseen, Vec::<String>::new(), "never seen in the session");
-}
-
-#[test]
-fn the_schema_tells_a_wrong_line_from_a_right_one() {
-    let right =
-        serde_json::json!({"v": 1, "type": "reply", "line": 1, "command": "net", "ok": true, "data": {"net": true}});
-    let mut schema = Schema::new(SCHEMA);
-    assert_eq!(schema.check(&right), Vec::<String>::new());
-    let changes: [fn(&mut Value); 7] = [
-        |line| line["v"] = 2.into(),
-        |line| line["data"]["net"] = "on".into(),
-        |line| line["data"] = serde_json::json!({}),
-        |line| line["data"]["more"] = 1.into(),
-        |line| line["command"] = "nonsense".into(),
-        |line| line["ok"] = false.into(),
-        |line| line["line"] = Value::Null,
+    commands.retain(|word| word != "rewind" && (cfg!(unix) || word != "detach"));
+    assert_eq!(commands, Vec::<String>::new(), "never answered in the session");
+    // Two honest nodes never cause them, or it is up to the network which of two falls behind, and how.
+    let seldom = [
+        "peer_found",
+        "transaction_rejected",
+        "block_rejected",
+        "block_stored",
+        "warning",
     ];
-    for (number, change) in changes.iter().enumerate() {
-        let mut wrong = right.clone();
-        change(&mut wrong);
-        assert_ne!(schema.check(&wrong), Vec::<String>::new(), "change {number}: {wrong}");
-    }
+    let mut events = unseen("/$defs/event/properties/event/enum", "event", &lines);
+    events.retain(|name| !seldom.contains(&name.as_str()) && !name.starts_with("sync_"));
+    events.retain(|name| cfg!(unix) || name != "attached");
+    assert_eq!(events, Vec::<String>::new(), "never told in the session");
 }

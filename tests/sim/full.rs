@@ -7,12 +7,12 @@
 use std::sync::OnceLock;
 
 use lanchain::chain::{Block, Header, NetworkParams, Reward, Transaction, merkle};
+use lanchain::testing::blocks::prove;
 use lanchain::types::{Account, AccountName, Amount, SecretKey, WallTime};
 
 use crate::dice::Dice;
 use crate::history::Past;
 use crate::plan::{NodePlan, Pace};
-use crate::pow;
 use crate::store::Kind;
 
 /// The longer branch.
@@ -92,7 +92,7 @@ fn block(params: &NetworkParams, parent: &Header, number: usize, owner: u8) -> B
         nonce: 0,
     };
     Block {
-        header: pow::seal(header, params),
+        header: prove(params, header),
         transactions,
     }
 }

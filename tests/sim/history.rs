@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lanchain::chain::{Block, Chain, Header, NetworkParams, Reward, Transaction, merkle};
+use lanchain::testing::blocks::prove;
 use lanchain::types::{Account, SecretKey, WallTime};
 
 use crate::dice::Dice;
 use crate::full;
 use crate::plan::NodePlan;
-use crate::pow;
 use crate::store::{Kind, SimStore};
 
 /// Seeds with this bit are worlds with a past.
@@ -123,7 +123,7 @@ fn mined(params: &NetworkParams, parent: &Header, miner: u8) -> Block {
         nonce: 0,
     };
     Block {
-        header: pow::seal(header, params),
+        header: prove(params, header),
         transactions,
     }
 }

@@ -13,7 +13,6 @@ mod crowd;
 #[cfg(test)]
 mod dice;
 #[cfg(test)]
-mod disk;
 #[cfg(test)]
 mod fate;
 #[cfg(test)]

@@ -8,12 +8,12 @@ use std::rc::Rc;
 
 use lanchain::chain::{Batch, Header};
 use lanchain::contract::Command;
-use lanchain::engine::{Config, Engine, Limits};
+use lanchain::engine::{Config, Engine};
 use lanchain::net::peers::Peers;
 use lanchain::net::repairs::Repairs;
 use lanchain::node::inbox::Inbox;
 use lanchain::node::outbox::Outbox;
-use lanchain::types::hash::HashMany;
+use lanchain::testing::engines::config;
 use lanchain::types::{AccountName, Address, PeerId, SecretKey, Target, Time, WallTime};
 use lanchain::wire::Topic;
 
@@ -175,24 +175,17 @@ impl Node {
     /// What the shell tells a starting engine.
     pub(crate) fn config(&self, plan: &Plan, index: usize, seed: u64, mines: bool) -> Config {
         Config {
-            params: plan.params.clone(),
-            key: self.key.clone(),
             name: self.plan.named.then(|| own_name(index)),
             seed,
-            secret: [9; 32],
-            hash_many: HashMany::default(),
             instance: seed ^ 0xabcd,
-            data_dir: "simulated".into(),
             peer_clock: if self.plan.peer_clock {
                 lanchain::engine::PeerClock::Median
             } else {
                 lanchain::engine::PeerClock::Own
             },
             mine: mines,
-            start_warnings: Vec::new(),
             exchange: plan.exchange,
-            manual_peers: Vec::new(),
-            limits: Limits::default(),
+            ..config(&plan.params, self.key.clone())
         }
     }
 

@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 
 use lanchain::chain::{Block, ChainStore, Header, NetworkParams, Reward, Transaction, merkle};
 use lanchain::engine::{Input, NetFact, NetOrder};
+use lanchain::testing::blocks::prove;
+use lanchain::testing::statuses::empty;
 use lanchain::types::{Account, Amount, Bits, Height, MerkleRoot, SecretKey, WallTime, Work};
 use lanchain::wire::message::{decode_transactions, encode_transactions};
 use lanchain::wire::{Request, Response, Status, ToldPeer, Topic};
 
-use crate::pow;
 use crate::world::{Happening, World};
 
 /// The pause between two messages of a flood.
@@ -336,14 +337,8 @@ fn publish(world: &mut World, node: usize, role: Role, topic: Topic, bytes: Vec<
 fn before(world: &World, node: usize) -> Option<Status> {
     let status = world.nodes[node].engine.as_ref()?.status();
     Some(Status {
-        tip: *status.tip.as_bytes(),
-        height: 0,
-        work: [0; 32],
-        name: String::new(),
-        clock_ms: world.wall(node).ms(),
         instance: 1,
-        pool_count: 0,
-        pool_digest: 0,
+        ..empty(*status.tip.as_bytes(), world.wall(node).ms())
     })
 }
 
@@ -374,7 +369,7 @@ fn spoil(world: &mut World, role: Role, mut block: Block) -> Option<Block> {
         },
         Role::BadRoot => {
             block.header.merkle_root = MerkleRoot::new([7; 32]);
-            block.header = pow::seal(block.header, &world.plan.params);
+            block.header = prove(&world.plan.params, block.header);
             return Some(block);
         }
         Role::BadReward => match &mut block.transactions[0] {
@@ -409,13 +404,11 @@ fn spoil(world: &mut World, role: Role, mut block: Block) -> Option<Block> {
     }
     let txids: Vec<_> = block.transactions.iter().map(Transaction::txid).collect();
     let root = merkle::root(&txids);
-    block.header = pow::seal(
-        Header {
-            merkle_root: root,
-            ..block.header
-        },
-        &world.plan.params,
-    );
+    let header = Header {
+        merkle_root: root,
+        ..block.header
+    };
+    block.header = prove(&world.plan.params, header);
     Some(block)
 }
 
@@ -438,7 +431,7 @@ fn equivocate(world: &mut World, node: usize, block: &Block, bytes: Vec<u8>) {
     twin.transactions[0] = Transaction::Reward(Reward { to, height });
     let txids: Vec<_> = twin.transactions.iter().map(Transaction::txid).collect();
     twin.header.merkle_root = merkle::root(&txids);
-    twin.header = pow::seal(twin.header, &world.plan.params);
+    twin.header = prove(&world.plan.params, twin.header);
     let (first, second) = (Rc::new(bytes), Rc::new(twin.to_bytes()));
     for shown in [&first, &second] {
         crate::checkers::Watch::published(world, node, Topic::Blocks, shown);
@@ -542,7 +535,7 @@ fn side_block(world: &mut World, node: usize) {
     twin.transactions.extend_from_slice(payments_of_side_blocks());
     let txids: Vec<_> = twin.transactions.iter().map(Transaction::txid).collect();
     twin.header.merkle_root = merkle::root(&txids);
-    twin.header = pow::seal(twin.header, &world.plan.params);
+    twin.header = prove(&world.plan.params, twin.header);
     world.publish(node, Topic::Blocks, twin.to_bytes());
 }
 

@@ -11,10 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use lanchain::chain::memory_store::MemoryStore;
 use lanchain::chain::{AccountState, Batch, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
 use lanchain::store::RedbStore;
+use lanchain::testing::disk::{Disk, Files, Kept};
 use lanchain::types::rng::Rng;
 use lanchain::types::{Account, Address, BlockHash, Height, PeerId, Txid};
-
-use crate::disk::{Disk, Files, Kept};
 
 /// Which store a node has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +51,7 @@ impl SimStore {
             },
             Kind::Redb => {
                 let disk = Disk::new(template(params));
-                let store = open(&disk, params).expect("a new chain file opens");
+                let store = disk.open(params).expect("a new chain file opens");
                 Inner::Redb {
                     store: Some(store),
                     disk,
@@ -91,7 +90,7 @@ impl SimStore {
             Inner::Memory { .. } => Ok(()),
             Inner::Redb { store, disk } => {
                 close(store);
-                *store = Some(open(disk, &self.params)?);
+                *store = Some(disk.open(&self.params).map_err(|error| error.to_string())?);
                 Ok(())
             }
         }
@@ -132,7 +131,7 @@ impl SimStore {
                 disk.cut_after(0);
                 let left = disk.after_cut(kept, rng);
                 close(store);
-                *disk = left;
+                *disk = Disk::new(left);
             }
         }
     }
@@ -143,7 +142,7 @@ impl SimStore {
             Inner::Memory { .. } => Ok(()),
             Inner::Redb { store, disk } => {
                 close(store);
-                *store = Some(open(disk, &self.params)?);
+                *store = Some(disk.open(&self.params).map_err(|error| error.to_string())?);
                 Ok(())
             }
         }
@@ -156,10 +155,6 @@ impl SimStore {
             Inner::Redb { store: None, .. } => Err(StoreError::Io("the store is closed".into())),
         }
     }
-}
-
-fn open(disk: &Disk, params: &NetworkParams) -> Result<RedbStore, String> {
-    RedbStore::on_storage(Box::new(disk.clone()), Box::new(disk.sums()), params).map_err(|error| error.to_string())
 }
 
 /// A process that ends closes nothing; here the handle must go, and redb may not like how the disk ended.

@@ -8,8 +8,11 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Instant;
 
+use lanchain::chain::Header;
 use lanchain::engine::{Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact};
 use lanchain::node::outbox::Action;
+use lanchain::testing::blocks::solve;
+use lanchain::testing::engines::Agenda;
 use lanchain::types::{PeerId, Time, WallTime};
 use lanchain::wire::Topic;
 
@@ -166,8 +169,7 @@ pub(crate) struct World {
     pub(crate) steps: u64,
     /// The moment that stands for the beginning, for parts of the shell that want one.
     pub(crate) begun: Instant,
-    queue: BTreeMap<(u64, u64), Happening>,
-    sequence: u64,
+    agenda: Agenda<u64, Happening>,
 }
 
 impl World {
@@ -201,8 +203,7 @@ impl World {
             quiet: false,
             steps: 0,
             begun: Instant::now(),
-            queue: BTreeMap::new(),
-            sequence: 0,
+            agenda: Agenda::default(),
             plan,
         };
         fate::prepare(&mut world);
@@ -240,8 +241,7 @@ impl World {
     }
 
     pub(crate) fn at_time(&mut self, at: u64, what: Happening) {
-        self.sequence += 1;
-        self.queue.insert((at.max(self.now), self.sequence), what);
+        self.agenda.enter(at.max(self.now), what);
     }
 
     /// A fact for a node's engine, some time later.
@@ -253,12 +253,8 @@ impl World {
 
     /// Runs until nothing is due before this time.
     pub(crate) fn run_until(&mut self, end: u64) {
-        while let Some(entry) = self.queue.first_entry() {
-            let (at, _) = *entry.key();
-            if at > end {
-                break;
-            }
-            let what = entry.remove();
+        while self.agenda.next().is_some_and(|at| at <= end) {
+            let Some((at, what)) = self.agenda.pop() else { break };
             self.now = self.now.max(at);
             self.steps += 1;
             match what.needs() {
@@ -390,9 +386,9 @@ impl World {
             return;
         }
         let kept = *self.dice.pick(&[
-            crate::disk::Kept::All,
-            crate::disk::Kept::Nothing,
-            crate::disk::Kept::Part,
+            lanchain::testing::disk::Kept::All,
+            lanchain::testing::disk::Kept::Nothing,
+            lanchain::testing::disk::Kept::Part,
         ]);
         let writing = match std::mem::replace(&mut self.nodes[node].writer, Writer::Idle) {
             Writer::Busy(batches) => batches,
@@ -535,7 +531,7 @@ impl World {
         let Some((job, header, target)) = self.nodes[node].job.take() else {
             return;
         };
-        let nonce = pow::nonce(&header, &target);
+        let nonce = solve(&Header { nonce: 0, ..header }, &target);
         self.tell(node, Input::Miner(MinerFact::Found { job, nonce }));
     }
 

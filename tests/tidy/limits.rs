@@ -87,7 +87,7 @@ fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder of the sources").flatten() {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().into_owned();
-        if path.is_dir() && name != "tests" && name != "fuzzing" {
+        if path.is_dir() && name != "tests" && name != "testing" {
             collect(&path, found);
         } else if name.ends_with(".rs") && !name.contains("test") {
             found.push(path);

@@ -3,12 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::kit::*;
 use crate::chain::ledger::{Accounts, Ledger};
 use crate::chain::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
 use crate::chain::store::{AccountState, StoreError};
 use crate::chain::{AcceptError, ApplyError, Block, BlockError, LedgerError, NetworkParams, Reward, Transaction};
 use crate::pool::{Mempool, Origin};
+use crate::testing::blocks::*;
 use crate::types::{Account, AccountName, Amount, Height, SecretKey};
 
 /// Accounts as a test wants them.

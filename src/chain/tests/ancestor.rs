@@ -4,9 +4,9 @@
 
 use std::collections::BTreeSet;
 
-use super::kit::*;
 use crate::chain::{Accepted, NetworkParams, Transaction, merkle};
 use crate::pool::{Mempool, Origin};
+use crate::testing::blocks::*;
 use crate::types::hash::sha256;
 use crate::types::{Address, Height, WallTime};
 

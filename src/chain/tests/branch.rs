@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use super::kit::*;
 use crate::chain::tree::SIDE_MAX_BLOCKS;
 use crate::chain::{
     AcceptError, Accepted, BlockError, Chain, ChainStore, HeaderError, NetworkParams, Reward, Transaction,
     TransactionError,
 };
 use crate::pool::{Mempool, Origin};
+use crate::testing::blocks::*;
 use crate::types::{BlockHash, Height, MerkleRoot, WallTime, Work};
 
 #[test]

@@ -1,20 +1,13 @@
 //! Forms of transactions, headers and blocks that are refused, one by one.
 
+use crate::testing::keys::{account as name, key};
 use proptest::prelude::*;
 
 use crate::chain::params::TRANSACTION_MAX_BYTES;
 use crate::chain::{Block, BlockError, Header, HeaderError, NetworkParams, Reward, Transaction, TransactionError};
-use crate::fuzzing::world::seal;
+use crate::testing::blocks::seal;
 use crate::types::layout::LayoutError;
-use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, SecretKey, WallTime};
-
-fn key(byte: u8) -> SecretKey {
-    SecretKey::from_seed([byte; 32])
-}
-
-fn name(text: &str) -> Account {
-    Account::Name(AccountName::new(text).expect("a valid name"))
-}
+use crate::types::{Account, AccountName, Amount, Bits, BlockHash, Height, WallTime};
 
 fn transfer() -> Transaction {
     let network = NetworkParams::dev().network_id();

@@ -2,10 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::kit::{advance, branch, claim, dev, key, name, pay, wallet};
 use super::vectors::hold;
 use crate::chain::NetworkParams;
 use crate::pool::{Mempool, Origin};
+use crate::testing::blocks::{advance, branch, claim, dev, key, name, pay, wallet};
 use crate::types::Account;
 use crate::types::layout::Reader;
 

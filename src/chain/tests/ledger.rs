@@ -1,10 +1,10 @@
 //! The ledger's rules one by one.
 
-use super::kit::*;
 use crate::chain::ledger::Ledger;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::overlay::Overlay;
 use crate::chain::{AccountState, ApplyError, Batch, LedgerError, NetworkParams, Reward, Transaction, Transfer};
+use crate::testing::blocks::*;
 use crate::types::{Account, Amount, AmountError, Height, NameError};
 
 fn refused(error: ApplyError) -> LedgerError {

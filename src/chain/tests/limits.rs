@@ -1,11 +1,11 @@
 //! Limits that a block, the side branches and the memory of a chain have.
 
-use super::kit::*;
 use crate::chain::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS};
 use crate::chain::tree::{INVALID_MAX, InvalidSet, SIDE_MAX_BLOCKS, SIDE_MAX_BYTES, SideBlock, SideTree};
 use crate::chain::{
     AcceptError, Accepted, Block, BlockError, Chain, ChainStore, NetworkParams, StoreError, Transaction,
 };
+use crate::testing::blocks::*;
 use crate::types::layout::LayoutError;
 use crate::types::{AccountName, BlockHash, Height, Work};
 

@@ -1,9 +1,9 @@
 //! Long switches: step by step, cut off in the middle, and ended by a block that breaks a rule.
 
-use super::kit::*;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{AcceptError, Accepted, Block, Chain, ChainStore, LongStep, NetworkParams, Transaction};
 use crate::pool::{Mempool, Origin, Rebuild};
+use crate::testing::blocks::*;
 use crate::types::{Account, Height, Txid};
 
 /// A branch above genesis that pays to new names, one in each block.

@@ -4,7 +4,6 @@
 
 mod chains;
 mod forms;
-pub(crate) mod kit;
 mod layouts;
 pub(crate) mod vectors;
 

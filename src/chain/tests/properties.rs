@@ -3,7 +3,6 @@
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::kit::*;
 use crate::chain::ledger::Ledger;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::overlay::Overlay;
@@ -11,6 +10,7 @@ use crate::chain::{
     AcceptError, Accepted, Batch, Block, Chain, ChainStore, Header, LongStep, NetworkParams, Reward, Transaction,
 };
 use crate::pool::{Mempool, Origin};
+use crate::testing::blocks::*;
 use crate::types::{BlockHash, Height, Work};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];

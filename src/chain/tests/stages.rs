@@ -1,8 +1,8 @@
 //! The stages of a received block: what each of them refuses, and that together they refuse what `accept` refuses.
 
-use super::kit::{CLOCK, advance, branch, dev, mine, pay, prove};
 use crate::chain::stages::{Body, Received};
 use crate::chain::{AcceptError, Accepted, Block, BlockError, Header, HeaderError};
+use crate::testing::blocks::{CLOCK, advance, branch, dev, mine, pay, prove};
 use crate::types::{Bits, BlockHash, Height, WallTime};
 
 #[test]

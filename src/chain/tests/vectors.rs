@@ -2,22 +2,15 @@
 //!
 //! `LANCHAIN_WRITE_VECTORS=1 cargo test vectors` writes them anew after a deliberate change of the rules.
 
+use crate::testing::keys::{key, name};
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::zip215::{self, Way, key_beyond_p, without_cofactor};
 use crate::chain::{Block, NetworkParams, Reward, Transaction, merkle};
-use crate::fuzzing::world::seal;
-use crate::types::{Account, AccountName, Amount, Bits, Height, PublicKey, SecretKey, Signature, Txid};
-
-fn key(byte: u8) -> SecretKey {
-    SecretKey::from_seed([byte; 32])
-}
-
-fn name(text: &str) -> AccountName {
-    AccountName::new(text).expect("a valid name")
-}
+use crate::testing::blocks::seal;
+use crate::types::{Account, Amount, Bits, Height, PublicKey, Signature, Txid};
 
 /// Compares a file of vectors with the output of the code, or writes the file.
 pub(crate) fn hold(file: &str, made: &Value) {

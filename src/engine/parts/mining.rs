@@ -259,7 +259,7 @@ fn is_fast<S: ChainStore>(chain: &Chain<S>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::tests::kit::{CLOCK, advance, branch, dev, mine_after, wallet};
+    use crate::testing::blocks::{CLOCK, advance, branch, dev, mine_after, wallet};
 
     fn pump(
         mining: &mut Mining,

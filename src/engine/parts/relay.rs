@@ -134,8 +134,8 @@ impl Relay {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chain::tests::kit::{CLOCK, advance, branch, dev, mine, pay, prove};
     use crate::chain::{Block, Header};
+    use crate::testing::blocks::{CLOCK, advance, branch, dev, mine, pay, prove};
 
     fn word(judged: &HeaderVerdict) -> String {
         match judged {

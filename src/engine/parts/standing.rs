@@ -149,11 +149,7 @@ impl Standing {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::SecretKey;
-
-    fn peer(seed: u8) -> PeerId {
-        SecretKey::from_seed([seed; 32]).public().peer_id()
-    }
+    use crate::testing::keys::peer;
 
     fn orders(standing: &mut Standing) -> Vec<Order> {
         core::iter::from_fn(|| standing.poll()).collect()

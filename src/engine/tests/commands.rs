@@ -3,11 +3,8 @@
 use super::world::{World, address, key};
 use crate::contract::{AccountRef, BlockRef, Command, CommandError, Condition, Event, MineCommand, Reply};
 use crate::engine::{Input, NetFact, StoreFact};
+use crate::testing::keys::name;
 use crate::types::{Account, AccountName, Address, Amount, Height};
-
-fn name(text: &str) -> AccountName {
-    AccountName::new(text).unwrap()
-}
 
 fn balance(world: &mut World, node: usize, text: &str) -> (i64, i64, Option<String>, u64) {
     let account = AccountRef::Account(Account::Name(name(text)));

@@ -1,6 +1,6 @@
 //! What the doctor says, and what to type.
 
-use super::neighbours::tells_its_clock;
+use super::links::tells_its_clock;
 use super::world::{World, address};
 use crate::contract::{Command, Diagnosis, Event, FoundBy, Interface, Probe, Reply, Stranger, Surroundings};
 use crate::contract::{DialFailure, Multicast};

@@ -4,6 +4,7 @@ use super::world::{World, solve};
 use crate::chain::NetworkParams;
 use crate::contract::{Command, Event, MineCommand, Reply};
 use crate::engine::{Input, MinerFact, PeerClock, StoreFact};
+use crate::testing::statuses::boast;
 use crate::types::{Time, WallTime};
 
 fn on(world: &mut World) {
@@ -166,7 +167,7 @@ fn templates_take_the_own_clock_or_with_peer_clock_the_middle_of_three_voices_or
             config.peer_clock = clock.clone()
         });
         for liar in 1..=liars {
-            let mut status = super::sync::claim(&world, 7);
+            let mut status = boast(7, world.now.ms());
             (status.work, status.height) = ([0; 32], 0);
             status.tip = *world.tip(0).as_bytes();
             status.clock_ms += off_ms;

@@ -3,6 +3,7 @@
 use super::world::World;
 use crate::chain::NetworkParams;
 use crate::contract::{Command, Event, Reply};
+use crate::testing::statuses::boast;
 use crate::types::AccountName;
 
 /// So many nodes that all call themselves anna.
@@ -79,7 +80,7 @@ fn a_peer_that_calls_itself_something_else_is_called_so_everywhere() {
     });
     world.link(1, 0);
     world.run(1_000);
-    let mut status = super::sync::claim(&world, 1);
+    let mut status = boast(1, world.now.ms());
     (status.work, status.height) = ([0; 32], 0);
     status.tip = *world.tip(0).as_bytes();
     status.name = "anna".to_owned();

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::sync::claim;
 use super::world::{World, key};
 use crate::chain::{NetworkParams, Transaction};
 use crate::contract::{Command, Event, Reply, TxRef};
 use crate::engine::Input;
+use crate::testing::statuses::boast;
 use crate::types::{Account, AccountName, Amount};
 use crate::wire::{Request, Response};
 
@@ -110,7 +110,7 @@ fn payments_that_gossip_lost_come_within_five_seconds_whoever_lacks_them() {
 
 /// Node 1 says that its pool holds something, and gives these answers when it is asked for it; how often it was.
 fn asked_for(world: &mut World, count: u32, answer: impl Fn(usize) -> Response + 'static) -> Rc<Cell<usize>> {
-    let mut status = claim(world, 7);
+    let mut status = boast(7, world.now.ms());
     (status.height, status.work) = (0, [0; 32]);
     status.tip = *world.tip(0).as_bytes();
     (status.pool_count, status.pool_digest) = (count, 77);

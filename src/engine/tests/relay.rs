@@ -3,13 +3,15 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-use super::claims::{bans, overdraft};
-use super::sync::{branch, branches, claim};
+use super::kit::mine;
+use super::sync::{branch, branches};
+use super::sync_claims::{bans, overdraft};
 use super::world::{World, key};
 use crate::chain::{Block, Header, NetworkParams, Transaction};
 use crate::contract::Event;
 use crate::engine::{Input, NetFact, StoreFact, Verdict};
-use crate::fuzzing::world::{mine, seal};
+use crate::testing::blocks::seal;
+use crate::testing::statuses::boast;
 use crate::types::{Account, AccountName, Amount, NetworkId, WallTime};
 use crate::wire::message::encode_transactions;
 use crate::wire::{Request, Response, Topic};
@@ -299,7 +301,7 @@ fn an_answer_holds_the_longest_prefix_of_the_asked_blocks_within_two_mebibytes()
 #[test]
 fn an_answer_of_another_kind_than_the_question_ends_in_a_ban() {
     let mut world = World::new(2);
-    world.nodes[1].lie = Some(claim(&world, 7));
+    world.nodes[1].lie = Some(boast(7, world.now.ms()));
     world.nodes[1].script = Some(Box::new(|request| match request {
         Request::GetHeaders { .. } => Some(Response::Pending(Vec::new())),
         Request::Status(_) | Request::GetBlocks { .. } | Request::GetPending { .. } | Request::GetPeers => None,
@@ -349,7 +351,7 @@ fn a_busy_peer_is_asked_for_bodies_again_after_half_a_second() {
 /// A peer that says that its pool holds something; how often that was asked for in a minute.
 fn pool_questions(count: u32, digest: u64) -> u32 {
     let mut world = World::new(2);
-    let mut status = claim(&world, 7);
+    let mut status = boast(7, world.now.ms());
     (status.height, status.work) = (0, [0; 32]);
     status.tip = *world.tip(0).as_bytes();
     (status.pool_count, status.pool_digest) = (count, digest);
@@ -378,7 +380,7 @@ fn another_pool_that_turned_out_to_hold_nothing_is_asked_for_rarely() {
 /// What node 0 takes of a page of the pool.
 fn takes(page: Vec<Vec<u8>>) -> u64 {
     let mut world = World::new(2);
-    let mut status = claim(&world, 7);
+    let mut status = boast(7, world.now.ms());
     (status.height, status.work) = (0, [0; 32]);
     status.tip = *world.tip(0).as_bytes();
     (status.pool_count, status.pool_digest) = (3, 77);

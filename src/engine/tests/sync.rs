@@ -4,30 +4,19 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use super::claims::stranger;
+use super::kit::mine;
+use super::sync_claims::stranger;
 use super::world::World;
 use crate::chain::{Block, Header, NetworkParams};
 use crate::contract::Event;
 use crate::engine::{Input, MinerFact, NetFact, Verdict};
-use crate::fuzzing::world::{mine, solve};
+use crate::testing::blocks::solve;
+use crate::testing::statuses::boast;
 use crate::types::{Bits, BlockHash, Height, MerkleRoot, WallTime};
 use crate::wire::{Request, Response, Status, Topic};
 
 fn count(world: &World, node: usize, wanted: impl Fn(&Event) -> bool) -> usize {
     world.nodes[node].events.iter().filter(|event| wanted(event)).count()
-}
-
-pub(super) fn claim(world: &World, tip: u8) -> Status {
-    Status {
-        tip: [tip; 32],
-        height: 100,
-        work: [0x7f; 32],
-        name: String::new(),
-        clock_ms: world.now.ms(),
-        instance: 9,
-        pool_count: 0,
-        pool_digest: 0,
-    }
 }
 
 /// Blocks on top of each other, whose rewards go to a wallet of their own.
@@ -124,7 +113,7 @@ fn adv_s07_a_long_branch_with_less_work_is_measured_and_none_of_it_is_stored() {
     let asked = Rc::clone(&bodies);
     let pages = Rc::new(Cell::new(0));
     let turned = Rc::clone(&pages);
-    let mut lie = claim(&world, 7);
+    let mut lie = boast(7, world.now.ms());
     lie.height = 2_000;
     world.nodes[0].script = Some(Box::new(move |request| match request {
         Request::Status(_) => Some(Response::Status(lie.clone())),
@@ -211,7 +200,7 @@ fn adv_s01_a_lying_peer_never_delays_the_honest_branch() {
         let mut world = World::with(3, NetworkParams::dev(), |config| config.seed += seed * 1_000);
         world.mine(2, 20);
         world.nodes[1].mute = true;
-        world.nodes[1].lie = Some(claim(&world, 7));
+        world.nodes[1].lie = Some(boast(7, world.now.ms()));
         world.link(0, 1);
         world.link(0, 2);
         // The liar's two seconds of patience are not over then.
@@ -224,7 +213,7 @@ fn adv_s04_a_silent_peer_of_the_same_tip_delays_by_a_second_at_most() {
     for seed in 0..8 {
         let mut world = World::with(3, NetworkParams::dev(), |config| config.seed += seed * 1_000);
         world.mine(2, 20);
-        let mut lie = claim(&world, 7);
+        let mut lie = boast(7, world.now.ms());
         lie.tip = *world.tip(2).as_bytes();
         world.nodes[1].lie = Some(lie);
         world.nodes[1].mute = true;
@@ -248,7 +237,7 @@ fn adv_s24_one_honest_among_fifteen_liars_is_enough() {
         world.mine(16, 20);
         for liar in 1..16 {
             world.nodes[liar].mute = true;
-            world.nodes[liar].lie = Some(claim(&world, u8::try_from(liar).unwrap()));
+            world.nodes[liar].lie = Some(boast(u8::try_from(liar).unwrap(), world.now.ms()));
             world.link(0, liar);
         }
         world.run(100);
@@ -352,7 +341,7 @@ fn count_pages(world: &mut World, lie: Option<Status>) -> Rc<Cell<u32>> {
 fn a_claim_that_time_leaves_no_room_for_is_not_followed() {
     for (height, followed) in [(2_000, true), (1_000_000, false)] {
         let mut world = World::with(2, NetworkParams::lan(), |_| {});
-        let mut lie = claim(&world, 7);
+        let mut lie = boast(7, world.now.ms());
         lie.height = height;
         let pages = count_pages(&mut world, Some(lie));
         world.link(0, 1);
@@ -386,7 +375,7 @@ fn adv_s16_a_tip_that_stands_still_while_peers_claim_more_brings_a_warning() {
     world.mine(0, 1);
     world.run(250_000);
     assert_eq!(count(&world, 0, stale), 0, "nobody claims more");
-    world.nodes[1].lie = Some(claim(&world, 7));
+    world.nodes[1].lie = Some(boast(7, world.now.ms()));
     world.nodes[1].mute = true;
     world.link(0, 1);
     world.until(1_500_000, |world| count(world, 0, stale) == 1);

@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) use super::kit::key;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Block, Chain, Header, NetworkParams};
 use crate::contract::{Command, CommandError, Direction, Event, Reply, Surroundings};
 use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
-pub(super) use crate::fuzzing::world::solve;
-use crate::types::hash::{HashMany, sha256};
-use crate::types::{Address, PeerId, SecretKey, Target, Time, WallTime};
+pub(super) use crate::testing::blocks::solve;
+use crate::testing::engines::{Agenda, config};
+use crate::types::hash::sha256;
+use crate::types::{Address, PeerId, Target, Time, WallTime};
 use crate::wire::{Request, Response, Topic};
 
 /// One way through the wire.
@@ -68,8 +70,7 @@ pub(super) struct World {
     /// What a machine sees around it.
     pub(super) surroundings: Surroundings,
     pub(super) nodes: Vec<Node>,
-    queue: BTreeMap<(Time, u64), (usize, Input)>,
-    sequence: u64,
+    agenda: Agenda<Time, (usize, Input)>,
     links: BTreeSet<(usize, usize)>,
     /// Pairs that cannot reach each other.
     pub(super) cut: BTreeSet<(usize, usize)>,
@@ -89,10 +90,6 @@ pub(super) fn address(node: usize) -> Address {
     Address::parse(&format!("/ip4/10.0.0.{}/tcp/4001", node + 1)).unwrap().0
 }
 
-pub(super) fn key(node: usize) -> SecretKey {
-    SecretKey::from_seed([u8::try_from(node + 1).unwrap(); 32])
-}
-
 const fn pair(a: usize, b: usize) -> (usize, usize) {
     if a < b { (a, b) } else { (b, a) }
 }
@@ -107,8 +104,7 @@ impl World {
             now: Time::from_ms(params.genesis_time_ms + 1_000_000),
             surroundings: Surroundings::default(),
             nodes: Vec::new(),
-            queue: BTreeMap::new(),
-            sequence: 0,
+            agenda: Agenda::default(),
             links: BTreeSet::new(),
             cut: BTreeSet::new(),
             asked: BTreeMap::new(),
@@ -127,20 +123,9 @@ impl World {
 
     fn add(&mut self, index: usize, store: MemoryStore, change: &impl Fn(&mut Config)) {
         let mut config = Config {
-            params: self.params.clone(),
-            key: key(index),
-            name: None,
             seed: u64::try_from(index).unwrap() + 77,
-            secret: [9; 32],
-            hash_many: HashMany::default(),
             instance: u64::try_from(index).unwrap(),
-            data_dir: "/dev/null".into(),
-            peer_clock: crate::engine::PeerClock::Own,
-            mine: false,
-            start_warnings: Vec::new(),
-            exchange: false,
-            manual_peers: Vec::new(),
-            limits: crate::engine::Limits::default(),
+            ..config(&self.params, key(index))
         };
         change(&mut config);
         let engine = Engine::new(config, store.clone(), self.now, WallTime::at(self.now, 0)).unwrap();
@@ -185,7 +170,7 @@ impl World {
         for other in 0..self.nodes.len() {
             self.unlink(index, other);
         }
-        self.queue.retain(|_, (node, _)| *node != index);
+        self.agenda.retain(|(node, _)| *node != index);
         let store = self.nodes[index].store.copy();
         self.add(index, store, &|_| {});
     }
@@ -215,9 +200,7 @@ impl World {
     }
 
     fn later(&mut self, delay: u64, node: usize, input: Input) {
-        self.sequence += 1;
-        let at = Time::from_ms(self.now.ms() + delay);
-        self.queue.insert((at, self.sequence), (node, input));
+        self.agenda.enter(Time::from_ms(self.now.ms() + delay), (node, input));
     }
 
     pub(super) fn command(&mut self, node: usize, command: Command) -> u64 {
@@ -259,7 +242,7 @@ impl World {
                 address: address(dialler),
                 direction: Direction::In,
             };
-            let listens = super::telling::calls_in(self.nodes[dialler].peer, address(dialler));
+            let listens = super::exchange::calls_in(self.nodes[dialler].peer, address(dialler));
             self.later(self.latency_ms, other, Input::Net(listens));
             self.later(self.latency_ms, dialler, Input::Net(out));
             self.later(self.latency_ms, other, Input::Net(back));
@@ -414,8 +397,7 @@ impl World {
             if lost || !self.nodes[other].seen.insert(sha256(&[bytes])) {
                 continue;
             }
-            self.sequence += 1;
-            let token = self.sequence;
+            let token = self.agenda.number();
             self.nodes[other].tokens.insert(token, (node, topic, bytes.to_vec()));
             let fact = NetFact::Gossip {
                 token,
@@ -454,10 +436,10 @@ impl World {
             // The network ends every request.
             return self.end_request(UNANSWERED_MS, node, id, peer);
         }
-        self.sequence += 1;
-        self.asked.insert(self.sequence, (node, id));
+        let token = self.agenda.number();
+        self.asked.insert(token, (node, id));
         let fact = NetFact::Request {
-            token: self.sequence,
+            token,
             peer: self.nodes[node].peer,
             request,
         };
@@ -485,7 +467,7 @@ impl World {
 
     /// When the next fact comes, and which node wants to be woken when.
     fn next(&self) -> (Option<Time>, Option<(Time, usize)>) {
-        let fact = self.queue.keys().next().map(|(at, _)| *at);
+        let fact = self.agenda.next();
         let wake = self
             .nodes
             .iter()
@@ -511,7 +493,7 @@ impl World {
     }
 
     fn deliver(&mut self) {
-        let Some(((at, _), (node, mut input))) = self.queue.pop_first() else {
+        let Some((at, (node, mut input))) = self.agenda.pop() else {
             return;
         };
         self.now = self.now.max(at);

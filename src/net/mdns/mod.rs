@@ -4,7 +4,8 @@
 //! Elsewhere: the thread that runs it (`net::discovery`), which of the found nodes to dial (`engine::dial`).
 //! Spec: `proto-notes/discovery.md`, "Multicast DNS".
 
-#[cfg(any(test, feature = "fuzzing"))]
+#[cfg(any(test, feature = "testing"))]
+#[path = "../../../fuzz/bodies/mdns.rs"]
 pub(crate) mod fuzz;
 pub(super) mod packet;
 pub(super) mod records;

@@ -274,11 +274,7 @@ fn write_record(bytes: &mut Vec<u8>, name: &[&[u8]], kind: u16, seconds: u32, da
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::SecretKey;
-
-    fn peer(seed: u8) -> PeerId {
-        SecretKey::from_seed([seed; 32]).public().peer_id()
-    }
+    use crate::testing::keys::peer;
 
     fn address(text: &str) -> Address {
         Address::parse(text).unwrap().0

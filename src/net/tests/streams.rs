@@ -33,14 +33,8 @@ fn pending(byte: u8) -> Request {
 
 fn status() -> Status {
     Status {
-        tip: [0; 32],
-        height: 0,
-        work: [0; 32],
-        name: String::new(),
-        clock_ms: 0,
         instance: 0,
-        pool_count: 0,
-        pool_digest: 0,
+        ..crate::testing::statuses::empty([0; 32], 0)
     }
 }
 

@@ -1,9 +1,9 @@
 //! The mempool's rules, limits and order.
 
-use crate::chain::tests::kit::*;
 use crate::chain::{Chain, ChainStore, NetworkParams, Transaction};
 use crate::pool::mempool::{ACCOUNT_MAX_TRANSACTIONS, POOL_MAX_TRANSACTIONS};
 use crate::pool::{Mempool, Origin, PoolError};
+use crate::testing::blocks::*;
 use crate::types::{Account, AccountName, PeerId, Txid};
 
 fn peer(seed: u8) -> Origin {

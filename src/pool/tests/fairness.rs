@@ -3,9 +3,9 @@
 use core::net::IpAddr;
 
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::tests::kit::*;
 use crate::chain::{Chain, NetworkParams, Transaction};
 use crate::pool::{Mempool, Origin, PoolError};
+use crate::testing::blocks::*;
 use crate::types::{Account, AccountName, Amount, PublicKey, SecretKey, Txid, Voice};
 
 /// A neighbour at an address of the LAN.

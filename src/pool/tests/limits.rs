@@ -1,10 +1,10 @@
 //! What leaves the pool with what, what is remembered of it, and what comes back from a lost branch.
 
 use crate::chain::switch::{UNDONE_MAX, Undone};
-use crate::chain::tests::kit::*;
 use crate::chain::{Accepted, Block, Claim, NetworkParams, Transaction, Transfer};
 use crate::pool::mempool::{DROPPED_MAX, POOL_MAX_TRANSACTIONS};
 use crate::pool::{Mempool, Origin, PoolError};
+use crate::testing::blocks::*;
 use crate::types::{AccountName, Txid};
 
 fn peer(seed: u8) -> Origin {

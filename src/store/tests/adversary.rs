@@ -3,34 +3,16 @@
 use super::crash::new_files;
 use super::*;
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Accepted, Chain, ChainStore, Reward, Transaction, merkle};
-use crate::fuzzing::recorder::Recorder;
+use crate::chain::{Accepted, Chain, ChainStore};
 use crate::store::RedbStore;
+use crate::testing::blocks::{CLOCK, claim, mine_after};
+use crate::testing::disk::{Disk, Kept};
 use crate::types::rng::Rng;
-
-const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);
 
 /// A block at the floor: a reward, and a claim of a name for each miner.
 fn mine(params: &NetworkParams, parent: &Header, miner: u8) -> Block {
-    let height = parent.height.next();
-    let to = Account::Key(secret(miner).public());
-    let word = AccountName::new(&format!("n{miner}-{height}")).unwrap();
-    let transactions = vec![
-        Transaction::Reward(Reward { to, height }),
-        Transaction::claim(&params.network_id(), &secret(miner), word),
-    ];
-    let ids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
-    let mut header = Header {
-        previous: parent.hash(),
-        merkle_root: merkle::root(&ids),
-        height,
-        time: WallTime::from_ms(parent.time.ms() + 1),
-        ..parent.clone()
-    };
-    while header.check_proof_of_work(params).is_err() {
-        header.nonce += 1;
-    }
-    Block { header, transactions }
+    let word = format!("n{miner}-{}", parent.height.next());
+    mine_after(params, parent, 1, miner, vec![claim(params, miner, &word)])
 }
 
 fn branch(params: &NetworkParams, miner: u8, length: usize) -> Vec<Block> {
@@ -53,7 +35,7 @@ fn shown<S: ChainStore>(chain: &Chain<S>) -> String {
 fn adv_s19_a_power_cut_at_any_write_of_a_reorganisation_leaves_the_old_tip_or_the_new_one() {
     let params = NetworkParams::dev();
     let start = new_files(&params);
-    let recorder = Recorder::on(&start);
+    let recorder = Disk::recording(start);
     let disk = recorder.open(&params).unwrap();
     let mut chain = Chain::open(params.clone(), disk.clone(), [7; 32]).unwrap();
     let (losing, winning) = (branch(&params, 1, 4), branch(&params, 2, 5));
@@ -68,21 +50,21 @@ fn adv_s19_a_power_cut_at_any_write_of_a_reorganisation_leaves_the_old_tip_or_th
         offer(&mut chain, block);
     }
     let old = shown(&chain);
-    let before = recorder.disk().changes.len();
+    let before = recorder.changes();
     // The fourth wins if its hash is the smaller one, else the fifth.
     let mut last = 3;
     while !matches!(offer(&mut chain, &winning[last]), Accepted::Switched(_)) {
         last += 1;
     }
     let new = shown(&chain);
-    let changes = recorder.disk().changes.len();
+    let changes = recorder.changes();
     drop((chain, disk));
     let mut rng = Rng::new(3);
     let (mut kept, mut switched) = (0, 0);
     for cut in before..=changes {
         for _ in 0..3 {
-            let left = recorder.cut_after(cut, &mut rng);
-            let disk = Recorder::on(&left)
+            let left = recorder.as_of(cut).after_cut(Kept::Any, &mut rng);
+            let disk = Disk::new(left)
                 .open(&params)
                 .unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
             let mut chain = Chain::open(params.clone(), disk, [7; 32]).unwrap();

@@ -2,9 +2,9 @@
 
 use super::*;
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Accepted, Chain, ChainStore, Reward, Transaction};
-use crate::fuzzing::world::seal;
+use crate::chain::{Accepted, Chain, ChainStore, Transaction};
 use crate::store::RedbStore;
+use crate::testing::blocks::mine_for;
 use crate::types::Address;
 use crate::types::rng::Rng;
 
@@ -99,16 +99,7 @@ fn random_batches_leave_disk_and_memory_alike() {
 
 /// A block at the floor with a reward and these transactions.
 fn mine(params: &NetworkParams, parent: &Header, later: u64, content: &[Transaction]) -> Block {
-    let reward = Reward {
-        to: name("miner"),
-        height: parent.height.next(),
-    };
-    seal(
-        params,
-        parent,
-        later,
-        [&[Transaction::Reward(reward)], content].concat(),
-    )
+    mine_for(params, parent, later, name("miner"), content.to_vec())
 }
 
 #[test]

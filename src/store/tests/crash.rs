@@ -1,11 +1,11 @@
 //! Crashes at every write, and a disk that is full at every write.
 //!
-//! What a power cut leaves: `fuzzing::recorder`.
+//! What a power cut leaves: `testing::disk`.
 
 use super::*;
 use crate::chain::ChainStore;
-use crate::fuzzing::recorder::{Files, Recorder};
 use crate::store::RedbStore;
+use crate::testing::disk::{Disk, Files, Kept};
 use crate::types::rng::Rng;
 
 const COMMITS: u64 = 6;
@@ -38,23 +38,23 @@ fn a_power_cut_at_any_write_loses_nothing_that_was_acknowledged() {
     let params = NetworkParams::dev();
     let start = new_files(&params);
     let blocks = chain(&params, COMMITS);
-    let recorder = Recorder::on(&start);
+    let recorder = Disk::recording(start.clone());
     let mut acknowledged = Vec::new();
     let store = recorder.open(&params).unwrap();
     for block in &blocks {
         store.commit(&[connect(block)]).unwrap();
-        acknowledged.push(recorder.disk().changes.len());
+        acknowledged.push(recorder.changes());
     }
     drop(store);
-    let changes = recorder.disk().changes.len();
+    let changes = recorder.changes();
     assert!(changes > 60, "{changes}");
 
     let mut rng = Rng::new(1);
     for cut in 0..=changes {
         let safe = u64::try_from(acknowledged.iter().filter(|at| **at <= cut).count()).unwrap();
         for _ in 0..3 {
-            let left = recorder.cut_after(cut, &mut rng);
-            let second = Recorder::on(&left);
+            let left = recorder.as_of(cut).after_cut(Kept::Any, &mut rng);
+            let second = Disk::recording(left);
             let store = second
                 .open(&params)
                 .unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
@@ -66,10 +66,10 @@ fn a_power_cut_at_any_write_loses_nothing_that_was_acknowledged() {
             drop(store);
 
             // The power fails again while it recovers.
-            let recovery = second.disk().changes.len();
+            let recovery = second.changes();
             let again = usize::try_from(rng.below(u64::try_from(recovery + 1).unwrap())).unwrap();
-            let left = second.cut_after(again, &mut rng);
-            let store = Recorder::on(&left).open(&params);
+            let left = second.as_of(again).after_cut(Kept::Any, &mut rng);
+            let store = Disk::new(left).open(&params);
             let store = store.unwrap_or_else(|error| panic!("cut at {cut}, then at {again}: {error}"));
             assert_eq!(check(&store, &blocks), height, "cut at {cut}, then at {again}");
         }
@@ -83,8 +83,8 @@ fn a_disk_that_is_full_at_any_write_loses_nothing_and_goes_on_when_there_is_room
     let blocks = chain(&params, COMMITS);
     let mut failures = 0;
     for room in 0.. {
-        let recorder = Recorder::on(&start);
-        recorder.disk().room = Some(room);
+        let recorder = Disk::recording(start.clone());
+        recorder.set_room(Some(room));
         let mut done = 0;
         if let Ok(store) = recorder.open(&params) {
             for block in &blocks {
@@ -98,7 +98,7 @@ fn a_disk_that_is_full_at_any_write_loses_nothing_and_goes_on_when_there_is_room
             }
         }
         failures += 1;
-        recorder.disk().room = None;
+        recorder.set_room(None);
         let store = recorder
             .open(&params)
             .unwrap_or_else(|error| panic!("room for {room}: {error}"));

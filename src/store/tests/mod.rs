@@ -16,15 +16,8 @@ use std::fs;
 use std::path::Path;
 
 use crate::chain::{AccountState, Batch, Block, Header, NetworkParams, Spot, StoredBlock, Transaction, TxPlace};
-use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid, WallTime, Work};
-
-fn name(text: &str) -> Account {
-    Account::Name(AccountName::new(text).unwrap())
-}
-
-fn secret(number: u8) -> SecretKey {
-    SecretKey::from_seed([number; 32])
-}
+use crate::testing::keys::{account as name, key as secret};
+use crate::types::{Account, AccountName, BlockHash, Height, Txid, WallTime, Work};
 
 fn txid(number: u64) -> Txid {
     Txid::new(crate::types::hash::sha256(&[&number.to_be_bytes()]))

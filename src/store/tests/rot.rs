@@ -3,8 +3,8 @@
 use super::crash::new_files;
 use super::*;
 use crate::chain::ChainStore;
-use crate::fuzzing::recorder::{Files, Recorder};
 use crate::store::RedbStore;
+use crate::testing::disk::{Disk, Files};
 use crate::types::rng::Rng;
 
 /// So many entries that the ledger's tree has three levels: a page holds about sixty entries or branches.
@@ -20,7 +20,7 @@ fn named(number: u64) -> Account {
 
 /// A file with branches above branches, and its sums.
 fn grown(params: &NetworkParams) -> (Files, Vec<Block>) {
-    let recorder = Recorder::on(&new_files(params));
+    let recorder = Disk::new(new_files(params));
     let store = recorder.open(params).unwrap();
     let blocks = chain(params, BLOCKS);
     for block in &blocks {
@@ -38,7 +38,7 @@ fn grown(params: &NetworkParams) -> (Files, Vec<Block>) {
         store.commit(&[batch]).unwrap();
     }
     drop(store);
-    let files = recorder.disk().files.clone();
+    let files = recorder.files();
     (files, blocks)
 }
 
@@ -92,7 +92,7 @@ fn spoil(bytes: &mut [u8], page: usize, way: u64, rng: &mut Rng) -> String {
 fn a_flipped_bit_in_any_page_leads_to_the_sound_files_answer_or_to_none() {
     let params = NetworkParams::dev();
     let (sound, blocks) = grown(&params);
-    let expected = answers(&Recorder::on(&sound).open(&params).unwrap(), &blocks);
+    let expected = answers(&Disk::new(sound.clone()).open(&params).unwrap(), &blocks);
     assert!(expected.iter().all(Result::is_ok));
     let seed = 11;
     println!("seed {seed}");
@@ -102,9 +102,9 @@ fn a_flipped_bit_in_any_page_leads_to_the_sound_files_answer_or_to_none() {
     for ((file, page), way) in pages.flat_map(|place| (0..WAYS).map(move |way| (place, way))) {
         let mut files = sound.clone();
         let what = spoil(&mut files[file], page, way, &mut rng);
-        let disk = Recorder::on(&files);
+        let disk = Disk::new(files.clone());
         let Ok(store) = disk.open(&params) else {
-            assert!(disk.disk().changes.is_empty(), "{what} of file {file}");
+            assert!(disk.changes() == 0, "{what} of file {file}");
             refused += 1;
             continue;
         };
@@ -130,11 +130,11 @@ fn a_flipped_bit_in_any_page_leads_to_the_sound_files_answer_or_to_none() {
 fn each_bit_of_the_header_is_missed() {
     let params = NetworkParams::dev();
     let (sound, blocks) = grown(&params);
-    let expected = answers(&Recorder::on(&sound).open(&params).unwrap(), &blocks);
+    let expected = answers(&Disk::new(sound.clone()).open(&params).unwrap(), &blocks);
     for bit in 0..320 * 8 {
         let mut files = sound.clone();
         files[0][bit / 8] ^= 1 << (bit % 8);
-        if let Ok(store) = Recorder::on(&files).open(&params) {
+        if let Ok(store) = Disk::new(files.clone()).open(&params) {
             assert_eq!(answers(&store, &blocks), expected, "bit {bit}");
         }
     }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::chain::{Accepted, Chain, ChainStore, LongStep, Reward, Transaction};
-use crate::fuzzing::world::seal;
 use crate::store::RedbStore;
+use crate::testing::blocks::seal;
 use crate::types::Amount;
 
 const CLOCK: WallTime = WallTime::from_ms(9_000_000_000_000);

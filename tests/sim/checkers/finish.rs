@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use lanchain::chain::ledger::{Accounts, Ledger as Entries};
-use lanchain::chain::{AccountState, Block, ChainStore, Difficulty, NetworkParams, Recipients, StoreError};
+use lanchain::chain::{AccountState, Block, ChainStore, Difficulty, NetworkParams, StoreError};
+use lanchain::testing::twin::Hash;
+use lanchain::testing::twin::ledger::{self, entries};
 use lanchain::types::{Account, BlockHash, Height, Txid};
 
 use super::Watch;
-use super::reference::{Entry, Hash, Ledger, Reference, Rules};
+use super::reference::{Reference, Rules};
 use crate::node::Writer;
 use crate::world::World;
 
@@ -15,31 +17,10 @@ fn rules(params: &NetworkParams) -> Rules {
     Rules {
         spacing_ms: params.spacing_ms,
         halflife_ms: u64::from(params.halflife_ms),
-        credit_limit: i128::from(params.credit_limit),
         adjusting: params.difficulty == Difficulty::Adjusting,
-        only_owned: params.recipients == Recipients::Owned,
         block_bytes_max: usize::try_from(params.block_bytes_max).expect("at most a mebibyte"),
-        new_accounts_max: usize::try_from(params.new_accounts_max).expect("at most 8,192"),
-        reward: i128::from(params.reward),
+        ledger: ledger::Rules::of(params),
         genesis: params.genesis().to_bytes(),
-    }
-}
-
-fn encoded(account: &Account) -> Vec<u8> {
-    match account {
-        Account::Name(name) => {
-            let text = name.as_str().as_bytes();
-            [&[1, u8::try_from(text.len()).expect("a name is short")], text].concat()
-        }
-        Account::Key(key) => [&[2], &key.as_bytes()[..]].concat(),
-    }
-}
-
-fn entry(state: &AccountState) -> Entry {
-    Entry {
-        balance: i128::from(state.balance),
-        sequence: state.next_sequence,
-        owner: state.owner.map(|key| *key.as_bytes()),
     }
 }
 
@@ -163,11 +144,8 @@ fn ledger(world: &World, node: usize, reference: &Reference) {
     let store = &world.nodes[node].store;
     let (_, tip) = read(world, node, store.tip());
     let (_, accounts) = read(world, node, store.accounts(usize::MAX));
-    let ours: Ledger = accounts
-        .iter()
-        .map(|(account, state)| (encoded(account), entry(state)))
-        .collect();
-    let theirs = &reference.valid[tip.as_bytes()].ledger;
+    let ours = entries(accounts.iter().map(|(account, state)| (account, state)));
+    let theirs = &reference.valid[tip.as_bytes()].ledger.entries;
     if ours != *theirs {
         let differs = ours
             .iter()

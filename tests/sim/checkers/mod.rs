@@ -1,10 +1,9 @@
 //! What must hold in every world, written apart from the code that it checks.
 //!
 //! Here: what is checked while a world runs. Elsewhere: the second implementation of the rules (`reference`,
-//! `elements`), what is checked at the end (`finish`), what has come to all (`arrival`).
+//! `testing::twin`), what is checked at the end (`finish`), what has come to all (`arrival`).
 
 pub(crate) mod arrival;
-mod elements;
 pub(crate) mod finish;
 pub(crate) mod reference;
 

@@ -1,38 +1,24 @@
-//! A second implementation of the rules, slow and plain, written from `proto-notes/encoding.md` and
-//! `proto-notes/consensus.md` alone: numbers, byte slices and maps, no type of the node.
+//! A second implementation of the rules of headers, blocks and branches, slow and plain, written from
+//! `proto-notes/consensus.md` alone; layouts and ledger are `testing::twin`.
 //!
 //! Promises: says of every block that was seen anywhere whether it is valid and what ledger it leads to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::elements::{Tx, merkle_root, parse_transactions, sha256};
-
-pub(crate) type Hash = [u8; 32];
+use lanchain::testing::twin::Hash;
+use lanchain::testing::twin::layout::{Tx, merkle_root, parse_block, sha256};
+use lanchain::testing::twin::ledger::{self, Ledger};
 
 /// What the notes call the parameters of a network.
 #[derive(Clone, Debug)]
 pub(crate) struct Rules {
     pub(crate) spacing_ms: u64,
     pub(crate) halflife_ms: u64,
-    pub(crate) credit_limit: i128,
     pub(crate) adjusting: bool,
-    pub(crate) only_owned: bool,
     pub(crate) block_bytes_max: usize,
-    pub(crate) new_accounts_max: usize,
-    pub(crate) reward: i128,
+    pub(crate) ledger: ledger::Rules,
     pub(crate) genesis: [u8; 96],
 }
-
-/// A ledger entry.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Entry {
-    pub(crate) balance: i128,
-    pub(crate) sequence: u64,
-    pub(crate) owner: Option<Hash>,
-}
-
-/// Accounts by their encoding.
-pub(crate) type Ledger = BTreeMap<Vec<u8>, Entry>;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Valid {
@@ -129,7 +115,7 @@ impl Reference {
         let genesis = Valid {
             header: Header::read(&rules.genesis),
             work: 0,
-            ledger: Ledger::new(),
+            ledger: Ledger::default(),
             txids: Vec::new(),
         };
         let mut reference = Self {
@@ -207,10 +193,7 @@ impl Reference {
         if !meets(hash, bits, halflife) {
             return Err("proof of work".into());
         }
-        if bytes.len() > 1_048_576 {
-            return Err("size".into());
-        }
-        let list = parse_transactions(&bytes[96..])?;
+        let list = parse_block(bytes)?;
         let txids: Vec<Hash> = list.iter().map(Tx::txid).collect();
         if merkle_root(&txids) != header.root {
             return Err("merkle root".into());
@@ -227,19 +210,10 @@ impl Reference {
             return Err(format!("signature of transaction {index}"));
         }
         let mut ledger = parent.ledger.clone();
+        ledger.next_block();
         for (index, tx) in list.iter().enumerate() {
-            self.apply(&mut ledger, tx)
-                .map_err(|reason| format!("transaction {index}: {reason}"))?;
-        }
-        let rewarded = list.iter().find_map(|tx| match tx {
-            Tx::Reward { to, .. } => Some(to),
-            Tx::Claim { .. } | Tx::Transfer { .. } => None,
-        });
-        let made = ledger
-            .keys()
-            .filter(|account| !parent.ledger.contains_key(*account) && Some(*account) != rewarded);
-        if made.count() > self.rules.new_accounts_max {
-            return Err("too many new accounts".into());
+            let applied = ledger.apply(&self.rules.ledger, tx);
+            applied.map_err(|reason| format!("transaction {index}: {reason}"))?;
         }
         Ok(Valid {
             header: header.clone(),
@@ -247,69 +221,6 @@ impl Reference {
             ledger,
             txids,
         })
-    }
-
-    fn apply(&self, ledger: &mut Ledger, tx: &Tx) -> Result<(), String> {
-        let owner_of = |ledger: &Ledger, account: &[u8]| match account {
-            [2, key @ ..] => <Hash>::try_from(key).ok(),
-            name => ledger.get(name).and_then(|entry| entry.owner),
-        };
-        match tx {
-            Tx::Reward { to, .. } => {
-                if self.rules.only_owned && owner_of(ledger, to).is_none() {
-                    return Err("the reward goes to nobody's name".into());
-                }
-                ledger.entry(to.clone()).or_default().balance += self.rules.reward;
-                Ok(())
-            }
-            Tx::Claim { name, key, .. } => {
-                let entry = ledger.get(name).cloned().unwrap_or_default();
-                if entry.owner.is_some() || entry.sequence != 0 {
-                    return Err("claimed".into());
-                }
-                let claimed = Entry {
-                    sequence: 1,
-                    owner: Some(*key),
-                    ..entry
-                };
-                ledger.insert(name.clone(), claimed);
-                Ok(())
-            }
-            Tx::Transfer {
-                from,
-                to,
-                to_owner,
-                amount,
-                sequence,
-                key,
-                ..
-            } => {
-                let mut payer = ledger.get(from).cloned().unwrap_or_default();
-                if payer.sequence != *sequence {
-                    return Err(format!("sequence {sequence} instead of {}", payer.sequence));
-                }
-                if owner_of(ledger, from).is_some_and(|owner| owner != *key) {
-                    return Err("not the owner".into());
-                }
-                if owner_of(ledger, to) != *to_owner {
-                    return Err("another owner".into());
-                }
-                if self.rules.only_owned && to_owner.is_none() {
-                    return Err("nobody's name".into());
-                }
-                payer.balance -= i128::from(*amount);
-                if payer.balance < -self.rules.credit_limit {
-                    return Err("overdraft".into());
-                }
-                payer.sequence += 1;
-                if from[0] == 1 {
-                    payer.owner = Some(*key);
-                }
-                ledger.insert(from.clone(), payer);
-                ledger.entry(to.clone()).or_default().balance += i128::from(*amount);
-                Ok(())
-            }
-        }
     }
 
     /// The blocks from the one above genesis to this one.

@@ -2,11 +2,11 @@
 
 use serde_json::Value;
 
-use super::super::kit::{claim, key, mine, name, wallet, word};
 use super::super::zip215::{Way, key_beyond_p};
 use super::script::{Script, reward};
 use crate::chain::transaction::{Claim, Transfer};
 use crate::chain::{NetworkParams, Transaction};
+use crate::testing::blocks::{claim, key, mine, name, wallet, word};
 use crate::types::{Account, Amount, PublicKey, Signature};
 
 /// Chain files by name.
@@ -84,7 +84,7 @@ fn beyond_p() -> (String, Value) {
     let rewarded = {
         let tip = script.tip();
         let content = vec![reward(&tip, Account::Key(odd))];
-        super::super::kit::seal(&params, &tip, 10_000, content)
+        crate::testing::blocks::seal(&params, &tip, 10_000, content)
     };
     script.step(&rewarded, "connected");
     let block = mine(&params, &script.tip(), 1, vec![]);

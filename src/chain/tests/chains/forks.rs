@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::kit::{claim, key, mine, mine_after, pay};
 use super::script::Script;
 use crate::chain::{Block, Header, NetworkParams};
+use crate::testing::blocks::{claim, key, mine, mine_after, pay};
 
 /// Chain files by name.
 pub(super) fn chains() -> Vec<(String, Value)> {

@@ -2,10 +2,10 @@
 
 use serde_json::Value;
 
-use super::super::kit::{claim, key, mine, name, pay, prove, seal, wallet, with_root};
 use super::script::{Script, misfit, raw_block, reward};
 use crate::chain::transaction::Transfer;
 use crate::chain::{Block, Header, NetworkParams, Transaction};
+use crate::testing::blocks::{claim, key, mine, name, pay, prove, seal, wallet, with_root};
 use crate::types::{Account, Amount, Bits, Height, MerkleRoot, Signature, WallTime};
 
 /// Chain files by name.
@@ -329,7 +329,7 @@ fn ahead_of_the_clock() -> (String, Value) {
     );
     let genesis = script.tip();
     script.set_clock(genesis.time);
-    let at = |later| super::super::kit::mine_after(&params, &genesis, later, 1, vec![]);
+    let at = |later| crate::testing::blocks::mine_after(&params, &genesis, later, 1, vec![]);
     script
         .step(&at(120_001), "time_too_new")
         .step(&at(120_000), "connected");

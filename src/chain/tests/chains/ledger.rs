@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::kit::{claim, key, mine, mine_after, name, pay, seal, wallet, word};
 use super::script::{Script, reward};
 use crate::chain::{Block, Difficulty, NetworkParams, Recipients, Transaction};
+use crate::testing::blocks::{claim, key, mine, mine_after, name, pay, seal, wallet, word};
 use crate::types::{Account, Amount};
 
 /// Chain files by name.

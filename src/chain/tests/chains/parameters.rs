@@ -2,9 +2,9 @@
 
 use serde_json::Value;
 
-use super::super::kit::{claim, key, mine, name, pay, seal, wallet};
 use super::script::{Script, reward};
 use crate::chain::{Block, NetworkParams, Transaction};
+use crate::testing::blocks::{claim, key, mine, name, pay, seal, wallet};
 use crate::types::Amount;
 
 /// Chain files by name.

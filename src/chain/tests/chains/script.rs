@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::super::kit::{CLOCK, open, prove};
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::transaction::Transfer;
 use crate::chain::{
     AcceptError, Accepted, Block, Chain, Header, NetworkParams, Reward, Transaction, TransactionError, merkle,
 };
+use crate::testing::blocks::{CLOCK, open, prove};
 use crate::types::hash::sha256;
 use crate::types::{Account, BlockHash, SecretKey, Txid, WallTime};
 

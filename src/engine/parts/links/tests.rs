@@ -1,14 +1,10 @@
 //! Who is connected, and when statuses are exchanged, without an engine.
 
 use super::*;
-use crate::types::SecretKey;
+use crate::testing::keys::peer;
 
 const fn at(ms: u64) -> Time {
     Time::from_ms(ms)
-}
-
-fn peer(seed: u8) -> PeerId {
-    SecretKey::from_seed([seed; 32]).public().peer_id()
 }
 
 fn address(text: &str) -> Address {

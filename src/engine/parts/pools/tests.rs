@@ -7,18 +7,11 @@ use crate::chain::Transaction;
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Chain, NetworkParams};
 use crate::pool::mempool::Origin;
-use crate::types::{Account, AccountName, Amount, SecretKey};
+use crate::testing::keys::{key, peer};
+use crate::types::{Account, AccountName, Amount};
 
 const fn at(ms: u64) -> Time {
     Time::from_ms(ms)
-}
-
-fn key(number: u8) -> SecretKey {
-    SecretKey::from_seed([number; 32])
-}
-
-fn peer(number: u8) -> PeerId {
-    key(number).public().peer_id()
 }
 
 fn payment(from: &str, sequence: u64) -> Transaction {

@@ -1,11 +1,7 @@
 //! Own requests: ids, deadlines and lapses, without an engine.
 
 use super::*;
-use crate::types::SecretKey;
-
-fn peer(n: u8) -> PeerId {
-    SecretKey::from_seed([n; 32]).public().peer_id()
-}
+use crate::testing::keys::peer;
 
 const fn at(ms: u64) -> Time {
     Time::from_ms(ms)

@@ -1,11 +1,7 @@
 //! Commands that wait, without an engine: what ends each.
 
 use super::*;
-use crate::types::SecretKey;
-
-fn peer(seed: u8) -> PeerId {
-    SecretKey::from_seed([seed; 32]).public().peer_id()
-}
+use crate::testing::keys::peer;
 
 fn address(port: u16) -> Address {
     Address::parse(&format!("/ip4/10.0.0.1/tcp/{port}")).unwrap().0

@@ -1,14 +1,10 @@
 //! Sync as a part, without an engine: what it orders when it is told what came.
 
 use super::*;
-use crate::chain::tests::kit::{CLOCK, branch, dev};
 use crate::chain::{Block, Chain};
 use crate::engine::parts::offer::Offer;
-use crate::types::SecretKey;
-
-fn peer(seed: u8) -> PeerId {
-    SecretKey::from_seed([seed; 32]).public().peer_id()
-}
+use crate::testing::blocks::{CLOCK, branch, dev};
+use crate::testing::keys::peer;
 
 /// A sync with its surroundings: a chain of genesis alone, and a branch that others have.
 struct Bench<C> {

@@ -1,0 +1,143 @@
+//! Every event, with every value that may be null once null and once not.
+
+use crate::contract::{Direction, Event, FoundBy, NodeStatus, Source};
+use crate::types::{BlockHash, Height, Txid, Work};
+
+use super::super::keys::{account, name, peer};
+use super::{address, hash, id, status};
+
+const TX: Txid = Txid::new([0xaa; 32]);
+
+/// Every event.
+pub fn events() -> Vec<Event> {
+    [of_peers(), of_transactions(), of_blocks(), of_this_node()].concat()
+}
+
+/// Transactions and blocks that were taken or not, the latter with little known of them.
+fn of_transactions() -> Vec<Event> {
+    let (code, message, stranger) = ("bad_signature", "},\"event\":\"x".to_owned(), Source::Peer(peer(1)));
+    let of = |known: bool| {
+        [
+            Event::TransactionAccepted {
+                txid: TX,
+                kind: if known { "transfer" } else { "claim" },
+                from: "alice".into(),
+                to: known.then(|| account("bob")),
+                amount: 5,
+                sequence: known.then_some(0),
+                source: stranger,
+            },
+            Event::TransactionRejected {
+                txid: known.then_some(TX),
+                code,
+                message: message.clone(),
+                source: stranger,
+            },
+            Event::BlockRejected {
+                hash: known.then(|| hash(1)),
+                height: known.then_some(Height::new(3)),
+                code,
+                message: message.clone(),
+                source: Source::Local,
+            },
+        ]
+    };
+    [of(true), of(false)].concat()
+}
+
+/// What becomes of blocks and branches.
+fn of_blocks() -> Vec<Event> {
+    let (hash, height, target_height, source): (BlockHash, _, _, _) =
+        (hash(1), Height::new(3), Height::new(4), Source::Local);
+    let peer_id = id();
+    vec![
+        Event::Mined { hash, height },
+        Event::BlockConnected {
+            hash,
+            height,
+            previous_hash: hash,
+            transactions: 1,
+            source,
+        },
+        Event::BlockDisconnected { hash, height },
+        Event::BlockStored {
+            hash,
+            height,
+            work: Work::ZERO,
+            source,
+        },
+        Event::Reorganized {
+            depth: 1,
+            fork_height: height,
+            old_tip: hash,
+            new_tip: hash,
+            returned: vec![TX],
+        },
+        Event::SyncStarted {
+            peer_id: peer_id.clone(),
+            height,
+            target_height,
+        },
+        Event::SyncProgress {
+            peer_id: peer_id.clone(),
+            height,
+            target_height,
+        },
+        Event::SyncFinished {
+            peer_id,
+            height,
+            target_height,
+        },
+    ]
+}
+
+/// What a node says of itself.
+fn of_this_node() -> Vec<Event> {
+    vec![
+        Event::Started(Box::new(status())),
+        Event::Started(Box::new(NodeStatus { name: None, ..status() })),
+        Event::Warning {
+            code: "clock",
+            message: "m".into(),
+        },
+        Event::Stopped { exit_status: 0 },
+    ]
+}
+
+/// Events of peers that come and go, with a name and without.
+fn of_peers() -> Vec<Event> {
+    let (peer_id, address) = (id(), address("/ip4/10.0.0.1/tcp/4001"));
+    let of = |name: Option<_>| {
+        let (name_taken, name_proven) = (name.is_some(), false);
+        [
+            Event::PeerConnected {
+                peer_id: peer_id.clone(),
+                name: name.clone(),
+                name_taken,
+                address: address.clone(),
+                direction: if name_taken { Direction::In } else { Direction::Out },
+                found_by: FoundBy::Inbound,
+            },
+            Event::PeerNamed {
+                peer_id: peer_id.clone(),
+                name: name.clone(),
+                name_proven,
+                name_taken,
+                address: address.clone(),
+            },
+            Event::PeerDisconnected {
+                peer_id: peer_id.clone(),
+                name,
+                name_taken,
+                reason: "left".into(),
+            },
+        ]
+    };
+    let mut events = [of(None), of(Some(name("ben")))].concat();
+    events.push(Event::PeerFound {
+        peer_id,
+        address,
+        found_by: FoundBy::Mdns,
+    });
+    events
+}
