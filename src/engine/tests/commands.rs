@@ -58,7 +58,7 @@ fn mining_answers_with_the_ancestors_words_behind_its_events() {
     let log = &world.nodes[0].log;
     let words: Vec<&str> = log.iter().map(|line| line.split(' ').next().unwrap()).collect();
     let wanted = [
-        "Started(Status",
+        "Started(NodeStatus",
         "Mined",
         "BlockConnected",
         "Mined",
