@@ -96,7 +96,7 @@ impl Field {
         for target in to {
             command.args(["--to", &address(*target)]);
         }
-        Node::launch(self.bridge.on(host, command.args(more)))
+        Node::launch(self.bridge.on(host, command.args(more))).foreign()
     }
 }
 
