@@ -3,7 +3,7 @@
 //! Promises: every command gets exactly one reply; events that it causes stand before it; every refusal has a hint
 //! that can be typed. Spec: `proto-notes/events.md`.
 
-use super::io::{Errand, NetOrder, Outcome};
+use super::io::Errand;
 use super::machine::{Engine, Question};
 use super::parts::dial;
 use super::parts::runs::RunsView;
@@ -11,7 +11,7 @@ use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{
     AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Refusal, Reply, Source, TxRef,
 };
-use crate::inspect::query::{Query, Subject};
+use crate::inspect::query::Subject;
 use crate::inspect::{View, store_error, transactions};
 use crate::pool::{Origin, PoolError};
 use crate::types::{Account, AccountName, Address, Amount, Height, PeerId, PublicKey};
@@ -75,37 +75,6 @@ impl<S: ChainStore> Engine<S> {
         self.out.reply(id, result);
     }
 
-    /// A question that is answered from a snapshot of the store.
-    fn read(&mut self, id: u64, subject: Subject) {
-        let query = Query {
-            subject,
-            params: self.node.config.params.clone(),
-            me: self.node.me,
-        };
-        self.send_for(id, Errand::Read(Box::new(query)));
-    }
-
-    /// Orders work for a command; its end comes with [`Engine::on_done`].
-    fn send_for(&mut self, id: u64, errand: Errand) {
-        let has_begun = self.runs.errand(id);
-        self.began(id, has_begun);
-        if has_begun {
-            self.out.errand(id, errand);
-        }
-    }
-
-    /// Work for a command is done.
-    pub(super) fn on_done(&mut self, id: u64, outcome: Outcome) {
-        if !self.runs.done(id) {
-            return;
-        }
-        let result = match outcome {
-            Outcome::Looked(surroundings) => Ok(self.diagnose(&surroundings)),
-            Outcome::Read(result) => *result,
-        };
-        self.out.reply(id, result);
-    }
-
     /// What can be read of chain and pool.
     pub(super) const fn view(&self) -> View<'_, S> {
         View {
@@ -126,7 +95,7 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// A command began to wait, or too many wait already.
-    fn began(&mut self, id: u64, has_begun: bool) {
+    pub(super) fn began(&mut self, id: u64, has_begun: bool) {
         if !has_begun {
             self.out.reply(id, Err(interrupted()));
         }
@@ -363,24 +332,6 @@ impl<S: ChainStore> Engine<S> {
         }
         let has_begun = self.runs.resolve(id, self.clock.now(), asked);
         self.began(id, has_begun);
-    }
-
-    fn set_net(&mut self, on: bool) -> Reply {
-        if self.mode.net != on {
-            if !on {
-                // What is gathered leaves while there is somebody to hear it.
-                self.publish_before_silence();
-            }
-            self.mode.net = on;
-            self.peers
-                .dialer
-                .handle(self.clock.now(), dial::Fact::Enable(on && !self.mode.no_network));
-            self.out.order(NetOrder::Enable(on));
-            if !on {
-                self.peers.links.listens_nowhere();
-            }
-        }
-        Reply::Net { net: on }
     }
 
     fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {

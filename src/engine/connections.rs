@@ -12,7 +12,7 @@ use super::parts::remembered::{Placement, Reason};
 use super::parts::runs::Happened;
 use super::parts::{dial, exchange};
 use crate::chain::ChainStore;
-use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, Stranger};
+use crate::contract::{DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger};
 use crate::types::{Address, PeerId};
 
 /// How long `started` waits for one more address: the interfaces are told one by one, within a few milliseconds.
@@ -285,5 +285,24 @@ impl<S: ChainStore> Engine<S> {
             }
         }
         self.chain.remember_peer(id, Some(addresses));
+    }
+
+    /// `net on` and `net off`: the cable, as far as this node goes.
+    pub(super) fn set_net(&mut self, on: bool) -> Reply {
+        if self.mode.net != on {
+            if !on {
+                // What is gathered leaves while there is somebody to hear it.
+                self.publish_before_silence();
+            }
+            self.mode.net = on;
+            self.peers
+                .dialer
+                .handle(self.clock.now(), dial::Fact::Enable(on && !self.mode.no_network));
+            self.out.order(NetOrder::Enable(on));
+            if !on {
+                self.peers.links.listens_nowhere();
+            }
+        }
+        Reply::Net { net: on }
     }
 }

@@ -1,14 +1,17 @@
 //! The engine's inputs and outputs. Nothing here holds a channel, a closure or a lock.
 
+mod errand;
+
 use core::net::IpAddr;
+
+pub use errand::{Errand, Outcome};
 
 use super::parts::room::Room;
 use super::parts::standing::Fault;
 use crate::chain::{Batch, Header};
 use crate::contract::{
-    Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger, Surroundings,
+    Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger,
 };
-use crate::inspect::query::Query;
 use crate::types::prefix::Prefix;
 use crate::types::{Address, PeerId, Target, Time, WallTime};
 use crate::wire::{Request, Response, Topic};
@@ -52,27 +55,6 @@ pub enum Input {
     Tick,
     /// The node is about to stop: hand fresh announcements over, stop mining.
     Stop,
-}
-
-/// Work for a command that takes longer than a turn may: somebody else does it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Errand {
-    /// Look at the machine and its networks, for `doctor`. Whether it may send anything is said with it.
-    Look {
-        /// Multicast DNS may be asked for others: the node is on the network.
-        may_send: bool,
-    },
-    /// Answer from a snapshot of the store that has every batch which was ordered before.
-    Read(Box<Query>),
-}
-
-/// What came of an errand.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// What was seen of the machine.
-    Looked(Box<Surroundings>),
-    /// The answer of the store.
-    Read(Box<Result<Reply, CommandError>>),
 }
 
 /// What of the node runs by itself, outside the engine, and can end while the rest goes on.
