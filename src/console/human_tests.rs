@@ -234,7 +234,10 @@ fn a_reorganisation_is_told_whole() {
             fork_height: Height::new(0),
             old_tip: hash(0xbb),
             new_tip: hash(3),
+            returned_count: u64::try_from(returned.len()).unwrap(),
             returned,
+            dropped: Vec::new(),
+            dropped_count: 0,
         });
         told.expect("words")
     };
@@ -265,6 +268,9 @@ fn the_ancestors_words_are_kept() {
         old_tip: BlockHash::new([2; 32]),
         new_tip: BlockHash::new([1; 32]),
         returned: vec![Txid::new([3; 32])],
+        returned_count: 1,
+        dropped: Vec::new(),
+        dropped_count: 0,
     };
     let told = human_event(&replaced).expect("told");
     assert!(

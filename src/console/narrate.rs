@@ -144,7 +144,10 @@ impl Narrator {
             | Event::SyncStarted { .. }
             | Event::SyncProgress { .. }
             | Event::SyncFinished { .. } => self.peer_event(event)?,
-            Event::TransactionAccepted { .. } | Event::TransactionRejected { .. } => self.transaction_event(event)?,
+            Event::TransactionAccepted { .. }
+            | Event::TransactionRejected { .. }
+            | Event::TransactionDropped { .. }
+            | Event::TransactionsDropped { .. } => self.transaction_event(event)?,
             Event::Mined { .. }
             | Event::BlockConnected { .. }
             | Event::BlockDisconnected { .. }
@@ -319,6 +322,26 @@ impl Narrator {
                     foreign(message)
                 ))
             }
+            Event::TransactionDropped {
+                txid,
+                kind,
+                from,
+                to,
+                amount,
+                message,
+                ..
+            } => {
+                let description = description(kind, from, to.as_ref(), *amount);
+                Some(format!(
+                    "tx     dropped: {description}: {}; {}",
+                    foreign(message),
+                    short(txid)
+                ))
+            }
+            Event::TransactionsDropped { count, .. } => {
+                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                Some(format!("tx     {} of others dropped", many(count, "transaction")))
+            }
             _ => None,
         }
     }
@@ -371,13 +394,17 @@ impl Narrator {
                 old_tip,
                 new_tip,
                 returned,
+                returned_count,
+                dropped_count,
+                ..
             } => {
                 let (old, new) = (short(old_tip), short(new_tip));
                 let (out, came_in) = (many(*depth, "block"), self.came_in);
                 format!(
-                    "chain  Our chain was replaced: {out} after index {fork_height} went out, {came_in} came in; {}; \
+                    "chain  Our chain was replaced: {out} after index {fork_height} went out, {came_in} came in; {}{}; \
                      tip {old} gave way to {new}",
-                    self.returned(returned)
+                    self.returned(returned, *returned_count),
+                    lost_payments(*dropped_count)
                 )
             }
             _ => return None,
@@ -386,8 +413,8 @@ impl Narrator {
     }
 
     /// The descriptions of returned transactions.
-    fn returned(&self, returned: &[Txid]) -> String {
-        let waits = match returned.len() {
+    fn returned(&self, returned: &[Txid], count: u64) -> String {
+        let waits = match count {
             0 => return "no transaction waits again".to_owned(),
             1 => "1 transaction waits again".to_owned(),
             count => format!("{count} transactions wait again"),
@@ -395,10 +422,19 @@ impl Narrator {
         let known = |txid: &Txid| self.descriptions.iter().rev().find(|(known, _)| known == txid);
         let told = |txid: &Txid| known(txid).map_or_else(|| short(txid), |(_, description)| description.clone());
         let mut descriptions: Vec<String> = returned.iter().take(RETURNED_TOLD).map(told).collect();
-        if returned.len() > RETURNED_TOLD {
+        if returned.len() > RETURNED_TOLD || count > u64::try_from(returned.len()).unwrap_or(u64::MAX) {
             descriptions.push("…".to_owned());
         }
         format!("{waits} ({})", descriptions.join(", "))
+    }
+}
+
+/// How many transactions of the lost blocks are not back; each that matters has a line of its own.
+fn lost_payments(count: u64) -> String {
+    match count {
+        0 => String::new(),
+        1 => ", 1 transaction cannot come back".to_owned(),
+        count => format!(", {count} transactions cannot come back"),
     }
 }
 

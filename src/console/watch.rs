@@ -52,7 +52,10 @@ pub const fn topic(event: &Event) -> Option<WatchTopic> {
         | Event::PeerConnected { .. }
         | Event::PeerNamed { .. }
         | Event::PeerDisconnected { .. } => Some(WatchTopic::Peers),
-        Event::TransactionAccepted { .. } | Event::TransactionRejected { .. } => Some(WatchTopic::Gossip),
+        Event::TransactionAccepted { .. }
+        | Event::TransactionRejected { .. }
+        | Event::TransactionDropped { .. }
+        | Event::TransactionsDropped { .. } => Some(WatchTopic::Gossip),
         Event::Mined { .. }
         | Event::BlockConnected { .. }
         | Event::BlockDisconnected { .. }
@@ -70,6 +73,7 @@ const fn row_of(event: &Event) -> Option<&'static str> {
     match event {
         Event::TransactionAccepted { .. } => Some("transactions"),
         Event::TransactionRejected { .. } => Some("refused transactions"),
+        Event::TransactionDropped { .. } | Event::TransactionsDropped { .. } => Some("dropped transactions"),
         Event::BlockConnected { .. } | Event::SyncProgress { .. } => Some("blocks"),
         Event::BlockDisconnected { .. } => Some("blocks taken out"),
         Event::BlockStored { .. } => Some("blocks on side branches"),

@@ -3,6 +3,7 @@
 //! Spec: `proto-notes/events.md`.
 
 use core::fmt;
+use std::collections::BTreeMap;
 
 use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
@@ -73,6 +74,15 @@ pub enum NameStanding {
     Taken,
 }
 
+/// A transaction that a reorganisation dropped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Dropped {
+    /// The id of the transaction that is not back.
+    pub txid: Txid,
+    /// The code of the reason, as `transaction_dropped` has it.
+    pub code: &'static str,
+}
+
 /// Something that happened. `peer_id` and similar fields are written as text, absent values as `null`. Only the fields
 /// are serialised; the name of the event is added to its line.
 #[derive(Clone, Debug, PartialEq, Serialize, IntoStaticStr)]
@@ -132,6 +142,21 @@ pub enum Event {
         message: String,
         source: Source,
     },
+    /// A transaction that left the pool or the chain, and is not in the active chain.
+    TransactionDropped {
+        txid: Txid,
+        kind: &'static str,
+        from: String,
+        to: Option<Account>,
+        amount: u64,
+        code: &'static str,
+        message: String,
+    },
+    /// Other transactions that were dropped, too many to be named.
+    TransactionsDropped {
+        count: u64,
+        by_code: BTreeMap<&'static str, u64>,
+    },
     Mined {
         hash: BlockHash,
         height: Height,
@@ -165,7 +190,12 @@ pub enum Event {
         fork_height: Height,
         old_tip: BlockHash,
         new_tip: BlockHash,
+        /// At most 1,000 of the transactions that wait again.
         returned: Vec<Txid>,
+        returned_count: u64,
+        /// At most 1,000 of those that do not, own ones first.
+        dropped: Vec<Dropped>,
+        dropped_count: u64,
     },
     SyncStarted {
         peer_id: String,

@@ -12,12 +12,15 @@ use super::parts::standing::Fault;
 use crate::chain::stages::{Body, Linked, Received};
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
-use crate::contract::{Event, Source};
-use crate::pool::{PoolChange, Rebuild};
-use crate::types::{BlockHash, Height, Time, Work, count};
+use crate::contract::{Dropped, Event, Source};
+use crate::pool::{PoolChange, PoolError, Rebuild};
+use crate::types::{BlockHash, Height, Time, Txid, Work, count};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
 const DEEP_REORG: u64 = 6;
+
+/// Transactions that `reorganized` lists of each kind.
+const LISTED_MAX: usize = 1_000;
 
 /// Transactions that are checked in a turn for the pool of the tip that a long switch leads to.
 const POOL_SLICE: usize = 1_000;
@@ -225,6 +228,21 @@ impl<S: ChainStore> Engine<S> {
         });
     }
 
+    /// The first of those that a switch dropped, the ones that concern this node before the others.
+    fn listed(&self, dropped: &[(Txid, PoolError)]) -> Vec<Dropped> {
+        let is_ours = |txid: &Txid| {
+            let departed = self.pool.dropped_reason(txid);
+            departed.is_some_and(|(transaction, _)| self.concerns_us(transaction))
+        };
+        let (ours, others): (Vec<_>, Vec<_>) = dropped.iter().partition(|(txid, _)| is_ours(txid));
+        let all = ours.into_iter().chain(others).take(LISTED_MAX);
+        all.map(|(txid, error)| Dropped {
+            txid: *txid,
+            code: error.code(),
+        })
+        .collect()
+    }
+
     /// The active chain moved.
     pub(super) fn switched(&mut self, switch: &Switch, source: Source) {
         for block in &switch.disconnected {
@@ -253,8 +271,14 @@ impl<S: ChainStore> Engine<S> {
                 fork_height: switch.fork,
                 old_tip: switch.old_tip,
                 new_tip: switch.new_tip,
-                returned: change.returned.clone(),
+                returned: change.returned.iter().take(LISTED_MAX).copied().collect(),
+                returned_count: count(change.returned.len()),
+                dropped: self.listed(&change.dropped),
+                dropped_count: count(change.dropped.len().saturating_add(switch.undone.beyond())),
             });
+            let beyond = count(switch.undone.beyond());
+            let now = self.clock.now();
+            self.notices.drops.count(now, PoolError::PoolFull.code(), beyond);
             if depth >= DEEP_REORG {
                 self.out.warn(
                     "deep_reorganization",
@@ -270,6 +294,7 @@ impl<S: ChainStore> Engine<S> {
         if source != Source::Local {
             self.runs.handle(Happened::Replaced);
         }
+        self.check_dropped();
         self.tip_moved();
         self.tell_pools(Fact::Tip);
         let pool = &self.pool;

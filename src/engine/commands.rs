@@ -6,7 +6,7 @@
 use super::io::Errand;
 use super::machine::{Engine, Question};
 use super::parts::dial;
-use super::parts::runs::RunsView;
+use super::parts::runs::{Happened, RunsView};
 use crate::chain::{ChainStore, Transaction, TransactionError};
 use crate::contract::{
     AccountRef, Command, CommandError, Condition, FoundBy, MineCommand, Refusal, Reply, Source, TxRef,
@@ -335,8 +335,15 @@ impl<S: ChainStore> Engine<S> {
     }
 
     fn wait(&mut self, id: u64, condition: Condition, seconds: u32) {
+        let departed = match &condition {
+            Condition::Confirmed(txid) => self.departed(txid),
+            Condition::Peers(_) | Condition::Height(_) | Condition::Synced => None,
+        };
         let has_begun = self.runs.wait(id, self.clock.now(), condition, seconds);
         self.began(id, has_begun);
+        if let Some(departed) = departed {
+            self.runs.handle(Happened::Dropped(&departed));
+        }
     }
 
     /// Commands whose end has come.

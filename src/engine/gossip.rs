@@ -202,6 +202,7 @@ impl<S: ChainStore> Engine<S> {
         match added {
             Ok(_) => {
                 self.relay.note_signature(txid, true);
+                self.notices.drops.came_back(&txid);
                 self.out
                     .event(transactions::accepted_event(&transaction, Source::Peer(peer)));
                 self.peers.links.changed();

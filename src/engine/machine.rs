@@ -243,6 +243,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_exchange();
         self.pump_dials();
         self.pump_mining();
+        self.pump_drops();
         self.pump_runs();
         self.publish_gathered();
         let present = self.present();

@@ -17,6 +17,7 @@ mod config;
 mod connections;
 mod disk;
 mod doctor;
+mod dropping;
 mod errands;
 mod failures;
 mod future;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use super::{View, explain, no_block, store_error};
 use crate::chain::{ChainStore, Transaction, merkle};
 use crate::contract::{CommandError, Event, Reply, Source, TxRef, TxStatus, TxView};
+use crate::pool::Departed;
 use crate::types::{Height, Txid};
 
 /// The most ids that an error lists if a prefix fits several.
@@ -81,6 +82,21 @@ pub fn accepted_event(transaction: &Transaction, source: Source) -> Event {
         amount: view.amount,
         sequence: view.sequence,
         source,
+    }
+}
+
+/// The event `transaction_dropped` for a transaction that left the pool.
+#[must_use]
+pub fn dropped_event(departed: &Departed) -> Event {
+    let view = tx_view(&departed.transaction, 0);
+    Event::TransactionDropped {
+        txid: departed.txid,
+        kind: view.kind,
+        from: view.from,
+        to: view.to,
+        amount: view.amount,
+        code: departed.reason.code(),
+        message: departed.reason.to_string(),
     }
 }
 
@@ -163,7 +179,7 @@ impl<S: ChainStore> View<'_, S> {
         let (transaction, status, reason) = if let Some(transaction) = self.pool.get(txid) {
             (transaction, TxStatus::Pending, None)
         } else if let Some((transaction, reason)) = self.pool.dropped_reason(txid) {
-            (transaction, TxStatus::Dropped, Some(reason.to_owned()))
+            (transaction, TxStatus::Dropped, Some(reason.to_string()))
         } else {
             return Err(no_transaction(txid));
         };

@@ -51,6 +51,17 @@ pub struct Added {
     pub evicted: Vec<Txid>,
 }
 
+/// A transaction that left the pool without being in the active chain.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Departed {
+    /// The id of the transaction that left.
+    pub txid: Txid,
+    /// The transaction as it was signed.
+    pub transaction: Transaction,
+    /// Why the pool does not hold it any more.
+    pub reason: PoolError,
+}
+
 /// The effect of a new tip on the pool.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct PoolChange {
@@ -99,8 +110,10 @@ pub struct Mempool {
     pub(super) bytes: usize,
     pub(super) digest: u64,
     pub(super) next_arrival: u64,
-    pub(super) dropped: BTreeMap<Txid, (Transaction, String)>,
+    pub(super) dropped: BTreeMap<Txid, (Transaction, PoolError)>,
     dropped_order: VecDeque<Txid>,
+    /// Dropped transactions that [`Mempool::take_dropped`] has not handed out yet.
+    untold: BTreeMap<Txid, Departed>,
     /// Accounts that can pay less than when their transactions were checked. The operation checks them again before it
     /// ends.
     pub(super) shortened: Vec<Account>,
@@ -157,7 +170,7 @@ impl Mempool {
                 continue;
             };
             if let Some(entry) = self.remove(&txid) {
-                self.remember_dropped(txid, entry.transaction, reason.to_string());
+                self.drop_for(txid, entry.transaction, reason.into());
                 gone.push(txid);
                 self.shortened.push(account);
             }
@@ -353,7 +366,7 @@ impl Mempool {
                     owner: claimant,
                     signer,
                 };
-                self.remember_dropped(txid, entry.transaction, reason.to_string());
+                self.drop_for(txid, entry.transaction, reason.into());
             }
         }
     }
@@ -398,19 +411,35 @@ impl Mempool {
         let old = core::mem::take(self);
         let newer = core::mem::replace(&mut by.dropped, old.dropped);
         let newer_order = core::mem::replace(&mut by.dropped_order, old.dropped_order);
+        by.untold = old.untold;
         by.next_arrival = by.next_arrival.max(old.next_arrival);
         *self = by;
         let mut newer = newer;
         for txid in newer_order {
             if let Some((transaction, reason)) = newer.remove(&txid) {
-                self.remember_dropped(txid, transaction, reason);
+                self.drop_for(txid, transaction, reason);
             }
         }
         let entries = &self.entries;
         self.dropped.retain(|txid, _| !entries.contains_key(txid));
     }
 
-    pub(super) fn remember_dropped(&mut self, txid: Txid, transaction: Transaction, reason: String) {
+    /// Hands out what was dropped since the last call, each transaction once, and only what does not wait again.
+    pub fn take_dropped(&mut self) -> Vec<Departed> {
+        core::mem::take(&mut self.untold)
+            .into_values()
+            .filter(|departed| !self.contains(&departed.txid))
+            .collect()
+    }
+
+    /// Remembers a transaction that is not in the pool any more, with the reason.
+    pub(super) fn drop_for(&mut self, txid: Txid, transaction: Transaction, reason: PoolError) {
+        let departed = Departed {
+            txid,
+            transaction: transaction.clone(),
+            reason: reason.clone(),
+        };
+        self.untold.insert(txid, departed);
         if self.dropped.insert(txid, (transaction, reason)).is_none() {
             self.dropped_order.push_back(txid);
         }

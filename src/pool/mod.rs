@@ -23,7 +23,7 @@ mod view;
 
 pub use error::PoolError;
 pub use forecast::Forecast;
-pub use mempool::{Added, Mempool, Origin, PoolChange};
+pub use mempool::{Added, Departed, Mempool, Origin, PoolChange};
 pub use rebuild::Rebuild;
 
 #[cfg(test)]

@@ -161,7 +161,7 @@ impl Rebuild {
                 self.change.confirmed.push(txid);
             }
         } else if self.known.get(&txid).is_some_and(|(_, reported)| *reported) {
-            self.pool.remember_dropped(txid, transaction, error.to_string());
+            self.pool.drop_for(txid, transaction, error.clone());
             self.change.dropped.push((txid, error));
         }
     }

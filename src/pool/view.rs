@@ -3,6 +3,7 @@
 //! Promises: nothing here changes the pool.
 //! Spec: `proto-notes/mempool.md`.
 
+use super::error::PoolError;
 use super::mempool::{Mempool, Origin, clamped, next_free};
 use crate::chain::state::Chain;
 use crate::chain::store::{ChainStore, StoreError};
@@ -115,7 +116,7 @@ impl Mempool {
 
     /// A transaction that left the pool without a block, and the reason; the last 4,096 are remembered.
     #[must_use]
-    pub fn dropped_reason(&self, txid: &Txid) -> Option<(&Transaction, &str)> {
+    pub fn dropped_reason(&self, txid: &Txid) -> Option<(&Transaction, &PoolError)> {
         let (transaction, reason) = self.dropped.get(txid)?;
         Some((transaction, reason))
     }

@@ -203,6 +203,8 @@ fn everything_that_nodes_and_tasks_say_is_what_the_schema_says() {
     let seldom = [
         "peer_found",
         "transaction_rejected",
+        "transaction_dropped",
+        "transactions_dropped",
         "block_rejected",
         "block_stored",
         "warning",

@@ -12,6 +12,7 @@ pub(crate) mod ahead;
 pub(crate) mod clock;
 pub(crate) mod clocks;
 pub mod dial;
+pub(crate) mod drops;
 pub(crate) mod effort;
 pub(crate) mod exchange;
 pub(crate) mod links;

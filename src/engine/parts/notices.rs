@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 
+use super::drops::Drops;
 use super::seen::Seen;
 use crate::types::{Address, Time};
 
@@ -36,11 +37,13 @@ pub(crate) struct Notices {
     pub(crate) future_branch: Rarely,
     /// What was seen of the network, for the doctor.
     pub(crate) seen: Seen,
+    /// What is told of transactions that left the pool.
+    pub(crate) drops: Drops,
 }
 
 impl Notices {
     /// Nothing was told yet.
-    pub(crate) const fn new(now: Time) -> Self {
+    pub(crate) fn new(now: Time) -> Self {
         Self {
             alone: Alone { at: None, told: 0 },
             stale: Stale {
@@ -57,12 +60,14 @@ impl Notices {
             ahead: While(false),
             future_branch: Rarely(Time::from_ms(0)),
             seen: Seen::new(),
+            drops: Drops::default(),
         }
     }
 
     /// When something is to be looked at.
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
-        self.alone.at.into_iter().chain([self.stale.at]).min()
+        let drops = self.drops.next_wakeup();
+        self.alone.at.into_iter().chain([self.stale.at]).chain(drops).min()
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::ahead::Ahead;
 use crate::contract::{CommandError, Condition, Refusal, Reply};
+use crate::pool::Departed;
 use crate::types::{Address, BlockHash, Height, PeerId, Time, Txid};
 
 /// How long `dial` and `resolve` wait.
@@ -41,6 +42,8 @@ enum Run {
         condition: Condition,
         since: Time,
         deadline: Time,
+        /// It cannot come true any more.
+        refusal: Option<CommandError>,
     },
 }
 
@@ -70,6 +73,8 @@ pub(crate) enum Happened<'a> {
     },
     /// The network part has failed.
     NetworkFailed(&'a str),
+    /// A transaction left the pool, and is not in the active chain.
+    Dropped(&'a Departed),
     /// The active chain was replaced through a peer.
     Replaced,
 }
@@ -175,6 +180,7 @@ impl Runs {
                 condition,
                 since: now,
                 deadline,
+                refusal: None,
             },
         )
     }
@@ -231,6 +237,17 @@ impl Runs {
                     dial.is_final = true;
                 }
                 (Run::Resolve { replaced, .. }, Happened::Replaced) => *replaced = true,
+                (
+                    Run::Wait {
+                        condition: Condition::Confirmed(wanted),
+                        refusal,
+                        ..
+                    },
+                    Happened::Dropped(departed),
+                ) if *wanted == departed.txid => {
+                    let reason = &departed.reason;
+                    *refusal = Some(CommandError::new(reason.code(), reason.to_string(), reason.hint()));
+                }
                 (Run::Mine { .. } | Run::Dial(_) | Run::Errand | Run::Resolve { .. } | Run::Wait { .. }, _) => {}
             }
         }
@@ -282,7 +299,11 @@ impl Runs {
                     condition,
                     since,
                     deadline,
-                } => waited(around, condition, *since, *deadline),
+                    refusal,
+                } => match waited(around, condition, *since, *deadline) {
+                    Some(Err(_)) | None if refusal.is_some() => refusal.clone().map(Err),
+                    result => result,
+                },
             };
             result.map(|result| (*id, result))
         };

@@ -6,6 +6,7 @@ mod dial;
 mod dial_own;
 mod dial_rooms;
 mod doctor;
+mod drops;
 mod exchange;
 mod failures;
 mod inspect;

@@ -269,7 +269,7 @@ fn adv_g08_full_pool_takes_from_the_neighbour_who_holds_most_and_never_from_us()
     let added = pool.add_checked(&chain, more, peer(8)).unwrap();
     let newest = make(POOL_MAX_TRANSACTIONS - 1).txid();
     assert_eq!(added.evicted, [newest]);
-    assert_eq!(pool.dropped_reason(&newest).unwrap().1, "pushed out of the full pool");
+    assert_eq!(pool.dropped_reason(&newest).unwrap().1, &PoolError::PushedOut);
     for n in 1..=9_000 {
         pool.add_checked(&chain, make(POOL_MAX_TRANSACTIONS + n), Origin::Own)
             .unwrap();
@@ -325,6 +325,7 @@ fn what_the_new_tip_refuses_leaves_with_its_reason() {
         pool.dropped_reason(&loser.txid())
             .unwrap()
             .1
+            .to_string()
             .starts_with("alice belongs to")
     );
 }
@@ -416,7 +417,10 @@ fn a_payment_that_fills_a_gap_pushes_out_what_can_no_longer_be_paid_behind_it() 
     assert_eq!(added.evicted, [late[0].txid(), late[1].txid(), spent.txid()]);
     assert_eq!(ids(&pool.all().cloned().collect::<Vec<_>>()), [filler.txid()]);
     let (_, reason) = pool.dropped_reason(&late[0].txid()).unwrap();
-    assert_eq!(reason, "alice has -900, paying 500 leaves less than the limit of -1000");
+    assert_eq!(
+        reason.to_string(),
+        "alice has -900, paying 500 leaves less than the limit of -1000"
+    );
     // What fits both ways stays.
     let small = pay(&params, 1, ("alice", "bob"), None, 1, 2);
     let between = pay(&params, 1, ("alice", "bob"), None, limit - 901, 1);
@@ -505,7 +509,7 @@ fn a_pool_made_anew_prefers_own_ones_then_those_of_the_lost_branch_and_tries_aga
     for (own, wins) in [(vec![own.clone()], &own), (vec![], &lost)] {
         let mut pool = Mempool::new();
         pool.add(&chain, waiting.clone(), Origin::Returned).unwrap();
-        pool.remember_dropped(wins.txid(), wins.clone(), "an earlier tip refused it".into());
+        pool.drop_for(wins.txid(), wins.clone(), PoolError::PushedOut);
         let returned = [lost.clone(), late[0].clone(), late[1].clone()];
         let change = pool.rebuild(&chain, &returned.iter().collect::<Vec<_>>(), &own);
         assert!(pool.contains(&wins.txid()) && pool.dropped_reason(&wins.txid()).is_none());

@@ -72,7 +72,7 @@ fn the_reasons_of_the_last_4096_dropped_ones_are_remembered_until_they_wait_agai
     let mut pool = Mempool::new();
     let all = claims(DROPPED_MAX + 1);
     for transaction in &all {
-        pool.remember_dropped(transaction.txid(), transaction.clone(), "a reason".to_owned());
+        pool.drop_for(transaction.txid(), transaction.clone(), PoolError::PushedOut);
     }
     assert_eq!(pool.dropped_reason(&all[0].txid()), None);
     assert!(all[1..].iter().all(|tx| pool.dropped_reason(&tx.txid()).is_some()));

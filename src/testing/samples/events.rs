@@ -1,6 +1,6 @@
 //! Every event, with every value that may be null once null and once not.
 
-use crate::contract::{Direction, Event, FoundBy, NodeStatus, Source};
+use crate::contract::{Direction, Dropped, Event, FoundBy, NodeStatus, Source};
 use crate::types::{BlockHash, Height, Txid, Work};
 
 use super::super::keys::{account, name, peer};
@@ -32,6 +32,15 @@ fn of_transactions() -> Vec<Event> {
                 code,
                 message: message.clone(),
                 source: stranger,
+            },
+            Event::TransactionDropped {
+                txid: TX,
+                kind: if known { "transfer" } else { "claim" },
+                from: "alice".into(),
+                to: known.then(|| account("bob")),
+                amount: 5,
+                code: "owner_changed",
+                message: message.clone(),
             },
             Event::BlockRejected {
                 hash: known.then(|| hash(1)),
@@ -72,6 +81,16 @@ fn of_blocks() -> Vec<Event> {
             old_tip: hash,
             new_tip: hash,
             returned: vec![TX],
+            returned_count: 1,
+            dropped: vec![Dropped {
+                txid: TX,
+                code: "owner_changed",
+            }],
+            dropped_count: 1,
+        },
+        Event::TransactionsDropped {
+            count: 7,
+            by_code: [("pushed_out", 7)].into(),
         },
         Event::SyncStarted {
             peer_id: peer_id.clone(),
