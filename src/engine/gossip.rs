@@ -223,7 +223,7 @@ impl<S: ChainStore> Engine<S> {
     /// The pool may refuse before it looks at the signature. Another pool would not, and blame who forwarded it.
     pub(super) fn refuse_transaction(&mut self, peer: PeerId, transaction: &Transaction, error: &PoolError) -> Verdict {
         let txid = transaction.txid();
-        if self.relay.is_signed(transaction, &self.chain.network_id()) {
+        if self.relay.check_signature(transaction, &self.chain.network_id()) {
             self.reject_transaction(peer, Some(txid), error.code(), error.to_string());
             Verdict::Ignore
         } else {

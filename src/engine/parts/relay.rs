@@ -119,8 +119,8 @@ impl Relay {
         self.signatures.note(txid, is_good);
     }
 
-    /// Whether the transaction is signed rightly; checked here unless it was before.
-    pub(crate) fn is_signed(&mut self, transaction: &Transaction, network: &NetworkId) -> bool {
+    /// Checks a signature, unless it was found right before, and remembers the verdict. Returns whether it is right.
+    pub(crate) fn check_signature(&mut self, transaction: &Transaction, network: &NetworkId) -> bool {
         let txid = transaction.txid();
         if self.signatures.verdict(&txid) == Some(true) {
             return true;
@@ -218,12 +218,15 @@ mod tests {
         }
         let mut relay = Relay::default();
         for _ in 0..2 {
-            assert!(relay.is_signed(&good, &network));
-            assert!(!relay.is_signed(&bad, &network));
+            assert!(relay.check_signature(&good, &network));
+            assert!(!relay.check_signature(&bad, &network));
         }
         assert_eq!(relay.signature(&good.txid()), Some(true));
         assert_eq!(relay.signature(&bad.txid()), Some(false));
         relay.note_signature(bad.txid(), true);
-        assert!(relay.is_signed(&bad, &network), "what was noted is not checked again");
+        assert!(
+            relay.check_signature(&bad, &network),
+            "what was noted is not checked again"
+        );
     }
 }
