@@ -69,12 +69,25 @@ fn an_own_payment_that_was_dropped_comes_back_when_its_branch_wins_and_that_is_t
     world.until(5_000, |world| world.height(1) == 1);
     world.split(0, 1);
     let paid = txid(&world.pay(0, "alice", "gina", 3).unwrap());
+    let condition = Condition::Confirmed(paid);
+    let waits = world.command(
+        0,
+        Command::Wait {
+            condition,
+            seconds: 600,
+        },
+    );
     world.ask(1, Command::Claim(AccountName::new("gina").unwrap())).unwrap();
     world.mine(1, 2);
     world.link(0, 1);
     let tip = world.tip(1);
     world.until(20_000, |world| world.tip(0) == tip);
     assert_eq!(dropped(&world, 0), ["owner_changed"]);
+    let code = world.nodes[0]
+        .replies
+        .get(&waits)
+        .map(|reply| reply.clone().unwrap_err().code);
+    assert_eq!(code, Some("owner_changed"), "who waited since before hears of it too");
     assert_eq!(world.nodes[0].engine.status().pending, 0);
     let accepted = |world: &World| {
         let is_it = |event: &&Event| matches!(event, Event::TransactionAccepted { txid, .. } if *txid == paid);
@@ -88,4 +101,31 @@ fn an_own_payment_that_was_dropped_comes_back_when_its_branch_wins_and_that_is_t
     world.until(20_000, |world| world.tip(0) == tip);
     assert_eq!(accepted(&world), 2, "it waits again");
     assert_eq!(dropped(&world, 0), ["owner_changed"]);
+}
+
+#[test]
+fn a_reorganisation_lists_own_payments_that_cannot_come_back_before_others() {
+    let mut world = World::new(3);
+    world.link(0, 1);
+    world.link(0, 2);
+    world.mine(0, 1);
+    world.until(5_000, |world| world.height(1) == 1 && world.height(2) == 1);
+    world.split(0, 1);
+    let own = txid(&world.pay(0, "alice", "gina", 3).unwrap());
+    let other = txid(&world.pay(2, "carol", "gina", 3).unwrap());
+    world.until(5_000, |world| world.nodes[2].engine.status().pending == 2);
+    // Its own payment is first in its block, and so in what the block gives back.
+    world.mine(2, 1);
+    let tip = world.tip(2);
+    world.until(5_000, |world| world.tip(0) == tip);
+    world.ask(1, Command::Claim(AccountName::new("gina").unwrap())).unwrap();
+    world.mine(1, 3);
+    world.link(0, 1);
+    let tip = world.tip(1);
+    world.until(20_000, |world| world.tip(0) == tip);
+    let listed = world.nodes[0].events.iter().find_map(|event| match event {
+        Event::Reorganized { dropped, .. } => Some(dropped.iter().map(|one| one.txid).collect::<Vec<_>>()),
+        _ => None,
+    });
+    assert_eq!(listed, Some(vec![own, other]));
 }

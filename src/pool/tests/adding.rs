@@ -518,3 +518,21 @@ fn a_pool_made_anew_prefers_own_ones_then_those_of_the_lost_branch_and_tries_aga
         assert_eq!(pool.len(), 3);
     }
 }
+
+#[test]
+fn what_was_dropped_is_handed_out_once_and_not_when_it_waits_again() {
+    let (chain, _) = dev();
+    let params = chain.params().clone();
+    let (gone, back) = (
+        pay(&params, 1, ("alice", "bob"), None, 5, 0),
+        pay(&params, 2, ("carol", "bob"), None, 5, 0),
+    );
+    let mut pool = Mempool::new();
+    for transaction in [&gone, &back] {
+        pool.drop_for(transaction.txid(), transaction.clone(), PoolError::PushedOut);
+    }
+    pool.add(&chain, back, peer(9)).unwrap();
+    let told: Vec<_> = pool.take_dropped().into_iter().map(|departed| departed.txid).collect();
+    assert_eq!(told, [gone.txid()]);
+    assert_eq!(pool.take_dropped(), []);
+}
