@@ -7,7 +7,7 @@
 //! order of the next block (`pool::order`, `pool::rebuild`).
 //! Spec: `proto-notes/mempool.md`.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::error::PoolError;
 use crate::chain::ground::Ground;
@@ -113,7 +113,7 @@ pub struct Mempool {
     pub(super) dropped: BTreeMap<Txid, (Transaction, PoolError)>,
     dropped_order: VecDeque<Txid>,
     /// Dropped transactions that [`Mempool::take_dropped`] has not handed out yet.
-    untold: BTreeMap<Txid, Departed>,
+    untold: Vec<Departed>,
     /// Accounts that can pay less than when their transactions were checked. The operation checks them again before it
     /// ends.
     pub(super) shortened: Vec<Account>,
@@ -424,12 +424,13 @@ impl Mempool {
         self.dropped.retain(|txid, _| !entries.contains_key(txid));
     }
 
-    /// Hands out what was dropped since the last call, each transaction once, and only what does not wait again.
+    /// Hands out what was dropped since the last call, in that order, each transaction once, and only what does not wait
+    /// again.
     pub fn take_dropped(&mut self) -> Vec<Departed> {
-        core::mem::take(&mut self.untold)
-            .into_values()
-            .filter(|departed| !self.contains(&departed.txid))
-            .collect()
+        let mut told = BTreeSet::new();
+        let mut untold = core::mem::take(&mut self.untold);
+        untold.retain(|departed| !self.contains(&departed.txid) && told.insert(departed.txid));
+        untold
     }
 
     /// Remembers a transaction that is not in the pool any more, with the reason.
@@ -439,7 +440,7 @@ impl Mempool {
             transaction: transaction.clone(),
             reason: reason.clone(),
         };
-        self.untold.insert(txid, departed);
+        self.untold.push(departed);
         if self.dropped.insert(txid, (transaction, reason)).is_none() {
             self.dropped_order.push_back(txid);
         }

@@ -20,8 +20,10 @@ const GONE_MAX: usize = 20_000;
 /// What is told of drops.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Drops {
-    /// Those that are named next, the ones that concern this node first.
-    named: VecDeque<Departed>,
+    /// Those that concern this node, in the order in which they left. They are named before the others.
+    ours: VecDeque<Departed>,
+    /// Others that are named.
+    others: VecDeque<Departed>,
     /// How many others there are, by the code of the reason.
     counts: BTreeMap<&'static str, u64>,
     /// When the counts are told; none while there are none.
@@ -55,12 +57,12 @@ impl Drops {
             if self.gone.len() < GONE_MAX {
                 self.gone.insert(departed.txid);
             }
-            self.named.push_front(departed);
+            self.ours.push_back(departed);
         } else if departed.reason == PoolError::PushedOut {
             self.count(now.after_ms(COUNT_EVERY_MS), departed.reason.code(), 1);
         } else if self.named_in_turn < NAMED_MAX {
             self.named_in_turn += 1;
-            self.named.push_back(departed);
+            self.others.push_back(departed);
         } else {
             self.count(now, departed.reason.code(), 1);
         }
@@ -90,7 +92,7 @@ impl Drops {
 
     /// The next thing to be told, in its order.
     pub(crate) fn poll(&mut self, now: Time) -> Option<Told> {
-        if let Some(departed) = self.named.pop_front() {
+        if let Some(departed) = self.ours.pop_front().or_else(|| self.others.pop_front()) {
             return Some(Told::One(Box::new(departed)));
         }
         self.due.take_if(|due| *due <= now)?;
@@ -141,9 +143,14 @@ mod tests {
         for sequence in 0..150 {
             drops.handle(at(0), departed(sequence, PoolError::AccountFull(name())), false);
         }
+        drops.handle(at(0), departed(998, PoolError::NoReward), true);
         drops.handle(at(0), departed(999, PoolError::NoReward), true);
         let (named, counted) = told(&mut drops, 0);
-        assert_eq!((named.len(), named[0], named[1]), (101, 999, 0));
+        assert_eq!(
+            (named.len(), &named[..3]),
+            (102, &[998, 999, 0][..]),
+            "in the order in which they left"
+        );
         assert_eq!(counted, [(50, r#"{"account_full": 50}"#.to_owned())]);
         drops.begin_turn();
         drops.handle(at(0), departed(151, PoolError::PoolFull), false);

@@ -528,7 +528,7 @@ fn what_was_dropped_is_handed_out_once_and_not_when_it_waits_again() {
         pay(&params, 2, ("carol", "bob"), None, 5, 0),
     );
     let mut pool = Mempool::new();
-    for transaction in [&gone, &back] {
+    for transaction in [&gone, &back, &gone] {
         pool.drop_for(transaction.txid(), transaction.clone(), PoolError::PushedOut);
     }
     pool.add(&chain, back, peer(9)).unwrap();
