@@ -2,7 +2,7 @@
 //!
 //! Promises: it is one step, whole or without a trace. The blocks are deleted, but not remembered as invalid: a node
 //! that still has them can send them again, and they win by the ordinary rule. Own transactions wait again, and none is
-//! signed anew. A long switch under way begins anew afterwards. Elsewhere: which blocks, and why (`engine::ahead`).
+//! signed anew. A long switch under way begins anew afterwards. Elsewhere: which blocks, and why (`engine::future`).
 //! Spec: `proto-notes/consensus.md`, "Blocks from the future".
 
 use super::state::{Chain, Tip};

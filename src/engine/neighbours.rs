@@ -1,6 +1,6 @@
 //! Routes facts and orders between the engine and two of its parts: the dial manager and the exchange of peers.
 //!
-//! Elsewhere: what the parts decide (`engine::dial`, `engine::exchange`).
+//! Elsewhere: what the parts decide (`engine::parts::dial`, `engine::parts::exchange`).
 
 use super::config::Config;
 use super::io::NetOrder;

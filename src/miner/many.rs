@@ -1,7 +1,7 @@
 //! Hashing for verification: pages of headers and layers of the merkle tree, in the lanes of the mining kernels.
 //!
 //! Promises: the digests are those of SHA-256, whichever kernel is chosen.
-//! Elsewhere: the lanes (`kernel::many`), the callers (`chain`, `engine::sync`).
+//! Elsewhere: the lanes (`kernel::many`), the callers (`chain`, `engine::parts::sync`).
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};

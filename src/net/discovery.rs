@@ -4,7 +4,7 @@
 //! list, and the swarm sees only a bounded queue of its results. The thread ends when its handle is dropped.
 //!
 //! Packets that arrive while the thread pauses wait in the kernel, which drops them if its buffer is full.
-//! Elsewhere: packets, schedule, records, sockets (`net::mdns`), which of the found nodes to dial (`engine::dial`).
+//! Elsewhere: packets, schedule, records, sockets (`net::mdns`), which of the found nodes to dial (`engine::parts::dial`).
 //! Spec: `proto-notes/discovery.md`.
 
 use std::net::IpAddr;

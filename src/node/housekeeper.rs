@@ -1,7 +1,7 @@
 //! Other nodes of the same machine: shows them where this one listens, and looks where they do.
 //!
 //! Promises: works without any network interface but loopback; costs nothing when nobody else is there.
-//! Elsewhere: the folders (`store`), what becomes of a found peer (`engine::dial`).
+//! Elsewhere: the folders (`store`), what becomes of a found peer (`engine::parts::dial`).
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;

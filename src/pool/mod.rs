@@ -3,7 +3,7 @@
 //!
 //! Promises: bounded and pure. It refuses what the ledger would refuse, and shares scarce room fairly between voices
 //! and signers.
-//! Elsewhere: the rules (`chain`), how the pools of neighbours become equal (`engine::pools`).
+//! Elsewhere: the rules (`chain`), how the pools of neighbours become equal (`engine::parts::pools`).
 //! Spec: `proto-notes/mempool.md`.
 
 // A new variant stops the build, here as everywhere in the pure layers.

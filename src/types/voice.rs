@@ -2,8 +2,8 @@
 //!
 //! Promises: all identities behind one address are one voice. The exception is this machine itself: its nodes share the
 //! loopback address, so each identity is a voice. Elsewhere: the places that voices share: in the pool and in blocks
-//! (`chain`), in the clock (`engine::clocks`), work that helps nobody (`engine::side_work`), reported addresses
-//! (`engine::dial`), log lines (`engine::complaints`), connections (`net::gate`), and waiting messages, requests and
+//! (`chain`), in the clock (`engine::parts::clocks`), work that helps nobody (`engine::parts::standing::side_work`), reported addresses
+//! (`engine::parts::dial`), log lines (`engine::parts::standing::complaints`), connections (`net::gate`), and waiting messages, requests and
 //! facts (`net`, `node::inbox`).
 //! Spec: `proto-notes/limits.md`, "Voices".
 

@@ -1,7 +1,7 @@
 //! Bursts of payments: whoever joins behind one, a line and a mesh have equal pools soon after it.
 //!
 //! Promises: turns take their time and links carry so many bytes; some gossip is lost, so that what it misses has to come
-//! by the comparison of pools. Elsewhere: the comparison itself (`engine::pools`).
+//! by the comparison of pools. Elsewhere: the comparison itself (`engine::parts::pools`).
 
 use lanchain::contract::{AccountRef, Command};
 use lanchain::types::{Account, AccountName, Amount};

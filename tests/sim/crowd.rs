@@ -2,7 +2,7 @@
 //! has and how soon news is everywhere, and how soon a room that was cut in halves has one tip again.
 //!
 //! Promises: the same seed gives the same figures. Elsewhere: the dial managers of such rooms alone, in less time
-//! (`engine::tests::rooms`).
+//! (`engine::tests::dial_rooms`).
 
 use lanchain::contract::{Command, FoundBy, MineCommand};
 use lanchain::engine::dial::OWN_LINKS;

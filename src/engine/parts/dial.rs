@@ -4,8 +4,9 @@
 //! Promises: never more than [`PENDING_MAX`] dials hold a place at once, [`IN_FLIGHT_MAX`] are under way, and
 //! [`DIALS_PER_SECOND`] begin in a second; a peer that failed is left alone for its back-off; no source of addresses
 //! keeps another one waiting; every list is bounded. [`OWN_LINKS`] links are opened, and one of them changes all the time.
-//! Elsewhere: whose turn it is (`turns`), who makes room (`places`), what others ask (`reads`), own links (`links`), what of a telling may be dialled (`engine::exchange`),
-//! limits on connections (`net`). Spec: `proto-notes/discovery.md`, "Dialling".
+//! Elsewhere: whose turn it is (`turns`), what time makes due (`dialling`), who makes room (`places`), what others ask
+//! (`reads`), own links (`links`), what of a telling may be dialled (`engine::parts::exchange`), limits on connections (`net`).
+//! Spec: `proto-notes/discovery.md`, "Dialling".
 
 mod candidate;
 mod choice;

@@ -1,9 +1,11 @@
 //! Peer exchange: which peers are told to whom, who is asked for more, and what of a telling may be dialled.
 //!
-//! Promises: told are only connected peers whose address was dialled, or on which the peer says it listens on the host
-//! from which it called, and never a loopback address; a peer whose key two nodes use is told where the other one was; nobody is answered more than twice a minute; a telling sends this
-//! node nowhere but to private addresses and to its own subnets, on ports that no other service is known for.
-//! Elsewhere: which of them are dialled, and how many (`engine::dial`). Spec: `proto-notes/discovery.md`, "Peers tell peers".
+//! Promises: only connected peers are told, at an address that was dialled, or on which the peer says it listens on the host
+//! from which it called; never at a loopback address. A peer whose key two nodes use is told where the other one was. Nobody
+//! is answered more than twice a minute. What a peer tells sends this node nowhere but to private addresses and to its own
+//! subnets, on ports that no other service is known for.
+//! Elsewhere: which of them are dialled, and how many (`engine::parts::dial`).
+//! Spec: `proto-notes/discovery.md`, "Peers tell peers".
 
 use core::net::IpAddr;
 use std::collections::{BTreeMap, VecDeque};

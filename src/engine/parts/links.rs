@@ -2,7 +2,7 @@
 //!
 //! Promises: a status goes to each peer every ten seconds and a second or so after a change, one at a time; a peer that
 //! does not answer is told again ever later; two nodes with one key are noticed once.
-//! Elsewhere: what a status says (`facts`), whom to dial (`dial`), how often a peer may ask (`standing`), what its claim
+//! Elsewhere: what a status says (`statuses`), whom to dial (`dial`), how often a peer may ask (`standing`), what its claim
 //! is worth (`sync::sources`). Spec: `proto-notes/sync.md`, "Messages".
 
 #[cfg(test)]

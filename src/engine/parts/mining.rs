@@ -168,7 +168,7 @@ impl Mining {
         self.refresh_at = now.after_ms(REFRESH_MS);
         let clock = (ground.clock)();
         // A block is never older than its parent: on a tip that is too far ahead of the clock each find would be
-        // refused as one of the future, by this node first (`engine::ahead` says it).
+        // refused as one of the future, by this node first (`engine::future` says it).
         self.held = ground.chain.tip().header.check_clock(clock).is_err();
         if self.held {
             return self.stop_search();

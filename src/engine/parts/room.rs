@@ -1,7 +1,7 @@
 //! Whether the disk has room for more blocks.
 //!
 //! Promises: pure; what it says changes only with a measurement, and not to and fro around one number of bytes.
-//! Elsewhere: who measures (`node::writer`), what stops meanwhile (`engine::storage`).
+//! Elsewhere: who measures (`node::writer`), what stops meanwhile (`engine::disk`).
 //! Spec: `proto-notes/store.md`, "Room".
 
 /// The most that is kept free for the node's own writes: what may wait for the disk, with what a database adds to it.

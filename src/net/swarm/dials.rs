@@ -1,7 +1,7 @@
 //! Dials: by identity or by address alone, after a look-up if the user typed a name, and why they fail.
 //!
 //! Promises: every dial ends in `Connected` or `DialFailed`, with the addresses that the engine gave.
-//! Elsewhere: which peer to dial and when (`engine::dial`), names (`net::names`), kinds of errors (`net::broken`), the
+//! Elsewhere: which peer to dial and when (`engine::parts::dial`), names (`net::names`), kinds of errors (`net::broken`), the
 //! meaning of a failure (`contract::reasons`).
 //! Spec: `proto-notes/discovery.md`, "Dialling".
 

@@ -3,7 +3,7 @@
 //! Promises: a page that does not come is asked for again, a few times and ever later; what came is offered sorted by
 //! account and sequence, and again while that gains something, since one payment may need another's; what came before
 //! a failure is offered all the same.
-//! Elsewhere: when a run begins and what follows from it (`engine::pools`).
+//! Elsewhere: when a run begins and what follows from it (`engine::parts::pools`).
 
 use std::collections::VecDeque;
 
