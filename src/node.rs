@@ -47,8 +47,8 @@ mod view;
 pub mod writer;
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ use tokio::sync::mpsc;
 use crate::chain::{Batch, ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
 use crate::console::complete::NAMES_MAX;
-use crate::contract::Event;
+use crate::contract::{Event, EventStamp};
 use crate::engine::{Config, Engine, Input, MinerFact, NetOrder, Part, Room};
 use crate::miner::pool::{Pool, PoolEvent};
 use crate::net::{NetConfig, NetError, NetHandle};
@@ -139,9 +139,9 @@ pub fn run(args: &Args, screen: &Screen, mailbox: &Mailbox) -> u8 {
         }
     };
     let status = screen.status(node.converse(args, screen, mailbox));
-    let (runtime, control) = node.stop();
-    screen.event(&Event::Stopped { exit_status: status });
-    control.end(status);
+    let (runtime, control, ears) = node.stop();
+    ears.event(&Event::Stopped { exit_status: status });
+    control.end();
     screen.finish(LAST_WORDS_MAX);
     // Signals were heard until here: a second SIGINT ends the wait for the last words.
     runtime.shutdown_background();
@@ -205,6 +205,7 @@ impl Node {
         let ears = Ears {
             screen: screen.clone(),
             sessions: Arc::clone(&hub),
+            last: Arc::default(),
         };
         let wiring = Wiring {
             writer: Writer::start(store, Arc::clone(&inbox), broken("writer", &ears))?,
@@ -261,7 +262,7 @@ impl Node {
 
     /// Announces what is fresh, writes what is queued, closes everything but the ears for signals and for clients' last
     /// words.
-    fn stop(mut self) -> (Runtime, Control) {
+    fn stop(mut self) -> (Runtime, Control, Ears) {
         self.inbox.push(Input::Stop);
         self.engine.join().expect("a watched thread ends without a panic");
         self.notices.end();
@@ -269,7 +270,7 @@ impl Node {
             housekeeper.join().expect("a watched thread ends without a panic");
         }
         self.runtime.block_on(self.net.stopped());
-        (self.runtime, self.control)
+        (self.runtime, self.control, self.ears)
     }
 }
 
@@ -376,12 +377,21 @@ fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
 struct Ears {
     screen: Screen,
     sessions: Arc<Hub>,
+    /// The number of the last event. It stays locked while an event is handed on, so that all get them in one order.
+    last: Arc<Mutex<u64>>,
 }
 
 impl Ears {
     fn event(&self, event: &Event) {
-        self.screen.event(event);
-        self.sessions.event(event);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last += 1;
+        let stamp = EventStamp {
+            time_ms: clock::wall().ms(),
+            run: self.screen.run(),
+            seq: *last,
+        };
+        self.screen.event(event, stamp);
+        self.sessions.event(event, stamp);
     }
 }
 
@@ -392,7 +402,7 @@ fn hub(args: &Args, screen: &Screen, mailbox: &Mailbox) -> Arc<Hub> {
         tells: screen.reply_tells().clone(),
     };
     let halflife_ms = args.network.halflife_ms;
-    Arc::new(Hub::new(screen.switches().clone(), console, halflife_ms))
+    Arc::new(Hub::new(screen.switches().clone(), console, halflife_ms, screen.run()))
 }
 
 /// What is done when a part without which a node cannot go on has failed: that is told, and the node stops.

@@ -223,7 +223,7 @@ pub(super) fn words(input: &[u8]) {
         if let Some(told) = human_event(&event) {
             assert!(!moves_cursor(&told) && !told.contains('\n'), "{told:?}");
         }
-        let line = json_event(&event, 7);
+        let line = json_event(&event, crate::testing::samples::stamp(7, 1));
         let value: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert!(
             !moves_cursor(&line) && value["type"] == "event" && value["time_ms"] == 7,

@@ -183,7 +183,7 @@ impl Script {
     }
 
     fn event(&self, event: &Event) {
-        let line = crate::console::json::json_event(event, self.wall);
+        let line = crate::console::json::json_event(event, crate::testing::samples::stamp(self.wall, 1));
         assert!(!line.contains('\n'));
     }
 

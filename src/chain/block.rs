@@ -11,7 +11,7 @@ use super::transaction::{Transaction, TransactionError};
 use crate::types::hash::HashMany;
 use crate::types::key::verify_batch;
 use crate::types::layout::{LayoutError, Reader};
-use crate::types::{BlockHash, Height, MerkleRoot, NetworkId, Txid};
+use crate::types::{Account, BlockHash, Height, MerkleRoot, NetworkId, Txid};
 
 /// Bytes of a block that are not transactions: the header and the count.
 pub const BLOCK_FRAME_BYTES: usize = HEADER_BYTES + 4;
@@ -64,6 +64,15 @@ pub enum BlockError {
 }
 
 impl Block {
+    /// The account that gets the reward; none for genesis.
+    #[must_use]
+    pub fn miner(&self) -> Option<&Account> {
+        match self.transactions.first() {
+            Some(Transaction::Reward(reward)) => Some(&reward.to),
+            Some(Transaction::Transfer(_) | Transaction::Claim(_)) | None => None,
+        }
+    }
+
     /// The block's canonical bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {

@@ -7,11 +7,12 @@
 //! Spec: `proto-notes/consensus.md`, "Branch choice".
 
 use super::block::Block;
+use super::header::Header;
 use super::ledger::{Accounts, ApplyError, Ledger};
 use super::stages::{Candidate, Received};
 use super::state::{AcceptError, Accepted, Chain, Tip, side_block};
 use super::store::{ChainStore, Spot, StoreError, StoredBlock, TxPlace};
-use super::switch::{ConnectedEffects, Moved, Switch, Undone};
+use super::switch::{ConnectedEffects, Moved, OwnMoves, Switch, Undone};
 use super::transaction::Transaction;
 use super::tree::SideBlock;
 use crate::types::{BlockHash, Height, PublicKey, Txid, WallTime};
@@ -23,6 +24,7 @@ struct Switched {
     connected: Vec<Moved>,
     undone: Undone,
     done: ConnectedEffects,
+    own: OwnMoves,
     /// The blocks that left the active branch and are side blocks now.
     aside: Vec<SideBlock>,
 }
@@ -129,28 +131,32 @@ impl<S: ChainStore> Chain<S> {
             connected: switched.connected,
             undone: switched.undone,
             done: switched.done,
+            own: switched.own,
         }))
     }
 
     /// Writes the whole switch into the draft, or fails at the first broken rule.
     fn try_switch(&mut self, candidate: Candidate) -> Result<Switched, AcceptError> {
         let (branch, fork_hash) = self.tree.path_down(candidate.stored.header.previous);
-        let fork = self.expect_block(&fork_hash)?.header.height;
+        let fork = self.expect_block(&fork_hash)?;
         let (mut disconnected, mut undone, mut aside) = (Vec::new(), Undone::default(), Vec::new());
+        let mut own = OwnMoves::default();
         let mut at = self.tip.hash;
         while at != fork_hash {
             let (stored, block) = self.disconnect(at)?;
             aside.push(side_block(at, &stored));
-            disconnected.push(Moved::new(at, &block));
+            disconnected.push(self.moved_off(at, &stored, &block)?);
+            own.leave(&self.owner, &block);
             undone.put_before(block);
             at = stored.header.previous;
         }
-        let (mut connected, mut done) = (Vec::new(), ConnectedEffects::default());
+        let (mut connected, mut done) = (Vec::<Moved>::new(), ConnectedEffects::default());
         for hash in branch.into_iter().rev() {
             let block = self.stored_block(&hash)?;
             let txids = block.txids();
             self.connect(hash, &block, &txids)?;
-            connected.push(Moved::new(hash, &block));
+            connected.push(self.moved_on(connected.last(), &fork, hash, &block));
+            own.join(&self.owner, &block);
             if disconnected.is_empty() {
                 done.add(&block, &txids);
             }
@@ -161,19 +167,22 @@ impl<S: ChainStore> Chain<S> {
             bytes,
             block,
             txids,
+            ..
         } = candidate;
         self.overlay.draft().blocks.insert(hash, Some((stored, bytes)));
         self.connect(hash, &block, &txids)?;
-        connected.push(Moved::new(hash, &block));
+        connected.push(self.moved_on(connected.last(), &fork, hash, &block));
+        own.join(&self.owner, &block);
         if disconnected.is_empty() {
             done.add(&block, &txids);
         }
         Ok(Switched {
-            fork,
+            fork: fork.header.height,
             disconnected,
             connected,
             undone,
             done,
+            own,
             aside,
         })
     }
@@ -206,7 +215,7 @@ impl<S: ChainStore> Chain<S> {
             draft
                 .places
                 .insert((*txid, Spot::new(&hash, TxPlace { height, index })));
-            if is_signed_by(transaction, self.own_key) {
+            if is_signed_by(transaction, self.owner.key) {
                 draft.own.insert(*txid, None);
             }
         }
@@ -225,7 +234,7 @@ impl<S: ChainStore> Chain<S> {
         draft.active.insert(block.header.height, None);
         draft.side.insert(hash, Some(()));
         for transaction in block.transactions.iter().rev() {
-            if is_signed_by(transaction, self.own_key) {
+            if is_signed_by(transaction, self.owner.key) {
                 let txid = transaction.txid();
                 // The newest block is undone first, so the number counts down: then the oldest transaction has the
                 // smallest number.
@@ -235,6 +244,32 @@ impl<S: ChainStore> Chain<S> {
             }
         }
         Ok((stored, block))
+    }
+
+    /// What is told of a block whose parent is the tip.
+    #[must_use]
+    pub fn on_tip(&self, hash: BlockHash, block: &Block) -> Moved {
+        let Tip { header, work, .. } = &self.tip;
+        let work = work.plus(Header::weight(header, &self.params));
+        Moved::new(hash, block, work, header, &self.params)
+    }
+
+    /// What is told of a block that leaves the active branch.
+    pub(super) fn moved_off(&self, hash: BlockHash, stored: &StoredBlock, block: &Block) -> Result<Moved, StoreError> {
+        let parent = self.expect_block(&stored.header.previous)?.header;
+        Ok(Moved::new(hash, block, stored.work, &parent, &self.params))
+    }
+
+    /// What is told of a block that joins the active branch, on top of the last one that did, or of the fork.
+    pub(super) fn moved_on(&self, last: Option<&Moved>, fork: &StoredBlock, hash: BlockHash, block: &Block) -> Moved {
+        let params = &self.params;
+        match last {
+            Some(last) => last.next(hash, block, params),
+            None => {
+                let work = fork.work.plus(Header::weight(&fork.header, params));
+                Moved::new(hash, block, work, &fork.header, params)
+            }
+        }
     }
 
     /// Removes an invalid block and all its descendants, among them the block that was just offered.

@@ -66,7 +66,7 @@ impl<S: ChainStore> Ground for Destination<'_, S> {
     }
 
     fn place(&self, txid: &Txid) -> Result<Option<TxPlace>, StoreError> {
-        let first = self.long.connected.first().map(|block| block.height);
+        let first = self.long.connected.first().map(|block| block.header.height);
         let joined = |height: Height| {
             let above = height.get().checked_sub(first?.get())?;
             let block = self.long.connected.get(usize::try_from(above).ok()?);

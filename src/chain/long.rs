@@ -15,7 +15,7 @@ use super::ledger::{Accounts, ApplyError, Ledger};
 use super::overlay::Overlay;
 use super::state::{AcceptError, Chain, Tip, side_block};
 use super::store::{AccountState, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
-use super::switch::{ConnectedEffects, Moved, Switch, Undone};
+use super::switch::{ConnectedEffects, Moved, OwnMoves, Switch, Undone};
 use super::tree::SideBlock;
 use super::young::Young;
 use crate::types::{Account, BlockHash, Txid};
@@ -90,6 +90,7 @@ pub(super) struct Long {
     /// The accounts that the blocks that joined created.
     young: Young,
     pub(super) undone: Undone,
+    moves: OwnMoves,
 }
 
 /// The result of one step of a long switch.
@@ -286,6 +287,7 @@ impl<S: ChainStore> Chain<S> {
             connected: Vec::new(),
             young: Young::default(),
             undone: Undone::default(),
+            moves: OwnMoves::default(),
         });
         Ok(())
     }
@@ -346,7 +348,7 @@ impl<S: ChainStore> Chain<S> {
         let changed = ledger.finish();
         long.changed.extend(changed);
         for transaction in block.transactions.iter().rev() {
-            if is_signed_by(transaction, self.own_key) {
+            if is_signed_by(transaction, self.owner.key) {
                 // The newest block is undone first, so the number counts down: then the oldest transaction has the
                 // smallest number.
                 long.own_first = long.own_first.saturating_sub(1);
@@ -355,7 +357,8 @@ impl<S: ChainStore> Chain<S> {
             }
         }
         long.aside.push(side_block(hash, &stored));
-        long.disconnected.push(Moved::new(hash, &block));
+        long.disconnected.push(self.moved_off(hash, &stored, &block)?);
+        long.moves.leave(&self.owner, &block);
         long.undone.put_before(block);
         long.down = stored.header.previous;
         Ok(())
@@ -392,11 +395,14 @@ impl<S: ChainStore> Chain<S> {
             let txid = transaction.txid();
             long.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
             // An own transaction beyond this limit stays in the table until the pool finds it confirmed.
-            if is_signed_by(transaction, self.own_key) && long.own.len() < 2 * HELD_OWN_MAX {
+            if is_signed_by(transaction, self.owner.key) && long.own.len() < 2 * HELD_OWN_MAX {
                 long.own.insert(txid, None);
             }
         }
-        long.connected.push(Moved::new(hash, &block));
+        let fork = self.expect_block(&long.fork)?;
+        let moved = self.moved_on(long.connected.last(), &fork, hash, &block);
+        long.connected.push(moved);
+        long.moves.join(&self.owner, &block);
         Ok(())
     }
 
@@ -432,11 +438,11 @@ impl<S: ChainStore> Chain<S> {
         draft.accounts = long.changed;
         draft.own = long.own;
         for block in &long.disconnected {
-            draft.active.insert(block.height, None);
+            draft.active.insert(block.header.height, None);
             draft.side.insert(block.hash, Some(()));
         }
         for block in &long.connected {
-            draft.active.insert(block.height, Some(block.hash));
+            draft.active.insert(block.header.height, Some(block.hash));
             draft.side.insert(block.hash, None);
         }
         self.own_numbers.0 = self.own_numbers.0.min(long.own_first);
@@ -466,6 +472,7 @@ impl<S: ChainStore> Chain<S> {
                 is_more: true,
                 ..ConnectedEffects::default()
             },
+            own: long.moves,
         })))
     }
 }

@@ -39,7 +39,7 @@ pub use long::LongStep;
 pub use params::{Difficulty, NetworkParams, Recipients};
 pub use state::{AcceptError, Accepted, Chain, Scratch, Tip};
 pub use store::{AccountState, Batch, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
-pub use switch::{Moved, Switch};
+pub use switch::{Moved, OwnMove, OwnMoves, Switch};
 pub use transaction::{Claim, Reward, Transaction, TransactionError, Transfer};
 
 #[cfg(test)]

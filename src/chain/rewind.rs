@@ -7,7 +7,7 @@
 
 use super::state::{Chain, Tip};
 use super::store::{ChainStore, StoreError};
-use super::switch::{ConnectedEffects, Moved, Switch, Undone};
+use super::switch::{ConnectedEffects, Moved, OwnMoves, Switch, Undone};
 use crate::types::Height;
 
 impl<S: ChainStore> Chain<S> {
@@ -30,10 +30,12 @@ impl<S: ChainStore> Chain<S> {
     fn try_rewind(&mut self, to: Height) -> Result<Switch, StoreError> {
         let old_tip = self.tip().hash;
         let (mut at, mut height) = (old_tip, self.tip().header.height);
-        let (mut disconnected, mut undone) = (Vec::new(), Undone::default());
+        let (mut disconnected, mut undone) = (Vec::<Moved>::new(), Undone::default());
+        let mut own = OwnMoves::default();
         while height > to {
             let (stored, block) = self.disconnect(at)?;
-            disconnected.push(Moved::new(at, &block));
+            disconnected.push(self.moved_off(at, &stored, &block)?);
+            own.leave(&self.owner, &block);
             undone.put_before(block);
             at = stored.header.previous;
             let Some(below) = height.previous() else { break };
@@ -59,6 +61,7 @@ impl<S: ChainStore> Chain<S> {
             connected: Vec::new(),
             undone,
             done: ConnectedEffects::default(),
+            own,
         })
     }
 }

@@ -18,6 +18,7 @@ use super::header::{Header, HeaderError};
 use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS, NetworkParams};
 use super::state::{AcceptError, Chain};
 use super::store::{ChainStore, StoredBlock};
+use super::switch::Moved;
 use crate::types::layout::LayoutError;
 use crate::types::{BlockHash, Txid, WallTime, Work};
 
@@ -33,6 +34,7 @@ pub struct Received {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Linked {
     received: Received,
+    parent: Header,
     work: Work,
 }
 
@@ -51,6 +53,15 @@ pub struct Candidate {
     pub(super) bytes: Vec<u8>,
     pub(super) block: Block,
     pub(super) txids: Vec<Txid>,
+    parent: Header,
+}
+
+impl Candidate {
+    /// What is told of the block if it is kept beside the active branch.
+    #[must_use]
+    pub fn moved(&self, params: &NetworkParams) -> Moved {
+        Moved::new(self.hash, &self.block, self.stored.work, &self.parent, params)
+    }
 }
 
 impl Received {
@@ -179,6 +190,7 @@ impl<S: ChainStore> Chain<S> {
         header.check_clock(clock)?;
         Ok(Some(Linked {
             work: parent.work.plus(Header::weight(&parent.header, &self.params)),
+            parent: parent.header,
             received,
         }))
     }
@@ -227,6 +239,7 @@ impl<S: ChainStore> Chain<S> {
             bytes,
             block,
             txids,
+            parent: linked.parent,
         })
     }
 }

@@ -16,12 +16,12 @@ use super::long::{Long, LongLimits};
 use super::overlay::Overlay;
 use super::params::NetworkParams;
 use super::store::{AccountState, Batch, ChainStore, StoreError, StoredBlock, TxPlace};
-use super::switch::Switch;
+use super::switch::{Owner, Switch};
 use super::transaction::Transaction;
 use super::tree::{InvalidSet, SideBlock, SideTree};
 use super::young::Young;
 use crate::types::hash::HashMany;
-use crate::types::{Account, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
+use crate::types::{Account, AccountName, Address, BlockHash, Height, NetworkId, PeerId, PublicKey, Txid, Work};
 
 /// The most hashes in a locator: dense near the tip, then doubling steps, which is enough for any height.
 pub const LOCATOR_MAX: usize = 32;
@@ -105,7 +105,7 @@ pub struct Chain<S> {
     pub(super) params: NetworkParams,
     pub(super) network_id: NetworkId,
     pub(super) secret: [u8; 32],
-    pub(super) own_key: Option<PublicKey>,
+    pub(super) owner: Owner,
     pub(super) hash_many: HashMany,
     pub(super) overlay: Overlay<S>,
     pub(super) tip: Tip,
@@ -159,7 +159,7 @@ impl<S: ChainStore> Chain<S> {
         Self {
             network_id: params.network_id(),
             secret,
-            own_key: None,
+            owner: Owner::default(),
             hash_many: HashMany::default(),
             overlay: Overlay::new(store),
             long: None,
@@ -194,7 +194,12 @@ impl<S: ChainStore> Chain<S> {
 
     /// Sets the key of this node. Transactions that it signed are kept as own ones when their block is undone.
     pub const fn set_own_key(&mut self, key: PublicKey) {
-        self.own_key = Some(key);
+        self.owner.key = Some(key);
+    }
+
+    /// Sets the name that this node announces. Payments to it count as own while nobody owns it.
+    pub fn set_own_name(&mut self, name: Option<AccountName>) {
+        self.owner.name = name;
     }
 
     /// Sets a faster way to hash many messages.

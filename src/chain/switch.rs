@@ -7,24 +7,62 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::block::Block;
-use super::transaction::Transaction;
-use crate::types::{Account, BlockHash, Height, Txid};
+use super::header::Header;
+use super::params::NetworkParams;
+use super::transaction::{Transaction, Transfer};
+use crate::types::{Account, AccountName, BlockHash, Height, PublicKey, Txid, Work};
 
 /// The most transactions that a switch hands back, because the pool has no room for more. Own ones are also in the
 /// store.
 pub const UNDONE_MAX: usize = 10_000;
 
-/// A block that joined or left the active branch.
+/// The most own payments of each kind that a switch lists: no single block has more.
+const OWN_LISTED_MAX: usize = 4_096;
+
+/// What is told of a block: one that joined or left the active branch, or is kept beside it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Moved {
     /// The hash of the block.
     pub hash: BlockHash,
-    /// The height of the block.
-    pub height: Height,
-    /// The hash of its parent.
-    pub previous: BlockHash,
+    /// The header of the block.
+    pub header: Header,
+    /// The work that the block adds to its branch.
+    pub adds_work: Work,
+    /// The work of its branch up to and including it.
+    pub work: Work,
+    /// The account that got the reward; none for genesis.
+    pub miner: Option<Account>,
     /// The number of its transactions, the reward included.
     pub transactions: usize,
+}
+
+/// The accounts whose payments a switch lists: those of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Owner {
+    /// The key of this node.
+    pub key: Option<PublicKey>,
+    /// The name that this node announces.
+    pub name: Option<AccountName>,
+}
+
+/// A payment to or from this node's accounts that joined or left the active branch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OwnMove {
+    /// The id of the payment.
+    pub txid: Txid,
+    /// The payment that joined or left.
+    pub transfer: Transfer,
+    /// The height of the block that holds it, or held it.
+    pub height: Height,
+}
+
+/// The payments to and from this node's accounts in the blocks of a switch, at most 4,096 of each kind.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct OwnMoves {
+    /// Those of the blocks that joined.
+    pub joined: Vec<OwnMove>,
+    /// Those of the blocks that left.
+    pub left: Vec<OwnMove>,
 }
 
 /// A change of the active branch.
@@ -44,6 +82,8 @@ pub struct Switch {
     pub undone: Undone,
     /// The effect of the new blocks; filled only if no block left.
     pub done: ConnectedEffects,
+    /// The payments to and from this node's accounts.
+    pub own: OwnMoves,
 }
 
 /// The signed transactions of blocks that left the active branch.
@@ -65,14 +105,62 @@ pub struct ConnectedEffects {
 }
 
 impl Moved {
-    /// The record of a block that joined or left.
+    /// What is told of a block whose branch has this work; `parent` is the header of its parent.
     #[must_use]
-    pub const fn new(hash: BlockHash, block: &Block) -> Self {
+    pub fn new(hash: BlockHash, block: &Block, work: Work, parent: &Header, params: &NetworkParams) -> Self {
         Self {
             hash,
-            height: block.header.height,
-            previous: block.header.previous,
+            header: block.header.clone(),
+            adds_work: Header::weight(parent, params),
+            work,
+            miner: block.miner().cloned(),
             transactions: block.transactions.len(),
+        }
+    }
+
+    /// What is told of a block on top of this one.
+    #[must_use]
+    pub fn next(&self, hash: BlockHash, block: &Block, params: &NetworkParams) -> Self {
+        let work = self.work.plus(Header::weight(&self.header, params));
+        Self::new(hash, block, work, &self.header, params)
+    }
+}
+
+impl Owner {
+    /// Whether a payment is to or from an account of this node.
+    fn concerns(&self, transfer: &Transfer) -> bool {
+        let Some(key) = self.key else { return false };
+        let is_announced = || match &transfer.to {
+            Account::Name(name) => transfer.to_owner.is_none() && self.name.as_ref() == Some(name),
+            Account::Key(to) => *to == key,
+        };
+        transfer.public_key == key || transfer.to_owner == Some(key) || is_announced()
+    }
+}
+
+impl OwnMoves {
+    /// Adds the payments of a block that joined.
+    pub fn join(&mut self, owner: &Owner, block: &Block) {
+        Self::add(&mut self.joined, owner, block);
+    }
+
+    /// Adds the payments of a block that left.
+    pub fn leave(&mut self, owner: &Owner, block: &Block) {
+        Self::add(&mut self.left, owner, block);
+    }
+
+    fn add(list: &mut Vec<OwnMove>, owner: &Owner, block: &Block) {
+        for transaction in &block.transactions {
+            if let Transaction::Transfer(transfer) = transaction
+                && owner.concerns(transfer)
+                && list.len() < OWN_LISTED_MAX
+            {
+                list.push(OwnMove {
+                    txid: transaction.txid(),
+                    transfer: transfer.clone(),
+                    height: block.header.height,
+                });
+            }
         }
     }
 }

@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::console::narrate::{Narrator, human_event};
-use crate::contract::{Direction, DisconnectReason, Event, Source};
-use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid};
+use crate::contract::{BlockFacts, Direction, DisconnectReason, Dropped, Event, Source};
+use crate::testing::samples::facts;
+use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid, Work};
 
 fn peer() -> crate::types::PeerId {
     SecretKey::from_seed([7; 32]).public().peer_id()
@@ -19,6 +20,7 @@ fn calls_itself(name: &str, name_taken: bool) -> Event {
     Event::PeerConnected {
         peer_id: peer().to_string(),
         name: Some(AccountName::new(name).expect("a name")),
+        name_proven: false,
         name_taken,
         address: format!("/ip4/10.0.0.2/tcp/1/p2p/{}", peer()),
         direction: Direction::Out,
@@ -34,6 +36,7 @@ fn gossiped() -> Event {
         to: Some(Account::Name(AccountName::new("bob").expect("a name"))),
         amount: 5,
         sequence: Some(0),
+        signer: peer().to_string(),
         source: Source::Peer(peer()),
     }
 }
@@ -49,7 +52,7 @@ fn the_log_says_what_came_from_whom() {
     let id = tail();
     let expected = format!("peer   ben (…{id}) connected: we called /ip4/10.0.0.2/tcp/1");
     assert_eq!(narrator.tell(&connected()), Some(expected));
-    let expected = format!("tx     ben (…{id}): alice pays bob 5 coins; waits for a block; aaaaaaaaaaaa");
+    let expected = format!("tx     alice pays bob 5 coins, signed by ben (…{id}); waits for a block; aaaaaaaaaaaa");
     assert_eq!(narrator.tell(&gossiped()), Some(expected));
     narrator.tell(&Event::PeerDisconnected {
         peer_id: peer().to_string(),
@@ -57,7 +60,7 @@ fn the_log_says_what_came_from_whom() {
         name_taken: false,
         reason: "r".into(),
     });
-    let expected = format!("tx     …{id}: alice pays bob 5 coins; waits for a block; aaaaaaaaaaaa");
+    let expected = format!("tx     alice pays bob 5 coins, signed by …{id}; waits for a block; aaaaaaaaaaaa");
     assert_eq!(narrator.tell(&gossiped()), Some(expected));
 }
 
@@ -155,19 +158,19 @@ fn a_name_is_doubted_as_long_as_another_key_holds_it_and_no_longer() {
     let id = tail();
     for (event, called) in [
         (None, format!("anna? (…{id} at /ip4/10.0.0.2/tcp/1)")),
-        (Some(named("anna", false)), format!("anna (…{id})")),
+        (Some(named("anna", false)), "anna".to_owned()),
         (
             Some(named("anna", true)),
             format!("anna? (…{id} at /ip4/10.0.0.2/tcp/1)"),
         ),
-        (Some(named("zoe", false)), format!("zoe (…{id})")),
+        (Some(named("zoe", false)), "zoe".to_owned()),
         (Some(named("-", false)), format!("…{id}")),
     ] {
         if let Some(event) = event {
             assert_eq!(narrator.tell(&event), None, "later lines show it");
         }
         let told = narrator.tell(&gossiped()).expect("it is told");
-        assert!(told.starts_with(&format!("tx     {called}: ")), "{told}");
+        assert!(told.contains(&format!(", signed by {called}; ")), "{told}");
     }
 }
 
@@ -213,9 +216,7 @@ fn a_reorganisation_is_told_whole() {
     let hash = |number| BlockHash::new([number; 32]);
     narrator.tell(&gossiped());
     let connected = |number: u8| Event::BlockConnected {
-        hash: hash(number),
-        height: Height::new(number.into()),
-        previous_hash: BlockHash::ZERO,
+        block: facts(hash(number), Height::new(number.into())),
         transactions: 1,
         source: Source::Peer(peer()),
     };
@@ -223,8 +224,7 @@ fn a_reorganisation_is_told_whole() {
     narrator.tell(&connected(1));
     for height in [2, 1] {
         narrator.tell(&Event::BlockDisconnected {
-            hash: hash(9),
-            height: Height::new(height),
+            block: facts(hash(9), Height::new(height)),
         });
     }
     (1..=3).for_each(|number| drop(narrator.tell(&connected(number))));
@@ -243,7 +243,7 @@ fn a_reorganisation_is_told_whole() {
     };
     assert_eq!(
         reorganized(vec![Txid::new([0xaa; 32])]),
-        "chain  Our chain was replaced: 2 blocks after index 0 went out, 3 came in; 1 transaction waits again \
+        "chain  Our chain was replaced: 2 blocks after height 0 went out, 3 came in; 1 transaction waits again \
          (alice pays bob 5 coins); tip bbbbbbbbbbbb gave way to 030303030303"
     );
     let others = reorganized((1..=5).map(|number| Txid::new([number; 32])).collect());
@@ -252,15 +252,138 @@ fn a_reorganisation_is_told_whole() {
     assert!(reorganized(Vec::new()).contains("; no transaction waits again; "));
 }
 
+/// A block that ben mined, brought by the peer with key 7.
+fn mined_by_ben(work: u8) -> BlockFacts {
+    let mut bytes = [0; 32];
+    bytes[31] = work;
+    BlockFacts {
+        miner: Some(Account::Name(AccountName::new("ben").expect("a name"))),
+        work: Work::from_be_bytes(bytes),
+        ..facts(BlockHash::new([1; 32]), Height::new(159))
+    }
+}
+
+#[test]
+fn the_miner_of_a_block_stands_first_and_who_brought_it_second() {
+    let brought = Event::BlockConnected {
+        block: mined_by_ben(9),
+        transactions: 3,
+        source: Source::Peer(peer()),
+    };
+    let told = |name: &str| {
+        let mut narrator = Narrator::default();
+        narrator.tell(&calls_itself(name, false));
+        narrator.tell(&brought).expect("told")
+    };
+    let tail = tail();
+    assert_eq!(
+        told("anna"),
+        format!("block  159 mined by ben, from anna (…{tail}): 3 transactions; 010101010101")
+    );
+    assert_eq!(told("ben"), "block  159 mined by ben: 3 transactions; 010101010101");
+}
+
+#[test]
+fn the_winner_of_a_fork_is_told_whose_block_lost() {
+    let mut narrator = Narrator::default();
+    let connected = Event::BlockConnected {
+        block: mined_by_ben(9),
+        transactions: 1,
+        source: Source::Peer(peer()),
+    };
+    narrator.tell(&connected);
+    let mut stored = |work| {
+        let event = Event::BlockStored {
+            block: mined_by_ben(work),
+            source: Source::Peer(peer()),
+        };
+        narrator.tell(&event).expect("told")
+    };
+    assert!(stored(9).contains("159 mined by ben, from "));
+    assert!(stored(9).contains(": lost against ours, kept on a side branch; 010101010101"));
+    assert!(!stored(10).contains("lost"), "a long switch to it may have begun");
+}
+
+#[test]
+fn payments_to_and_from_this_node_are_told_with_their_block() {
+    let told = |direction, is_confirmed| {
+        let (txid, from, to, amount, height) = (
+            Txid::new([0xaa; 32]),
+            crate::testing::keys::account("alice"),
+            crate::testing::keys::account("bob"),
+            5,
+            Height::new(7),
+        );
+        let event = if is_confirmed {
+            Event::PaymentConfirmed {
+                txid,
+                from,
+                to,
+                amount,
+                direction,
+                height,
+            }
+        } else {
+            Event::PaymentUnconfirmed {
+                txid,
+                from,
+                to,
+                amount,
+                direction,
+                height,
+            }
+        };
+        human_event(&event).expect("told")
+    };
+    assert_eq!(
+        told(Direction::Out, true),
+        "tx     your payment of 5 coins to bob is in block 7; aaaaaaaaaaaa"
+    );
+    assert_eq!(
+        told(Direction::In, true),
+        "tx     you received 5 coins from alice in block 7; aaaaaaaaaaaa"
+    );
+    assert_eq!(
+        told(Direction::Out, false),
+        "tx     your payment of 5 coins to bob is no longer in block 7; aaaaaaaaaaaa"
+    );
+    assert_eq!(
+        told(Direction::In, false),
+        "tx     you no longer have 5 coins from alice: block 7 left the chain; aaaaaaaaaaaa"
+    );
+}
+
+#[test]
+fn a_reorganisation_names_the_payments_that_cannot_come_back() {
+    let mut narrator = Narrator::default();
+    narrator.tell(&gossiped());
+    let told = narrator.tell(&Event::Reorganized {
+        depth: 1,
+        fork_height: Height::new(1),
+        old_tip: BlockHash::new([2; 32]),
+        new_tip: BlockHash::new([1; 32]),
+        returned: Vec::new(),
+        returned_count: 0,
+        dropped: vec![Dropped {
+            txid: Txid::new([0xaa; 32]),
+            code: "owner_changed",
+            message: "bob has an owner now".into(),
+        }],
+        dropped_count: 2,
+    });
+    let told = told.expect("told");
+    let wanted = "2 transactions cannot come back (alice pays bob 5 coins; bob has an owner now, …)";
+    assert!(told.contains(wanted), "{told}");
+}
+
 #[test]
 fn the_ancestors_words_are_kept() {
     let mined = Event::Mined {
-        hash: BlockHash::new([1; 32]),
-        height: Height::new(3),
+        block: facts(BlockHash::new([1; 32]), Height::new(3)),
     };
     assert_eq!(
         human_event(&mined).as_deref(),
-        Some("block  New Block Forged: index 3, hash 010101010101")
+        Some("block  New Block Forged: height 3, hash 010101010101")
     );
     let replaced = Event::Reorganized {
         depth: 2,
@@ -274,7 +397,7 @@ fn the_ancestors_words_are_kept() {
     };
     let told = human_event(&replaced).expect("told");
     assert!(
-        told.starts_with("chain  Our chain was replaced: 2 blocks after index 1 went out"),
+        told.starts_with("chain  Our chain was replaced: 2 blocks after height 1 went out"),
         "{told}"
     );
     assert!(told.contains("1 transaction"), "{told}");

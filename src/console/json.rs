@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::contract::{BlockView, CommandError, Event, NodeStatus, Reply};
+use crate::contract::{BlockView, CommandError, Event, EventStamp, NodeStatus, Reply, RunId};
 use crate::types::text::is_deceptive;
 
 /// The contract version that every line carries.
@@ -110,17 +110,22 @@ struct EventLine<'a, F> {
     kind: &'static str,
     event: &'a str,
     time_ms: u64,
+    run: RunId,
+    seq: u64,
     #[serde(flatten)]
     fields: F,
 }
 
 /// The line of an event with this name and these fields.
-fn event_line(event: &str, time_ms: u64, fields: impl Serialize) -> String {
+fn event_line(event: &str, stamp: EventStamp, fields: impl Serialize) -> String {
+    let EventStamp { time_ms, run, seq } = stamp;
     let line = EventLine {
         v: VERSION,
         kind: "event",
         event,
         time_ms,
+        run,
+        seq,
         fields,
     };
     plain(serde_json::to_string(&line).expect("events have text keys and writing to memory does not fail"))
@@ -128,19 +133,21 @@ fn event_line(event: &str, time_ms: u64, fields: impl Serialize) -> String {
 
 /// The line of an event.
 #[must_use]
-pub fn json_event(event: &Event, time_ms: u64) -> String {
-    event_line(event.name(), time_ms, event)
+pub fn json_event(event: &Event, stamp: EventStamp) -> String {
+    event_line(event.name(), stamp, event)
 }
 
-/// The first line for a client that attaches to a running node: the fields of `started`.
+/// The first line for a client that attaches to a running node: the fields of `started`, and the number of the last
+/// event.
 #[must_use]
-pub fn attached(status: &NodeStatus, time_ms: u64) -> String {
-    event_line("attached", time_ms, status)
+pub fn attached(status: &NodeStatus, stamp: EventStamp) -> String {
+    event_line("attached", stamp, status)
 }
 
-/// The line in the place of dropped events: a warning, with their number also in the key `count`.
+/// The line in the place of dropped events: a warning, with their number also in the key `count`. It is stamped as the
+/// last of them.
 #[must_use]
-pub fn events_dropped(count: u64, time_ms: u64) -> String {
+pub fn events_dropped(count: u64, stamp: EventStamp) -> String {
     #[derive(Serialize)]
     struct Dropped {
         #[serde(flatten)]
@@ -151,7 +158,7 @@ pub fn events_dropped(count: u64, time_ms: u64) -> String {
         code: "events_dropped",
         message: format!("{count} events were dropped: the output is not read fast enough"),
     };
-    event_line(warning.name(), time_ms, &Dropped { warning, count })
+    event_line(warning.name(), stamp, &Dropped { warning, count })
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 use super::*;
 use crate::contract::Reply;
 use crate::testing::samples::block;
+use crate::testing::samples::stamp;
 
 #[test]
 fn replies_stand_in_their_envelope() {
@@ -28,8 +29,8 @@ fn replies_stand_in_their_envelope() {
 #[test]
 fn dropped_events_are_told_with_their_number() {
     assert_eq!(
-        events_dropped(12, 5),
-        r#"{"v":1,"type":"event","event":"warning","time_ms":5,"code":"events_dropped","message":"12 events were dropped: the output is not read fast enough","count":12}"#
+        events_dropped(12, stamp(5, 13)),
+        r#"{"v":1,"type":"event","event":"warning","time_ms":5,"run":"5a5a5a5a5a5a5a5a","seq":13,"code":"events_dropped","message":"12 events were dropped: the output is not read fast enough","count":12}"#
     );
 }
 
@@ -47,7 +48,7 @@ fn adv_c20_no_character_that_deceives_stands_in_a_line_as_it_is() {
         code: "internal",
         message: text.to_owned(),
     };
-    for (line, path) in [(reply, "/error/message"), (json_event(&event, 1), "/message")] {
+    for (line, path) in [(reply, "/error/message"), (json_event(&event, stamp(1, 1)), "/message")] {
         assert!(!line.chars().any(is_deceptive), "{line:?}");
         assert!(
             line.contains("\\u202e") && line.contains("\\udb40\\udc41") && line.contains("\u{e4}\u{1f600}"),

@@ -2,24 +2,24 @@
 //!
 //! Promises: an event is one line, except for the greeting. A line begins with its topic; then come the sender and the
 //! result, and ids at the end. Peers are called by the names that they gave themselves.
+//! Elsewhere: transactions and blocks (`narrate::ledger`).
 //! Spec: `proto-notes/events.md`, "In words".
+
+mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::human::{coins, foreign, found_by, many, place, self_named, short, short_account, short_peer};
+use super::human::{foreign, found_by, place, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
 use crate::contract::{Direction, DisconnectReason, Event, NameStanding, NodeStatus, Source};
-use crate::types::{Account, AccountName, Txid};
+use crate::types::{AccountName, Txid, Work};
 
 /// The most peer names that are remembered for the log: more than can be connected.
 const NAMES_MAX: usize = 256;
 /// The length of a PeerId in characters.
 const PEER_ID_CHARS: usize = 52;
-/// The most payments whose description is remembered. A reorganisation in a lesson returns a few, and at most
-/// [`RETURNED_TOLD`] are described.
+/// The most payments whose description is remembered. A reorganisation in a lesson returns a few.
 const DESCRIPTIONS_MAX: usize = 1_024;
-/// The most returned transactions that are described, so that they fit on one line.
-const RETURNED_TOLD: usize = 3;
 
 /// An event in words, without knowledge of earlier ones; none if only programs need it.
 #[must_use]
@@ -31,7 +31,9 @@ pub fn human_event(event: &Event) -> Option<String> {
 #[derive(Clone, Debug)]
 struct PeerName {
     name: String,
-    doubted_at: Option<String>,
+    standing: NameStanding,
+    /// Where the peer is, without its PeerId.
+    place: String,
 }
 
 /// Describes events in words, and calls peers by the names that they gave themselves.
@@ -45,6 +47,10 @@ pub struct Narrator {
     came_in: u64,
     /// Whether the last change of the chain was a disconnected block.
     going_out: bool,
+    /// The account and the PeerId of this node.
+    me: Vec<String>,
+    /// The work of the active branch, as the last event told it.
+    work: Work,
     /// The width of the greeting in columns.
     columns: usize,
 }
@@ -65,6 +71,8 @@ impl Narrator {
             descriptions: VecDeque::new(),
             came_in: 0,
             going_out: false,
+            me: Vec::new(),
+            work: Work::ZERO,
             columns,
         }
     }
@@ -72,9 +80,15 @@ impl Narrator {
     /// Remembers what later lines need from an event that is not shown.
     pub fn note(&mut self, event: &Event) {
         match event {
+            Event::Started(status) => {
+                self.me = vec![status.peer_id.clone()];
+                self.me.extend(status.name.as_ref().map(ToString::to_string));
+                self.work = status.work;
+            }
             Event::PeerConnected {
                 peer_id,
                 name,
+                name_proven,
                 name_taken,
                 address,
                 ..
@@ -82,14 +96,15 @@ impl Narrator {
             | Event::PeerNamed {
                 peer_id,
                 name,
+                name_proven,
                 name_taken,
                 address,
-                ..
             } => {
                 self.names.remove(peer_id);
                 let name = name.as_ref().map(|name| PeerName {
                     name: name.as_str().to_owned(),
-                    doubted_at: name_taken.then(|| place(address)),
+                    standing: standing(*name_proven, *name_taken),
+                    place: place(address),
                 });
                 self.remember(peer_id, name);
             }
@@ -109,7 +124,7 @@ impl Narrator {
                     self.descriptions.pop_front();
                 }
                 self.descriptions
-                    .push_back((*txid, description(kind, from, to.as_ref(), *amount)));
+                    .push_back((*txid, ledger::description(kind, from, to.as_ref(), *amount)));
             }
             Event::BlockDisconnected { .. } => {
                 if !self.going_out {
@@ -117,7 +132,8 @@ impl Narrator {
                 }
                 self.going_out = true;
             }
-            Event::BlockConnected { .. } => {
+            Event::BlockConnected { block, .. } => {
+                self.work = block.work;
                 self.going_out = false;
                 self.came_in += 1;
             }
@@ -147,15 +163,17 @@ impl Narrator {
             Event::TransactionAccepted { .. }
             | Event::TransactionRejected { .. }
             | Event::TransactionDropped { .. }
-            | Event::TransactionsDropped { .. } => self.transaction_event(event)?,
+            | Event::TransactionsDropped { .. }
+            | Event::PaymentConfirmed { .. }
+            | Event::PaymentUnconfirmed { .. } => self.transaction_event(event)?,
             Event::Mined { .. }
             | Event::BlockConnected { .. }
             | Event::BlockDisconnected { .. }
             | Event::BlockStored { .. }
             | Event::BlockRejected { .. }
             | Event::Reorganized { .. } => self.block_event(event)?,
-            // Later lines use the new name.
-            Event::PeerNamed { .. } => return None,
+            // Later lines use the new name. A tip is for programs.
+            Event::PeerNamed { .. } | Event::PeerTip { .. } => return None,
             Event::Warning { message, .. } => format!("warning: {}", self.with_name(message)),
             Event::Stopped { exit_status: 0 } => "stopped".to_owned(),
             Event::Stopped { exit_status } => format!("stopped with status {exit_status}"),
@@ -190,36 +208,34 @@ impl Narrator {
         words.join(" ")
     }
 
-    /// A peer as "ben (…XyZ12345)", "…XyZ12345", or, if another key owns its name, "anna? (…XyZ12345 at
-    /// /ip4/10.0.0.7/tcp/4141)".
+    /// A peer as "ben" if the chain says that the name is its own, else as "ben (…XyZ12345)" or "…XyZ12345"; if another
+    /// key owns its name, as "anna? (…XyZ12345 at /ip4/10.0.0.7/tcp/4141)".
     fn peer(&self, peer: &str) -> String {
         let id = short_peer(peer);
-        match self.names.get(peer) {
-            None => id,
-            Some(PeerName {
-                name,
-                doubted_at: Some(place),
-            }) => format!("{} ({id} at {place})", self_named(name, NameStanding::Taken)),
-            Some(PeerName { name, doubted_at: None }) => format!("{} ({id})", self_named(name, NameStanding::Said)),
+        let Some(PeerName { name, standing, place }) = self.names.get(peer) else {
+            return id;
+        };
+        let name = self_named(name, *standing);
+        match standing {
+            NameStanding::Proven => name,
+            NameStanding::Said => format!("{name} ({id})"),
+            NameStanding::Taken => format!("{name} ({id} at {place})"),
         }
     }
 
-    fn source(&self, source: &Source) -> Option<String> {
-        match source {
-            Source::Local => None,
-            Source::Peer(peer) => Some(self.peer(&peer.to_string())),
-        }
-    }
-
-    /// The origin for the second column.
+    /// The origin at the beginning of a line.
     fn from(&self, source: &Source) -> String {
-        self.source(source).unwrap_or_else(|| "this node".to_owned())
+        match source {
+            Source::Local => "this node".to_owned(),
+            Source::Peer(peer) => self.peer(&peer.to_string()),
+        }
     }
 
     fn connected_event(&self, event: &Event) -> Option<String> {
         let Event::PeerConnected {
             peer_id,
             name,
+            name_proven,
             name_taken,
             address,
             direction,
@@ -232,10 +248,11 @@ impl Narrator {
             Direction::In => "it called from",
             Direction::Out => "we called",
         };
-        let (standing, warned) = if *name_taken {
-            (NameStanding::Taken, "; that name is another key's")
+        let standing = standing(*name_proven, *name_taken);
+        let warned = if *name_taken {
+            "; that name is another key's"
         } else {
-            (NameStanding::Said, "")
+            ""
         };
         // The line contains its address anyway.
         let named = |name: &AccountName| format!("{} ({})", self_named(name.as_str(), standing), short_peer(peer_id));
@@ -265,7 +282,7 @@ impl Narrator {
                 target_height,
             } => {
                 let peer = self.peer(peer_id);
-                format!("sync   {peer}: fetching blocks from index {height} to {target_height}")
+                format!("sync   {peer}: fetching blocks from height {height} to {target_height}")
             }
             Event::SyncProgress {
                 peer_id,
@@ -273,7 +290,7 @@ impl Narrator {
                 target_height,
             } => {
                 format!(
-                    "sync   {}: fetching blocks, index {height} of {target_height}",
+                    "sync   {}: fetching blocks, height {height} of {target_height}",
                     self.peer(peer_id)
                 )
             }
@@ -282,7 +299,7 @@ impl Narrator {
                 height,
                 target_height,
             } if height >= target_height => {
-                format!("sync   {}: caught up at index {height}", self.peer(peer_id))
+                format!("sync   {}: caught up at height {height}", self.peer(peer_id))
             }
             Event::SyncFinished {
                 peer_id,
@@ -290,151 +307,11 @@ impl Narrator {
                 target_height,
             } => {
                 let peer = self.peer(peer_id);
-                format!("sync   {peer}: fetching blocks ended at index {height} of {target_height}")
+                format!("sync   {peer}: fetching blocks ended at height {height} of {target_height}")
             }
             _ => return None,
         };
         Some(told)
-    }
-
-    fn transaction_event(&self, event: &Event) -> Option<String> {
-        match event {
-            Event::TransactionAccepted {
-                txid,
-                kind,
-                from,
-                to,
-                amount,
-                source,
-                ..
-            } => {
-                let (id, by) = (short(txid), self.from(source));
-                let description = description(kind, from, to.as_ref(), *amount);
-                Some(format!("tx     {by}: {description}; waits for a block; {id}"))
-            }
-            Event::TransactionRejected {
-                txid, message, source, ..
-            } => {
-                let id = txid.as_ref().map_or_else(|| "without an id".to_owned(), short);
-                Some(format!(
-                    "tx     {}: refused: {}; {id}",
-                    self.from(source),
-                    foreign(message)
-                ))
-            }
-            Event::TransactionDropped {
-                txid,
-                kind,
-                from,
-                to,
-                amount,
-                message,
-                ..
-            } => {
-                let description = description(kind, from, to.as_ref(), *amount);
-                Some(format!(
-                    "tx     dropped: {description}: {}; {}",
-                    foreign(message),
-                    short(txid)
-                ))
-            }
-            Event::TransactionsDropped { count, .. } => {
-                let count = usize::try_from(*count).unwrap_or(usize::MAX);
-                Some(format!("tx     {} of others dropped", many(count, "transaction")))
-            }
-            _ => None,
-        }
-    }
-
-    fn block_event(&self, event: &Event) -> Option<String> {
-        let told = match event {
-            Event::Mined { hash, height } => format!("block  New Block Forged: index {height}, hash {}", short(hash)),
-            // The line about its mining was written before.
-            Event::BlockConnected {
-                source: Source::Local, ..
-            } => return None,
-            Event::BlockConnected {
-                hash,
-                height,
-                transactions,
-                source,
-                ..
-            } => {
-                let (hash, by) = (short(hash), self.from(source));
-                let count = many(*transactions, "transaction");
-                format!("block  {by}: block {height} added to the chain, {count}; {hash}")
-            }
-            Event::BlockDisconnected { hash, height } => {
-                format!("block  block {height} taken out of the chain; {}", short(hash))
-            }
-            Event::BlockStored {
-                hash, height, source, ..
-            } => {
-                let (hash, by) = (short(hash), self.from(source));
-                format!("block  {by}: block {height} kept on a side branch; {hash}")
-            }
-            Event::BlockRejected {
-                hash,
-                height,
-                message,
-                source,
-                ..
-            } => {
-                let height = height.map(|height| format!(" {height}")).unwrap_or_default();
-                let hash = hash.map(|hash| format!("; {}", short(&hash))).unwrap_or_default();
-                format!(
-                    "block  {}: block{height} refused: {}{hash}",
-                    self.from(source),
-                    foreign(message)
-                )
-            }
-            Event::Reorganized {
-                depth,
-                fork_height,
-                old_tip,
-                new_tip,
-                returned,
-                returned_count,
-                dropped_count,
-                ..
-            } => {
-                let (old, new) = (short(old_tip), short(new_tip));
-                let (out, came_in) = (many(*depth, "block"), self.came_in);
-                format!(
-                    "chain  Our chain was replaced: {out} after index {fork_height} went out, {came_in} came in; {}{}; \
-                     tip {old} gave way to {new}",
-                    self.returned(returned, *returned_count),
-                    lost_payments(*dropped_count)
-                )
-            }
-            _ => return None,
-        };
-        Some(told)
-    }
-
-    /// The descriptions of returned transactions.
-    fn returned(&self, returned: &[Txid], count: u64) -> String {
-        let waits = match count {
-            0 => return "no transaction waits again".to_owned(),
-            1 => "1 transaction waits again".to_owned(),
-            count => format!("{count} transactions wait again"),
-        };
-        let known = |txid: &Txid| self.descriptions.iter().rev().find(|(known, _)| known == txid);
-        let told = |txid: &Txid| known(txid).map_or_else(|| short(txid), |(_, description)| description.clone());
-        let mut descriptions: Vec<String> = returned.iter().take(RETURNED_TOLD).map(told).collect();
-        if returned.len() > RETURNED_TOLD || count > u64::try_from(returned.len()).unwrap_or(u64::MAX) {
-            descriptions.push("…".to_owned());
-        }
-        format!("{waits} ({})", descriptions.join(", "))
-    }
-}
-
-/// How many transactions of the lost blocks are not back; each that matters has a line of its own.
-fn lost_payments(count: u64) -> String {
-    match count {
-        0 => String::new(),
-        1 => ", 1 transaction cannot come back".to_owned(),
-        count => format!(", {count} transactions cannot come back"),
     }
 }
 
@@ -444,15 +321,6 @@ fn lost(reason: &DisconnectReason) -> String {
         DisconnectReason::Closed(_) => "it closed the connection".to_owned(),
         DisconnectReason::Reset(_) => "it went away without a word".to_owned(),
         DisconnectReason::Own(_) | DisconnectReason::Broken(_) => foreign(&reason.to_string()),
-    }
-}
-
-/// The description of a transaction: "alice pays bob 5 coins".
-fn description(kind: &str, from: &str, to: Option<&Account>, amount: u64) -> String {
-    let from = short_account(from);
-    match (kind, to) {
-        ("claim", _) | (_, None) => format!("{from} is claimed"),
-        (_, Some(to)) => format!("{from} pays {} {}", short_account(&to.to_string()), coins(amount)),
     }
 }
 
@@ -486,7 +354,7 @@ pub fn greeting(status: &NodeStatus, columns: usize) -> String {
         format!("  folder {}", foreign(&status.data_dir)),
         listening.unwrap_or_else(|| "  not listening".to_owned()),
         format!(
-            "  index {}, hash {}; rewards go to {rewards}",
+            "  height {}, hash {}; rewards go to {rewards}",
             status.height,
             short(&status.tip)
         ),
@@ -499,4 +367,13 @@ pub fn greeting(status: &NodeStatus, columns: usize) -> String {
             .unwrap_or_else(|| look.fold("  ", "try: tx alice bob 5, mine, help")),
     );
     lines.join("\n")
+}
+
+/// How certain a peer's name is, by the fields of its events.
+const fn standing(name_proven: bool, name_taken: bool) -> NameStanding {
+    match (name_proven, name_taken) {
+        (true, _) => NameStanding::Proven,
+        (false, true) => NameStanding::Taken,
+        (false, false) => NameStanding::Said,
+    }
 }

@@ -5,6 +5,8 @@
 //! reported once.
 //! Elsewhere: the sessions that wait until a reply is written before they read the next line (`node`).
 
+mod pace;
+
 use std::collections::VecDeque;
 use std::io::{self, Write};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,15 +14,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::threads::{self, panic_point};
+pub use pace::LINES_AT_ONCE;
+use pace::LinePace;
 
 /// The most bytes of `--json` events that wait for a reader: those of a sync of 30,000 blocks, or of a minute's pause.
 pub const EVENTS_MAX_BYTES: usize = 16 * 1024 * 1024;
 /// The most log lines that wait for a terminal: about twenty screens, more than anybody scrolls back.
 pub const LOG_MAX_LINES: usize = 1_024;
 
-/// The log lines that may be written at once; after that, [`LINES_A_SECOND`] counts. A first sync among many peers is
-/// such a burst; the rate fills at most 300 MB of disk a day.
-pub const LINES_AT_ONCE: u32 = 3_000;
 /// The log lines per second in the long run, after [`LINES_AT_ONCE`].
 pub const LINES_A_SECOND: u32 = 20;
 /// The log lines per second in the long run, if the user wants a detailed log.
@@ -51,42 +52,6 @@ pub struct SinkLimits {
     pub a_second: Option<u32>,
 }
 
-/// A token bucket of lines. Once it is empty, no line passes until it holds ten seconds' worth again, so that reports
-/// of left-out lines do not become a flood themselves.
-struct LinePace {
-    left: f64,
-    at: Instant,
-    rests: bool,
-    left_out: u64,
-}
-
-impl LinePace {
-    fn full(now: Instant) -> Self {
-        Self {
-            left: f64::from(LINES_AT_ONCE),
-            at: now,
-            rests: false,
-            left_out: 0,
-        }
-    }
-
-    /// Takes a token for a line; none if the line must be left out. Returns how many lines were left out before this
-    /// one.
-    fn take(&mut self, now: Instant, a_second: u32) -> Option<u64> {
-        let gained = now.duration_since(self.at).as_secs_f64() * f64::from(a_second);
-        self.at = now;
-        self.left = (self.left + gained).min(f64::from(LINES_AT_ONCE));
-        let wanted = if self.rests { f64::from(a_second) * 10.0 } else { 1.0 };
-        self.rests = self.left < wanted.min(f64::from(LINES_AT_ONCE));
-        if self.rests {
-            self.left_out += 1;
-            return None;
-        }
-        self.left -= 1.0;
-        Some(core::mem::take(&mut self.left_out))
-    }
-}
-
 impl SinkLimits {
     /// The limits for `--json` events.
     pub const EVENTS: Self = Self {
@@ -109,13 +74,22 @@ impl SinkLimits {
     };
 }
 
-/// Writes the report of a gap of this many texts, in the format of the output.
-pub type Gap = Box<dyn Fn(u64) -> String + Send>;
+/// The texts that were dropped in one place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Missing {
+    /// How many texts they are.
+    pub count: u64,
+    /// The number of the last one, as [`Sink::may_numbered`] was given it.
+    pub last: u64,
+}
+
+/// Writes the report of a gap, in the format of the output.
+pub type Gap = Box<dyn Fn(Missing) -> String + Send>;
 
 /// The report of a gap in words: "N lines dropped".
 #[must_use]
-pub fn lines_dropped(count: u64) -> String {
-    format!("{count} lines dropped")
+pub fn lines_dropped(missing: Missing) -> String {
+    format!("{} lines dropped", missing.count)
 }
 
 /// Whether a text is the end of its line.
@@ -148,7 +122,7 @@ struct SinkQueue {
     /// The bytes and the number of droppable texts in `items`.
     bytes: usize,
     texts: usize,
-    dropped: u64,
+    missing: Missing,
     /// Whether a gap has begun and not ended yet.
     dropping: bool,
     pace: LinePace,
@@ -164,13 +138,13 @@ impl SinkQueue {
             line_open: false,
             bytes: 0,
             texts: 0,
-            dropped: 0,
+            missing: Missing::default(),
             dropping: false,
             pace: LinePace::full(Instant::now()),
         }
     }
 
-    fn may(&mut self, text: String, gap: &Gap) {
+    fn may(&mut self, text: String, number: u64, gap: &Gap) {
         if let Some(a_second) = self.limits.a_second {
             match self.pace.take(Instant::now(), a_second) {
                 None => return,
@@ -187,7 +161,8 @@ impl SinkQueue {
             Overflow::DropNewest => {
                 if self.dropping || !self.has_room(&text) {
                     self.dropping = true;
-                    self.dropped += 1;
+                    self.missing.count += 1;
+                    self.missing.last = number;
                     return;
                 }
                 self.tell_gap(gap);
@@ -240,7 +215,7 @@ impl SinkQueue {
         if self.line_open {
             self.pieces.is_empty()
         } else {
-            self.items.is_empty() && self.dropped == 0
+            self.items.is_empty() && self.missing.count == 0
         }
     }
 
@@ -254,7 +229,7 @@ impl SinkQueue {
         };
         let item = self.items.remove(at).expect("the position was just found");
         self.forget(&item);
-        self.dropped += 1;
+        self.missing.count += 1;
         true
     }
 
@@ -267,8 +242,8 @@ impl SinkQueue {
 
     /// Puts the report of a gap in the place of the gap.
     fn tell_gap(&mut self, gap: &Gap) {
-        if self.dropped > 0 {
-            let text = gap(core::mem::take(&mut self.dropped));
+        if self.missing.count > 0 {
+            let text = gap(core::mem::take(&mut self.missing));
             self.items.push_back(QueuedText {
                 text,
                 must: true,
@@ -294,8 +269,8 @@ impl SinkQueue {
     fn pop_line(&mut self, gap: &Gap) -> Option<QueuedText> {
         if self.limits.overflow == Overflow::DropOldest || self.items.is_empty() {
             // The oldest texts are missing, so the report comes first; it also comes if nothing else would bring it.
-            if self.dropped > 0 {
-                let text = gap(core::mem::take(&mut self.dropped));
+            if self.missing.count > 0 {
+                let text = gap(core::mem::take(&mut self.missing));
                 self.dropping = false;
                 return Some(QueuedText {
                     text,
@@ -462,10 +437,15 @@ impl Sink {
 
     /// Writes a text that may be dropped if nobody reads, or if there are too many.
     pub fn may(&self, text: String) {
+        self.may_numbered(text, 0);
+    }
+
+    /// The same for a text with a number, which the report of a gap repeats.
+    pub fn may_numbered(&self, text: String, number: u64) {
         let gap = self.shared.gap();
         let mut state = self.shared.lock();
         if !state.closed && !state.finished {
-            state.queue.may(text, &gap);
+            state.queue.may(text, number, &gap);
             self.shared.changed.notify_all();
         }
     }
@@ -556,7 +536,7 @@ fn close(shared: &SinkShared) {
     let items = {
         let mut state = shared.lock();
         state.closed = true;
-        state.queue.dropped = 0;
+        state.queue.missing = Missing::default();
         let pieces = core::mem::take(&mut state.queue.pieces);
         core::mem::take(&mut state.queue.items).into_iter().chain(pieces)
     };

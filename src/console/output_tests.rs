@@ -29,15 +29,15 @@ fn limits(texts: usize, overflow: Overflow) -> SinkLimits {
 fn a_gap_is_told_once_where_it_is() {
     let mut queue = SinkQueue::new(limits(2, Overflow::DropNewest));
     for text in ["a", "b", "c", "d"] {
-        queue.may(text.into(), &gap());
+        queue.may(text.into(), 0, &gap());
     }
     queue.must("reply".into(), None, &gap());
-    queue.may("e".into(), &gap());
+    queue.may("e".into(), 0, &gap());
     assert_eq!(
         drain(&mut queue),
         ["a", "b", "2 lines dropped", "reply", "1 lines dropped"]
     );
-    queue.may("f".into(), &gap());
+    queue.may("f".into(), 0, &gap());
     assert_eq!(drain(&mut queue), ["f"]);
 }
 
@@ -45,12 +45,12 @@ fn a_gap_is_told_once_where_it_is() {
 fn a_gap_ends_when_half_of_the_queue_is_free() {
     let mut queue = SinkQueue::new(limits(4, Overflow::DropNewest));
     for text in ["a", "b", "c", "d", "x"] {
-        queue.may(text.into(), &gap());
+        queue.may(text.into(), 0, &gap());
     }
     assert_eq!(queue.pop(&gap()).expect("full").text, "a");
-    queue.may("x".into(), &gap());
+    queue.may("x".into(), 0, &gap());
     assert_eq!(queue.pop(&gap()).expect("full").text, "b");
-    queue.may("e".into(), &gap());
+    queue.may("e".into(), 0, &gap());
     assert_eq!(drain(&mut queue), ["c", "d", "2 lines dropped", "e"]);
 }
 
@@ -58,9 +58,9 @@ fn a_gap_ends_when_half_of_the_queue_is_free() {
 fn the_bytes_that_wait_have_a_limit() {
     let mut queue = SinkQueue::new(limits(usize::MAX, Overflow::DropNewest));
     for _ in 0..10 {
-        queue.may("x".repeat(30), &gap());
+        queue.may("x".repeat(30), 0, &gap());
     }
-    assert_eq!((queue.bytes, queue.dropped), (90, 7));
+    assert_eq!((queue.bytes, queue.missing.count), (90, 7));
     assert_eq!(drain(&mut queue).len(), 4);
     assert_eq!(queue.bytes, 0);
 }
@@ -70,7 +70,7 @@ fn a_prompt_keeps_what_is_newest_and_every_reply() {
     let mut queue = SinkQueue::new(limits(2, Overflow::DropOldest));
     queue.must("reply".into(), None, &gap());
     for text in ["a", "b", "c", "d"] {
-        queue.may(text.into(), &gap());
+        queue.may(text.into(), 0, &gap());
     }
     assert_eq!(drain(&mut queue), ["2 lines dropped", "reply", "c", "d"]);
 }
@@ -266,9 +266,9 @@ fn a_line_in_pieces_is_written_whole_and_everything_else_behind_it() {
     let mut queue = SinkQueue::new(limits(2, Overflow::DropNewest));
     let pop = |queue: &mut SinkQueue| queue.pop(&gap()).map(|item| (item.text, item.end));
     let text = |text: &str, end| Some((text.to_owned(), end));
-    queue.may("before".into(), &gap());
+    queue.may("before".into(), 0, &gap());
     queue.piece("one".into(), LineEnd::Later, None, &gap());
-    queue.may("event".into(), &gap());
+    queue.may("event".into(), 0, &gap());
     assert_eq!(pop(&mut queue), text("before", LineEnd::Here));
     assert_eq!(pop(&mut queue), text("one", LineEnd::Later));
     assert!(queue.is_idle());
@@ -277,7 +277,7 @@ fn a_line_in_pieces_is_written_whole_and_everything_else_behind_it() {
     queue.must("reply".into(), None, &gap());
     assert_eq!(pop(&mut queue), text("two", LineEnd::Later));
     for dropped in ["x", "y", "z"] {
-        queue.may(dropped.into(), &gap());
+        queue.may(dropped.into(), 0, &gap());
     }
     assert_eq!(pop(&mut queue), None, "nor is a gap told within it");
     queue.piece("three".into(), LineEnd::Here, None, &gap());

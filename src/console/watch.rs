@@ -51,11 +51,14 @@ pub const fn topic(event: &Event) -> Option<WatchTopic> {
         Event::PeerFound { .. }
         | Event::PeerConnected { .. }
         | Event::PeerNamed { .. }
+        | Event::PeerTip { .. }
         | Event::PeerDisconnected { .. } => Some(WatchTopic::Peers),
         Event::TransactionAccepted { .. }
         | Event::TransactionRejected { .. }
         | Event::TransactionDropped { .. }
-        | Event::TransactionsDropped { .. } => Some(WatchTopic::Gossip),
+        | Event::TransactionsDropped { .. }
+        | Event::PaymentConfirmed { .. }
+        | Event::PaymentUnconfirmed { .. } => Some(WatchTopic::Gossip),
         Event::Mined { .. }
         | Event::BlockConnected { .. }
         | Event::BlockDisconnected { .. }
@@ -74,6 +77,8 @@ const fn row_of(event: &Event) -> Option<&'static str> {
         Event::TransactionAccepted { .. } => Some("transactions"),
         Event::TransactionRejected { .. } => Some("refused transactions"),
         Event::TransactionDropped { .. } | Event::TransactionsDropped { .. } => Some("dropped transactions"),
+        Event::PaymentConfirmed { .. } => Some("payments confirmed"),
+        Event::PaymentUnconfirmed { .. } => Some("payments taken back"),
         Event::BlockConnected { .. } | Event::SyncProgress { .. } => Some("blocks"),
         Event::BlockDisconnected { .. } => Some("blocks taken out"),
         Event::BlockStored { .. } => Some("blocks on side branches"),
@@ -82,6 +87,7 @@ const fn row_of(event: &Event) -> Option<&'static str> {
         Event::Started(_)
         | Event::PeerConnected { .. }
         | Event::PeerNamed { .. }
+        | Event::PeerTip { .. }
         | Event::PeerDisconnected { .. }
         | Event::Mined { .. }
         | Event::Reorganized { .. }
@@ -221,19 +227,18 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::samples::facts;
     use crate::types::{BlockHash, Height};
 
     fn out(height: u64) -> Event {
         Event::BlockDisconnected {
-            hash: BlockHash::ZERO,
-            height: Height::new(height),
+            block: facts(BlockHash::ZERO, Height::new(height)),
         }
     }
 
     fn mined() -> Event {
         Event::Mined {
-            hash: BlockHash::ZERO,
-            height: Height::new(1),
+            block: facts(BlockHash::ZERO, Height::new(1)),
         }
     }
 

@@ -9,7 +9,7 @@ use serde::{Serialize, Serializer};
 use strum::IntoStaticStr;
 
 use crate::contract::{DisconnectReason, NodeStatus};
-use crate::types::{Account, AccountName, BlockHash, Height, PeerId, Txid, Work};
+use crate::types::{Account, AccountName, Bits, BlockHash, Height, PeerId, Txid, Work};
 
 /// The origin of a transaction or block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,13 +35,13 @@ impl Serialize for Source {
     }
 }
 
-/// The side that opened a connection.
+/// The side that opened a connection; of a payment, whether this node received it or paid it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Direction {
-    /// The peer dialled this node.
+    /// The peer dialled this node; this node received the payment.
     In,
-    /// This node dialled the peer.
+    /// This node dialled the peer; this node signed the payment.
     Out,
 }
 
@@ -81,6 +81,66 @@ pub struct Dropped {
     pub txid: Txid,
     /// The code of the reason, as `transaction_dropped` has it.
     pub code: &'static str,
+    /// The reason in words, for people only.
+    #[serde(skip)]
+    pub message: String,
+}
+
+/// What an event says of the block that it is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BlockFacts {
+    /// The hash of the block.
+    pub hash: BlockHash,
+    /// The height of the block.
+    pub height: Height,
+    /// The hash of its parent.
+    pub previous_hash: BlockHash,
+    /// The account that got the reward; none for genesis.
+    pub miner: Option<Account>,
+    /// The time in its header, in milliseconds since 1970.
+    pub block_time_ms: u64,
+    /// The bits in its header.
+    pub bits: Bits,
+    /// The work that it adds to its branch.
+    pub adds_work: Work,
+    /// The work of its branch up to and including it.
+    pub work: Work,
+}
+
+/// What every event line begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EventStamp {
+    /// When the event was told, in milliseconds since 1970.
+    pub time_ms: u64,
+    /// The run of the node that told it.
+    pub run: RunId,
+    /// The number of the event in that run, from 1.
+    pub seq: u64,
+}
+
+/// A run of a node: a random number that is new at each start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RunId([u8; 8]);
+
+impl RunId {
+    /// A run with this number.
+    #[must_use]
+    pub const fn new(number: [u8; 8]) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for RunId {
+    /// Writes 16 hex digits.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&hex::encode(self.0))
+    }
+}
+
+impl Serialize for RunId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
 }
 
 /// Something that happened. `peer_id` and similar fields are written as text, absent values as `null`. Only the fields
@@ -104,6 +164,8 @@ pub enum Event {
     PeerConnected {
         peer_id: String,
         name: Option<AccountName>,
+        /// Whether the chain says that the name belongs to this peer.
+        name_proven: bool,
         /// Whether another key owns the name in this chain.
         name_taken: bool,
         address: String,
@@ -116,6 +178,13 @@ pub enum Event {
         /// Whether another key owns the name in this chain.
         name_taken: bool,
         reason: DisconnectReason,
+    },
+    /// A connected peer says that it has this tip.
+    PeerTip {
+        peer_id: String,
+        height: Height,
+        tip: BlockHash,
+        work: Work,
     },
     /// A connected peer has another name from now on.
     PeerNamed {
@@ -134,6 +203,8 @@ pub enum Event {
         to: Option<Account>,
         amount: u64,
         sequence: Option<u64>,
+        /// The PeerId of the key that signed it.
+        signer: String,
         source: Source,
     },
     TransactionRejected {
@@ -157,25 +228,41 @@ pub enum Event {
         count: u64,
         by_code: BTreeMap<&'static str, u64>,
     },
-    Mined {
-        hash: BlockHash,
+    /// A payment to or from this node's accounts is in a block of the active chain.
+    PaymentConfirmed {
+        txid: Txid,
+        from: Account,
+        to: Account,
+        amount: u64,
+        direction: Direction,
         height: Height,
     },
-    BlockConnected {
-        hash: BlockHash,
+    /// A reorganisation took such a payment out of the active chain; `height` is that of the block that left.
+    PaymentUnconfirmed {
+        txid: Txid,
+        from: Account,
+        to: Account,
+        amount: u64,
+        direction: Direction,
         height: Height,
-        previous_hash: BlockHash,
+    },
+    Mined {
+        #[serde(flatten)]
+        block: BlockFacts,
+    },
+    BlockConnected {
+        #[serde(flatten)]
+        block: BlockFacts,
         transactions: usize,
         source: Source,
     },
     BlockDisconnected {
-        hash: BlockHash,
-        height: Height,
+        #[serde(flatten)]
+        block: BlockFacts,
     },
     BlockStored {
-        hash: BlockHash,
-        height: Height,
-        work: Work,
+        #[serde(flatten)]
+        block: BlockFacts,
         source: Source,
     },
     BlockRejected {

@@ -99,6 +99,7 @@ pub struct BlockView {
     pub nonce: String,
     pub work: Work,
     pub active: bool,
+    pub miner: Option<Account>,
     pub header: String,
     pub transactions: Vec<TxView>,
 }
@@ -133,6 +134,7 @@ pub struct PeerView {
     pub name_proven: bool,
     pub address: String,
     pub height: Height,
+    pub tip: BlockHash,
     pub work: Work,
     pub latency_ms: Option<u64>,
     pub found_by: FoundBy,

@@ -13,8 +13,9 @@ use crate::chain::stages::{Body, Linked, Received};
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
 use crate::contract::{Dropped, Event, Source};
+use crate::inspect::blocks::block_facts;
 use crate::pool::{PoolChange, PoolError, Rebuild};
-use crate::types::{BlockHash, Height, Time, Txid, Work, count};
+use crate::types::{BlockHash, Height, Time, Txid, count};
 
 /// A reorganisation of this depth deserves a warning: payments with six confirmations were undone.
 const DEEP_REORG: u64 = 6;
@@ -59,14 +60,21 @@ impl<S: ChainStore> Engine<S> {
             return refusal;
         }
         let (hash, height) = (linked.hash(), linked.header().height);
-        let candidate = self.chain.check_body(linked, body);
-        match candidate.and_then(|candidate| self.chain.take(candidate)) {
+        let candidate = match self.chain.check_body(linked, body) {
+            Ok(candidate) => candidate,
+            Err(error) => return self.refused(hash, Some(height), &error, source),
+        };
+        let moved = candidate.moved(self.chain.params());
+        match self.chain.take(candidate) {
             Ok(Accepted::AlreadyKnown) => Offer::Known,
-            Ok(Accepted::Stored { work }) => {
+            Ok(Accepted::Stored { .. }) => {
                 if source == Source::Local {
                     self.out.made_own();
                 }
-                self.told_stored(hash, height, work, source);
+                self.out.event(Event::BlockStored {
+                    block: block_facts(&moved),
+                    source,
+                });
                 if self.chain.is_switching() {
                     self.storage.switch_source.get_or_insert(source);
                 }
@@ -179,15 +187,6 @@ impl<S: ChainStore> Engine<S> {
         Ok(change)
     }
 
-    fn told_stored(&mut self, hash: BlockHash, height: Height, work: Work, source: Source) {
-        self.out.event(Event::BlockStored {
-            hash,
-            height,
-            work,
-            source,
-        });
-    }
-
     fn refused(&mut self, hash: BlockHash, height: Option<Height>, error: &AcceptError, source: Source) -> Offer {
         let offer = match error {
             AcceptError::Store(error) => {
@@ -239,6 +238,7 @@ impl<S: ChainStore> Engine<S> {
         all.map(|(txid, error)| Dropped {
             txid: *txid,
             code: error.code(),
+            message: error.to_string(),
         })
         .collect()
     }
@@ -247,15 +247,12 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn switched(&mut self, switch: &Switch, source: Source) {
         for block in &switch.disconnected {
             self.out.event(Event::BlockDisconnected {
-                hash: block.hash,
-                height: block.height,
+                block: block_facts(block),
             });
         }
         for block in &switch.connected {
             self.out.event(Event::BlockConnected {
-                hash: block.hash,
-                height: block.height,
-                previous_hash: block.previous,
+                block: block_facts(block),
                 transactions: block.transactions,
                 source,
             });
@@ -291,6 +288,7 @@ impl<S: ChainStore> Engine<S> {
                 );
             }
         }
+        self.tell_own_moves(switch);
         if source != Source::Local {
             self.runs.handle(Happened::Replaced);
         }

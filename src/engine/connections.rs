@@ -200,6 +200,7 @@ impl<S: ChainStore> Engine<S> {
             .handle(self.clock.now(), exchange::Fact::Disconnected(id));
         self.peers.standing.gone(&id);
         self.sync.sources.gone(&id);
+        self.notices.tips.gone(&id);
         let Some(peer) = self.peers.links.gone(&id) else { return };
         for request in self.peers.requests.gone(&id) {
             self.on_response(request, id, None);

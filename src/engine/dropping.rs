@@ -1,13 +1,16 @@
-//! Transactions that leave the pool or the chain: who is told, and what waits for them.
+//! Transactions that leave the pool or the chain, and own payments that join or leave the chain: who is told, and what
+//! waits for them.
 //!
 //! Elsewhere: which are named and which counted (`parts::drops`).
 //! Spec: `proto-notes/events.md`, "Events".
 
+use std::collections::BTreeSet;
+
 use super::machine::Engine;
 use super::parts::drops::Told;
 use super::parts::runs::Happened;
-use crate::chain::{ChainStore, Transaction};
-use crate::contract::{Event, Source};
+use crate::chain::{ChainStore, OwnMove, Switch, Transaction};
+use crate::contract::{Direction, Event, Source};
 use crate::inspect::transactions::{accepted_event, dropped_event};
 use crate::pool::Departed;
 use crate::types::{Account, Txid};
@@ -42,6 +45,40 @@ impl<S: ChainStore> Engine<S> {
             if let Some(transaction) = self.pool.get(&txid) {
                 self.out.event(accepted_event(transaction, Source::Local));
             }
+        }
+    }
+
+    /// Tells which payments to and from own accounts a switch confirmed, and which it took back.
+    pub(super) fn tell_own_moves(&mut self, switch: &Switch) {
+        let me = self.node.me;
+        let direction = |payment: &OwnMove| match payment.transfer.public_key == me {
+            true => Direction::Out,
+            false => Direction::In,
+        };
+        // Few leave and join again in one switch, and both lists are short.
+        let joined: BTreeSet<Txid> = switch.own.joined.iter().map(|payment| payment.txid).collect();
+        let left = switch.own.left.iter();
+        for payment in left.filter(|payment| !joined.contains(&payment.txid)) {
+            let transfer = payment.transfer.clone();
+            self.out.event(Event::PaymentUnconfirmed {
+                txid: payment.txid,
+                direction: direction(payment),
+                from: transfer.from,
+                to: transfer.to,
+                amount: transfer.amount.get(),
+                height: payment.height,
+            });
+        }
+        for payment in &switch.own.joined {
+            let transfer = payment.transfer.clone();
+            self.out.event(Event::PaymentConfirmed {
+                txid: payment.txid,
+                direction: direction(payment),
+                from: transfer.from,
+                to: transfer.to,
+                amount: transfer.amount.get(),
+                height: payment.height,
+            });
         }
     }
 

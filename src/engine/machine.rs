@@ -240,6 +240,7 @@ impl<S: ChainStore> Engine<S> {
         self.pump_sync();
         self.pump_pools();
         self.pump_status();
+        self.pump_tips();
         self.pump_exchange();
         self.pump_dials();
         self.pump_mining();
@@ -373,6 +374,7 @@ impl<S: ChainStore> Engine<S> {
 fn open_chain<S: ChainStore>(config: &Config, store: S) -> Result<Chain<S>, StoreError> {
     let mut chain = Chain::open(config.params.clone(), store, config.secret)?;
     chain.set_own_key(config.key.public());
+    chain.set_own_name(config.name.clone());
     chain.set_hash_many(config.hash_many);
     Ok(chain)
 }

@@ -9,7 +9,7 @@ use super::parts::dial;
 use super::parts::standing::{self, Fault};
 use crate::chain::ChainStore;
 use crate::contract::{BanView, CommandError, PeerAct, PeerActed, PeerRef, PeerView, Reply};
-use crate::types::{AccountName, Height, PeerId, Time, count};
+use crate::types::{AccountName, BlockHash, Height, PeerId, Time, Work, count};
 
 /// Candidates that are told when words fit several.
 const SHOWN_MAX: usize = 3;
@@ -62,9 +62,8 @@ impl<S: ChainStore> Engine<S> {
                     name,
                     address: peer.address.with_peer(id),
                     height: Height::new(status.map_or(0, |status| status.height)),
-                    work: status.map_or(crate::types::Work::ZERO, |status| {
-                        crate::types::Work::from_be_bytes(status.work)
-                    }),
+                    tip: status.map_or(BlockHash::ZERO, |status| BlockHash::new(status.tip)),
+                    work: status.map_or(Work::ZERO, |status| Work::from_be_bytes(status.work)),
                     latency_ms: peer.latency_ms,
                     found_by: peer.found_by,
                 }

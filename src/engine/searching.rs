@@ -13,6 +13,7 @@ use crate::chain::ChainStore;
 use crate::chain::stages::Received;
 use crate::contract::{CommandError, Event, Reply, Source};
 use crate::inspect::View;
+use crate::inspect::blocks::block_facts;
 use crate::types::BlockHash;
 use crate::wire::Topic;
 
@@ -55,8 +56,12 @@ impl<S: ChainStore> Engine<S> {
             return;
         };
         let (received, bytes) = (Received::new(block.header.clone()), block.to_bytes());
-        let (hash, height) = (received.hash(), block.header.height);
-        self.out.event(Event::Mined { hash, height });
+        let hash = received.hash();
+        // A find counts only on the present tip.
+        let found = self.chain.on_tip(hash, &block);
+        self.out.event(Event::Mined {
+            block: block_facts(&found),
+        });
         match self.offer(received, block.into(), Source::Local) {
             Offer::Taken => {
                 self.out.announce(NetOrder::Publish {

@@ -8,6 +8,7 @@ use super::machine::{Engine, Question};
 use super::parts::links::Peer;
 use super::parts::out::ShownState;
 use super::parts::pools::Fact;
+use super::parts::tips::ClaimedTip;
 use super::parts::{dial, exchange};
 use crate::chain::ChainStore;
 use crate::contract::{Event, NameStanding};
@@ -105,6 +106,18 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// Tells which peers' tips moved.
+    pub(super) fn pump_tips(&mut self) {
+        while let Some((peer, tip)) = self.notices.tips.poll(self.clock.now()) {
+            self.out.event(Event::PeerTip {
+                peer_id: peer.to_string(),
+                height: tip.height,
+                tip: tip.hash,
+                work: tip.work,
+            });
+        }
+    }
+
     /// A peer said where it stands.
     pub(super) fn take_status(&mut self, id: PeerId, status: wire::Status) {
         let own_clock = self.clock.own().ms().cast_signed();
@@ -120,6 +133,8 @@ impl<S: ChainStore> Engine<S> {
             return;
         };
         self.sync.sources.claimed(&id, claim);
+        let (hash, height, work) = claim;
+        self.notices.tips.claims(id, ClaimedTip { hash, height, work });
         if self.is_chosen_clock(&id) {
             self.clock.heard_chosen(WallTime::from_ms(clock_ms));
         }
@@ -132,6 +147,7 @@ impl<S: ChainStore> Engine<S> {
         let (address, direction) = (peer.address.clone(), peer.direction);
         let event = heard.is_first.then(|| Event::PeerConnected {
             peer_id: id.to_string(),
+            name_proven: matches!(called, Some((_, NameStanding::Proven))),
             name_taken: matches!(called, Some((_, NameStanding::Taken))),
             name: called.map(|(name, _)| name),
             address: peer.address.with_peer(&id),

@@ -6,8 +6,8 @@ use super::tamper::Sandbox;
 use super::transactions::tx_view;
 use super::{View, explain, no_block, store_error};
 use crate::chain::header::HEADER_BYTES;
-use crate::chain::{Block, ChainStore, Header, StoreError, StoredBlock, Transaction};
-use crate::contract::{BlockRef, BlockView, CommandError, Reply};
+use crate::chain::{Block, ChainStore, Header, Moved, StoreError, StoredBlock, Transaction};
+use crate::contract::{BlockFacts, BlockRef, BlockView, CommandError, Reply};
 use crate::types::layout::Reader;
 use crate::types::{Account, BlockHash, Height};
 
@@ -29,8 +29,32 @@ pub fn block_view(hash: &BlockHash, stored: &StoredBlock, block: &Block, active:
         nonce: header.nonce.to_string(),
         work: stored.work,
         active,
+        miner: block.miner().cloned(),
         header: hex::encode(header.to_bytes()),
         transactions: block.transactions.iter().map(|tx| tx_view(tx, reward)).collect(),
+    }
+}
+
+/// What events say of a block.
+#[must_use]
+pub fn block_facts(moved: &Moved) -> BlockFacts {
+    let Moved {
+        hash,
+        header,
+        adds_work,
+        work,
+        miner,
+        ..
+    } = moved;
+    BlockFacts {
+        hash: *hash,
+        height: header.height,
+        previous_hash: header.previous,
+        miner: miner.clone(),
+        block_time_ms: header.time.ms(),
+        bits: header.bits,
+        adds_work: *adds_work,
+        work: *work,
     }
 }
 

@@ -74,7 +74,9 @@ pub fn tx_view(transaction: &Transaction, reward: u64) -> TxView {
 pub fn accepted_event(transaction: &Transaction, source: Source) -> Event {
     // A reward is never announced as waiting, so its amount does not matter here.
     let view = tx_view(transaction, 0);
+    let signer = transaction.signer().map(|key| key.peer_id().to_string());
     Event::TransactionAccepted {
+        signer: signer.unwrap_or_default(),
         txid: view.txid,
         kind: view.kind,
         from: view.from,

@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::clock::wall;
 use super::hello::Form;
+use crate::console::output::Missing;
 use crate::console::render;
-use crate::contract::NodeStatus;
+use crate::contract::{EventStamp, NodeStatus, RunId};
 
 /// An event's line for a client that shows words.
 pub(super) fn event_in_words(name: impl AsRef<str>, time_ms: u64, text: &str) -> String {
@@ -17,19 +18,28 @@ pub(super) fn event_in_words(name: impl AsRef<str>, time_ms: u64, text: &str) ->
 }
 
 /// The first line of a session with events: where they start from.
-pub(super) fn attached(form: Form, status: &NodeStatus) -> String {
-    let time_ms = wall().ms();
+pub(super) fn attached(form: Form, status: &NodeStatus, stamp: EventStamp) -> String {
     match form {
-        Form::Json => render::attached(status, time_ms),
+        Form::Json => render::attached(status, stamp),
         Form::Words => {
             let banner = render::banner(status);
             let text = format!(
                 "{}\n  `detach` or Ctrl-D leaves it running, `quit` stops it",
                 banner.trim_end()
             );
-            event_in_words("attached", time_ms, &text)
+            event_in_words("attached", stamp.time_ms, &text)
         }
     }
+}
+
+/// The line in the place of events that were dropped.
+pub(super) fn gap_line(run: RunId, missing: Missing) -> String {
+    let stamp = EventStamp {
+        time_ms: wall().ms(),
+        run,
+        seq: missing.last,
+    };
+    render::events_dropped(missing.count, stamp)
 }
 
 /// A reply's line for a client that shows words.

@@ -28,7 +28,7 @@ use super::view::ReplyTells;
 use crate::console::output::{Overflow, Sink, SinkLimits};
 use crate::console::render::{self, Narrator};
 use crate::console::watch::{Telling, TellingReply};
-use crate::contract::{CommandError, Event, Reply, Source};
+use crate::contract::{CommandError, Event, EventStamp, Reply, RunId, Source};
 
 /// The socket in the data folder.
 pub const SOCKET: &str = "control";
@@ -114,6 +114,8 @@ struct State {
     narrator: Narrator,
     last: u64,
     closed: bool,
+    /// The number of the last event.
+    last_event: u64,
 }
 
 /// What leads from the engine's thread to the sessions. Nothing here waits.
@@ -125,24 +127,31 @@ pub struct Hub {
     console: ReplyTo,
     /// The network's, to say how long a search may take.
     halflife_ms: u32,
+    run: RunId,
 }
 
 impl Hub {
     /// Nobody is there yet.
     #[must_use]
-    pub fn new(node: Switches, console: ReplyTo, halflife_ms: u32) -> Self {
+    pub fn new(node: Switches, console: ReplyTo, halflife_ms: u32, run: RunId) -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             node,
             console,
             halflife_ms,
+            run,
         }
     }
 
     /// Tells the node's own console's session.
     pub fn tell_console(&self, input: In) {
         self.console.mailbox.send(input);
+    }
+
+    /// The run of this node.
+    pub(super) const fn run(&self) -> RunId {
+        self.run
     }
 
     pub(super) const fn halflife_ms(&self) -> u32 {
@@ -235,8 +244,9 @@ impl Hub {
     }
 
     /// An event for all who asked for events.
-    pub fn event(&self, event: &Event) {
+    pub fn event(&self, event: &Event, stamp: EventStamp) {
         let mut state = self.state();
+        state.last_event = stamp.seq;
         let words_wanted = state
             .sessions
             .values()
@@ -251,8 +261,8 @@ impl Hub {
         if state.sessions.values().all(|entry| !entry.joined) {
             return;
         }
-        let time_ms = wall().ms();
-        let json = render::json_event(event, time_ms);
+        let time_ms = stamp.time_ms;
+        let json = render::json_event(event, stamp);
         let is_own = matches!(
             event,
             Event::Mined { .. }
@@ -273,7 +283,7 @@ impl Hub {
             };
             match event {
                 Event::Stopped { .. } => entry.sink.must(line, None),
-                _ => entry.sink.may(line),
+                _ => entry.sink.may_numbered(line, stamp.seq),
             }
         }
     }
@@ -285,6 +295,11 @@ impl Hub {
             return self.console.reply(id, result);
         }
         let mut state = self.state();
+        let stamp = EventStamp {
+            time_ms: wall().ms(),
+            run: self.run,
+            seq: state.last_event,
+        };
         // A session that is gone has no use for it.
         let Some(entry) = state.sessions.get_mut(&number) else {
             return;
@@ -297,7 +312,7 @@ impl Hub {
                 let started = Box::new(move || {
                     mailbox.send(In::Started);
                 });
-                entry.sink.must(attached(entry.form, status), Some(started));
+                entry.sink.must(attached(entry.form, status, stamp), Some(started));
             }
             (_, _) => entry.reply_to.reply(id, result),
         }
@@ -324,9 +339,8 @@ impl Hub {
         }
     }
 
-    /// The last words to those who listen, then the end of every connection.
-    fn end(&self, exit_status: u8) {
-        self.event(&Event::Stopped { exit_status });
+    /// The end of every connection, once the last words are read.
+    fn end(&self) {
         let sessions = std::mem::take(&mut self.state().sessions);
         sessions.keys().for_each(|number| self.node.leave_log(*number));
         let deadline = Instant::now() + LAST_WORDS_MAX;
@@ -379,9 +393,9 @@ impl Control {
         self.hub.close(LEAVE_MAX);
     }
 
-    /// The node has stopped: last words, and the end of every connection.
-    pub fn end(self, exit_status: u8) {
-        self.hub.end(exit_status);
+    /// The node has stopped, and said so: the end of every connection.
+    pub fn end(self) {
+        self.hub.end();
     }
 }
 

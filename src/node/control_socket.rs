@@ -41,7 +41,7 @@ mod unix {
     use crate::console::render;
     use crate::contract::{CommandError, Reply};
     use crate::engine::Part;
-    use crate::node::clock::wall;
+    use crate::node::client_words::gap_line;
     use crate::node::control::{CLIENT, CLIENTS_MAX, ReplyTo, SOCKET};
     use crate::node::control_session::{self, AHEAD_MAX, ClientView};
     use crate::node::drive::Driver;
@@ -129,7 +129,8 @@ mod unix {
             let mailbox = Mailbox::default();
             let (more, asked) = sync_channel(AHEAD_MAX);
             let closed = mailbox.clone();
-            let lost = Box::new(|count| render::events_dropped(count, wall().ms()));
+            let run = self.hub.run();
+            let lost = Box::new(move |missing| gap_line(run, missing));
             let on_closed = move |_: &io::Error| {
                 closed.send(In::Closed);
             };

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use super::clock::wall;
+use super::client_words::gap_line;
 use super::hangup;
 use super::mailbox::Mailbox;
 use super::session::In;
@@ -25,7 +25,7 @@ use crate::console::look::{COLUMNS_DEFAULT, Look};
 use crate::console::output::{LogWriter, Sink, SinkLimits, lines_dropped};
 use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, Narrator, escape};
-use crate::contract::{Event, NodeStatus, Source};
+use crate::contract::{Event, EventStamp, NodeStatus, RunId, Source};
 use replies::pace_of;
 use terminal::is_dumb;
 pub(super) use terminal::{columns_told, may_colour};
@@ -71,6 +71,7 @@ pub struct Screen {
     replying: ReplyTells,
     /// Standard output refused what was written, though its reader is not gone.
     failed: Arc<AtomicBool>,
+    run: RunId,
 }
 
 impl Screen {
@@ -89,6 +90,9 @@ impl Screen {
         } else {
             hangup::watch(mailbox.clone());
         }
+        let mut run = [0; 8];
+        getrandom::fill(&mut run).map_err(|error| std::io::Error::other(error.to_string()))?;
+        let run = RunId::new(run);
         let failed = Arc::new(AtomicBool::new(false));
         let told = Arc::clone(&failed);
         let on_closed = move |error: &std::io::Error| {
@@ -102,7 +106,7 @@ impl Screen {
         let lost = || Box::new(lines_dropped);
         let out = match reader {
             Reader::Program => {
-                let lost = Box::new(|count| render::events_dropped(count, wall().ms()));
+                let lost = Box::new(move |missing| gap_line(run, missing));
                 Sink::lines(SinkLimits::EVENTS, lost, std::io::stdout(), on_closed)?
             }
             Reader::Pipes | Reader::Prompt => Sink::lines(SinkLimits::LOG, lost(), std::io::stdout(), on_closed)?,
@@ -127,6 +131,7 @@ impl Screen {
             names: Names::default(),
             replying: ReplyTells::default(),
             failed,
+            run,
         })
     }
 
@@ -210,8 +215,8 @@ impl Screen {
                 to.iter().for_each(|to| self.names.see_account(&to.to_string()));
                 self.names.see_transaction(&txid.to_string());
             }
-            Event::BlockConnected { hash, .. } | Event::BlockStored { hash, .. } => {
-                self.names.see_block(&hash.to_string());
+            Event::BlockConnected { block, .. } | Event::BlockStored { block, .. } => {
+                self.names.see_block(&block.hash.to_string());
             }
             _ => {}
         }
@@ -278,13 +283,18 @@ impl Screen {
         }
     }
 
+    /// The run of this node, which every event names.
+    pub(super) const fn run(&self) -> RunId {
+        self.run
+    }
+
     /// Shows an event.
-    pub fn event(&self, event: &Event) {
+    pub fn event(&self, event: &Event, stamp: EventStamp) {
         if self.reader == Reader::Program {
-            let line = render::json_event(event, wall().ms());
+            let line = render::json_event(event, stamp);
             return match event {
                 Event::Started(_) | Event::Stopped { .. } => self.out.must(line, None),
-                _ => self.out.may(line),
+                _ => self.out.may_numbered(line, stamp.seq),
             };
         }
         if self.is_prompt() {

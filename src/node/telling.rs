@@ -184,6 +184,7 @@ impl Write for LogLines {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::samples::facts;
     use crate::types::{BlockHash, Height};
     use std::sync::mpsc::channel;
 
@@ -192,8 +193,7 @@ mod tests {
         let switches = Switches::default();
         let (lines, told) = channel();
         let event = Event::BlockDisconnected {
-            hash: BlockHash::ZERO,
-            height: Height::new(1),
+            block: facts(BlockHash::ZERO, Height::new(1)),
         };
         let shown = (0..50)
             .filter(|_| {
@@ -221,8 +221,7 @@ mod tests {
         let lost = move |reason: &str| tell.lock().unwrap().send(reason.to_owned()).unwrap();
         switches.watched_by(Box::new(lost));
         let event = Event::BlockDisconnected {
-            hash: BlockHash::ZERO,
-            height: Height::new(1),
+            block: facts(BlockHash::ZERO, Height::new(1)),
         };
         for _ in 0..20 {
             let _ = switches.judge(&event, |line| panic!("no place for {line}"));

@@ -15,7 +15,7 @@ use crate::contract::{
 };
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, Txid, WallTime, Work};
 
-pub use events::events;
+pub use events::{events, facts, stamp};
 
 use super::keys::{account, key, name, peer};
 
@@ -118,6 +118,7 @@ pub fn block() -> BlockView {
         nonce: "18446744073709551615".into(),
         work: Work::ZERO,
         active: true,
+        miner: Some(account("anna")),
         header: hex(0, 96),
         transactions: vec![reward(), transfer()],
     }
@@ -181,7 +182,7 @@ fn of_the_chain() -> Vec<Reply> {
             blocks: vec![block()],
             rest: Vec::new(),
         },
-        Reply::Block(block()),
+        Reply::Block(BlockView { miner: None, ..block() }),
         transaction,
         waiting(TxStatus::Pending, None),
         waiting(TxStatus::Dropped, Some("r".into())),
@@ -257,6 +258,7 @@ fn peers() -> Reply {
         name_proven: false,
         address: address("/ip4/10.0.0.1/tcp/4001"),
         height: Height::new(1),
+        tip: hash(1),
         work: Work::ZERO,
         latency_ms,
         found_by,
@@ -578,8 +580,8 @@ pub fn lines() -> Vec<String> {
     }
     let refused = CommandError::new("overdraft", "a \"b\"\n\u{1b}", "mine");
     lines.push(json_reply::<Reply>(4, None, &Err(refused)));
-    lines.extend(events().iter().map(|event| json_event(event, 5)));
-    lines.push(attached(&status(), 5));
-    lines.push(events_dropped(12, 5));
+    lines.extend(events().iter().map(|event| json_event(event, stamp(5, 1))));
+    lines.push(attached(&status(), stamp(5, 1)));
+    lines.push(events_dropped(12, stamp(5, 13)));
     lines
 }

@@ -120,10 +120,12 @@ fn programs() -> Vec<Value> {
     let mut node = Node::in_folder(&folder);
     node.ok("mine 2");
     if cfg!(unix) {
-        outputs.push(run(
-            ["attach", "--json", "--data-dir", path],
-            "mine\nnonsense\ndetach\n",
-        ));
+        let attached = run(["attach", "--json", "--data-dir", path], "mine\nnonsense\ndetach\n");
+        let lines: Vec<Value> = json_lines(&attached);
+        let first = lines[0]["seq"].as_u64().expect("the number of the last event");
+        assert!(first >= 5, "started, two finds: {first}");
+        hold_numbers(&lines, first);
+        outputs.push(attached);
     }
     assert!(node.stop().success());
     let file = export.to_str().expect("text");
@@ -142,8 +144,17 @@ fn programs() -> Vec<Value> {
     outputs.iter().flat_map(json_lines).collect()
 }
 
+/// All events are of one run and numbered without a gap, from this number on.
+fn hold_numbers(lines: &[Value], first: u64) {
+    let events: Vec<&Value> = lines.iter().filter(|line| line["type"] == "event").collect();
+    assert!(events.iter().all(|event| event["run"] == events[0]["run"]), "one run");
+    let numbers = events.iter().filter_map(|event| event["seq"].as_u64());
+    assert!(numbers.eq((first..).take(events.len())), "{events:?}");
+}
+
 /// What must hold between lines, not only inside one.
 fn hold_order(lines: &[Value]) {
+    hold_numbers(lines, 1);
     let of = |name: &'static str| {
         let all = lines.iter().enumerate();
         all.filter(move |(_, line)| line["event"] == name)
@@ -205,6 +216,7 @@ fn everything_that_nodes_and_tasks_say_is_what_the_schema_says() {
         "transaction_rejected",
         "transaction_dropped",
         "transactions_dropped",
+        "payment_unconfirmed",
         "block_rejected",
         "block_stored",
         "warning",

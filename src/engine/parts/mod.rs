@@ -35,3 +35,4 @@ pub(crate) mod seen;
 pub mod standing;
 pub(crate) mod storage;
 pub(crate) mod sync;
+pub(crate) mod tips;

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 
 use super::drops::Drops;
 use super::seen::Seen;
+use super::tips::PeerTips;
 use crate::types::{Address, Time};
 
 /// After this time without a peer the user is told how to join by hand.
@@ -39,6 +40,8 @@ pub(crate) struct Notices {
     pub(crate) seen: Seen,
     /// What is told of transactions that left the pool.
     pub(crate) drops: Drops,
+    /// What is told of peers' tips.
+    pub(crate) tips: PeerTips,
 }
 
 impl Notices {
@@ -61,13 +64,15 @@ impl Notices {
             future_branch: Rarely(Time::from_ms(0)),
             seen: Seen::new(),
             drops: Drops::default(),
+            tips: PeerTips::default(),
         }
     }
 
     /// When something is to be looked at.
     pub(crate) fn next_wakeup(&self) -> Option<Time> {
-        let drops = self.drops.next_wakeup();
-        self.alone.at.into_iter().chain([self.stale.at]).chain(drops).min()
+        let (drops, tips) = (self.drops.next_wakeup(), self.tips.next_wakeup());
+        let alone = self.alone.at.into_iter();
+        alone.chain([self.stale.at]).chain(drops).chain(tips).min()
     }
 }
 

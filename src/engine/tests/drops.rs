@@ -2,7 +2,7 @@
 
 use super::sync::branch;
 use super::world::World;
-use crate::contract::{Command, Condition, Event, Reply};
+use crate::contract::{Command, Condition, Direction, Event, Reply};
 use crate::types::{AccountName, Txid};
 
 fn txid(reply: &Reply) -> Txid {
@@ -59,6 +59,65 @@ fn a_mined_payment_that_a_longer_branch_made_void_is_told_once_and_who_waits_for
     let tip = world.tip(1);
     world.until(20_000, |world| world.tip(0) == tip);
     assert_eq!(dropped(&world, 0), ["owner_changed"]);
+}
+
+/// What a node told of own payments: whether each was confirmed, its direction, its block.
+fn own_payments(world: &World, node: usize) -> Vec<(bool, Direction, u64)> {
+    let told = world.nodes[node].events.iter().filter_map(|event| match event {
+        Event::PaymentConfirmed { direction, height, .. } => Some((true, *direction, height.get())),
+        Event::PaymentUnconfirmed { direction, height, .. } => Some((false, *direction, height.get())),
+        _ => None,
+    });
+    told.collect()
+}
+
+#[test]
+fn payer_and_payee_are_told_when_a_payment_is_confirmed_and_when_a_longer_branch_takes_it_back() {
+    let mut world = World::new(3);
+    world.link(0, 1);
+    world.ask(1, Command::Claim(AccountName::new("bob").unwrap())).unwrap();
+    world.until(5_000, |world| world.nodes[0].engine.status().pending == 1);
+    world.mine(0, 1);
+    world.until(5_000, |world| world.height(1) == 1);
+    // Node 2 stands apart and will show a longer branch.
+    world.link(0, 2);
+    world.until(5_000, |world| world.height(2) == 1);
+    world.split(0, 2);
+    world.pay(0, "alice", "bob", 3).unwrap();
+    world.until(5_000, |world| world.nodes[1].engine.status().pending == 1);
+    world.mine(0, 1);
+    world.until(5_000, |world| world.height(1) == 2);
+    assert_eq!(own_payments(&world, 0), [(true, Direction::Out, 2)]);
+    assert_eq!(own_payments(&world, 1), [(true, Direction::In, 2)]);
+    world.mine(2, 3);
+    world.link(0, 2);
+    let tip = world.tip(2);
+    world.until(20_000, |world| world.tip(0) == tip && world.tip(1) == tip);
+    assert_eq!(own_payments(&world, 0)[1..], [(false, Direction::Out, 2)]);
+    assert_eq!(own_payments(&world, 1)[1..], [(false, Direction::In, 2)]);
+    world.mine(0, 1);
+    world.until(5_000, |world| world.height(1) == 5);
+    assert_eq!(own_payments(&world, 0)[2..], [(true, Direction::Out, 5)]);
+    assert_eq!(own_payments(&world, 1)[2..], [(true, Direction::In, 5)]);
+    assert!(own_payments(&world, 2).is_empty(), "it concerns others");
+}
+
+#[test]
+fn a_payment_that_both_branches_hold_is_only_told_where_it_is_now() {
+    let mut world = World::new(2);
+    world.link(0, 1);
+    world.pay(0, "alice", "bob", 3).unwrap();
+    world.until(5_000, |world| world.nodes[1].engine.status().pending == 1);
+    world.split(0, 1);
+    world.mine(0, 1);
+    world.mine(1, 2);
+    world.link(0, 1);
+    let tip = world.tip(1);
+    world.until(20_000, |world| world.tip(0) == tip);
+    assert_eq!(
+        own_payments(&world, 0),
+        [(true, Direction::Out, 1), (true, Direction::Out, 1)]
+    );
 }
 
 #[test]

@@ -48,13 +48,11 @@ fn every_block_of_a_sync_has_its_event_and_replaying_them_gives_the_chain() {
     let mut chain = vec![world.params.genesis().hash()];
     for event in &world.nodes[1].events {
         match event {
-            Event::BlockConnected {
-                hash, previous_hash, ..
-            } => {
-                assert_eq!(chain.last(), Some(previous_hash));
-                chain.push(*hash);
+            Event::BlockConnected { block, .. } => {
+                assert_eq!(chain.last(), Some(&block.previous_hash));
+                chain.push(block.hash);
             }
-            Event::BlockDisconnected { hash, .. } => assert_eq!(chain.pop(), Some(*hash)),
+            Event::BlockDisconnected { block } => assert_eq!(chain.pop(), Some(block.hash)),
             _ => {}
         }
     }
@@ -200,7 +198,7 @@ fn ancestor_fault_a_late_find_for_an_old_tip_is_no_second_block() {
     world.tell(0, Input::Miner(MinerFact::Found { job, nonce }));
     world.run(100);
     assert_eq!(count(&world, 0, |event| matches!(event, Event::BlockStored { .. })), 0);
-    let at_one = |event: &Event| matches!(event, Event::Mined { height, .. } if height.get() == 1);
+    let at_one = |event: &Event| matches!(event, Event::Mined { block } if block.height.get() == 1);
     assert_eq!(count(&world, 0, at_one), 1);
 }
 

@@ -272,7 +272,7 @@ fn adv_g21_a_block_beside_the_active_chain_is_kept_and_not_forwarded() {
     let side = block(&world.params, &world.params.genesis(), Vec::new(), |_| {});
     assert_eq!(gossip(&mut world, Topic::Blocks, side.to_bytes()), Verdict::Ignore);
     let hash = side.hash();
-    let kept = |event: &Event| matches!(event, Event::BlockStored { hash: stored, .. } if *stored == hash);
+    let kept = |event: &Event| matches!(event, Event::BlockStored { block, .. } if block.hash == hash);
     assert_eq!(count(&world, 0, kept), 1);
     assert_eq!(world.height(0), 3);
     assert_eq!((bans(&world, 0), world.nodes[0].engine.status().peers), (0, 1));

@@ -5,6 +5,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 
 use super::*;
 use crate::console::output::LogWriter;
+use crate::node::client_words::gap_line;
 use crate::node::session::tests::any_status;
 use crate::node::telling::LogLines;
 
@@ -24,7 +25,7 @@ impl Write for Reader {
 }
 
 fn sink(to: SyncSender<String>) -> Sink {
-    let lost = Box::new(|count| render::events_dropped(count, 0));
+    let lost = Box::new(|missing| gap_line(RunId::new([0; 8]), missing));
     Sink::lines(CLIENT, lost, Reader(to), |_| {}).expect("a thread")
 }
 
@@ -36,7 +37,7 @@ fn lines_of_the_log_that_a_client_does_not_read_take_a_mebibyte_and_leave_a_gap(
         mailbox: Mailbox::default(),
         tells: ReplyTells::default(),
     };
-    let hub = Hub::new(switches.clone(), reply_to(), 0);
+    let hub = Hub::new(switches.clone(), reply_to(), 0, RunId::new([0; 8]));
     let (out, reader) = sync_channel(0);
     let client = sink(out);
     let number = hub
@@ -79,7 +80,7 @@ fn each_session_has_its_own_replies_and_the_console_is_the_first_of_them() {
         tells: ReplyTells::default(),
     };
     let (console, client) = (to(), to());
-    let hub = Hub::new(Switches::default(), console.clone(), 0);
+    let hub = Hub::new(Switches::default(), console.clone(), 0, RunId::new([0; 8]));
     let (nowhere, _unread) = sync_channel(0);
     let number = hub
         .enter(client.clone(), sink(nowhere), Box::new(|| {}))

@@ -1,7 +1,7 @@
 //! Every event, with every value that may be null once null and once not.
 
-use crate::contract::{Direction, Dropped, Event, FoundBy, NodeStatus, Source};
-use crate::types::{BlockHash, Height, Txid, Work};
+use crate::contract::{BlockFacts, Direction, Dropped, Event, EventStamp, FoundBy, NodeStatus, RunId, Source};
+use crate::types::{Bits, BlockHash, Height, Txid, Work};
 
 use super::super::keys::{account, name, peer};
 use super::{address, hash, id, status};
@@ -25,6 +25,7 @@ fn of_transactions() -> Vec<Event> {
                 to: known.then(|| account("bob")),
                 amount: 5,
                 sequence: known.then_some(0),
+                signer: id(),
                 source: stranger,
             },
             Event::TransactionRejected {
@@ -33,6 +34,8 @@ fn of_transactions() -> Vec<Event> {
                 message: message.clone(),
                 source: stranger,
             },
+            payment(true),
+            payment(false),
             Event::TransactionDropped {
                 txid: TX,
                 kind: if known { "transfer" } else { "claim" },
@@ -54,25 +57,75 @@ fn of_transactions() -> Vec<Event> {
     [of(true), of(false)].concat()
 }
 
+/// A payment that is confirmed, or is no longer.
+fn payment(is_confirmed: bool) -> Event {
+    let (txid, from, to, amount, height) = (TX, account("alice"), account("bob"), 5, Height::new(3));
+    if is_confirmed {
+        Event::PaymentConfirmed {
+            txid,
+            from,
+            to,
+            amount,
+            direction: Direction::In,
+            height,
+        }
+    } else {
+        Event::PaymentUnconfirmed {
+            txid,
+            from,
+            to,
+            amount,
+            direction: Direction::Out,
+            height,
+        }
+    }
+}
+
+/// What events say of a block with this hash and height, mined by anna.
+pub fn facts(hash: BlockHash, height: Height) -> BlockFacts {
+    BlockFacts {
+        hash,
+        height,
+        previous_hash: hash,
+        miner: Some(account("anna")),
+        block_time_ms: 7,
+        bits: Bits(1_920_000),
+        adds_work: Work::ZERO,
+        work: Work::ZERO,
+    }
+}
+
+/// The beginning of an event's line.
+pub const fn stamp(time_ms: u64, seq: u64) -> EventStamp {
+    EventStamp {
+        time_ms,
+        run: RunId::new([0x5a; 8]),
+        seq,
+    }
+}
+
 /// What becomes of blocks and branches.
 fn of_blocks() -> Vec<Event> {
     let (hash, height, target_height, source): (BlockHash, _, _, _) =
         (hash(1), Height::new(3), Height::new(4), Source::Local);
     let peer_id = id();
     vec![
-        Event::Mined { hash, height },
+        Event::Mined {
+            block: facts(hash, height),
+        },
         Event::BlockConnected {
-            hash,
-            height,
-            previous_hash: hash,
+            block: facts(hash, height),
             transactions: 1,
             source,
         },
-        Event::BlockDisconnected { hash, height },
+        Event::BlockDisconnected {
+            block: BlockFacts {
+                miner: None,
+                ..facts(hash, height)
+            },
+        },
         Event::BlockStored {
-            hash,
-            height,
-            work: Work::ZERO,
+            block: facts(hash, height),
             source,
         },
         Event::Reorganized {
@@ -85,12 +138,19 @@ fn of_blocks() -> Vec<Event> {
             dropped: vec![Dropped {
                 txid: TX,
                 code: "owner_changed",
+                message: String::new(),
             }],
             dropped_count: 1,
         },
         Event::TransactionsDropped {
             count: 7,
             by_code: [("pushed_out", 7)].into(),
+        },
+        Event::PeerTip {
+            peer_id: peer_id.clone(),
+            height,
+            tip: hash,
+            work: Work::ZERO,
         },
         Event::SyncStarted {
             peer_id: peer_id.clone(),
@@ -132,6 +192,7 @@ fn of_peers() -> Vec<Event> {
             Event::PeerConnected {
                 peer_id: peer_id.clone(),
                 name: name.clone(),
+                name_proven,
                 name_taken,
                 address: address.clone(),
                 direction: if name_taken { Direction::In } else { Direction::Out },

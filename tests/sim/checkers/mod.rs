@@ -36,6 +36,8 @@ struct Seen {
     best: Option<(Work, BlockHash)>,
     /// The tip that its events lead to.
     told: Option<BlockHash>,
+    /// The work of that tip, if it is known.
+    told_work: Option<Work>,
 }
 
 /// Figures for the report.
@@ -214,20 +216,30 @@ impl Watch {
 
     fn event(world: &mut World, node: usize, event: &Event) {
         match event {
-            Event::Started(status) => world.watch.seen[node].told = Some(status.tip),
-            Event::BlockConnected {
-                hash, previous_hash, ..
-            } => {
+            Event::Started(status) => {
+                world.watch.seen[node].told = Some(status.tip);
+                world.watch.seen[node].told_work = Some(status.work);
+            }
+            Event::BlockConnected { block, .. } => {
+                let hash = block.hash;
                 Self::came(world, hash.as_bytes());
-                let told = world.watch.seen[node].told.replace(*hash);
-                if told.is_some_and(|told| told != *previous_hash) {
+                let seen = &mut world.watch.seen[node];
+                let (told, work) = (seen.told.replace(hash), seen.told_work.replace(block.work));
+                if told.is_some_and(|told| told != block.previous_hash) {
                     world.fail(&format!("node {node}: block_connected {hash} does not follow {told:?}"));
                 }
+                if work.is_some_and(|work| work.plus(block.adds_work) != block.work) {
+                    world.fail(&format!(
+                        "node {node}: {hash} adds {:?} to {work:?}, which makes no {:?}",
+                        block.adds_work, block.work
+                    ));
+                }
             }
-            Event::BlockDisconnected { hash, .. } => {
-                let parent = world.watch.parents.get(hash).copied();
+            Event::BlockDisconnected { block } => {
+                let (hash, parent) = (block.hash, Some(block.previous_hash));
+                world.watch.seen[node].told_work = None;
                 let told = std::mem::replace(&mut world.watch.seen[node].told, parent);
-                if told.is_some_and(|told| told != *hash) {
+                if told.is_some_and(|told| told != hash) {
                     world.fail(&format!("node {node}: block_disconnected {hash}, the tip was {told:?}"));
                 }
             }

@@ -31,6 +31,7 @@ fn block(number: u8) -> BlockView {
         nonce: "9".into(),
         work: Work::ZERO,
         active: false,
+        miner: None,
         header: "00".into(),
         transactions: Vec::new(),
     }
