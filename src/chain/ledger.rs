@@ -75,7 +75,7 @@ pub enum LedgerError {
         name: AccountName,
     },
     /// The sender's balance would fall below the limit.
-    #[error("{account} has {balance}, paying {amount} leaves less than the limit of -{credit_limit}")]
+    #[error("{account} {}", overdraft_words(*balance, *amount, *credit_limit))]
     Overdraft {
         /// The account that would pay.
         account: Account,
@@ -102,6 +102,25 @@ pub enum LedgerError {
 
 fn who(key: Option<&PublicKey>) -> String {
     key.map_or_else(|| "nobody".to_owned(), |key| key.peer_id().to_string())
+}
+
+/// Why a balance does not allow a payment: "owes 6 coins; paying 2000 would exceed the credit limit of 1000".
+fn overdraft_words(balance: Balance, amount: Amount, credit_limit: u64) -> String {
+    let coins = |count: u64| {
+        if count == 1 {
+            "1 coin".to_owned()
+        } else {
+            format!("{count} coins")
+        }
+    };
+    let has = match balance {
+        0.. => format!("owns {}", coins(balance.unsigned_abs())),
+        owed => format!("owes {}", coins(owed.unsigned_abs())),
+    };
+    match credit_limit {
+        0 => format!("{has}; paying {amount} needs more, and this network gives no credit"),
+        limit => format!("{has}; paying {amount} would exceed the credit limit of {limit}"),
+    }
 }
 
 impl LedgerError {

@@ -134,7 +134,7 @@ fn block(told: &BlockExplained, look: Look) -> String {
     );
     page.say(
         "  ",
-        "its header has 96 bytes, and no field of the block lies outside of what they cover:",
+        "the header has 96 bytes; its hash covers every field of the block:",
     );
     page.parts(&told.parts);
     page.say("  ", "the hash is the SHA-256 of these bytes:");
@@ -164,14 +164,14 @@ fn block(told: &BlockExplained, look: Look) -> String {
         page.say(
             "  ",
             &format!(
-                "its parent has bits {bits} and the time {}; bits and time of the parent and the own time decide the bits",
+                "the bits follow from the bits and the time of the parent ({bits}, {}) and from the own time",
                 crate::types::time::utc(time)
             ),
         );
         let adds = told.adds_work.to_f64();
         page.say(
             "  ",
-            &format!("it adds {adds:.0} to the work of its branch: that of its parent's bits"),
+            &format!("it adds {adds:.0} to the work of its branch: the work that its parent's bits stand for"),
         );
     }
     if !told.active {
@@ -185,14 +185,11 @@ fn transaction(told: &TxExplained, look: Look) -> String {
     page.say("  ", "its bytes:");
     page.parts(&told.parts);
     if told.signed_parts.is_empty() {
-        page.say(
-            "  ",
-            "a reward is not signed: the block that it stands in vouches for it",
-        );
+        page.say("  ", "a reward is not signed: the proof of work of its block covers it");
     } else {
         page.say(
             "  ",
-            "what is signed is not quite the same: it names the network first and ends before the signature:",
+            "the signature covers other bytes: they name the network first, and end before the signature:",
         );
         page.parts(&told.signed_parts);
         match told.signature_valid {
@@ -308,7 +305,7 @@ fn stats(told: &Stats, look: Look) -> String {
         Some(times) => page.say(
             "  ",
             &format!(
-                "time between blocks: {} in the middle, {} on average, {} to {}; the network aims at {}",
+                "time between blocks: median {}, average {}, {} to {}; the network aims at {}",
                 seconds(times.median_ms),
                 seconds(times.mean_ms),
                 seconds(times.shortest_ms),
@@ -316,15 +313,22 @@ fn stats(told: &Stats, look: Look) -> String {
                 seconds(told.spacing_ms)
             ),
         ),
-        None => page.say("  ", "no two blocks yet to tell a time between"),
+        None => page.say(
+            "  ",
+            "there are fewer than two mined blocks, so there is no time between blocks yet",
+        ),
     }
     let ends = (told.bits.iter().min().copied(), told.bits.iter().max().copied());
     if let (Some(low), Some(high)) = ends {
         let (low, high) = (doublings(low, told.halflife_ms), doublings(high, told.halflife_ms));
-        page.say("  ", &format!("difficulty, {low} to {high} doublings (zero bits):"));
-        page.lines.push(format!("  {}", sparkline(&told.bits, look)));
+        if low == high {
+            page.say("  ", &format!("difficulty: {low} zero bits"));
+        } else {
+            page.say("  ", &format!("difficulty, from {low} to {high} zero bits:"));
+            page.lines.push(format!("  {}", sparkline(&told.bits, look)));
+        }
     }
-    page.say("  ", &format!("who found them ({}):", many(told.miners_total, "miner")));
+    page.say("  ", &format!("mined by ({}):", many(told.miners_total, "miner")));
     let found: u64 = told.miners.iter().map(|miner| miner.blocks).sum();
     for miner in &told.miners {
         let length = usize::try_from(miner.blocks * SHARE_COLUMNS / found.max(1)).unwrap_or(0);
@@ -358,7 +362,7 @@ fn growth(page: &mut Page, told: &Growth) {
     page.say(
         "  ",
         &format!(
-            "they have {}{}; who fills the newest:",
+            "they have {}{}; most bytes in the newest blocks:",
             bytes_words(told.bytes),
             hourly.unwrap_or_default()
         ),
@@ -423,7 +427,7 @@ fn diagnosis(told: &Diagnosis, look: Look) -> String {
             .map_or_else(|| "a node".to_owned(), short_peer);
         let place = failure.address.as_deref().map(foreign).unwrap_or_default();
         let what = if failure.other_network {
-            "speaks another language"
+            "is no node of this network"
         } else {
             "was not reached"
         };
@@ -491,12 +495,12 @@ fn multicast(told: &Diagnosis) -> Vec<String> {
     if told.multicast_dropped > 0 {
         let times = many(told.multicast_dropped, "record");
         lines.push(format!(
-            "multicast: {times} of public addresses outside the own networks passed over"
+            "multicast: {times} ignored, because their addresses are public and outside of the own networks"
         ));
     }
     lines.push(match told.multicast_ago_ms {
-        None => "multicast: no node was named".to_owned(),
-        Some(ago) => format!("multicast: nodes were named, last {} ago", seconds(ago)),
+        None => "multicast: no node was heard".to_owned(),
+        Some(ago) => format!("multicast: nodes were heard, the last {} ago", seconds(ago)),
     });
     lines
 }

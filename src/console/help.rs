@@ -13,24 +13,115 @@ pub struct CommandHelp {
     pub aliases: &'static [&'static str],
     /// The syntax of the command, with its word first.
     pub usage: &'static str,
-    /// The heading under which the overview lists it.
-    pub group: &'static str,
-    /// One line for the overview.
+    /// One line that says what it does.
     pub summary: &'static str,
     /// All other information for `help COMMAND`.
     pub details: &'static str,
-    /// Lines that can be typed exactly like this; the first is the hint of most errors.
+    /// Lines that can be typed exactly like this.
     pub examples: &'static [&'static str],
 }
 
 /// The narrowest terminal, in columns, that shows the overview in two columns.
 const TWO_COLUMNS_MIN: usize = 70;
 
-const LEDGER: &str = "Paying";
-const MINING: &str = "Mining";
-const CHAIN: &str = "Looking at the chain";
-const NETWORK: &str = "The network";
-const CONSOLE: &str = "This console";
+/// The most columns of a usage in the overview.
+const USAGE_COLUMNS: usize = 33;
+
+/// The overview: a heading, or words of commands, how they are typed, and what they do. With the line below it, it fits a
+/// terminal of 80 columns and 24 rows.
+const ROWS: [(&[&str], &str, &str); 22] = [
+    (&[], "Paying", ""),
+    (
+        &["tx"],
+        "tx FROM TO AMOUNT",
+        "pay: sign a transaction and tell everybody",
+    ),
+    (&["claim"], "claim NAME", "make a free name this node's own"),
+    (
+        &["balance", "accounts"],
+        "balance [ACCOUNT], accounts",
+        "what one account owns or owes; all accounts",
+    ),
+    (
+        &["pending", "transaction"],
+        "pending, transaction TXID",
+        "what waits; where a transaction is",
+    ),
+    (&[], "Mining", ""),
+    (
+        &["mine"],
+        "mine [N], mine on, mine off",
+        "mine N blocks (1); go on and on; stop",
+    ),
+    (&[], "The chain", ""),
+    (
+        &["chain", "block"],
+        "chain [N], block HEIGHT|HASH",
+        "the newest N blocks (default 10); one block",
+    ),
+    (
+        &["tree", "stats"],
+        "tree [N], stats [N]",
+        "all branches; times, difficulty, miners",
+    ),
+    (
+        &["explain"],
+        "explain block|transaction ID",
+        "byte by byte: what is hashed and signed",
+    ),
+    (&["tamper"], "tamper HEIGHT", "which rule refuses a changed block"),
+    (&[], "The network", ""),
+    (
+        &["status", "peers", "doctor"],
+        "status, peers, doctor",
+        "this node; its peers; why nobody is seen",
+    ),
+    (
+        &["dial", "invite", "join"],
+        "dial ADDRESS, invite, join TICKET",
+        "connect by hand, or by a ticket",
+    ),
+    (&["net"], "net off, net on", "pull the cable; plug it in"),
+    (
+        &["resolve", "rewind"],
+        "resolve, rewind",
+        "ask for more work; undo future blocks",
+    ),
+    (
+        &["drop", "ban", "unban"],
+        "drop PEER, ban PEER, unban PEER",
+        "close a connection; keep a node away",
+    ),
+    (&[], "This console", ""),
+    (
+        &["watch", "log"],
+        "watch TOPICS, log LEVEL",
+        "which events are shown; how much is logged",
+    ),
+    (
+        &["wait"],
+        "wait CONDITION [SECONDS]",
+        "wait for peers, a height, or a confirmation",
+    ),
+    (
+        &["help", "quit"],
+        "help [COMMAND], help names, quit",
+        "more about one command; stop the node",
+    ),
+];
+
+/// What `help` also explains, besides commands.
+const TOPICS: [(&str, &str); 1] = [(
+    "names",
+    "names, keys and PeerIds\n  \
+     Key: each node makes one key when its folder is made. The key signs, and nobody else can sign with it.\n  \
+     PeerId: the public key as text, 12D3KooW… It is the node's address in the network, and its key account in the \
+     ledger. Lists show its last 8 characters.\n  \
+     Name: a short account such as alice. The first key that signs for a name in a block owns it (claim NAME, or the \
+     first payment from it). One key can own many names; a name has one owner.\n  \
+     me: the account that this node's rewards go to: its name once the chain says that the name is its own, else its \
+     key account.\nexample: claim alice\nexample: balance alice",
+)];
 
 /// All commands, in the order of the overview.
 pub const COMMANDS: [CommandHelp; 30] = [
@@ -38,17 +129,16 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "tx",
         aliases: &[],
         usage: "tx FROM TO AMOUNT",
-        group: LEDGER,
         summary: "pay: sign a transaction and tell everybody",
         details: "FROM is me, or a name that this node owns or that nobody owns yet: the first key that signs for a \
-                  name owns it. TO is a name, a PeerId, or me. AMOUNT is a whole number from 1 to 9007199254740991.",
-        examples: &["tx alice bob 5", "tx me bob 1"],
+                  name owns it. TO is a name, a PeerId, or me. AMOUNT is a whole number from 1 to 9007199254740991: \
+                  count in cents if you need parts of a coin.",
+        examples: &["tx me bob 5", "tx alice bob 5"],
     },
     CommandHelp {
         word: "claim",
         aliases: &[],
         usage: "claim NAME",
-        group: LEDGER,
         summary: "make a free name this node's own",
         details: "A name has 1 to 32 of a-z, 0-9, _ and -, and starts with a letter. It is yours once a block holds \
                   the claim.",
@@ -58,9 +148,8 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "balance",
         aliases: &[],
         usage: "balance [ACCOUNT]",
-        group: LEDGER,
-        summary: "what an account owns or owes; alone: the account that rewards go to",
-        details: "ACCOUNT is a name, a PeerId, or me (this node's key account). The pending balance is what it will be once every waiting \
+        summary: "what an account owns or owes; alone: all that this node owns",
+        details: "ACCOUNT is a name, a PeerId, or me. The pending balance is what it will be once every waiting \
                   transaction is in a block.",
         examples: &["balance", "balance alice"],
     },
@@ -68,7 +157,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "accounts",
         aliases: &[],
         usage: "accounts",
-        group: LEDGER,
         summary: "accounts with balance and owner: this node's own, then the richest",
         details: "At most 1,000. With --json all own ones, and the first 1,000 by name.",
         examples: &["accounts"],
@@ -77,7 +165,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "pending",
         aliases: &[],
         usage: "pending",
-        group: LEDGER,
         summary: "transactions that wait for a block",
         details: "In the order in which the next block takes them.",
         examples: &["pending"],
@@ -86,8 +173,7 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "transaction",
         aliases: &[],
         usage: "transaction TXID",
-        group: LEDGER,
-        summary: "where a transaction is, and the proof that a block holds it",
+        summary: "where a transaction is, and the merkle proof that its block holds it",
         details: "TXID is the 64 hex digits that tx answered, or at least the first 4 while no other begins so.",
         examples: &["transaction 0000000000000000000000000000000000000000000000000000000000000000"],
     },
@@ -95,17 +181,15 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "mine",
         aliases: &[],
         usage: "mine [N] | mine on | mine off",
-        group: MINING,
-        summary: "forge N blocks (default 1), or mine on and on",
-        details: "N is a whole number from 1 to 10000. The command ends when this node itself has found N blocks; \
-                  each pays its miner the reward of the network (1 coin unless a network file says otherwise).",
+        summary: "mine N blocks (default 1), or mine on and on",
+        details: "N is a whole number from 1 to 10000. The command ends when this node itself has mined N blocks; \
+                  `mine off` and Ctrl-C end it earlier. Each block pays its miner the reward of the network (1 coin unless a network file says otherwise).",
         examples: &["mine", "mine 3", "mine on", "mine off"],
     },
     CommandHelp {
         word: "chain",
         aliases: &[],
         usage: "chain [N]",
-        group: CHAIN,
         summary: "the newest N blocks (default 10) and the length",
         details: "N is a whole number from 1 to 1000.",
         examples: &["chain", "chain 3"],
@@ -114,7 +198,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "block",
         aliases: &[],
         usage: "block HEIGHT|HASH",
-        group: CHAIN,
         summary: "one block",
         details: "Only digits are a height of the active chain, unless four or more of them begin with a 0; a hash, or at \
                   least its first 4 digits, also finds blocks of side branches.",
@@ -124,9 +207,8 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "tree",
         aliases: &[],
         usage: "tree [N]",
-        group: CHAIN,
         summary: "draw all branches, the active one first",
-        details: "N is how many branches are shown, 1 to 1000, default 10. Each block shows its index, its hash, who found it and the \
+        details: "N is how many branches are shown, 1 to 1000, default 10. Each block shows its height, its hash, its miner and the \
                   work that it adds.",
         examples: &["tree", "tree 3"],
     },
@@ -134,7 +216,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "explain",
         aliases: &[],
         usage: "explain block HEIGHT|HASH | explain transaction TXID",
-        group: CHAIN,
         summary: "byte by byte: what is hashed, what is signed, the way to the root",
         details: "A block: its 96 header bytes, what each means, the hash, and the target that it met. A transaction: its \
                   bytes, what the signature covers, and the merkle path, hashed step by step.",
@@ -144,7 +225,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "tamper",
         aliases: &[],
         usage: "tamper HEIGHT",
-        group: CHAIN,
         summary: "change copies of a block and see which rule refuses each",
         details: "The copies live in a sandbox: nothing is kept and nothing is sent.",
         examples: &["tamper 1"],
@@ -153,8 +233,7 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "stats",
         aliases: &[],
         usage: "stats [N]",
-        group: CHAIN,
-        summary: "block times, difficulty, who found what, who owns most",
+        summary: "block times, difficulty, who mined what, who owns most",
         details: "Of the newest N blocks, 1 to 1000, default 100.",
         examples: &["stats", "stats 20"],
     },
@@ -162,7 +241,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "peers",
         aliases: &[],
         usage: "peers",
-        group: NETWORK,
         summary: "the connected nodes",
         details: "A name in brackets with a question mark is what the node says of itself; the chain does not prove \
                   it.",
@@ -172,7 +250,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "dial",
         aliases: &["register"],
         usage: "dial ADDRESS",
-        group: NETWORK,
         summary: "add a node by hand (also: register)",
         details: "ADDRESS is an IP address or the name of a host, with :PORT behind it (without: 4141), or a multiaddr, \
                   with or without /p2p/PEER_ID. Nodes of the same network find each other without this.",
@@ -186,7 +263,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "invite",
         aliases: &[],
         usage: "invite",
-        group: NETWORK,
         summary: "a ticket with which another node joins this one",
         details: "The ticket says which network this is and where this node listens. It works as long as the node runs \
                   at the same address.",
@@ -196,7 +272,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "join",
         aliases: &[],
         usage: "join TICKET",
-        group: NETWORK,
         summary: "connect to the node whose ticket this is",
         details: "TICKET is what `invite` answered there, in upper or lower case. A node on another network is started \
                   with --join TICKET instead.",
@@ -206,7 +281,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "resolve",
         aliases: &[],
         usage: "resolve",
-        group: NETWORK,
         summary: "ask every peer now for a chain with more work",
         details: "This happens by itself all the time; resolve asks at once and answers when done.",
         examples: &["resolve"],
@@ -215,7 +289,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "rewind",
         aliases: &[],
         usage: "rewind",
-        group: NETWORK,
         summary: "take off and delete own blocks from the future, after a clock was put right",
         details: "Back to the newest block that is not from the future, 512 blocks at most. Their payments wait again and are \
                   never signed anew. Who still has the blocks may bring them back when their time comes.",
@@ -225,7 +298,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "drop",
         aliases: &[],
         usage: "drop PEER",
-        group: NETWORK,
         summary: "close the connections to a node; it may come back at once",
         details: "PEER is a name or the last characters of a PeerId, both as peers shows them, or a whole PeerId.",
         examples: &["drop ben"],
@@ -234,7 +306,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "ban",
         aliases: &[],
         usage: "ban PEER [MINUTES]",
-        group: NETWORK,
         summary: "refuse a node for a while (default 60 min)",
         details: "MINUTES is a whole number from 1 to 1440. Bans are forgotten at the stop; peers shows them.",
         examples: &["ban ben", "ban ben 5"],
@@ -243,7 +314,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "unban",
         aliases: &[],
         usage: "unban PEER",
-        group: NETWORK,
         summary: "no longer refuse a node",
         details: "",
         examples: &["unban ben"],
@@ -252,7 +322,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "doctor",
         aliases: &[],
         usage: "doctor",
-        group: NETWORK,
         summary: "why nobody is seen: interfaces, multicast, clocks, what to type",
         details: "",
         examples: &["doctor"],
@@ -261,7 +330,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "net",
         aliases: &[],
         usage: "net on | net off",
-        group: NETWORK,
         summary: "pull the cable, or plug it in",
         details: "Mine on two nodes with the net off, then switch it on: the chain with more work wins.",
         examples: &["net off", "net on"],
@@ -270,7 +338,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "status",
         aliases: &[],
         usage: "status",
-        group: NETWORK,
         summary: "this node: address, height, work, peers, folder",
         details: "",
         examples: &["status"],
@@ -279,7 +346,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "wait",
         aliases: &[],
         usage: "wait peers N | height N | synced | confirmed TXID [SECONDS]",
-        group: CONSOLE,
         summary: "wait for something, at most SECONDS (default 60)",
         details: "SECONDS is a whole number from 0 to 86400.",
         examples: &["wait peers 1", "wait height 3 30", "wait synced"],
@@ -288,16 +354,14 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "watch",
         aliases: &[],
         usage: "watch [gossip] [blocks] [peers] | watch all | watch off",
-        group: CONSOLE,
-        summary: "which events are told in words; alone: what is told now",
-        details: "Warnings are always told. With --json all events are told whatever is watched.",
+        summary: "which events are shown in words; alone: what is shown now",
+        details: "Warnings are always shown. With --json all events are written, whatever is watched.",
         examples: &["watch", "watch blocks", "watch gossip peers", "watch all", "watch off"],
     },
     CommandHelp {
         word: "log",
         aliases: &[],
         usage: "log LEVEL",
-        group: CONSOLE,
         summary: "how much the log says: off, error, warn, info, debug, trace",
         details: "",
         examples: &["log debug", "log info"],
@@ -306,7 +370,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "help",
         aliases: &[],
         usage: "help [COMMAND]",
-        group: CONSOLE,
         summary: "this list, or one command in detail",
         details: "",
         examples: &["help", "help tx"],
@@ -315,7 +378,6 @@ pub const COMMANDS: [CommandHelp; 30] = [
         word: "quit",
         aliases: &[],
         usage: "quit",
-        group: CONSOLE,
         summary: "stop the node",
         details: "",
         examples: &["quit"],
@@ -387,22 +449,16 @@ pub fn overview() -> String {
 #[must_use]
 pub fn overview_in(columns: usize) -> String {
     let mut text = String::new();
-    for group in [LEDGER, MINING, CHAIN, NETWORK, CONSOLE] {
-        text.push_str(group);
-        text.push('\n');
-        for command in COMMANDS.iter().filter(|command| command.group == group) {
-            let (usage, summary) = (command.usage, command.summary);
-            text.push_str(&if columns < TWO_COLUMNS_MIN {
-                format!("  {usage}\n        {summary}\n")
-            } else if usage.len() > 30 {
-                format!("  {usage}\n  {:<30}  {summary}\n", "")
-            } else {
-                format!("  {usage:<30}  {summary}\n")
-            });
-        }
-        text.push('\n');
+    for (words, usage, summary) in ROWS {
+        text.push_str(&if words.is_empty() {
+            format!("{usage}\n")
+        } else if columns < TWO_COLUMNS_MIN {
+            format!("  {usage}\n        {summary}\n")
+        } else {
+            format!("  {usage:<USAGE_COLUMNS$} {summary}\n")
+        });
     }
-    text.push_str("Try: tx alice bob 5, then mine, then balance bob. More of one: help COMMAND");
+    text.push_str("Try: tx me bob 5, then mine, then balance bob. More: help tx");
     text
 }
 
@@ -421,9 +477,19 @@ pub fn argument_hint(line: &str) -> Option<String> {
     Some(format!("{space}{}", rest.join(" ")))
 }
 
+/// The canonical word of a command or topic that `help` explains.
+#[must_use]
+pub fn explained(word: &str) -> Option<&'static str> {
+    let topic = TOPICS.iter().find(|(topic, _)| *topic == word).map(|(topic, _)| *topic);
+    topic.or_else(|| find(word).map(|command| command.word))
+}
+
 /// The text of `help COMMAND`; none if the word is unknown.
 #[must_use]
 pub fn of_command(word: &str) -> Option<String> {
+    if let Some((_, text)) = TOPICS.iter().find(|(topic, _)| *topic == word) {
+        return Some((*text).to_owned());
+    }
     let command = find(word)?;
     let mut text = format!("usage: {}\n  {}", command.usage, command.summary);
     if !command.details.is_empty() {
@@ -437,6 +503,23 @@ pub fn of_command(word: &str) -> Option<String> {
     Some(text)
 }
 
+impl CommandHelp {
+    /// The line to type after a mistake: an example that works on every node, else the help for the command.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self.word {
+            "tx" | "claim" | "transaction" | "explain" | "tamper" | "dial" | "join" | "rewind" | "drop" | "ban"
+            | "unban" | "quit" => {
+                format!("help {}", self.word)
+            }
+            _ => self
+                .examples
+                .first()
+                .map_or_else(|| format!("help {}", self.word), |example| (*example).to_owned()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -447,11 +530,11 @@ mod tests {
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&overview_in(50)), words(&overview()));
         assert!(
-            overview_in(50).contains("  mine [N] | mine on | mine off\n        forge"),
+            overview_in(50).contains("  mine [N], mine on, mine off\n        mine N"),
             "{}",
             overview_in(50)
         );
-        assert!(overview_in(70).contains("  mine [N] | mine on | mine off   forge"));
+        assert!(overview_in(70).contains("  mine [N], mine on, mine off       mine N"));
     }
 
     #[test]
@@ -504,10 +587,29 @@ mod tests {
     }
 
     #[test]
-    fn the_overview_names_every_command() {
-        let text = overview();
+    fn the_overview_names_every_command_once_and_fits_a_small_terminal() {
+        let words: Vec<&str> = ROWS.iter().flat_map(|(words, ..)| words.iter().copied()).collect();
         for command in &COMMANDS {
-            assert!(text.contains(command.usage), "{}", command.word);
+            let times = words.iter().filter(|word| **word == command.word).count();
+            assert_eq!(times, 1, "{}", command.word);
         }
+        assert_eq!(words.len(), COMMANDS.len());
+        let text = overview();
+        assert!(text.lines().count() <= 23, "a row is left for the prompt\n{text}");
+        for line in text.lines() {
+            assert!(line.chars().count() < 80, "{line}");
+        }
+    }
+
+    #[test]
+    fn help_explains_names_too() {
+        assert_eq!(explained("names"), Some("names"));
+        assert_eq!(explained("register"), Some("dial"));
+        assert_eq!(explained("nonsense"), None);
+        let text = of_command("names").expect("a topic");
+        for word in ["key", "PeerId", "name", "me:", "owner"] {
+            assert!(text.contains(word), "{word}");
+        }
+        assert!(parse_line("help names").is_ok());
     }
 }

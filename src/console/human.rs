@@ -1,4 +1,4 @@
-//! Replies in words for people, in the terms of the ancestor (index = height, proof = nonce).
+//! Replies in words for people, in the field's words.
 //!
 //! Promises: a control character from a peer is never written. Elsewhere: events (`console::narrate`).
 //! Spec: `proto-notes/events.md`, "In words".
@@ -14,6 +14,8 @@ use core::fmt::Write;
 const HASH_DIGITS: usize = 12;
 /// How many characters of a PeerId people see, from its end, because all begin with `12D3KooW`.
 const PEER_DIGITS: usize = 8;
+/// The length of a PeerId in characters.
+pub(super) const PEER_ID_CHARS: usize = 52;
 /// The most characters of a peer's text that people see.
 const FOREIGN_MAX: usize = 200;
 
@@ -92,6 +94,19 @@ pub(super) fn coins(count: impl Into<i128>) -> String {
     }
 }
 
+/// A text with its PeerIds cut as people read them.
+fn with_short_ids(text: &str) -> String {
+    let cut = |word: &str| {
+        let id = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
+        if id.len() == PEER_ID_CHARS && id.starts_with("12D3KooW") {
+            word.replace(id, &short_peer(id))
+        } else {
+            word.to_owned()
+        }
+    };
+    text.split(' ').map(cut).collect::<Vec<_>>().join(" ")
+}
+
 /// A number with its noun: "1 block", "2 blocks".
 pub(super) fn many(count: impl TryInto<u64>, what: &str) -> String {
     let count: u64 = count.try_into().unwrap_or(u64::MAX);
@@ -102,7 +117,7 @@ pub(super) fn many(count: impl TryInto<u64>, what: &str) -> String {
 /// An error: what is wrong and what the user can type. Input that is not a terminal also gets the number of its line.
 #[must_use]
 pub fn human_error(line: Option<u64>, error: &CommandError) -> String {
-    let message = escape(&error.message);
+    let message = escape(&with_short_ids(&error.message));
     let hint = escape(&error.hint);
     line.map_or_else(
         || format!("{message}\nhint: {hint}"),
@@ -165,13 +180,17 @@ pub fn human_reply(reply: &Reply) -> String {
             format!("{ticket}\n  {network}, at {}\n  {message}\n", places.join(" and "))
         }
         Reply::Resolved {
+            asked,
             message,
             notice,
             height,
             tip,
             ..
         } => {
-            let mut text = format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip));
+            let mut text = format!("{}\n  height {height}, hash {}\n", foreign(message), short(tip));
+            if *asked > 0 {
+                line(&mut text, format_args!("  {} asked", many(*asked, "peer")));
+            }
             if let Some(notice) = notice {
                 line(&mut text, format_args!("  {}", foreign(notice)));
             }
@@ -179,7 +198,7 @@ pub fn human_reply(reply: &Reply) -> String {
         }
         Reply::Rewound {
             message, height, tip, ..
-        } => format!("{}\n  index {height}, hash {}\n", foreign(message), short(tip)),
+        } => format!("{}\n  height {height}, hash {}\n", foreign(message), short(tip)),
         Reply::Status(status) => status_reply(status),
         Reply::Net { net: true } => "the net is on: looking for peers\n".to_owned(),
         Reply::Net { net: false } => "the net is off: no connections until `net on`\n".to_owned(),
@@ -230,7 +249,7 @@ fn tx_reply<'a>(tx: &TxView, message: &str, notes: impl Iterator<Item = &'a Stri
     line(&mut text, format_args!("  {}", description(tx)));
     line(&mut text, format_args!("  transaction {}", tx.txid));
     for note in notes {
-        line(&mut text, format_args!("  {}", escape(note)));
+        line(&mut text, format_args!("  {}", escape(&with_short_ids(note))));
     }
     text
 }
@@ -240,10 +259,16 @@ fn block_text(block: &BlockView) -> String {
     let branch = if block.active { "" } else { "   (side branch)" };
     line(
         &mut text,
-        format_args!("  index {}   proof {}{branch}", block.height, block.nonce),
+        format_args!("  height {}   nonce {}{branch}", block.height, block.nonce),
     );
     line(&mut text, format_args!("  hash {}", block.hash));
     line(&mut text, format_args!("  previous_hash {}", block.previous_hash));
+    if let Some(miner) = &block.miner {
+        line(
+            &mut text,
+            format_args!("  mined by {}", short_account(&miner.to_string())),
+        );
+    }
     line(
         &mut text,
         format_args!("  {}", many(block.transactions.len(), "transaction")),
@@ -308,8 +333,12 @@ fn chain_reply(length: u64, blocks: &[BlockView]) -> String {
 /// A block in one line.
 fn block_line(block: &BlockView) -> String {
     let (hash, count) = (short(&block.hash), many(block.transactions.len(), "transaction"));
-    let (height, nonce) = (block.height, &block.nonce);
-    format!("  index {height:>6}  hash {hash}  proof {nonce:<10}  {count}\n")
+    let height = block.height;
+    let miner = block
+        .miner
+        .as_ref()
+        .map_or_else(String::new, |miner| short_account(&miner.to_string()));
+    format!("  {height:>6}  mined by {miner:<16}  {count:<15}  hash {hash}\n")
 }
 
 fn transaction_reply(reply: &Reply) -> String {
@@ -337,13 +366,10 @@ fn transaction_reply(reply: &Reply) -> String {
             line(&mut text, format_args!("  dropped: {reason}"));
         }
         TxStatus::Confirmed => {
-            let index = height.map(|height| height.to_string()).unwrap_or_default();
+            let number = height.map(|height| height.to_string()).unwrap_or_default();
             let hash = block_hash.map(|hash| short(&hash)).unwrap_or_default();
             let depth = many(confirmations.unwrap_or_default(), "confirmation");
-            line(
-                &mut text,
-                format_args!("  in the block with index {index}, hash {hash}, {depth}"),
-            );
+            line(&mut text, format_args!("  in block {number}, hash {hash}, {depth}"));
             let steps = proof.as_ref().map_or(0, Vec::len);
             line(
                 &mut text,
@@ -401,7 +427,7 @@ fn peers_reply(peers: &[PeerView], banned: &[BanView]) -> String {
         line(
             &mut text,
             format_args!(
-                "  {name:<16}  {id}  index {:>6}  {}{latency}\n    {address}",
+                "  {name:<16}  {id}  height {:>6}  {}{latency}\n    {address}",
                 peer.height,
                 found_by(peer.found_by)
             ),
@@ -445,7 +471,7 @@ pub fn banner(status: &NodeStatus) -> String {
     line(&mut text, format_args!("  folder {}", escape(&status.data_dir)));
     line(
         &mut text,
-        format_args!("  index {}, hash {}", status.height, short(&status.tip)),
+        format_args!("  height {}, hash {}", status.height, short(&status.tip)),
     );
     line(
         &mut text,
@@ -475,7 +501,7 @@ pub fn search(status: &NodeStatus, halflife_ms: u32) -> Option<String> {
     };
     let rate = status.hash_rate;
     Some(format!(
-        "searching: {rate} attempts a second, a block is expected every {expected}"
+        "mining: {rate} hashes a second, a block is expected every {expected}"
     ))
 }
 

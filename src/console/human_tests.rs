@@ -244,12 +244,12 @@ fn a_reorganisation_is_told_whole() {
     assert_eq!(
         reorganized(vec![Txid::new([0xaa; 32])]),
         "chain  Our chain was replaced: 2 blocks after height 0 went out, 3 came in; 1 transaction waits again \
-         (alice pays bob 5 coins); tip bbbbbbbbbbbb gave way to 030303030303"
+         (alice pays bob 5 coins)"
     );
     let others = reorganized((1..=5).map(|number| Txid::new([number; 32])).collect());
     let wanted = "5 transactions wait again (010101010101, 020202020202, 030303030303, …)";
     assert!(others.contains(wanted), "{others}");
-    assert!(reorganized(Vec::new()).contains("; no transaction waits again; "));
+    assert!(reorganized(Vec::new()).ends_with("; no transaction waits again"));
 }
 
 /// A block that ben mined, brought by the peer with key 7.

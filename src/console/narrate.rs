@@ -9,15 +9,13 @@ mod ledger;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use super::human::{foreign, found_by, place, self_named, short, short_account, short_peer};
+use super::human::{PEER_ID_CHARS, foreign, found_by, place, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_DEFAULT, Look};
 use crate::contract::{Direction, DisconnectReason, Event, NameStanding, NodeStatus, Source};
 use crate::types::{AccountName, Txid, Work};
 
 /// The most peer names that are remembered for the log: more than can be connected.
 const NAMES_MAX: usize = 256;
-/// The length of a PeerId in characters.
-const PEER_ID_CHARS: usize = 52;
 /// The most payments whose description is remembered. A reorganisation in a lesson returns a few.
 const DESCRIPTIONS_MAX: usize = 1_024;
 
@@ -359,12 +357,12 @@ pub fn greeting(status: &NodeStatus, columns: usize) -> String {
             short(&status.tip)
         ),
     ];
-    let tries = ["tx alice bob 5", "mine", "balance bob"].join("    ");
-    let long = format!("  try: {tries}    (all commands: help)");
+    let tries = try_lines(&status.network);
+    let long = format!("  try: {}    (all commands: help)", tries.join("    "));
     lines.push(
         Some(long)
             .filter(fits)
-            .unwrap_or_else(|| look.fold("  ", "try: tx alice bob 5, mine, help")),
+            .unwrap_or_else(|| look.fold("  ", &format!("try: {}, help", tries.join(", ")))),
     );
     lines.join("\n")
 }
@@ -375,5 +373,14 @@ const fn standing(name_proven: bool, name_taken: bool) -> NameStanding {
         (true, _) => NameStanding::Proven,
         (false, true) => NameStanding::Taken,
         (false, false) => NameStanding::Said,
+    }
+}
+
+/// Lines that work on a new node of a network. On `coin` nobody can pay before a block was mined.
+fn try_lines(network: &str) -> &'static [&'static str] {
+    if network.starts_with("coin") {
+        &["mine", "balance", "peers"]
+    } else {
+        &["tx me bob 5", "mine", "balance bob"]
     }
 }

@@ -189,16 +189,16 @@ impl<'a> ValueReader<'a> {
 
     fn missing(&self) -> CommandError {
         let message = format!("Missing values; usage: {}", self.command.usage);
-        error("missing_values", message, self.command.examples[0])
+        error("missing_values", message, &self.command.hint())
     }
 
     fn too_many(&self) -> CommandError {
         let message = format!("too many values; usage: {}", self.command.usage);
-        error("too_many_values", message, self.command.examples[0])
+        error("too_many_values", message, &self.command.hint())
     }
 
     fn bad(&self, code: &'static str, message: String) -> CommandError {
-        error(code, message, self.command.examples[0])
+        error(code, message, &self.command.hint())
     }
 
     fn exactly<const N: usize>(&self) -> Result<[&'a str; N], CommandError> {
@@ -405,8 +405,8 @@ impl<'a> ValueReader<'a> {
             return Ok(Line::Help(None));
         };
         let folded = word.to_ascii_lowercase();
-        let command = help::find(&folded).ok_or_else(|| unknown(word, &folded, &[]))?;
-        Ok(Line::Help(Some(command.word.to_owned())))
+        let word = help::explained(&folded).ok_or_else(|| unknown(word, &folded, &[]))?;
+        Ok(Line::Help(Some(word.to_owned())))
     }
 }
 

@@ -126,7 +126,7 @@ pub fn telling_text(reply: &TellingReply) -> String {
     } else {
         reply.watching.join(", ")
     };
-    format!("told: {topics}\nlog: {}", reply.log)
+    format!("showing: {topics}\nlog: {}", reply.log)
 }
 
 /// The decision about an event's line.

@@ -305,6 +305,8 @@ pub enum Reply {
     },
     Resolved {
         replaced: bool,
+        /// How many peers said where they stand.
+        asked: u64,
         message: String,
         /// Why no better chain can win: own blocks from the future; null if there are none.
         notice: Option<String>,

@@ -102,14 +102,14 @@ impl<S: ChainStore> Engine<S> {
     }
 
     pub(super) fn on_cancel(&mut self, id: u64) {
-        if self.runs.cancel(id) {
-            self.out.reply(id, Err(interrupted()));
+        if let Some(refusal) = self.runs.cancel(id) {
+            self.out.reply(id, Err(refusal));
         }
     }
 
     fn resolve_account(&self, account: AccountRef) -> Account {
         match account {
-            AccountRef::Me => Account::Key(self.node.me),
+            AccountRef::Me => self.reward_account(),
             AccountRef::Account(account) => account,
         }
     }
@@ -137,7 +137,7 @@ impl<S: ChainStore> Engine<S> {
         let owner = self.owner_now(&from)?;
         if let Some(owner) = owner.filter(|owner| *owner != self.node.me) {
             let message = match &from {
-                Account::Name(_) => format!("{from} belongs to another key, {}", owner.peer_id()),
+                Account::Name(_) => format!("{from} belongs to {}", self.key_words(&owner)),
                 Account::Key(_) => format!("{from} is another node's own account: only that node can pay from it"),
             };
             return Err(CommandError::new("not_owner", message, "accounts"));
@@ -159,7 +159,7 @@ impl<S: ChainStore> Engine<S> {
         let mut lessons = Vec::new();
         if owner.is_none() {
             lessons.push(format!(
-                "{from} is yours from now on: this signature is the first for it"
+                "{from} is yours once a block holds this payment: it is the first that is signed for the name"
             ));
         }
         let mut notices = Vec::new();
@@ -168,10 +168,31 @@ impl<S: ChainStore> Engine<S> {
                 "nobody owns {to} yet: the first key that signs for it will own these coins"
             )),
             (Some(key), Account::Name(_)) if key == self.node.me => lessons.push(format!("{to} is yours too")),
-            (Some(key), Account::Name(_)) => lessons.push(format!("{to} belongs to {}", key.peer_id())),
+            (Some(key), Account::Name(_)) => lessons.push(format!("{to} belongs to {}", self.key_words(&key))),
             (Some(_), Account::Key(_)) => {}
         }
-        self.submit(transaction, (notices, lessons), Some(&from))
+        let paid = self.submit(transaction, (notices, lessons), Some(&from));
+        paid.map_err(|error| self.hint_to_move(error, &from, amount))
+    }
+
+    /// A payment that the name and the key of this node could make together: the hint moves what is missing.
+    fn hint_to_move(&self, error: CommandError, from: &Account, amount: Amount) -> CommandError {
+        let (key, name) = (Account::Key(self.node.me), self.reward_account());
+        let other = if *from == key { &name } else { &key };
+        let pending = |account| self.pool.pending_balance(&self.chain, account).unwrap_or(0);
+        let limit = i64::try_from(self.chain.params().credit_limit).unwrap_or(i64::MAX);
+        let missing = i64::try_from(amount.get())
+            .unwrap_or(i64::MAX)
+            .saturating_sub(pending(from).saturating_add(limit));
+        let is_own = *from == key || *from == name;
+        if error.code != "overdraft" || !is_own || other == from || missing <= 0 || pending(other) < missing {
+            return error;
+        }
+        CommandError {
+            message: format!("{}; {other} owns {} more", error.message, pending(other)),
+            hint: format!("tx {other} {from} {missing}"),
+            ..error
+        }
     }
 
     fn claim(&mut self, name: AccountName) -> Result<Reply, CommandError> {
@@ -183,7 +204,7 @@ impl<S: ChainStore> Engine<S> {
             let whose = if owner == self.node.me {
                 "is yours already".to_owned()
             } else {
-                format!("belongs to another key, {}", owner.peer_id())
+                format!("belongs to {}", self.key_words(&owner))
             };
             return Err(CommandError::new(
                 "already_claimed",
@@ -191,7 +212,12 @@ impl<S: ChainStore> Engine<S> {
                 format!("balance {name}"),
             ));
         }
-        let lesson = format!("{name} is yours once a block holds the claim");
+        let mut lesson = format!("{name} is yours once a block holds the claim");
+        if self.node.config.name.is_none() {
+            lesson.push_str(&format!(
+                "; start the node with --name {name} to be called so, and to get rewards there"
+            ));
+        }
         let transaction = Transaction::claim(&self.chain.network_id(), &self.node.config.key, name);
         self.submit(transaction, (Vec::new(), vec![lesson]), None)
     }
@@ -265,6 +291,11 @@ impl<S: ChainStore> Engine<S> {
             return Err(error);
         }
         self.mining.turn(on);
+        if !on {
+            for (id, refusal) in self.runs.mining_off() {
+                self.out.reply(id, Err(refusal));
+            }
+        }
         Ok(Reply::Mining { mining: on })
     }
 
@@ -368,6 +399,7 @@ impl<S: ChainStore> Engine<S> {
             tip: (tip.header.height, tip.hash),
             known_peers,
             is_synced: known_peers > 0 && self.sync.is_idle() && !is_behind() && ahead.is_none(),
+            is_dialling: self.mode.net && self.peers.dialer.next_wakeup(self.clock.now()).is_some(),
             is_improving: !self.sync.is_idle() || self.hears_of_better(),
             ahead,
             address_of: &|id| known(id).map(|peer| peer.address.with_peer(id)),

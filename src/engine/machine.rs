@@ -282,7 +282,7 @@ impl<S: ChainStore> Engine<S> {
             self.pools_wakeup(),
             self.payments.own.next_wakeup(),
             self.notices.next_wakeup(),
-            self.runs.next_wakeup(),
+            self.runs.next_wakeup(self.clock.now()),
         ];
         times.into_iter().flatten().min().map(|time| time.max(self.clock.now()))
     }

@@ -9,7 +9,7 @@ use super::machine::Engine;
 use super::parts::links::Called;
 use crate::chain::ChainStore;
 use crate::contract::{Event, NameStanding};
-use crate::types::{Account, AccountName, PeerId};
+use crate::types::{Account, AccountName, PeerId, PublicKey};
 
 impl<S: ChainStore> Engine<S> {
     /// What is to be thought of a name that a peer gives itself.
@@ -37,6 +37,15 @@ impl<S: ChainStore> Engine<S> {
         let name = self.peers.links.get(peer)?.name()?;
         let standing = self.name_standing(peer, &name);
         Some((name, standing))
+    }
+
+    /// A key as people read it: by the name of the connected node that has it, and the end of its PeerId.
+    pub(super) fn key_words(&self, key: &PublicKey) -> String {
+        let peer = key.peer_id();
+        match self.called(&peer) {
+            Some((name, NameStanding::Proven | NameStanding::Said)) => format!("{name} ({peer})"),
+            Some((_, NameStanding::Taken)) | None => format!("another key, {peer}"),
+        }
     }
 
     /// The chain may say something else of the connected peers' names.

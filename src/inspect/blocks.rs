@@ -163,7 +163,11 @@ impl<S: ChainStore> View<'_, S> {
             return Err(CommandError::new(
                 "bad_argument",
                 "block 0 is made of the network's parameters: another one is another network",
-                "tamper 1",
+                if self.chain.tip().header.height > Height::GENESIS {
+                    "tamper 1"
+                } else {
+                    "mine"
+                },
             ));
         }
         let hash = self.find_block(BlockRef::Height(height))?;

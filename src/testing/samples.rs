@@ -284,6 +284,7 @@ fn of_the_network() -> Vec<Reply> {
     let (height, tip, message) = (Height::new(3), hash(1), || "m".to_owned());
     let resolved = |replaced, message: &str, notice| Reply::Resolved {
         replaced,
+        asked: 2,
         message: message.into(),
         notice,
         height,

@@ -102,7 +102,7 @@ fn adv_c21_a_byte_that_is_no_utf_8_and_a_line_too_long_are_refused_and_the_sessi
 #[test]
 fn watch_chooses_what_this_terminal_is_told_and_no_other() {
     let (mut node, mut terminal) = attached();
-    terminal.ask("watch peers", "told: peers");
+    terminal.ask("watch peers", "showing: peers");
     node.ok("mine");
     // What is told comes in order: the block would stand before this answer.
     terminal.ask("balance zed", "zed owns 0 coins");
@@ -112,9 +112,9 @@ fn watch_chooses_what_this_terminal_is_told_and_no_other() {
         Some(3),
         "the node's own are as before"
     );
-    terminal.ask("watch all", "told: gossip, blocks, peers");
+    terminal.ask("watch all", "showing: gossip, blocks, peers");
     node.ok("mine");
-    terminal.wait_for("New Block Forged: index 2");
+    terminal.wait_for("New Block Forged: height 2");
     // There is one log.
     terminal.ask("log debug", "log: debug (its lines come here, too)");
     assert_eq!(node.ok("watch")["log"], "debug");

@@ -14,7 +14,7 @@ use crate::pty::{CTRL_C, CTRL_D, Terminal, UP, pseudo_terminal};
 /// terminal itself keeps, and forgets at Ctrl-C.
 fn start_a_storm(terminal: &mut Terminal) {
     terminal.type_text("mine 10000\r");
-    terminal.wait_for("New Block Forged: index ");
+    terminal.wait_for("New Block Forged: height ");
     terminal.wait_for("> ");
 }
 
@@ -24,7 +24,7 @@ fn typed_line_stays_whole_while_the_log_storms() {
     start_a_storm(&mut terminal);
     for key in "balance zed".chars() {
         terminal.type_text(&key.to_string());
-        terminal.wait_for("New Block Forged: index ");
+        terminal.wait_for("New Block Forged: height ");
     }
     terminal.wait_for("balance zed");
     // The line waits for its turn, so Ctrl-C means the search.
@@ -42,7 +42,7 @@ fn lines_typed_while_a_search_storms_wait_and_the_storm_goes_on() {
         terminal.type_text(&format!("balance n{number}\r"));
         terminal.wait_for(&format!("balance n{number}"));
         for _ in 0..3 {
-            terminal.wait_for("New Block Forged: index ");
+            terminal.wait_for("New Block Forged: height ");
         }
     }
     terminal.type_text(CTRL_C);
@@ -68,7 +68,7 @@ fn paste_in_one_piece_during_a_search_waits_for_its_turn() {
     terminal.wait_for("balance n4199");
     terminal.type_text("\r");
     terminal.wait_for("error: 105 lines were not taken: 4096 wait already");
-    terminal.wait_for("New Block Forged: index ");
+    terminal.wait_for("New Block Forged: height ");
     terminal.type_text(CTRL_C);
     terminal.wait_for("the command was interrupted");
     terminal.wait_for("n4094 owns 0 coins");
@@ -188,17 +188,17 @@ fn people_see_each_own_block_and_payment_once() {
     let mut terminal = Terminal::open();
     terminal.ask("tx alice bob 5", "nobody owns bob yet");
     terminal.ask("mine", "New Block Forged");
-    terminal.ask("mine 2", "index 3   proof");
+    terminal.ask("mine 2", "height 3   nonce");
     let screen = terminal.whole();
     assert_eq!(
         screen.matches("alice pays bob 5 coins").count(),
         2,
         "the payment, and its block: {screen}"
     );
-    assert!(!screen.contains("added to the chain"), "{screen}");
-    assert_eq!(screen.matches("index 1 ").count(), 1, "{screen}");
+    assert!(!screen.contains("block  1 mined by"), "{screen}");
+    assert_eq!(screen.matches("height 1 ").count(), 1, "{screen}");
     assert!(
-        screen.contains("alice is yours from now on") && screen.contains("alice owes 5 then"),
+        screen.contains("alice is yours once a block holds this payment") && screen.contains("alice owes 5 then"),
         "{screen}"
     );
 }

@@ -18,7 +18,7 @@ const CALLS: [&str; 2] = ["it called from", "we called"];
 /// What follows a measured number.
 const UNITS: [&str; 6] = [" ms", " s", " attempts", " hashes a second", " min", " came in"];
 /// What stands before a number that was searched for; columns behind it move with its length.
-const SEARCHED: &str = "proof ";
+const SEARCHED: &str = "nonce ";
 
 /// A part of a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -278,11 +278,11 @@ mod tests {
         ));
         assert!(fits("waited 12 ms", &["waited 1903 ms"]));
         assert!(!fits("waited 12 msgs", &["waited 13 msgs"]));
-        assert!(fits("index 1   proof 34016", &["index 1   proof 7"]));
-        assert!(!fits("index 1   proof 34016", &["index 2   proof 7"]));
+        assert!(fits("height 1   nonce 34016", &["height 1   nonce 7"]));
+        assert!(!fits("height 1   nonce 34016", &["height 2   nonce 7"]));
         assert!(fits(
-            "proof 34016       3 transactions",
-            &["proof 7           3 transactions"]
+            "nonce 34016       3 transactions",
+            &["nonce 7           3 transactions"]
         ));
     }
 

@@ -176,21 +176,18 @@ impl Narrator {
         let Event::Reorganized {
             depth,
             fork_height,
-            old_tip,
-            new_tip,
             returned,
             returned_count,
             dropped,
             dropped_count,
+            ..
         } = event
         else {
             return None;
         };
-        let (old, new) = (short(old_tip), short(new_tip));
         let (out, came_in) = (many(*depth, "block"), self.came_in);
         Some(format!(
-            "chain  Our chain was replaced: {out} after height {fork_height} went out, {came_in} came in; {}{}; tip {old} \
-             gave way to {new}",
+            "chain  Our chain was replaced: {out} after height {fork_height} went out, {came_in} came in; {}{}",
             self.returned(returned, *returned_count),
             self.lost(dropped, *dropped_count)
         ))

@@ -16,6 +16,8 @@ use crate::types::{Address, BlockHash, Height, PeerId, Time, Txid};
 
 /// How long `dial` and `resolve` wait.
 const PATIENCE_MS: u64 = 10_000;
+/// How long `resolve` waits for a first peer while some are dialled: a dial on a LAN takes less than a second.
+const FIRST_PEER_MS: u64 = 3_000;
 /// Unfinished commands; the console sends one at a time.
 const RUNNING_MAX: usize = 64;
 /// Blocks in the answer of `mine`.
@@ -36,6 +38,8 @@ enum Run {
         /// Status requests whose answers are waited for.
         asked: Vec<u64>,
         replaced: bool,
+        /// How long it waits for a first peer while some are dialled.
+        alone_until: Time,
         deadline: Time,
     },
     Wait {
@@ -100,6 +104,8 @@ pub(crate) struct RunsView<'a> {
     pub(crate) is_synced: bool,
     /// Somebody claims a better branch, or one is being fetched.
     pub(crate) is_improving: bool,
+    /// Whether somebody is dialled, or will be.
+    pub(crate) is_dialling: bool,
     /// Own blocks from the future.
     pub(crate) ahead: Option<Ahead>,
     /// Where a peer whose status is known stands.
@@ -166,6 +172,7 @@ impl Runs {
             Run::Resolve {
                 asked,
                 replaced: false,
+                alone_until: now.after_ms(FIRST_PEER_MS),
                 deadline: now.after_ms(PATIENCE_MS),
             },
         )
@@ -203,9 +210,22 @@ impl Runs {
         has_room
     }
 
-    /// The user gave a command up. Returns whether it was waiting.
-    pub(crate) fn cancel(&mut self, id: u64) -> bool {
-        self.all.remove(&id).is_some()
+    /// The user gave a command up. Its refusal, if it was waiting.
+    pub(crate) fn cancel(&mut self, id: u64) -> Option<CommandError> {
+        let run = self.all.remove(&id)?;
+        Some(interrupted("the command was interrupted", &run))
+    }
+
+    /// Mining was switched off: the refusals of all `mine N`.
+    pub(crate) fn mining_off(&mut self) -> Vec<(u64, CommandError)> {
+        let ids = self.mining_ids();
+        let of = |id: u64| Some((id, interrupted("mining was switched off", &self.all.remove(&id)?)));
+        ids.into_iter().filter_map(of).collect()
+    }
+
+    fn mining_ids(&self) -> Vec<u64> {
+        let mines = self.all.iter().filter(|(_, run)| matches!(run, Run::Mine { .. }));
+        mines.map(|(id, _)| *id).collect()
     }
 
     /// Tells every command what happened: those that waited for it end with the next [`Runs::poll`].
@@ -275,8 +295,7 @@ impl Runs {
 
     /// No find can be kept any more: the ids of every `mine N`, which ends.
     pub(crate) fn end_mining(&mut self) -> Vec<u64> {
-        let mines = self.all.iter().filter(|(_, run)| matches!(run, Run::Mine { .. }));
-        let ids: Vec<u64> = mines.map(|(id, _)| *id).collect();
+        let ids = self.mining_ids();
         ids.iter().for_each(|id| {
             self.all.remove(id);
         });
@@ -293,8 +312,9 @@ impl Runs {
                 Run::Resolve {
                     asked,
                     replaced,
+                    alone_until,
                     deadline,
-                } => resolved(around, asked, *replaced, *deadline),
+                } => resolved(around, asked, *replaced, (*alone_until, *deadline)),
                 Run::Wait {
                     condition,
                     since,
@@ -315,12 +335,13 @@ impl Runs {
     }
 
     /// The earliest time at which a command gives up.
-    pub(crate) fn next_wakeup(&self) -> Option<Time> {
+    pub(crate) fn next_wakeup(&self, now: Time) -> Option<Time> {
         let deadline = |run: &Run| match run {
             Run::Mine { .. } | Run::Errand => None,
-            Run::Dial(DialRun { deadline, .. }) | Run::Resolve { deadline, .. } | Run::Wait { deadline, .. } => {
-                Some(*deadline)
-            }
+            Run::Resolve {
+                alone_until, deadline, ..
+            } => Some(if *alone_until > now { *alone_until } else { *deadline }),
+            Run::Dial(DialRun { deadline, .. }) | Run::Wait { deadline, .. } => Some(*deadline),
         };
         self.all.values().filter_map(deadline).min()
     }
@@ -359,12 +380,29 @@ impl DialRun {
     }
 }
 
+/// The refusal of a command that was ended before its time.
+fn interrupted(why: &str, run: &Run) -> CommandError {
+    let message = match run {
+        Run::Mine { wanted, found, .. } => format!("{why}: {found} of {wanted} blocks were mined and stored"),
+        Run::Dial(_) | Run::Errand | Run::Resolve { .. } | Run::Wait { .. } => why.to_owned(),
+    };
+    CommandError::new(Refusal::INTERRUPTED, message, "status")
+}
+
 fn resolved(
     around: &RunsView<'_>,
     asked: &[u64],
     replaced: bool,
-    deadline: Time,
+    (alone_until, deadline): (Time, Time),
 ) -> Option<Result<Reply, CommandError>> {
+    let count = match u64::try_from(asked.len()) {
+        // Whoever connected since then has exchanged statuses with this node.
+        Ok(0) | Err(_) => around.known_peers,
+        Ok(count) => count,
+    };
+    if count == 0 && around.is_dialling && alone_until > around.now {
+        return None;
+    }
     let is_open = asked.iter().any(|id| (around.is_open)(*id));
     if (is_open || around.is_improving) && deadline > around.now {
         return None;
@@ -377,8 +415,13 @@ fn resolved(
     let (height, tip) = around.tip;
     Some(Ok(Reply::Resolved {
         replaced,
+        asked: count,
         message: message.to_owned(),
-        notice: around.ahead.map(|ahead| ahead.sentence()),
+        notice: match around.ahead {
+            Some(ahead) => Some(ahead.sentence()),
+            None if count == 0 => Some("nobody was asked: no peer is connected".to_owned()),
+            None => None,
+        },
         height,
         tip,
     }))
@@ -404,16 +447,16 @@ fn waited(
     (deadline <= around.now).then(|| {
         let (what, hint) = match condition {
             Condition::Peers(_) => (format!("{} peers are connected", around.known_peers), "peers"),
-            Condition::Height(_) => (format!("the height is {}", around.tip.0), "mine"),
+            Condition::Height(_) => (format!("height is still {}", around.tip.0), "mine"),
             Condition::Synced => match around.ahead {
                 Some(ahead) => (ahead.sentence(), "rewind"),
-                None => ("the node is not synced".to_owned(), "peers"),
+                None => ("the node is not in sync".to_owned(), "peers"),
             },
-            Condition::Confirmed(_) => ("the transaction is not confirmed".to_owned(), "mine"),
+            Condition::Confirmed(_) => ("the transaction is in no block yet".to_owned(), "mine"),
         };
         Err(CommandError::new(
             Refusal::TIMEOUT,
-            format!("the time is over: {what}"),
+            format!("timed out after {} s: {what}", around.now.since(since) / 1_000),
             hint,
         ))
     })

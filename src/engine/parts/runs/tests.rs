@@ -21,6 +21,7 @@ fn with_around(now: u64, look: impl FnOnce(&mut RunsView<'_>)) {
         known_peers: 1,
         is_synced: false,
         is_improving: false,
+        is_dialling: false,
         ahead: None,
         address_of: &|id| (*id == known).then(|| "there".to_owned()),
         is_open: &|id| id == 7,
@@ -65,7 +66,7 @@ fn a_dial_ends_by_its_peer_by_a_final_failure_or_by_its_deadline() {
     assert_eq!(ended(&mut runs, 2, |_| {}), [(1, "ok"), (3, "dial_failed")]);
     runs.handle(Happened::Known(peer(1), &[address(4)]));
     assert_eq!(ended(&mut runs, 3, |_| {}), [(4, "ok")]);
-    assert_eq!(runs.next_wakeup(), Some(Time::from_ms(10_000)));
+    assert_eq!(runs.next_wakeup(Time::from_ms(9)), Some(Time::from_ms(10_000)));
     assert_eq!(ended(&mut runs, 10_000, |_| {}), [(2, "dial_failed")]);
     assert!(runs.dial(5, at, address(5), None));
     runs.handle(Happened::NetworkFailed("it failed"));
@@ -141,7 +142,7 @@ fn commands_that_wait_are_bounded_and_end_once() {
     let mut runs = Runs::default();
     let begun = (0..100).filter(|id| runs.mine(*id, 1)).count();
     assert_eq!(begun, RUNNING_MAX);
-    assert!(runs.cancel(5) && !runs.cancel(5));
+    assert!(runs.cancel(5).is_some() && runs.cancel(5).is_none());
     assert_eq!(runs.ids().len(), RUNNING_MAX - 1);
 }
 
@@ -151,7 +152,52 @@ fn work_that_is_done_elsewhere_counts_once_and_only_while_somebody_waits_for_it(
     assert!(runs.errand(1) && runs.errand(2) && runs.mine(3, 1));
     assert_eq!(ended(&mut runs, 60_000, |_| {}), [], "it takes as long as it takes");
     assert!(runs.done(1) && !runs.done(1));
-    assert!(runs.cancel(2) && !runs.done(2), "it was given up");
+    assert!(runs.cancel(2).is_some() && !runs.done(2), "it was given up");
     assert!(!runs.done(3), "that is no errand");
     assert_eq!(runs.ids(), [3]);
+}
+
+#[test]
+fn mine_off_ends_every_search_and_says_how_many_blocks_were_stored() {
+    let mut runs = Runs::default();
+    assert!(runs.mine(1, 5) && runs.mine(2, 3) && runs.errand(3));
+    (0..2).for_each(|number| drop(runs.mined(hash(number))));
+    let ended = runs.mining_off();
+    let told: Vec<(u64, &str, &str)> = ended
+        .iter()
+        .map(|(id, error)| (*id, error.code, error.message.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                1,
+                "interrupted",
+                "mining was switched off: 2 of 5 blocks were mined and stored"
+            ),
+            (
+                2,
+                "interrupted",
+                "mining was switched off: 0 of 3 blocks were mined and stored"
+            )
+        ]
+    );
+    assert_eq!(runs.ids(), [3], "other commands go on");
+}
+
+#[test]
+fn resolve_waits_for_a_first_peer_only_while_somebody_is_dialled_and_no_longer_than_three_seconds() {
+    let alone = |dials: bool, until: u64| {
+        let mut runs = Runs::default();
+        assert!(runs.resolve(1, Time::from_ms(0), Vec::new()));
+        let around = |around: &mut RunsView<'_>| (around.is_dialling, around.known_peers) = (dials, 0);
+        assert_eq!(runs.next_wakeup(Time::from_ms(0)), Some(Time::from_ms(FIRST_PEER_MS)));
+        (ended(&mut runs, until, around), runs.next_wakeup(Time::from_ms(until)))
+    };
+    assert_eq!(alone(false, 1).0, [(1, "ok")], "nobody can be asked");
+    assert_eq!(alone(true, FIRST_PEER_MS - 1).0, []);
+    assert_eq!(alone(true, FIRST_PEER_MS).0, [(1, "ok")]);
+    let mut runs = Runs::default();
+    assert!(runs.resolve(1, Time::from_ms(0), Vec::new()));
+    assert_eq!(ended(&mut runs, 1, |around| around.known_peers = 1), [(1, "ok")]);
 }
