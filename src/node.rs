@@ -248,6 +248,7 @@ impl Node {
             strict: args.strict,
             prompt: screen.is_prompt(),
             tells_searches: !screen.is_for_programs(),
+            answers_aside: screen.is_prompt(),
             ahead: 1,
             may_detach: false,
             grace: CANCEL_MAX,

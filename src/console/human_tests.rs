@@ -507,6 +507,6 @@ fn the_first_words_are_five_lines_and_fit_the_terminal() {
             told.contains("listening on /ip4/192.168.1.7/tcp/40123") && told.contains("(+1)"),
             "{told}"
         );
-        assert!(told.contains("tx alice bob 5"), "{told}");
+        assert!(told.contains("tx me bob 5"), "{told}");
     }
 }

@@ -352,7 +352,7 @@ fn each_mistake_has_its_code() {
 fn missing_values_keeps_the_ancestors_words() {
     let error = parse_line("tx alice bob").expect_err("too few");
     assert_eq!(error.message, "Missing values; usage: tx FROM TO AMOUNT");
-    assert_eq!(error.hint, "tx alice bob 5");
+    assert_eq!(error.hint, "help tx");
 }
 
 #[test]

@@ -34,6 +34,8 @@ use crate::threads;
 pub const HISTORY_MAX: usize = 1_000;
 /// The most lines that wait for their replies: a large paste, at most 16 MiB.
 const LINES_WAITING_MAX: usize = 4_096;
+/// The end of the prompt while a command runs, as wide as that of an idle one.
+const BUSY: &str = "… ";
 /// How long the next prompt waits for the reply. Most replies come within this time, so that a session reads like a
 /// transcript; a long command does not keep the user from typing.
 const REPLY_PATIENCE: Duration = Duration::from_millis(250);
@@ -174,7 +176,8 @@ impl Prompt {
         failed: impl FnOnce(&str) + Send + 'static,
     ) -> io::Result<Self> {
         let terminal = Terminal::remember();
-        let mut editor = editor(&mut config).map_err(io::Error::other)?;
+        let running = Arc::new(Running::default());
+        let mut editor = editor(&mut config, &running).map_err(io::Error::other)?;
         let mut printer = editor.create_external_printer().ok();
         let print = move |text: &str, _| {
             let line = format!("{text}\n");
@@ -188,7 +191,6 @@ impl Prompt {
             out.write_all(line.as_bytes())?;
             out.flush()
         };
-        let running = Arc::new(Running::default());
         let failed = Arc::new(Mutex::new(Some(failed)));
         let broken = terminal.clone();
         let fail = move |reason: &str| {
@@ -265,7 +267,7 @@ impl Drop for Prompt {
     }
 }
 
-fn editor(config: &mut PromptConfig) -> rustyline::Result<Editor<Assistant, MemHistory>> {
+fn editor(config: &mut PromptConfig, running: &Arc<Running>) -> rustyline::Result<Editor<Assistant, MemHistory>> {
     let settings = Config::builder()
         .max_history_size(HISTORY_MAX)?
         .history_ignore_dups(true)?
@@ -282,6 +284,7 @@ fn editor(config: &mut PromptConfig) -> rustyline::Result<Editor<Assistant, MemH
     editor.set_helper(Some(Assistant {
         names: config.names.clone(),
         color: config.color,
+        running: Arc::clone(running),
         typed: Mutex::default(),
     }));
     for line in config.history.lines() {
@@ -421,6 +424,7 @@ fn lines_left_out(count: usize) -> String {
 struct Assistant {
     names: Names,
     color: bool,
+    running: Arc<Running>,
     /// The text typed so far, or its beginning.
     typed: Mutex<String>,
 }
@@ -478,6 +482,14 @@ impl Hint for ArgumentHint {
 }
 
 impl Highlighter for Assistant {
+    /// While a command runs the prompt shows another sign, of the same width.
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, default: bool) -> Cow<'b, str> {
+        match prompt.strip_suffix("> ") {
+            Some(before) if default && !self.running.is_idle() => Cow::Owned(format!("{before}{BUSY}")),
+            Some(_) | None => Cow::Borrowed(prompt),
+        }
+    }
+
     fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
         Cow::Owned(format!("\x1b[90m{hint}\x1b[0m"))
     }

@@ -158,9 +158,7 @@ impl<S: ChainStore> Engine<S> {
         .map_err(|error| form_refused(&error))?;
         let mut lessons = Vec::new();
         if owner.is_none() {
-            lessons.push(format!(
-                "{from} is yours once a block holds this payment: it is the first that is signed for the name"
-            ));
+            lessons.push(format!("{from} is yours once a block holds this payment"));
         }
         let mut notices = Vec::new();
         match (to_owner, &to) {

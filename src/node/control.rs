@@ -116,6 +116,8 @@ struct State {
     closed: bool,
     /// The number of the last event.
     last_event: u64,
+    /// The blocks that this node mined since its start.
+    mined: u64,
 }
 
 /// What leads from the engine's thread to the sessions. Nothing here waits.
@@ -147,6 +149,11 @@ impl Hub {
     /// Tells the node's own console's session.
     pub fn tell_console(&self, input: In) {
         self.console.mailbox.send(input);
+    }
+
+    /// The blocks that this node mined since its start.
+    pub(super) fn mined(&self) -> u64 {
+        self.state().mined
     }
 
     /// The run of this node.
@@ -247,6 +254,7 @@ impl Hub {
     pub fn event(&self, event: &Event, stamp: EventStamp) {
         let mut state = self.state();
         state.last_event = stamp.seq;
+        state.mined += u64::from(matches!(event, Event::Mined { .. }));
         let words_wanted = state
             .sessions
             .values()

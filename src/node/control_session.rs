@@ -17,7 +17,7 @@ use super::hello::{Form, Hello};
 use super::long_reply::{Collected, line_of};
 use super::mailbox::Mailbox;
 use super::session::{In, LineRef, ReplyBody, Session};
-use super::view::{ReplyTells, SessionView};
+use super::view::{ReplyTells, SessionView, waits};
 use crate::console::input::{Content, LineReader, RawLine};
 use crate::console::output::{Done, Sink};
 use crate::console::render::{self, HelpReply, QuitReply};
@@ -32,6 +32,10 @@ pub(super) const CANCEL: &str = "\u{3}";
 
 /// The event that tells how a search goes, for sessions in words.
 const SEARCHING: &str = "searching";
+/// The event that repeats a line before its reply, which was typed while another command ran.
+const TYPED: &str = "typed";
+/// The event that tells that a line waits for another one.
+const WAITS: &str = "waits";
 /// Where lines of the log are to be read.
 const LOG_PLACE: &str = " (its lines go to where the node was started)";
 const LOG_HERE: &str = " (its lines come here, too)";
@@ -102,11 +106,17 @@ pub(super) struct ClientView {
     pub(super) has_hung_up: Box<dyn Fn() -> bool + Send>,
     pub(super) hello: Hello,
     pub(super) long: Collected,
+    /// The blocks that the node had mined when the running command began.
+    pub(super) mined_before: u64,
 }
 
 impl SessionView for ClientView {
     fn write(&mut self, line: LineRef, body: ReplyBody, done: Done) {
-        let LineRef { number, word } = line;
+        if line.is_ahead {
+            let text = format!("> {}", line.typed());
+            self.sink.must(event_in_words(TYPED, wall().ms(), &text), None);
+        }
+        let LineRef { number, word, .. } = line;
         let word = word.as_deref();
         let text = match body {
             ReplyBody::Whole(result) => self.reply(number, word, &result),
@@ -124,6 +134,15 @@ impl SessionView for ClientView {
             },
         };
         self.sink.must(text, Some(done));
+    }
+
+    fn search_begins(&mut self) {
+        self.mined_before = self.hub.mined();
+    }
+
+    fn line_waits(&mut self, line: &LineRef, running: &LineRef) {
+        let words = waits(line, running, self.hub.mined().saturating_sub(self.mined_before));
+        self.sink.may(event_in_words(WAITS, wall().ms(), &words));
     }
 
     fn search_goes_on(&mut self, status: &NodeStatus) {

@@ -156,6 +156,7 @@ mod unix {
                 has_hung_up: Box::new(move || is_hung_up(&watched)),
                 hello: Hello::SILENT,
                 long: Collected::default(),
+                mined_before: 0,
             };
             let driver = Driver {
                 number,

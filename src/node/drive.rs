@@ -54,8 +54,11 @@ impl Driver {
             Out::ReadOn(lines) => self.read_on(lines),
             Out::Ask { id, command } => {
                 view.reply_tells(is_told_by_its_reply(&command));
+                view.search_begins();
                 self.ask(id, command);
             }
+            Out::AskAside { id, command } => self.ask(id, command),
+            Out::TellWaits { line, running } => view.line_waits(&line, &running),
             Out::AskProgress { id } => self.ask(id, Command::Status),
             Out::TellProgress(status) => view.search_goes_on(&status),
             Out::Cancel { id } => {

@@ -9,7 +9,7 @@ mod replies;
 mod terminal;
 
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -72,6 +72,8 @@ pub struct Screen {
     /// Standard output refused what was written, though its reader is not gone.
     failed: Arc<AtomicBool>,
     run: RunId,
+    /// The blocks that this node mined since its start.
+    mined: Arc<AtomicU64>,
 }
 
 impl Screen {
@@ -132,6 +134,7 @@ impl Screen {
             replying: ReplyTells::default(),
             failed,
             run,
+            mined: Arc::default(),
         })
     }
 
@@ -297,6 +300,9 @@ impl Screen {
                 _ => self.out.may_numbered(line, stamp.seq),
             };
         }
+        if matches!(event, Event::Mined { .. }) {
+            self.mined.fetch_add(1, Ordering::Relaxed);
+        }
         if self.is_prompt() {
             self.know_from(event);
         }
@@ -334,6 +340,21 @@ impl Screen {
     #[must_use]
     pub const fn reply_tells(&self) -> &ReplyTells {
         &self.replying
+    }
+
+    /// The blocks that this node mined since its start.
+    pub(super) fn mined(&self) -> u64 {
+        self.mined.load(Ordering::Relaxed)
+    }
+
+    /// Repeats a line that was typed while another command ran, before its reply.
+    pub(super) fn repeat(&self, typed: &str) {
+        self.out().must(escape(&format!("{PROMPT}{typed}")), None);
+    }
+
+    /// Tells that a line waits for another one.
+    pub(super) fn tell_waits(&self, words: &str) {
+        self.log_sink().may(self.fitted(escape(words)));
     }
 
     /// Says how a search goes that takes its time.

@@ -10,31 +10,33 @@
 //! |---|---|
 //! | [`Out::Greet`]: take a client's wishes, begin its output | [`In::Started`] |
 //! | [`Out::ReadOn`]: hand over more lines | [`In::Line`] for each as it comes, [`In::InputEnded`] behind the last |
-//! | [`Out::Ask`], [`Out::AskProgress`]: a question for the engine | [`In::Reply`] with its number, once |
+//! | [`Out::Ask`], [`Out::AskAside`], [`Out::AskProgress`]: a question for the engine | [`In::Reply`] with its number, once |
 //! | [`Out::Cancel`]: nobody waits for that question any more | the reply of the question, sooner |
 //! | [`Out::Write`]: a reply, or a part of one | [`In::Written`], when its reader has it |
 //! | [`Out::CheckClient`]: is the client still there? | [`In::Closed`] if not |
 //! | [`Out::Quit`]: the node shall stop | [`In::Stop`] |
-//! | [`Out::TellProgress`], [`Out::End`] | nothing |
+//! | [`Out::TellProgress`], [`Out::TellWaits`], [`Out::End`] | nothing |
 //!
 //! [`In::Cancel`], [`In::Stop`], [`In::Closed`] (nobody reads any more) and [`In::Failed`] may come at any time. An input that does
 //! not fit has no effect. A driver of a client that sends no such thing as a first line gives [`In::Hello`] itself.
 //!
 //! Promises:
 //! - Each line that was taken has exactly one reply, in the order of the lines; a line begins when the reply before it is
-//!   written. Lines that nobody wants to hear the replies of (behind `quit` or `detach`, behind a failure with `strict`, at a
+//!   written. Where somebody types and reads ([`Rules::answers_aside`]), a line that only reads is answered while a long
+//!   command runs, one at a time. Lines that nobody wants to hear the replies of (behind `quit` or `detach`, behind a failure with `strict`, at a
 //!   stop) are not taken.
-//! - No more lines are read on for than [`Rules::ahead`] beyond those that were answered, and no more than two questions wait
+//! - No more lines are read on for than [`Rules::ahead`] beyond those that were answered, and no more than three questions wait
 //!   for the engine: so what waits in memory for a session has a limit.
 //! - A cancellation means the command that runs; when nobody reads any more, the command that runs is cancelled.
 //! - A stop during a command ends that command first. It waits [`CANCEL_MAX`] at most for it and for a reader of its reply.
 //! - The first failure decides the status. [`Out::End`] comes once, and is the last.
 //!
-//! Elsewhere: from a line to its reply (`answering`), who feeds it (`node::drive`), how replies look (`node::view`), what lines
+//! Elsewhere: from a line to its reply (`answering`), what is answered meanwhile (`aside`), who feeds it (`node::drive`), how replies look (`node::view`), what lines
 //! mean (`console::parse`), what commands do (`engine`).
 //! Spec: `proto-notes/events.md`, `proto-notes/control.md`. Why it is cut so: `proto-notes/decisions/session.md`.
 
 mod answering;
+mod aside;
 mod failures;
 mod io;
 mod stage;
@@ -45,9 +47,8 @@ use std::collections::VecDeque;
 pub use self::answering::is_told_by_its_reply;
 use self::failures::{Failures, engine_failed, interrupted};
 pub use self::io::{In, LineRef, Out, ReplyBody, ReplyPart, Rules};
-use self::stage::{AfterWrite, SideQuestions, Stage};
+use self::stage::{AfterWrite, Aside, Lane, SideQuestions, Stage, Waiting};
 use super::hello::{Form, HELLO, Hello};
-use crate::console::InputLine;
 use crate::contract::{CommandError, Reply};
 use crate::types::Time;
 
@@ -66,7 +67,12 @@ pub struct Session {
     rules: Rules,
     stage: Stage,
     /// Lines whose turn has not come. Whoever hands them over limits them: [`Rules::ahead`], or the prompt.
-    waiting: VecDeque<InputLine>,
+    waiting: VecDeque<Waiting>,
+    aside: Option<Aside>,
+    /// The number of the last line that was found too long to be answered aside.
+    not_aside: u64,
+    /// Whose replies are being written, in order.
+    writing: VecDeque<Lane>,
     next_id: u64,
     side: SideQuestions,
     input_ended: bool,
@@ -91,6 +97,7 @@ impl Session {
             strict: false,
             prompt: false,
             tells_searches: false,
+            answers_aside: false,
             ahead,
             may_detach: true,
             grace: Duration::ZERO,
@@ -103,6 +110,9 @@ impl Session {
             rules,
             stage,
             waiting: VecDeque::new(),
+            aside: None,
+            not_aside: 0,
+            writing: VecDeque::new(),
             next_id: 1,
             side: SideQuestions::NONE,
             input_ended: false,
@@ -121,7 +131,7 @@ impl Session {
         match input {
             In::Hello(hello) => self.on_hello(hello),
             In::Started => self.on_started(),
-            In::Line(line) => self.waiting.push_back(*line),
+            In::Line(line) => self.on_line(*line),
             In::InputEnded => self.on_input_ended(now),
             In::Reply { id, result } => self.on_reply(now, id, *result),
             In::Written => self.on_written(now),
@@ -132,6 +142,7 @@ impl Session {
             In::Tick => self.on_tick(now),
         }
         self.take_next_line(now);
+        self.take_aside();
     }
 
     /// The next thing to do, in order.
@@ -173,6 +184,7 @@ impl Session {
             (Stage::Greeting, Ok(hello)) => {
                 self.rules.strict = hello.strict;
                 self.rules.tells_searches = hello.events && hello.form == Form::Words;
+                self.rules.answers_aside = self.rules.tells_searches;
                 self.stage = Stage::Starting;
                 self.out.push_back(Out::Greet(hello));
             }
@@ -180,6 +192,8 @@ impl Session {
                 let line = LineRef {
                     number: 0,
                     word: Some(HELLO.into()),
+                    text: None,
+                    is_ahead: false,
                 };
                 self.write(line, ReplyBody::Whole(Box::new(Err(error))), AfterWrite::End);
                 self.end();
@@ -224,6 +238,9 @@ impl Session {
     }
 
     fn on_reply(&mut self, now: Time, id: u64, result: Result<Reply, CommandError>) {
+        if self.aside.as_ref().is_some_and(|aside| aside.id == id) {
+            return self.answer_aside(result);
+        }
         let is_status = self.side.status_asked.take_if(|asked| *asked == id).is_some();
         let Stage::Asking { id: asked, .. } = self.stage else {
             // The search that a status was asked for has ended.
@@ -240,6 +257,9 @@ impl Session {
     }
 
     fn on_written(&mut self, now: Time) {
+        if self.writing.pop_front() == Some(Lane::Aside) {
+            return self.out.push_back(Out::ReadOn(1));
+        }
         let Some((line, then)) = self.take_writing() else {
             return;
         };

@@ -20,6 +20,12 @@ pub(super) trait SessionView {
     /// Shows the answer to a line; `done` is called when it is written.
     fn write(&mut self, line: LineRef, body: ReplyBody, done: Done);
 
+    /// A command begins: blocks are counted from here on.
+    fn search_begins(&mut self);
+
+    /// Tells that a line waits until the running one has ended.
+    fn line_waits(&mut self, line: &LineRef, running: &LineRef);
+
     /// Tells how a search goes that takes its time.
     fn search_goes_on(&mut self, status: &NodeStatus);
 
@@ -48,12 +54,28 @@ impl ReplyTells {
     }
 }
 
+/// The words for a line that waits: "`tx alice bob 5` waits for `mine 1000`, 12 blocks mined; Ctrl-C ends that".
+pub(super) fn waits(line: &LineRef, running: &LineRef, mined: u64) -> String {
+    let found = match (running.word.as_deref(), mined) {
+        (Some("mine"), 1) => ", 1 block mined".to_owned(),
+        (Some("mine"), count) => format!(", {count} blocks mined"),
+        _ => String::new(),
+    };
+    format!(
+        "`{}` waits for `{}`{found}; Ctrl-C ends that",
+        line.typed(),
+        running.typed()
+    )
+}
+
 /// The node's own console.
 pub(super) struct ConsoleView {
     screen: Screen,
     /// The network's, to say how long a search may take.
     halflife_ms: u32,
     long: Collected,
+    /// The blocks that this node had mined when the running command began.
+    mined_before: u64,
 }
 
 impl ConsoleView {
@@ -62,6 +84,7 @@ impl ConsoleView {
             screen,
             halflife_ms,
             long: Collected::default(),
+            mined_before: 0,
         }
     }
 }
@@ -69,7 +92,10 @@ impl ConsoleView {
 impl SessionView for ConsoleView {
     fn write(&mut self, line: LineRef, body: ReplyBody, done: Done) {
         let screen = &self.screen;
-        let LineRef { number, word } = line;
+        if line.is_ahead && screen.is_prompt() {
+            screen.repeat(line.typed());
+        }
+        let LineRef { number, word, .. } = line;
         let word = word.as_deref();
         match body {
             ReplyBody::Whole(result) => screen.reply(number, word, &result, done),
@@ -86,6 +112,15 @@ impl SessionView for ConsoleView {
                 Some(Err(error)) => screen.reply(number, word, &Err(error), done),
             },
         }
+    }
+
+    fn search_begins(&mut self) {
+        self.mined_before = self.screen.mined();
+    }
+
+    fn line_waits(&mut self, line: &LineRef, running: &LineRef) {
+        let mined = self.screen.mined().saturating_sub(self.mined_before);
+        self.screen.tell_waits(&waits(line, running, mined));
     }
 
     fn search_goes_on(&mut self, status: &NodeStatus) {

@@ -47,6 +47,12 @@ impl SessionView for Notes {
         done();
     }
 
+    fn search_begins(&mut self) {}
+
+    fn line_waits(&mut self, line: &LineRef, running: &LineRef) {
+        self.note(format!("{} waits for {}", line.number, running.number));
+    }
+
     fn search_goes_on(&mut self, _: &NodeStatus) {
         self.note("searching".into());
     }
@@ -266,6 +272,7 @@ fn how_a_long_search_goes_is_asked_and_told() {
         strict: false,
         prompt: false,
         tells_searches: true,
+        answers_aside: false,
         ahead: 1,
         may_detach: false,
         grace: CANCEL_MAX,

@@ -6,9 +6,10 @@
 
 use std::collections::VecDeque;
 
+use super::aside::is_long;
 use super::failures::interrupted;
 use super::io::{LineRef, Out, ReplyBody, ReplyPart};
-use super::stage::{AfterWrite, Rest, SideQuestions, Stage};
+use super::stage::{AfterWrite, Lane, Rest, SideQuestions, Stage, Waiting};
 use super::{SEARCH_TOLD_AFTER, Session};
 use crate::console::{InputLine, Line};
 use crate::contract::{BlockRef, Command, CommandError, MineCommand, Refusal, Reply};
@@ -22,16 +23,26 @@ impl Session {
             return;
         }
         match self.waiting.pop_front() {
-            Some(line) => self.take(now, line),
+            Some(Waiting { input, is_ahead }) => self.take(now, input, is_ahead),
             None if self.input_ended && !self.rules.daemon => self.end(),
             None => {}
         }
     }
 
-    fn take(&mut self, now: Time, input: InputLine) {
-        let InputLine { number, word, line, .. } = input;
+    fn take(&mut self, now: Time, input: InputLine, is_ahead: bool) {
+        let InputLine {
+            number,
+            word,
+            line,
+            text,
+        } = input;
         let leaves = self.rules.may_detach && word.as_deref() == Some(DETACH);
-        let of = LineRef { number, word };
+        let of = LineRef {
+            number,
+            word,
+            text,
+            is_ahead,
+        };
         match line {
             _ if leaves => self.write(of, ReplyBody::Empty, AfterWrite::End),
             Ok(Line::Quit) => self.write(of, ReplyBody::Empty, AfterWrite::Quit),
@@ -53,6 +64,7 @@ impl Session {
             line,
             id,
             cancelled: false,
+            is_long: is_long(&command),
             rest,
         };
         self.out.push_back(Out::Ask { id, command });
@@ -134,7 +146,7 @@ impl Session {
     }
 
     /// Counts a failure; gives what follows it.
-    fn after_failure(&mut self, error: &CommandError) -> AfterWrite {
+    pub(super) fn after_failure(&mut self, error: &CommandError) -> AfterWrite {
         match error.refusal() {
             // What a stop interrupts is no failure.
             Refusal::Interrupted if self.is_stopped() => {}
@@ -149,10 +161,12 @@ impl Session {
     pub(super) fn write(&mut self, line: LineRef, body: ReplyBody, then: AfterWrite) {
         let of = line.clone();
         self.out.push_back(Out::Write { line: of, body });
+        self.writing.push_back(Lane::Main);
         self.stage = Stage::Writing { line, then };
     }
 
     pub(super) fn end(&mut self) {
+        self.end_aside();
         self.waiting.clear();
         self.side = SideQuestions::NONE;
         self.stage = Stage::Ended;
@@ -183,7 +197,7 @@ impl Session {
 }
 
 /// The blocks of a reply that are still to be asked for.
-fn rest_of(reply: &Reply) -> &[BlockHash] {
+pub(super) fn rest_of(reply: &Reply) -> &[BlockHash] {
     match reply {
         Reply::Chain { rest, .. } | Reply::Mined { rest, .. } => rest,
         _ => &[],

@@ -56,6 +56,20 @@ pub enum Out {
         /// What is asked.
         command: Command,
     },
+    /// Have the engine carry this out while another command runs; [`In::Reply`] follows.
+    AskAside {
+        /// The number that the reply will have.
+        id: u64,
+        /// What is asked.
+        command: Command,
+    },
+    /// Tell that a line waits until the running command has ended.
+    TellWaits {
+        /// The line that waits.
+        line: LineRef,
+        /// The line whose command runs.
+        running: LineRef,
+    },
     /// Ask the engine for the status, to tell how a long search goes; [`In::Reply`] follows.
     AskProgress {
         /// The number that the reply will have.
@@ -90,6 +104,18 @@ pub struct LineRef {
     pub number: u64,
     /// The reply's `command`.
     pub word: Option<String>,
+    /// The line as it was typed; none if it could not be kept.
+    pub text: Option<String>,
+    /// It was typed while another command ran, where somebody reads the replies: they repeat it.
+    pub is_ahead: bool,
+}
+
+impl LineRef {
+    /// The line as people know it: its text, else its word.
+    #[must_use]
+    pub fn typed(&self) -> &str {
+        self.text.as_deref().or(self.word.as_deref()).unwrap_or("a line")
+    }
 }
 
 /// An answer to a line.
@@ -134,6 +160,8 @@ pub struct Rules {
     pub prompt: bool,
     /// Say how a long search goes.
     pub tells_searches: bool,
+    /// Somebody types and sees the replies in words: while a long command runs, what only reads is answered at once.
+    pub answers_aside: bool,
     /// How many lines may come before their turn.
     pub ahead: usize,
     /// `detach` ends the session.

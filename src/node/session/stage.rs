@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::io::LineRef;
+use crate::console::InputLine;
 use crate::types::{BlockHash, Time};
 
 /// What a session waits for.
@@ -21,6 +22,8 @@ pub(super) enum Stage {
         id: u64,
         /// The engine was told that nobody waits any more.
         cancelled: bool,
+        /// It may take long: lines that only read are answered meanwhile.
+        is_long: bool,
         /// If a block of a long reply was asked for: what comes behind that block.
         rest: Option<Rest>,
     },
@@ -39,6 +42,33 @@ pub(super) enum AfterWrite {
     Rest(Rest),
     Quit,
     End,
+}
+
+/// A line that waits for its turn.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) input: InputLine,
+    /// It came while another command ran.
+    pub(super) is_ahead: bool,
+}
+
+/// Whose reply is being written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// The line whose turn it is.
+    Main,
+    /// The line that is answered aside.
+    Aside,
+}
+
+/// The line that is answered while the command of another one runs.
+#[derive(Debug)]
+pub(super) struct Aside {
+    pub(super) line: LineRef,
+    /// The number of its question.
+    pub(super) id: u64,
+    /// The line itself: it waits for its turn after all if its reply turns out to be long.
+    pub(super) input: InputLine,
 }
 
 /// The blocks of a long reply that are still to be asked for.

@@ -2,6 +2,7 @@
 //!
 //! Elsewhere: how sessions end (`endings`), the words of the scripts (`script`).
 
+mod aside;
 mod endings;
 mod script;
 
@@ -18,6 +19,7 @@ const RULES: Rules = Rules {
     strict: false,
     prompt: false,
     tells_searches: true,
+    answers_aside: false,
     ahead: 1,
     may_detach: false,
     grace: CANCEL_MAX,
@@ -301,6 +303,7 @@ proptest! {
                         unanswered.push(id);
                     }
                     Out::End => has_ended = true,
+                    Out::AskAside { .. } | Out::TellWaits { .. } => prop_assert!(false, "programs keep their order"),
                     Out::AskProgress { id } => unanswered.push(id),
                     Out::Greet(_) | Out::TellProgress(_) | Out::Cancel { .. }
                     | Out::CheckClient | Out::Quit => {}

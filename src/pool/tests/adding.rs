@@ -165,7 +165,7 @@ fn adv_g10_credit_counts_what_waits_before() {
     let error = refused(&mut pool, &chain, &over, Origin::Own);
     assert_eq!(
         error.to_string(),
-        "alice has -700, paying 301 leaves less than the limit of -1000"
+        "alice owes 700 coins; paying 301 would exceed the credit limit of 1000"
     );
     pool.add(&chain, pay(&params, 1, ("alice", "bob"), None, 300, 1), peer(9))
         .unwrap();
@@ -419,7 +419,7 @@ fn a_payment_that_fills_a_gap_pushes_out_what_can_no_longer_be_paid_behind_it() 
     let (_, reason) = pool.dropped_reason(&late[0].txid()).unwrap();
     assert_eq!(
         reason.to_string(),
-        "alice has -900, paying 500 leaves less than the limit of -1000"
+        "alice owes 900 coins; paying 500 would exceed the credit limit of 1000"
     );
     // What fits both ways stays.
     let small = pay(&params, 1, ("alice", "bob"), None, 1, 2);

@@ -3,6 +3,7 @@
 //! Promises: a step shows all that the session wants; a step without an arrow wants nothing.
 
 use super::super::*;
+use crate::console::InputLine;
 use crate::console::input::{Content, RawLine};
 use crate::contract::{BlockRef, BlockView, Command, NodeStatus};
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, WallTime, Work};
@@ -119,10 +120,18 @@ fn shown(out: &Out) -> String {
             let name = format!("{command:?}").to_lowercase();
             format!("ask {id} {}", name.split(['(', ' ']).next().unwrap_or_default())
         }
+        Out::AskAside { id, command } => {
+            let name = format!("{command:?}").to_lowercase();
+            format!("aside {id} {}", name.split(['(', ' ']).next().unwrap_or_default())
+        }
+        Out::TellWaits { line, running } => format!("{} waits for {}", line.number, running.number),
         Out::AskProgress { id } => format!("ask {id} progress"),
         Out::TellProgress(_) => "tell progress".into(),
         Out::Cancel { id } => format!("cancel {id}"),
-        Out::Write { line, body } => format!("{}: {}", line.number, shown_body(body)),
+        Out::Write { line, body } => {
+            let again = if line.is_ahead { " again" } else { "" };
+            format!("{}{again}: {}", line.number, shown_body(body))
+        }
         Out::CheckClient => "check client".into(),
         Out::Quit => "quit".into(),
         Out::End => "end".into(),
