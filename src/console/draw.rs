@@ -7,6 +7,7 @@
 use super::graph;
 use super::human::{self, coins, foreign, many, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_MIN, Look};
+use super::persons::{Person, in_parts, persons};
 
 use crate::contract::{
     BlockExplained, Diagnosis, Growth, Inclusion, LayoutPart, Multicast, NameStanding, PeerActed, Reply, Side, Stats,
@@ -328,13 +329,22 @@ fn stats(told: &Stats, look: Look) -> String {
             page.lines.push(format!("  {}", sparkline(&told.bits, look)));
         }
     }
-    page.say("  ", &format!("mined by ({}):", many(told.miners_total, "miner")));
+    let mined = told
+        .miners
+        .iter()
+        .map(|miner| (&miner.account, miner.owner.as_deref(), miner.blocks));
+    let mined = persons(mined);
+    let merged = told.miners.len().saturating_sub(mined.len());
+    let total = usize::try_from(told.miners_total)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(merged);
+    page.say("  ", &format!("mined by ({}):", many(total, "miner")));
     let found: u64 = told.miners.iter().map(|miner| miner.blocks).sum();
-    for miner in &told.miners {
-        let length = usize::try_from(miner.blocks * SHARE_COLUMNS / found.max(1)).unwrap_or(0);
+    for Person { label, sum, parts } in &mined {
+        let length = usize::try_from(sum * SHARE_COLUMNS / found.max(1)).unwrap_or(0);
         let bar = (if look.unicode { "█" } else { "#" }).repeat(length.max(1));
-        let account = short_account(&miner.account.to_string());
-        page.lines.push(format!("    {account:<16} {:>5} {bar}", miner.blocks));
+        page.lines
+            .push(format!("    {label:<16} {sum:>5} {bar}{}", in_parts(parts)));
     }
     growth(&mut page, &told.growth);
     if let Some(disk) = told.disk {
@@ -348,9 +358,13 @@ fn stats(told: &Stats, look: Look) -> String {
         "  ",
         &format!("the richest ({}):", many(told.accounts_total, "account")),
     );
-    for account in &told.richest {
-        let name = short_account(&account.account.to_string());
-        page.lines.push(format!("    {name:<16} {}", coins(account.balance)));
+    let rich = told
+        .richest
+        .iter()
+        .map(|view| (&view.account, view.owner.as_deref(), view.balance.unsigned_abs()));
+    for Person { label, sum, parts } in persons(rich) {
+        let owned = coins(sum);
+        page.lines.push(format!("    {label:<16} {owned}{}", in_parts(&parts)));
     }
     page.end()
 }

@@ -75,6 +75,7 @@ fn replies() -> Vec<Reply> {
 fn numbers() -> Stats {
     let miner = |text, blocks| MinerView {
         account: name(text),
+        owner: None,
         blocks,
     };
     Stats {

@@ -37,10 +37,11 @@ const ROWS: [(&[&str], &str, &str); 22] = [
         "pay: sign a transaction and tell everybody",
     ),
     (&["claim"], "claim NAME", "make a free name this node's own"),
+    (&["balance"], "balance [ACCOUNT]", "what an account owns or owes"),
     (
-        &["balance", "accounts"],
-        "balance [ACCOUNT], accounts",
-        "what one account owns or owes; all accounts",
+        &["whoami", "accounts"],
+        "whoami, accounts",
+        "this node's accounts; all accounts",
     ),
     (
         &["pending", "transaction"],
@@ -65,11 +66,10 @@ const ROWS: [(&[&str], &str, &str); 22] = [
         "all branches; times, difficulty, miners",
     ),
     (
-        &["explain"],
-        "explain block|transaction ID",
-        "byte by byte: what is hashed and signed",
+        &["explain", "tamper"],
+        "explain KIND ID, tamper HEIGHT",
+        "byte by byte; which rule refuses a change",
     ),
-    (&["tamper"], "tamper HEIGHT", "which rule refuses a changed block"),
     (&[], "The network", ""),
     (
         &["status", "peers", "doctor"],
@@ -124,7 +124,7 @@ const TOPICS: [(&str, &str); 1] = [(
 )];
 
 /// All commands, in the order of the overview.
-pub const COMMANDS: [CommandHelp; 30] = [
+pub const COMMANDS: [CommandHelp; 31] = [
     CommandHelp {
         word: "tx",
         aliases: &[],
@@ -152,6 +152,14 @@ pub const COMMANDS: [CommandHelp; 30] = [
         details: "ACCOUNT is a name, a PeerId, or me. The pending balance is what it will be once every waiting \
                   transaction is in a block.",
         examples: &["balance", "balance alice"],
+    },
+    CommandHelp {
+        word: "whoami",
+        aliases: &["wallet"],
+        usage: "whoami",
+        summary: "this node's name, key and accounts (also: wallet)",
+        details: "Rewards go to the name once the chain says that it is this node's own, until then to the key account.",
+        examples: &["whoami"],
     },
     CommandHelp {
         word: "accounts",

@@ -120,8 +120,8 @@ pub fn human_error(line: Option<u64>, error: &CommandError) -> String {
     let message = escape(&with_short_ids(&error.message));
     let hint = escape(&error.hint);
     line.map_or_else(
-        || format!("{message}\nhint: {hint}"),
-        |line| format!("line {line}: {message}\nhint: {hint}"),
+        || format!("error: {message}\nhint: {hint}"),
+        |line| format!("error: line {line}: {message}\nhint: {hint}"),
     )
 }
 
@@ -153,6 +153,7 @@ pub fn human_reply(reply: &Reply) -> String {
         Reply::Transaction { .. } => transaction_reply(reply),
         Reply::Pending { transactions } => pending_reply(transactions),
         Reply::Balance { .. } => balance_reply(reply),
+        Reply::Whoami { .. } => whoami_reply(reply),
         Reply::Accounts { total, shown, .. } => accounts_reply(*total, shown),
         Reply::Peers { peers, banned } => peers_reply(peers, banned),
         Reply::Tree { .. }
@@ -205,6 +206,38 @@ pub fn human_reply(reply: &Reply) -> String {
         Reply::Waited { waited_ms } => format!("waited {waited_ms} ms\n"),
     };
     text.trim_end_matches('\n').to_owned()
+}
+
+fn whoami_reply(reply: &Reply) -> String {
+    let Reply::Whoami {
+        peer_id,
+        name,
+        account,
+        balance,
+        accounts,
+    } = reply
+    else {
+        return String::new();
+    };
+    let called = name.as_ref().map_or("a node without a name", AccountName::as_str);
+    let mut text = format!("{called}\n");
+    line(&mut text, format_args!("  key {}", foreign(peer_id)));
+    let rewards = short_account(&account.to_string());
+    line(&mut text, format_args!("  rewards go to {rewards}"));
+    line(&mut text, format_args!("  {}", held(*balance)));
+    for view in accounts {
+        let account = short_account(&view.account.to_string());
+        line(&mut text, format_args!("    {account:<32}  {:>12}", view.balance));
+    }
+    text
+}
+
+/// What a balance is: "owns 3 coins" or "owes 3 coins".
+fn held(balance: i64) -> String {
+    match balance {
+        0.. => format!("owns {}", coins(balance)),
+        _ => format!("owes {}", coins(balance.unsigned_abs())),
+    }
 }
 
 fn accounts_reply(total: u64, shown: &[AccountView]) -> String {
@@ -400,10 +433,6 @@ fn balance_reply(reply: &Reply) -> String {
         return String::new();
     };
     let account = short_account(&account.to_string());
-    let held = |balance: i64| match balance {
-        0.. => format!("owns {}", coins(balance)),
-        _ => format!("owes {}", coins(balance.unsigned_abs())),
-    };
     let mut text = format!("{account} {}\n", held(*balance));
     if pending != balance {
         line(
@@ -448,6 +477,7 @@ fn status_reply(status: &NodeStatus) -> String {
         &mut text,
         format_args!("  {}, {} pending", many(status.peers, "peer"), status.pending),
     );
+    line(&mut text, format_args!("  {}", difficulty_words(status)));
     let mining = if status.mining { "on" } else { "off" };
     line(
         &mut text,
@@ -457,6 +487,31 @@ fn status_reply(status: &NodeStatus) -> String {
     let sync = if status.syncing { ", syncing" } else { "" };
     line(&mut text, format_args!("  net {net}{sync}"));
     text
+}
+
+/// The difficulty, and how often a block comes: "difficulty 16.0 zero bits, 65536 hashes a block; one every 10 s is aimed at".
+fn difficulty_words(status: &NodeStatus) -> String {
+    let doublings = f64::from(status.bits.0) / f64::from(status.halflife_ms.max(1));
+    let (hashes, rate) = (doublings.exp2(), status.hash_rate);
+    let mut text = format!("difficulty {doublings:.1} zero bits, {hashes:.0} hashes a block");
+    if rate > 0 {
+        let seconds = hashes / f64::from(u32::try_from(rate).unwrap_or(u32::MAX));
+        text.push_str(&format!(", {} at this rate", span(seconds)));
+    }
+    if let Some(spacing_ms) = status.spacing_ms {
+        text.push_str(&format!("; a block every {} s is aimed at", spacing_ms / 1_000));
+    }
+    text
+}
+
+/// A time in seconds for people.
+fn span(seconds: f64) -> String {
+    match seconds {
+        ..1.0 => "less than a second".to_owned(),
+        ..120.0 => format!("{seconds:.0} s"),
+        ..7_200.0 => format!("{:.0} min", seconds / 60.0),
+        _ => format!("{:.0} h", seconds / 3_600.0),
+    }
 }
 
 /// The state of the node at its start: its identity, its addresses and its data folder.
@@ -493,12 +548,7 @@ pub fn search(status: &NodeStatus, halflife_ms: u32) -> Option<String> {
     let attempts = (f64::from(status.bits.0) / f64::from(halflife_ms)).exp2();
     // A rate above 32 bits is more than a single machine can have.
     let seconds = attempts / f64::from(u32::try_from(status.hash_rate).unwrap_or(u32::MAX));
-    let expected = match seconds {
-        ..1.0 => "less than a second".to_owned(),
-        ..120.0 => format!("{seconds:.0} s"),
-        ..7_200.0 => format!("{:.0} min", seconds / 60.0),
-        _ => format!("{:.0} h", seconds / 3_600.0),
-    };
+    let expected = span(seconds);
     let rate = status.hash_rate;
     Some(format!(
         "mining: {rate} hashes a second, a block is expected every {expected}"

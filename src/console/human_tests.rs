@@ -300,8 +300,8 @@ fn the_winner_of_a_fork_is_told_whose_block_lost() {
         narrator.tell(&event).expect("told")
     };
     assert!(stored(9).contains("159 mined by ben, from "));
-    assert!(stored(9).contains(": lost against ours, kept on a side branch; 010101010101"));
-    assert!(!stored(10).contains("lost"), "a long switch to it may have begun");
+    assert!(stored(9).contains(": kept on a side branch, ours has more work; 010101010101"));
+    assert!(!stored(10).contains("ours"), "a long switch to it may have begun");
 }
 
 #[test]
@@ -436,9 +436,9 @@ fn errors_name_their_line_and_end_with_a_hint() {
     };
     assert_eq!(
         human_error(Some(3), &error),
-        "line 3: bad \\u{1b}[2J\nhint: claim alice"
+        "error: line 3: bad \\u{1b}[2J\nhint: claim alice"
     );
-    assert_eq!(human_error(None, &error), "bad \\u{1b}[2J\nhint: claim alice");
+    assert_eq!(human_error(None, &error), "error: bad \\u{1b}[2J\nhint: claim alice");
 }
 
 #[test]

@@ -58,6 +58,34 @@ impl Look {
         self.painted("31", text)
     }
 
+    fn lines(self, code: &str, text: &str) -> String {
+        let lines = text.lines().map(|line| self.painted(code, line));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+
+    /// Paints what happened elsewhere: events that are no answers.
+    #[must_use]
+    pub fn event(self, text: &str) -> String {
+        self.lines("36", text)
+    }
+
+    /// Paints a warning.
+    #[must_use]
+    pub fn warning(self, text: &str) -> String {
+        self.lines("33", text)
+    }
+
+    /// Paints an error: its first word, and the hint.
+    #[must_use]
+    pub fn error(self, text: &str) -> String {
+        let paint = |line: &str| match line.strip_prefix("error:") {
+            Some(rest) => format!("{}{rest}", self.painted("1;31", "error:")),
+            None if line.starts_with("hint:") => self.painted("36", line),
+            None => line.to_owned(),
+        };
+        text.lines().map(paint).collect::<Vec<_>>().join("\n")
+    }
+
     /// Paints a heading in bold.
     #[must_use]
     pub fn bold(self, text: &str) -> String {

@@ -15,6 +15,7 @@ pub mod look;
 pub mod narrate;
 pub mod output;
 pub mod parse;
+mod persons;
 pub mod prompt;
 pub mod render;
 pub mod watch;

@@ -159,6 +159,7 @@ impl<'a> ValueReader<'a> {
             "tx" => self.tx()?,
             "claim" => Command::Claim(self.name(self.one()?)?),
             "balance" => Command::Balance(self.optional()?.map(|word| self.account(word)).transpose()?),
+            "whoami" => self.plain(Command::Whoami)?,
             "accounts" => self.plain(Command::Accounts)?,
             "pending" => self.plain(Command::Pending)?,
             "transaction" => Command::Transaction(self.tx_ref(self.one()?)?),

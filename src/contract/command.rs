@@ -111,6 +111,8 @@ pub enum Command {
     Pending,
     /// `balance [ACCOUNT]`: shows a balance; none means the account that gets rewards.
     Balance(Option<AccountRef>),
+    /// `whoami`: this node's name, key and accounts.
+    Whoami,
     /// `accounts`: lists accounts and their balances.
     Accounts,
     /// `tree [N]`: draws the block tree with its N best tips.

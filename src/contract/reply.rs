@@ -205,6 +205,10 @@ pub struct NodeStatus {
     pub tip: BlockHash,
     pub work: Work,
     pub bits: Bits,
+    /// The time between blocks that the network aims at; null if its difficulty never changes.
+    pub spacing_ms: Option<u64>,
+    /// How many bits double the difficulty, in milliseconds.
+    pub halflife_ms: u32,
     pub peers: u64,
     pub pending: u64,
     pub addresses: Vec<String>,
@@ -272,6 +276,16 @@ pub enum Reply {
         pending: Balance,
         owner: Option<String>,
         next_sequence: u64,
+    },
+    Whoami {
+        peer_id: String,
+        name: Option<AccountName>,
+        /// Where rewards go.
+        account: Account,
+        /// The sum of the balances.
+        balance: Balance,
+        /// All accounts that this node's key owns, by name; the key account last.
+        accounts: Vec<AccountView>,
     },
     Accounts {
         total: u64,

@@ -23,6 +23,8 @@ pub struct Intervals {
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
 pub struct MinerView {
     pub account: Account,
+    /// The PeerId of the key that owns the account; null for a free name.
+    pub owner: Option<String>,
     pub blocks: u64,
 }
 

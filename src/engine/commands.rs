@@ -60,6 +60,7 @@ impl<S: ChainStore> Engine<S> {
                     .map_err(store_error)
                     .and_then(|next| self.view().balance(account, next))
             }
+            Command::Whoami => self.view().whoami(),
             Command::Accounts => self.view().accounts(),
             Command::Tree(limit) => self.view().tree(limit),
             Command::Peers => Ok(self.show_peers()),

@@ -335,6 +335,8 @@ impl<S: ChainStore> Engine<S> {
             tip: tip.hash,
             work: tip.work,
             bits: tip.header.bits,
+            spacing_ms: self.aimed_spacing(),
+            halflife_ms: self.chain.params().halflife_ms,
             peers: count(self.peers.links.known().count()),
             pending: count(self.pool.len()),
             addresses: self

@@ -10,7 +10,7 @@ use super::parts::out::ShownState;
 use super::parts::pools::Fact;
 use super::parts::tips::ClaimedTip;
 use super::parts::{dial, exchange};
-use crate::chain::ChainStore;
+use crate::chain::{ChainStore, Difficulty};
 use crate::contract::{Event, NameStanding};
 use crate::types::{BlockHash, Height, PeerId, WallTime, Work};
 use crate::wire::{self, Request};
@@ -103,6 +103,15 @@ impl<S: ChainStore> Engine<S> {
     pub(super) fn pump_status(&mut self) {
         for id in self.peers.links.due(self.clock.now()) {
             self.send_status(id);
+        }
+    }
+
+    /// The time between blocks that the network aims at; none if its difficulty never changes.
+    pub(super) const fn aimed_spacing(&self) -> Option<u64> {
+        let params = self.chain.params();
+        match params.difficulty {
+            Difficulty::Floor => None,
+            Difficulty::Adjusting => Some(params.spacing_ms),
         }
     }
 

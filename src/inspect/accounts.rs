@@ -47,6 +47,29 @@ impl<S: ChainStore> View<'_, S> {
         })
     }
 
+    /// The accounts that this node's key owns, names first, and the key account, whether it was used or not.
+    pub fn own_accounts(&self) -> Result<Vec<AccountView>, CommandError> {
+        let (_, list) = self.chain.accounts(ACCOUNTS_READ_MAX).map_err(store_error)?;
+        let key = Account::Key(self.me);
+        let is_own = |(account, state): &(Account, AccountState)| *account != key && state.owner == Some(self.me);
+        let mut own: Vec<AccountView> = list.into_iter().filter(is_own).map(account_view).collect();
+        let state = self.chain.account(&key).map_err(store_error)?;
+        own.push(account_view((key, state)));
+        Ok(own)
+    }
+
+    /// The reply of `whoami`.
+    pub fn whoami(&self) -> Result<Reply, CommandError> {
+        let accounts = self.own_accounts()?;
+        Ok(Reply::Whoami {
+            peer_id: self.me.peer_id().to_string(),
+            name: self.name.cloned(),
+            account: self.reward_account(),
+            balance: accounts.iter().fold(0, |sum, view| sum.saturating_add(view.balance)),
+            accounts,
+        })
+    }
+
     /// The reply of `accounts`.
     pub fn accounts(&self) -> Result<Reply, CommandError> {
         let (total, list) = self.chain.accounts(ACCOUNTS_READ_MAX).map_err(store_error)?;

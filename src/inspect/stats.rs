@@ -75,7 +75,10 @@ pub fn fillers<'a>(transactions: impl Iterator<Item = &'a Transaction>) -> Vec<F
 
 /// The miners with the most blocks, the largest number first, and the number of all miners.
 #[must_use]
-pub fn miners(found: impl Iterator<Item = Account>) -> (Vec<MinerView>, u64) {
+pub fn miners(
+    found: impl Iterator<Item = Account>,
+    owner: impl Fn(&Account) -> Option<String>,
+) -> (Vec<MinerView>, u64) {
     let mut counts: BTreeMap<Account, u64> = BTreeMap::new();
     for account in found {
         *counts.entry(account).or_default() += 1;
@@ -83,10 +86,15 @@ pub fn miners(found: impl Iterator<Item = Account>) -> (Vec<MinerView>, u64) {
     let total = count(counts.len());
     let mut list: Vec<MinerView> = counts
         .into_iter()
-        .map(|(account, blocks)| MinerView { account, blocks })
+        .map(|(account, blocks)| MinerView {
+            owner: None,
+            account,
+            blocks,
+        })
         .collect();
     list.sort_by_key(|miner| core::cmp::Reverse(miner.blocks));
     list.truncate(TOP_MAX);
+    list.iter_mut().for_each(|miner| miner.owner = owner(&miner.account));
     (list, total)
 }
 
@@ -116,7 +124,10 @@ impl<S: ChainStore> View<'_, S> {
         }
         let (accounts_total, list) = self.chain.accounts(ACCOUNTS_MAX).map_err(store_error)?;
         let accounts = list.into_iter().map(account_view);
-        let (miners, miners_total) = miners(found.into_iter());
+        let owner = |account: &Account| self.chain.owner(account).ok().flatten();
+        let (miners, miners_total) = miners(found.into_iter(), |account| {
+            owner(account).map(|key| key.peer_id().to_string())
+        });
         let params = self.chain.params();
         Ok(Reply::Stats(Box::new(Stats {
             from_height: first,

@@ -332,7 +332,12 @@ impl Screen {
             self.log_sink().may(line);
         }
         if verdict.told {
-            self.log_sink().may(self.fitted(words));
+            let (look, words) = (self.look(), self.fitted(words));
+            self.log_sink().may(match event {
+                Event::Started(_) => words,
+                Event::Warning { .. } => look.warning(&words),
+                _ => look.event(&words),
+            });
         }
     }
 

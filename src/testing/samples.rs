@@ -54,6 +54,8 @@ pub fn status() -> NodeStatus {
         tip: hash(1),
         work: Work::ZERO,
         bits: Bits(1_920_000),
+        spacing_ms: Some(10_000),
+        halflife_ms: 120_000,
         peers: 0,
         pending: 0,
         addresses: ["/ip4/192.168.1.7/tcp/40123", "/ip4/127.0.0.1/tcp/40123"]
@@ -242,6 +244,8 @@ fn of_accounts() -> Vec<Reply> {
     vec![
         balance(None),
         balance(Some(id())),
+        whoami(None),
+        whoami(AccountName::new("anna").ok()),
         Reply::Accounts {
             total: 2,
             own: owners(),
@@ -249,6 +253,16 @@ fn of_accounts() -> Vec<Reply> {
             shown: owners(),
         },
     ]
+}
+
+fn whoami(name: Option<AccountName>) -> Reply {
+    Reply::Whoami {
+        peer_id: id(),
+        name,
+        account: Account::Key(key(1).public()),
+        balance: 3,
+        accounts: owners(),
+    }
 }
 
 fn peers() -> Reply {
@@ -500,10 +514,18 @@ pub fn stats() -> Stats {
         halflife_ms: 1_000,
         intervals: Some(Intervals::default()),
         bits: vec![1],
-        miners: vec![MinerView {
-            account: account("ben"),
-            blocks: 1,
-        }],
+        miners: vec![
+            MinerView {
+                account: account("ben"),
+                owner: Some(id()),
+                blocks: 1,
+            },
+            MinerView {
+                account: account("zoe"),
+                owner: None,
+                blocks: 1,
+            },
+        ],
         miners_total: 1,
         richest: owners(),
         accounts_total: 1,
@@ -538,6 +560,7 @@ fn words(reply: &Reply) -> &'static [&'static str] {
         Reply::Transaction { .. } => &["transaction"],
         Reply::Pending { .. } => &["pending"],
         Reply::Balance { .. } => &["balance"],
+        Reply::Whoami { .. } => &["whoami"],
         Reply::Accounts { .. } => &["accounts"],
         Reply::Tree { .. } => &["tree"],
         Reply::Peers { .. } => &["peers"],

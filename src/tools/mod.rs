@@ -90,7 +90,7 @@ fn told<F: Finding>(args: &Args, word: &str, result: Result<Option<F>, Failure>)
         (_, true) => json_reply(line, Some(word), &result),
         (Ok(finding), false) => finding.words(),
         (Err(error), false) => {
-            eprintln!("error: {}", human_error((line > 0).then_some(line), error));
+            eprintln!("{}", human_error((line > 0).then_some(line), error));
             return status;
         }
     };

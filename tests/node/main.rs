@@ -20,6 +20,7 @@ mod doctor;
 mod files;
 mod fork;
 mod harness;
+mod hints;
 #[cfg(target_os = "linux")]
 mod hostile;
 #[cfg(target_os = "linux")]

@@ -73,6 +73,7 @@ const PAY_AND_SHOW: &[&str] = &[
     "balance",
     "balance me",
     "balance bob",
+    "whoami",
     "accounts",
     "peers",
     "status",

@@ -15,23 +15,23 @@ use crate::pty::{CTRL_C, CTRL_D, Terminal, UP, pseudo_terminal};
 fn start_a_storm(terminal: &mut Terminal) {
     terminal.type_text("mine 10000\r");
     terminal.wait_for("New Block Forged: height ");
-    terminal.wait_for("> ");
+    terminal.wait_for("… ");
 }
 
 #[test]
 fn typed_line_stays_whole_while_the_log_storms() {
     let mut terminal = Terminal::open();
     start_a_storm(&mut terminal);
-    for key in "balance zed".chars() {
+    for key in "claim zed".chars() {
         terminal.type_text(&key.to_string());
         terminal.wait_for("New Block Forged: height ");
     }
-    terminal.wait_for("balance zed");
+    terminal.wait_for("claim zed");
     // The line waits for its turn, so Ctrl-C means the search.
     terminal.type_text("\r");
     terminal.type_text(CTRL_C);
     terminal.wait_for("the command was interrupted");
-    terminal.wait_for("zed owns 0 coins");
+    terminal.wait_for("zed is claimed");
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn lines_typed_while_a_search_storms_wait_and_the_storm_goes_on() {
     let mut terminal = Terminal::open();
     start_a_storm(&mut terminal);
     for number in 0..20 {
-        terminal.type_text(&format!("balance n{number}\r"));
-        terminal.wait_for(&format!("balance n{number}"));
+        terminal.type_text(&format!("claim n{number}\r"));
+        terminal.wait_for(&format!("claim n{number}"));
         for _ in 0..3 {
             terminal.wait_for("New Block Forged: height ");
         }
@@ -48,12 +48,11 @@ fn lines_typed_while_a_search_storms_wait_and_the_storm_goes_on() {
     terminal.type_text(CTRL_C);
     terminal.wait_for("the command was interrupted");
     for number in 0..20 {
-        terminal.wait_for(&format!("n{number} owns 0 coins"));
+        terminal.wait_for(&format!("n{number} is claimed"));
     }
     start_a_storm(&mut terminal);
-    terminal.type_text("balance late\r");
-    terminal.wait_for("balance late");
-    terminal.wait_for("> ");
+    terminal.type_text("claim late\r");
+    terminal.wait_for("`claim late` waits for `mine 10000`");
     terminal.type_text(CTRL_D);
     terminal.wait_for("1 line that waited has no reply");
     assert_eq!(terminal.status(), Some(0));
@@ -63,16 +62,17 @@ fn lines_typed_while_a_search_storms_wait_and_the_storm_goes_on() {
 fn paste_in_one_piece_during_a_search_waits_for_its_turn() {
     let mut terminal = Terminal::open();
     start_a_storm(&mut terminal);
-    let lines: Vec<String> = (0..4_200).map(|number| format!("balance n{number}")).collect();
+    let lines: Vec<String> = (0..4_200).map(|number| format!("wait height 0 {number}")).collect();
     terminal.type_text(&format!("\x1b[200~{}\x1b[201~", lines.join("\r")));
-    terminal.wait_for("balance n4199");
+    terminal.wait_for("wait height 0 4199");
     terminal.type_text("\r");
     terminal.wait_for("error: 105 lines were not taken: 4096 wait already");
     terminal.wait_for("New Block Forged: height ");
     terminal.type_text(CTRL_C);
     terminal.wait_for("the command was interrupted");
-    terminal.wait_for("n4094 owns 0 coins");
-    assert_eq!(terminal.whole().matches(" owns 0 coins").count(), 4_095);
+    terminal.wait_for("> wait height 0 4094");
+    terminal.ask("balance zed", "zed owns 0 coins");
+    assert_eq!(terminal.whole().matches("waited 0 ms").count(), 4_095);
 }
 
 #[test]
@@ -231,4 +231,23 @@ fn start_that_fails_at_a_terminal_is_told_on_standard_error() {
     // The end of a terminal is an error, not an end of file.
     screen.read_to_end(&mut shown).unwrap_or_default();
     assert_eq!(String::from_utf8_lossy(&shown), "");
+}
+
+#[test]
+fn what_only_reads_is_answered_while_a_search_goes_on_and_mine_off_ends_it() {
+    let mut terminal = Terminal::open();
+    terminal.type_text("mine 10000\r");
+    terminal.wait_for("New Block Forged: height 1,");
+    terminal.type_text("balance zed\r");
+    terminal.wait_for("zed owns 0 coins");
+    assert!(terminal.whole().contains("> balance zed"), "the line is repeated");
+    terminal.type_text("tx alice bob 5\r");
+    terminal.wait_for("`tx alice bob 5` waits for `mine 10000`, ");
+    terminal.type_text("mine off\r");
+    terminal.wait_for("mining was switched off: ");
+    terminal.wait_for("Transaction will be added to Block ");
+    let screen = terminal.whole();
+    assert!(screen.contains("of 10000 blocks were mined and stored"), "{screen}");
+    assert!(screen.contains("mining is off"), "{screen}");
+    terminal.ask("status", "mining off");
 }

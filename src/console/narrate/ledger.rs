@@ -92,7 +92,7 @@ impl Narrator {
             Event::BlockStored { block, source } => {
                 let by = self.brought(block.miner.as_ref(), source);
                 let kept = if block.work <= self.work {
-                    "lost against ours, kept on a side branch"
+                    "kept on a side branch, ours has more work"
                 } else {
                     "kept on a side branch"
                 };

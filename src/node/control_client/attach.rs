@@ -157,7 +157,11 @@ fn start_prompt(
         stream.write_all(format!("{line}\n").as_bytes()).is_ok()
     };
     let prompt = Prompt::start(config, deliver, end_with("the prompt", Terminal::remember())).ok()?;
-    Some(Shown { prompt, columns })
+    Some(Shown {
+        prompt,
+        columns,
+        colour: hello.colour,
+    })
 }
 
 /// Ctrl-C between two lines is a signal: a line was just given, and it is cancelled.

@@ -85,11 +85,20 @@ pub(super) fn show(args: &Args, shown: Option<&Shown>, line: &str) -> u8 {
 fn show_at(shown: &Shown, value: &Value, error: Option<&CommandError>) {
     let sink = shown.prompt.sink();
     if value["type"] == "event" {
-        return sink.may(shown.fitted(text_of(value)));
+        let text = shown.fitted(text_of(value));
+        let is_warning = value["event"] == "warning";
+        return sink.may(if is_warning {
+            shown.look().warning(&text)
+        } else {
+            shown.look().event(&text)
+        });
     }
-    let text = error.map_or_else(|| text_of(value).to_owned(), |error| render::human_error(None, error));
+    let text = match error {
+        Some(error) => shown.look().error(&shown.fitted(&render::human_error(None, error))),
+        None => shown.fitted(text_of(value)),
+    };
     if !text.is_empty() {
-        sink.must(shown.fitted(&text), None);
+        sink.must(text, None);
     }
     shown.prompt.answered();
 }
@@ -182,21 +191,26 @@ pub(super) fn complain(text: &str) {
 pub(super) struct Shown {
     pub(super) prompt: Prompt,
     pub(super) columns: Arc<AtomicUsize>,
+    pub(super) colour: bool,
 }
 
 impl Shown {
+    fn look(&self) -> Look {
+        // The window may have changed since the prompt last looked.
+        let columns = columns_told().unwrap_or_else(|| self.columns.load(Ordering::Relaxed));
+        Look {
+            columns,
+            colour: self.colour,
+            ..Look::default()
+        }
+    }
+
     /// Broken where the terminal would cut words; drawings are as wide as they may be already.
     fn fitted(&self, text: &str) -> String {
         if text.contains('\u{1b}') {
             return text.to_owned();
         }
-        // The window may have changed since the prompt last looked.
-        let columns = columns_told().unwrap_or_else(|| self.columns.load(Ordering::Relaxed));
-        let look = Look {
-            columns,
-            ..Look::default()
-        };
-        look.wrap(text)
+        self.look().wrap(text)
     }
 }
 

@@ -20,7 +20,7 @@ impl Screen {
             }
             (_, Err(error)) => {
                 let number = (!self.is_prompt()).then_some(line);
-                let text = self.fitted(render::human_error(number, error));
+                let text = self.look().error(&self.fitted(render::human_error(number, error)));
                 self.log_sink().must(text, Some(done));
             }
         }

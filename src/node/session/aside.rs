@@ -1,7 +1,7 @@
 //! Lines that are answered while a long command runs, and those that are told that they wait.
 //!
 //! Promises: only where somebody types and reads the replies; one line at a time; nothing that changes anything is carried out
-//! before its turn, but `mine off`, and `quit` ends what runs.
+//! before its turn, but `mine off`; `quit` and `detach` end what runs.
 //! Elsewhere: the turn of every other line (`answering`).
 //! Spec: `proto-notes/events.md`, "Reading".
 
@@ -11,15 +11,19 @@ use super::stage::{Aside, Lane, Stage, Waiting};
 use super::{LineRef, Out, ReplyBody, Session};
 use crate::console::{InputLine, Line};
 use crate::contract::{Command, CommandError, MineCommand, Reply};
+use crate::node::hello::DETACH;
+
+/// Lines that are told that they wait; of a paste the others are not.
+const TOLD_WAITING: usize = 3;
 
 impl Session {
     /// A line came; it may have to wait.
     pub(super) fn on_line(&mut self, input: InputLine) {
         let is_ahead = self.rules.answers_aside && !matches!(self.stage, Stage::Idle);
         if let (true, Some((running, id, cancelled))) = (is_ahead, self.long_command()) {
-            if input.line == Ok(Line::Quit) && !cancelled {
+            if self.leaves(&input) && !cancelled {
                 self.give_up(id);
-            } else if !self.goes_aside(&input) {
+            } else if !self.leaves(&input) && !self.goes_aside(&input) && self.waiting.len() < TOLD_WAITING {
                 let line = line_ref(&input);
                 self.out.push_back(Out::TellWaits { line, running });
             }
@@ -47,8 +51,14 @@ impl Session {
         }
     }
 
+    /// Whether a line ends the session: what runs is not waited for.
+    fn leaves(&self, input: &InputLine) -> bool {
+        input.line == Ok(Line::Quit) || self.rules.may_detach && input.word.as_deref() == Some(DETACH)
+    }
+
     fn goes_aside(&self, input: &InputLine) -> bool {
         input.number != self.not_aside
+            && !self.leaves(input)
             && match &input.line {
                 Ok(Line::Engine(command)) => only_reads(command),
                 Ok(Line::Help(_) | Line::Telling(_)) | Err(_) => true,
@@ -151,6 +161,7 @@ const fn only_reads(command: &Command) -> bool {
         | Command::Doctor
         | Command::Pending
         | Command::Balance(_)
+        | Command::Whoami
         | Command::Accounts
         | Command::Tree(_)
         | Command::Peers

@@ -73,6 +73,16 @@ fn mine_off_is_carried_out_while_a_search_goes_on_and_quit_ends_what_runs() {
         written -> quit
         stop -> end",
     );
+    play(
+        client(),
+        "hello words events -> greet words
+        started -> read 3
+        line mine 1000 -> ask 1 mine
+        line detach -> cancel 1
+        refuse 1 interrupted -> 1: interrupted
+        written -> read 1, 2 again: empty
+        written -> end",
+    );
 }
 
 #[test]

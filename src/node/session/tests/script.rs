@@ -59,6 +59,8 @@ pub(in crate::node) fn any_status() -> NodeStatus {
         tip: BlockHash::ZERO,
         work: Work::ZERO,
         bits: Bits(7),
+        spacing_ms: None,
+        halflife_ms: 120_000,
         peers: 0,
         pending: 0,
         addresses: Vec::new(),
