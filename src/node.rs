@@ -13,6 +13,7 @@
 //! Spec: `proto-notes/events.md`.
 
 #[cfg_attr(not(unix), allow(dead_code, reason = "no side door there yet"))]
+mod chain_file;
 mod client_words;
 pub mod clock;
 #[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "no side door there yet"))]
@@ -183,7 +184,7 @@ impl Node {
             tracing::warn!(target: "store", "{warning}");
         }
         let folder = Arc::new(folder);
-        let store = RedbStore::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
+        let store = chain_file::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         if screen.is_prompt() {
             let (_, accounts) = store.accounts(NAMES_MAX).map_err(StartError::Store)?;
             let names = screen.names();
@@ -192,7 +193,8 @@ impl Node {
                 .for_each(|(account, _)| names.see_account(&account.to_string()));
         }
         let clock = Clock::start();
-        let config = engine_config(args, &folder, older_folder(args, &folder, &store))?;
+        let mut config = engine_config(args, &folder, older_folder(args, &folder, &store))?;
+        config.start_warnings.extend(chain_file::warning(&store));
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
         let notices = Arc::new(Notices::default());

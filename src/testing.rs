@@ -12,6 +12,7 @@ pub mod blocks;
 pub mod disk;
 pub mod engines;
 pub mod keys;
+pub mod old_folder;
 mod order;
 pub mod samples;
 pub mod schema;

@@ -8,6 +8,7 @@
 
 use super::block::Block;
 use super::header::Header;
+use super::history;
 use super::ledger::{Accounts, ApplyError, Ledger};
 use super::stages::{Candidate, Received};
 use super::state::{AcceptError, Accepted, Chain, Tip, side_block};
@@ -211,6 +212,7 @@ impl<S: ChainStore> Chain<S> {
         draft.accounts.extend(changed);
         draft.active.insert(height, Some(hash));
         draft.side.insert(hash, None);
+        history::add_block(&mut draft.history, &hash, block);
         for (index, (transaction, txid)) in (0_u32..).zip(block.transactions.iter().zip(txids)) {
             draft
                 .places

@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::branch::is_signed_by;
+use super::history::{self, HistoryEntries};
 use super::ledger::{Accounts, ApplyError, Ledger};
 use super::overlay::Overlay;
 use super::state::{AcceptError, Chain, Tip, side_block};
@@ -29,8 +30,8 @@ const HELD_ACCOUNTS_MAX: usize = 50_000;
 /// Changed ledger entries in one batch: those written beside the ledger, those in the last batch, and those moved to
 /// their places after it.
 const ENTRIES_MAX: u16 = 512;
-/// Transaction positions in one batch. Each of them dirties a page of the database, and every later write waits for the
-/// batch.
+/// Transaction positions and entries of the index of histories in one batch. Each of them dirties a page of the
+/// database, and every later write waits for the batch.
 const PLACES_MAX: usize = 256;
 /// How many batches of a switch may be on their way to the disk before its next step waits.
 const ON_THE_WAY_MAX: usize = 1;
@@ -76,6 +77,8 @@ pub(super) struct Long {
     up: Vec<BlockHash>,
     /// Positions of transactions in the blocks that joined last, not yet written.
     places: BTreeSet<(Txid, Spot)>,
+    /// The entries of the index of histories for these blocks, not yet written.
+    history: HistoryEntries,
     /// The changed ledger entries as they are after the switch.
     changed: BTreeMap<Account, Option<AccountState>>,
     /// Whether some changed entries were written beside the ledger.
@@ -277,6 +280,7 @@ impl<S: ChainStore> Chain<S> {
             down: self.tip.hash,
             up,
             places: BTreeSet::new(),
+            history: HistoryEntries::new(),
             changed: BTreeMap::new(),
             spilled: false,
             own: BTreeMap::new(),
@@ -315,7 +319,7 @@ impl<S: ChainStore> Chain<S> {
         }
         if long.has_too_many(&self.long_limits) {
             self.write_changed(long);
-        } else if long.places.len() >= self.long_limits.places {
+        } else if long.unindexed() >= self.long_limits.places {
             // The positions in the blocks that joined before are written first.
         } else if long.down != long.fork {
             self.take_off(long)?;
@@ -323,8 +327,8 @@ impl<S: ChainStore> Chain<S> {
             self.put_on(long, hash)?;
         }
         // Many small blocks share one batch, because a disk may take half a second for each batch.
-        if long.places.len() >= self.long_limits.places || long.have_all_joined() {
-            self.write_places(long);
+        if long.unindexed() >= self.long_limits.places || long.have_all_joined() {
+            self.write_index(long);
         }
         if long.down != long.fork && long.own.len() > self.long_limits.held_own {
             long.own_spilled = true;
@@ -391,6 +395,7 @@ impl<S: ChainStore> Chain<S> {
         }
         long.young.add(height, hash, made);
         long.changed.extend(changed);
+        history::add_block(&mut long.history, &hash, &block);
         for (index, transaction) in (0_u32..).zip(&block.transactions) {
             let txid = transaction.txid();
             long.places.insert((txid, Spot::new(&hash, TxPlace { height, index })));
@@ -414,15 +419,16 @@ impl<S: ChainStore> Chain<S> {
         self.overlay.keep();
     }
 
-    fn write_places(&mut self, long: &mut Long) {
-        let later = match long.places.iter().nth(self.long_limits.places) {
-            Some(first) => {
-                let first = *first;
-                long.places.split_off(&first)
-            }
-            None => BTreeSet::new(),
-        };
-        self.overlay.draft().places = core::mem::replace(&mut long.places, later);
+    fn write_index(&mut self, long: &mut Long) {
+        let most = self.long_limits.places;
+        let later = long.places.iter().nth(most).copied();
+        let later = later.map_or_else(BTreeSet::new, |first| long.places.split_off(&first));
+        let places = core::mem::replace(&mut long.places, later);
+        let later = long.history.keys().nth(most.saturating_sub(places.len())).copied();
+        let later = later.map_or_else(BTreeMap::new, |first| long.history.split_off(&first));
+        let draft = self.overlay.draft();
+        draft.places = places;
+        draft.history = core::mem::replace(&mut long.history, later);
         self.overlay.keep();
     }
 
@@ -482,9 +488,14 @@ impl Long {
         self.down == self.fork && self.up.is_empty()
     }
 
+    /// Positions of transactions and entries of the index of histories that are not yet written.
+    fn unindexed(&self) -> usize {
+        self.places.len().saturating_add(self.history.len())
+    }
+
     /// Whether ledger entries must be written beside the ledger before the next step.
     fn has_too_many(&self, limits: &LongLimits) -> bool {
-        let most = if self.have_all_joined() && self.places.is_empty() {
+        let most = if self.have_all_joined() && self.unindexed() == 0 {
             limits.entries.into()
         } else {
             limits.held_accounts
@@ -494,6 +505,6 @@ impl Long {
 
     /// Whether all blocks have left and joined, and only as much is unwritten as the last step may write.
     pub(super) fn is_at_its_end(&self, limits: &LongLimits) -> bool {
-        self.have_all_joined() && self.places.is_empty() && !self.has_too_many(limits)
+        self.have_all_joined() && self.unindexed() == 0 && !self.has_too_many(limits)
     }
 }

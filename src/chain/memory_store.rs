@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use super::block::Block;
+use super::history::{AccountTag, HistoryEntries, HistoryKey};
 use super::params::NetworkParams;
 use super::store::{AccountState, Batch, Beside, ChainStore, Spot, StoreError, StoredBlock};
 use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid, Work};
@@ -25,6 +26,7 @@ struct Tables {
     /// How many entries count as unsettled, although this store moves them to their places at once.
     unsettled: usize,
     places: BTreeSet<(Txid, Spot)>,
+    history: HistoryEntries,
     own: BTreeMap<Txid, (u64, Vec<u8>)>,
     peers: BTreeMap<PeerId, Vec<Address>>,
     damage: Option<String>,
@@ -82,6 +84,7 @@ impl MemoryStore {
         write(&mut tables.side, &batch.side);
         write(&mut tables.accounts, &batch.accounts);
         tables.places.extend(batch.places.iter().copied());
+        tables.history.extend(batch.history.clone());
         write(&mut tables.own, &batch.own);
         write(&mut tables.peers, &batch.peers);
     }
@@ -167,6 +170,30 @@ impl ChainStore for MemoryStore {
         let tables = self.tables.borrow();
         let fits = |(txid, _): &&(Txid, Spot)| txid.to_string().starts_with(prefix);
         Ok(tables.places.iter().filter(fits).take(limit).copied().collect())
+    }
+
+    fn history(
+        &self,
+        tag: AccountTag,
+        below: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
+        let tables = self.tables.borrow();
+        let (first, last) = HistoryKey::range(tag);
+        let older = tables.history.range(first..=last).rev();
+        let older = older.filter(|(key, _)| below.is_none_or(|below| **key < below));
+        Ok(older.take(limit).map(|(key, list)| (*key, list.clone())).collect())
+    }
+
+    fn history_above(
+        &self,
+        above: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
+        let tables = self.tables.borrow();
+        let later = tables.history.iter();
+        let later = later.filter(|(key, _)| above.is_none_or(|above| **key > above));
+        Ok(later.take(limit).map(|(key, list)| (*key, list.clone())).collect())
     }
 
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {

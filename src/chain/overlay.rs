@@ -295,12 +295,16 @@ impl<S: ChainStore> Overlay<S> {
             .any(|batch| matches!(batch.beside, Beside::Promote | Beside::Settle(_)))
     }
 
-    /// How many batches on their way to the disk are large: with positions, entries beside the ledger, moves of such
+    /// How many batches on their way to the disk are large: with positions, entries of the index of histories, entries beside the ledger, moves of such
     /// entries, or more than `own` own transactions.
     pub fn bulk_on_the_way(&self, own: usize) -> usize {
         let is_bulk = |batch: &&Batch| {
             let settles = matches!(batch.beside, Beside::Settle(_));
-            settles || !batch.places.is_empty() || !batch.shadow.is_empty() || batch.own.len() > own
+            settles
+                || !batch.places.is_empty()
+                || !batch.history.is_empty()
+                || !batch.shadow.is_empty()
+                || batch.own.len() > own
         };
         self.taken.iter().filter(is_bulk).count()
     }

@@ -176,6 +176,11 @@ impl<S: ChainStore> Chain<S> {
         }
     }
 
+    /// The store below the changes that the disk does not have yet.
+    pub const fn store(&self) -> &S {
+        self.overlay.store()
+    }
+
     /// A snapshot of the store with every committed batch, for reads on another thread.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
 
 use super::header::Header;
+use super::history::{AccountTag, HistoryEntries, HistoryKey};
 use crate::types::{Account, Address, Balance, BlockHash, Height, PeerId, PublicKey, Txid, Work};
 
 /// The ledger entry of an account. An account that was never used has no entry.
@@ -105,6 +106,9 @@ pub struct Batch {
     /// Positions of transactions in blocks of any branch. They are never deleted: [`Spot::is_in`] says which of them
     /// count.
     pub places: BTreeSet<(Txid, Spot)>,
+    /// What concerns an account in a block of any branch. Entries are never deleted: [`HistoryKey::is_in`] says which of
+    /// them count.
+    pub history: HistoryEntries,
     /// Ledger entries for the end of a long switch, kept beside the ledger. See [`Beside`].
     pub shadow: BTreeMap<Account, Option<AccountState>>,
     /// What happens to the entries beside the ledger, before all other changes of this batch.
@@ -175,6 +179,7 @@ impl Batch {
         self.side.extend(other.side);
         self.accounts.extend(other.accounts);
         self.places.extend(other.places);
+        self.history.extend(other.history);
         self.own.extend(other.own);
         self.peers.extend(other.peers);
     }
@@ -221,6 +226,23 @@ pub trait ChainStore {
             }
         }
         Ok(None)
+    }
+    /// The entries of the index of histories with this tag, the newest height first, at most `limit`: those below a key,
+    /// or from the newest on. [`HistoryKey::is_in`] says which of them count.
+    fn history(
+        &self,
+        tag: AccountTag,
+        below: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError>;
+    /// All entries of the index of histories in the order of their keys, at most `limit`: those above a key, or from the
+    /// first on.
+    fn history_above(&self, above: Option<HistoryKey>, limit: usize)
+    -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError>;
+    /// Whether the index of histories has the entries of all active blocks. It lacks some while the file of an earlier
+    /// version was not brought up to date.
+    fn has_history(&self) -> Result<bool, StoreError> {
+        Ok(true)
     }
     /// Own unconfirmed transactions as canonical bytes, with their running numbers.
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError>;

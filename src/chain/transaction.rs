@@ -7,6 +7,7 @@
 use strum::IntoStaticStr;
 use thiserror::Error;
 
+use super::history::AccountTag;
 use super::params::TRANSACTION_MAX_BYTES;
 use crate::types::hash::sha256;
 use crate::types::layout::{LayoutError, Reader};
@@ -308,6 +309,73 @@ impl Transaction {
             Self::Transfer(Transfer { public_key, .. }) | Self::Claim(Claim { public_key, .. }) => Some(*public_key),
             Self::Reward(_) => None,
         }
+    }
+}
+
+/// A transaction without its costly parts: the accounts that it concerns, as tags, from bytes that were checked before.
+pub(super) struct Outline {
+    from: Option<AccountTag>,
+    to: Option<AccountTag>,
+    /// The key that signs for its first name.
+    names_of: Option<AccountTag>,
+}
+
+impl Outline {
+    /// Passes over one transaction. Keys and rules of form are not checked.
+    pub(super) fn read(reader: &mut Reader<'_>) -> Result<Self, LayoutError> {
+        match reader.u8()? {
+            KIND_TRANSFER => {
+                let (from, is_name) = account_tag(reader)?;
+                let (to, _) = account_tag(reader)?;
+                reader.bytes(32 + 8)?;
+                let is_first = reader.u64()? == 0;
+                let key = reader.array()?;
+                reader.bytes(64)?;
+                Ok(Self {
+                    from: Some(from),
+                    to: Some(to),
+                    names_of: (is_name && is_first).then(|| AccountTag::names(&key)),
+                })
+            }
+            KIND_CLAIM => {
+                let size = usize::from(reader.u8()?);
+                let from = AccountTag::name(reader.bytes(size)?);
+                let key = reader.array()?;
+                reader.bytes(64)?;
+                Ok(Self {
+                    from: Some(from),
+                    to: None,
+                    names_of: Some(AccountTag::names(&key)),
+                })
+            }
+            KIND_REWARD => {
+                let (to, _) = account_tag(reader)?;
+                reader.bytes(8)?;
+                Ok(Self {
+                    from: None,
+                    to: Some(to),
+                    names_of: None,
+                })
+            }
+            tag => Err(LayoutError::UnknownTag(tag)),
+        }
+    }
+
+    /// The tags under which the transaction stands in the index of histories.
+    pub(super) fn tags(self) -> impl Iterator<Item = AccountTag> {
+        [self.from, self.to, self.names_of].into_iter().flatten()
+    }
+}
+
+/// Reads an account as its tag, and whether it is a name.
+fn account_tag(reader: &mut Reader<'_>) -> Result<(AccountTag, bool), LayoutError> {
+    match reader.u8()? {
+        Account::TAG_NAME => {
+            let size = usize::from(reader.u8()?);
+            Ok((AccountTag::name(reader.bytes(size)?), true))
+        }
+        Account::TAG_KEY => Ok((AccountTag::key(&reader.array()?), false)),
+        tag => Err(LayoutError::UnknownTag(tag)),
     }
 }
 

@@ -107,7 +107,7 @@ fn offered(typed: &[String], word: &str, known: &Known) -> Vec<String> {
     };
     let peers = || known.names.iter().chain(&keys).cloned().collect::<Vec<_>>();
     match (command, values.len(), values.first().map_or("", String::as_str)) {
-        ("tx", 0 | 1, _) | ("balance", 0, _) => [peers(), own(&["me"])].concat(),
+        ("tx", 0 | 1, _) | ("balance" | "history", 0, _) => [peers(), own(&["me"])].concat(),
         ("mine" | "net", 0, _) => own(&["on", "off"]),
         ("explain", 0, _) => own(&["block", "transaction"]),
         ("block", 0, _) | ("explain", 1, "block") => hashes(&known.blocks),

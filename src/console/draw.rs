@@ -5,6 +5,7 @@
 //! Spec: `proto-notes/events.md`, "In words".
 
 use super::graph;
+use super::history;
 use super::human::{self, coins, foreign, many, self_named, short, short_account, short_peer};
 use super::look::{COLUMNS_MIN, Look};
 use super::persons::{Person, in_parts, persons};
@@ -36,7 +37,8 @@ pub fn reply(reply: &Reply, look: Look) -> String {
         Reply::Stats(told) => stats(told, look),
         Reply::PeerActed(told) => peer_acted(told, look),
         Reply::Diagnosis(told) => diagnosis(told, look),
-        other => human::human_reply(other),
+        Reply::History(view) => history::words(view, look),
+        other => human::human_reply(other, look.zone),
     }
 }
 

@@ -39,9 +39,9 @@ const ROWS: [(&[&str], &str, &str); 22] = [
     (&["claim"], "claim NAME", "make a free name this node's own"),
     (&["balance"], "balance [ACCOUNT]", "what an account owns or owes"),
     (
-        &["whoami", "accounts"],
-        "whoami, accounts",
-        "this node's accounts; all accounts",
+        &["whoami", "history", "accounts"],
+        "whoami, history, accounts",
+        "this node; payments of one; all accounts",
     ),
     (
         &["pending", "transaction"],
@@ -124,7 +124,7 @@ const TOPICS: [(&str, &str); 1] = [(
 )];
 
 /// All commands, in the order of the overview.
-pub const COMMANDS: [CommandHelp; 31] = [
+pub const COMMANDS: [CommandHelp; 32] = [
     CommandHelp {
         word: "tx",
         aliases: &[],
@@ -160,6 +160,16 @@ pub const COMMANDS: [CommandHelp; 31] = [
         summary: "this node's name, key and accounts (also: wallet)",
         details: "Rewards go to the name once the chain says that it is this node's own, until then to the key account.",
         examples: &["whoami"],
+    },
+    CommandHelp {
+        word: "history",
+        aliases: &[],
+        usage: "history [ACCOUNT] [N]",
+        summary: "payments, rewards and claims, with the balance after each; alone: all that is yours",
+        details: "ACCOUNT is a name, a PeerId, or me (this node's key account); without it, this node's key account and all \
+                  its names are taken together. N is how many of the newest are shown, 1 to 1000, default 20. Times are \
+                  local: that of the block, or when this node first saw a transaction that waits.",
+        examples: &["history", "history alice", "history alice 50"],
     },
     CommandHelp {
         word: "accounts",

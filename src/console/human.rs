@@ -3,11 +3,13 @@
 //! Promises: a control character from a peer is never written. Elsewhere: events (`console::narrate`).
 //! Spec: `proto-notes/events.md`, "In words".
 
+use super::look::Look;
+use super::zone::Zone;
 use crate::contract::{
     AccountView, BanView, BlockView, CommandError, FoundBy, NameStanding, NodeStatus, PeerView, Reply, TxStatus, TxView,
 };
-use crate::types::AccountName;
 use crate::types::text::is_deceptive;
+use crate::types::{AccountName, WallTime};
 use core::fmt::Write;
 
 /// How many digits of a hash people see; 16 zero bits leave 8 digits that differ.
@@ -134,9 +136,9 @@ pub fn human_help(text: &str) -> String {
 /// The most mined blocks that are shown in full; more of them get one line each.
 const WHOLE_BLOCKS_MAX: usize = 3;
 
-/// The reply of a command in words.
+/// The reply of a command in words, with times by the clock of a zone.
 #[must_use]
-pub fn human_reply(reply: &Reply) -> String {
+pub fn human_reply(reply: &Reply, zone: Zone) -> String {
     let text = match reply {
         Reply::Tx {
             tx,
@@ -145,24 +147,31 @@ pub fn human_reply(reply: &Reply) -> String {
             lessons,
             ..
         } => tx_reply(tx, message, notice.iter().chain(lessons)),
-        Reply::Mined { .. } => mined_reply(reply),
+        Reply::Mined { .. } => mined_reply(reply, zone),
         Reply::Mining { mining: true } => "mining goes on until `mine off`\n".to_owned(),
         Reply::Mining { mining: false } => "mining is off\n".to_owned(),
-        Reply::Chain { length, blocks, .. } => chain_reply(*length, blocks),
-        Reply::Block(block) => block_text(block),
-        Reply::Transaction { .. } => transaction_reply(reply),
-        Reply::Pending { transactions } => pending_reply(transactions),
+        Reply::Chain { length, blocks, .. } => chain_reply(*length, blocks, zone),
+        Reply::Block(block) => block_text(block, zone),
+        Reply::Transaction { .. } => transaction_reply(reply, zone),
+        Reply::Pending { transactions, seen } => pending_reply(transactions, seen, zone),
         Reply::Balance { .. } => balance_reply(reply),
         Reply::Whoami { .. } => whoami_reply(reply),
         Reply::Accounts { total, shown, .. } => accounts_reply(*total, shown),
         Reply::Peers { peers, banned } => peers_reply(peers, banned),
         Reply::Tree { .. }
+        | Reply::History(_)
         | Reply::BlockExplained(_)
         | Reply::TransactionExplained(_)
         | Reply::Tampered(_)
         | Reply::Stats(_)
         | Reply::PeerActed(_)
-        | Reply::Diagnosis(_) => super::draw::reply(reply, super::look::Look::default()),
+        | Reply::Diagnosis(_) => super::draw::reply(
+            reply,
+            Look {
+                zone,
+                ..Look::default()
+            },
+        ),
         Reply::Dialled {
             peer_id,
             address,
@@ -180,23 +189,7 @@ pub fn human_reply(reply: &Reply) -> String {
             let places: Vec<String> = addresses.iter().map(|address| foreign(address)).collect();
             format!("{ticket}\n  {network}, at {}\n  {message}\n", places.join(" and "))
         }
-        Reply::Resolved {
-            asked,
-            message,
-            notice,
-            height,
-            tip,
-            ..
-        } => {
-            let mut text = format!("{}\n  height {height}, hash {}\n", foreign(message), short(tip));
-            if *asked > 0 {
-                line(&mut text, format_args!("  {} asked", many(*asked, "peer")));
-            }
-            if let Some(notice) = notice {
-                line(&mut text, format_args!("  {}", foreign(notice)));
-            }
-            text
-        }
+        Reply::Resolved { .. } => resolved_reply(reply),
         Reply::Rewound {
             message, height, tip, ..
         } => format!("{}\n  height {height}, hash {}\n", foreign(message), short(tip)),
@@ -238,6 +231,28 @@ fn held(balance: i64) -> String {
         0.. => format!("owns {}", coins(balance)),
         _ => format!("owes {}", coins(balance.unsigned_abs())),
     }
+}
+
+fn resolved_reply(reply: &Reply) -> String {
+    let Reply::Resolved {
+        asked,
+        message,
+        notice,
+        height,
+        tip,
+        ..
+    } = reply
+    else {
+        return String::new();
+    };
+    let mut text = format!("{}\n  height {height}, hash {}\n", foreign(message), short(tip));
+    if *asked > 0 {
+        line(&mut text, format_args!("  {} asked", many(*asked, "peer")));
+    }
+    if let Some(notice) = notice {
+        line(&mut text, format_args!("  {}", foreign(notice)));
+    }
+    text
 }
 
 fn accounts_reply(total: u64, shown: &[AccountView]) -> String {
@@ -287,13 +302,14 @@ fn tx_reply<'a>(tx: &TxView, message: &str, notes: impl Iterator<Item = &'a Stri
     text
 }
 
-fn block_text(block: &BlockView) -> String {
+fn block_text(block: &BlockView, zone: Zone) -> String {
     let mut text = String::new();
     let branch = if block.active { "" } else { "   (side branch)" };
     line(
         &mut text,
         format_args!("  height {}   nonce {}{branch}", block.height, block.nonce),
     );
+    line(&mut text, format_args!("  time {}", zone.exact(block.time_ms)));
     line(&mut text, format_args!("  hash {}", block.hash));
     line(&mut text, format_args!("  previous_hash {}", block.previous_hash));
     if let Some(miner) = &block.miner {
@@ -312,7 +328,7 @@ fn block_text(block: &BlockView) -> String {
     text
 }
 
-fn mined_reply(reply: &Reply) -> String {
+fn mined_reply(reply: &Reply, zone: Zone) -> String {
     let Reply::Mined {
         message, blocks, rest, ..
     } = reply
@@ -322,19 +338,19 @@ fn mined_reply(reply: &Reply) -> String {
     let mut text = foreign(message) + "\n";
     blocks
         .iter()
-        .for_each(|block| text.push_str(&human_block(reply, block)));
+        .for_each(|block| text.push_str(&human_block(reply, block, zone)));
     if rest.is_empty() {
         text.push_str(&blocks_end(reply));
     }
     text
 }
 
-/// One block of a reply that contains blocks.
+/// One block of a reply that contains blocks, with its time by the clock of a zone.
 #[must_use]
-pub fn human_block(reply: &Reply, block: &BlockView) -> String {
+pub fn human_block(reply: &Reply, block: &BlockView, zone: Zone) -> String {
     match reply {
-        Reply::Mined { blocks, rest, .. } if blocks.len() + rest.len() <= WHOLE_BLOCKS_MAX => block_text(block),
-        _ => block_line(block),
+        Reply::Mined { blocks, rest, .. } if blocks.len() + rest.len() <= WHOLE_BLOCKS_MAX => block_text(block, zone),
+        _ => block_line(block, zone),
     }
 }
 
@@ -357,24 +373,24 @@ pub fn blocks_end(reply: &Reply) -> String {
     text
 }
 
-fn chain_reply(length: u64, blocks: &[BlockView]) -> String {
+fn chain_reply(length: u64, blocks: &[BlockView], zone: Zone) -> String {
     let mut text = format!("length {length}\n");
-    blocks.iter().for_each(|block| text.push_str(&block_line(block)));
+    blocks.iter().for_each(|block| text.push_str(&block_line(block, zone)));
     text
 }
 
 /// A block in one line.
-fn block_line(block: &BlockView) -> String {
-    let (hash, count) = (short(&block.hash), many(block.transactions.len(), "transaction"));
-    let height = block.height;
+fn block_line(block: &BlockView, zone: Zone) -> String {
+    let (hash, count) = (short(&block.hash), block.transactions.len());
+    let (height, time) = (block.height, zone.minute(block.time_ms));
     let miner = block
         .miner
         .as_ref()
         .map_or_else(String::new, |miner| short_account(&miner.to_string()));
-    format!("  {height:>6}  mined by {miner:<16}  {count:<15}  hash {hash}\n")
+    format!("  {height:>6}  {time}  mined by {miner:<12}  {count:>4} tx  hash {hash}\n")
 }
 
-fn transaction_reply(reply: &Reply) -> String {
+fn transaction_reply(reply: &Reply, zone: Zone) -> String {
     let Reply::Transaction {
         tx,
         status,
@@ -384,16 +400,21 @@ fn transaction_reply(reply: &Reply) -> String {
         confirmations,
         proof,
         known_to_neighbour,
+        time_ms,
     } = reply
     else {
         return String::new();
     };
     let mut text = format!("{}\n  transaction {}\n", description(tx), tx.txid);
+    let time = time_ms.map(|time| zone.exact(time)).unwrap_or_default();
     match status {
         TxStatus::Pending if *known_to_neighbour == Some(false) => {
-            text.push_str("  waits for a block; no neighbour has it yet\n");
+            line(
+                &mut text,
+                format_args!("  waits for a block since {time}; no neighbour has it yet"),
+            );
         }
-        TxStatus::Pending => text.push_str("  waits for a block\n"),
+        TxStatus::Pending => line(&mut text, format_args!("  waits for a block since {time}")),
         TxStatus::Dropped => {
             let reason = reason.as_deref().map(foreign).unwrap_or_default();
             line(&mut text, format_args!("  dropped: {reason}"));
@@ -403,6 +424,7 @@ fn transaction_reply(reply: &Reply) -> String {
             let hash = block_hash.map(|hash| short(&hash)).unwrap_or_default();
             let depth = many(confirmations.unwrap_or_default(), "confirmation");
             line(&mut text, format_args!("  in block {number}, hash {hash}, {depth}"));
+            line(&mut text, format_args!("  time {time}"));
             let steps = proof.as_ref().map_or(0, Vec::len);
             line(
                 &mut text,
@@ -413,10 +435,11 @@ fn transaction_reply(reply: &Reply) -> String {
     text
 }
 
-fn pending_reply(transactions: &[TxView]) -> String {
+fn pending_reply(transactions: &[TxView], seen: &[WallTime], zone: Zone) -> String {
     let mut text = many(transactions.len(), "transaction") + " waiting\n";
-    for tx in transactions {
-        line(&mut text, format_args!("  {}  {}", short(&tx.txid), description(tx)));
+    for (tx, seen) in transactions.iter().zip(seen) {
+        let (since, txid) = (zone.minute(*seen), short(&tx.txid));
+        line(&mut text, format_args!("  {since}  {txid}  {}", description(tx)));
     }
     text
 }
@@ -427,6 +450,9 @@ fn balance_reply(reply: &Reply) -> String {
         balance,
         pending,
         owner,
+        pending_owner,
+        pending_owner_height,
+        will_be_own,
         ..
     } = reply
     else {
@@ -440,9 +466,18 @@ fn balance_reply(reply: &Reply) -> String {
             format_args!("  once every waiting transaction is in a block: {}", held(*pending)),
         );
     }
-    match owner {
-        Some(owner) => line(&mut text, format_args!("  owner {}", foreign(owner))),
-        None => text.push_str("  nobody owns this name yet\n"),
+    let block = pending_owner_height.map_or_else(|| "a later block".to_owned(), |height| format!("block {height}"));
+    match (owner, pending_owner) {
+        (Some(owner), _) => line(&mut text, format_args!("  owner {}", foreign(owner))),
+        (None, Some(_)) if *will_be_own => line(&mut text, format_args!("  yours once {block} holds the claim")),
+        (None, Some(owner)) => {
+            let owner = short_peer(owner);
+            line(
+                &mut text,
+                format_args!("  {owner} owns it once {block} holds the claim"),
+            );
+        }
+        (None, None) => text.push_str("  nobody owns this name yet\n"),
     }
     text
 }

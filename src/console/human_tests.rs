@@ -6,7 +6,7 @@ use super::*;
 use crate::console::narrate::{Narrator, human_event};
 use crate::contract::{BlockFacts, Direction, DisconnectReason, Dropped, Event, Source};
 use crate::testing::samples::facts;
-use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid, Work};
+use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid, WallTime, Work};
 
 fn peer() -> crate::types::PeerId {
     SecretKey::from_seed([7; 32]).public().peer_id()
@@ -415,15 +415,19 @@ fn a_payment_that_no_neighbour_has_is_called_so_after_some_seconds() {
             confirmations: None,
             proof: None,
             known_to_neighbour,
+            time_ms: Some(WallTime::from_ms(0)),
         };
-        human_reply(&reply).lines().last().map(str::to_owned)
+        human_reply(&reply, Zone::East(60)).lines().last().map(str::to_owned)
     };
     assert_eq!(
         words(Some(false)).as_deref(),
-        Some("  waits for a block; no neighbour has it yet")
+        Some("  waits for a block since 1970-01-01 01:00:00 +01:00; no neighbour has it yet")
     );
     for known in [None, Some(true)] {
-        assert_eq!(words(known).as_deref(), Some("  waits for a block"));
+        assert_eq!(
+            words(known).as_deref(),
+            Some("  waits for a block since 1970-01-01 01:00:00 +01:00")
+        );
     }
 }
 
@@ -444,13 +448,19 @@ fn errors_name_their_line_and_end_with_a_hint() {
 #[test]
 fn balances_are_owned_or_owed() {
     let balance = |balance, pending| {
-        human_reply(&Reply::Balance {
-            account: Account::Name(AccountName::new("bob").expect("a name")),
-            balance,
-            pending,
-            owner: None,
-            next_sequence: 0,
-        })
+        human_reply(
+            &Reply::Balance {
+                account: Account::Name(AccountName::new("bob").expect("a name")),
+                balance,
+                pending,
+                owner: None,
+                pending_owner: None,
+                pending_owner_height: None,
+                will_be_own: false,
+                next_sequence: 0,
+            },
+            Zone::Utc,
+        )
     };
     assert_eq!(balance(1, 1), "bob owns 1 coin\n  nobody owns this name yet");
     let expected = "bob owes 5 coins\n  once every waiting transaction is in a block: bob owns 2 coins";
@@ -509,4 +519,31 @@ fn the_first_words_are_five_lines_and_fit_the_terminal() {
         );
         assert!(told.contains("tx me bob 5"), "{told}");
     }
+}
+
+#[test]
+fn a_name_whose_claim_waits_shows_who_will_own_it_and_from_which_block_on() {
+    let words = |height: Option<u64>, will_be_own| {
+        let reply = Reply::Balance {
+            account: Account::Name(AccountName::new("carol").expect("a name")),
+            balance: 0,
+            pending: 0,
+            owner: None,
+            pending_owner: Some(peer().to_string()),
+            pending_owner_height: height.map(Height::new),
+            will_be_own,
+            next_sequence: 1,
+        };
+        human_reply(&reply, Zone::Utc)
+    };
+    assert_eq!(
+        words(Some(8), true),
+        "carol owns 0 coins\n  yours once block 8 holds the claim"
+    );
+    assert_eq!(
+        words(None, true),
+        "carol owns 0 coins\n  yours once a later block holds the claim"
+    );
+    let theirs = format!("carol owns 0 coins\n  …{} owns it once block 8 holds the claim", tail());
+    assert_eq!(words(Some(8), false), theirs);
 }

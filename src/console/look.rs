@@ -3,6 +3,8 @@
 //! Promises: without colour no escape sequence is written; folded lines keep all their words.
 //! Elsewhere: what a terminal can show (`node::screen` finds that out).
 
+use super::zone::Zone;
+
 /// The columns of a terminal whose width is unknown.
 pub const COLUMNS_DEFAULT: usize = 80;
 /// The indentation from which a line counts as part of a column, below a heading or a word.
@@ -19,6 +21,8 @@ pub struct Look {
     pub unicode: bool,
     /// The width of a line, in columns.
     pub columns: usize,
+    /// Whose clock times are told by.
+    pub zone: Zone,
 }
 
 impl Default for Look {
@@ -27,6 +31,7 @@ impl Default for Look {
             colour: false,
             unicode: true,
             columns: COLUMNS_DEFAULT,
+            zone: Zone::Utc,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod complete;
 pub mod draw;
 pub mod graph;
 pub mod help;
+mod history;
 pub mod human;
 pub mod input;
 pub mod json;
@@ -19,6 +20,7 @@ mod persons;
 pub mod prompt;
 pub mod render;
 pub mod watch;
+pub mod zone;
 
 pub use parse::Line;
 

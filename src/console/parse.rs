@@ -11,10 +11,12 @@ use crate::types::{Account, AccountName, Address, Amount, BlockHash, Height, Pee
 
 /// The most blocks for one `mine`; at the lowest difficulty they take a minute or two.
 pub const MINE_MAX: u64 = 10_000;
-/// The most blocks for one `chain`, and the most tips for one `tree`: what a terminal can scroll back.
+/// The most blocks for one `chain`, tips for one `tree` and transactions for one `history`: what a terminal can scroll back.
 pub const LIST_MAX: u64 = 1_000;
 /// The number of blocks or tips for `chain` and `tree` without a number.
 pub const LIST_DEFAULT: u32 = 10;
+/// The number of transactions for `history` without a number: they fit a terminal of 24 rows.
+pub const HISTORY_DEFAULT: u32 = 20;
 /// The longest `wait` in seconds: a day.
 pub const WAIT_MAX_SECONDS: u64 = 86_400;
 /// The length of a `wait` without a number, in seconds.
@@ -160,6 +162,7 @@ impl<'a> ValueReader<'a> {
             "claim" => Command::Claim(self.name(self.one()?)?),
             "balance" => Command::Balance(self.optional()?.map(|word| self.account(word)).transpose()?),
             "whoami" => self.plain(Command::Whoami)?,
+            "history" => self.history()?,
             "accounts" => self.plain(Command::Accounts)?,
             "pending" => self.plain(Command::Pending)?,
             "transaction" => Command::Transaction(self.tx_ref(self.one()?)?),
@@ -190,16 +193,16 @@ impl<'a> ValueReader<'a> {
 
     fn missing(&self) -> CommandError {
         let message = format!("Missing values; usage: {}", self.command.usage);
-        error("missing_values", message, &self.command.hint())
+        error("missing_values", message, self.command.hint())
     }
 
     fn too_many(&self) -> CommandError {
         let message = format!("too many values; usage: {}", self.command.usage);
-        error("too_many_values", message, &self.command.hint())
+        error("too_many_values", message, self.command.hint())
     }
 
     fn bad(&self, code: &'static str, message: String) -> CommandError {
-        error(code, message, &self.command.hint())
+        error(code, message, self.command.hint())
     }
 
     fn exactly<const N: usize>(&self) -> Result<[&'a str; N], CommandError> {
@@ -286,6 +289,23 @@ impl<'a> ValueReader<'a> {
             from: self.account(from)?,
             to: self.account(to)?,
             amount: self.amount(amount)?,
+        })
+    }
+
+    /// A word of digits is a number, because every name begins with a letter.
+    fn history(&self) -> Result<Command, CommandError> {
+        let is_number = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
+        let (account, limit) = match *self.values.as_slice() {
+            [] => (None, None),
+            [word] if is_number(word) => (None, Some(word)),
+            [word] => (Some(word), None),
+            [account, limit] => (Some(account), Some(limit)),
+            [..] => return Err(self.too_many()),
+        };
+        let limit = limit.map(|word| self.small("the number", word, 1, LIST_MAX));
+        Ok(Command::History {
+            account: account.map(|word| self.account(word)).transpose()?,
+            limit: limit.unwrap_or(Ok(HISTORY_DEFAULT))?,
         })
     }
 

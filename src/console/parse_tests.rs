@@ -74,6 +74,7 @@ fn me_is_the_key_account_and_peer_ids_stay_as_they_are() {
 fn every_command_has_its_form() {
     let txid = Txid::from_hex(&"ab".repeat(32)).expect("hex");
     let hash = BlockHash::from_hex(&"0c".repeat(32)).expect("hex");
+    let history = |account, limit| Command::History { account, limit };
     let cases = [
         ("mine", Command::Mine(MineCommand::Count(1))),
         ("mine 10000", Command::Mine(MineCommand::Count(10_000))),
@@ -88,6 +89,10 @@ fn every_command_has_its_form() {
         ("block 8085", Command::Block(BlockRef::Height(Height::new(8_085)))),
         ("pending", Command::Pending),
         ("accounts", Command::Accounts),
+        ("history", history(None, 20)),
+        ("history 5", history(None, 5)),
+        ("history Alice", history(Some(named("alice")), 20)),
+        ("history me 1000", history(Some(AccountRef::Me), 1_000)),
         ("peers", Command::Peers),
         ("resolve", Command::Resolve),
         ("rewind", Command::Rewind),
@@ -268,6 +273,7 @@ const MISTAKES: &[(&str, &[&str])] = &[
         &[
             "claim ä",
             "claim a.b",
+            "history 2 alice",
             "claim aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
             "tx \"alice\" bob 1",
         ],
@@ -283,6 +289,10 @@ const MISTAKES: &[(&str, &[&str])] = &[
             "chain 0",
             "chain 1001",
             "tree 0",
+            "history 0",
+            "history alice 0",
+            "history alice 1001",
+            "history alice bob",
         ],
     ),
     (

@@ -113,6 +113,13 @@ pub enum Command {
     Balance(Option<AccountRef>),
     /// `whoami`: this node's name, key and accounts.
     Whoami,
+    /// `history [ACCOUNT] [N]`: lists the newest N transactions of an account.
+    History {
+        /// The account; none means all that this node owns.
+        account: Option<AccountRef>,
+        /// The most transactions to list, 1 to 1,000.
+        limit: u32,
+    },
     /// `accounts`: lists accounts and their balances.
     Accounts,
     /// `tree [N]`: draws the block tree with its N best tips.

@@ -27,8 +27,8 @@ pub use event::{BlockFacts, Direction, Dropped, Event, EventStamp, FoundBy, Name
 pub use explained::{BlockExplained, Inclusion, LayoutPart, PathStep, Tampered, TamperedCopy, TxExplained};
 pub use reasons::{Cause, DialFailure, DisconnectReason, Stranger};
 pub use reply::{
-    AccountView, BanView, BlockView, CommandError, NodeStatus, PeerActed, PeerView, Refusal, Reply, TipView, TreeBlock,
-    TxStatus, TxView,
+    AccountView, BanView, BlockView, CommandError, HistoryEntry, HistoryView, NodeStatus, PeerActed, PeerView, Refusal,
+    Reply, TipView, TreeBlock, TxStatus, TxView,
 };
 pub use stats::{DiskView, FillerView, Growth, Intervals, MinerView, Stats};
 pub use surroundings::{Interface, Probe, Surroundings};

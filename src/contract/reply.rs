@@ -125,6 +125,37 @@ pub struct AccountView {
     pub owner: Option<String>,
 }
 
+/// The reply of `history`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HistoryView {
+    /// The account; null for all that this node owns.
+    pub account: Option<Account>,
+    /// The number of all transactions, also of those that are not listed.
+    pub total: u64,
+    /// The newest transactions, the newest first.
+    pub entries: Vec<HistoryEntry>,
+}
+
+/// A transaction in the reply of `history`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct HistoryEntry {
+    pub txid: Txid,
+    pub kind: &'static str,
+    pub from: String,
+    pub to: Option<Account>,
+    pub amount: u64,
+    /// What the account gains, below zero what it loses.
+    pub change: Balance,
+    /// The balance of the account after this transaction.
+    pub balance: Balance,
+    pub status: TxStatus,
+    pub height: Option<Height>,
+    pub block_hash: Option<BlockHash>,
+    /// The time of the block; of a waiting one when this node first saw it.
+    pub time_ms: WallTime,
+}
+
 /// A connected peer in the reply of `peers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[expect(missing_docs, reason = "the fields are the words of the contract")]
@@ -266,16 +297,28 @@ pub enum Reply {
         /// Whether a neighbour is known to have it. Null unless it is this node's own and waits; null also in the first
         /// five seconds.
         known_to_neighbour: Option<bool>,
+        /// The time of its block; of a waiting one when this node first saw it; null for a dropped one.
+        time_ms: Option<WallTime>,
     },
     Pending {
         transactions: Vec<TxView>,
+        /// When this node first saw each of them, for people.
+        #[serde(skip)]
+        seen: Vec<WallTime>,
     },
     Balance {
         account: Account,
         balance: Balance,
         pending: Balance,
         owner: Option<String>,
+        /// The key that will own the name once a block holds its first signature, which waits; null otherwise.
+        pending_owner: Option<String>,
+        /// The height of that block, if the next one takes it; null for a later one.
+        pending_owner_height: Option<Height>,
         next_sequence: u64,
+        /// Whether the key that will own the name is this node's, for people.
+        #[serde(skip)]
+        will_be_own: bool,
     },
     Whoami {
         peer_id: String,
@@ -287,6 +330,7 @@ pub enum Reply {
         /// All accounts that this node's key owns, by name; the key account last.
         accounts: Vec<AccountView>,
     },
+    History(Box<HistoryView>),
     Accounts {
         total: u64,
         /// All accounts of this node, by name.

@@ -61,6 +61,10 @@ impl<S: ChainStore> Engine<S> {
                     .and_then(|next| self.view().balance(account, next))
             }
             Command::Whoami => self.view().whoami(),
+            Command::History { account, limit } => {
+                let account = account.map(|account| self.resolve_account(account));
+                return self.history(id, account, limit);
+            }
             Command::Accounts => self.view().accounts(),
             Command::Tree(limit) => self.view().tree(limit),
             Command::Peers => Ok(self.show_peers()),
@@ -158,9 +162,6 @@ impl<S: ChainStore> Engine<S> {
         )
         .map_err(|error| form_refused(&error))?;
         let mut lessons = Vec::new();
-        if owner.is_none() {
-            lessons.push(format!("{from} is yours once a block holds this payment"));
-        }
         let mut notices = Vec::new();
         match (to_owner, &to) {
             (None, _) => notices.push(format!(
@@ -211,14 +212,14 @@ impl<S: ChainStore> Engine<S> {
                 format!("balance {name}"),
             ));
         }
-        let mut lesson = format!("{name} is yours once a block holds the claim");
+        let mut lessons = Vec::new();
         if self.node.config.name.is_none() {
-            lesson.push_str(&format!(
-                "; start the node with --name {name} to be called so, and to get rewards there"
+            lessons.push(format!(
+                "start the node with --name {name} to be called so, and to get rewards there"
             ));
         }
         let transaction = Transaction::claim(&self.chain.network_id(), &self.node.config.key, name);
-        self.submit(transaction, (Vec::new(), vec![lesson]), None)
+        self.submit(transaction, (Vec::new(), lessons), None)
     }
 
     /// An own transaction: into the pool, to the disk, to the peers. Notices warn; lessons say what it means.
@@ -248,6 +249,13 @@ impl<S: ChainStore> Engine<S> {
             notices.push("no peer yet: it is announced when one comes".to_owned());
         }
         let block = self.payments.own.expected(&self.chain, &self.pool, &transaction);
+        if let Some((Account::Name(name), 0)) = transaction.sequence() {
+            let what = match transaction {
+                Transaction::Claim(_) => "the claim",
+                Transaction::Transfer(_) | Transaction::Reward(_) => "this payment, the first that is signed for it",
+            };
+            lessons.insert(0, format!("{name} is yours once block {block} holds {what}"));
+        }
         Ok(Reply::Tx {
             tx: transactions::tx_view(&transaction, self.chain.params().reward),
             block,

@@ -8,6 +8,7 @@ use super::io::{Errand, Outcome};
 use super::machine::Engine;
 use crate::chain::ChainStore;
 use crate::inspect::query::{Query, Subject};
+use crate::types::Account;
 
 impl<S: ChainStore> Engine<S> {
     /// A question that is answered from a snapshot of the store.
@@ -18,6 +19,13 @@ impl<S: ChainStore> Engine<S> {
             me: self.node.me,
         };
         self.send_for(id, Errand::Read(Box::new(query)));
+    }
+
+    /// The transactions of an account, or of all that this node owns. Those that wait go with the question, because they
+    /// are not in the store.
+    pub(super) fn history(&mut self, id: u64, account: Option<Account>, limit: u32) {
+        let waiting = self.view().waiting(account.as_ref());
+        self.read(id, Subject::History(account, limit, waiting));
     }
 
     /// Orders work for a command; its end comes with [`Engine::on_done`].

@@ -129,6 +129,7 @@ impl<S: ChainStore> Engine<S> {
     /// Takes a fact; its orders are handed out by [`Engine::poll_output`].
     pub fn handle(&mut self, now: Time, input: Input) {
         self.clock.advance(now);
+        self.pool.set_clock(self.clock.own());
         self.effort.begin();
         match input {
             Input::Heard(before) => return self.peers.requests.hear(before),

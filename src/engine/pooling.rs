@@ -14,7 +14,7 @@ use super::parts::requests::Requests;
 use super::parts::sync::Syncs;
 use crate::chain::state::Chain;
 use crate::chain::{ChainStore, StoreError, Transaction};
-use crate::pool::{Mempool, Origin, PoolError};
+use crate::pool::{Origin, PoolError};
 use crate::types::{BlockHash, PeerId, Time, Work};
 use crate::wire::{Request, Topic};
 
@@ -204,8 +204,9 @@ impl<S: ChainStore> Engine<S> {
     /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
     pub(super) fn restore_own(&mut self) -> Result<(), StoreError> {
         let own = self.chain.own()?;
-        let others: Vec<_> = self.pool.all().cloned().collect();
-        self.pool = Mempool::new();
+        let before = core::mem::take(&mut self.pool);
+        let others: Vec<_> = before.all().cloned().collect();
+        self.pool.set_clock(self.clock.own());
         let mut confirmed = Vec::new();
         for transaction in self.payments.own.choose_offered(own) {
             let txid = transaction.txid();
@@ -229,6 +230,7 @@ impl<S: ChainStore> Engine<S> {
         for transaction in strangers {
             let _ = self.pool.add(&self.chain, transaction, Origin::Returned);
         }
+        self.pool.keep_first_seen(&before);
         Ok(())
     }
 

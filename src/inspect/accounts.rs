@@ -38,7 +38,19 @@ impl<S: ChainStore> View<'_, S> {
             Account::Key(key) => Some(*key),
             Account::Name(_) => state.owner,
         };
+        let waiting = match &account {
+            Account::Name(name) if owner.is_none() => self.pool.first_signature(name),
+            Account::Name(_) | Account::Key(_) => None,
+        };
+        let next = |txid| {
+            let mut next = self.pool.in_block_order(self.chain, &self.reward_account()).into_iter();
+            next.any(|transaction| transaction.txid() == txid)
+        };
+        let taken = waiting.filter(|(txid, _)| next(*txid));
         Ok(Reply::Balance {
+            pending_owner: owner_text(waiting.map(|(_, key)| key)),
+            pending_owner_height: taken.map(|_| self.chain.tip().header.height.next()),
+            will_be_own: waiting.is_some_and(|(_, key)| key == self.me),
             balance: state.balance,
             pending: self.pool.pending_balance(self.chain, &account).map_err(store_error)?,
             owner: owner_text(owner),

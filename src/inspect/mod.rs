@@ -16,6 +16,7 @@ mod advice;
 pub mod blocks;
 pub mod doctor;
 pub mod explain;
+pub mod history;
 pub mod query;
 pub mod stats;
 pub mod tamper;

@@ -4,12 +4,13 @@
 //! Promises: the answer is the same as that of the engine's chain, if the snapshot has everything that this chain has.
 //! Elsewhere: taking the snapshot and reading it (`node::errands`).
 
+use super::history::Waiting;
 use super::{View, store_error};
 use crate::chain::state::Chain;
 use crate::chain::{ChainStore, NetworkParams};
 use crate::contract::{CommandError, DiskView, Reply};
 use crate::pool::Mempool;
-use crate::types::{Height, PublicKey};
+use crate::types::{Account, Height, PublicKey};
 
 /// The question itself, with its values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum Subject {
     Chain(u32),
     /// Statistics of this many of the newest blocks, with the disk space that was seen last.
     Stats(u32, Option<DiskView>),
+    /// The newest transactions of an account, or of all that this node owns, at most this many; and those that wait.
+    History(Option<Account>, u32, Vec<Waiting>),
     /// Changed copies of the block at this height; the bytes seed the check of signatures in a batch.
     Tamper(Height, [u8; 32]),
 }
@@ -49,6 +52,7 @@ impl Query {
         match &self.subject {
             Subject::Chain(limit) => view.chain(*limit),
             Subject::Stats(limit, disk) => view.stats(*limit, *disk),
+            Subject::History(account, limit, waiting) => view.history(account.as_ref(), *limit, waiting),
             Subject::Tamper(height, secret) => view.tamper(*height, *secret),
         }
     }
@@ -77,6 +81,7 @@ mod tests {
         for (subject, expected) in [
             (Subject::Chain(4), view.chain(4)),
             (Subject::Stats(9, None), view.stats(9, None)),
+            (Subject::History(None, 3, Vec::new()), view.history(None, 3, &[])),
             (Subject::Tamper(height, [3; 32]), view.tamper(height, [3; 32])),
             (
                 Subject::Tamper(Height::new(99), [3; 32]),

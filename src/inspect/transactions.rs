@@ -194,6 +194,7 @@ impl<S: ChainStore> View<'_, S> {
             confirmations: None,
             proof: None,
             known_to_neighbour,
+            time_ms: self.pool.first_seen(txid),
         })
     }
 
@@ -212,6 +213,7 @@ impl<S: ChainStore> View<'_, S> {
             confirmations: Some(tip.saturating_sub(height.get()).saturating_add(1)),
             proof: merkle::proof(&block.txids(), index),
             known_to_neighbour: None,
+            time_ms: Some(block.header.time),
         })
     }
 
@@ -220,7 +222,9 @@ impl<S: ChainStore> View<'_, S> {
     pub fn pending(&self) -> Reply {
         let list = self.pool.in_order(self.chain, &self.reward_account());
         let reward = self.chain.params().reward;
+        let seen = |tx: &Transaction| self.pool.first_seen(&tx.txid()).unwrap_or_default();
         Reply::Pending {
+            seen: list.iter().map(seen).collect(),
             transactions: list.iter().map(|tx| tx_view(tx, reward)).collect(),
         }
     }

@@ -5,6 +5,7 @@
 //! Spec: `proto-notes/control.md`, "A session".
 
 use crate::console::look::Look;
+use crate::console::zone::Zone;
 use crate::contract::CommandError;
 
 /// The word that says how a client reads, in its first line.
@@ -90,6 +91,7 @@ impl Hello {
         Look {
             colour: self.colour,
             columns: usize::from(self.columns),
+            zone: Zone::Local,
             ..Look::default()
         }
     }

@@ -47,7 +47,7 @@ impl Collected {
             }
             ReplyPart::Block { view, is_last } => {
                 let (reply, text) = self.0.as_mut()?;
-                text.push_str(&render::human_block(reply, &view));
+                text.push_str(&render::human_block(reply, &view, look.zone));
                 if !is_last {
                     return None;
                 }

@@ -25,6 +25,7 @@ use crate::console::look::{COLUMNS_DEFAULT, Look};
 use crate::console::output::{LogWriter, Sink, SinkLimits, lines_dropped};
 use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, Narrator, escape};
+use crate::console::zone::Zone;
 use crate::contract::{Event, EventStamp, NodeStatus, RunId, Source};
 use replies::pace_of;
 use terminal::is_dumb;
@@ -259,6 +260,7 @@ impl Screen {
             unicode: self.unicode,
             // The window may have changed since the prompt last looked.
             columns: columns_told().unwrap_or_else(|| self.columns.load(Ordering::Relaxed)),
+            zone: Zone::Local,
         }
     }
 

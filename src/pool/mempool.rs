@@ -15,7 +15,7 @@ use crate::chain::ledger::{LedgerError, check_payable, check_signer};
 use crate::chain::store::{AccountState, StoreError};
 use crate::chain::switch::UNDONE_MAX;
 use crate::chain::transaction::{Transaction, Transfer};
-use crate::types::{Account, Balance, PublicKey, Txid, Voice};
+use crate::types::{Account, Balance, PublicKey, Txid, Voice, WallTime};
 
 /// The most transactions in the pool: two and a half full blocks, because more would wait for minutes anyway.
 pub const POOL_MAX_TRANSACTIONS: usize = 10_000;
@@ -79,6 +79,8 @@ pub(super) struct PoolEntry {
     pub(super) transaction: Transaction,
     pub(super) origin: Origin,
     pub(super) arrival: u64,
+    /// When this node first saw it, by the wall clock.
+    pub(super) seen: WallTime,
     pub(super) size: usize,
     pub(super) account: Account,
     pub(super) sequence: u64,
@@ -110,6 +112,8 @@ pub struct Mempool {
     pub(super) bytes: usize,
     pub(super) digest: u64,
     pub(super) next_arrival: u64,
+    /// The wall clock, as it was told last.
+    clock: WallTime,
     pub(super) dropped: BTreeMap<Txid, (Transaction, PoolError)>,
     dropped_order: VecDeque<Txid>,
     /// Dropped transactions that [`Mempool::take_dropped`] has not handed out yet.
@@ -124,6 +128,20 @@ impl Mempool {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Sets the wall clock: what is added from now on was first seen at this time.
+    pub const fn set_clock(&mut self, clock: WallTime) {
+        self.clock = clock;
+    }
+
+    /// Takes over from another pool when its transactions were first seen.
+    pub fn keep_first_seen(&mut self, before: &Self) {
+        for (txid, entry) in &mut self.entries {
+            if let Some(known) = before.entries.get(txid) {
+                entry.seen = known.seen;
+            }
+        }
     }
 
     /// Adds a transaction that could be in a block after those before it.
@@ -233,6 +251,7 @@ impl Mempool {
             transaction,
             origin,
             arrival: self.next_arrival,
+            seen: self.clock,
             account,
             sequence,
         })
@@ -408,6 +427,9 @@ impl Mempool {
     /// Replaces the waiting transactions by those of another pool. Dropped ones stay remembered, unless they wait
     /// there.
     pub(super) fn replace(&mut self, mut by: Self) {
+        by.clock = self.clock;
+        by.entries.values_mut().for_each(|entry| entry.seen = self.clock);
+        by.keep_first_seen(self);
         let old = core::mem::take(self);
         let newer = core::mem::replace(&mut by.dropped, old.dropped);
         let newer_order = core::mem::replace(&mut by.dropped_order, old.dropped_order);

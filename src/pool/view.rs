@@ -8,13 +8,25 @@ use super::mempool::{Mempool, Origin, clamped, next_free};
 use crate::chain::state::Chain;
 use crate::chain::store::{ChainStore, StoreError};
 use crate::chain::transaction::Transaction;
-use crate::types::{Account, AccountName, Balance, PublicKey, Txid};
+use crate::types::{Account, AccountName, Balance, PublicKey, Txid, WallTime};
 
 impl Mempool {
     /// A waiting transaction; none if it is not in the pool.
     #[must_use]
     pub fn get(&self, txid: &Txid) -> Option<&Transaction> {
         self.entries.get(txid).map(|entry| &entry.transaction)
+    }
+
+    /// The waiting transactions in the order of their ids.
+    pub fn transactions(&self) -> impl Iterator<Item = &Transaction> {
+        self.entries.values().map(|entry| &entry.transaction)
+    }
+
+    /// When this node first saw a waiting transaction, by the wall clock; none if it does not wait. After a restart that
+    /// is when the transaction was read from the disk, and of one whose block left the chain when it came back.
+    #[must_use]
+    pub fn first_seen(&self, txid: &Txid) -> Option<WallTime> {
+        self.entries.get(txid).map(|entry| entry.seen)
     }
 
     /// Whether the transaction waits and is this node's own.
@@ -98,8 +110,14 @@ impl Mempool {
     /// The future owner of a name that has none in the chain: the signer of the waiting claim, if there is one.
     #[must_use]
     pub fn pending_owner(&self, name: &AccountName) -> Option<PublicKey> {
+        self.first_signature(name).map(|(_, signer)| signer)
+    }
+
+    /// The waiting transaction that makes a name its signer's, and that key; none if none waits.
+    #[must_use]
+    pub fn first_signature(&self, name: &AccountName) -> Option<(Txid, PublicKey)> {
         let queue = self.queues.get(&Account::Name(name.clone()))?;
-        queue.by_sequence.get(&0).map(|(_, _, signer)| *signer)
+        queue.by_sequence.get(&0).map(|(txid, _, signer)| (*txid, *signer))
     }
 
     /// The future balance of an account, once all waiting transactions are in blocks.

@@ -12,6 +12,7 @@ mod checked;
 pub mod error;
 pub(crate) mod files;
 pub mod folder;
+mod histories;
 pub(crate) mod inputs;
 pub(crate) mod key;
 pub mod older;
@@ -28,10 +29,15 @@ mod tests;
 
 pub use error::{FolderError, OpenError};
 pub use folder::{Folder, FolderChoice};
+pub use histories::Progress;
 pub use places::{FindError, FoundFolder, Sought};
 pub use privacy::Trust;
 pub use reading::Reading;
 pub use redb_store::RedbStore;
 
-/// The version of the format of folders and chain files.
+/// The version of the format of folders.
 pub const FORMAT: u32 = 2;
+/// The version of the format of chain files. Files of format 2, which lack the index of histories, are brought up to date.
+pub const CHAIN_FORMAT: u32 = 3;
+/// The oldest format of chain files that is brought up to date.
+const CHAIN_FORMAT_MIN: u32 = 2;

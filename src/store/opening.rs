@@ -14,9 +14,10 @@ use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use super::backend::Probation;
 use super::checked::{Checked, Sums, rotten};
 use super::files::{self, Access, Owner};
+use super::histories;
 use super::reading::FileToRead;
-use super::tables::{self, HEADERS, META, TABLES, active, failed, get, put, tip, unpanicked, write};
-use super::{FORMAT, OpenError, records};
+use super::tables::{self, HEADERS, HISTORY, META, TABLES, active, failed, get, put, tip, unpanicked, write};
+use super::{CHAIN_FORMAT, CHAIN_FORMAT_MIN, OpenError, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
 use crate::types::{Height, Work};
 
@@ -194,8 +195,9 @@ fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreEr
         for table in TABLES {
             transaction.open_table(table).map_err(failed)?;
         }
+        transaction.open_table(HISTORY).map_err(failed)?;
         let mut meta = transaction.open_table(META).map_err(failed)?;
-        put(&mut meta, META_FORMAT, &FORMAT.to_be_bytes())?;
+        put(&mut meta, META_FORMAT, &CHAIN_FORMAT.to_be_bytes())?;
         put(&mut meta, META_NETWORK, params.network_id().as_bytes())?;
         put(&mut meta, META_LABEL, params.label().as_bytes())?;
         drop(meta);
@@ -364,21 +366,21 @@ fn check_meta(reading: &ReadTransaction, path: &Path, params: &NetworkParams) ->
             .try_into()
             .map_err(|_| OpenError::damaged(path, "its format is no number"))?,
     );
-    if found > FORMAT {
+    if found > CHAIN_FORMAT {
         return Err(OpenError::NewerFormat {
             path: path.to_path_buf(),
             found,
-            known: FORMAT,
+            known: CHAIN_FORMAT,
         });
     }
     if found == 0 {
         return Err(OpenError::damaged(path, "format 0 never existed"));
     }
-    if found < FORMAT {
+    if found < CHAIN_FORMAT_MIN {
         return Err(OpenError::OlderFormat {
             path: path.to_path_buf(),
             found,
-            known: FORMAT,
+            known: CHAIN_FORMAT,
         });
     }
     let network = records::hash("network id", &field(META_NETWORK)?).map_err(damaged)?;
@@ -410,6 +412,9 @@ pub(super) fn named(label: &str, id: &str) -> String {
 fn check_recent(reading: &ReadTransaction, params: &NetworkParams) -> Result<(), StoreError> {
     for table in TABLES {
         reading.open_table(table).map_err(failed)?;
+    }
+    if histories::is_complete(reading)? {
+        reading.open_table(HISTORY).map_err(failed)?;
     }
     if active(reading, Height::GENESIS)? != Some(params.genesis().hash()) {
         return Err(records::damaged(

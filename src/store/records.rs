@@ -2,7 +2,7 @@
 //!
 //! Spec: `proto-notes/store.md`, "Tables".
 
-use crate::chain::{AccountState, Header, Spot, StoreError, StoredBlock, TxPlace};
+use crate::chain::{AccountState, AccountTag, Header, HistoryKey, Spot, StoreError, StoredBlock, TxPlace};
 use crate::types::layout::{LayoutError, Reader};
 use crate::types::{Account, AccountName, Address, BlockHash, Height, PeerId, PublicKey, Txid, Work};
 
@@ -191,6 +191,41 @@ pub(crate) fn place(bytes: &[u8]) -> Result<TxPlace, StoreError> {
             index: reader.u32()?,
         })
     })
+}
+
+/// The key for an account in a block: tag, height, and the start of the block's hash.
+pub(crate) fn history_key(key: &HistoryKey) -> [u8; 24] {
+    let mut bytes = [0; 24];
+    bytes[..8].copy_from_slice(&key.tag.bytes());
+    bytes[8..16].copy_from_slice(&height_key(key.height));
+    bytes[16..].copy_from_slice(&key.block);
+    bytes
+}
+
+/// The value for an account in a block: the indices of its transactions.
+pub(crate) fn history_value(indices: &[u16]) -> Vec<u8> {
+    indices.iter().flat_map(|index| index.to_be_bytes()).collect()
+}
+
+/// Reads an entry of the index of histories from key and value.
+pub(crate) fn history(key: &[u8], value: &[u8]) -> Result<(HistoryKey, Vec<u16>), StoreError> {
+    let key = whole("history", key, |reader| {
+        Ok(HistoryKey {
+            tag: AccountTag::new(reader.array()?),
+            height: Height::new(reader.u64()?),
+            block: reader.array()?,
+        })
+    })?;
+    let mut reader = Reader::new(value);
+    let mut indices = Vec::with_capacity(value.len() / 2);
+    while !reader.rest().is_empty() {
+        let index = reader.array().map_err(|error| damaged("history", error))?;
+        indices.push(u16::from_be_bytes(index));
+    }
+    if indices.is_empty() || !indices.is_sorted_by(|a, b| a < b) {
+        return Err(damaged("history", "its indices are not in order"));
+    }
+    Ok((key, indices))
 }
 
 /// The value for an own transaction: running number and canonical bytes.

@@ -14,13 +14,17 @@ use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
 use super::checked::rotten;
+use super::histories::{self, Progress, STEP_BYTES};
 use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, open_to_read, remove_sums, room};
 use super::tables::{
     ACCOUNTS, BESIDE, EVERY_KEY, HEADERS, OWN, PEERS, PLACES, SIDE, active, apply, body, collect, failed, get, tip,
     unpanicked, write,
 };
 use super::{OpenError, beside, files, records};
-use crate::chain::{AccountState, Batch, Beside, Block, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
+use crate::chain::{
+    AccountState, AccountTag, Batch, Beside, Block, ChainStore, HistoryKey, NetworkParams, Spot, StoreError,
+    StoredBlock,
+};
 use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 
 /// The most stored positions of one transaction that are read: one for each branch that holds it.
@@ -76,10 +80,40 @@ impl RedbStore {
     /// # Errors
     /// [`OpenError`] with the reason; an existing file is unchanged then.
     pub fn open(path: &Path, params: &NetworkParams) -> Result<Self, OpenError> {
+        Self::open_telling(path, params, &mut |_| ())
+    }
+
+    /// Opens as [`RedbStore::open`] does, and tells how far it is while it brings the file of an earlier version up to
+    /// date. If that fails, the store is open without the index, which the next opening completes.
+    ///
+    /// # Errors
+    /// As [`RedbStore::open`].
+    pub fn open_telling(
+        path: &Path,
+        params: &NetworkParams,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Result<Self, OpenError> {
         if !files::exists(path).map_err(|error| OpenError::from_io(path, &error))? {
             create(path, params)?;
         }
-        Ok(Self::on(path, params, open_file(path, params)?))
+        let store = Self::on(path, params, open_file(path, params)?);
+        store.complete_history(tell)?;
+        Ok(store)
+    }
+
+    /// Makes the index of histories, if an earlier version wrote the file.
+    fn complete_history(&self, tell: &mut dyn FnMut(Progress)) -> Result<(), OpenError> {
+        // In tests even a small chain takes several steps.
+        let step_bytes = if cfg!(test) { 1_024 } else { STEP_BYTES };
+        let complete = |open: &Open| histories::complete(&open.database, step_bytes, tell);
+        if self.with(complete).is_ok() {
+            return Ok(());
+        }
+        // After a failed write redb answers nothing until it is opened again. Damage stays reported.
+        match self.reopen() {
+            Err(error) if self.damage().is_none() => Err(error),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Opens a damaged chain file for reading only: the file is not changed, and its sound parts can be read.
@@ -130,7 +164,9 @@ impl RedbStore {
             pages,
             identity: None,
         };
-        Ok(Self::on(&path, params, open))
+        let store = Self::on(&path, params, open);
+        store.complete_history(&mut |_| ())?;
+        Ok(store)
     }
 
     /// Closes the file and opens it again, after a failed commit. All handles use the new opening.
@@ -331,6 +367,27 @@ impl ChainStore for RedbStore {
         self.read(|reading| collect(reading, PLACES, (&first, &last), limit, records::spot))
     }
 
+    fn history(
+        &self,
+        tag: AccountTag,
+        below: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
+        self.read(|reading| histories::newest(reading, tag, below, limit))
+    }
+
+    fn history_above(
+        &self,
+        above: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
+        self.read(|reading| histories::above(reading, above, limit))
+    }
+
+    fn has_history(&self) -> Result<bool, StoreError> {
+        self.read(histories::is_complete)
+    }
+
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         let mut own =
             self.read(|reading| collect(reading, OWN, EVERY_KEY, usize::MAX, |_, value| records::own(value)))?;
@@ -386,6 +443,13 @@ pub(crate) mod testing {
             put(&mut meta, META_FORMAT, &format.to_be_bytes())
         };
         store.with(|open| write(&open.database, set)).unwrap();
+    }
+
+    /// Makes the index of histories anew, as if an earlier version had written the file.
+    pub(crate) fn remake_history(store: &RedbStore, step_bytes: usize) {
+        set_format(store, 2);
+        let complete = |open: &Open| histories::complete(&open.database, step_bytes, &mut |_| ());
+        store.with(complete).unwrap();
     }
 
     /// Creates a new chain file in a storage that the test provides.

@@ -11,7 +11,7 @@ use redb::{
 
 use super::error::is_full;
 use super::{beside, records};
-use crate::chain::{Batch, StoreError};
+use crate::chain::{Batch, HistoryEntries, StoreError};
 use crate::types::{BlockHash, Height};
 
 pub(super) type TableBytes = &'static [u8];
@@ -28,8 +28,11 @@ pub(super) const ACCOUNTS: Definition = TableDefinition::new("accounts");
 /// Ledger entries for the end of a long switch, kept beside the ledger.
 pub(super) const BESIDE: Definition = TableDefinition::new("beside");
 pub(super) const PLACES: Definition = TableDefinition::new("places");
+/// The index of histories: which transactions of a block concern which account.
+pub(super) const HISTORY: Definition = TableDefinition::new("history");
 pub(super) const OWN: Definition = TableDefinition::new("own");
 pub(super) const PEERS: Definition = TableDefinition::new("peers");
+/// The tables of every file. A file of format 2 may lack [`HISTORY`].
 pub(super) const TABLES: [Definition; 10] = [
     META, HEADERS, BODIES, ACTIVE, SIDE, ACCOUNTS, BESIDE, PLACES, OWN, PEERS,
 ];
@@ -179,6 +182,7 @@ pub(super) fn apply(transaction: &WriteTransaction, batches: &[Batch]) -> Result
             PLACES,
             places.map(|(txid, spot)| (records::spot_key(txid, spot), Some(records::place_value(&spot.place)))),
         )?;
+        put_history(transaction, &batch.history)?;
         let own = batch.own.iter();
         put_all(
             transaction,
@@ -199,6 +203,16 @@ pub(super) fn apply(transaction: &WriteTransaction, batches: &[Batch]) -> Result
         )?;
     }
     Ok(())
+}
+
+/// Writes entries of the index of histories.
+pub(super) fn put_history(transaction: &WriteTransaction, entries: &HistoryEntries) -> Result<(), StoreError> {
+    let entries = entries.iter();
+    put_all(
+        transaction,
+        HISTORY,
+        entries.map(|(key, indices)| (records::history_key(key), Some(records::history_value(indices)))),
+    )
 }
 
 pub(super) fn apply_blocks(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {

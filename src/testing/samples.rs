@@ -4,18 +4,21 @@
 //! Who needs one of these types in a test takes it from here and changes what matters: a new field touches this file alone.
 
 mod events;
+mod history;
+mod numbers;
 
 use crate::chain::merkle::{ProofStep, Side};
 use crate::console::json::{HelpReply, QuitReply, attached, events_dropped, json_event, json_reply};
 use crate::console::watch::TellingReply;
 use crate::contract::{
-    AccountView, BanView, BlockExplained, BlockView, CommandError, Diagnosis, DiskView, FailureView, FillerView,
-    FoundBy, Growth, Inclusion, InterfaceView, Intervals, LayoutPart, MinerView, Multicast, NodeStatus, PathStep,
-    PeerActed, PeerView, Reply, Stats, Tampered, TamperedCopy, TipView, TreeBlock, TxExplained, TxStatus, TxView,
+    AccountView, BanView, BlockExplained, BlockView, CommandError, Diagnosis, FailureView, FoundBy, Growth, Inclusion,
+    InterfaceView, LayoutPart, Multicast, NodeStatus, PathStep, PeerActed, PeerView, Reply, Stats, Tampered,
+    TamperedCopy, TipView, TreeBlock, TxExplained, TxStatus, TxView,
 };
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, Txid, WallTime, Work};
 
 pub use events::{events, facts, stamp};
+pub use numbers::stats;
 
 use super::keys::{account, key, name, peer};
 
@@ -158,6 +161,7 @@ fn of_the_chain() -> Vec<Reply> {
                 .to_vec(),
         ),
         known_to_neighbour: None,
+        time_ms: Some(NOW),
     };
     let waiting = |status, reason| Reply::Transaction {
         tx: claim(),
@@ -168,6 +172,7 @@ fn of_the_chain() -> Vec<Reply> {
         confirmations: None,
         proof: None,
         known_to_neighbour: Some(false),
+        time_ms: None,
     };
     vec![
         tx(transfer(), None),
@@ -190,6 +195,7 @@ fn of_the_chain() -> Vec<Reply> {
         waiting(TxStatus::Dropped, Some("r".into())),
         Reply::Pending {
             transactions: vec![transfer()],
+            seen: vec![NOW],
         },
         tree(),
     ]
@@ -234,10 +240,13 @@ fn tree() -> Reply {
 
 /// Replies about accounts.
 fn of_accounts() -> Vec<Reply> {
-    let balance = |owner| Reply::Balance {
+    let balance = |owner: Option<String>| Reply::Balance {
         account: Account::Key(key(1).public()),
         balance: -5,
         pending: 0,
+        pending_owner_height: owner.is_none().then_some(Height::new(8)),
+        pending_owner: owner.is_none().then(id),
+        will_be_own: false,
         owner,
         next_sequence: 2,
     };
@@ -505,49 +514,16 @@ fn explained() -> Vec<Reply> {
     ]
 }
 
-pub fn stats() -> Stats {
-    Stats {
-        from_height: Height::new(1),
-        to_height: Height::new(3),
-        transactions: 3,
-        spacing_ms: 1_000,
-        halflife_ms: 1_000,
-        intervals: Some(Intervals::default()),
-        bits: vec![1],
-        miners: vec![
-            MinerView {
-                account: account("ben"),
-                owner: Some(id()),
-                blocks: 1,
-            },
-            MinerView {
-                account: account("zoe"),
-                owner: None,
-                blocks: 1,
-            },
-        ],
-        miners_total: 1,
-        richest: owners(),
-        accounts_total: 1,
-        growth: Growth {
-            bytes: 1,
-            bytes_per_hour: Some(1),
-            fillers: vec![FillerView {
-                account: account("ben"),
-                transactions: 1,
-                bytes: 1,
-            }],
-        },
-        disk: Some(DiskView {
-            chain_bytes: 1,
-            free_bytes: 1,
-        }),
-    }
-}
-
 /// Every reply of the engine.
 pub fn replies() -> Vec<Reply> {
-    [of_the_chain(), of_accounts(), of_the_network(), made_visible()].concat()
+    [
+        of_the_chain(),
+        of_accounts(),
+        history::replies(),
+        of_the_network(),
+        made_visible(),
+    ]
+    .concat()
 }
 
 /// The commands that such a reply answers.
@@ -561,6 +537,7 @@ fn words(reply: &Reply) -> &'static [&'static str] {
         Reply::Pending { .. } => &["pending"],
         Reply::Balance { .. } => &["balance"],
         Reply::Whoami { .. } => &["whoami"],
+        Reply::History(_) => &["history"],
         Reply::Accounts { .. } => &["accounts"],
         Reply::Tree { .. } => &["tree"],
         Reply::Peers { .. } => &["peers"],

@@ -7,7 +7,7 @@ use super::{Failure, STATUS_FAILED, STATUS_FOLDER};
 use crate::chain::{ChainStore, StoreError};
 use crate::cli::{Args, DataFolder};
 use crate::store::error::{TOO_MANY_FILES, is_too_many_files};
-use crate::store::{FindError, Folder, FolderChoice, OpenError, Reading, RedbStore, Sought, places};
+use crate::store::{FindError, Folder, FolderChoice, OpenError, Progress, Reading, RedbStore, Sought, places};
 
 impl From<OpenError> for Failure {
     fn from(error: OpenError) -> Self {
@@ -81,7 +81,8 @@ pub(super) fn existing(args: &Args) -> Result<PathBuf, Failure> {
 /// Locks a folder and opens its store. The caller must drop the store first.
 pub(super) fn take(path: PathBuf, args: &Args) -> Result<(RedbStore, Folder), Failure> {
     let folder = Folder::open(FolderChoice::Dir(path), &args.network, args.trust)?;
-    let store = RedbStore::open(&folder.chain_path(), &args.network)?;
+    let mut tell = |Progress { height, last }| eprintln!("index of histories: height {height} of {last}");
+    let store = RedbStore::open_telling(&folder.chain_path(), &args.network, &mut tell)?;
     Ok((store, folder))
 }
 

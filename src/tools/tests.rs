@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{AccountState, Batch, Block, Chain, ChainStore, Header, NetworkParams, Transaction};
+use crate::chain::{
+    AccountState, AccountTag, Batch, Block, Chain, ChainStore, Header, HistoryKey, NetworkParams, Transaction,
+};
 use crate::testing::blocks::mine_for;
 use crate::testing::samples::{hash, id};
 use crate::types::{Account, Amount, Height, SecretKey, WallTime, Work};
@@ -159,6 +161,26 @@ fn an_entry_that_no_block_made_and_one_that_is_missing_are_found() {
     });
     assert!(found.contains("mallory stands in the ledger"), "{found}");
     assert!(found.contains("alice is missing"), "{found}");
+}
+
+#[test]
+fn an_index_of_histories_that_is_not_that_of_the_blocks_is_found() {
+    let first = |store: &MemoryStore| store.history_above(None, 1).unwrap().remove(0);
+    let found = damage(|store, batch| {
+        let (key, mut indices) = first(store);
+        indices.push(9);
+        batch.history.insert(key, indices);
+    });
+    assert!(
+        found.contains("some of its entries are not what the blocks make"),
+        "{found}"
+    );
+    let found = damage(|store, batch| {
+        let (key, indices) = first(store);
+        let tag = AccountTag::new([7; 8]);
+        batch.history.insert(HistoryKey { tag, ..key }, indices);
+    });
+    assert!(found.contains("entries of active blocks"), "{found}");
 }
 
 #[test]

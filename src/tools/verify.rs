@@ -12,16 +12,20 @@ use serde::Serialize;
 
 use super::folder::read;
 use super::{Failure, Finding, STATUS_FAILED, STATUS_FOLDER};
+use crate::chain::history::add_body;
 use crate::chain::ledger::{Accounts, Ledger};
 use crate::chain::{
-    AccountState, Block, ChainStore, Header, NetworkParams, Spot, StoreError, StoredBlock, Transaction, TxPlace,
+    AccountState, Block, ChainStore, Header, HistoryEntries, HistoryKey, NetworkParams, Spot, StoreError, StoredBlock,
+    Transaction, TxPlace,
 };
 use crate::cli::Args;
-use crate::types::hash::HashMany;
+use crate::types::hash::{HashMany, sha256};
 use crate::types::{Account, BlockHash, Height, NetworkId, Work};
 
 /// The most damages that are reported; more would not help anybody.
 const FINDINGS_MAX: usize = 20;
+/// Entries of the index of histories that are read at once.
+const ENTRIES_AT_ONCE: usize = 4_096;
 /// The interval between two progress messages.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -81,6 +85,7 @@ pub(super) fn verify(
         secret,
         ledger: Entries::default(),
         transactions: 0,
+        history: EntrySum::default(),
         findings: Vec::new(),
     };
     let verified = replay.run();
@@ -111,7 +116,27 @@ struct Replay<'a, S> {
     secret: &'a [u8; 32],
     ledger: Entries,
     transactions: u64,
+    /// What the index of histories must hold for the active blocks.
+    history: EntrySum,
     findings: Vec<String>,
+}
+
+/// A sum of entries of the index of histories, in any order: two sets with one sum are the same.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct EntrySum {
+    count: u64,
+    sum: u128,
+}
+
+impl EntrySum {
+    fn add(&mut self, key: &HistoryKey, indices: &[u16]) {
+        let indices: Vec<u8> = indices.iter().flat_map(|index| index.to_be_bytes()).collect();
+        let height = key.height.get().to_be_bytes();
+        let hash = sha256(&[&key.tag.bytes(), &height, &key.block, &indices]);
+        let start: [u8; 16] = hash[..16].try_into().expect("sixteen bytes");
+        self.count += 1;
+        self.sum = self.sum.wrapping_add(u128::from_be_bytes(start));
+    }
 }
 
 impl<S: ChainStore> Replay<'_, S> {
@@ -137,6 +162,7 @@ impl<S: ChainStore> Replay<'_, S> {
             ));
         }
         let accounts = self.compare_ledger()?;
+        self.compare_history()?;
         let side_blocks = self.side_branches()?;
         self.others()?;
         Ok(Verified {
@@ -193,6 +219,9 @@ impl<S: ChainStore> Replay<'_, S> {
             self.find(format!("{what}: its work is stored as {}, it is {work}", stored.work));
         }
         self.apply(&block, &what)?;
+        let mut entries = HistoryEntries::new();
+        add_body(&mut entries, &hash, &block.to_bytes()).map_err(|error| broken(self, error.to_string()))?;
+        entries.iter().for_each(|(key, indices)| self.history.add(key, indices));
         for (index, transaction) in (0_u32..).zip(&block.transactions) {
             self.transactions += 1;
             let spots = self.must(self.store.spots(&transaction.txid()), &what)?;
@@ -273,6 +302,39 @@ impl<S: ChainStore> Replay<'_, S> {
             self.find(format!("account {account} stands in the ledger, no block made it"));
         }
         Ok(total)
+    }
+
+    /// Compares the index of histories with the entries that the replayed blocks have.
+    fn compare_history(&mut self) -> Result<(), ReplayStopped> {
+        let what = "index of histories";
+        if !self.must(self.store.has_history(), what)? {
+            eprintln!("an earlier version wrote this folder: its index of histories is made at the next start");
+            return Ok(());
+        }
+        let (mut found, mut above) = (EntrySum::default(), None);
+        loop {
+            let page = self.must(self.store.history_above(above, ENTRIES_AT_ONCE), what)?;
+            for (key, indices) in &page {
+                let active = self.must(self.store.active(key.height), what)?;
+                if key.is_in(active.as_ref()) {
+                    found.add(key, indices);
+                }
+            }
+            match page.last() {
+                Some((last, _)) => above = Some(*last),
+                None => break,
+            }
+        }
+        let expected = std::mem::take(&mut self.history);
+        if found.count != expected.count {
+            let (found, expected) = (found.count, expected.count);
+            self.find(format!(
+                "{what}: it has {found} entries of active blocks, they make {expected}"
+            ));
+        } else if found != expected {
+            self.find(format!("{what}: some of its entries are not what the blocks make"));
+        }
+        Ok(())
     }
 
     /// Checks that side blocks are complete, and that their work is right if their parent is stored.

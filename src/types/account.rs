@@ -114,8 +114,10 @@ pub enum Account {
 }
 
 impl Account {
-    const TAG_NAME: u8 = 1;
-    const TAG_KEY: u8 = 2;
+    /// The tag of a name in a layout.
+    pub(crate) const TAG_NAME: u8 = 1;
+    /// The tag of a key in a layout.
+    pub(crate) const TAG_KEY: u8 = 2;
 
     /// Appends the tag (one byte), then the name or the key.
     pub fn write(&self, out: &mut Vec<u8>) {

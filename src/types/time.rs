@@ -175,18 +175,26 @@ impl fmt::Debug for Height {
     }
 }
 
+/// The date and the time of day that a clock shows which runs by UTC: `2026-01-31 09:05:07`. None after the year 9999;
+/// no clock shows such a time.
+#[must_use]
+pub fn civil(time: WallTime) -> Option<String> {
+    let at = i64::try_from(time.ms() / 1_000).ok()?;
+    let at = OffsetDateTime::from_unix_timestamp(at).ok()?;
+    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
+    let (hour, minute, second) = at.to_hms();
+    Some(format!(
+        "{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}"
+    ))
+}
+
 /// A time for people to read, in UTC.
 #[must_use]
 pub fn utc(time: WallTime) -> String {
-    let (seconds, ms) = (time.ms() / 1_000, time.ms() % 1_000);
-    let at = i64::try_from(seconds).ok();
-    let Some(at) = at.and_then(|at| OffsetDateTime::from_unix_timestamp(at).ok()) else {
-        // After the year 9999 there is no such text; no clock shows such a time.
-        return format!("{} ms after 1970-01-01 UTC", time.ms());
-    };
-    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
-    let (hour, minute, second) = at.to_hms();
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{ms:03} UTC")
+    match civil(time) {
+        Some(text) => format!("{text}.{:03} UTC", time.ms() % 1_000),
+        None => format!("{} ms after 1970-01-01 UTC", time.ms()),
+    }
 }
 
 #[cfg(test)]

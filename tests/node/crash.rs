@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lanchain::testing::old_folder;
+
 use crate::harness::{Node, QUIET_JSON, binary};
 
 #[test]
@@ -88,4 +90,31 @@ fn temporary_folder_that_a_kill_left_goes_at_the_next_start() {
     assert!(kept.join("lock").exists() && own.join("lock").exists());
     assert!(third.stop().success() && running.stop().success());
     assert_eq!(std::fs::read_dir(place.path()).expect("a folder").count(), 0);
+}
+
+#[test]
+fn a_folder_of_the_version_before_is_brought_up_to_date_and_keeps_its_own_payments() {
+    let folder = tempfile::tempdir().expect("a folder");
+    old_folder::leave(folder.path());
+    let mut node = Node::in_folder(folder.path());
+    node.wait_log("the index of histories is complete");
+    let status = node.ok("status");
+    assert_eq!((&status["height"], &status["pending"]), (&10.into(), &2.into()));
+    let history = node.ok("history 1000");
+    let entries = history["entries"].as_array().expect("a list");
+    assert_eq!(history["total"], entries.len(), "{history}");
+    let changes: i64 = entries
+        .iter()
+        .map(|entry| entry["change"].as_i64().expect("a number"))
+        .sum();
+    assert_eq!(entries[0]["balance"], changes, "{history}");
+    let waiting = entries.iter().filter(|entry| entry["status"] == "pending").count();
+    assert_eq!((waiting, changes), (2, 3 - 3 - 5 - 4 - 7), "{history}");
+    node.ok("mine");
+    assert_eq!(node.stop().code(), Some(0));
+
+    // At once, without another word.
+    let mut again = Node::in_folder(folder.path());
+    assert_eq!(again.ok("history alice")["entries"][0]["height"], 11);
+    assert_eq!(again.log_count("index of histories"), 0);
 }

@@ -9,6 +9,7 @@
 use std::path::Path;
 use std::time::Instant;
 
+use lanchain::chain::history::add_body;
 use lanchain::chain::{
     AccountState, Batch, Block, Header, NetworkParams, Reward, Spot, StoredBlock, Transaction, TxPlace, merkle,
 };
@@ -60,6 +61,7 @@ fn connect(batch: &mut Batch, block: &Block, work: Work) {
         owner: None,
     };
     let account = miner(height.get() % MINERS);
+    add_body(&mut batch.history, &hash, &bytes).expect("a block");
     batch.blocks.insert(hash, Some((stored, bytes)));
     batch.active.insert(height, Some(hash));
     batch.accounts.insert(account, Some(state(rounds + 1)));

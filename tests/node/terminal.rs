@@ -198,7 +198,7 @@ fn people_see_each_own_block_and_payment_once() {
     assert!(!screen.contains("block  1 mined by"), "{screen}");
     assert_eq!(screen.matches("height 1 ").count(), 1, "{screen}");
     assert!(
-        screen.contains("alice is yours once a block holds this payment") && screen.contains("alice owes 5 then"),
+        screen.contains("alice is yours once block 1 holds this payment") && screen.contains("alice owes 5 then"),
         "{screen}"
     );
 }

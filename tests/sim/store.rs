@@ -9,7 +9,9 @@ use std::rc::Rc;
 use std::sync::{Mutex, PoisonError};
 
 use lanchain::chain::memory_store::MemoryStore;
-use lanchain::chain::{AccountState, Batch, ChainStore, NetworkParams, Spot, StoreError, StoredBlock};
+use lanchain::chain::{
+    AccountState, AccountTag, Batch, ChainStore, HistoryKey, NetworkParams, Spot, StoreError, StoredBlock,
+};
 use lanchain::store::RedbStore;
 use lanchain::testing::disk::{Disk, Files, Kept};
 use lanchain::types::rng::Rng;
@@ -210,6 +212,21 @@ impl ChainStore for SimStore {
     }
     fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError> {
         self.read(|store| store.spots_by_prefix(prefix, limit))
+    }
+    fn history(
+        &self,
+        tag: AccountTag,
+        below: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
+        self.read(|store| store.history(tag, below, limit))
+    }
+    fn history_above(
+        &self,
+        above: Option<HistoryKey>,
+        limit: usize,
+    ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
+        self.read(|store| store.history_above(above, limit))
     }
     fn own(&self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
         self.read(|store| store.own())

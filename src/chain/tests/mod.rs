@@ -4,6 +4,7 @@
 
 mod chains;
 mod forms;
+mod history;
 mod layouts;
 pub(crate) mod vectors;
 

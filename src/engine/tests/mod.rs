@@ -9,6 +9,7 @@ mod doctor;
 mod drops;
 mod exchange;
 mod failures;
+mod history;
 mod inspect;
 mod kit;
 mod links;

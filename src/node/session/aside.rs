@@ -162,6 +162,7 @@ const fn only_reads(command: &Command) -> bool {
         | Command::Pending
         | Command::Balance(_)
         | Command::Whoami
+        | Command::History { .. }
         | Command::Accounts
         | Command::Tree(_)
         | Command::Peers

@@ -3,9 +3,11 @@
 mod adversary;
 mod agree;
 mod beside;
+mod cost;
 mod crash;
 mod folders;
 mod long;
+mod old;
 mod rot;
 mod switches;
 mod tables;

@@ -293,7 +293,7 @@ fn another_networks_chain_file_is_refused_and_not_changed() {
 fn a_newer_chain_file_is_refused_and_not_changed() {
     let params = NetworkParams::dev();
     let (folder, path, store) = fresh(&params);
-    testing::set_format(&store, 3);
+    testing::set_format(&store, 4);
     drop(store);
     let before = snapshot(folder.path());
     let error = RedbStore::open(&path, &params).unwrap_err();
@@ -301,8 +301,8 @@ fn a_newer_chain_file_is_refused_and_not_changed() {
         error,
         OpenError::NewerFormat {
             path,
-            found: 3,
-            known: 2
+            found: 4,
+            known: 3
         }
     );
     assert_eq!(snapshot(folder.path()), before);

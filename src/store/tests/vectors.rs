@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::chain::tests::vectors::hold;
+use crate::chain::{AccountTag, HistoryKey};
 use crate::store::records;
 use crate::types::Address;
 
@@ -56,6 +57,27 @@ fn ledger_records() -> Vec<Value> {
         &records::beside_value(None),
     ));
     list
+}
+
+/// An account, and all names of a key.
+fn history_records(hash: &BlockHash) -> Vec<Value> {
+    let key = secret(1).public();
+    let height = Height::new(258);
+    let record_of = |meaning, tag| {
+        let (key, indices) = (HistoryKey::new(tag, height, hash), vec![0, 2, 4_095]);
+        let (bytes, value) = (records::history_key(&key), records::history_value(&indices));
+        assert_eq!(records::history(&bytes, &value).unwrap(), (key, indices));
+        for bad in [&value[..5], &[], &[value.clone(), value.clone()].concat()] {
+            assert!(records::history(&bytes, bad).is_err(), "{bad:?}");
+        }
+        record("history", meaning, &bytes, &value)
+    };
+    let of = |what: &str, whose: &dyn std::fmt::Display| json!({what: whose.to_string(), "height": height, "block": hash, "indices": [0, 2, 4_095]});
+    vec![
+        record_of(of("account", &"alice"), AccountTag::of(&name("alice"))),
+        record_of(of("account", &Account::Key(key)), AccountTag::of(&Account::Key(key))),
+        record_of(of("names_of", &key.peer_id()), AccountTag::names_of(&key)),
+    ]
 }
 
 #[test]
@@ -116,5 +138,6 @@ fn record_vectors_hold() {
         ),
     ];
     list.extend(ledger_records());
+    list.extend(history_records(&hash));
     hold("records.json", &json!(list));
 }

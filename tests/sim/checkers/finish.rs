@@ -91,6 +91,7 @@ pub(crate) fn all(world: &World) {
         chain(world, node, &reference);
         ledger(world, node, &reference);
         undo(world, node);
+        super::history::sums(world, node);
     }
     verdicts(world, &reference);
 }

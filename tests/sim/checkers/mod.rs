@@ -1,10 +1,11 @@
 //! What must hold in every world, written apart from the code that it checks.
 //!
 //! Here: what is checked while a world runs. Elsewhere: the second implementation of the rules (`reference`,
-//! `testing::twin`), what is checked at the end (`finish`), what has come to all (`arrival`).
+//! `testing::twin`), what is checked at the end (`finish`, `history`), what has come to all (`arrival`).
 
 pub(crate) mod arrival;
 pub(crate) mod finish;
+mod history;
 pub(crate) mod reference;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -308,7 +309,7 @@ impl Watch {
                     world.watch.mined.push((node, block.hash));
                 }
             }
-            Ok(Reply::Pending { transactions }) => {
+            Ok(Reply::Pending { transactions, .. }) => {
                 if transactions.len() > POOL_MAX {
                     world.fail(&format!("node {node} has a pool of {}", transactions.len()));
                 }
