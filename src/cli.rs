@@ -5,6 +5,7 @@
 //! Spec: `proto-notes/events.md`, "Command line".
 
 mod task;
+mod words;
 
 use core::num::NonZeroUsize;
 use std::ffi::OsString;
@@ -25,6 +26,7 @@ use crate::types::ticket::{Ticket, TicketNetwork};
 use crate::types::{AccountName, Address, PeerId};
 
 pub use task::{KeyTask, Task};
+pub use words::shell_word;
 
 /// The data folder that the user chose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +62,8 @@ pub struct Args {
     pub trust: Trust,
     /// The parameters of the network to join.
     pub network: NetworkParams,
+    /// The network as it was chosen by a flag or a variable; none if that was left to the default.
+    pub network_chosen: Option<String>,
     /// Which clock the node follows.
     pub peer_clock: PeerClock,
     /// The port; 0 means the folder's last one if it is free, otherwise any.
@@ -179,6 +183,13 @@ struct Flags {
 }
 
 impl Args {
+    /// The flag that chooses this network in another line, with a blank before it; empty for the default.
+    #[must_use]
+    pub fn network_flag(&self) -> String {
+        let chosen = self.network_chosen.as_ref();
+        chosen.map_or(String::new(), |network| format!(" --network {}", shell_word(network)))
+    }
+
     /// Reads the command line and the environment of this process.
     ///
     /// # Errors
@@ -193,7 +204,10 @@ impl Args {
     /// # Errors
     /// As [`Args::from_process`].
     pub fn read<T: Into<OsString> + Clone>(line: impl IntoIterator<Item = T>) -> Result<Self, clap::Error> {
-        let matches = Flags::command().try_get_matches_from(line)?;
+        let line: Vec<OsString> = line.into_iter().map(Into::into).collect();
+        let matches = Flags::command()
+            .try_get_matches_from(words::separated(line.clone(), &Flags::command()))
+            .map_err(|error| words::explained(error, &line, &mut Flags::command()))?;
         let flags = Flags::from_arg_matches(&matches)?;
         let folder = match flags.data_dir {
             Some(dir) if prevails(&matches, ("data_dir", "--data-dir"), ("temp", "--temp"), flags.temp)? => {
@@ -220,6 +234,7 @@ impl Args {
                 Trust::Private
             },
             network,
+            network_chosen: chosen(&matches, "network"),
             peer_clock: flags.peer_clock.unwrap_or_default(),
             port: if use_listen { 0 } else { flags.port },
             listen: if use_listen { flags.listen } else { Vec::new() },
@@ -247,6 +262,12 @@ impl Args {
 #[must_use]
 pub fn command() -> clap::Command {
     Flags::command()
+}
+
+/// The text of an option that was given.
+fn chosen(matches: &ArgMatches, id: &str) -> Option<String> {
+    let text = matches.get_raw(id)?.next()?.to_str()?.to_owned();
+    is_given(matches, id).then_some(text)
 }
 
 fn is_given(matches: &ArgMatches, id: &str) -> bool {
@@ -323,6 +344,19 @@ fn join(
 }
 
 fn log(text: &str) -> Result<String, String> {
+    // A bare word would be taken for a part of the program, and silence all others.
+    let is_level = |word: &str| {
+        matches!(
+            &*word.to_ascii_lowercase(),
+            "off" | "error" | "warn" | "info" | "debug" | "trace"
+        )
+    };
+    let is_filter = |part: &str| part.contains(['=', '[']) || part.is_empty() || is_level(part.trim());
+    if let Some(part) = text.split(',').find(|part| !is_filter(part)) {
+        return Err(format!(
+            "\"{part}\" is no level; type off, error, warn, info, debug or trace; one part of the program: --log info,net=debug"
+        ));
+    }
     tracing_subscriber::EnvFilter::try_new(text)
         .map(|_| text.to_owned())
         .map_err(|error| error.to_string())
@@ -334,8 +368,10 @@ const NETWORK_FILE_MAX_BYTES: u64 = 64 * 1024;
 /// Parses a network: a built-in one, or a file if the text has a separator or an extension, or names an existing file.
 fn network(text: &str) -> Result<NetworkParams, String> {
     let path = Path::new(text);
+    // Names of networks and their words may be typed in upper case.
+    let folded = text.to_ascii_lowercase();
     let looks_like_file = path.components().count() > 1 || path.extension().is_some();
-    match NetworkParams::built_in(text) {
+    match NetworkParams::built_in(&folded) {
         Ok(params) if !looks_like_file => Ok(params),
         Err(error) if !looks_like_file && !path.exists() => Err(error.to_string()),
         _ => network_file(path),
@@ -382,6 +418,10 @@ mod tests {
         let args = read(&words).expect("nothing is wrong");
         assert_eq!(args.folder, DataFolder::Dir("/tmp/x".into()));
         assert_eq!(args.network.label(), "dev:room-1");
+        assert_eq!(
+            read(&["--network", "Lan:Hello"]).expect("a word").network.label(),
+            "lan:hello"
+        );
         assert!(
             args.peer_clock == PeerClock::Median
                 && args.mine
@@ -450,6 +490,8 @@ mod tests {
             &["--network", "/no/such/file.toml"],
             &["--color", "blue"],
             &["--log", "net=loud"],
+            &["--log", "foo"],
+            &["--log", "info,foo"],
             &["--data-dir", "x", "--temp"],
             &["--data-dir", ""],
             &["--listen", "127.0.0.1:0", "--port", "1"],

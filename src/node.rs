@@ -28,10 +28,12 @@ mod drive;
 pub mod engine_thread;
 pub mod errands;
 mod hangup;
+mod hearers;
 #[cfg_attr(not(unix), allow(dead_code, reason = "no side door there yet"))]
 mod hello;
 mod history;
 pub mod housekeeper;
+mod identities;
 pub mod inbox;
 mod long_reply;
 pub mod mailbox;
@@ -40,6 +42,7 @@ pub mod outbox;
 pub mod probe;
 pub mod reader;
 pub mod screen;
+mod second;
 pub mod session;
 mod signals;
 pub mod surroundings;
@@ -74,6 +77,7 @@ use control::{CONSOLE, Control, Hub, ReplyTo};
 use drive::Driver;
 use engine_thread::{Delivery, Wiring};
 use errands::Errands;
+use hearers::Hearers;
 use housekeeper::{Neighbourhood, Notices};
 use inbox::Inbox;
 use mailbox::Mailbox;
@@ -93,6 +97,11 @@ const LAST_WORDS_MAX: Duration = Duration::from_secs(4);
 /// Why a node cannot start.
 #[derive(Debug)]
 enum StartError {
+    /// A node that runs already is meant.
+    Beside {
+        message: String,
+        hint: String,
+    },
     Folder(OpenError),
     Store(StoreError),
     Net(NetError),
@@ -103,7 +112,7 @@ impl StartError {
     /// The exit status of the contract.
     const fn status(&self) -> u8 {
         match self {
-            Self::Folder(_) | Self::Store(_) => 3,
+            Self::Beside { .. } | Self::Folder(_) | Self::Store(_) => 3,
             Self::Net(_) => 4,
             Self::System(_) => 1,
         }
@@ -111,6 +120,7 @@ impl StartError {
 
     fn message_and_hint(&self) -> (String, String) {
         match self {
+            Self::Beside { message, hint } => (message.clone(), hint.clone()),
             Self::Folder(error) => (error.to_string(), error.hint()),
             Self::Store(error) => (error.to_string(), "choose another folder with --data-dir DIR".into()),
             Self::Net(error) => (error.to_string(), error.hint().into()),
@@ -140,7 +150,7 @@ pub fn run(args: &Args, screen: &Screen, mailbox: &Mailbox) -> u8 {
         }
     };
     let status = screen.status(node.converse(args, screen, mailbox));
-    let (runtime, control, ears) = node.stop();
+    let (runtime, control, ears) = node.stop(args);
     ears.event(&Event::Stopped { exit_status: status });
     control.end();
     screen.finish(LAST_WORDS_MAX);
@@ -179,6 +189,7 @@ impl Node {
         let inbox = Arc::new(Inbox::default());
         signals::listen(&runtime, mailbox, &leaving, (screen, &inbox));
         screen.switches().watched_by(folding_lost(&inbox));
+        let warnings: Vec<_> = second::look(args)?.into_iter().collect();
         let folder = Folder::open(folder_choice(args), &args.network, args.trust).map_err(StartError::Folder)?;
         if let Some(warning) = folder.warning() {
             tracing::warn!(target: "store", "{warning}");
@@ -193,7 +204,7 @@ impl Node {
                 .for_each(|(account, _)| names.see_account(&account.to_string()));
         }
         let clock = Clock::start();
-        let mut config = engine_config(args, &folder, older_folder(args, &folder, &store))?;
+        let mut config = engine_config(args, &folder, (older_folder(args, &folder, &store), warnings))?;
         config.start_warnings.extend(chain_file::warning(&store));
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
@@ -207,6 +218,7 @@ impl Node {
         let ears = Ears {
             screen: screen.clone(),
             sessions: Arc::clone(&hub),
+            hearers: Hearers::default(),
             last: Arc::default(),
         };
         let wiring = Wiring {
@@ -217,7 +229,7 @@ impl Node {
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
-            errands: Errands::new(engine.peer_id(), args.discovery),
+            errands: Errands::new(engine.peer_id(), args.discovery, mining_threads(args)),
         };
         let engine = engine_thread::start(engine, wiring, broken("engine", &ears))?;
         let control = Control::open(folder.path(), &hub, &inbox);
@@ -241,7 +253,7 @@ impl Node {
         let driver = Driver {
             number: CONSOLE,
             mailbox: mailbox.clone(),
-            more: reader::start(args, screen, self.folder.path(), mailbox.clone(), broken),
+            more: reader::start(args, (screen, &self.ears), self.folder.path(), mailbox.clone(), broken),
             inbox: Arc::clone(&self.inbox),
             node: mailbox.clone(),
         };
@@ -265,7 +277,7 @@ impl Node {
 
     /// Announces what is fresh, writes what is queued, closes everything but the ears for signals and for clients' last
     /// words.
-    fn stop(mut self) -> (Runtime, Control, Ears) {
+    fn stop(mut self, args: &Args) -> (Runtime, Control, Ears) {
         self.inbox.push(Input::Stop);
         self.engine.join().expect("a watched thread ends without a panic");
         self.notices.end();
@@ -273,6 +285,12 @@ impl Node {
             housekeeper.join().expect("a watched thread ends without a panic");
         }
         self.runtime.block_on(self.net.stopped());
+        if let Some(warning) = self.ears.hearers.unheard(!self.folder.is_temp()) {
+            self.ears.event(&warning);
+        }
+        if let Some(folder) = Arc::into_inner(self.folder) {
+            folder.give_back(&args.network);
+        }
         (self.runtime, self.control, self.ears)
     }
 }
@@ -294,7 +312,14 @@ fn older_folder(args: &Args, folder: &Folder, store: &RedbStore) -> Option<Older
     (is_slot && is_new).then(|| older::find(folder.path(), folder.secret_key(), &args.network))?
 }
 
-fn engine_config(args: &Args, folder: &Folder, older: Option<Older>) -> Result<Config, StartError> {
+/// What is told at the start: the earlier version's folder, and warnings with their codes.
+type Told = (Option<Older>, Vec<(&'static str, String)>);
+
+fn engine_config(args: &Args, folder: &Folder, (older, warnings): Told) -> Result<Config, StartError> {
+    let others = identities::others(args, &folder.secret_key().public());
+    if let Some(others) = identities::sentence(&others).filter(|_| matches!(args.folder, DataFolder::Slot)) {
+        tracing::info!(target: "node", "{others}");
+    }
     Ok(Config {
         params: args.network.clone(),
         key: folder.secret_key().clone(),
@@ -309,7 +334,9 @@ fn engine_config(args: &Args, folder: &Folder, older: Option<Older>) -> Result<C
         start_warnings: older
             .into_iter()
             .map(|older| ("older_folder", older.sentence()))
+            .chain(warnings)
             .collect(),
+        keys_here: others.iter().map(|other| (other.key, other.told(args))).collect(),
         exchange: args.exchange,
         manual_peers: args.peers.clone(),
         limits: crate::engine::Limits::default(),
@@ -363,16 +390,19 @@ fn multiaddrs(addresses: &[Address]) -> Vec<Multiaddr> {
 }
 
 /// All cores but one mine: the machine stays usable, and peers are answered.
-fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
+fn mining_threads(args: &Args) -> usize {
     let spare = || std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1));
+    args.threads.map_or_else(spare, NonZeroUsize::get)
+}
+
+fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
     let inbox = Arc::clone(inbox);
     let on_event = move |event| match event {
         PoolEvent::Found { job, nonce } => inbox.push(Input::Miner(MinerFact::Found { job, nonce })),
         PoolEvent::Exhausted { job } => inbox.push(Input::Miner(MinerFact::Exhausted { job })),
         PoolEvent::Failed(reason) => inbox.failed(Part::Mining, &reason),
     };
-    let threads = args.threads.map_or_else(spare, NonZeroUsize::get);
-    Pool::start(threads, Box::new(on_event))
+    Pool::start(mining_threads(args), Box::new(on_event))
 }
 
 /// Who hears of what happens: the user, the sessions.
@@ -380,12 +410,14 @@ fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
 struct Ears {
     screen: Screen,
     sessions: Arc<Hub>,
+    hearers: Hearers,
     /// The number of the last event. It stays locked while an event is handed on, so that all get them in one order.
     last: Arc<Mutex<u64>>,
 }
 
 impl Ears {
     fn event(&self, event: &Event) {
+        self.hearers.event(event);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         *last += 1;
         let stamp = EventStamp {

@@ -124,7 +124,7 @@ impl<S: ChainStore> Chain<S> {
         self.forget(gone.into_iter().map(|block| block.hash));
         self.overlay.keep();
         let old_tip = core::mem::replace(&mut self.tip, tip).hash;
-        Ok(Accepted::Switched(Switch {
+        Ok(Accepted::Switched(Box::new(Switch {
             fork: switched.fork,
             old_tip,
             new_tip: self.tip.hash,
@@ -133,7 +133,7 @@ impl<S: ChainStore> Chain<S> {
             undone: switched.undone,
             done: switched.done,
             own: switched.own,
-        }))
+        })))
     }
 
     /// Writes the whole switch into the draft, or fails at the first broken rule.

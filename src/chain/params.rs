@@ -43,6 +43,9 @@ const REWARD: u64 = 1;
 /// The largest size that any network may allow.
 const DEV_BLOCK_BYTES: u64 = 1024 * 1024;
 
+/// How far below zero a balance on `lan` may go, in coins.
+const CREDIT_LIMIT: u64 = 1_000;
+
 const fn default_block_bytes() -> u64 {
     BLOCK_BYTES
 }
@@ -53,6 +56,30 @@ const fn default_new_accounts() -> u64 {
 
 const fn default_reward() -> u64 {
     REWARD
+}
+
+const fn default_spacing() -> u64 {
+    SPACING_MS
+}
+
+const fn default_halflife() -> u32 {
+    HALFLIFE_MS
+}
+
+const fn default_credit_limit() -> u64 {
+    CREDIT_LIMIT
+}
+
+const fn default_difficulty() -> Difficulty {
+    Difficulty::Adjusting
+}
+
+const fn default_recipients() -> Recipients {
+    Recipients::Anyone
+}
+
+const fn default_genesis_time() -> u64 {
+    GENESIS_TIME_MS
 }
 
 /// How the difficulty of a network changes.
@@ -79,22 +106,29 @@ pub enum Recipients {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkParams {
-    /// A short name, `[a-z][a-z0-9_-]{0,31}`.
+    /// A short name, `[a-z][a-z0-9_-]{0,31}`; the only key that a network file must have. All others have the values
+    /// of `lan`.
     pub name: String,
     /// Separates networks that have the same rules; may be empty.
     #[serde(default)]
     pub salt: String,
     /// The time between blocks that the difficulty aims at, in milliseconds.
+    #[serde(default = "default_spacing")]
     pub spacing_ms: u64,
     /// The delay of blocks by which the difficulty halves, in milliseconds.
+    #[serde(default = "default_halflife")]
     pub halflife_ms: u32,
     /// How far below zero a balance may go, in coins.
+    #[serde(default = "default_credit_limit")]
     pub credit_limit: u64,
     /// Whether the difficulty adjusts itself or stays at the lowest one.
+    #[serde(default = "default_difficulty")]
     pub difficulty: Difficulty,
     /// Which accounts may be paid.
+    #[serde(default = "default_recipients")]
     pub recipients: Recipients,
     /// The time in the genesis header, in Unix milliseconds.
+    #[serde(default = "default_genesis_time")]
     pub genesis_time_ms: u64,
     /// The largest block in bytes: header, count and transactions.
     #[serde(default = "default_block_bytes")]
@@ -142,7 +176,7 @@ impl NetworkParams {
             salt: String::new(),
             spacing_ms: SPACING_MS,
             halflife_ms: HALFLIFE_MS,
-            credit_limit: 1_000,
+            credit_limit: CREDIT_LIMIT,
             difficulty: Difficulty::Adjusting,
             recipients: Recipients::Anyone,
             genesis_time_ms: GENESIS_TIME_MS,

@@ -52,7 +52,7 @@ pub enum Accepted {
         work: Work,
     },
     /// The block is the new tip.
-    Switched(Switch),
+    Switched(Box<Switch>),
 }
 
 /// Why a block was not accepted. Nothing has changed, except that an invalid block is remembered as such.

@@ -34,8 +34,11 @@ pub enum Task {
         /// The file; -: standard input
         file: PathBuf,
     },
-    /// Replay the whole chain of a data folder with all checks, and compare what the folder says
+    /// Replay the whole chain of a data folder, or of a file that was exported, with all checks, and compare what it says
     Verify {
+        /// A file to check instead of a folder; -: standard input
+        #[arg(conflicts_with = "repair")]
+        file: Option<PathBuf>,
         /// Make the chain anew from the blocks that are sound, and cut off what is not: it comes back from peers
         #[arg(long)]
         repair: bool,

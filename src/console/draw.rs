@@ -262,6 +262,15 @@ fn tampered(told: &Tampered, look: Look) -> String {
             _ => page.look.green("     accepted"),
         };
         page.lines.push(verdict);
+        if let Some(with_work) = &change.with_work {
+            let verdict = match (&with_work.code, &with_work.message) {
+                (Some(code), Some(message)) => {
+                    format!("with enough work it would be refused as {code}: {}", foreign(message))
+                }
+                _ => "with enough work it would be accepted".to_owned(),
+            };
+            page.say("     ", &verdict);
+        }
         page.grey("     ", &change.lesson);
     }
     page.say("  ", &told.message);
@@ -308,12 +317,15 @@ fn stats(told: &Stats, look: Look) -> String {
         Some(times) => page.say(
             "  ",
             &format!(
-                "time between blocks: median {}, average {}, {} to {}; the network aims at {}",
+                "time between blocks: median {}, average {}, {} to {}; {}",
                 seconds(times.median_ms),
                 seconds(times.mean_ms),
                 seconds(times.shortest_ms),
                 seconds(times.longest_ms),
-                seconds(told.spacing_ms)
+                match told.is_adjusting {
+                    true => format!("the network aims at {}", seconds(told.spacing_ms)),
+                    false => "this network stays at the lowest difficulty and aims at no time".to_owned(),
+                }
             ),
         ),
         None => page.say(
@@ -331,23 +343,7 @@ fn stats(told: &Stats, look: Look) -> String {
             page.lines.push(format!("  {}", sparkline(&told.bits, look)));
         }
     }
-    let mined = told
-        .miners
-        .iter()
-        .map(|miner| (&miner.account, miner.owner.as_deref(), miner.blocks));
-    let mined = persons(mined);
-    let merged = told.miners.len().saturating_sub(mined.len());
-    let total = usize::try_from(told.miners_total)
-        .unwrap_or(usize::MAX)
-        .saturating_sub(merged);
-    page.say("  ", &format!("mined by ({}):", many(total, "miner")));
-    let found: u64 = told.miners.iter().map(|miner| miner.blocks).sum();
-    for Person { label, sum, parts } in &mined {
-        let length = usize::try_from(sum * SHARE_COLUMNS / found.max(1)).unwrap_or(0);
-        let bar = (if look.unicode { "█" } else { "#" }).repeat(length.max(1));
-        page.lines
-            .push(format!("    {label:<16} {sum:>5} {bar}{}", in_parts(parts)));
-    }
+    mined_by(&mut page, told);
     growth(&mut page, &told.growth);
     if let Some(disk) = told.disk {
         let (chain, free) = (bytes_words(disk.chain_bytes), bytes_words(disk.free_bytes));
@@ -369,6 +365,27 @@ fn stats(told: &Stats, look: Look) -> String {
         page.lines.push(format!("    {label:<16} {owned}{}", in_parts(&parts)));
     }
     page.end()
+}
+
+/// Who mined the blocks, each person once.
+fn mined_by(page: &mut Page, told: &Stats) {
+    let mined = told
+        .miners
+        .iter()
+        .map(|miner| (&miner.account, miner.owner.as_deref(), miner.blocks));
+    let mined = persons(mined);
+    let merged = told.miners.len().saturating_sub(mined.len());
+    let total = usize::try_from(told.miners_total)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(merged);
+    page.say("  ", &format!("mined by ({}):", many(total, "miner")));
+    let found: u64 = told.miners.iter().map(|miner| miner.blocks).sum();
+    for Person { label, sum, parts } in &mined {
+        let length = usize::try_from(sum * SHARE_COLUMNS / found.max(1)).unwrap_or(0);
+        let bar = (if page.look.unicode { "█" } else { "#" }).repeat(length.max(1));
+        page.lines
+            .push(format!("    {label:<16} {sum:>5} {bar}{}", in_parts(parts)));
+    }
 }
 
 fn growth(page: &mut Page, told: &Growth) {

@@ -53,6 +53,7 @@ fn replies() -> Vec<Reply> {
     let paid = explain::transaction(&block.transactions[1], &network, TxStatus::Confirmed, place);
     let reward = explain::transaction(&block.transactions[0], &network, TxStatus::Pending, None);
     let sandbox = Sandbox {
+        hash_rate: 0,
         params: &params,
         network,
         secret: [1; 32],
@@ -83,6 +84,7 @@ fn numbers() -> Stats {
         to_height: Height::new(7),
         transactions: 9,
         spacing_ms: 10_000,
+        is_adjusting: true,
         bits: (0..8).map(|step| 1_920_000 + step * 10_000).collect(),
         miners: vec![miner("ben", 6), miner("anna", 2)],
         miners_total: 2,

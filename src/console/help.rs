@@ -209,8 +209,8 @@ pub const COMMANDS: [CommandHelp; 32] = [
         aliases: &[],
         usage: "chain [N]",
         summary: "the newest N blocks (default 10) and the length",
-        details: "N is a whole number from 1 to 1000.",
-        examples: &["chain", "chain 3"],
+        details: "N is a whole number from 1 to 1000, or all: the newest 1,000.",
+        examples: &["chain", "chain 3", "chain all"],
     },
     CommandHelp {
         word: "block",
@@ -218,8 +218,8 @@ pub const COMMANDS: [CommandHelp; 32] = [
         usage: "block HEIGHT|HASH",
         summary: "one block",
         details: "Only digits are a height of the active chain, unless four or more of them begin with a 0; a hash, or at \
-                  least its first 4 digits, also finds blocks of side branches.",
-        examples: &["block 0"],
+                  least its first 4 digits, also finds blocks of side branches. latest is the newest block.",
+        examples: &["block 0", "block latest"],
     },
     CommandHelp {
         word: "tree",
@@ -394,7 +394,7 @@ pub const COMMANDS: [CommandHelp; 32] = [
     },
     CommandHelp {
         word: "quit",
-        aliases: &[],
+        aliases: &["exit"],
         usage: "quit",
         summary: "stop the node",
         details: "",
@@ -403,8 +403,7 @@ pub const COMMANDS: [CommandHelp; 32] = [
 ];
 
 /// Words that people try, each with the command that they mean.
-const SYNONYMS: [(&str, &str); 14] = [
-    ("exit", "quit"),
+const SYNONYMS: [(&str, &str); 13] = [
     ("stop", "quit"),
     ("bye", "quit"),
     ("q", "quit"),
@@ -527,9 +526,7 @@ impl CommandHelp {
     pub fn hint(&self) -> String {
         match self.word {
             "tx" | "claim" | "transaction" | "explain" | "tamper" | "dial" | "join" | "rewind" | "drop" | "ban"
-            | "unban" | "quit" => {
-                format!("help {}", self.word)
-            }
+            | "unban" | "net" | "quit" => format!("help {}", self.word),
             _ => self
                 .examples
                 .first()

@@ -36,7 +36,7 @@ fn slips_of_the_finger_are_understood() {
         ("staus", "status"),
         ("tz", "tx"),
         ("regster", "register"),
-        ("exit", "quit"),
+        ("bye", "quit"),
         ("send", "tx"),
     ];
     for (typed, meant) in cases {

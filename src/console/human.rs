@@ -172,6 +172,22 @@ pub fn human_reply(reply: &Reply, zone: Zone) -> String {
                 ..Look::default()
             },
         ),
+        Reply::Dialled { .. } | Reply::Invited { .. } => by_hand_reply(reply),
+        Reply::Resolved { .. } => resolved_reply(reply),
+        Reply::Rewound {
+            message, height, tip, ..
+        } => format!("{}\n  height {height}, hash {}\n", foreign(message), short(tip)),
+        Reply::Status(status) => status_reply(status),
+        Reply::Net { net: true } => "the net is on: looking for peers\n".to_owned(),
+        Reply::Net { net: false } => "the net is off: no connections until `net on`\n".to_owned(),
+        Reply::Waited { waited_ms } => format!("waited {waited_ms} ms\n"),
+    };
+    text.trim_end_matches('\n').to_owned()
+}
+
+/// The replies of the commands that join nodes by hand.
+fn by_hand_reply(reply: &Reply) -> String {
+    match reply {
         Reply::Dialled {
             peer_id,
             address,
@@ -189,16 +205,8 @@ pub fn human_reply(reply: &Reply, zone: Zone) -> String {
             let places: Vec<String> = addresses.iter().map(|address| foreign(address)).collect();
             format!("{ticket}\n  {network}, at {}\n  {message}\n", places.join(" and "))
         }
-        Reply::Resolved { .. } => resolved_reply(reply),
-        Reply::Rewound {
-            message, height, tip, ..
-        } => format!("{}\n  height {height}, hash {}\n", foreign(message), short(tip)),
-        Reply::Status(status) => status_reply(status),
-        Reply::Net { net: true } => "the net is on: looking for peers\n".to_owned(),
-        Reply::Net { net: false } => "the net is off: no connections until `net on`\n".to_owned(),
-        Reply::Waited { waited_ms } => format!("waited {waited_ms} ms\n"),
-    };
-    text.trim_end_matches('\n').to_owned()
+        _ => String::new(),
+    }
 }
 
 fn whoami_reply(reply: &Reply) -> String {

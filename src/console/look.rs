@@ -74,7 +74,7 @@ impl Look {
         self.lines("36", text)
     }
 
-    /// Paints a warning.
+    /// Paints what needs the user's attention.
     #[must_use]
     pub fn warning(self, text: &str) -> String {
         self.lines("33", text)

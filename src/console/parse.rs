@@ -345,11 +345,19 @@ impl<'a> ValueReader<'a> {
     }
 
     fn list(&self) -> Result<u32, CommandError> {
-        self.optional()?
-            .map_or(Ok(LIST_DEFAULT), |word| self.small("the number", word, 1, LIST_MAX))
+        match self.optional()? {
+            None => Ok(LIST_DEFAULT),
+            Some(word) if word.eq_ignore_ascii_case("all") => {
+                self.small("the number", &LIST_MAX.to_string(), 1, LIST_MAX)
+            }
+            Some(word) => self.small("the number", word, 1, LIST_MAX),
+        }
     }
 
     fn block(&self, word: &str) -> Result<BlockRef, CommandError> {
+        if word.eq_ignore_ascii_case("latest") {
+            return Ok(BlockRef::Latest);
+        }
         if let Some(hash) = BlockHash::from_hex(word) {
             return Ok(BlockRef::Hash(hash));
         }

@@ -186,7 +186,7 @@ fn an_address_may_name_its_peer() {
 const MISTAKES: &[(&str, &[&str])] = &[
     (
         "unknown_command",
-        &["minee", "help nonsense", "\u{1b}[2J", "tx;", "exit now"],
+        &["minee", "help nonsense", "\u{1b}[2J", "tx;", "bye now"],
     ),
     (
         "missing_values",
@@ -392,4 +392,14 @@ fn the_word_of_a_reply_is_canonical_or_what_was_typed() {
     }
     assert_eq!(canonical_word(" "), None);
     assert_eq!(canonical_word(&"é".repeat(40)), Some("é".repeat(32)));
+}
+
+#[test]
+fn the_newest_block_all_blocks_and_exit_have_words_of_their_own() {
+    assert_eq!(command("block latest"), Command::Block(BlockRef::Latest));
+    assert_eq!(command("explain block LATEST"), Command::ExplainBlock(BlockRef::Latest));
+    assert_eq!(command("chain all"), Command::Chain(1_000));
+    assert_eq!(command("tree ALL"), Command::Tree(1_000));
+    assert_eq!(parse_line("exit"), Ok(Some(Line::Quit)));
+    assert_eq!(canonical_word("exit").as_deref(), Some("quit"));
 }

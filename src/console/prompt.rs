@@ -272,11 +272,8 @@ fn editor(config: &mut PromptConfig, running: &Arc<Running>) -> rustyline::Resul
         .max_history_size(HISTORY_MAX)?
         .history_ignore_dups(true)?
         .completion_type(CompletionType::List)
-        .color_mode(if config.color {
-            ColorMode::Enabled
-        } else {
-            ColorMode::Disabled
-        })
+        // The sign of a running command is no colour; what is painted depends on `color`.
+        .color_mode(ColorMode::Forced)
         .auto_add_history(false)
         .build();
     let history = MemHistory::with_config(&settings);

@@ -15,6 +15,8 @@ pub enum AccountRef {
 /// A block as the user typed it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockRef {
+    /// `latest`: the newest block of the active chain, whichever that is when the command is carried out.
+    Latest,
     /// A word of digits without a leading zero: the height of an active block.
     Height(Height),
     /// A whole hash, 64 hex digits.

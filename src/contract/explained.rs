@@ -105,6 +105,17 @@ pub struct TamperedCopy {
     pub code: Option<&'static str>,
     pub message: Option<String>,
     pub lesson: String,
+    /// The judgement as if its work had been done again; null if nothing but the judgement above is of interest.
+    pub with_work: Option<WithWork>,
+}
+
+/// What the rules say of a changed copy as if its work had been done again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the fields are the words of the contract")]
+pub struct WithWork {
+    pub accepted: bool,
+    pub code: Option<&'static str>,
+    pub message: Option<String>,
 }
 
 /// The reply of `tamper`.

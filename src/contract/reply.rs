@@ -323,7 +323,7 @@ pub enum Reply {
     Whoami {
         peer_id: String,
         name: Option<AccountName>,
-        /// Where rewards go.
+        /// The account that gets this node's rewards.
         account: Account,
         /// The sum of the balances.
         balance: Balance,

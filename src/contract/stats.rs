@@ -66,6 +66,9 @@ pub struct Stats {
     pub transactions: u64,
     /// The time between blocks that the network aims at.
     pub spacing_ms: u64,
+    /// Whether the difficulty follows the spacing, for people.
+    #[serde(skip)]
+    pub is_adjusting: bool,
     pub halflife_ms: u32,
     /// The intervals of these blocks; null before two blocks were mined.
     pub intervals: Option<Intervals>,

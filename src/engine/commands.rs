@@ -142,7 +142,7 @@ impl<S: ChainStore> Engine<S> {
         let owner = self.owner_now(&from)?;
         if let Some(owner) = owner.filter(|owner| *owner != self.node.me) {
             let message = match &from {
-                Account::Name(_) => format!("{from} belongs to {}", self.key_words(&owner)),
+                Account::Name(_) => format!("{from} belongs to {}", self.other_key(&owner)),
                 Account::Key(_) => format!("{from} is another node's own account: only that node can pay from it"),
             };
             return Err(CommandError::new("not_owner", message, "accounts"));
@@ -204,7 +204,7 @@ impl<S: ChainStore> Engine<S> {
             let whose = if owner == self.node.me {
                 "is yours already".to_owned()
             } else {
-                format!("belongs to {}", self.key_words(&owner))
+                format!("belongs to {}", self.other_key(&owner))
             };
             return Err(CommandError::new(
                 "already_claimed",

@@ -31,6 +31,8 @@ pub struct Config {
     pub mine: bool,
     /// What the start has to say: a code and a sentence each.
     pub start_warnings: Vec<(&'static str, String)>,
+    /// Other keys in folders of this machine, each with a sentence on how to reach its node.
+    pub keys_here: Vec<(PublicKey, String)>,
     /// Whether peers are asked for other peers.
     pub exchange: bool,
     /// Peers given on the command line.

@@ -17,6 +17,8 @@ impl<S: ChainStore> Engine<S> {
             subject,
             params: self.node.config.params.clone(),
             me: self.node.me,
+            // Measured by whoever answers.
+            hash_rate: 0,
         };
         self.send_for(id, Errand::Read(Box::new(query)));
     }

@@ -363,8 +363,8 @@ impl<S: ChainStore> Engine<S> {
         match self.chain.owner(&Account::Name(name.clone())) {
             Ok(Some(owner)) if owner != self.node.me && self.notices.name.tell() => {
                 let message = format!(
-                    "the name {name} belongs to another key ({}): rewards go to this node's key account; start with another --name",
-                    owner.peer_id()
+                    "the name {name} belongs to {}; rewards go to this node's key account",
+                    self.other_key(&owner)
                 );
                 self.out.warn("name_taken", message);
             }

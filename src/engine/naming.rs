@@ -22,6 +22,13 @@ impl<S: ChainStore> Engine<S> {
         }
     }
 
+    /// A key that is not this node's, in words: its node, and how to reach that if the key lies on this machine.
+    pub(super) fn other_key(&self, key: &PublicKey) -> String {
+        let here = self.node.config.keys_here.iter().find(|(other, _)| other == key);
+        let how = here.map_or(String::new(), |(_, how)| format!("; {how}"));
+        format!("{}{how}", self.key_words(key))
+    }
+
     /// Whether the chain says that a name is this peer's.
     pub(super) fn is_name_proven(&self, peer: &PeerId, name: &AccountName) -> bool {
         self.name_standing(peer, name) == NameStanding::Proven

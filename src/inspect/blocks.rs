@@ -67,6 +67,7 @@ impl<S: ChainStore> View<'_, S> {
     /// The hash of the block that the user typed.
     pub fn find_block(&self, block: BlockRef) -> Result<BlockHash, CommandError> {
         let hash = match block {
+            BlockRef::Latest => self.chain.tip().hash,
             BlockRef::Hash(hash) => hash,
             BlockRef::Height(height) => self.chain.active(height).map_err(store_error)?.ok_or_else(|| {
                 let tip = self.chain.tip().header.height;
@@ -157,8 +158,9 @@ impl<S: ChainStore> View<'_, S> {
         ))))
     }
 
-    /// Changes copies of a block and says which rule refuses each. `secret` seeds the check of signatures in a batch.
-    pub fn tamper(&self, height: Height, secret: [u8; 32]) -> Result<Reply, CommandError> {
+    /// Changes copies of a block and says which rule refuses each. `secret` seeds the check of signatures in a batch;
+    /// `hash_rate` is this machine's, in attempts a second, or 0.
+    pub fn tamper(&self, height: Height, secret: [u8; 32], hash_rate: u64) -> Result<Reply, CommandError> {
         if height == Height::GENESIS {
             return Err(CommandError::new(
                 "bad_argument",
@@ -181,6 +183,7 @@ impl<S: ChainStore> View<'_, S> {
             parent: &below.ok_or_else(no_block)?.header,
             block: &block,
             child: child.as_ref(),
+            hash_rate,
         };
         Ok(Reply::Tampered(Box::new(sandbox.run())))
     }

@@ -262,7 +262,7 @@ fn share_ppm(hash: &[u8; 32], target: &[u8; 32]) -> u64 {
 }
 
 /// Work as a 64-bit number; the largest one if it does not fit.
-fn low_part(work: Work) -> u64 {
+pub(super) fn low_part(work: Work) -> u64 {
     let bytes = work.to_be_bytes();
     let (high, low) = bytes.split_at(24);
     if high.iter().any(|byte| *byte != 0) {

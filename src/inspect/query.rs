@@ -34,6 +34,8 @@ pub struct Query {
     pub params: NetworkParams,
     /// The key of this node, which says which accounts are its own.
     pub me: PublicKey,
+    /// The attempts that this machine makes in a second, for [`Subject::Tamper`]; 0 if that is unknown.
+    pub hash_rate: u64,
 }
 
 impl Query {
@@ -53,7 +55,7 @@ impl Query {
             Subject::Chain(limit) => view.chain(*limit),
             Subject::Stats(limit, disk) => view.stats(*limit, *disk),
             Subject::History(account, limit, waiting) => view.history(account.as_ref(), *limit, waiting),
-            Subject::Tamper(height, secret) => view.tamper(*height, *secret),
+            Subject::Tamper(height, secret) => view.tamper(*height, *secret, self.hash_rate),
         }
     }
 }
@@ -82,16 +84,17 @@ mod tests {
             (Subject::Chain(4), view.chain(4)),
             (Subject::Stats(9, None), view.stats(9, None)),
             (Subject::History(None, 3, Vec::new()), view.history(None, 3, &[])),
-            (Subject::Tamper(height, [3; 32]), view.tamper(height, [3; 32])),
+            (Subject::Tamper(height, [3; 32]), view.tamper(height, [3; 32], 0)),
             (
                 Subject::Tamper(Height::new(99), [3; 32]),
-                view.tamper(Height::new(99), [3; 32]),
+                view.tamper(Height::new(99), [3; 32], 0),
             ),
         ] {
             let query = Query {
                 subject,
                 params: chain.params().clone(),
                 me: key(1).public(),
+                hash_rate: 0,
             };
             assert_eq!(query.answer(chain.snapshot().unwrap()), expected, "{:?}", query.subject);
         }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::accounts::account_view;
 use super::{View, no_block, store_error};
-use crate::chain::{ChainStore, Header, Transaction};
+use crate::chain::{ChainStore, Difficulty, Header, Transaction};
 use crate::contract::{AccountView, CommandError, DiskView, FillerView, Growth, Intervals, MinerView, Reply, Stats};
 use crate::types::{Account, Height, count};
 
@@ -134,6 +134,7 @@ impl<S: ChainStore> View<'_, S> {
             to_height: tip,
             transactions,
             spacing_ms: params.spacing_ms,
+            is_adjusting: params.difficulty == Difficulty::Adjusting,
             halflife_ms: params.halflife_ms,
             intervals: intervals(&headers),
             bits: headers.iter().map(|header| header.bits.0).collect(),

@@ -13,12 +13,16 @@ mod completion;
 mod ctl;
 #[cfg(unix)]
 mod lines;
+#[cfg(unix)]
+mod several;
 
 use std::path::{Path, PathBuf};
 
 use super::folder_choice;
 use crate::cli::{Args, Task};
 use crate::console::render::escape;
+#[cfg(unix)]
+use crate::store::FindError;
 use crate::store::{Sought, places};
 
 /// A command failed, or the node went away.
@@ -46,20 +50,21 @@ pub fn run(args: &Args, task: &Task) -> u8 {
     #[cfg(not(unix))]
     let done = find(args).and_then(|_| Err(no_sockets(task)));
     done.unwrap_or_else(|complaint| {
-        eprintln!(
-            "error: {}\nhint: {}",
-            escape(&complaint.message),
-            escape(&complaint.hint)
-        );
+        let message: Vec<_> = complaint.message.lines().map(escape).collect();
+        eprintln!("error: {}\nhint: {}", message.join("\n"), escape(&complaint.hint));
         complaint.status
     })
 }
 
 fn find(args: &Args) -> Result<PathBuf, Complaint> {
-    places::find(&folder_choice(args), &args.network, Sought::Node).map_err(|error| Complaint {
-        status: STATUS_NO_NODE,
-        message: error.to_string(),
-        hint: error.hint(),
+    places::find(&folder_choice(args), &args.network, Sought::Node).map_err(|error| match error {
+        #[cfg(unix)]
+        FindError::Several { folders, .. } => several::told(args, &folders),
+        error => Complaint {
+            status: STATUS_NO_NODE,
+            message: error.to_string(),
+            hint: error.hint(),
+        },
     })
 }
 

@@ -6,28 +6,42 @@
 //! `probe`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::inbox::Inbox;
 use super::{probe, surroundings};
 use crate::chain::{ChainStore, StoreError};
 use crate::contract::{CommandError, Surroundings};
 use crate::engine::{Errand, Input, Outcome};
+use crate::inspect::query::Subject;
 use crate::inspect::store_error;
+use crate::miner::bench::{compare, contender};
+use crate::miner::kernel::Kernel;
 use crate::threads::{self, panic_point};
 use crate::types::PeerId;
+
+/// How long the rate of mining is measured: nobody notices, and it is right to a few per cent.
+const MEASURED: Duration = Duration::from_millis(40);
 
 /// Who does them, and what that takes beside the store.
 #[derive(Clone, Debug)]
 pub struct Errands {
     local: PeerId,
     discovery: bool,
+    /// The threads that mine.
+    threads: usize,
 }
 
 impl Errands {
-    /// For the node with this id. `discovery` says whether it looks for others by multicast DNS.
+    /// For the node with this id. `discovery` says whether it looks for others by multicast DNS; `threads`
+    /// is how many of them mine.
     #[must_use]
-    pub const fn new(local: PeerId, discovery: bool) -> Self {
-        Self { local, discovery }
+    pub const fn new(local: PeerId, discovery: bool, threads: usize) -> Self {
+        Self {
+            local,
+            discovery,
+            threads,
+        }
     }
 
     /// Begins an errand; its end comes to the inbox. The store is there for an [`Errand::Read`].
@@ -53,8 +67,11 @@ impl Errands {
         let work = move || {
             let outcome = match (errand, store) {
                 (Errand::Look { may_send }, _) => Outcome::Looked(Box::new(this.look(may_send))),
-                (Errand::Read(query), Some(Ok(store))) => {
+                (Errand::Read(mut query), Some(Ok(store))) => {
                     panic_point("errand");
+                    if matches!(query.subject, Subject::Tamper(..)) {
+                        query.hash_rate = this.hash_rate();
+                    }
                     Outcome::Read(Box::new(query.answer(store)))
                 }
                 (Errand::Read(_), Some(Err(error))) => Outcome::Read(Box::new(Err(store_error(error)))),
@@ -71,6 +88,13 @@ impl Errands {
             };
             inbox.push(Input::Done { id, outcome });
         }
+    }
+
+    /// The attempts a second of all threads that mine, by a short measurement.
+    fn hash_rate(&self) -> u64 {
+        let kernel = contender(Kernel::chosen());
+        let of_one = compare(&[kernel], 1, MEASURED).into_iter().max().unwrap_or(0);
+        of_one.saturating_mul(u64::try_from(self.threads).unwrap_or(1))
     }
 
     /// Looks at the machine, and asks for other nodes if that may be.

@@ -8,6 +8,8 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::Ears;
+use super::hearers::Hearers;
 use super::history::HistoryFile;
 use super::mailbox::Mailbox;
 use super::screen::Screen;
@@ -15,20 +17,25 @@ use super::session::In;
 use crate::cli::Args;
 use crate::console::InputLine;
 use crate::console::input;
+use crate::console::parse::Line;
 use crate::console::prompt::PromptFact;
+use crate::contract::{Command, Event};
 use crate::threads::{self, panic_point};
 
 /// Starts the source of lines; `failed` hears of the panic that ends it. Sending on what comes back asks for the next one.
-pub fn start(
+pub(super) fn start(
     args: &Args,
-    screen: &Screen,
+    (screen, ears): (&Screen, &Ears),
     folder: &Path,
     mailbox: Mailbox,
     failed: impl FnOnce(&str) + Send + 'static,
 ) -> Option<SyncSender<()>> {
     let (more, asked) = sync_channel(1);
     let exec = args.exec.clone();
+    let stays = args.daemon;
     let screen = screen.clone();
+    let hearers = args.discovery.then(|| ears.hearers.clone());
+    let ears = ears.clone();
     let history = HistoryFile::of(folder);
     // The reader's thread ends when the prompt's begins: one of the two can fail.
     let failed = Arc::new(Mutex::new(Some(failed)));
@@ -48,8 +55,8 @@ pub fn start(
             return;
         }
         match exec {
-            Some(text) => read_exec(&text, deliver),
-            None => input::read_all(std::io::stdin().lock(), deliver),
+            Some(text) => read_exec(&text, hearers.as_ref(), deliver),
+            None => read_stdin(&ears, stays, deliver),
         }
     };
     match threads::spawn("reader", body, fail) {
@@ -61,13 +68,45 @@ pub fn start(
     }
 }
 
-fn read_exec(text: &str, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
+/// Hands over standard input. A node that ends because there was nothing in it says so: that is a service without
+/// `--daemon`, or a shell's `&`.
+fn read_stdin(ears: &Ears, stays: bool, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
+    let mut is_empty = true;
+    input::read_all(std::io::stdin().lock(), |line| {
+        if line.is_none() && is_empty && !stays {
+            ears.event(&Event::Warning {
+                code: "no_input",
+                message: "standard input ended without a command, so this node stops; with --daemon it stays"
+                    .to_owned(),
+            });
+        }
+        is_empty = false;
+        deliver(line)
+    });
+}
+
+/// Hands over the commands of `--exec`. Where nodes are looked for, the first that announces something waits for one.
+fn read_exec(text: &str, hearers: Option<&Hearers>, mut deliver: impl FnMut(Option<InputLine>) -> bool) {
+    let mut hearers = hearers;
     for line in input::split_exec(text) {
+        if announces(&line)
+            && let Some(hearers) = hearers.take()
+        {
+            hearers.wait();
+        }
         if !deliver(Some(line)) {
             return;
         }
     }
     deliver(None);
+}
+
+/// Whether a command makes something that other nodes should hear of.
+fn announces(line: &InputLine) -> bool {
+    matches!(
+        line.line,
+        Ok(Line::Engine(Command::Tx { .. } | Command::Claim(_) | Command::Mine(_)))
+    )
 }
 
 /// Where the prompt's facts go: its lines wait in the session. The prompt's thread never does: only while it reads is

@@ -186,7 +186,11 @@ impl OpenError {
     #[must_use]
     pub fn hint(&self) -> String {
         match self {
-            Self::InUse { .. } => "stop that node, or choose another folder with --data-dir DIR or --name NAME".into(),
+            Self::InUse { path, .. } => format!(
+                "lanchain attach --data-dir {0} works at that node, lanchain ctl --data-dir {0} COMMAND gives it one command; \
+                 for a second node choose another folder with --data-dir DIR or --name NAME",
+                path.display()
+            ),
             Self::OtherNetwork { path, found, wanted } => hint_of_network(path, found, wanted),
             Self::NewerFormat { .. } => "use a newer lanchain, or choose another folder with --data-dir DIR".into(),
             Self::OlderFormat { .. } => {

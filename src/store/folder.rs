@@ -31,7 +31,7 @@ const PORT_FILE: &str = "port";
 /// The name of the program's folder in the user's data directory.
 pub(super) const PROGRAM: &str = "lanchain";
 /// The name of the first slot; the others are `node-2`, `node-3` and so on.
-pub(super) const SLOT: &str = "node";
+pub(crate) const SLOT: &str = "node";
 /// The most bytes that are read of small text files.
 const SMALL_FILE_MAX_BYTES: u64 = 256;
 /// The largest lock file in bytes; it holds a number, so a longer one belongs to another program and is not
@@ -67,6 +67,8 @@ pub struct Folder {
     /// The folder that holds the slots of the network; none for `--data-dir` and `--temp`.
     network_folder: Option<PathBuf>,
     is_temp: bool,
+    /// The folder is a further slot that this start made because the ones before it were in use.
+    is_spare: bool,
     warning: Option<String>,
 }
 
@@ -104,9 +106,14 @@ impl Folder {
                 1 => SLOT.to_owned(),
                 _ => format!("{SLOT}-{number}"),
             };
+            let is_new = !parent.join(&slot).join(NETWORK_FILE).exists();
             match take(&slot) {
                 Err(OpenError::InUse { .. }) => {}
-                other => return other,
+                Ok(mut folder) => {
+                    folder.is_spare = is_new && number > 1;
+                    return Ok(folder);
+                }
+                Err(other) => return Err(other),
             }
         }
         Err(OpenError::NoFreeSlot {
@@ -153,6 +160,8 @@ impl Folder {
         let locked = privacy::check_folder(&path, trust)
             .and_then(|warning| take_lock(&path, trust.owner()).map(|locked| (locked, warning)));
         let ((lock, new_lock), warning) = match locked {
+            // Its node removed it while this one waited for the lock: it is not there any more.
+            Ok(_) if !path.join(LOCK_FILE).exists() => return Err(OpenError::InUse { path, pid: None }),
             Ok(locked) => locked,
             Err(error) => {
                 remove_folders(&made);
@@ -177,6 +186,7 @@ impl Folder {
             secret_key,
             network_folder,
             is_temp: false,
+            is_spare: false,
             warning,
         })
     }
@@ -203,6 +213,18 @@ impl Folder {
     #[must_use]
     pub const fn secret_key(&self) -> &SecretKey {
         &self.secret_key
+    }
+
+    /// Gives the folder back at the end of a node. A further slot that this start made, and that nobody used, is removed:
+    /// left behind, it would be one more folder to choose from.
+    ///
+    /// The store must be closed.
+    pub fn give_back(mut self, network: &NetworkParams) {
+        let is_unused = || {
+            let store = RedbStore::open_to_read(&self.chain_path(), network).ok()?;
+            has_been_used(&store).ok().map(|used| !used)
+        };
+        self.is_temp |= self.is_spare && is_unused() == Some(true);
     }
 
     /// Whether the folder is removed when it is dropped.

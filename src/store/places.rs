@@ -248,6 +248,20 @@ fn elsewhere(data_dir: &Path, sought: Sought) -> Vec<PathBuf> {
     found
 }
 
+/// The running node that is meant where nothing chooses one: that of the first slot. While there is no first slot, another
+/// one. Whether it is the only node of the network that runs comes with it.
+#[must_use]
+pub fn meant(data_dir: &Path, network: &NetworkParams) -> Option<(FoundFolder, bool)> {
+    let parent = network_folder(data_dir, network);
+    let first = parent.join(SLOT);
+    let mut running: Vec<_> = slots(&parent).into_iter().filter(|place| place.running).collect();
+    let is_only = running.len() == 1;
+    if first.exists() {
+        running.retain(|place| place.path == first);
+    }
+    (!running.is_empty()).then(|| (running.remove(0), is_only))
+}
+
 /// The path for a folder that may be new: the given one, or else the only existing one, or else the first slot.
 ///
 /// # Errors
@@ -383,6 +397,27 @@ mod tests {
             "{}",
             error.hint()
         );
+    }
+
+    #[test]
+    fn a_start_without_a_choice_means_the_node_of_the_first_slot_that_runs() {
+        let home = tempfile::tempdir().unwrap();
+        let open = |name| Folder::open_slot(home.path(), name, &network(), Trust::Private).unwrap();
+        let meant = || meant(home.path(), &network()).map(|(place, is_only)| (place.path, is_only));
+        assert_eq!(meant(), None);
+        let anna = open(Some("anna"));
+        assert_eq!(
+            meant(),
+            Some((anna.path().to_path_buf(), true)),
+            "the only node there is"
+        );
+        let first = open(None);
+        assert_eq!(meant(), Some((first.path().to_path_buf(), false)));
+        drop(anna);
+        assert_eq!(meant(), Some((first.path().to_path_buf(), true)));
+        drop(first);
+        let _anna = open(Some("anna"));
+        assert_eq!(meant(), None, "the first slot is free and belongs to somebody");
     }
 
     #[test]

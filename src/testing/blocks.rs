@@ -145,7 +145,7 @@ pub fn branch(params: &NetworkParams, from: &Header, miner: u8, count: usize) ->
 /// Accepts a block that becomes the tip.
 pub fn advance<S: ChainStore>(chain: &mut Chain<S>, block: &Block) -> Switch {
     match chain.accept(block.clone(), CLOCK).unwrap() {
-        Accepted::Switched(switch) => switch,
+        Accepted::Switched(switch) => *switch,
         other => panic!("expected a switch, got {other:?}"),
     }
 }

@@ -21,6 +21,7 @@ pub fn config(params: &NetworkParams, key: SecretKey) -> Config {
         peer_clock: PeerClock::Own,
         mine: false,
         start_warnings: Vec::new(),
+        keys_here: Vec::new(),
         exchange: false,
         manual_peers: Vec::new(),
         limits: Limits::default(),

@@ -13,7 +13,7 @@ use crate::console::watch::TellingReply;
 use crate::contract::{
     AccountView, BanView, BlockExplained, BlockView, CommandError, Diagnosis, FailureView, FoundBy, Growth, Inclusion,
     InterfaceView, LayoutPart, Multicast, NodeStatus, PathStep, PeerActed, PeerView, Reply, Stats, Tampered,
-    TamperedCopy, TipView, TreeBlock, TxExplained, TxStatus, TxView,
+    TamperedCopy, TipView, TreeBlock, TxExplained, TxStatus, TxView, WithWork,
 };
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, Txid, WallTime, Work};
 
@@ -444,6 +444,15 @@ fn made_visible() -> Vec<Reply> {
         code,
         message: code.map(str::to_owned),
         lesson: "l".into(),
+        with_work: None,
+    };
+    let judged = |code: Option<&'static str>| TamperedCopy {
+        with_work: Some(WithWork {
+            accepted: code.is_none(),
+            code,
+            message: code.map(str::to_owned),
+        }),
+        ..change(code)
     };
     let mut replies = explained();
     replies.extend([
@@ -452,7 +461,7 @@ fn made_visible() -> Vec<Reply> {
         Reply::Tampered(Box::new(Tampered {
             height: Height::new(3),
             hash: hash(1),
-            changes: vec![change(None), change(Some("bad_root"))],
+            changes: vec![change(None), judged(None), judged(Some("bad_root"))],
             message: "m".into(),
         })),
         Reply::Stats(Box::new(stats())),

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::folder::choice;
 use super::{Failure, Finding, STATUS_USAGE, print};
 use crate::cli::{self, Args};
+use crate::console::help::COMMANDS;
 use crate::store::{FolderChoice, FoundFolder, places};
 
 /// The paths of the data folders, for the reply of `paths`.
@@ -114,5 +115,46 @@ pub(super) fn man(task: Option<&str>) -> u8 {
         eprintln!("error: {error}");
         return super::STATUS_FAILED;
     }
+    // The words of the prompt are what `ctl` and `attach` take too.
+    if matches!(task, None | Some("ctl" | "attach")) {
+        text.extend_from_slice(prompt_words().as_bytes());
+    }
     print(&String::from_utf8_lossy(&text))
+}
+
+/// The words of the prompt as a section of the manual page.
+fn prompt_words() -> String {
+    let safe = |text: &str| text.replace('\\', "\\\\").replace('-', "\\-");
+    let mut section = ".SH COMMANDS OF THE PROMPT\n".to_owned();
+    for command in &COMMANDS {
+        let also = match command.aliases {
+            [] => String::new(),
+            aliases => format!(" (also {})", aliases.join(", ")),
+        };
+        section.push_str(&format!(
+            ".TP\n\\fB{}\\fR{}\n{}\n",
+            safe(command.usage),
+            safe(&also),
+            safe(command.summary)
+        ));
+    }
+    section
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_manual_page_lists_every_word_of_the_prompt() {
+        let section = prompt_words();
+        for command in &COMMANDS {
+            assert!(section.contains(&format!(".TP\n\\fB{}", command.word)), "{section}");
+            for alias in command.aliases {
+                assert!(section.contains(alias), "{alias}");
+            }
+        }
+        let starts = section.lines().filter(|line| line.starts_with('.'));
+        assert_eq!(starts.count(), 1 + COMMANDS.len(), "no other line is an order to roff");
+    }
 }

@@ -1,27 +1,22 @@
 //! `lanchain import`: reads blocks from JSON lines and checks each by the rules of the chain.
 //!
-//! Promises: blocks before the first invalid one are kept, later ones are not read; lines have a maximum length; only
-//! `header` and the transactions' `raw` are used, and `hash` if it is there.
+//! Promises: blocks before the first invalid one are kept, later ones are not read; what a line says beside the bytes of
+//! its block is compared with them, also for blocks that the folder has.
+//! Elsewhere: the lines (`tools::lines`), the comparison (`tools::compare`).
 
-use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::folder::{choice, file_failed, is_standard, take};
+use super::folder::{choice, take};
+use super::lines::{Line, Lines, invalid, wall};
 use super::{Failure, Finding, STATUS_FAILED};
-use crate::chain::header::HEADER_BYTES;
-use crate::chain::params::BLOCK_MAX_BYTES;
-use crate::chain::{Accepted, Block, Chain, LongStep, StoreError};
+use crate::chain::{Accepted, Block, Chain, Header, LongStep, StoreError};
 use crate::cli::Args;
-use crate::store::{Folder, RedbStore, inputs, places};
-use crate::types::text::{is_utf16, without_mark};
-use crate::types::{BlockHash, Height, WallTime};
+use crate::store::{Folder, RedbStore, places};
+use crate::types::{BlockHash, Height, Work};
 
-/// The longest line in bytes. In hex, the largest block is twice as long as its canonical bytes. Besides, each
-/// transaction repeats keys, names and signature, about five times its own size together.
-const LINE_MAX_BYTES: usize = 16 * BLOCK_MAX_BYTES;
 /// Blocks that are written in one step, because a disk sync for each block would take most of the time.
 const BATCH_BLOCKS: u64 = 500;
 /// The interval between two progress messages.
@@ -53,38 +48,23 @@ impl Finding for Imported {
 }
 
 pub(super) fn run(args: &Args, file: &Path) -> Result<Option<Imported>, Failure> {
-    let input: Box<dyn Read> = if is_standard(file) {
-        Box::new(io::stdin())
-    } else {
-        inputs::open(file).map_err(|error| file_failed(file, &error))?
-    };
+    let mut lines = Lines::open(file)?;
     let path = places::find_or_first(&choice(args), &args.network)?;
     let (store, folder) = take(path, args)?;
     let mut import = Import::start(args, store, &folder)?;
-    let read = import.read(file, &mut BufReader::new(input));
+    let read = import.read(&mut lines);
     // The valid blocks are kept, whatever follows them.
     import.commit()?;
     read?;
     Ok(Some(import.done()))
 }
 
-/// The fields of a line that are used; all others are derived from them.
-#[derive(Deserialize)]
-struct ImportLine {
-    hash: Option<String>,
-    header: String,
-    transactions: Vec<RawTransaction>,
-}
-
-#[derive(Deserialize)]
-struct RawTransaction {
-    raw: String,
-}
-
 /// The state of a running import.
 struct Import {
     chain: Chain<RedbStore>,
     store: RedbStore,
+    /// Seeds the check of signatures in a batch.
+    secret: [u8; 32],
     lines: u64,
     added: u64,
     known: u64,
@@ -103,6 +83,7 @@ impl Import {
         Ok(Self {
             chain,
             store,
+            secret,
             lines: 0,
             added: 0,
             known: 0,
@@ -111,49 +92,31 @@ impl Import {
         })
     }
 
-    fn read(&mut self, file: &Path, input: &mut impl BufRead) -> Result<(), Failure> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let limit = u64::try_from(LINE_MAX_BYTES).unwrap_or(u64::MAX).saturating_add(1);
-            let size = input
-                .by_ref()
-                .take(limit)
-                .read_until(b'\n', &mut line)
-                .map_err(|error| file_failed(file, &error))?;
-            if size == 0 {
-                return Ok(());
-            }
-            self.lines += 1;
-            let text = if self.lines == 1 {
-                without_mark(&line)
-            } else {
-                &line[..]
-            };
-            if !text.trim_ascii().is_empty() {
-                self.take(text).map_err(|failure| failure.at_line(self.lines))?;
-            }
+    fn read(&mut self, lines: &mut Lines) -> Result<(), Failure> {
+        while let Some(line) = lines.next()? {
+            let (number, height) = (line.number, line.block.header.height);
+            self.lines = number;
+            self.take(line).map_err(|failure| failure.at_block(number, height))?;
             if self.uncommitted >= BATCH_BLOCKS {
                 self.commit()?;
             }
             self.tell();
         }
+        self.lines = lines.number;
+        Ok(())
     }
 
-    fn take(&mut self, line: &[u8]) -> Result<(), Failure> {
-        if line.len() > LINE_MAX_BYTES {
-            let message = format!("the line has more than {LINE_MAX_BYTES} bytes");
-            return Err(invalid("line_too_long", message));
+    fn take(&mut self, line: Line<'_>) -> Result<(), Failure> {
+        line.check_genesis(self.chain.params())?;
+        let work = self.work(&line.block.header)?;
+        line.compare(work, self.chain.params())?;
+        let block = line.block;
+        if self.chain.block(&block.hash())?.is_some() {
+            self.check_known(&block)?;
+            self.known += 1;
+            return Ok(());
         }
-        if is_utf16(line) {
-            return Err(utf16());
-        }
-        let block = block_of(line)?;
-        if block.header.height == Height::GENESIS {
-            return self.take_genesis(&block);
-        }
-        let accepted = self.chain.accept(block, wall());
-        match accepted {
+        match self.chain.accept(block, wall()) {
             Ok(Accepted::AlreadyKnown) => self.known += 1,
             Ok(Accepted::Stored { .. } | Accepted::Switched(_)) => {
                 self.added += 1;
@@ -162,6 +125,27 @@ impl Import {
             Err(error) => return Err(invalid(error.code(), error.to_string())),
         }
         self.switch()
+    }
+
+    /// The work of the chain up to and including a block; none if its parent is unknown.
+    fn work(&self, header: &Header) -> Result<Option<Work>, StoreError> {
+        if header.height == Height::GENESIS {
+            return Ok(Some(Work::ZERO));
+        }
+        let parent = self.chain.block(&header.previous)?;
+        Ok(parent.map(|parent| parent.work.plus(Header::weight(&parent.header, self.chain.params()))))
+    }
+
+    /// Checks that a block whose header the folder has is that block: a header alone does not make it the same.
+    fn check_known(&self, block: &Block) -> Result<(), Failure> {
+        if self.chain.body(&block.hash())?.as_deref() == Some(&block.to_bytes()[..]) {
+            return Ok(());
+        }
+        let code_and_reason = match block.check(self.chain.params(), &self.secret) {
+            Err(error) => (error.code(), error.to_string()),
+            Ok(()) => ("known_invalid", "the folder has another block of this hash".to_owned()),
+        };
+        Err(invalid(code_and_reason.0, code_and_reason.1))
     }
 
     /// Makes all steps of a long switch.
@@ -173,20 +157,6 @@ impl Import {
                 Err(error) => return Err(invalid(error.code(), error.to_string())),
             }
         }
-    }
-
-    fn take_genesis(&mut self, block: &Block) -> Result<(), Failure> {
-        let own = self.chain.network_id().to_string();
-        if block.hash().to_string() == own {
-            self.known += 1;
-            return Ok(());
-        }
-        Err(Failure::new(
-            STATUS_FAILED,
-            "other_network",
-            format!("the genesis block is {}, this network's is {own}", block.hash()),
-            "choose the network that was exported: lanchain import --network NETWORK FILE",
-        ))
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {
@@ -216,52 +186,4 @@ impl Import {
             tip: self.chain.tip().hash,
         }
     }
-}
-
-fn utf16() -> Failure {
-    Failure::new(
-        STATUS_FAILED,
-        "bad_argument",
-        "the input is UTF-16 text, not UTF-8",
-        "export to a file by its name (lanchain export FILE): the > of some shells writes UTF-16",
-    )
-}
-
-fn invalid(code: &'static str, message: impl Into<String>) -> Failure {
-    let hint = match code {
-        "unknown_parent" => "import the blocks below it first: an export begins with the genesis block",
-        "time_too_new" => "look at this machine's clock, then import again",
-        _ => "the blocks before this line are kept; get the file anew from its source",
-    };
-    Failure::new(STATUS_FAILED, code, message, hint)
-}
-
-/// The block in a line.
-fn block_of(line: &[u8]) -> Result<Block, Failure> {
-    let bad = |reason: String| invalid("bad_argument", reason);
-    let line: ImportLine = serde_json::from_slice(line).map_err(|error| bad(format!("no BLOCK: {error}")))?;
-    let hex = |text: &str| hex::decode(text).map_err(|error| bad(format!("no hex digits: {error}")));
-    let mut bytes = hex(&line.header)?;
-    if bytes.len() != HEADER_BYTES {
-        return Err(bad(format!(
-            "a header has {HEADER_BYTES} bytes, this one {}",
-            bytes.len()
-        )));
-    }
-    let count = u32::try_from(line.transactions.len()).unwrap_or(u32::MAX);
-    bytes.extend_from_slice(&count.to_be_bytes());
-    for transaction in &line.transactions {
-        bytes.extend_from_slice(&hex(&transaction.raw)?);
-    }
-    let block = Block::from_bytes(&bytes).map_err(|error| invalid(error.code(), error.to_string()))?;
-    match line.hash {
-        Some(hash) if hash != block.hash().to_string() => {
-            Err(bad(format!("`hash` is {hash}, the header's is {}", block.hash())))
-        }
-        Some(_) | None => Ok(block),
-    }
-}
-
-fn wall() -> WallTime {
-    WallTime::from_unix(std::time::UNIX_EPOCH.elapsed().unwrap_or_default())
 }

@@ -6,14 +6,17 @@
 //! Spec: `proto-notes/events.md`, "Tasks".
 
 mod about;
+mod compare;
 mod export;
 mod folder;
 mod import;
 mod key;
+mod lines;
 mod repair;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
+mod verify_file;
 
 use std::io::Write;
 
@@ -22,6 +25,7 @@ use serde::Serialize;
 use crate::cli::{Args, Task};
 use crate::console::render::{human_error, json_reply};
 use crate::contract::CommandError;
+use crate::types::Height;
 
 /// The exit status if a rule was broken or the system failed.
 const STATUS_FAILED: u8 = 1;
@@ -36,6 +40,8 @@ struct Failure {
     status: u8,
     /// The line of its input, from 1; 0 if the error is not about a line.
     line: u64,
+    /// Whether the message itself says where in the input.
+    is_placed: bool,
     error: CommandError,
 }
 
@@ -44,6 +50,7 @@ impl Failure {
         Self {
             status,
             line: 0,
+            is_placed: false,
             error: CommandError {
                 code,
                 message: message.into(),
@@ -52,8 +59,21 @@ impl Failure {
         }
     }
 
+    /// The same failure with another hint.
+    fn hinted(mut self, hint: impl Into<String>) -> Self {
+        self.error.hint = hint.into();
+        self
+    }
+
     fn at_line(self, line: u64) -> Self {
         Self { line, ..self }
+    }
+
+    /// The same failure, about the block in a line of the input: the message begins with both.
+    fn at_block(mut self, line: u64, height: Height) -> Self {
+        self.error.message = format!("line {line}, block {height}: {}", self.error.message);
+        self.is_placed = true;
+        self.at_line(line)
     }
 }
 
@@ -68,8 +88,9 @@ pub fn run(args: &Args, task: &Task) -> u8 {
     match task {
         Task::Export { file } => told(args, "export", export::run(args, file.as_deref())),
         Task::Import { file } => told(args, "import", import::run(args, file)),
-        Task::Verify { repair: false } => told(args, "verify", verify::run(args)),
-        Task::Verify { repair: true } => told(args, "verify", repair::run(args)),
+        Task::Verify { file: Some(file), .. } => told(args, "verify", verify_file::run(args, file)),
+        Task::Verify { repair: false, .. } => told(args, "verify", verify::run(args)),
+        Task::Verify { repair: true, .. } => told(args, "verify", repair::run(args)),
         Task::Key { action } => told(args, "key", key::run(args, action)),
         Task::Paths => told(args, "paths", about::paths(args)),
         Task::Completions { shell } => about::completions(*shell),
@@ -81,16 +102,16 @@ pub fn run(args: &Args, task: &Task) -> u8 {
 /// Prints the result or the error of a tool, as a JSON reply or in words. None means that the tool has printed
 /// everything itself.
 fn told<F: Finding>(args: &Args, word: &str, result: Result<Option<F>, Failure>) -> u8 {
-    let (status, line, result) = match result {
+    let (status, line, is_placed, result) = match result {
         Ok(None) => return 0,
-        Ok(Some(finding)) => (0, 0, Ok(finding)),
-        Err(failure) => (failure.status, failure.line, Err(failure.error)),
+        Ok(Some(finding)) => (0, 0, false, Ok(finding)),
+        Err(failure) => (failure.status, failure.line, failure.is_placed, Err(failure.error)),
     };
     let text = match (&result, args.json) {
         (_, true) => json_reply(line, Some(word), &result),
         (Ok(finding), false) => finding.words(),
         (Err(error), false) => {
-            eprintln!("{}", human_error((line > 0).then_some(line), error));
+            eprintln!("{}", human_error((line > 0 && !is_placed).then_some(line), error));
             return status;
         }
     };

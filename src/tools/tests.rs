@@ -10,7 +10,8 @@ use crate::testing::blocks::mine_for;
 use crate::testing::samples::{hash, id};
 use crate::types::{Account, Amount, Height, SecretKey, WallTime, Work};
 
-use super::{Finding, about, export, import, json_reply, key, repair, verify};
+use super::lines::Lines;
+use super::{Finding, about, export, import, json_reply, key, repair, verify, verify_file};
 use crate::store::RedbStore;
 
 const SECRET: [u8; 32] = [7; 32];
@@ -233,6 +234,122 @@ fn an_exported_line_has_the_blocks_own_bytes() {
     let bytes = format!("{}{:08x}{raw}", value["header"].as_str().unwrap(), raws.len());
     assert_eq!(bytes, hex::encode(store.body(&active(&store, 2)).unwrap().unwrap()));
     assert_eq!(value["active"], true);
+}
+
+/// The export of the chain of [`store`], as lines.
+fn exported() -> Vec<String> {
+    let (store, params) = store();
+    let line = |height| export::line(&store, Height::new(height), params.reward).unwrap();
+    (0..4).map(line).collect()
+}
+
+/// What `verify FILE` says of these lines: the code and the message of a refusal, none if they are whole.
+fn refusal(lines: &[String]) -> Option<(&'static str, String)> {
+    let text = std::io::Cursor::new(lines.join("\n").into_bytes());
+    let mut lines = Lines::of("-".as_ref(), Box::new(text));
+    let verified = verify_file::verify(&mut lines, &NetworkParams::dev(), &SECRET);
+    verified
+        .err()
+        .map(|failure| (failure.error.code, failure.error.message))
+}
+
+/// The lines with a value of one line replaced.
+fn edited(line: usize, place: &str, value: serde_json::Value) -> Vec<String> {
+    let mut lines = exported();
+    let mut json: serde_json::Value = serde_json::from_str(&lines[line]).unwrap();
+    *json.pointer_mut(place).unwrap() = value;
+    lines[line] = json.to_string();
+    lines
+}
+
+#[test]
+fn an_exported_file_is_verified_without_a_folder() {
+    let text = std::io::Cursor::new(format!("\u{feff}{}\n\n", exported().join("\n\n")).into_bytes());
+    let mut lines = Lines::of("-".as_ref(), Box::new(text));
+    let verified = verify_file::verify(&mut lines, &NetworkParams::dev(), &SECRET).unwrap();
+    let (store, params) = store();
+    let of_the_folder = verify::verify(&store, &params, &SECRET).unwrap();
+    let value = |verified| serde_json::to_value::<verify::Verified>(verified).unwrap();
+    let (mut here, mut there) = (value(verified), value(of_the_folder));
+    assert_eq!(
+        (here["side_blocks"].take(), there["side_blocks"].take()),
+        (0.into(), 1.into())
+    );
+    assert_eq!(here, there);
+}
+
+#[test]
+fn a_field_of_an_exported_file_that_its_bytes_do_not_say_is_refused_with_line_and_block() {
+    let refused = |line, place, value| refusal(&edited(line, place, value)).unwrap_or_default();
+    let (code, message) = refused(2, "/transactions/1/amount", 6.into());
+    assert_eq!(code, "field_differs");
+    assert_eq!(message, "line 3, block 2: amount is 6, its bytes say 5 (transaction 1)");
+    for (line, place, value) in [
+        (0, "/time_ms", 1.into()),
+        (0, "/work", "1".repeat(64).into()),
+        (3, "/work", "0".repeat(64).into()),
+        (2, "/transactions/2/from", "dave".into()),
+        (2, "/transactions/0/amount", 2.into()),
+        (1, "/height", "1".into()),
+        (1, "/hash", serde_json::Value::Null),
+    ] {
+        let (code, message) = refused(line, place, value);
+        assert_eq!(code, "field_differs", "{place}: {message}");
+        assert!(
+            message.starts_with(&format!("line {}, block {line}: ", line + 1)),
+            "{message}"
+        );
+    }
+    assert_eq!(
+        refusal(&edited(2, "/active", false.into())),
+        None,
+        "where the block was is not in its bytes"
+    );
+}
+
+#[test]
+fn an_exported_file_is_checked_by_every_rule() {
+    let lines = exported();
+    let code = |lines: &[String]| refusal(lines).map(|(code, _)| code);
+    assert_eq!(code(&lines), None);
+    assert_eq!(code(&[]), Some("bad_argument"), "no block at all");
+    assert_eq!(code(&lines[1..]), Some("unknown_parent"));
+    let gap = [&lines[..2], &lines[3..]].concat();
+    assert_eq!(code(&gap), Some("unknown_parent"));
+    // Only the bytes are left, and these are edited.
+    let bytes = |line: usize, change: &dyn Fn(&mut serde_json::Value)| {
+        let json: serde_json::Value = serde_json::from_str(&lines[line]).unwrap();
+        let raws = json["transactions"].as_array().unwrap().iter();
+        let raws: Vec<_> = raws.map(|tx| serde_json::json!({ "raw": tx["raw"] })).collect();
+        let mut bare = serde_json::json!({ "header": json["header"], "transactions": raws });
+        change(&mut bare);
+        let mut lines = lines.clone();
+        lines[line] = bare.to_string();
+        lines
+    };
+    assert_eq!(code(&bytes(2, &|_| {})), None, "the bytes alone are a block");
+    let nonce = bytes(2, &|block| {
+        let header = block["header"].as_str().unwrap();
+        block["header"] = format!(
+            "{}{}",
+            &header[..188],
+            if header.ends_with("0000") { "1111" } else { "0000" }
+        )
+        .into();
+    });
+    assert_eq!(code(&nonce), Some("bad_proof_of_work"));
+    let fewer = bytes(2, &|block| drop(block["transactions"].as_array_mut().unwrap().pop()));
+    assert_eq!(code(&fewer), Some("bad_merkle_root"));
+    let filled = bytes(0, &|block| {
+        block["transactions"] = serde_json::json!([{ "raw": first_raw(&lines[1]) }])
+    });
+    assert_eq!(code(&filled), Some("bad_merkle_root"));
+}
+
+/// The bytes of the first transaction in a line.
+fn first_raw(line: &str) -> String {
+    let json: serde_json::Value = serde_json::from_str(line).unwrap();
+    json["transactions"][0]["raw"].as_str().unwrap().to_owned()
 }
 
 #[test]

@@ -15,8 +15,8 @@ use super::{Failure, Finding, STATUS_FAILED, STATUS_FOLDER};
 use crate::chain::history::add_body;
 use crate::chain::ledger::{Accounts, Ledger};
 use crate::chain::{
-    AccountState, Block, ChainStore, Header, HistoryEntries, HistoryKey, NetworkParams, Spot, StoreError, StoredBlock,
-    Transaction, TxPlace,
+    AccountState, ApplyError, Block, ChainStore, Header, HistoryEntries, HistoryKey, NetworkParams, Spot, StoreError,
+    StoredBlock, Transaction, TxPlace,
 };
 use crate::cli::Args;
 use crate::types::hash::{HashMany, sha256};
@@ -98,7 +98,30 @@ pub(super) fn verify(
 
 /// The ledger that results from the replayed blocks.
 #[derive(Default)]
-struct Entries(BTreeMap<Account, AccountState>);
+pub(super) struct Entries(BTreeMap<Account, AccountState>);
+
+impl Entries {
+    /// Applies a block by the rules of the ledger.
+    ///
+    /// # Errors
+    /// The position of the first transaction that breaks one, and which it is.
+    pub(super) fn apply(&mut self, params: &NetworkParams, block: &Block) -> Result<(), (usize, ApplyError)> {
+        let mut ledger = Ledger::new(params, &*self);
+        ledger.apply_block(block)?;
+        for (account, state) in ledger.finish() {
+            match state {
+                Some(state) => self.0.insert(account, state),
+                None => self.0.remove(&account),
+            };
+        }
+        Ok(())
+    }
+
+    /// The number of accounts.
+    pub(super) fn len(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
+    }
+}
 
 impl Accounts for Entries {
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
@@ -259,20 +282,11 @@ impl<S: ChainStore> Replay<'_, S> {
 
     /// Applies a block by the rules of the ledger.
     fn apply(&mut self, block: &Block, what: &str) -> Result<(), ReplayStopped> {
-        let mut ledger = Ledger::new(self.params, &self.ledger);
-        let applied = ledger.apply_block(block);
-        let changed = ledger.finish();
+        let applied = self.ledger.apply(self.params, block);
         applied.map_err(|(index, error)| {
             self.find(format!("{what}: transaction {index}: {error}"));
             ReplayStopped
-        })?;
-        for (account, state) in changed {
-            match state {
-                Some(state) => self.ledger.0.insert(account, state),
-                None => self.ledger.0.remove(&account),
-            };
-        }
-        Ok(())
+        })
     }
 
     /// Compares the stored ledger with the replayed one.

@@ -144,7 +144,18 @@ fn the_only_node_of_a_network_needs_no_name_and_several_are_listed() {
     let several = output(&["ctl", "--network", "dev", "status"]);
     assert_eq!(several.status.code(), Some(3));
     let message = text(&several.stderr);
-    assert!(message.contains("/anna") && message.contains("/ben"), "{message}");
+    for (number, name) in [(1, "ben"), (2, "anna")] {
+        let row = message.lines().find(|row| row.contains(&format!("{number}. {name} ")));
+        let row = row.unwrap_or_else(|| panic!("{message}"));
+        assert!(
+            row.contains("port ") && row.contains("height 0") && row.ends_with(&format!("--name {name}")),
+            "{row}"
+        );
+    }
+    assert!(
+        message.contains("hint: choose one: lanchain ctl --network dev --name ben COMMAND"),
+        "{message}"
+    );
     let named = output(&["ctl", "--network", "dev", "--name", "ben", "--json", "status"]);
     let named: Value = serde_json::from_slice(&named.stdout).expect("JSON");
     assert_eq!(named["data"]["name"], "ben");

@@ -1,9 +1,11 @@
 //! Nodes that find each other without being told, and the first minutes of a demo.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
-use crate::harness::{Node, binary};
+use serde_json::Value;
+
+use crate::harness::{Node, binary, json_lines};
 use crate::namespace::{Bridge, Interfaces, within};
 
 /// A node with no flags but what makes it testable, in this home folder.
@@ -37,6 +39,36 @@ fn three_nodes_with_the_cable_pulled_find_each_other_as_siblings() {
             }
             let found = nodes[0].ok("peers")["peers"][0]["found_by"].clone();
             assert!(found == "sibling" || found == "inbound", "{found}");
+        },
+    );
+}
+
+#[test]
+fn a_payment_of_exec_waits_for_the_first_peer_and_what_nobody_heard_is_said_before_the_stop() {
+    within(
+        "discovery::a_payment_of_exec_waits_for_the_first_peer_and_what_nobody_heard_is_said_before_the_stop",
+        Interfaces::Loopback,
+        || {
+            let exec = |home: &Path| {
+                let mut command = plain(home);
+                command
+                    .args(["--name", "ben", "--exec", "tx zed bob 5"])
+                    .stdin(Stdio::null());
+                let output = command.output().expect("the binary runs");
+                assert_eq!(output.status.code(), Some(0), "{output:?}");
+                let lines = json_lines(&output);
+                let is_unheard = |line: &&Value| line["code"] == "announced_to_nobody";
+                (lines.iter().filter(is_unheard).count(), lines[lines.len() - 2].clone())
+            };
+            let alone = tempfile::tempdir().expect("a folder");
+            let (count, last) = exec(alone.path());
+            assert_eq!((count, &last["code"]), (1, &"announced_to_nobody".into()), "{last}");
+            let home = tempfile::tempdir().expect("a folder");
+            let mut command = plain(home.path());
+            command.args(["--name", "anna"]);
+            let anna = Node::spawn(command);
+            assert_eq!(exec(home.path()).0, 0);
+            anna.wait_event("transaction_accepted", |event| event["from"] == "zed");
         },
     );
 }

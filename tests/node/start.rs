@@ -224,3 +224,66 @@ fn line_of_4096_bytes_is_read_and_of_4097_is_not() {
     let expected = [(1, "ok"), (2, "line_too_long"), (3, "ok"), (6, "ok")].map(|(line, code)| (line, code.to_owned()));
     assert_eq!(seen, expected);
 }
+
+#[test]
+fn exec_beside_a_running_node_is_refused_with_the_line_for_it_and_piped_commands_go_on_with_a_warning() {
+    let home = tempfile::tempdir().expect("a folder");
+    let first = Node::spawn(in_slot(home.path(), &[]));
+    assert!(
+        first
+            .events("warning")
+            .iter()
+            .all(|warning| warning["code"] != "second_node")
+    );
+    let folder = |name: &str| home.path().join("lanchain/dev-9f2bcf84").join(name);
+    assert!(folder("node").exists());
+    let exec = |more: &[&str]| {
+        let words = [more, &["--exec", "balance bob; mine"]].concat();
+        let mut command = in_slot(home.path(), &words);
+        command.stdin(Stdio::null()).output().expect("the binary runs")
+    };
+    let output = exec(&[]);
+    refused(
+        &output,
+        3,
+        "lanchain ctl --network dev --json balance bob; lanchain ctl --network dev --json mine",
+    );
+    assert!(!folder("node-2").exists(), "nothing was made");
+    assert_eq!(
+        exec(&["--name", "zoe"]).status.code(),
+        Some(0),
+        "a second node is wanted"
+    );
+    assert_eq!(exec(&["--temp"]).status.code(), Some(0));
+
+    // Nobody used the second folder; the third one holds a claim.
+    let second = Node::spawn(in_slot(home.path(), &[]));
+    let warning = second.wait_event("warning", |warning| warning["code"] == "second_node");
+    let message = warning["message"].as_str().expect("text");
+    assert!(message.contains("lanchain ctl --network dev"), "{message}");
+    assert!(folder("node-2").exists());
+    let mut third = Node::spawn(in_slot(home.path(), &[]));
+    third.ok("claim alice");
+    for node in [second, third] {
+        assert!(node.stop().success());
+    }
+    assert!(!folder("node-2").exists() && folder("node-3").exists());
+    assert!(first.stop().success());
+    assert!(folder("node").exists());
+}
+
+#[test]
+fn a_node_that_ends_because_there_is_no_input_says_so() {
+    let warned = |input: &str, more: &[&str]| {
+        let output = run([&QUIET_JSON[..], more].concat(), input);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let lines = json_lines(&output);
+        lines.iter().any(|line| {
+            line["code"] == "no_input" && line["message"].as_str().is_some_and(|text| text.contains("--daemon"))
+        })
+    };
+    assert!(warned("", &[]));
+    assert!(warned("# nothing\n\n", &[]));
+    assert!(!warned("status\n", &[]));
+    assert!(!warned("", &["--exec", "status"]));
+}

@@ -93,7 +93,14 @@ fn import_stops_at_the_first_invalid_block_with_its_line_and_code_and_keeps_what
     let changed = |line: usize, key: &str, change: &dyn Fn(&str) -> String| {
         let mut lines = lines.clone();
         let mut value: Value = serde_json::from_str(&lines[line]).expect("JSON");
-        value["hash"] = Value::Null;
+        // The bytes alone, so that the rules must find it.
+        let raws: Vec<Value> = value["transactions"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|tx| serde_json::json!({ "raw": tx["raw"] }))
+            .collect();
+        value = serde_json::json!({ "header": value["header"], "transactions": raws });
         value[key] = change(value[key].as_str().expect("text")).into();
         lines[line] = value.to_string();
         lines.join("\n")
@@ -140,6 +147,63 @@ fn import_stops_at_the_first_invalid_block_with_its_line_and_code_and_keeps_what
         &format!("{}\n{}\n{spoiled}", lines[0], lines[1]),
     );
     assert_eq!((&reply["ok"], &reply["line"]), (&false.into(), &3.into()), "{reply}");
+}
+
+#[test]
+fn an_edited_field_of_an_export_is_refused_by_its_key_also_where_the_blocks_are_known() {
+    let home = tempfile::tempdir().expect("a folder");
+    let first = home.path().join("first");
+    let mut node = Node::in_folder(&first);
+    node.ok("mine");
+    node.ok("tx alice bob 5");
+    node.ok("mine");
+    assert!(node.stop().success());
+    let lines: Vec<String> = text(&tool(&first, &["export"], "").stdout)
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    let edited = |line: usize, from: &str, to: &str| {
+        let mut lines = lines.clone();
+        assert!(lines[line].contains(from), "{lines:?}");
+        lines[line] = lines[line].replacen(from, to, 1);
+        lines.join("\n")
+    };
+    let amount = edited(2, "\"amount\":5", "\"amount\":6");
+    let said = "line 3, block 2: amount is 6, its bytes say 5";
+    let fresh = home.path().join("fresh");
+    for (folder, words) in [
+        (&fresh, &["import", "-"][..]),
+        (&first, &["import", "-"]),
+        (&home.path().join("none"), &["verify", "-"]),
+    ] {
+        let output = tool(folder, words, &amount);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stderr).contains(&format!("error: {said}")), "{output:?}");
+    }
+    assert!(!home.path().join("none").exists(), "verify FILE needs no folder");
+    let (kept, _) = json(&fresh, &["verify"], "");
+    assert_eq!(kept["data"]["height"], 1, "the block before it is kept: {kept}");
+    let genesis = edited(0, "\"version\":1", "\"version\":2");
+    let (reply, code) = json(&first, &["import", "-"], &genesis);
+    let error = &reply["error"];
+    assert_eq!(
+        (code, &error["code"], &reply["line"]),
+        (Some(1), &"field_differs".into(), &1.into()),
+        "{reply}"
+    );
+
+    // A known header with other transactions, whose fields say what their bytes say, is not the known block.
+    let mut value: Value = serde_json::from_str(&lines[2]).expect("JSON");
+    value["transactions"].as_array_mut().expect("a list").pop();
+    let input = [lines[0].clone(), lines[1].clone(), value.to_string()].join("\n");
+    let (reply, code) = json(&first, &["import", "-"], &input);
+    assert_eq!(
+        (code, &reply["error"]["code"]),
+        (Some(1), &"bad_merkle_root".into()),
+        "{reply}"
+    );
+    let (whole, code) = json(&home.path().join("none"), &["verify", "-"], &lines.join("\n"));
+    assert_eq!((code, &whole["data"]["blocks"]), (Some(0), &3.into()), "{whole}");
 }
 
 #[test]

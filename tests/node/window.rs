@@ -64,7 +64,7 @@ fn typed_line_stays_whole_in_a_window_of_another_width() {
     terminal.type_text("help tx\r");
     terminal.wait_rows("the help in 50 columns", |rows| {
         let at = rows.iter().position(|row| row == "> help tx")?;
-        rows.iter().position(|row| row.contains("example: tx me bob 1"))?;
+        rows.iter().position(|row| row.contains("example: tx alice bob 5"))?;
         is_at_prompt(rows)?;
         rows[at..].iter().all(|row| row.chars().count() < 50).then_some(())
     });

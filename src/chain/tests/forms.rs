@@ -224,6 +224,15 @@ fn networks_with_another_salt_or_rule_have_another_id() {
 fn network_files_are_read_and_their_faults_named() {
     let text = "name = 'club'\nspacing_ms = 5000\nhalflife_ms = 60000\ncredit_limit = 10\ndifficulty = 'adjusting'\nrecipients = 'owned'\ngenesis_time_ms = 1\n";
     assert_eq!(NetworkParams::from_toml(text).expect("a valid file").label(), "club");
+    let monday = NetworkParams::from_toml("name = 'monday'").expect("the rest has defaults");
+    let lan = NetworkParams::lan();
+    assert_eq!(
+        monday,
+        NetworkParams {
+            name: "monday".into(),
+            ..lan
+        }
+    );
     let faults = [
         ("5000", "1"),
         ("60000", "17970575"),

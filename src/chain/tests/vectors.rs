@@ -114,6 +114,8 @@ fn network_files_hold() {
         format!("{whole}reward = 0\n"),
         format!("{whole}reward = 1000001\n"),
         format!("{whole}extra = 1\n"),
+        "name = \"monday\"\n".to_owned(),
+        whole.replace("name = \"club\"\n", ""),
     ];
     let read = |text: String| match NetworkParams::from_toml(&text) {
         Ok(params) => json!({
@@ -124,7 +126,7 @@ fn network_files_hold() {
         Err(_) => json!({"text": text, "network_id": null}),
     };
     let list: Vec<Value> = texts.into_iter().map(read).collect();
-    assert_eq!(list.iter().filter(|entry| entry["network_id"].is_null()).count(), 15);
+    assert_eq!(list.iter().filter(|entry| entry["network_id"].is_null()).count(), 16);
     hold("network_files.json", &json!(list));
 }
 

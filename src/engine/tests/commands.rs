@@ -102,6 +102,30 @@ fn a_payment_on_credit_makes_a_debt_and_claims_the_name() {
 }
 
 #[test]
+fn a_name_of_another_key_on_this_machine_is_refused_with_the_way_to_its_node() {
+    let mut world = World::new(2);
+    world.pay(0, "alice", "bob", 5).unwrap();
+    world.link(0, 1);
+    world.mine(0, 1);
+    world.run(3_000);
+    let owner = world.nodes[0].engine.node.me;
+    let how = "it is in the folder anna here: `lanchain --name anna` starts its node";
+    let refused = |world: &mut World| world.pay(1, "alice", "bob", 5).unwrap_err().message;
+    assert!(!refused(&mut world).contains("folder"));
+    world.nodes[1]
+        .engine
+        .node
+        .config
+        .keys_here
+        .push((owner, how.to_owned()));
+    assert!(refused(&mut world).ends_with(how), "{}", refused(&mut world));
+    let claim = world
+        .ask(1, Command::Claim(AccountName::new("alice").unwrap()))
+        .unwrap_err();
+    assert!(claim.message.ends_with(how), "{}", claim.message);
+}
+
+#[test]
 fn refusals_name_their_code_and_a_way_out() {
     let mut world = World::new(2);
     world.link(0, 1);

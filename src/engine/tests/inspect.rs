@@ -309,6 +309,7 @@ fn another_node_refuses_the_same_copies_by_the_same_rules() {
         .unwrap()
         .expect("it was just found");
     let sandbox = Sandbox {
+        hash_rate: 0,
         params: &params,
         network: params.network_id(),
         secret: [7; 32],

@@ -152,6 +152,7 @@ fn a_history_of_very_many_rewards() {
             subject: Subject::History(account, limit, Vec::new()),
             params: params.clone(),
             me: key,
+            hash_rate: 0,
         };
         let begun = Instant::now();
         let Ok(Reply::History(view)) = query.answer(store.snapshot().unwrap()) else {

@@ -174,7 +174,11 @@ fn of_blocks() -> Vec<Event> {
 fn of_this_node() -> Vec<Event> {
     vec![
         Event::Started(Box::new(status())),
-        Event::Started(Box::new(NodeStatus { name: None, ..status() })),
+        Event::Started(Box::new(NodeStatus {
+            name: None,
+            spacing_ms: None,
+            ..status()
+        })),
         Event::Warning {
             code: "clock",
             message: "m".into(),

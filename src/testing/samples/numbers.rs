@@ -11,6 +11,7 @@ pub fn stats() -> Stats {
         to_height: Height::new(3),
         transactions: 3,
         spacing_ms: 1_000,
+        is_adjusting: true,
         halflife_ms: 1_000,
         intervals: Some(Intervals::default()),
         bits: vec![1],

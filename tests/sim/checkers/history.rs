@@ -48,6 +48,7 @@ fn check(world: &World, node: usize, (account, me): (Option<&Account>, lanchain:
         subject: Subject::History(account.cloned(), LISTED_MAX, Vec::new()),
         params: world.plan.params.clone(),
         me,
+        hash_rate: 0,
     };
     let whose = account.map_or_else(|| format!("all of {}", me.peer_id()), ToString::to_string);
     let view = match query.answer(world.nodes[node].store.clone()) {
