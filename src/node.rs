@@ -196,13 +196,7 @@ impl Node {
         }
         let folder = Arc::new(folder);
         let store = chain_file::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
-        if screen.is_prompt() {
-            let (_, accounts) = store.accounts(NAMES_MAX).map_err(StartError::Store)?;
-            let names = screen.names();
-            accounts
-                .iter()
-                .for_each(|(account, _)| names.see_account(&account.to_string()));
-        }
+        offer_accounts(screen, &store)?;
         let clock = Clock::start();
         let mut config = engine_config(args, &folder, (older_folder(args, &folder, &store), warnings))?;
         config.start_warnings.extend(chain_file::warning(&store));
@@ -293,6 +287,18 @@ impl Node {
         }
         (self.runtime, self.control, self.ears)
     }
+}
+
+/// A prompt completes the accounts of the chain.
+fn offer_accounts(screen: &Screen, store: &RedbStore) -> Result<(), StartError> {
+    if screen.is_prompt() {
+        let (_, accounts) = store.accounts(NAMES_MAX).map_err(StartError::Store)?;
+        let names = screen.names();
+        accounts
+            .iter()
+            .for_each(|(account, _)| names.see_account(&account.to_string()));
+    }
+    Ok(())
 }
 
 fn folder_choice(args: &Args) -> FolderChoice {

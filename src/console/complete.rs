@@ -1,6 +1,6 @@
 //! The words that the tabulator key offers: commands, their fixed words, names, accounts, and hashes that were seen.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::help::{self, COMMANDS};
@@ -12,6 +12,8 @@ pub const NAMES_MAX: usize = 1_000;
 const HASHES_MAX: usize = 256;
 /// How many hashes are offered before the user has typed any digit of one: a few lines.
 const NEWEST: usize = 16;
+/// The characters of an offered peer without a name: as many as lists show, from the end of its PeerId.
+const PEER_DIGITS: usize = 8;
 /// The digits of an offered hash: as many as replies show, and more than a prefix needs.
 const DIGITS: usize = 12;
 
@@ -21,6 +23,8 @@ pub struct Known {
     names: BTreeSet<String>,
     /// PeerIds, which stand for accounts and for peers.
     keys: BTreeSet<String>,
+    /// Peers that were seen, as `drop` and `ban` name them: by name, else by the end of the PeerId.
+    peers: BTreeMap<String, String>,
     /// The first digits of block hashes, the newest last.
     blocks: VecDeque<String>,
     transactions: VecDeque<String>,
@@ -42,6 +46,16 @@ impl Names {
         let list = if is_name { &mut known.names } else { &mut known.keys };
         if list.len() < NAMES_MAX {
             list.insert(account.to_owned());
+        }
+    }
+
+    /// Adds a peer that was seen, by its PeerId and the name that it gives itself.
+    pub fn see_peer(&self, peer_id: &str, name: Option<&str>) {
+        let mut known = self.known();
+        if known.peers.len() < NAMES_MAX || known.peers.contains_key(peer_id) {
+            let start = peer_id.len().saturating_sub(PEER_DIGITS);
+            let called = name.or_else(|| peer_id.get(start..)).unwrap_or(peer_id);
+            known.peers.insert(peer_id.to_owned(), called.to_owned());
         }
     }
 
@@ -116,7 +130,7 @@ fn offered(typed: &[String], word: &str, known: &Known) -> Vec<String> {
         ("transaction", 0, _) | ("explain", 1, "transaction") | ("wait", 1, "confirmed") => hashes(&known.transactions),
         ("watch", ..) => own(&["gossip", "blocks", "peers", "all", "off"]),
         ("log", 0, _) => LEVELS.map(str::to_owned).to_vec(),
-        ("drop" | "ban" | "unban", 0, _) => peers(),
+        ("drop" | "ban" | "unban", 0, _) => known.peers.values().chain(&keys).cloned().collect(),
         ("wait", 0, _) => own(&["peers", "height", "synced", "confirmed"]),
         ("help", 0, _) => words(),
         _ => Vec::new(),
@@ -137,12 +151,15 @@ mod tests {
         for name in ["alice", "anna", "bob"] {
             names.see_account(name);
         }
+        names.see_peer("12D3KooWabcdefgh12345678", Some("bob"));
+        names.see_peer("12D3KooWabcdefgh87654321", None);
         let offered = |line| candidates(line, &names.get());
         let own = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         assert_eq!(offered("ba"), (0, own(&["balance", "ban"])));
         assert_eq!(offered("explain t"), (8, own(&["transaction"])));
         assert_eq!(offered("watch blocks p"), (13, own(&["peers"])));
         assert_eq!(offered("ban b"), (4, own(&["bob"])));
+        assert_eq!(offered("drop "), (5, own(&["87654321", "bob"])));
         assert_eq!(offered("TX A"), (3, own(&["alice", "anna"])));
         assert_eq!(offered("tx alice m"), (9, own(&["me"])));
         assert_eq!(offered("tx alice bob "), (13, vec![]));

@@ -5,8 +5,11 @@
 
 use super::look::Look;
 use super::zone::Zone;
+mod accounts;
+
+use self::accounts::{accounts_reply, balance_reply, whoami_reply};
 use crate::contract::{
-    AccountView, BanView, BlockView, CommandError, FoundBy, NameStanding, NodeStatus, PeerView, Reply, TxStatus, TxView,
+    BanView, BlockView, CommandError, FoundBy, NameStanding, NodeStatus, PeerView, Reply, TxStatus, TxView,
 };
 use crate::types::text::is_deceptive;
 use crate::types::{AccountName, WallTime};
@@ -209,38 +212,6 @@ fn by_hand_reply(reply: &Reply) -> String {
     }
 }
 
-fn whoami_reply(reply: &Reply) -> String {
-    let Reply::Whoami {
-        peer_id,
-        name,
-        account,
-        balance,
-        accounts,
-    } = reply
-    else {
-        return String::new();
-    };
-    let called = name.as_ref().map_or("a node without a name", AccountName::as_str);
-    let mut text = format!("{called}\n");
-    line(&mut text, format_args!("  key {}", foreign(peer_id)));
-    let rewards = short_account(&account.to_string());
-    line(&mut text, format_args!("  rewards go to {rewards}"));
-    line(&mut text, format_args!("  {}", held(*balance)));
-    for view in accounts {
-        let account = short_account(&view.account.to_string());
-        line(&mut text, format_args!("    {account:<32}  {:>12}", view.balance));
-    }
-    text
-}
-
-/// What a balance is: "owns 3 coins" or "owes 3 coins".
-fn held(balance: i64) -> String {
-    match balance {
-        0.. => format!("owns {}", coins(balance)),
-        _ => format!("owes {}", coins(balance.unsigned_abs())),
-    }
-}
-
 fn resolved_reply(reply: &Reply) -> String {
     let Reply::Resolved {
         asked,
@@ -259,23 +230,6 @@ fn resolved_reply(reply: &Reply) -> String {
     }
     if let Some(notice) = notice {
         line(&mut text, format_args!("  {}", foreign(notice)));
-    }
-    text
-}
-
-fn accounts_reply(total: u64, shown: &[AccountView]) -> String {
-    let mut text = many(total, "account") + "\n";
-    for view in shown {
-        let owner = view.owner.as_deref().map_or_else(|| "nobody".to_owned(), short_peer);
-        let account = short_account(&view.account.to_string());
-        line(
-            &mut text,
-            format_args!("  {account:<32}  {:>12}  owner {owner}", view.balance),
-        );
-    }
-    let count = usize::try_from(total).unwrap_or(usize::MAX);
-    if let Some(more) = count.checked_sub(shown.len()).filter(|more| *more > 0) {
-        line(&mut text, format_args!("  … and {more} more that own less"));
     }
     text
 }
@@ -448,44 +402,6 @@ fn pending_reply(transactions: &[TxView], seen: &[WallTime], zone: Zone) -> Stri
     for (tx, seen) in transactions.iter().zip(seen) {
         let (since, txid) = (zone.minute(*seen), short(&tx.txid));
         line(&mut text, format_args!("  {since}  {txid}  {}", description(tx)));
-    }
-    text
-}
-
-fn balance_reply(reply: &Reply) -> String {
-    let Reply::Balance {
-        account,
-        balance,
-        pending,
-        owner,
-        pending_owner,
-        pending_owner_height,
-        will_be_own,
-        ..
-    } = reply
-    else {
-        return String::new();
-    };
-    let account = short_account(&account.to_string());
-    let mut text = format!("{account} {}\n", held(*balance));
-    if pending != balance {
-        line(
-            &mut text,
-            format_args!("  once every waiting transaction is in a block: {}", held(*pending)),
-        );
-    }
-    let block = pending_owner_height.map_or_else(|| "a later block".to_owned(), |height| format!("block {height}"));
-    match (owner, pending_owner) {
-        (Some(owner), _) => line(&mut text, format_args!("  owner {}", foreign(owner))),
-        (None, Some(_)) if *will_be_own => line(&mut text, format_args!("  yours once {block} holds the claim")),
-        (None, Some(owner)) => {
-            let owner = short_peer(owner);
-            line(
-                &mut text,
-                format_args!("  {owner} owns it once {block} holds the claim"),
-            );
-        }
-        (None, None) => text.push_str("  nobody owns this name yet\n"),
     }
     text
 }

@@ -456,6 +456,7 @@ fn balances_are_owned_or_owed() {
                 owner: None,
                 pending_owner: None,
                 pending_owner_height: None,
+                own: None,
                 will_be_own: false,
                 next_sequence: 0,
             },
@@ -531,6 +532,7 @@ fn a_name_whose_claim_waits_shows_who_will_own_it_and_from_which_block_on() {
             owner: None,
             pending_owner: Some(peer().to_string()),
             pending_owner_height: height.map(Height::new),
+            own: None,
             will_be_own,
             next_sequence: 1,
         };
@@ -546,4 +548,30 @@ fn a_name_whose_claim_waits_shows_who_will_own_it_and_from_which_block_on() {
     );
     let theirs = format!("carol owns 0 coins\n  …{} owns it once block 8 holds the claim", tail());
     assert_eq!(words(Some(8), false), theirs);
+}
+
+#[test]
+fn balance_alone_tells_all_that_this_node_owns_with_the_sum() {
+    let own = |account, balance| AccountView {
+        account,
+        balance,
+        owner: Some(peer().to_string()),
+    };
+    let anna = crate::testing::keys::account("anna");
+    let reply = Reply::Balance {
+        account: anna.clone(),
+        balance: 24,
+        pending: 24,
+        owner: Some(peer().to_string()),
+        pending_owner: None,
+        pending_owner_height: None,
+        own: Some(vec![own(anna, 24), own(crate::testing::keys::wallet(7), 1)]),
+        will_be_own: false,
+        next_sequence: 1,
+    };
+    let told = human_reply(&reply, Zone::Utc);
+    assert!(
+        told.ends_with("\n  this node owns 25 coins in all: 24 as anna, 1 as the key"),
+        "{told}"
+    );
 }

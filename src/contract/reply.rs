@@ -316,6 +316,8 @@ pub enum Reply {
         /// The height of that block, if the next one takes it; null for a later one.
         pending_owner_height: Option<Height>,
         next_sequence: u64,
+        /// All accounts of this node, names first; null if an account was asked for.
+        own: Option<Vec<AccountView>>,
         /// Whether the key that will own the name is this node's, for people.
         #[serde(skip)]
         will_be_own: bool,

@@ -52,13 +52,14 @@ impl<S: ChainStore> Engine<S> {
                 return self.send_for(id, Errand::Look { may_send });
             }
             Command::Pending => Ok(self.view().pending()),
-            Command::Balance(account) => {
-                let account = account.map_or_else(|| self.reward_account(), |account| self.resolve_account(account));
+            Command::Balance(asked) => {
+                let asked = asked.map(|account| self.resolve_account(account));
+                let account = asked.clone().unwrap_or_else(|| self.reward_account());
                 self.payments
                     .own
                     .next_sequence(&self.chain, &self.pool, &account)
                     .map_err(store_error)
-                    .and_then(|next| self.view().balance(account, next))
+                    .and_then(|next| self.view().balance(asked, next))
             }
             Command::Whoami => self.view().whoami(),
             Command::History { account, limit } => {

@@ -31,8 +31,15 @@ pub fn account_view((account, state): (Account, AccountState)) -> AccountView {
 }
 
 impl<S: ChainStore> View<'_, S> {
-    /// The reply of `balance`; `next_sequence` is the one that an own payment would use.
-    pub fn balance(&self, account: Account, next_sequence: u64) -> Result<Reply, CommandError> {
+    /// The reply of `balance`, for an account or for all that this node owns; `next_sequence` is the one that an own
+    /// payment would use.
+    pub fn balance(&self, asked: Option<Account>, next_sequence: u64) -> Result<Reply, CommandError> {
+        let own = if asked.is_none() {
+            Some(self.own_accounts()?)
+        } else {
+            None
+        };
+        let account = asked.unwrap_or_else(|| self.reward_account());
         let state = self.chain.account(&account).map_err(store_error)?;
         let owner = match &account {
             Account::Key(key) => Some(*key),
@@ -55,6 +62,7 @@ impl<S: ChainStore> View<'_, S> {
             pending: self.pool.pending_balance(self.chain, &account).map_err(store_error)?,
             owner: owner_text(owner),
             next_sequence,
+            own,
             account,
         })
     }

@@ -27,6 +27,7 @@ use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, Narrator, escape};
 use crate::console::zone::Zone;
 use crate::contract::{Event, EventStamp, NodeStatus, RunId, Source};
+use crate::types::AccountName;
 use replies::pace_of;
 use terminal::is_dumb;
 pub(super) use terminal::{columns_told, may_colour};
@@ -211,6 +212,7 @@ impl Screen {
                 self.names.see_block(&status.tip.to_string());
             }
             Event::PeerConnected { peer_id, name, .. } | Event::PeerNamed { peer_id, name, .. } => {
+                self.names.see_peer(peer_id, name.as_ref().map(AccountName::as_str));
                 self.names.see_account(peer_id);
                 name.iter().for_each(|name| self.names.see_account(name.as_str()));
             }

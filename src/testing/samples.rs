@@ -247,6 +247,7 @@ fn of_accounts() -> Vec<Reply> {
         pending_owner_height: owner.is_none().then_some(Height::new(8)),
         pending_owner: owner.is_none().then(id),
         will_be_own: false,
+        own: owner.is_some().then(owners),
         owner,
         next_sequence: 2,
     };

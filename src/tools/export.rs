@@ -27,7 +27,7 @@ pub(super) struct Exported {
 impl Finding for Exported {
     fn words(&self) -> String {
         format!(
-            "{} blocks written to {}: tip {} at index {}",
+            "{} blocks written to {}: tip {} at height {}",
             self.blocks,
             self.file.display(),
             self.tip,
@@ -94,7 +94,7 @@ fn write_all(store: &impl ChainStore, reward: u64, out: &mut impl Write) -> Resu
 
 /// The JSON line for the active block at a height.
 pub(super) fn line(store: &impl ChainStore, height: Height, reward: u64) -> Result<String, StoreError> {
-    let gone = |what: &str| StoreError::Damaged(format!("index {height} has no {what}"));
+    let gone = |what: &str| StoreError::Damaged(format!("height {height} has no {what}"));
     let hash = store.active(height)?.ok_or_else(|| gone("active block"))?;
     let stored = store.block(&hash)?.ok_or_else(|| gone("header"))?;
     let body = store.body(&hash)?.ok_or_else(|| gone("body"))?;

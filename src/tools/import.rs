@@ -43,7 +43,7 @@ impl Finding for Imported {
             height,
             ..
         } = self;
-        format!("{added} blocks added, {known} were there before: tip {tip} at index {height}")
+        format!("{added} blocks added, {known} already present: tip {tip} at height {height}")
     }
 }
 
@@ -173,7 +173,7 @@ impl Import {
         if self.told.elapsed() >= TELL_EVERY {
             self.told = Instant::now();
             let (added, height) = (self.added, self.chain.tip().header.height);
-            eprintln!("{added} blocks added, index {height}");
+            eprintln!("{added} blocks added, height {height}");
         }
     }
 

@@ -49,10 +49,10 @@ impl Finding for Repaired {
         let Self {
             blocks, height, tip, ..
         } = self;
-        let kept = format!("the chain was made anew from {blocks} sound blocks: tip {tip} at index {height}");
+        let kept = format!("the chain was made anew from {blocks} sound blocks: tip {tip} at height {height}");
         match (&self.cut_from, &self.reason) {
             (Some(from), Some(reason)) => format!(
-                "{kept}\nblocks from index {from} on were cut off ({reason}): at the next start they come back from peers"
+                "{kept}\nblocks from height {from} on were cut off ({reason}): at the next start they come back from peers"
             ),
             _ => format!("{kept}\nno block was cut off"),
         }
@@ -159,7 +159,7 @@ fn copy_blocks(
         }
         if told.elapsed() >= TELL_EVERY {
             told = Instant::now();
-            eprintln!("index {height}");
+            eprintln!("height {height}");
         }
     }
 }

@@ -193,7 +193,10 @@ fn a_body_with_another_transaction_is_found() {
         let stored = store.block(&hash).unwrap().unwrap();
         batch.blocks.insert(hash, Some((stored, block.to_bytes())));
     });
-    assert!(found.contains("at index 2") && found.contains("merkle root"), "{found}");
+    assert!(
+        found.contains("at height 2") && found.contains("merkle root"),
+        "{found}"
+    );
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn a_missing_block_ends_the_replay_and_is_named() {
     let found = damage(|store, batch| {
         batch.blocks.insert(active(store, 2), None);
     });
-    assert!(found.contains("at index 2") && found.contains("missing"), "{found}");
+    assert!(found.contains("at height 2") && found.contains("missing"), "{found}");
 }
 
 #[test]

@@ -52,7 +52,7 @@ impl Finding for Verified {
         } = self;
         format!(
             "the chain is whole: {blocks} blocks, {transactions} transactions, {accounts} accounts, \
-             {side_blocks} blocks on side branches\ntip {tip} at index {height}"
+             {side_blocks} blocks on side branches\ntip {tip} at height {height}"
         )
     }
 }
@@ -175,7 +175,7 @@ impl<S: ChainStore> Replay<'_, S> {
             parent = self.block(Height::new(at), &parent)?;
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
-                eprintln!("index {at} of {height}");
+                eprintln!("height {at} of {height}");
             }
         }
         if parent.header.hash() != tip {
@@ -223,8 +223,8 @@ impl<S: ChainStore> Replay<'_, S> {
 
     /// Checks one active block completely; returns its header and work.
     fn block(&mut self, height: Height, parent: &StoredBlock) -> Result<StoredBlock, ReplayStopped> {
-        let hash = self.there(self.store.active(height), &format!("index {height}"))?;
-        let what = format!("block {hash} at index {height}");
+        let hash = self.there(self.store.active(height), &format!("height {height}"))?;
+        let what = format!("block {hash} at height {height}");
         let (stored, block) = self.body(&hash, &what)?;
         let broken = |replay: &mut Self, reason: String| {
             replay.find(format!("{what}: {reason}"));

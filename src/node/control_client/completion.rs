@@ -51,6 +51,9 @@ fn take(names: &Names, data: &Value) {
         each(&account, &["account"], &|account| names.see_account(account));
     }
     for peer in list(data, "peers") {
+        if let Some(id) = peer["peer_id"].as_str() {
+            names.see_peer(id, peer["name"].as_str());
+        }
         each(&peer, &["peer_id", "name"], &|account| names.see_account(account));
     }
     let mut transactions = list(data, "transactions");
