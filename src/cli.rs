@@ -507,6 +507,15 @@ mod tests {
     }
 
     #[test]
+    fn a_name_that_is_not_allowed_is_refused_with_what_a_name_may_look_like() {
+        for name in ["张三", "José", "Alice Smith", "1abc"] {
+            let error = read(&["--name", name]).expect_err("no name").to_string();
+            let rule = crate::types::account::NAME_RULE;
+            assert!(error.contains(name) && error.contains(rule), "{error}");
+        }
+    }
+
+    #[test]
     fn adv_k07_no_flag_takes_a_key() {
         // Anybody who can list processes can read their flags.
         let seed = "01".repeat(32);

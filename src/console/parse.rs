@@ -159,7 +159,7 @@ impl<'a> ValueReader<'a> {
             "watch" => return self.watch(),
             "log" => return self.log(),
             "tx" => self.tx()?,
-            "claim" => Command::Claim(self.name(self.one()?)?),
+            "claim" => self.claim()?,
             "balance" => Command::Balance(self.optional()?.map(|word| self.account(word)).transpose()?),
             "whoami" => self.plain(Command::Whoami)?,
             "history" => self.history()?,
@@ -307,6 +307,15 @@ impl<'a> ValueReader<'a> {
             account: account.map(|word| self.account(word)).transpose()?,
             limit: limit.unwrap_or(Ok(HISTORY_DEFAULT))?,
         })
+    }
+
+    fn claim(&self) -> Result<Command, CommandError> {
+        if let [_, _, ..] = self.values[..] {
+            let mut error = self.too_many();
+            error.message.push_str("; a name has no spaces, as alice-smith");
+            return Err(error);
+        }
+        self.name(self.one()?).map(Command::Claim)
     }
 
     fn amount(&self, word: &str) -> Result<Amount, CommandError> {

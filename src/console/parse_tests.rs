@@ -4,6 +4,7 @@ use super::*;
 use crate::console::watch::WatchTopic;
 use crate::contract::{PeerAct, PeerRef, TxRef};
 use crate::types::SecretKey;
+use crate::types::account::NAME_RULE;
 
 fn good(line: &str) -> Line {
     parse_line(line)
@@ -272,6 +273,8 @@ const MISTAKES: &[(&str, &[&str])] = &[
         "bad_name",
         &[
             "claim ä",
+            "claim 张三",
+            "balance José",
             "claim a.b",
             "history 2 alice",
             "claim aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
@@ -377,6 +380,24 @@ fn a_mistyped_word_is_put_right_in_the_hint() {
     assert_eq!(hint("lgo"), "help log");
     let error = parse_line("minee").expect_err("unknown");
     assert_eq!(error.message, "unknown command \"minee\"; did you mean mine?");
+}
+
+#[test]
+fn the_refusal_of_a_name_says_what_a_name_may_look_like() {
+    let message = |line: &str| parse_line(line).expect_err(line).message;
+    let told = |name| format!("\"{name}\" is no name: {NAME_RULE}");
+    for name in ["张三", "José", "1abc"] {
+        assert_eq!(message(&format!("claim {name}")), told(name));
+        assert_eq!(message(&format!("balance {name}")), told(name));
+        assert_eq!(message(&format!("tx me {name} 5")), told(name));
+    }
+    let spaced = message("claim Alice Smith");
+    assert_eq!(
+        spaced,
+        "too many values; usage: claim NAME; a name has no spaces, as alice-smith"
+    );
+    assert_eq!(code("claim Alice Smith"), "too_many_values");
+    assert!(good("claim alice-smith") == good("claim Alice-Smith"));
 }
 
 #[test]

@@ -7,6 +7,7 @@ use strum::IntoStaticStr;
 use thiserror::Error;
 
 use super::files::{self, Unfit};
+use crate::types::account::NAME_RULE;
 
 /// The flag by which a user accepts a folder that others can read or write.
 const ACCEPT: &str = "--allow-exposed-folder";
@@ -237,7 +238,7 @@ impl OpenError {
                 "a key is never overwritten: choose an empty folder with --data-dir DIR, or move the old key away yourself"
                     .into()
             }
-            Self::BadName(_) => "a name starts with a letter a-z and goes on with a-z, 0-9, _ or -".into(),
+            Self::BadName(_) => NAME_RULE.into(),
             Self::NoFreeSlot { .. } => "stop a node, or choose a folder with --data-dir DIR".into(),
             Self::NoHome => "choose a folder with --data-dir DIR, or use --temp".into(),
             Self::Full { .. } => "make room on that disk, or choose another folder with --data-dir DIR".into(),

@@ -11,6 +11,9 @@ use super::layout::{LayoutError, Reader};
 /// The longest account name, in bytes.
 pub const NAME_MAX_BYTES: usize = 32;
 
+/// What a name may look like, with an example that can be typed.
+pub const NAME_RULE: &str = "a name has 1 to 32 of a-z, 0-9, _ and -, and starts with a letter, as zhang-san does";
+
 /// Words that cannot be account names, because the prompt or the reward's origin uses them.
 pub const RESERVED: [&str; 2] = ["me", "coinbase"];
 
@@ -24,11 +27,11 @@ pub enum NameError {
     /// The text is empty.
     #[error("the name is empty")]
     Empty,
-    /// The text has more than 32 bytes; the field says how many.
-    #[error("the name has {0} bytes; at most 32 are allowed")]
+    /// The text has more than 32 characters, each of them allowed; the field says how many.
+    #[error("it has {0} characters; {rule}", rule = NAME_RULE)]
     TooLong(usize),
     /// A byte outside the alphabet, or a first byte that is no letter.
-    #[error("a name starts with a letter a-z and goes on with a-z, 0-9, _ or -")]
+    #[error("{rule}", rule = NAME_RULE)]
     Alphabet,
     /// The text is one of [`RESERVED`].
     #[error("\"{0}\" is reserved")]
@@ -43,15 +46,16 @@ impl AccountName {
     pub fn new(text: &str) -> Result<Self, NameError> {
         let bytes = text.as_bytes();
         let first = *bytes.first().ok_or(NameError::Empty)?;
-        if bytes.len() > NAME_MAX_BYTES {
-            return Err(NameError::TooLong(bytes.len()));
-        }
         let inner = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-');
         if text == "0" || RESERVED.contains(&text) {
             return Err(NameError::Reserved(text.to_owned()));
         }
         if !first.is_ascii_lowercase() || !bytes.iter().all(inner) {
             return Err(NameError::Alphabet);
+        }
+        // After the alphabet: each byte is a character then, and the length of another text says nothing.
+        if bytes.len() > NAME_MAX_BYTES {
+            return Err(NameError::TooLong(bytes.len()));
         }
         Ok(Self(text.into()))
     }
@@ -166,5 +170,39 @@ impl fmt::Debug for Account {
 impl Serialize for Account {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_of_a_name_says_what_a_name_may_look_like() {
+        let long = ("张".repeat(20), "x".repeat(33));
+        for text in [
+            "张三",
+            "José",
+            "Jose\u{301}",
+            "Alice Smith",
+            "1abc",
+            "-x",
+            "a.b",
+            &long.0,
+        ] {
+            assert_eq!(AccountName::new(text), Err(NameError::Alphabet), "{text}");
+        }
+        assert_eq!(NameError::Alphabet.to_string(), NAME_RULE);
+        let told = AccountName::new(&long.1).unwrap_err().to_string();
+        assert_eq!(told, format!("it has 33 characters; {NAME_RULE}"));
+        assert!(NAME_RULE.contains(&format!("1 to {NAME_MAX_BYTES} of")));
+    }
+
+    #[test]
+    fn the_example_in_the_refusal_of_a_name_is_a_name() {
+        let mut words = NAME_RULE.split_whitespace().rev();
+        assert_eq!(words.next(), Some("does"));
+        let example = words.next().expect("a word before the last");
+        assert!(AccountName::new(example).is_ok(), "{example}");
     }
 }
