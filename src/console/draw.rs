@@ -7,7 +7,7 @@
 use super::graph;
 use super::history;
 use super::human::{self, coins, foreign, many, self_named, short, short_account, short_peer};
-use super::look::{COLUMNS_MIN, Look};
+use super::look::{COLUMNS_MIN, Look, padded};
 use super::persons::{Person, in_parts, persons};
 
 use crate::contract::{
@@ -23,6 +23,8 @@ const BYTES_AT: usize = 24;
 const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 /// The characters of a sparkline in ASCII.
 const PLAIN_BARS: [char; 8] = ['_', '.', '-', ':', '=', '+', '*', '#'];
+/// The width of the column for the name of an interface; on Windows it can be 以太网.
+const INTERFACE_COLUMNS: usize = 12;
 /// The width of the bar that shows a share.
 const SHARE_COLUMNS: u64 = 20;
 
@@ -443,9 +445,10 @@ fn diagnosis(told: &Diagnosis, look: Look) -> String {
         } else {
             look.grey("skipped")
         };
-        let (name, ips) = (foreign(&interface.name), foreign(&interface.addresses.join(" ")));
+        let name = padded(&foreign(&interface.name), INTERFACE_COLUMNS);
+        let ips = foreign(&interface.addresses.join(" "));
         page.lines
-            .push(format!("    {used} {name:<12} {ips}").trim_end().to_owned());
+            .push(format!("    {used} {name} {ips}").trim_end().to_owned());
         if let Some(reason) = &interface.reason {
             page.grey("            ", &foreign(reason));
         }

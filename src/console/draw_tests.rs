@@ -211,6 +211,27 @@ fn a_sparkline_rises_with_its_values_in_both_alphabets() {
 }
 
 #[test]
+fn addresses_of_interfaces_begin_in_one_column_whatever_the_interfaces_are_called() {
+    let called = |name: &str| InterfaceView {
+        name: name.into(),
+        addresses: vec!["10.77.0.1".into()],
+        ..samples::interface(None, None)
+    };
+    let told = Diagnosis {
+        interfaces: ["eth0", "以太网", "本地连接 2"].map(called).into(),
+        ..ill()
+    };
+    let text = reply(&Reply::Diagnosis(Box::new(told)), look(80));
+    for line in [
+        "    used    eth0         10.77.0.1",
+        "    used    以太网       10.77.0.1",
+        "    used    本地连接 2   10.77.0.1",
+    ] {
+        assert!(text.lines().any(|told| told == line), "{line}\n{text}");
+    }
+}
+
+#[test]
 fn what_others_said_is_escaped_by_the_doctor() {
     let text = reply(&Reply::Diagnosis(Box::new(ill())), look(80));
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");

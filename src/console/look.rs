@@ -1,7 +1,10 @@
 //! The appearance of texts: with or without colour, Unicode or ASCII drawings, and the width.
 //!
-//! Promises: without colour no escape sequence is written; folded lines keep all their words.
+//! Promises: without colour no escape sequence is written; folded lines keep all their words; widths are columns, of which a
+//! character such as 张 takes two.
 //! Elsewhere: what a terminal can show (`node::screen` finds that out).
+
+use unicode_width::UnicodeWidthChar;
 
 use super::zone::Zone;
 
@@ -114,7 +117,7 @@ impl Look {
         let mut line = indent.to_owned();
         let mut is_empty = true;
         for word in text.split_whitespace() {
-            let needed = line.chars().count() + usize::from(!is_empty) + word.chars().count();
+            let needed = width_of(&line) + usize::from(!is_empty) + width_of(word);
             if !is_empty && needed > width {
                 lines.push(core::mem::replace(&mut line, indent.to_owned()));
                 is_empty = true;
@@ -130,15 +133,42 @@ impl Look {
     }
 }
 
-/// The indentation for the rest of a line: below the text after its last gap of two or more spaces, or at its beginning
-/// if the line is such a column already.
+/// The columns that a text takes.
+#[must_use]
+pub fn width_of(text: &str) -> usize {
+    text.chars().map(columns_of).sum()
+}
+
+fn columns_of(c: char) -> usize {
+    c.width().unwrap_or(0)
+}
+
+/// The text with spaces behind it, so that what follows begins in the same column on every line.
+#[must_use]
+pub fn padded(text: &str, columns: usize) -> String {
+    let missing = columns.saturating_sub(width_of(text));
+    format!("{text}{}", " ".repeat(missing))
+}
+
+/// How many characters of a line fit into so many columns.
+fn fitting(line: &[char], columns: usize) -> usize {
+    let ends = line.iter().scan(0, |end, c| {
+        *end += columns_of(*c);
+        Some(*end)
+    });
+    ends.take_while(|end| *end <= columns).count()
+}
+
+/// The column at which the rest of a line begins: below the text after its last gap of two or more spaces, or at its
+/// beginning if the line is such a column already.
 fn hanging(line: &[char], width: usize) -> usize {
     let start = line.iter().take_while(|c| **c == ' ').count();
     if start >= COLUMN_MIN && start <= width / 2 {
         return start;
     }
     let mut gaps = (start..line.len().saturating_sub(2)).filter(|at| line[*at..*at + 2] == [' ', ' ']);
-    let column = gaps.next_back().map_or(start + 2, |at| at + 2);
+    let columns_to = |at: usize| line[..at].iter().copied().map(columns_of).sum::<usize>();
+    let column = gaps.next_back().map_or(start + 2, |at| columns_to(at + 2));
     if column > width / 2 {
         (start + 2).min(width / 2)
     } else {
@@ -150,11 +180,15 @@ fn wrap_line(line: &str, width: usize) -> String {
     let mut rest: Vec<char> = line.chars().collect();
     let mut lines: Vec<String> = Vec::new();
     let hang = hanging(&rest, width);
-    while rest.len() > width {
+    loop {
+        let end = fitting(&rest, width);
+        if end == rest.len() {
+            break;
+        }
         // A word that fills the line gets a line of its own.
-        let from = if lines.is_empty() { hang } else { hang + 1 };
-        let before = (from..=width).rev().find(|at| rest[*at] == ' ');
-        let Some(at) = before.or_else(|| (width..rest.len()).find(|at| rest[*at] == ' ')) else {
+        let from = fitting(&rest, hang) + usize::from(!lines.is_empty());
+        let before = (from..=end).rev().find(|at| rest[*at] == ' ');
+        let Some(at) = before.or_else(|| (end..rest.len()).find(|at| rest[*at] == ' ')) else {
             break;
         };
         let tail: Vec<char> = rest.split_off(at).into_iter().skip_while(|c| *c == ' ').collect();
@@ -230,6 +264,58 @@ mod tests {
             word.split_whitespace().collect::<Vec<_>>()
         );
         assert_eq!(look.wrap(&"y".repeat(90)), "y".repeat(90));
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns_where_lines_are_folded_and_padded() {
+        let look = Look {
+            columns: 40,
+            ..Look::default()
+        };
+        let folder = "  folder /home/张三/区块链/dev-9f2bcf84 张三";
+        assert_eq!((folder.chars().count(), width_of(folder)), (37, 44));
+        let fitted = "  folder /home/张三/区块链/dev-9f2bcf84";
+        assert_eq!(width_of(fitted), 39, "the last column but one");
+        assert_eq!(look.wrap(folder), format!("{fitted}\n    张三"));
+        assert_eq!(look.fold("  ", folder), format!("{fitted}\n  张三"));
+        let text = ["网卡 已断开"; 12].join(" ");
+        for told in [look.wrap(&text), look.fold("  ", &text)] {
+            assert!(told.lines().all(|line| width_of(line) < 40), "{told}");
+            assert!(
+                told.lines().all(|line| width_of(line) > 26 || told.ends_with(line)),
+                "{told}"
+            );
+            assert!(told.split_whitespace().eq(text.split_whitespace()), "{told}");
+        }
+        // The rest of a line is below its last column, however wide the characters before it are.
+        let columns = look.wrap("  以太网      10.77.0.1 192.168.1.7 fe80::1");
+        assert_eq!(columns, "  以太网      10.77.0.1 192.168.1.7\n              fe80::1");
+        assert_eq!(padded("以太网", 12), "以太网      ");
+        assert_eq!((padded("eth0", 12).len(), padded("eth0", 2).as_str()), (12, "eth0"));
+        let unbroken = "字".repeat(60);
+        assert_eq!(
+            (look.wrap(&unbroken), look.fold("", &unbroken)),
+            (unbroken.clone(), unbroken)
+        );
+    }
+
+    #[test]
+    fn the_greeting_of_a_node_whose_folder_has_a_wide_name_fits_a_narrow_terminal() {
+        let status = crate::contract::NodeStatus {
+            data_dir: "/home/张三/区块链".into(),
+            ..crate::testing::samples::status()
+        };
+        let look = Look {
+            columns: 40,
+            ..Look::default()
+        };
+        let told = look.wrap(&super::super::narrate::greeting(&status, 40));
+        assert!(told.contains("  folder /home/张三/区块链\n"), "{told}");
+        let is_one_word = |line: &str| line.split_whitespace().count() == 1;
+        assert!(
+            told.lines().all(|line| width_of(line) < 40 || is_one_word(line)),
+            "{told}"
+        );
     }
 
     #[test]

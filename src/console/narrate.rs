@@ -10,7 +10,7 @@ mod ledger;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::human::{PEER_ID_CHARS, foreign, found_by, place, self_named, short, short_account, short_peer};
-use super::look::{COLUMNS_DEFAULT, Look};
+use super::look::{COLUMNS_DEFAULT, Look, width_of};
 use crate::contract::{Direction, DisconnectReason, Event, NameStanding, NodeStatus, Source};
 use crate::types::{AccountName, Txid, Work};
 
@@ -334,7 +334,7 @@ pub fn greeting(status: &NodeStatus, columns: usize) -> String {
         || format!("a node without a name ({id})"),
         |name| format!("{name} ({id})"),
     );
-    let fits = |text: &String| text.chars().count() < columns;
+    let fits = |text: &String| width_of(text) < columns;
     // The address is shown in full if it fits, so that the user can copy it to dial this node.
     let listening = status.addresses.first().map(|first| {
         let more = match status.addresses.len() {
