@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::console::narrate::{Narrator, human_event};
-use crate::contract::{BlockFacts, Direction, DisconnectReason, Dropped, Event, Source};
+use crate::contract::{AccountView, BlockFacts, Direction, DisconnectReason, Dropped, Event, Source};
 use crate::testing::samples::facts;
 use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid, WallTime, Work};
 

@@ -5,6 +5,7 @@
 
 mod circles;
 mod limits;
+mod translation;
 
 use std::fs;
 use std::path::{Path, PathBuf};
