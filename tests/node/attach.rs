@@ -50,7 +50,7 @@ fn ctrl_c_cancels_the_nodes_command_and_ctrl_d_leaves_the_node_running() {
     terminal.type_text("mine 10000\r");
     terminal.wait_for("New Block Forged");
     // Ctrl-D is a key of the prompt alone.
-    terminal.wait_for("attached> ");
+    terminal.wait_for("attached… ");
     terminal.type_text(CTRL_D);
     assert_eq!(terminal.status(), Some(0));
     // The command that the terminal left behind is over: the node's own search is served.

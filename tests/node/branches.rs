@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
+use lanchain::chain::history::add_body;
 use lanchain::chain::ledger::{Accounts, Ledger};
 use lanchain::chain::{
     AccountState, Batch, Block, Header, NetworkParams, Reward, Spot, StoreError, StoredBlock, Transaction, TxPlace,
@@ -211,6 +212,7 @@ impl ChainFile {
             let spot = Spot::new(&hash, TxPlace { height, index });
             self.batch.places.insert((transaction.txid(), spot));
         }
+        add_body(&mut self.batch.history, &hash, &made.bytes).expect("a block");
     }
 
     fn commit(&mut self) {

@@ -126,13 +126,14 @@ fn hints_hold_on(network: &str) {
     // Where there is no block yet, and nobody else.
     let mut alone = on(&format!("{network}:alone"), "ben", &[]);
     alone.ok("claim alice");
+    // The last hint mines a block.
     for line in [
         "tamper 1",
-        "tamper 0",
         "explain block 1",
         "block 1",
         "transaction ffff",
         "resolve x",
+        "tamper 0",
     ] {
         let reply = alone.send(line);
         let hint = reply["error"]["hint"].as_str().expect("a hint").to_owned();
