@@ -368,7 +368,7 @@ pub fn greeting(status: &NodeStatus, columns: usize) -> String {
 }
 
 /// How certain a peer's name is, by the fields of its events.
-const fn standing(name_proven: bool, name_taken: bool) -> NameStanding {
+pub(super) const fn standing(name_proven: bool, name_taken: bool) -> NameStanding {
     match (name_proven, name_taken) {
         (true, _) => NameStanding::Proven,
         (false, true) => NameStanding::Taken,

@@ -8,6 +8,8 @@
 
 use serde::Serialize;
 
+use super::human::{self_named, short_peer};
+use super::narrate::standing;
 use crate::contract::Event;
 
 /// The levels of the log, as the user types them.
@@ -16,6 +18,14 @@ pub const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"]
 const FOLD_AFTER: u64 = 12;
 /// The pause that ends a row, in milliseconds.
 pub const FOLD_PAUSE_MS: u64 = 1_000;
+
+/// How long after the start the arrival of many peers is told in one line, in milliseconds: so that the greeting stays in
+/// sight.
+const ARRIVALS_MS: u64 = 3_000;
+/// How many peers are told one by one in that time.
+const ARRIVALS_TOLD: usize = 2;
+/// How many of the others are named.
+const ARRIVALS_NAMED: usize = 8;
 
 /// The topics of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,11 +150,64 @@ pub struct LineVerdict {
     pub folding: bool,
 }
 
+/// The peers that arrive in the first seconds.
+#[derive(Clone, Debug)]
+struct Arrivals {
+    since_ms: u64,
+    found: usize,
+    connected: usize,
+    /// Those that were not told one by one.
+    untold: Vec<String>,
+}
+
+impl Arrivals {
+    /// Whether an event is left out; a peer that connected is told with others then.
+    fn leaves_out(&mut self, event: &Event, now_ms: u64) -> bool {
+        if now_ms.saturating_sub(self.since_ms) >= ARRIVALS_MS {
+            return false;
+        }
+        match event {
+            Event::PeerFound { .. } => {
+                self.found += 1;
+                self.found > ARRIVALS_TOLD
+            }
+            Event::PeerConnected {
+                peer_id,
+                name,
+                name_proven,
+                name_taken,
+                ..
+            } => {
+                self.connected += 1;
+                let is_left_out = self.connected > ARRIVALS_TOLD;
+                if is_left_out {
+                    let standing = standing(*name_proven, *name_taken);
+                    let named = name.as_ref().map(|name| self_named(name.as_str(), standing));
+                    self.untold.push(named.unwrap_or_else(|| short_peer(peer_id)));
+                }
+                is_left_out
+            }
+            _ => false,
+        }
+    }
+
+    /// The line for those that were not told one by one.
+    fn line(&mut self) -> Option<String> {
+        let untold = core::mem::take(&mut self.untold);
+        let mut names: Vec<&str> = untold.iter().take(ARRIVALS_NAMED).map(String::as_str).collect();
+        if names.len() < untold.len() {
+            names.push("…");
+        }
+        (!untold.is_empty()).then(|| format!("peer   {} more connected: {}", untold.len(), names.join(", ")))
+    }
+}
+
 /// The chosen topics, and the present row of events.
 #[derive(Clone, Debug)]
 pub struct Watch {
     topics: Vec<WatchTopic>,
     row: Option<(&'static str, u64)>,
+    arrivals: Option<Arrivals>,
     last_ms: u64,
 }
 
@@ -153,6 +216,7 @@ impl Default for Watch {
         Self {
             topics: WatchTopic::ALL.to_vec(),
             row: None,
+            arrivals: None,
             last_ms: 0,
         }
     }
@@ -177,6 +241,25 @@ impl Watch {
     pub fn judge(&mut self, event: &Event, now_ms: u64) -> LineVerdict {
         if topic(event).is_some_and(|topic| !self.topics.contains(&topic)) {
             return LineVerdict::default();
+        }
+        if matches!(event, Event::Started(_)) {
+            self.arrivals = Some(Arrivals {
+                since_ms: now_ms,
+                found: 0,
+                connected: 0,
+                untold: Vec::new(),
+            });
+        }
+        if self
+            .arrivals
+            .as_mut()
+            .is_some_and(|arrivals| arrivals.leaves_out(event, now_ms))
+        {
+            self.last_ms = now_ms;
+            return LineVerdict {
+                folding: matches!(event, Event::PeerConnected { .. }),
+                ..LineVerdict::default()
+            };
         }
         let kind = row_of(event);
         let goes_on = now_ms.saturating_sub(self.last_ms) < FOLD_PAUSE_MS;
@@ -208,13 +291,22 @@ impl Watch {
         if now_ms.saturating_sub(self.last_ms) < FOLD_PAUSE_MS {
             return None;
         }
-        self.end_row()
+        let arrived = self.arrivals.as_mut().and_then(Arrivals::line);
+        let row = self.end_row();
+        match (arrived, row) {
+            (Some(arrived), Some(row)) => Some(format!("{arrived}\n{row}")),
+            (arrived, row) => arrived.or(row),
+        }
     }
 
     /// Whether folded events have not been reported yet.
     #[must_use]
     pub fn is_folding(&self) -> bool {
-        self.row.is_some_and(|(_, count)| count > FOLD_AFTER)
+        let arrive = self
+            .arrivals
+            .as_ref()
+            .is_some_and(|arrivals| !arrivals.untold.is_empty());
+        arrive || self.row.is_some_and(|(_, count)| count > FOLD_AFTER)
     }
 
     fn end_row(&mut self) -> Option<String> {
@@ -290,5 +382,33 @@ mod tests {
         assert!(watch.judge(&warning(), 0).told);
         watch.set(&WatchTopic::ALL);
         assert!(watch.judge(&mined(), 0).told);
+    }
+
+    #[test]
+    fn many_peers_that_arrive_in_the_first_seconds_are_one_line() {
+        let mut watch = Watch::default();
+        let started = Event::Started(Box::new(crate::testing::samples::status()));
+        assert!(watch.judge(&started, 0).told);
+        let connected = |number: u8| Event::PeerConnected {
+            peer_id: crate::testing::keys::peer(number).to_string(),
+            name: crate::types::AccountName::new(&format!("s{number}")).ok(),
+            name_proven: true,
+            name_taken: false,
+            address: "/ip4/10.0.0.1/tcp/1".into(),
+            direction: crate::contract::Direction::In,
+            found_by: crate::contract::FoundBy::Mdns,
+        };
+        let told: Vec<bool> = (1..=11)
+            .map(|number| watch.judge(&connected(number), 100).told)
+            .collect();
+        assert_eq!(told.iter().filter(|told| **told).count(), ARRIVALS_TOLD);
+        assert!(watch.is_folding());
+        assert_eq!(watch.pause(200), None, "more may come");
+        assert_eq!(
+            watch.pause(1_100).as_deref(),
+            Some("peer   9 more connected: s3, s4, s5, s6, s7, s8, s9, s10, …")
+        );
+        assert!(!watch.is_folding() && watch.pause(2_200).is_none());
+        assert!(watch.judge(&connected(12), 3_000).told, "later ones have a line each");
     }
 }

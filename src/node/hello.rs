@@ -31,6 +31,8 @@ pub struct Hello {
     pub form: Form,
     /// The node's events come, too.
     pub events: bool,
+    /// Somebody types at a prompt and reads the words.
+    pub prompt: bool,
     /// Ends the session at the first failure.
     pub strict: bool,
     /// Words are coloured.
@@ -44,6 +46,7 @@ impl Hello {
     pub(super) const SILENT: Self = Self {
         form: Form::Json,
         events: false,
+        prompt: false,
         strict: false,
         colour: false,
         columns: 80,
@@ -60,6 +63,7 @@ impl Hello {
             match word {
                 "words" => hello.form = Form::Words,
                 "events" => hello.events = true,
+                "prompt" => hello.prompt = true,
                 "strict" => hello.strict = true,
                 "colour" => hello.colour = true,
                 _ => match word.strip_prefix(COLUMNS).and_then(|columns| columns.parse().ok()) {
@@ -76,6 +80,7 @@ impl Hello {
         let words = [
             (self.form == Form::Words, " words"),
             (self.events, " events"),
+            (self.prompt, " prompt"),
             (self.strict, " strict"),
             (self.colour, " colour"),
         ];
@@ -120,6 +125,7 @@ mod tests {
             let hello = Hello {
                 form,
                 events,
+                prompt: strict,
                 strict,
                 colour: events,
                 columns,

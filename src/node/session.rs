@@ -184,7 +184,7 @@ impl Session {
             (Stage::Greeting, Ok(hello)) => {
                 self.rules.strict = hello.strict;
                 self.rules.tells_searches = hello.events && hello.form == Form::Words;
-                self.rules.answers_aside = self.rules.tells_searches;
+                self.rules.answers_aside = hello.form == Form::Words && hello.prompt;
                 self.stage = Stage::Starting;
                 self.out.push_back(Out::Greet(hello));
             }

@@ -37,6 +37,7 @@ pub(super) fn run(args: &Args, folder: &Path, quiet: bool) -> Result<u8, Complai
     let hello = Hello {
         form: form(args),
         events: !quiet,
+        prompt: !args.json && prompt::is_terminal(),
         strict: args.strict,
         colour: coloured(args),
         columns: columns(),

@@ -75,7 +75,7 @@ fn mine_off_is_carried_out_while_a_search_goes_on_and_quit_ends_what_runs() {
     );
     play(
         client(),
-        "hello words events -> greet words
+        "hello words prompt -> greet words
         started -> read 3
         line mine 1000 -> ask 1 mine
         line detach -> cancel 1
@@ -133,6 +133,13 @@ fn short_commands_are_not_overtaken_and_programs_keep_their_order() {
     play(
         client(),
         "hello words events -> greet words
+        started -> read 3
+        line mine 1000 -> ask 1 mine
+        line status",
+    );
+    play(
+        client(),
+        "hello words prompt -> greet words
         started -> read 3
         line mine 1000 -> ask 1 mine
         line status -> aside 2 status
