@@ -21,7 +21,7 @@ pub const FOLD_PAUSE_MS: u64 = 1_000;
 
 /// How long after the start the arrival of many peers is told in one line, in milliseconds: so that the greeting stays in
 /// sight.
-const ARRIVALS_MS: u64 = 3_000;
+const ARRIVALS_MS: u64 = 10_000;
 /// How many peers are told one by one in that time.
 const ARRIVALS_TOLD: usize = 2;
 /// How many of the others are named.
@@ -409,6 +409,6 @@ mod tests {
             Some("peer   9 more connected: s3, s4, s5, s6, s7, s8, s9, s10, …")
         );
         assert!(!watch.is_folding() && watch.pause(2_200).is_none());
-        assert!(watch.judge(&connected(12), 3_000).told, "later ones have a line each");
+        assert!(watch.judge(&connected(12), 10_000).told, "later ones have a line each");
     }
 }

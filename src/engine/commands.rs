@@ -253,7 +253,7 @@ impl<S: ChainStore> Engine<S> {
         if let Some((Account::Name(name), 0)) = transaction.sequence() {
             let what = match transaction {
                 Transaction::Claim(_) => "the claim",
-                Transaction::Transfer(_) | Transaction::Reward(_) => "this payment, the first that is signed for it",
+                Transaction::Transfer(_) | Transaction::Reward(_) => "this payment",
             };
             lessons.insert(0, format!("{name} is yours once block {block} holds {what}"));
         }

@@ -130,11 +130,11 @@ fn ctrl_c_cancels_a_wait_at_once_and_later_and_spares_it_while_text_is_typed() {
     terminal.wait_for("> ");
     terminal.type_text("wait peers 3 600\r");
     terminal.wait_for("wait peers 3 600");
-    terminal.wait_for("> ");
+    terminal.wait_for("… ");
     terminal.type_text("half a line");
     terminal.wait_for("half a line");
     terminal.type_text(CTRL_C);
-    terminal.wait_for("> ");
+    terminal.wait_for("… ");
     let told = |terminal: &Terminal| terminal.whole().matches("the command was interrupted").count();
     assert_eq!(told(&terminal), 1, "the typed line is gone, the command goes on");
     terminal.type_text(CTRL_C);
@@ -181,7 +181,7 @@ fn suspended_node_comes_back_with_its_line_and_its_peers() {
     terminal.ask("wait peers 1", "waited");
     // Also while a command runs.
     terminal.type_text("wait height 4 600\r");
-    terminal.wait_for("> ");
+    terminal.wait_for("… ");
     terminal.type_text(CTRL_Z);
     terminal.wait_for("shell% ");
     other.ok("mine");
