@@ -59,7 +59,7 @@ pub enum LedgerError {
         got: u64,
     },
     /// The recipient's owner changed after the sender signed.
-    #[error("{account} belongs to {}, the sender meant {}", who(owner.as_ref()), who(meant.as_ref()))]
+    #[error("{account} {}: pay again", owner_words(owner.as_ref(), meant.as_ref()))]
     OwnerChanged {
         /// The account that would be paid.
         account: Account,
@@ -100,8 +100,14 @@ pub enum LedgerError {
     Overflow(Account),
 }
 
-fn who(key: Option<&PublicKey>) -> String {
-    key.map_or_else(|| "nobody".to_owned(), |key| key.peer_id().to_string())
+/// Who owns the recipient now, and what the sender meant: "has an owner now, 12D3KooW…".
+fn owner_words(owner: Option<&PublicKey>, meant: Option<&PublicKey>) -> String {
+    match (owner, meant) {
+        (Some(owner), None) => format!("has an owner now, {}", owner.peer_id()),
+        (Some(owner), Some(meant)) => format!("belongs to {} now, not to {}", owner.peer_id(), meant.peer_id()),
+        (None, Some(meant)) => format!("no longer belongs to {}", meant.peer_id()),
+        (None, None) => "has no owner".to_owned(),
+    }
 }
 
 /// Why a balance does not allow a payment: "owes 6 coins; paying 2000 would exceed the credit limit of 1000".

@@ -198,7 +198,7 @@ mod tests {
         let names = Names::default();
         let key = "12D3KooWFB6rbiXwQ6onGBPgkUG4yiMmc84FkypnvviaUFVcSWcw";
         names.see_account(key);
-        names.see_account("anna");
+        names.see_peer(key, Some("anna"));
         let offered = |line| candidates(line, &names.get()).1;
         assert_eq!(offered("ban "), ["anna"]);
         assert_eq!(offered("ban 12d"), [key]);

@@ -100,7 +100,7 @@ pub(super) fn coins(count: impl Into<i128>) -> String {
 }
 
 /// A text with its PeerIds cut as people read them.
-fn with_short_ids(text: &str) -> String {
+pub(super) fn with_short_ids(text: &str) -> String {
     let cut = |word: &str| {
         let id = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
         if id.len() == PEER_ID_CHARS && id.starts_with("12D3KooW") {
@@ -437,7 +437,11 @@ fn status_reply(status: &NodeStatus) -> String {
         format_args!("  {}, {} pending", many(status.peers, "peer"), status.pending),
     );
     line(&mut text, format_args!("  {}", difficulty_words(status)));
-    let mining = if status.mining { "on" } else { "off" };
+    let mining = match (status.mining, status.hash_rate) {
+        (true, _) => "on",
+        (false, 0) => "off",
+        (false, _) => "until `mine N` has its blocks",
+    };
     line(
         &mut text,
         format_args!("  mining {mining}, {} hashes a second", status.hash_rate),
@@ -507,10 +511,13 @@ pub fn search(status: &NodeStatus, halflife_ms: u32) -> Option<String> {
     let attempts = (f64::from(status.bits.0) / f64::from(halflife_ms)).exp2();
     // A rate above 32 bits is more than a single machine can have.
     let seconds = attempts / f64::from(u32::try_from(status.hash_rate).unwrap_or(u32::MAX));
-    let expected = span(seconds);
+    let expected = match seconds {
+        ..1.0 => "within a second".to_owned(),
+        _ => format!("every {}", span(seconds)),
+    };
     let rate = status.hash_rate;
     Some(format!(
-        "mining: {rate} hashes a second, a block is expected every {expected}"
+        "mining: {rate} hashes a second, a block is expected {expected}"
     ))
 }
 

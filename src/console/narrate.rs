@@ -194,8 +194,9 @@ impl Narrator {
     fn with_name(&self, message: &str) -> String {
         let is_peer = |word: &str| word.len() == PEER_ID_CHARS && word.starts_with("12D3KooW");
         let call = |(at, word): (usize, &str)| {
-            if is_peer(word) && (at == 0 || self.names.contains_key(word)) {
-                self.peer(word)
+            let id = word.trim_end_matches([',', ';', ':']);
+            if is_peer(id) && (at == 0 || self.names.contains_key(id)) {
+                word.replace(id, &self.peer(id))
             } else {
                 word.to_owned()
             }

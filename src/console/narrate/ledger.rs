@@ -4,7 +4,7 @@
 //! somebody else.
 //! Spec: `proto-notes/events.md`, "In words".
 
-use super::super::human::{coins, foreign, many, short, short_account};
+use super::super::human::{coins, foreign, many, short, short_account, with_short_ids};
 use super::Narrator;
 use crate::contract::{BlockFacts, Direction, Dropped, Event, NameStanding, Source};
 use crate::types::{Account, Txid};
@@ -51,7 +51,7 @@ impl Narrator {
                 let description = description(kind, from, to.as_ref(), *amount);
                 Some(format!(
                     "tx     dropped: {description}: {}; {}",
-                    foreign(message),
+                    self.reason(message),
                     short(txid)
                 ))
             }
@@ -211,9 +211,14 @@ impl Narrator {
             1 => "1 transaction cannot come back".to_owned(),
             count => format!("{count} transactions cannot come back"),
         };
-        let why = |one: &Dropped| format!("{}; {}", self.described(&one.txid), foreign(&one.message));
+        let why = |one: &Dropped| format!("{}; {}", self.described(&one.txid), self.reason(&one.message));
         let told = dropped.iter().take(DESCRIBED).map(why);
         format!(", {cannot} ({})", listed(told.collect(), count))
+    }
+
+    /// A reason with its peers by name, or by the ends of their PeerIds.
+    fn reason(&self, message: &str) -> String {
+        with_short_ids(&self.with_name(message))
     }
 
     fn described(&self, txid: &Txid) -> String {
