@@ -45,10 +45,15 @@ pub(crate) fn arrived(world: &mut World, within_ms: u64) {
     }
 }
 
-/// Whether all that was acknowledged to users of honest nodes is in the chain of each honest node.
-pub(crate) fn is_confirmed(world: &World) -> bool {
+/// How many payments were acknowledged to users of honest nodes so far.
+pub(crate) fn promised(world: &World) -> usize {
+    world.watch.promised.len()
+}
+
+/// Whether the first so many of these payments are in the chain of each honest node.
+pub(crate) fn is_confirmed(world: &World, first: usize) -> bool {
     let has = |node: usize, txid: &Txid| matches!(world.nodes[node].store.place(txid), Ok(Some(_)));
-    let mut promised = world.watch.promised.iter();
+    let mut promised = world.watch.promised.iter().take(first);
     promised.all(|(_, txid)| world.plan.honest().all(|node| has(node, txid)))
 }
 
