@@ -5,7 +5,7 @@
 
 use std::time::Instant;
 
-/// The log lines that may be written at once; after that, [`LINES_A_SECOND`] counts. A first sync among many peers is
+/// The log lines that may be written at once; after that, `LINES_A_SECOND` counts. A first sync among many peers is
 /// such a burst; the rate fills at most 300 MB of disk a day.
 pub const LINES_AT_ONCE: u32 = 3_000;
 
