@@ -376,7 +376,7 @@ fn a_long_search_is_told_to_who_attached_and_asked_for_words_and_events() {
     };
     let text = told["text"].as_str().expect("words");
     assert!(
-        text.starts_with("mining: ") && text.contains(" a block is expected every "),
+        text.starts_with("mining: ") && text.contains(" a block is expected "),
         "{told}"
     );
     for client in [&mut people, &mut program] {
