@@ -75,14 +75,12 @@ fn closed_terminal_stops_the_node_with_0_and_loses_nothing() {
     let folder = tempfile::tempdir().expect("a folder");
     for command in ["tx alice bob 5", "mine 10000"] {
         let mut terminal = at_80_columns(folder.path(), &[]);
-        terminal.ask(
-            command,
-            if command.starts_with("tx") {
-                "alice owes 5 then"
-            } else {
-                "New Block Forged"
-            },
-        );
+        terminal.type_text(&format!("{command}\r"));
+        terminal.wait_for(if command.starts_with("tx") {
+            "alice owes 5 then"
+        } else {
+            "New Block Forged"
+        });
         terminal.hang_up();
         assert_eq!(terminal.status(), Some(0), "{command}");
     }
