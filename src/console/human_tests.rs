@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::console::narrate::{Narrator, human_event};
 use crate::contract::{AccountView, BlockFacts, Direction, DisconnectReason, Dropped, Event, Source};
-use crate::testing::samples::facts;
+use crate::testing::samples::{facts, own_payment};
 use crate::types::{Account, AccountName, BlockHash, Height, SecretKey, Txid, WallTime, Work};
 
 fn peer() -> crate::types::PeerId {
@@ -307,31 +307,10 @@ fn the_winner_of_a_fork_is_told_whose_block_lost() {
 #[test]
 fn payments_to_and_from_this_node_are_told_with_their_block() {
     let told = |direction, is_confirmed| {
-        let (txid, from, to, amount, height) = (
-            Txid::new([0xaa; 32]),
-            crate::testing::keys::account("alice"),
-            crate::testing::keys::account("bob"),
-            5,
-            Height::new(7),
-        );
-        let event = if is_confirmed {
-            Event::PaymentConfirmed {
-                txid,
-                from,
-                to,
-                amount,
-                direction,
-                height,
-            }
-        } else {
-            Event::PaymentUnconfirmed {
-                txid,
-                from,
-                to,
-                amount,
-                direction,
-                height,
-            }
+        let payment = own_payment(direction);
+        let event = match is_confirmed {
+            true => Event::PaymentConfirmed { payment },
+            false => Event::PaymentUnconfirmed { payment },
         };
         human_event(&event).expect("told")
     };

@@ -107,6 +107,21 @@ pub struct BlockFacts {
     pub work: Work,
 }
 
+/// What an event says of a payment to or from this node's accounts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[expect(
+    missing_docs,
+    reason = "the fields are the words of the contract in proto-notes/events.md"
+)]
+pub struct OwnPayment {
+    pub txid: Txid,
+    pub from: Account,
+    pub to: Account,
+    pub amount: u64,
+    pub direction: Direction,
+    pub height: Height,
+}
+
 /// What every event line begins with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EventStamp {
@@ -230,21 +245,13 @@ pub enum Event {
     },
     /// A payment to or from this node's accounts is in a block of the active chain.
     PaymentConfirmed {
-        txid: Txid,
-        from: Account,
-        to: Account,
-        amount: u64,
-        direction: Direction,
-        height: Height,
+        #[serde(flatten)]
+        payment: OwnPayment,
     },
     /// A reorganisation took such a payment out of the active chain; `height` is that of the block that left.
     PaymentUnconfirmed {
-        txid: Txid,
-        from: Account,
-        to: Account,
-        amount: u64,
-        direction: Direction,
-        height: Height,
+        #[serde(flatten)]
+        payment: OwnPayment,
     },
     Mined {
         #[serde(flatten)]

@@ -23,7 +23,7 @@ pub mod surroundings;
 pub use crate::chain::merkle::{ProofStep, Side};
 pub use command::{AccountRef, BlockRef, Command, Condition, MineCommand, PeerAct, PeerRef, TxRef};
 pub use diagnosis::{Diagnosis, FailureView, InterfaceView, Multicast};
-pub use event::{BlockFacts, Direction, Dropped, Event, EventStamp, FoundBy, NameStanding, RunId, Source};
+pub use event::{BlockFacts, Direction, Dropped, Event, EventStamp, FoundBy, NameStanding, OwnPayment, RunId, Source};
 pub use explained::{BlockExplained, Inclusion, LayoutPart, PathStep, Tampered, TamperedCopy, TxExplained, WithWork};
 pub use reasons::{Cause, DialFailure, DisconnectReason, Stranger};
 pub use reply::{

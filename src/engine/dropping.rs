@@ -10,7 +10,7 @@ use super::machine::Engine;
 use super::parts::drops::Told;
 use super::parts::runs::Happened;
 use crate::chain::{ChainStore, OwnMove, Switch, Transaction};
-use crate::contract::{Direction, Event, Source};
+use crate::contract::{Direction, Event, OwnPayment, Source};
 use crate::inspect::transactions::{accepted_event, dropped_event};
 use crate::pool::Departed;
 use crate::types::{Account, Txid};
@@ -51,34 +51,24 @@ impl<S: ChainStore> Engine<S> {
     /// Tells which payments to and from own accounts a switch confirmed, and which it took back.
     pub(super) fn tell_own_moves(&mut self, switch: &Switch) {
         let me = self.node.me;
-        let direction = |payment: &OwnMove| match payment.transfer.public_key == me {
-            true => Direction::Out,
-            false => Direction::In,
+        let facts = |moved: &OwnMove| OwnPayment {
+            txid: moved.txid,
+            from: moved.transfer.from.clone(),
+            to: moved.transfer.to.clone(),
+            amount: moved.transfer.amount.get(),
+            direction: match moved.transfer.public_key == me {
+                true => Direction::Out,
+                false => Direction::In,
+            },
+            height: moved.height,
         };
-        // Few leave and join again in one switch, and both lists are short.
-        let joined: BTreeSet<Txid> = switch.own.joined.iter().map(|payment| payment.txid).collect();
-        let left = switch.own.left.iter();
-        for payment in left.filter(|payment| !joined.contains(&payment.txid)) {
-            let transfer = payment.transfer.clone();
-            self.out.event(Event::PaymentUnconfirmed {
-                txid: payment.txid,
-                direction: direction(payment),
-                from: transfer.from,
-                to: transfer.to,
-                amount: transfer.amount.get(),
-                height: payment.height,
-            });
+        // What the new branch holds too is not taken back.
+        let joined: BTreeSet<Txid> = switch.own.joined.iter().map(|moved| moved.txid).collect();
+        for moved in switch.own.left.iter().filter(|moved| !joined.contains(&moved.txid)) {
+            self.out.event(Event::PaymentUnconfirmed { payment: facts(moved) });
         }
-        for payment in &switch.own.joined {
-            let transfer = payment.transfer.clone();
-            self.out.event(Event::PaymentConfirmed {
-                txid: payment.txid,
-                direction: direction(payment),
-                from: transfer.from,
-                to: transfer.to,
-                amount: transfer.amount.get(),
-                height: payment.height,
-            });
+        for moved in &switch.own.joined {
+            self.out.event(Event::PaymentConfirmed { payment: facts(moved) });
         }
     }
 

@@ -33,7 +33,7 @@ struct State {
 }
 
 impl Hearers {
-    /// Notes what happened.
+    /// Takes note of an event: a peer may have come, or something was announced.
     pub(super) fn event(&self, event: &Event) {
         let mut state = self.lock();
         match event {

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use crate::store::files;
 
-/// The chain file.
+/// The bytes of the chain file that an earlier version wrote.
 pub fn chain() -> Vec<u8> {
     let mut runs = &include_bytes!("old_folder/chain.runs")[..];
     let number = |bytes: &mut &[u8]| {

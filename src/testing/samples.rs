@@ -17,7 +17,7 @@ use crate::contract::{
 };
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, Txid, WallTime, Work};
 
-pub use events::{events, facts, stamp};
+pub use events::{events, facts, own_payment, stamp};
 pub use numbers::stats;
 
 use super::keys::{account, key, name, peer};

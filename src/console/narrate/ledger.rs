@@ -235,28 +235,17 @@ impl Narrator {
 
 /// What became of a payment to or from this node.
 fn payment(event: &Event) -> Option<String> {
-    let (is_in, txid, from, to, amount, direction, height) = match event {
-        Event::PaymentConfirmed {
-            txid,
-            from,
-            to,
-            amount,
-            direction,
-            height,
-        } => (true, txid, from, to, amount, direction, height),
-        Event::PaymentUnconfirmed {
-            txid,
-            from,
-            to,
-            amount,
-            direction,
-            height,
-        } => (false, txid, from, to, amount, direction, height),
+    let (is_in, payment) = match event {
+        Event::PaymentConfirmed { payment } => (true, payment),
+        Event::PaymentUnconfirmed { payment } => (false, payment),
         _ => return None,
     };
-    let (from, to) = (short_account(&from.to_string()), short_account(&to.to_string()));
-    let (amount, id) = (coins(*amount), short(txid));
-    Some(match (direction, is_in) {
+    let (from, to) = (
+        short_account(&payment.from.to_string()),
+        short_account(&payment.to.to_string()),
+    );
+    let (amount, id, height) = (coins(payment.amount), short(&payment.txid), payment.height);
+    Some(match (payment.direction, is_in) {
         (Direction::Out, true) => format!("tx     your payment of {amount} to {to} is in block {height}; {id}"),
         (Direction::In, true) => format!("tx     you received {amount} from {from} in block {height}; {id}"),
         (Direction::Out, false) => {

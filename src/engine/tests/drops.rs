@@ -64,8 +64,8 @@ fn a_mined_payment_that_a_longer_branch_made_void_is_told_once_and_who_waits_for
 /// What a node told of own payments: whether each was confirmed, its direction, its block.
 fn own_payments(world: &World, node: usize) -> Vec<(bool, Direction, u64)> {
     let told = world.nodes[node].events.iter().filter_map(|event| match event {
-        Event::PaymentConfirmed { direction, height, .. } => Some((true, *direction, height.get())),
-        Event::PaymentUnconfirmed { direction, height, .. } => Some((false, *direction, height.get())),
+        Event::PaymentConfirmed { payment } => Some((true, payment.direction, payment.height.get())),
+        Event::PaymentUnconfirmed { payment } => Some((false, payment.direction, payment.height.get())),
         _ => None,
     });
     told.collect()

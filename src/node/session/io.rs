@@ -60,7 +60,7 @@ pub enum Out {
     AskAside {
         /// The number that the reply will have.
         id: u64,
-        /// What is asked.
+        /// A command that changes nothing, or `mine off`.
         command: Command,
     },
     /// Tell that a line waits until the running command has ended.

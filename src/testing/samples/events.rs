@@ -1,6 +1,8 @@
 //! Every event, with every value that may be null once null and once not.
 
-use crate::contract::{BlockFacts, Direction, Dropped, Event, EventStamp, FoundBy, NodeStatus, RunId, Source};
+use crate::contract::{
+    BlockFacts, Direction, Dropped, Event, EventStamp, FoundBy, NodeStatus, OwnPayment, RunId, Source,
+};
 use crate::types::{Bits, BlockHash, Height, Txid, Work};
 
 use super::super::keys::{account, name, peer};
@@ -34,8 +36,12 @@ fn of_transactions() -> Vec<Event> {
                 message: message.clone(),
                 source: stranger,
             },
-            payment(true),
-            payment(false),
+            Event::PaymentConfirmed {
+                payment: own_payment(Direction::In),
+            },
+            Event::PaymentUnconfirmed {
+                payment: own_payment(Direction::Out),
+            },
             Event::TransactionDropped {
                 txid: TX,
                 kind: if known { "transfer" } else { "claim" },
@@ -57,27 +63,15 @@ fn of_transactions() -> Vec<Event> {
     [of(true), of(false)].concat()
 }
 
-/// A payment that is confirmed, or is no longer.
-fn payment(is_confirmed: bool) -> Event {
-    let (txid, from, to, amount, height) = (TX, account("alice"), account("bob"), 5, Height::new(3));
-    if is_confirmed {
-        Event::PaymentConfirmed {
-            txid,
-            from,
-            to,
-            amount,
-            direction: Direction::In,
-            height,
-        }
-    } else {
-        Event::PaymentUnconfirmed {
-            txid,
-            from,
-            to,
-            amount,
-            direction: Direction::Out,
-            height,
-        }
+/// A payment of alice to bob in block 7.
+pub fn own_payment(direction: Direction) -> OwnPayment {
+    OwnPayment {
+        txid: TX,
+        from: account("alice"),
+        to: account("bob"),
+        amount: 5,
+        direction,
+        height: Height::new(7),
     }
 }
 
