@@ -5,11 +5,13 @@
 //! Spec: `proto-notes/events.md`, "Command line".
 
 mod task;
+mod values;
+mod web;
 mod words;
 
 use core::num::NonZeroUsize;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
 use clap::error::ErrorKind;
@@ -19,13 +21,13 @@ use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, ValueE
 use crate::chain::params::NetworkParams;
 use crate::engine::PeerClock;
 use crate::engine::tickets;
-use crate::store::{Trust, inputs};
+use crate::store::Trust;
 use crate::types::prefix::Bind;
-use crate::types::text::{is_utf16, without_mark};
 use crate::types::ticket::{Ticket, TicketNetwork};
 use crate::types::{AccountName, Address, PeerId};
 
 pub use task::{KeyTask, Task};
+pub use web::WebWish;
 pub use words::shell_word;
 
 /// The data folder that the user chose.
@@ -78,6 +80,10 @@ pub struct Args {
     pub discovery: bool,
     /// Whether peers are asked for other peers.
     pub exchange: bool,
+    /// Whether, and where, the page is served; none leaves it off.
+    pub web: Option<WebWish>,
+    /// Names of hosts by which the page may be called.
+    pub web_hosts: Vec<String>,
     /// The name that the node announces, and claims if it is free.
     pub name: Option<AccountName>,
     /// Whether to mine from the start.
@@ -126,7 +132,7 @@ struct Flags {
     #[arg(long, global = true, env = "LANCHAIN_ALLOW_EXPOSED_FOLDER", value_parser = FalseyValueParser::new())]
     allow_exposed_folder: bool,
     /// Which network: lan, coin or dev, with a word to stay apart from others (lan:WORD), or a TOML file
-    #[arg(long, global = true, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = network)]
+    #[arg(long, global = true, value_name = "NAME|NAME:WORD|FILE", env = "LANCHAIN_NETWORK", default_value = "lan", value_parser = values::network)]
     network: NetworkParams,
     /// Go by this node's clock (a PeerId, or a name that it owns), however far it is off; without PEER by the middle of
     /// the clocks of at least three addresses, at most 5 minutes off the own one
@@ -136,16 +142,16 @@ struct Flags {
     #[arg(long, value_name = "N", env = "LANCHAIN_PORT", default_value = "0")]
     port: u16,
     /// Listen on these addresses only, as multiaddr or IP:PORT
-    #[arg(long, value_name = "ADDRESS", env = "LANCHAIN_LISTEN", num_args = 1.., value_delimiter = ',', value_parser = listen)]
+    #[arg(long, value_name = "ADDRESS", env = "LANCHAIN_LISTEN", num_args = 1.., value_delimiter = ',', value_parser = values::listen)]
     listen: Vec<Address>,
     /// Listen, announce and look on these interfaces only, by name or address
-    #[arg(long, value_name = "INTERFACE|ADDRESS", env = "LANCHAIN_BIND", num_args = 1.., value_delimiter = ',', value_parser = bind)]
+    #[arg(long, value_name = "INTERFACE|ADDRESS", env = "LANCHAIN_BIND", num_args = 1.., value_delimiter = ',', value_parser = values::bind)]
     bind: Vec<Bind>,
     /// Connect to these nodes: IP or name of a host, with or without :PORT, or a multiaddr
-    #[arg(long = "peer", value_name = "ADDRESS", env = "LANCHAIN_PEER", num_args = 1.., value_delimiter = ',', value_parser = peer)]
+    #[arg(long = "peer", value_name = "ADDRESS", env = "LANCHAIN_PEER", num_args = 1.., value_delimiter = ',', value_parser = values::peer)]
     peers: Vec<(Address, Option<PeerId>)>,
     /// Join the network and the node of this ticket, which `invite` shows there
-    #[arg(long, value_name = "TICKET", env = "LANCHAIN_JOIN", value_parser = ticket)]
+    #[arg(long, value_name = "TICKET", env = "LANCHAIN_JOIN", value_parser = values::ticket)]
     join: Option<Ticket>,
     /// Do not look for nodes, neither on the network nor on this machine
     #[arg(long, env = "LANCHAIN_NO_MDNS", value_parser = FalseyValueParser::new())]
@@ -153,8 +159,14 @@ struct Flags {
     /// Do not ask neighbours for other nodes
     #[arg(long, env = "LANCHAIN_NO_EXCHANGE", value_parser = FalseyValueParser::new())]
     no_exchange: bool,
+    /// Serve a page that shows the chain, here: PORT, IP or IP:PORT; without one 127.0.0.1:8645 or the next free port
+    #[arg(long, value_name = "ADDRESS", env = "LANCHAIN_WEB", num_args = 0..=1, default_missing_value = "on", value_parser = web::wish)]
+    web: Option<web::MayWeb>,
+    /// Let the page be called by these names of hosts too
+    #[arg(long = "web-host", value_name = "NAME", env = "LANCHAIN_WEB_HOST", num_args = 1.., value_delimiter = ',', value_parser = web::host)]
+    web_hosts: Vec<String>,
     /// The name to announce, and to claim if it is free
-    #[arg(long, global = true, value_name = "NAME", env = "LANCHAIN_NAME", value_parser = name)]
+    #[arg(long, global = true, value_name = "NAME", env = "LANCHAIN_NAME", value_parser = values::name)]
     name: Option<AccountName>,
     /// Mine from the start
     #[arg(long, env = "LANCHAIN_MINE", value_parser = FalseyValueParser::new())]
@@ -175,7 +187,7 @@ struct Flags {
     #[arg(long, global = true, env = "LANCHAIN_STRICT", value_parser = FalseyValueParser::new())]
     strict: bool,
     /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as info,net=debug
-    #[arg(long, global = true, value_name = "SPEC", env = "LANCHAIN_LOG", default_value = "info", value_parser = log)]
+    #[arg(long, global = true, value_name = "SPEC", env = "LANCHAIN_LOG", default_value = "info", value_parser = values::log)]
     log: String,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", env = "LANCHAIN_COLOR", value_enum, default_value_t, action = ArgAction::Set)]
@@ -242,6 +254,8 @@ impl Args {
             peers: [flags.peers, invited].concat(),
             discovery: !flags.no_mdns,
             exchange: !flags.no_exchange,
+            web: flags.web.and_then(|web::MayWeb(wish)| wish),
+            web_hosts: flags.web_hosts,
             name: flags.name,
             mine: flags.mine,
             threads: flags
@@ -297,27 +311,6 @@ fn prevails(
     }
 }
 
-fn name(text: &str) -> Result<AccountName, String> {
-    AccountName::new(&text.to_ascii_lowercase()).map_err(|error| error.to_string())
-}
-
-fn listen(text: &str) -> Result<Address, String> {
-    Address::parse_listen(text).map_err(|error| format!("{error} to listen on; it looks like /ip4/127.0.0.1/tcp/4001"))
-}
-
-fn ticket(text: &str) -> Result<Ticket, String> {
-    text.parse::<Ticket>().map_err(|error| error.to_string())
-}
-
-fn bind(text: &str) -> Result<Bind, String> {
-    Bind::parse(text).ok_or_else(|| "it is neither an interface's name nor an address of one, such as eth0".to_owned())
-}
-
-fn peer(text: &str) -> Result<(Address, Option<PeerId>), String> {
-    let example = "it looks like 192.168.1.5, my-laptop.local:4141 or /ip4/192.168.1.5/tcp/4141";
-    Address::parse_typed(text).map_err(|error| format!("{error}; {example}"))
-}
-
 /// A node to connect to, and the identity that it must have, if that is known.
 type PeerArg = (Address, Option<PeerId>);
 
@@ -341,51 +334,6 @@ fn join(
     let peer = ticket.peer();
     let peers = ticket.addresses.into_iter().map(|address| (address, Some(peer)));
     Ok((network, peers.collect()))
-}
-
-fn log(text: &str) -> Result<String, String> {
-    // A bare word would be taken for a part of the program, and silence all others.
-    let is_level = |word: &str| {
-        matches!(
-            &*word.to_ascii_lowercase(),
-            "off" | "error" | "warn" | "info" | "debug" | "trace"
-        )
-    };
-    let is_filter = |part: &str| part.contains(['=', '[']) || part.is_empty() || is_level(part.trim());
-    if let Some(part) = text.split(',').find(|part| !is_filter(part)) {
-        return Err(format!(
-            "\"{part}\" is no level; type off, error, warn, info, debug or trace; one part of the program: --log info,net=debug"
-        ));
-    }
-    tracing_subscriber::EnvFilter::try_new(text)
-        .map(|_| text.to_owned())
-        .map_err(|error| error.to_string())
-}
-
-/// The most bytes of a network file; one with every key and a comment for each has less than two thousand.
-const NETWORK_FILE_MAX_BYTES: u64 = 64 * 1024;
-
-/// Parses a network: a built-in one, or a file if the text has a separator or an extension, or names an existing file.
-fn network(text: &str) -> Result<NetworkParams, String> {
-    let path = Path::new(text);
-    // Names of networks and their words may be typed in upper case.
-    let folded = text.to_ascii_lowercase();
-    let looks_like_file = path.components().count() > 1 || path.extension().is_some();
-    match NetworkParams::built_in(&folded) {
-        Ok(params) if !looks_like_file => Ok(params),
-        Err(error) if !looks_like_file && !path.exists() => Err(error.to_string()),
-        _ => network_file(path),
-    }
-}
-
-fn network_file(path: &Path) -> Result<NetworkParams, String> {
-    let describe = |error: &dyn core::fmt::Display| format!("{}: {error}", path.display());
-    let bytes = inputs::read(path, NETWORK_FILE_MAX_BYTES).map_err(|error| describe(&error))?;
-    if is_utf16(&bytes) {
-        return Err(describe(&"it is UTF-16 text: save it as UTF-8"));
-    }
-    let text = core::str::from_utf8(without_mark(&bytes)).map_err(|error| describe(&error))?;
-    NetworkParams::from_toml(text).map_err(|error| describe(&error))
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //!   miner    the search for nonces             they meet in `node`
 //!   net      peers over libp2p
 //!   console  commands in, answers out
+//!   web      the page that a node serves: events as a stream, commands as requests
 //!   node     the threads and what goes between them; `cli` says how to start one
 //!   threads  how a thread is started, and who hears of its end
 //!   tools    work on a data folder without a node: export, import, verify, key, paths
@@ -41,4 +42,6 @@ pub mod testing;
 pub mod threads;
 pub mod tools;
 pub mod types;
+#[cfg(feature = "web")]
+pub mod web;
 pub mod wire;

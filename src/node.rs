@@ -39,6 +39,13 @@ mod long_reply;
 pub mod mailbox;
 mod open_files;
 pub mod outbox;
+#[cfg(feature = "web")]
+mod page;
+#[cfg(not(feature = "web"))]
+#[path = "node/no_page.rs"]
+mod page;
+#[cfg(feature = "web")]
+mod page_session;
 pub mod probe;
 pub mod reader;
 pub mod screen;
@@ -81,6 +88,7 @@ use hearers::Hearers;
 use housekeeper::{Neighbourhood, Notices};
 use inbox::Inbox;
 use mailbox::Mailbox;
+use page::Page;
 use screen::Screen;
 use session::{CANCEL_MAX, In, Rules, Session};
 use view::ConsoleView;
@@ -152,6 +160,7 @@ pub fn run(args: &Args, screen: &Screen, mailbox: &Mailbox) -> u8 {
     let status = screen.status(node.converse(args, screen, mailbox));
     let (runtime, control, ears) = node.stop(args);
     ears.event(&Event::Stopped { exit_status: status });
+    ears.page.stop();
     control.end();
     screen.finish(LAST_WORDS_MAX);
     // Signals were heard until here: a second SIGINT ends the wait for the last words.
@@ -200,18 +209,21 @@ impl Node {
         let clock = Clock::start();
         let mut config = engine_config(args, &folder, (older_folder(args, &folder, &store), warnings))?;
         config.start_warnings.extend(chain_file::warning(&store));
+        let page = Arc::new(Page::bind(
+            args.web,
+            &args.web_hosts,
+            (screen.run(), config.data_dir.clone()),
+        )?);
+        config.start_warnings.extend(page.warning());
         let engine = Engine::new(config, store.clone(), clock.now(), clock::wall()).map_err(StartError::Store)?;
         let (net, orders) = start_net(args, &folder, &inbox, &runtime)?;
-        let notices = Arc::new(Notices::default());
-        let place = Place {
-            folder: Arc::clone(&folder),
-            seen: args.discovery,
-        };
-        let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(&inbox))?;
-        let hub = hub(args, screen, mailbox);
+        let (housekeeper, notices) = start_housekeeper(args, &folder, &inbox)?;
+        let hub = hub(args, screen, (mailbox, &page));
+        page.serve(&hub, &inbox)?;
         let ears = Ears {
             screen: screen.clone(),
             sessions: Arc::clone(&hub),
+            page,
             hearers: Hearers::default(),
             last: Arc::default(),
         };
@@ -261,7 +273,7 @@ impl Node {
             may_detach: false,
             grace: CANCEL_MAX,
         });
-        let mut view = ConsoleView::new(screen.clone(), args.network.halflife_ms);
+        let mut view = ConsoleView::new(screen.clone(), Arc::clone(&self.ears.page), args.network.halflife_ms);
         driver.run(&mut session, &mut view);
         let status = session.status();
         self.leaving.store(true, Ordering::SeqCst);
@@ -287,6 +299,20 @@ impl Node {
         }
         (self.runtime, self.control, self.ears)
     }
+}
+
+fn start_housekeeper(
+    args: &Args,
+    folder: &Arc<Folder>,
+    inbox: &Arc<Inbox>,
+) -> Result<(JoinHandle<()>, Arc<Notices>), StartError> {
+    let notices = Arc::new(Notices::default());
+    let place = Place {
+        folder: Arc::clone(folder),
+        seen: args.discovery,
+    };
+    let housekeeper = housekeeper::start(place, Arc::clone(&notices), Arc::clone(inbox))?;
+    Ok((housekeeper, notices))
 }
 
 /// A prompt completes the accounts of the chain.
@@ -416,6 +442,7 @@ fn start_miner(args: &Args, inbox: &Arc<Inbox>) -> Pool {
 struct Ears {
     screen: Screen,
     sessions: Arc<Hub>,
+    page: Arc<Page>,
     hearers: Hearers,
     /// The number of the last event. It stays locked while an event is handed on, so that all get them in one order.
     last: Arc<Mutex<u64>>,
@@ -431,19 +458,36 @@ impl Ears {
             run: self.screen.run(),
             seq: *last,
         };
+        self.page.event(event, stamp);
+        let named = self.naming_page(event);
+        let event = named.as_ref().unwrap_or(event);
         self.screen.event(event, stamp);
         self.sessions.event(event, stamp);
+    }
+
+    /// The start with the address of the page, for those who may know the token.
+    fn naming_page(&self, event: &Event) -> Option<Event> {
+        let Event::Started(status) = event else { return None };
+        let mut status = status.clone();
+        status.web = self.page.url();
+        Some(Event::Started(status))
     }
 }
 
 /// Where the replies of all sessions go; the console is the first of them.
-fn hub(args: &Args, screen: &Screen, mailbox: &Mailbox) -> Arc<Hub> {
+fn hub(args: &Args, screen: &Screen, (mailbox, page): (&Mailbox, &Arc<Page>)) -> Arc<Hub> {
     let console = ReplyTo {
         mailbox: mailbox.clone(),
         tells: screen.reply_tells().clone(),
     };
     let halflife_ms = args.network.halflife_ms;
-    Arc::new(Hub::new(screen.switches().clone(), console, halflife_ms, screen.run()))
+    let page = Arc::clone(page);
+    Arc::new(Hub::new(
+        screen.switches().clone(),
+        console,
+        halflife_ms,
+        (screen.run(), page),
+    ))
 }
 
 /// What is done when a part without which a node cannot go on has failed: that is told, and the node stops.

@@ -13,8 +13,8 @@ use crate::console::help;
 
 /// Flags that take several values.
 const LISTS: &[&str] = &["--peer", "--listen", "--bind"];
-/// A flag whose value may be left out, and the value that it then has.
-const OPTIONAL: (&str, &str) = ("--peer-clock", "median");
+/// Flags whose value may be left out, and the value that they then have.
+const OPTIONAL: [(&str, &str); 2] = [("--peer-clock", "median"), ("--web", "on")];
 
 /// The command line with each value of a list behind a flag of its own: `--peer A B paths` is `--peer=A --peer=B paths`.
 pub(super) fn separated(line: Vec<OsString>, command: &Command) -> Vec<OsString> {
@@ -23,8 +23,9 @@ pub(super) fn separated(line: Vec<OsString>, command: &Command) -> Vec<OsString>
     let mut words = line.into_iter().peekable();
     let mut separated = Vec::new();
     while let Some(word) = words.next() {
-        if word == OPTIONAL.0 && words.peek().is_none_or(|next| is_task(next)) {
-            separated.push(format!("{}={}", OPTIONAL.0, OPTIONAL.1).into());
+        let optional = OPTIONAL.iter().find(|(flag, _)| word == *flag);
+        if let Some((flag, value)) = optional.filter(|_| words.peek().is_none_or(|next| is_task(next))) {
+            separated.push(format!("{flag}={value}").into());
             continue;
         }
         let Some(flag) = LISTS.iter().find(|flag| word == **flag) else {

@@ -94,9 +94,9 @@ const ROWS: [(&[&str], &str, &str); 22] = [
     ),
     (&[], "This console", ""),
     (
-        &["watch", "log"],
-        "watch TOPICS, log LEVEL",
-        "which events are shown; how much is logged",
+        &["watch", "log", "web"],
+        "watch TOPICS, log LEVEL, web",
+        "events shown; what is logged; the page",
     ),
     (
         &["wait"],
@@ -124,7 +124,7 @@ const TOPICS: [(&str, &str); 1] = [(
 )];
 
 /// All commands, in the order of the overview.
-pub const COMMANDS: [CommandHelp; 32] = [
+pub const COMMANDS: [CommandHelp; 33] = [
     CommandHelp {
         word: "tx",
         aliases: &[],
@@ -383,6 +383,15 @@ pub const COMMANDS: [CommandHelp; 32] = [
         summary: "how much the log says: off, error, warn, info, debug, trace",
         details: "",
         examples: &["log debug", "log info"],
+    },
+    CommandHelp {
+        word: "web",
+        aliases: &[],
+        usage: "web",
+        summary: "where the page of this node is: the chain as a picture, in a browser",
+        details: "The page is started if it is off. Its address holds a token, with which the page may give commands: show it \
+                  to nobody who must not pay with this node's accounts. With --web 0.0.0.0 others can look, without a token.",
+        examples: &["web"],
     },
     CommandHelp {
         word: "help",

@@ -499,6 +499,9 @@ pub fn banner(status: &NodeStatus) -> String {
         // The PeerId is left out, because the text shows it above.
         line(&mut text, format_args!("  listening on {}", place(address)));
     }
+    if let Some(web) = &status.web {
+        line(&mut text, format_args!("  page {}", escape(web)));
+    }
     text.trim_end_matches('\n').to_owned()
 }
 

@@ -53,6 +53,39 @@ pub fn json_reply<R: Serialize>(line: u64, word: Option<&str>, result: &Result<R
     plain(line)
 }
 
+/// The data of a reply alone.
+#[must_use]
+pub fn json_data(reply: &Reply) -> String {
+    plain(serde_json::to_string(reply).expect("replies have text keys and writing to memory does not fail"))
+}
+
+/// An error alone: `{"error": …}`.
+#[must_use]
+pub fn json_error(error: &CommandError) -> String {
+    plain(serde_json::json!({ "error": error }).to_string())
+}
+
+/// The data of a reply up to its last block, as [`open_reply`].
+#[must_use]
+pub fn open_data(reply: &Reply) -> Option<String> {
+    let mut text = json_data(reply);
+    match reply {
+        Reply::Chain { .. } | Reply::Mined { .. } if text.ends_with(CLOSES_DATA) => {
+            text.truncate(text.len() - CLOSES_DATA.len());
+            Some(text)
+        }
+        _ => None,
+    }
+}
+
+/// The end of open data.
+#[must_use]
+pub const fn close_data() -> &'static str {
+    CLOSES_DATA
+}
+
+/// The end of data whose last value is a list of blocks.
+const CLOSES_DATA: &str = "]}";
 /// The end of the line of a reply whose last value is a list of blocks.
 const AFTER_BLOCKS: &str = "]}}";
 

@@ -15,6 +15,7 @@ pub mod json;
 pub mod look;
 pub mod narrate;
 pub mod output;
+mod page;
 pub mod parse;
 mod persons;
 pub mod prompt;

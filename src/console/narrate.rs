@@ -358,6 +358,7 @@ pub fn greeting(status: &NodeStatus, columns: usize) -> String {
             short(&status.tip)
         ),
     ];
+    lines.extend(status.web.iter().map(|web| format!("  page {}", foreign(web))));
     let tries = try_lines(&status.network);
     let long = format!("  try: {}    (all commands: help)", tries.join("    "));
     lines.push(

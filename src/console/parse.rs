@@ -37,6 +37,8 @@ pub enum Line {
     Quit,
     /// `watch` or `log`, which change what is written while the node runs.
     Telling(Telling),
+    /// `web` says where the page is, and starts it if it is off.
+    Web,
 }
 
 /// Parses a line; none if it is blank or a comment.
@@ -157,6 +159,7 @@ impl<'a> ValueReader<'a> {
                 return Ok(Line::Quit);
             }
             "watch" => return self.watch(),
+            "web" => return self.none().map(|()| Line::Web),
             "log" => return self.log(),
             "tx" => self.tx()?,
             "claim" => self.claim()?,

@@ -28,7 +28,7 @@ pub use explained::{BlockExplained, Inclusion, LayoutPart, PathStep, Tampered, T
 pub use reasons::{Cause, DialFailure, DisconnectReason, Stranger};
 pub use reply::{
     AccountView, BanView, BlockView, CommandError, HistoryEntry, HistoryView, NodeStatus, PeerActed, PeerView, Refusal,
-    Reply, TipView, TreeBlock, TxStatus, TxView,
+    Reply, TipView, TreeBlock, TxStatus, TxView, WebReply,
 };
 pub use stats::{DiskView, FillerView, Growth, Intervals, MinerView, Stats};
 pub use surroundings::{Interface, Probe, Surroundings};

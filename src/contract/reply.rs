@@ -248,6 +248,17 @@ pub struct NodeStatus {
     pub hash_rate: u64,
     pub syncing: bool,
     pub net: bool,
+    /// The address of the page with its token; null if there is none, and for everybody who must not have it.
+    pub web: Option<String>,
+}
+
+/// The reply to `web`: where the page is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WebReply {
+    /// The address for this machine, with the token that commands need.
+    pub web: String,
+    /// The addresses for others, who may only look; empty if nobody else reaches it.
+    pub elsewhere: Vec<String>,
 }
 
 /// The reply to a successful command; it serialises to `data` of the contract.

@@ -21,7 +21,7 @@ impl<S: ChainStore> Engine<S> {
                 match part {
                     Part::Network => self.network_failed(),
                     Part::Mining => self.mining_failed(),
-                    Part::Discovery | Part::Siblings | Part::Control | Part::Signals | Part::Folding => {}
+                    Part::Discovery | Part::Siblings | Part::Control | Part::Web | Part::Signals | Part::Folding => {}
                 }
                 let (what, rest) = (what_failed(part), what_works(part));
                 let next = what_comes(part, again_ms);
@@ -89,6 +89,7 @@ const fn what_failed(part: Part) -> &'static str {
         Part::Siblings => "the search for other nodes of this machine",
         Part::Mining => "a mining thread",
         Part::Control => "the door for `lanchain ctl` and `attach`",
+        Part::Web => "the page of this node",
         Part::Signals => "what hears the system's signals",
         Part::Folding => "what folds long rows of the log",
     }
@@ -100,7 +101,7 @@ const fn what_works(part: Part) -> &'static str {
         Part::Discovery => "connected nodes stay, and `dial` and --peer find others",
         Part::Siblings => "multicast DNS, `dial` and --peer still find them",
         Part::Mining => "mining is off, everything else works",
-        Part::Control => "the prompt and the network work",
+        Part::Control | Part::Web => "the prompt and the network work",
         Part::Signals => "that signal is lost, everything else works",
         Part::Folding => "everything else works, and later lines are told",
     }
@@ -114,7 +115,7 @@ fn what_comes(part: Part, again_ms: Option<u64>) -> String {
         }
         (Part::Signals, None) => "the next signal is heard".into(),
         (Part::Folding, None) => "the next long row is folded".into(),
-        (Part::Siblings | Part::Mining | Part::Control, None) => {
+        (Part::Siblings | Part::Mining | Part::Control | Part::Web, None) => {
             "to have it again, stop this node and start it again".into()
         }
     }

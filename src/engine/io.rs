@@ -70,6 +70,8 @@ pub enum Part {
     Mining,
     /// The door for `ctl` and `attach`.
     Control,
+    /// The page and its server.
+    Web,
     /// What hears the system's signals.
     Signals,
     /// What folds rows of the log.

@@ -352,6 +352,8 @@ impl<S: ChainStore> Engine<S> {
             hash_rate: self.mining.rate(),
             syncing: self.is_syncing(),
             net: self.mode.net,
+            // Whoever hands the status on knows who may have it.
+            web: None,
         }
     }
 

@@ -72,6 +72,14 @@ pub enum NetError {
         /// The port that was asked for.
         port: u16,
     },
+    /// The page cannot be served at the address.
+    #[error("cannot serve the page at {address}: {reason}")]
+    Page {
+        /// The address that was asked for.
+        address: String,
+        /// The error text of the system.
+        reason: String,
+    },
     /// The node cannot listen on the address.
     #[error("cannot listen on {address}: {reason}")]
     Listen {
@@ -97,6 +105,7 @@ impl NetError {
     pub const fn hint(&self) -> &'static str {
         match self {
             Self::PortInUse { .. } => "use --port 0 to take any free port",
+            Self::Page { .. } => "use --web without an address to take the next free port, or leave it out",
             Self::Listen { .. } => "use --listen with an address of this machine, such as /ip4/0.0.0.0/tcp/0",
             Self::TooManyFiles { .. } => "raise the limit in this shell (ulimit -n 1024), or close other programs",
             Self::Setup(_) => "start the node again; if it fails again, report this message",

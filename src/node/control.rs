@@ -22,6 +22,7 @@ use super::clock::wall;
 use super::hello::Form;
 use super::inbox::Inbox;
 use super::mailbox::Mailbox;
+use super::page::Page;
 use super::session::In;
 use super::telling::Switches;
 use super::view::ReplyTells;
@@ -34,6 +35,8 @@ use crate::contract::{CommandError, Event, EventStamp, Reply, RunId, Source};
 pub const SOCKET: &str = "control";
 /// Sessions at the same time. People have a few terminals, a script one or two; each session has three threads.
 pub const CLIENTS_MAX: usize = 16;
+/// Commands of pages at the same time, apart from those sessions: each has a thread.
+pub(super) const PAGE_COMMANDS_MAX: usize = 16;
 /// Events that wait for one client: a sync of two thousand blocks. All clients together stay below the node's own 16 MiB.
 pub const CLIENT_EVENTS_MAX_BYTES: usize = 1024 * 1024;
 /// How long a stop waits for sessions to tell their clients that the running command was interrupted.
@@ -83,7 +86,8 @@ impl ReplyTo {
 /// A client as the hub sees it.
 struct Entry {
     reply_to: ReplyTo,
-    sink: Sink,
+    /// Where events and last words go; none for a command of the page, which has its answer alone.
+    sink: Option<Sink>,
     form: Form,
     /// Events reach it: it asked for them and knows the state that they start from.
     joined: bool,
@@ -97,12 +101,12 @@ struct Entry {
 
 impl Entry {
     /// The line of an event, unless its topic is off or it is one of a storm.
-    fn judged(&self, event: &Event, time_ms: u64, words: &str) -> Option<String> {
-        let sink = self.sink.clone();
-        let folded = move |line: String| sink.may(event_in_words(FOLDED, wall().ms(), &line));
+    fn judged(&self, (sink, event): (&Sink, &Event), time_ms: u64, words: &str) -> Option<String> {
+        let later = sink.clone();
+        let folded = move |line: String| later.may(event_in_words(FOLDED, wall().ms(), &line));
         let verdict = self.switches.judge(event, folded);
         if let Some(line) = verdict.before {
-            self.sink.may(event_in_words(FOLDED, time_ms, &line));
+            sink.may(event_in_words(FOLDED, time_ms, &line));
         }
         verdict.told.then(|| event_in_words(event.name(), time_ms, words))
     }
@@ -130,12 +134,13 @@ pub struct Hub {
     /// The network's, to say how long a search may take.
     halflife_ms: u32,
     run: RunId,
+    page: Arc<Page>,
 }
 
 impl Hub {
-    /// Nobody is there yet.
+    /// Nobody is there yet. `page` is named in each status.
     #[must_use]
-    pub fn new(node: Switches, console: ReplyTo, halflife_ms: u32, run: RunId) -> Self {
+    pub(super) fn new(node: Switches, console: ReplyTo, halflife_ms: u32, (run, page): (RunId, Arc<Page>)) -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
@@ -143,7 +148,13 @@ impl Hub {
             console,
             halflife_ms,
             run,
+            page,
         }
+    }
+
+    /// The page of this node.
+    pub(super) fn page(&self) -> &Page {
+        &self.page
     }
 
     /// Tells the node's own console's session.
@@ -176,8 +187,20 @@ impl Hub {
 
     /// Takes a session in; none if there are too many, or the node stops.
     pub(super) fn enter(&self, reply_to: ReplyTo, sink: Sink, hang_up: Box<dyn Fn() + Send>) -> Option<u64> {
+        self.take_in(reply_to, Some(sink), hang_up)
+    }
+
+    /// Takes a command of the page in, as [`Hub::enter`]: its answer goes another way, and ends with its reader.
+    #[cfg_attr(not(feature = "web"), allow(dead_code, reason = "no page there"))]
+    pub(super) fn enter_for_page(&self, reply_to: ReplyTo) -> Option<u64> {
+        self.take_in(reply_to, None, Box::new(|| {}))
+    }
+
+    fn take_in(&self, reply_to: ReplyTo, sink: Option<Sink>, hang_up: Box<dyn Fn() + Send>) -> Option<u64> {
         let mut state = self.state();
-        if state.closed || state.sessions.len() >= CLIENTS_MAX {
+        let is_alike = |entry: &&Entry| entry.sink.is_some() == sink.is_some();
+        let max = if sink.is_some() { CLIENTS_MAX } else { PAGE_COMMANDS_MAX };
+        if state.closed || state.sessions.values().filter(is_alike).count() >= max {
             return None;
         }
         state.last += 1;
@@ -211,7 +234,7 @@ impl Hub {
             let is_told = |entry: &&Entry| entry.joined && entry.form == Form::Words;
             entry
                 .filter(is_told)
-                .map(|entry| (entry.switches.clone(), entry.sink.clone()))
+                .and_then(|entry| Some((entry.switches.clone(), entry.sink.clone()?)))
         };
         match (own, telling) {
             (Some((own, _)), Telling::Ask | Telling::Watch(_)) => TellingReply {
@@ -280,26 +303,29 @@ impl Hub {
                 }
         );
         for entry in state.sessions.values().filter(|entry| entry.joined) {
+            let Some(sink) = &entry.sink else { continue };
             let line = match (entry.form, &words) {
                 (Form::Json, _) => json.clone(),
                 (Form::Words, Some(_)) if is_own && entry.reply_to.tells.get() => continue,
-                (Form::Words, Some(words)) => match entry.judged(event, time_ms, words) {
+                (Form::Words, Some(words)) => match entry.judged((sink, event), time_ms, words) {
                     Some(line) => line,
                     None => continue,
                 },
                 (Form::Words, None) => continue,
             };
             match event {
-                Event::Stopped { .. } => entry.sink.must(line, None),
-                _ => entry.sink.may_numbered(line, stamp.seq),
+                Event::Stopped { .. } => sink.must(line, None),
+                _ => sink.may_numbered(line, stamp.seq),
             }
         }
     }
 
     /// Takes a reply to a session's command to where it belongs.
-    pub fn reply(&self, id: u64, result: Box<Result<Reply, CommandError>>) {
+    pub fn reply(&self, id: u64, mut result: Box<Result<Reply, CommandError>>) {
         let (number, id) = (id >> SESSION_SHIFT, id & ((1 << SESSION_SHIFT) - 1));
+        let web = || self.page.url();
         if number == CONSOLE {
+            name_page(&mut result, web);
             return self.console.reply(id, result);
         }
         let mut state = self.state();
@@ -312,6 +338,9 @@ impl Hub {
         let Some(entry) = state.sessions.get_mut(&number) else {
             return;
         };
+        if entry.sink.is_some() {
+            name_page(&mut result, web);
+        }
         match (id, &*result) {
             (ATTACH, Ok(Reply::Status(status))) => {
                 // Events from here on are those after this status: both come from the engine's thread in order.
@@ -320,7 +349,9 @@ impl Hub {
                 let started = Box::new(move || {
                     mailbox.send(In::Started);
                 });
-                entry.sink.must(attached(entry.form, status, stamp), Some(started));
+                if let Some(sink) = &entry.sink {
+                    sink.must(attached(entry.form, status, stamp), Some(started));
+                }
             }
             (_, _) => entry.reply_to.reply(id, result),
         }
@@ -354,9 +385,18 @@ impl Hub {
         let deadline = Instant::now() + LAST_WORDS_MAX;
         for entry in sessions.into_values() {
             // A client that does not read in time loses the last words.
-            let _ = entry.sink.finish(deadline.saturating_duration_since(Instant::now()));
+            if let Some(sink) = &entry.sink {
+                let _ = sink.finish(deadline.saturating_duration_since(Instant::now()));
+            }
             (entry.hang_up)();
         }
+    }
+}
+
+/// Says in a status where the page is, for those who may know the token.
+fn name_page(result: &mut Result<Reply, CommandError>, web: impl FnOnce() -> Option<String>) {
+    if let Ok(Reply::Status(status)) = result {
+        status.web = web();
     }
 }
 

@@ -122,6 +122,7 @@ impl SessionView for ClientView {
             ReplyBody::Whole(result) => self.reply(number, word, &result),
             ReplyBody::Help(about) => self.help(number, word, about.as_deref()),
             ReplyBody::Telling(telling) => self.switch(number, word, &telling),
+            ReplyBody::Web => self.page(number, word),
             ReplyBody::Empty => self.nothing(number, word),
             ReplyBody::Part(part) if self.hello.form == Form::Json => {
                 let (text, end) = line_of((number, word), &part);
@@ -192,6 +193,14 @@ impl ClientView {
                 let place = if follows { LOG_HERE } else { LOG_PLACE };
                 reply_in_words(line, word, &format!("{}{place}", telling_text(&reply)))
             }
+        }
+    }
+
+    fn page(&self, line: u64, word: Option<&str>) -> String {
+        let result = self.hub.page().open();
+        match (self.hello.form, &result) {
+            (Form::Words, Ok(reply)) => reply_in_words(line, word, &render::where_it_is(reply, self.hello.look())),
+            (Form::Json, _) | (_, Err(_)) => render::json_reply(line, word, &result),
         }
     }
 

@@ -320,6 +320,7 @@ impl Screen {
                 narrator.note(event);
                 None
             }
+            Event::Started(status) if !self.is_prompt() => narrator.tell(&Event::Started(without_token(status))),
             other => narrator.tell(other),
         };
         drop(narrator);
@@ -405,6 +406,14 @@ impl Screen {
         let _ = self.out.finish(patience);
         let _ = self.log.finish(patience);
     }
+}
+
+/// A status for a log that others may read: the page without its token.
+fn without_token(status: &NodeStatus) -> Box<NodeStatus> {
+    let mut status = status.clone();
+    let page = status.web.take();
+    status.web = page.and_then(|web| Some(format!("{} (its token: `lanchain ctl web`)", web.split('#').next()?)));
+    Box::new(status)
 }
 
 /// An error to standard error, past all queues.

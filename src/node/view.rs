@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::hello::Hello;
 use super::long_reply::{Collected, line_of};
+use super::page::Page;
 use super::screen::Screen;
 use super::session::{LineRef, ReplyBody};
 use crate::console::output::Done;
@@ -71,6 +72,7 @@ pub(super) fn waits(line: &LineRef, running: &LineRef, mined: u64) -> String {
 /// The node's own console.
 pub(super) struct ConsoleView {
     screen: Screen,
+    page: Arc<Page>,
     /// The network's, to say how long a search may take.
     halflife_ms: u32,
     long: Collected,
@@ -79,9 +81,10 @@ pub(super) struct ConsoleView {
 }
 
 impl ConsoleView {
-    pub(super) fn new(screen: Screen, halflife_ms: u32) -> Self {
+    pub(super) fn new(screen: Screen, page: Arc<Page>, halflife_ms: u32) -> Self {
         Self {
             screen,
+            page,
             halflife_ms,
             long: Collected::default(),
             mined_before: 0,
@@ -101,6 +104,7 @@ impl SessionView for ConsoleView {
             ReplyBody::Whole(result) => screen.reply(number, word, &result, done),
             ReplyBody::Help(about) => screen.help(number, word, about.as_deref(), done),
             ReplyBody::Telling(telling) => screen.switch(number, word, &telling, done),
+            ReplyBody::Web => screen.page(number, word, &self.page.open(), done),
             ReplyBody::Empty => screen.quit(number, word, done),
             ReplyBody::Part(part) if screen.is_for_programs() => {
                 let (text, end) = line_of((number, word), &part);

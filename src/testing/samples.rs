@@ -5,19 +5,19 @@
 
 mod events;
 mod history;
+mod lines;
 mod numbers;
 
 use crate::chain::merkle::{ProofStep, Side};
-use crate::console::json::{HelpReply, QuitReply, attached, events_dropped, json_event, json_reply};
-use crate::console::watch::TellingReply;
 use crate::contract::{
-    AccountView, BanView, BlockExplained, BlockView, CommandError, Diagnosis, FailureView, FoundBy, Growth, Inclusion,
-    InterfaceView, LayoutPart, Multicast, NodeStatus, PathStep, PeerActed, PeerView, Reply, Stats, Tampered,
-    TamperedCopy, TipView, TreeBlock, TxExplained, TxStatus, TxView, WithWork,
+    AccountView, BanView, BlockExplained, BlockView, Diagnosis, FailureView, FoundBy, Growth, Inclusion, InterfaceView,
+    LayoutPart, Multicast, NodeStatus, PathStep, PeerActed, PeerView, Reply, Stats, Tampered, TamperedCopy, TipView,
+    TreeBlock, TxExplained, TxStatus, TxView, WithWork,
 };
 use crate::types::{Account, AccountName, Bits, BlockHash, Height, MerkleRoot, NetworkId, Txid, WallTime, Work};
 
 pub use events::{events, facts, own_payment, stamp};
+pub use lines::lines;
 pub use numbers::stats;
 
 use super::keys::{account, key, name, peer};
@@ -69,6 +69,7 @@ pub fn status() -> NodeStatus {
         hash_rate: 0,
         syncing: false,
         net: true,
+        web: None,
     }
 }
 
@@ -534,65 +535,4 @@ pub fn replies() -> Vec<Reply> {
         made_visible(),
     ]
     .concat()
-}
-
-/// The commands that such a reply answers.
-fn words(reply: &Reply) -> &'static [&'static str] {
-    match reply {
-        Reply::Tx { .. } => &["tx", "claim"],
-        Reply::Mined { .. } | Reply::Mining { .. } => &["mine"],
-        Reply::Chain { .. } => &["chain"],
-        Reply::Block(_) => &["block"],
-        Reply::Transaction { .. } => &["transaction"],
-        Reply::Pending { .. } => &["pending"],
-        Reply::Balance { .. } => &["balance"],
-        Reply::Whoami { .. } => &["whoami"],
-        Reply::History(_) => &["history"],
-        Reply::Accounts { .. } => &["accounts"],
-        Reply::Tree { .. } => &["tree"],
-        Reply::Peers { .. } => &["peers"],
-        Reply::Dialled { .. } => &["dial", "join"],
-        Reply::Invited { .. } => &["invite"],
-        Reply::Resolved { .. } => &["resolve"],
-        Reply::Rewound { .. } => &["rewind"],
-        Reply::Status(_) => &["status"],
-        Reply::Net { .. } => &["net"],
-        Reply::Waited { .. } => &["wait"],
-        Reply::BlockExplained(_) | Reply::TransactionExplained(_) => &["explain"],
-        Reply::Tampered(_) => &["tamper"],
-        Reply::Stats(_) => &["stats"],
-        Reply::PeerActed(_) => &["drop", "ban", "unban"],
-        Reply::Diagnosis(_) => &["doctor"],
-    }
-}
-
-/// The lines of all of it; those of tasks on a data folder are the tasks' own.
-pub fn lines() -> Vec<String> {
-    let mut lines = Vec::new();
-    for reply in replies() {
-        for word in words(&reply) {
-            lines.push(json_reply(1, Some(word), &Ok(reply.clone())));
-        }
-    }
-    let telling = |watching| TellingReply {
-        watching,
-        log: "info".into(),
-    };
-    for word in ["watch", "log"] {
-        lines.push(json_reply(
-            1,
-            Some(word),
-            &Ok(telling(vec!["gossip", "blocks", "peers"])),
-        ));
-    }
-    lines.push(json_reply(1, Some("help"), &Ok(HelpReply { text: "a\nb".into() })));
-    for word in ["quit", "detach"] {
-        lines.push(json_reply(1, Some(word), &Ok(QuitReply {})));
-    }
-    let refused = CommandError::new("overdraft", "a \"b\"\n\u{1b}", "mine");
-    lines.push(json_reply::<Reply>(4, None, &Err(refused)));
-    lines.extend(events().iter().map(|event| json_event(event, stamp(5, 1))));
-    lines.push(attached(&status(), stamp(5, 1)));
-    lines.push(events_dropped(12, stamp(5, 13)));
-    lines
 }

@@ -54,5 +54,6 @@ mod transcript;
 mod transcripts;
 #[cfg(target_os = "linux")]
 mod vt;
+mod web;
 #[cfg(target_os = "linux")]
 mod window;

@@ -97,6 +97,7 @@ const WATCH_AND_BAN: &[&str] = &[
     "doctor",
     "watch blocks",
     "log info",
+    "web",
     "ban ID 1",
     "wait peers 0",
     "peers",

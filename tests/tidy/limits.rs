@@ -23,7 +23,8 @@ const WITHOUT_CONSTANTS: &[(&str, &str)] = &[
 /// Maxima that only the own user or machine can reach, or that bound a wait or a text of our own: they stand beside their use.
 const OF_THE_OWN: &[(&str, &str)] = &[
     ("cli.rs", "THREADS_MAX"),
-    ("cli.rs", "NETWORK_FILE_MAX_BYTES"),
+    ("cli/web.rs", "HOST_MAX_BYTES"),
+    ("cli/values.rs", "NETWORK_FILE_MAX_BYTES"),
     ("console/human.rs", "WHOLE_BLOCKS_MAX"),
     ("console/parse.rs", "MINE_MAX"),
     ("console/parse.rs", "WAIT_MAX_SECONDS"),
@@ -36,6 +37,7 @@ const OF_THE_OWN: &[(&str, &str)] = &[
     ("node/hearers.rs", "FIRST_PEER_MAX"),
     ("node/identities.rs", "IDENTITIES_MAX"),
     ("node/identities.rs", "LISTED_MAX"),
+    ("node/page.rs", "ELSEWHERE_MAX"),
     ("node/second.rs", "COMMANDS_MAX"),
     ("engine/peering.rs", "SHOWN_MAX"),
     ("engine/parts/pools/side.rs", "REST_MAX_MS"),
@@ -43,6 +45,7 @@ const OF_THE_OWN: &[(&str, &str)] = &[
     ("inspect/stats.rs", "TOP_MAX"),
     ("net/codec.rs", "TOLD_PEER_MAX_BYTES"),
     ("node.rs", "LAST_WORDS_MAX"),
+    ("web/server.rs", "STOP_MAX"),
     ("node/control.rs", "LEAVE_MAX"),
     ("node/control.rs", "LAST_WORDS_MAX"),
     ("node/control_client/attach.rs", "LAST_WORDS_MAX"),

@@ -34,6 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("miner", &["types", "chain", "engine", "threads"]),
     ("net", &["types", "chain", "wire", "contract", "engine", "threads"]),
     ("console", &["types", "contract", "threads"]),
+    ("web", &["types", "contract", "console", "threads"]),
     (
         "tools",
         &["types", "chain", "contract", "inspect", "store", "console", "cli"],

@@ -37,7 +37,12 @@ fn lines_of_the_log_that_a_client_does_not_read_take_a_mebibyte_and_leave_a_gap(
         mailbox: Mailbox::default(),
         tells: ReplyTells::default(),
     };
-    let hub = Hub::new(switches.clone(), reply_to(), 0, RunId::new([0; 8]));
+    let hub = Hub::new(
+        switches.clone(),
+        reply_to(),
+        0,
+        (RunId::new([0; 8]), Arc::new(Page::off())),
+    );
     let (out, reader) = sync_channel(0);
     let client = sink(out);
     let number = hub
@@ -80,7 +85,12 @@ fn each_session_has_its_own_replies_and_the_console_is_the_first_of_them() {
         tells: ReplyTells::default(),
     };
     let (console, client) = (to(), to());
-    let hub = Hub::new(Switches::default(), console.clone(), 0, RunId::new([0; 8]));
+    let hub = Hub::new(
+        Switches::default(),
+        console.clone(),
+        0,
+        (RunId::new([0; 8]), Arc::new(Page::off())),
+    );
     let (nowhere, _unread) = sync_channel(0);
     let number = hub
         .enter(client.clone(), sink(nowhere), Box::new(|| {}))

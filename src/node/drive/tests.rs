@@ -42,6 +42,7 @@ impl SessionView for Notes {
             ReplyBody::Part(_) => format!("{}: part", line.number),
             ReplyBody::Help(_) => format!("{}: help", line.number),
             ReplyBody::Telling(_) => format!("{}: telling", line.number),
+            ReplyBody::Web => format!("{}: web", line.number),
             ReplyBody::Empty => format!("{}: empty", line.number),
         });
         done();

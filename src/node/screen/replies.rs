@@ -7,7 +7,7 @@ use crate::console::help;
 use crate::console::output::{DETAILED_LINES_A_SECOND, Done, LINES_A_SECOND, LineEnd};
 use crate::console::render::{self, HelpReply, QuitReply};
 use crate::console::watch::{Telling, telling_text};
-use crate::contract::{CommandError, Reply};
+use crate::contract::{CommandError, Reply, WebReply};
 
 impl Screen {
     /// Shows a reply; `done` is called when it is written.
@@ -50,6 +50,21 @@ impl Screen {
             Reader::Pipes | Reader::Prompt => self.fitted(render::human_help(&text)),
         };
         self.out().must(text, Some(done));
+        self.answered();
+    }
+
+    /// Shows where the page is.
+    pub fn page(&self, line: u64, word: Option<&str>, result: &Result<WebReply, CommandError>, done: Done) {
+        match (self.reader, result) {
+            (Reader::Program, _) => self.out.must(render::json_reply(line, word, result), Some(done)),
+            // A picture is not to be broken into lines.
+            (_, Ok(reply)) => self.out().must(render::where_it_is(reply, self.look()), Some(done)),
+            (_, Err(error)) => {
+                let number = (!self.is_prompt()).then_some(line);
+                let text = self.look().error(&self.fitted(render::human_error(number, error)));
+                self.log_sink().must(text, Some(done));
+            }
+        }
         self.answered();
     }
 

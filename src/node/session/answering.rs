@@ -48,6 +48,7 @@ impl Session {
             Ok(Line::Quit) => self.write(of, ReplyBody::Empty, AfterWrite::Quit),
             Ok(Line::Help(about)) => self.write(of, ReplyBody::Help(about), AfterWrite::NextLine),
             Ok(Line::Telling(telling)) => self.write(of, ReplyBody::Telling(telling), AfterWrite::NextLine),
+            Ok(Line::Web) => self.write(of, ReplyBody::Web, AfterWrite::NextLine),
             Ok(Line::Engine(command)) => {
                 let searches = matches!(command, Command::Mine(MineCommand::Count(_))) && self.rules.tells_searches;
                 self.side.progress_at = searches.then(|| now.plus(SEARCH_TOLD_AFTER));

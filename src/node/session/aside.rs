@@ -61,7 +61,7 @@ impl Session {
             && !self.leaves(input)
             && match &input.line {
                 Ok(Line::Engine(command)) => only_reads(command),
-                Ok(Line::Help(_) | Line::Telling(_)) | Err(_) => true,
+                Ok(Line::Help(_) | Line::Telling(_) | Line::Web) | Err(_) => true,
                 Ok(Line::Quit) => false,
             }
     }
@@ -86,6 +86,7 @@ impl Session {
             }
             Ok(Line::Help(about)) => self.write_aside(line, ReplyBody::Help(about)),
             Ok(Line::Telling(telling)) => self.write_aside(line, ReplyBody::Telling(telling)),
+            Ok(Line::Web) => self.write_aside(line, ReplyBody::Web),
             Ok(Line::Quit) => {}
             Err(error) => self.fail_aside(line, error),
         }

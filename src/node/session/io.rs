@@ -129,6 +129,8 @@ pub enum ReplyBody {
     Help(Option<String>),
     /// `watch` and `log`: the view carries them out and shows the result.
     Telling(Telling),
+    /// `web`: the view asks where the page is, and shows the result.
+    Web,
     /// The reply of `quit` and `detach`.
     Empty,
 }

@@ -171,6 +171,7 @@ fn of_this_node() -> Vec<Event> {
         Event::Started(Box::new(NodeStatus {
             name: None,
             spacing_ms: None,
+            web: Some("http://127.0.0.1:8645/#t=00".into()),
             ..status()
         })),
         Event::Warning {

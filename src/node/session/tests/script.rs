@@ -69,6 +69,7 @@ pub(in crate::node) fn any_status() -> NodeStatus {
         hash_rate: 1,
         syncing: false,
         net: true,
+        web: None,
     }
 }
 
@@ -156,6 +157,7 @@ fn shown_body(body: &ReplyBody) -> String {
         ReplyBody::Part(ReplyPart::Broken(error)) => format!("broken {}", error.code),
         ReplyBody::Help(_) => "help".into(),
         ReplyBody::Telling(_) => "telling".into(),
+        ReplyBody::Web => "web".into(),
         ReplyBody::Empty => "empty".into(),
     }
 }
