@@ -36,6 +36,7 @@ pub(super) const SCRIPT: File = File {
     media: "text/javascript; charset=utf-8",
     text: concat!(
         include_str!("page/00-words.js"),
+        include_str!("page/05-elements.js"),
         include_str!("page/10-bytes.js"),
         include_str!("page/20-state.js"),
         include_str!("page/30-wire.js"),

@@ -3,181 +3,155 @@
 // Promises: no other part holds a sentence. `{0}`, `{1}` … are filled in by `t`. What the node says (messages, hints,
 // reasons) is shown as it comes: the program speaks English.
 
-const WORDS = {
-  skip: ['To the chain', '跳到链'],
-  tree: ['The chain, and where each node stands', '链，以及每个节点所在的位置'],
-  height: ['height', '高度'],
-  peers: ['peers', '对等节点'],
-  waiting: ['payments waiting', '等待中的付款'],
-  rate: ['hash rate here', '本节点算力'],
-  difficulty: ['difficulty', '难度'],
-  pace: ['a block every', '出块间隔'],
-  zerobits: ['{0} zero bits', '{0} 个零位'],
-  replay: ['Replay', '回放'],
-  down: ['Not connected to the node, trying again …', '与节点的连接已断开，正在重试……'],
-  now: ['to the newest block →', '回到最新区块 →'],
-  nothing: ['No block yet. A block is made by mining.', '还没有区块。区块是挖出来的。'],
-  first: ['Mine the first block', '挖出第一个区块'],
-  dialthis: ['Type at another node:', '在另一个节点上输入：'],
-  play: ['Play', '播放'],
-  pause: ['Pause', '暂停'],
-  openlog: ['Open a recorded log', '打开记录的日志'],
-  live: ['Back to live', '回到实时'],
-  replayat: ['event {0} of {1} · {2}', '第 {0} / {1} 个事件 · {2}'],
-  'k-block': ['a block: a page of payments, tied to the block before it', '区块：一页付款记录，与前一个区块相连'],
-  'k-stale': ['a block that lost: another branch has more work', '落选的区块：另一条分支的工作量更多'],
-  'k-coin': ['a payment that waits for the next block', '等待进入下一个区块的付款'],
-  'k-node': ['a node, above the newest block that it knows', '节点，标在它所知的最新区块上方'],
-  do: ['Do it', '动手'],
-  locked: ['To look is open to all. To mine and pay from here, open the address with its token: the node prints it for `web` at its prompt.', '谁都可以看。要在这里挖矿和付款，请打开带令牌的地址：在节点的提示符下输入 `web` 就会显示。'],
-  mine: ['Mine a block', '挖一个区块'],
-  mineon: ['Mine on and on', '一直挖'],
-  neton: ['Cable in', '网线已插'],
-  netoff: ['Cable pulled', '网线已拔'],
-  from: ['from', '付款人'],
-  to: ['to', '收款人'],
-  amount: ['coins', '币数'],
-  pay: ['Pay', '付款'],
-  name: ['name', '名字'],
-  claim: ['Claim', '登记'],
-  line: ['Command', '命令'],
-  lineex: ['tx me bob 5', 'tx me bob 5'],
-  working: ['{0} …', '{0} ……'],
-  pool: ['Waiting payments', '等待中的付款'],
-  score: ['Who has and who mined', '谁有币，谁挖了矿'],
-  who: ['who', '谁'],
-  coins: ['coins', '币'],
-  blocks: ['blocks', '区块'],
-  scorewhy: ['Blocks: of the newest {0}. {1} accounts.', '区块数：最新 {0} 个之中。共 {1} 个账户。'],
-  told: ['Who told whom', '谁告诉了谁'],
-  node: ['node', '节点'],
-  latency: ['latency', '延迟'],
-  version: ['version', '版本'],
-  since: ['since', '连接时间'],
-  seen: ['{0} of {1} nodes seen are neighbours of this one: a line is a connection, a pulse is a message.', '所知 {1} 个节点中有 {0} 个是本节点的邻居：线是连接，闪动是消息。'],
-  plots: ['Time and difficulty', '时间与难度'],
-  times: ['time between blocks', '出块间隔'],
-  zero: ['difficulty in zero bits', '难度（零位数）'],
-  timesat: ['newest {0}, mean {1}', '最近 {0}，平均 {1}'],
-  bitsat: ['{0} zero bits: {1} attempts a block', '{0} 个零位：平均尝试 {1} 次出一个区块'],
-  news: ['What happened', '发生了什么'],
-  close: ['Close', '关闭'],
-  next: ['Next block', '下一个区块'],
-  notyet: ['nobody has mined it yet', '还没有人挖出它'],
-  searching: ['this node is searching', '本节点正在搜索'],
-  empty: ['no payment waits', '没有等待中的付款'],
-  more: ['and {0} more', '还有 {0} 笔'],
-  moreNodes: ['and {0} more', '还有 {0} 个'],
-  you: ['{0} (you)', '{0}（你）'],
-  genesis: ['the beginning', '起点'],
-  unknown: ['not here yet', '尚未到达'],
-  payments1: ['1 payment', '1 笔交易'],
-  paymentsN: ['{0} payments', '{0} 笔交易'],
-  payments0: ['no payments', '没有交易'],
-  claims: ['{0} claims the name', '{0} 登记名字'],
-  pays: ['{0} pays {1} {2}', '{0} 付给 {1} {2} 币'],
-  lblock: ['Block {0}, mined by {1}, {2}, {3}', '区块 {0}，由 {1} 挖出，{2}，{3}'],
-  lactive: ['on the chain', '在主链上'],
-  lstale: ['on a branch that lost', '在落选的分支上'],
-  lstand: ['; here: {0}', '；在此：{0}'],
-  // What happened.
-  n_block: ['{1} mined block {0}: {2}', '{1} 挖出区块 {0}：{2}'],
-  n_stored: ['{1} mined another block {0}: two branches now. The one with more work wins.', '{1} 挖出另一个区块 {0}：现在有两条分支，工作量多的胜出。'],
-  n_reorg: ['The other branch has more work, so the chain was replaced after block {0}: {1} out, {2} in', '另一条分支的工作量更多，区块 {0} 之后的链被替换：退出 {1} 个，进来 {2} 个'],
-  n_back: ['; {0} wait again', '；{0} 笔重新等待'],
-  n_dead: ['; {0} cannot come back', '；{0} 笔无法恢复'],
-  n_tx: ['{0} pays {1} {2}: waits for a block', '{0} 付给 {1} {2} 币：等待进入区块'],
-  n_claim: ['{0} claims its name: waits for a block', '{0} 登记名字：等待进入区块'],
-  n_drop: ['{0}: dropped, {1}', '{0}：已丢弃，{1}'],
-  n_drops: ['{0} payments were dropped', '{0} 笔交易被丢弃'],
-  n_join: ['{0} is connected', '{0} 已连接'],
-  n_leave: ['{0} is gone: {1}', '{0} 已离开：{1}'],
-  n_reject: ['Block {0} was refused: {1}', '区块 {0} 被拒绝：{1}'],
-  n_sync: ['Fetching blocks from {0}: {1} of {2}', '正在从 {0} 获取区块：{1} / {2}'],
-  n_stop: ['The node stopped.', '节点已停止。'],
-  n_warn: ['{0}', '{0}'],
-  n_quiet: ['Height {0}. Pay somebody, then mine: watch the payment go into a block.', '高度 {0}。付一笔款，再挖矿：看付款进入区块。'],
-  // A block.
-  block: ['Block {0}', '区块 {0}'],
-  by: ['mined by {0} at {1}', '由 {0} 于 {1} 挖出'],
-  older: ['← block {0}', '← 区块 {0}'],
-  newer: ['block {0} →', '区块 {0} →'],
-  bytes: ['The 96 bytes that are hashed', '被哈希的 96 个字节'],
-  change: ['Change something: a number, or an amount below', '改一改：改一个数，或下面的金额'],
-  p_previous_hash: ['block before', '前一个区块'],
-  p_merkle_root: ['root of the payments', '交易的默克尔树根'],
-  p_version: ['version', '版本'],
-  p_bits: ['difficulty', '难度'],
-  p_height: ['height', '高度'],
-  p_time: ['time', '时间'],
-  p_nonce: ['nonce', '随机数'],
-  hashis: ['SHA-256, computed in this page', '本页算出的 SHA-256'],
-  mustbe: ['must be below', '必须小于'],
-  good: ['✓ {0} zero bits; {1} are needed', '✓ {0} 个零位；需要 {1} 个'],
-  bad: ['✗ only {0} zero bits; {1} are needed: nobody would take this block', '✗ 只有 {0} 个零位；需要 {1} 个：谁也不会接受这个区块'],
-  same: ['✓ the hash that the node says', '✓ 与节点给出的哈希相同'],
-  differs: ['✗ another hash: every block behind it now points to a block that is not there', '✗ 哈希变了：后面的区块都指向一个不存在的区块'],
-  again: ['Mine it again in this page', '在本页重新挖'],
-  undo: ['Undo', '还原'],
-  mined: ['Found after {0} attempts. The work is done again, but the next block still names the old hash{1}.', '尝试 {0} 次后找到。工作重新做了，但下一个区块仍然指向旧哈希{1}。'],
-  unsigned: [', and a changed payment has no valid signature', '，而且改过的付款没有有效的签名'],
-  toohard: ['too hard for a page: about {0} attempts', '对网页来说太难：约需 {0} 次尝试'],
-  behind: ['The chain behind it', '它后面的链'],
-  verdicts: ['What the rules say of changed copies', '规则怎样判定篡改的副本'],
-  tamper: ['Ask the node (tamper)', '询问节点（tamper）'],
-  accepted: ['accepted', '接受'],
-  refused: ['refused: {0}', '拒绝：{0}'],
-  inblock: ['What is in it', '里面有什么'],
-  reward: ['reward: {1} to {0}', '奖励：{1} 币给 {0}'],
-  // A payment, an account.
-  payment: ['Payment', '付款'],
-  s_wait: ['sent, and waiting', '已发出，等待中'],
-  s_block: ['in block {0}', '在区块 {0} 中'],
-  s_conf: ['{0} confirmations: blocks of work upon it', '{0} 次确认：压在它上面的工作量'],
-  s_conf1: ['1 confirmation: its own block', '1 次确认：它所在的区块'],
-  s_drop: ['dropped: {0}', '已丢弃：{0}'],
-  pathtitle: ['Is it really in that block? The way to the root, computed in this page', '它真的在那个区块里吗？本页逐步算出通往根的路径'],
-  leaf: ['hash of the payment’s bytes', '付款字节的哈希'],
-  step: ['with the hash on its {0}', '与{0}边的哈希合并'],
-  left: ['left', '左'],
-  right: ['right', '右'],
-  rootgood: ['✓ this is the root in the block’s header: it is in there', '✓ 与区块头中的根相同：它就在里面'],
-  rootbad: ['✗ this is not the root in the block’s header', '✗ 与区块头中的根不同'],
-  signedby: ['signed by {0}', '由 {0} 签名'],
-  account: ['Account {0}', '账户 {0}'],
-  owns: ['{0} coins', '{0} 币'],
-  owes: ['owes {0} coins', '欠 {0} 币'],
-  withpool: ['{0} with what waits', '计入等待中的为 {0}'],
-  owner: ['owner: {0}', '所有者：{0}'],
-  free: ['nobody owns this name yet', '这个名字还没有所有者'],
-  history: ['Payments', '往来'],
-  balance: ['balance', '余额'],
-  pending: ['waiting', '等待中'],
-  reading: ['reading …', '读取中……'],
-};
-
-/** The languages, in the order of the words. */
-const LANGUAGES = ['en', 'zh'];
+/** One line for each key: key | English | Chinese. */
+const WORDS = new Map(`
+skip|To the chain|跳到链
+tree|The chain, and where each node stands|链，以及每个节点的位置
+height|height|高度
+peers|peers|对等节点
+waiting|payments waiting|等待中的付款
+rate|hash rate here|本节点算力
+difficulty|difficulty|难度
+pace|a block every|出块间隔
+zerobits|{0} zero bits|{0} 个零位
+replay|Replay|回放
+down|Not connected to the node, trying again …|与节点的连接已断开，正在重试……
+now|to the newest block →|回到最新区块 →
+nothing|No block yet. Blocks are made by mining.|还没有区块。区块是挖出来的。
+first|Mine the first block|挖出第一个区块
+dialthis|Type at another node:|在另一个节点上输入：
+play|Play|播放
+pause|Pause|暂停
+openlog|Open a recorded log|打开记录的日志
+live|Back to live|回到实时
+replayat|event {0} of {1} · {2}|事件 {0} / {1} · {2}
+k-block|a block: a page of payments, tied to the block before it|区块：一页付款记录，与前一个区块相连
+k-stale|a block that lost: another branch has more work|落选的区块：另一条分支的工作量更多
+k-coin|a payment that waits for the next block|等待进入下一个区块的付款
+k-node|a node, above the newest block that it knows|节点，标在它所知的最新区块上方
+do|Do it|动手
+locked|Everybody may look. To mine and pay, open the address with the token: type \`web\` at the node.|谁都可以看。要挖矿和付款，请打开带令牌的地址：在节点上输入 \`web\`。
+mine|Mine a block|挖一个区块
+mineon|Mine on and on|一直挖
+mineoff|Stop mining|停止挖矿
+netoff|Pull the cable|拔掉网线
+neton|Plug the cable in|插回网线
+from|from|付款人
+to|to|收款人
+amount|coins|币数
+pay|Pay|付款
+name|name|名字
+claim|Claim|登记
+line|command|命令
+score|Who has and who mined|谁有币，谁挖了矿
+who|who|谁
+coins|coins|币
+blocks|blocks|区块
+scorewhy|Blocks: of the newest {0}. {1} accounts.|区块数：最新 {0} 个之中。共 {1} 个账户。
+told|Who told whom|谁告诉了谁
+node|node|节点
+latency|latency|延迟
+version|version|版本
+since|since|连接时间
+seen|{0} of {1} nodes seen are neighbours. A pulse is a message.|所知 {1} 个节点中 {0} 个是邻居。闪动是消息。
+plots|Time and difficulty|时间与难度
+times|time between blocks|出块间隔
+zero|difficulty in zero bits|难度（零位数）
+timesat|newest {0}, mean {1}|最近 {0}，平均 {1}
+bitsat|{0} zero bits: {1} attempts a block|{0} 个零位：平均尝试 {1} 次
+news|What happened|发生了什么
+close|Close|关闭
+next|Next block|下一个区块
+notyet|nobody has mined it yet|还没有人挖出它
+searching|this node is searching|本节点正在搜索
+empty|no payment waits|没有等待中的付款
+more|and {0} more|还有 {0} 笔
+you|{0} (you)|{0}（你）
+genesis|the beginning|起点
+unknown|not here yet|尚未到达
+payments0|no payments|没有交易
+payments1|1 payment|1 笔交易
+paymentsN|{0} payments|{0} 笔交易
+claims|{0} claims the name|{0} 登记名字
+pays|{0} pays {1} {2}|{0} 付给 {1} {2} 币
+reward|reward: {1} to {0}|奖励：{1} 币给 {0}
+active|on the chain|在主链上
+stale|on a branch that lost|在落选的分支上
+lblock|Block {0}, mined by {1}, {2}, {3}{4}|区块 {0}，由 {1} 挖出，{2}，{3}{4}
+lhere|; here: {0}|；在此：{0}
+n_block|{0} mined block {1}: {2}|{0} 挖出区块 {1}：{2}
+n_side|{0} mined another block {1}: two branches now. The one with more work wins.|{0} 挖出另一个区块 {1}：现在有两条分支，工作量多的胜出。
+n_reorg|The branch of {0} has more work: it replaces the chain after block {1}. Blocks: {2} out, {3} in|{0} 的分支工作量更多：它取代了区块 {1} 之后的链。区块退出 {2} 个，进来 {3} 个
+n_back|. Payments: {0} wait again|；{0} 笔交易重新等待
+n_dead|, {0} died|，{0} 笔失效
+n_tx|{0}: waits for a block|{0}：等待进入区块
+n_drop|{0}: dropped, {1}|{0}：已丢弃，{1}
+n_drops|{0} payments were dropped|{0} 笔交易被丢弃
+n_join|{0} is connected|{0} 已连接
+n_leave|{0} is gone: {1}|{0} 已离开：{1}
+n_bad|Block {0} was refused: {1}|区块 {0} 被拒绝：{1}
+n_sync|Fetching blocks from {0}: {1} of {2}|正在从 {0} 获取区块：{1} / {2}
+n_stop|The node stopped.|节点已停止。
+n_quiet|Pay somebody, then mine: watch the payment go into a block.|付一笔款，再挖矿：看付款进入区块。
+block|Block {0}|区块 {0}
+by|mined by {0} at {1}|由 {0} 于 {1} 挖出
+bytes|The 96 bytes that are hashed|被哈希的 96 个字节
+change|Change something: a number, or an amount below|改一改：改一个数，或下面的金额
+previous_hash|block before|前一个区块
+merkle_root|root of the payments|交易的默克尔树根
+bits|difficulty|难度
+time|time|时间
+nonce|nonce|随机数
+hashis|Their SHA-256, computed in this page|本页算出的 SHA-256
+mustbe|must be below {0}|必须小于 {0}
+good|✓ {0} zero bits; {1} are needed|✓ {0} 个零位；需要 {1} 个
+bad|✗ only {0} zero bits; {1} are needed: nobody would take this block|✗ 只有 {0} 个零位；需要 {1} 个：谁也不会接受
+same|✓ the hash that the node says|✓ 与节点给出的哈希相同
+differs|✗ another hash: the blocks behind it point to a block that is not there|✗ 哈希变了：后面的区块指向一个不存在的区块
+again|Mine it again in this page|在本页重新挖
+undo|Undo|还原
+mined|Found after {0} attempts: the work is done again, but the next block still names the old hash{1}.|尝试 {0} 次后找到：工作重新做了，但下一个区块仍指向旧哈希{1}。
+unsigned|, and nobody signed the changed payment|，而且没有人为改过的付款签名
+toohard|too hard for a page: about {0} attempts|对网页来说太难：约需 {0} 次尝试
+behind|The chain behind it|它后面的链
+verdicts|What the rules say of changed copies|规则怎样判定篡改的副本
+ask|Ask the node (tamper)|询问节点（tamper）
+accepted|accepted|接受
+inblock|What is in it|里面有什么
+s_wait|sent, and waiting|已发出，等待中
+s_block|in block {0}|在区块 {0} 中
+s_conf|confirmations: {0}, its own block and those upon it|确认数：{0}（它的区块和上面的区块）
+way|Is it really in that block? The way to the root, computed in this page|它真的在那个区块里吗？本页逐步算出通往根的路径
+leaf|hash of its bytes|它的字节的哈希
+step_left|with the hash on its left|与左边的哈希合并
+step_right|with the hash on its right|与右边的哈希合并
+rootgood|✓ this is the root in the block’s header: it is in there|✓ 与区块头中的根相同：它就在里面
+rootbad|✗ this is not the root in the block’s header|✗ 与区块头中的根不同
+account|Account {0}|账户 {0}
+owns|{0} coins|{0} 币
+owes|owes {0} coins|欠 {0} 币
+withpool|{0} with what waits|计入等待中的为 {0}
+owner|owner:|所有者：
+free|nobody owns this name yet|这个名字还没有所有者
+`.trim().split('\n').map((line) => line.split('|')).map(([key, ...words]) => [key, words]));
 
 let language = localStorage.getItem('language') ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
 
 /** The words of a key in the chosen language, with the values put in. */
 function t(key, ...values) {
-  const words = WORDS[key]?.[LANGUAGES.indexOf(language)] ?? key;
+  const words = WORDS.get(key)?.[language === 'zh' ? 1 : 0] ?? key;
   return words.replace(/\{(\d)\}/g, (_, index) => values[index] ?? '');
 }
 
 /** "3 payments", "1 payment", "no payments". */
 function payments(count) {
-  return t(count === 0 ? 'payments0' : count === 1 ? 'payments1' : 'paymentsN', count);
+  return t(`payments${count < 2 ? count : 'N'}`, count);
 }
 
 /** Puts the words into what stands in the page from its beginning. */
 function translatePage() {
-  document.documentElement.lang = language === 'zh' ? 'zh-Hans' : 'en';
+  document.documentElement.lang = language;
   for (const element of document.querySelectorAll('[data-t]')) element.textContent = t(element.dataset.t);
   for (const element of document.querySelectorAll('[data-l]')) element.setAttribute('aria-label', t(element.dataset.l));
-  for (const element of document.querySelectorAll('[data-p]')) element.placeholder = t(element.dataset.p);
-  const other = language === 'zh' ? ['English', 'en'] : ['中文', 'zh'];
-  [byId('language').textContent, byId('language').lang] = other;
+  [$('language').textContent, $('language').lang] = language === 'zh' ? ['English', 'en'] : ['中文', 'zh'];
 }

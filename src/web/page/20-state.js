@@ -2,12 +2,13 @@
 //
 // Promises: `reduce` looks at its two arguments alone (no page, no clock, no request), so that the same events give the
 // same picture, live and in a replay; every map is bounded; a stretch of events that is told twice does no harm.
-// Answers of reads come as events whose names begin with `@`, with `asked`: the last event known when it was asked.
+// Answers of reads come as events whose names begin with `@`, with `asked`: the last event known when they were asked.
+// In this part `s` is the state and `e` the event.
 
 /** Two branches of the length that fits on the widest screen, many times over. */
 const BLOCKS_MAX = 600;
 /** More than a screen can show; a class has some hundred. */
-const TRANSACTIONS_MAX = 1500;
+const TXS_MAX = 1500;
 const NAMES_MAX = 2000;
 const NEWS_MAX = 40;
 /** Blocks whose payments are read one by one; of more at once the pool is read instead. */
@@ -15,32 +16,28 @@ const WANTED_MAX = 4;
 
 function newState() {
   return {
-    run: '', seq: 0, time: 0, status: null, tip: '', alone: false, stopped: false, sync: null,
-    blocks: new Map(), transactions: new Map(), peers: new Map(), banned: [],
-    owners: new Map(), names: new Map(), people: new Set(),
-    news: [], reorganized: null, wanted: [], stats: null, accounts: null,
+    run: '', seq: 0, time: 0, status: null, tip: '', alone: false, sync: null, reorg: null, stats: null, accounts: null,
+    blocks: new Map(), txs: new Map(), peers: new Map(), owners: new Map(), names: new Map(), people: new Set(), news: [], wanted: [],
   };
 }
 
-/** Sets a value and forgets the oldest ones above the limit. */
+/** Sets a value and forgets the oldest above the limit. */
 function keep(map, key, value, limit) {
-  map.delete(key);
   map.set(key, value);
   if (map.size > limit) map.delete(map.keys().next().value);
 }
 
 /** The key behind an account: a name's owner as far as it is known, else the account itself. */
-function personOf(state, account) {
-  return state.owners.get(account) ?? account;
+function personOf(s, account) {
+  return s.owners.get(account) ?? account;
 }
 
-/** What a person is called: the proven name, else the one it says, else the end of the key. */
-function nameOf(state, id) {
-  const person = personOf(state, id ?? '');
-  if (person === state.status?.peer_id && state.status.name) return state.status.name;
-  const peer = state.peers.get(person);
-  if (peer?.name) return peer.taken ? `${peer.name}?` : peer.name;
-  return state.names.get(person) ?? short(person);
+/** What a person is called: the name that it says, else the end of the key. */
+function nameOf(s, account) {
+  const id = personOf(s, account ?? '?');
+  const peer = s.peers.get(id);
+  if (id === s.status?.peer_id && s.status.name) return s.status.name;
+  return peer?.name ? peer.name + (peer.name_taken ? '?' : '') : s.names.get(id) ?? short(id);
 }
 
 /** The end of a key, as the prompt writes it; names stay as they are. */
@@ -48,267 +45,212 @@ function short(id) {
   return id.length > 40 ? `…${id.slice(-8)}` : id;
 }
 
-function learnOwner(state, name, person) {
-  if (!name || name.length > 32 || !person) return;
-  keep(state.owners, name, person, NAMES_MAX);
+function learnOwner(s, name, id) {
+  if (name && id && name.length < 40) keep(s.owners, name, id, NAMES_MAX);
 }
 
-function putBlock(state, facts, more) {
-  const old = state.blocks.get(facts.hash);
-  const block = {
-    hash: facts.hash, height: facts.height, previous: facts.previous_hash, miner: facts.miner,
-    time: facts.block_time_ms ?? facts.time_ms, bits: facts.bits ?? old?.bits, work: facts.work,
-    count: facts.transactions ?? old?.count ?? null, source: old?.source ?? null, ...more,
-  };
-  keep(state.blocks, block.hash, block, BLOCKS_MAX);
-  if (block.miner) seePerson(state, personOf(state, block.miner));
-  return block;
+function meet(s, id) {
+  if (id?.length > 40 && s.people.size < NAMES_MAX) s.people.add(id);
 }
 
-function seePerson(state, person) {
-  if (person.length > 40 && state.people.size < NAMES_MAX) state.people.add(person);
+function putBlock(s, e, source) {
+  const old = s.blocks.get(e.hash);
+  s.blocks.delete(e.hash);
+  keep(s.blocks, e.hash, {
+    hash: e.hash, height: e.height, previous: e.previous_hash, miner: e.miner, time: e.block_time_ms ?? e.time_ms,
+    bits: e.bits ?? old?.bits, count: e.transactions ?? old?.count, source: source ?? old?.source,
+  }, BLOCKS_MAX);
+  meet(s, personOf(s, e.miner));
 }
 
-function putTransaction(state, facts, change) {
-  const old = state.transactions.get(facts.txid);
-  const entry = {
-    txid: facts.txid, kind: facts.kind ?? old?.kind ?? 'transfer', from: facts.from ?? old?.from, to: facts.to ?? old?.to,
-    amount: facts.amount ?? old?.amount ?? 0, place: 'pool', block: null, back: old?.back ?? null, code: null, message: null,
-    ...change, seq: state.seq, time: state.time,
-  };
-  if (old && state.transactions.size <= TRANSACTIONS_MAX) state.transactions.set(entry.txid, entry);
-  else keep(state.transactions, entry.txid, entry, TRANSACTIONS_MAX);
+/** Where a transaction is: `pool`, `block`, `gone` (with a reason), or between the two while a branch is replaced: `air`. */
+function putTx(s, e, place, more) {
+  const old = s.txs.get(e.txid) ?? {};
+  const { kind = 'transfer', from = '?', to = '?', amount = 0 } = { ...old, ...e };
+  keep(s.txs, e.txid, { back: old.back, txid: e.txid, kind, from, to, amount, place, ...more, seq: s.seq, time: s.time }, TXS_MAX);
 }
 
-function tell(state, key, values, tone) {
-  state.news.push({ key, values, tone, time: state.time, seq: state.seq });
-  if (state.news.length > NEWS_MAX) state.news.shift();
+/** A sentence of what happened: the key of the words and their values. */
+function tell(s, tone, key, ...values) {
+  s.news.push({ key, values, tone, time: s.time, seq: s.seq });
+  if (s.news.length > NEWS_MAX) s.news.shift();
 }
 
-const MEANING = {
-  started(state, event) {
-    if (state.run !== event.run) state.stopped = false;
-    state.status = event;
-    state.tip = event.tip;
-    seePerson(state, event.peer_id);
-  },
-  attached(state, event) {
-    MEANING.started(state, event);
-  },
-  peer_found(state, event) {
-    seePerson(state, event.peer_id);
-  },
-  peer_connected(state, event) {
-    const old = state.peers.get(event.peer_id);
-    state.peers.set(event.peer_id, {
-      id: event.peer_id, name: event.name, proven: event.name_proven, taken: event.name_taken, address: event.address,
-      found: event.found_by, since: event.time_ms, height: old?.height ?? null, tip: old?.tip ?? null, latency: null, pulse: 0,
-    });
-    namePeer(state, event);
-    state.alone = false;
-    tell(state, 'n_join', [event.peer_id], 'peer');
-  },
-  peer_named(state, event) {
-    const peer = state.peers.get(event.peer_id);
-    if (peer) Object.assign(peer, { name: event.name, proven: event.name_proven, taken: event.name_taken });
-    namePeer(state, event);
-  },
-  peer_tip(state, event) {
-    const peer = state.peers.get(event.peer_id);
-    if (peer) Object.assign(peer, { height: event.height, tip: event.tip });
-  },
-  peer_disconnected(state, event) {
-    tell(state, 'n_leave', [event.peer_id, event.reason], 'peer');
-    state.peers.delete(event.peer_id);
-  },
-  transaction_accepted(state, event) {
-    const back = state.transactions.get(event.txid)?.block ?? null;
-    putTransaction(state, event, { signer: event.signer, back });
-    learnOwner(state, event.from, event.signer);
-    seePerson(state, event.signer);
-    pulse(state, event.source, 'tx');
-    if (event.kind === 'claim') tell(state, 'n_claim', [event.from], 'tx');
-    else tell(state, 'n_tx', [event.from, event.to, event.amount], 'tx');
-  },
-  transaction_rejected(state, event) {
-    pulse(state, event.source, 'bad');
-  },
-  transaction_dropped(state, event) {
-    const { code, message } = event;
-    putTransaction(state, event, { place: 'gone', code, message });
-    tell(state, 'n_drop', [event.txid, message], 'bad');
-  },
-  transactions_dropped(state, event) {
-    tell(state, 'n_drops', [event.count], 'bad');
-  },
-  payment_confirmed(state, event) {
-    putTransaction(state, event, { place: 'block', block: activeAt(state, event.height)?.hash ?? null });
-  },
-  payment_unconfirmed() {},
-  mined(state, event) {
-    learnOwner(state, event.miner, state.status?.peer_id);
-    putBlock(state, event, { source: 'local' });
-  },
-  block_connected(state, event) {
-    const block = putBlock(state, event, { source: event.source });
-    state.tip = block.hash;
-    if (state.status) Object.assign(state.status, { height: event.height, tip: event.hash, bits: event.bits });
-    pulse(state, event.source, 'block');
-    if (event.transactions > 1) want(state, block.hash);
-    tell(state, 'n_block', [event.height, event.miner, event.transactions - 1], 'block');
-  },
-  block_disconnected(state, event) {
-    putBlock(state, event);
-    state.tip = event.previous_hash;
-    // Whether they wait again, died, or are in the new branch too is told by the next events.
-    for (const entry of state.transactions.values()) {
-      if (entry.place === 'block' && entry.block === event.hash) Object.assign(entry, { place: 'air', back: event.hash, seq: state.seq });
-    }
-  },
-  block_stored(state, event) {
-    putBlock(state, event, { source: event.source });
-    pulse(state, event.source, 'block');
-    tell(state, 'n_stored', [event.height, event.miner], 'side');
-  },
-  block_rejected(state, event) {
-    pulse(state, event.source, 'bad');
-    tell(state, 'n_reject', [event.height ?? '?', event.message], 'bad');
-  },
-  reorganized(state, event) {
-    for (const txid of event.returned) putTransaction(state, { txid }, { back: state.transactions.get(txid)?.back ?? event.old_tip });
-    for (const { txid, code } of event.dropped) {
-      const { message } = state.transactions.get(txid) ?? {};
-      putTransaction(state, { txid }, { place: 'gone', code, message: message ?? code });
-    }
-    for (const entry of state.transactions.values()) if (entry.place === 'air') entry.place = 'block';
-    const height = state.blocks.get(event.new_tip)?.height ?? event.fork_height;
-    state.reorganized = { seq: state.seq, time: state.time, fork: event.fork_height };
-    // `block_stored` of the winners says less than this sentence.
-    state.news = state.news.filter((line) => line.tone !== 'side' || line.time < state.time - 1000);
-    tell(state, 'n_reorg', [event.fork_height, event.depth, height - event.fork_height, event.returned_count, event.dropped_count], 'reorg');
-  },
-  sync_started(state, event) {
-    state.sync = event;
-  },
-  sync_progress(state, event) {
-    state.sync = event;
-  },
-  sync_finished(state) {
-    state.sync = null;
-  },
-  warning(state, event) {
-    if (event.code === 'alone') state.alone = true;
-    tell(state, 'n_warn', [event.message], 'bad');
-  },
-  stopped(state) {
-    state.stopped = true;
-    state.peers.clear();
-    tell(state, 'n_stop', [], 'bad');
-  },
-  '@status'(state, event) {
-    // What events told since the question is newer than the answer.
-    const { height, tip, bits } = state.status ?? {};
-    state.status = event.data;
-    if (event.asked < state.seq && height !== undefined) Object.assign(state.status, { height, tip, bits });
-    seePerson(state, event.data.peer_id);
-  },
-  '@tree'(state, event) {
-    for (const facts of [...event.data.blocks].reverse()) putBlock(state, facts);
-    if (event.asked === state.seq || !state.tip) state.tip = event.data.tips[0].hash;
-  },
-  '@peers'(state, event) {
-    const listed = new Set(event.data.peers.map((peer) => peer.peer_id));
-    if (event.asked === state.seq) for (const id of state.peers.keys()) if (!listed.has(id)) state.peers.delete(id);
-    for (const facts of event.data.peers) {
-      const old = state.peers.get(facts.peer_id);
-      const fresh = event.asked === state.seq || !old;
-      state.peers.set(facts.peer_id, {
-        since: null, pulse: 0, taken: false, ...old, id: facts.peer_id, name: facts.name, proven: facts.name_proven,
-        address: facts.address, found: facts.found_by, latency: facts.latency_ms, version: facts.version ?? facts.agent ?? null,
-        height: fresh ? facts.height : old.height, tip: fresh ? facts.tip : old.tip,
-      });
-      namePeer(state, facts);
-    }
-    if (listed.size > 0) state.alone = false;
-  },
-  '@pending'(state, event) {
-    const listed = new Map(event.data.transactions.map((facts) => [facts.txid, facts]));
-    for (const entry of state.transactions.values()) {
-      if (entry.place === 'pool' && !listed.has(entry.txid) && entry.seq <= event.asked) Object.assign(entry, { place: 'block', block: null });
-    }
-    for (const facts of [...listed.values()].slice(0, TRANSACTIONS_MAX)) {
-      const old = state.transactions.get(facts.txid);
-      if (!old || (old.place !== 'pool' && old.seq <= event.asked)) putTransaction(state, facts, {});
-      else Object.assign(old, { from: facts.from, to: facts.to, amount: facts.amount, kind: facts.kind });
-    }
-  },
-  '@block'(state, event) {
-    const { hash, transactions } = event.data;
-    const block = state.blocks.get(hash);
-    if (block) block.count = transactions.length;
-    const on = isActive(state, hash);
-    for (const facts of transactions.slice(1)) {
-      if (on) putTransaction(state, facts, { place: 'block', block: hash });
-      if (facts.kind === 'claim') learnOwner(state, facts.from, state.transactions.get(facts.txid)?.signer);
-    }
-  },
-  '@chain'(state, event) {
-    for (const facts of [...event.data.blocks].reverse()) {
-      putBlock(state, { ...facts, transactions: facts.transactions.length });
-      MEANING['@block'](state, { data: facts });
-    }
-  },
-  '@stats'(state, event) {
-    state.stats = event.data;
-    for (const miner of event.data.miners) learnOwner(state, miner.account, miner.owner);
-  },
-  '@accounts'(state, event) {
-    state.accounts = event.data;
-    for (const entry of [...event.data.accounts, ...event.data.own]) learnOwner(state, entry.account, entry.owner);
-  },
-};
-
-function namePeer(state, facts) {
-  seePerson(state, facts.peer_id);
-  if (!facts.name || facts.name_taken) return;
-  keep(state.names, facts.peer_id, facts.name, NAMES_MAX);
-  if (facts.name_proven) learnOwner(state, facts.name, facts.peer_id);
+function putPeer(s, e, more) {
+  const old = s.peers.get(e.peer_id) ?? { latency_ms: null, since: null };
+  s.peers.set(e.peer_id, { ...old, ...e, ...more, id: e.peer_id });
+  meet(s, e.peer_id);
+  if (!e.name || e.name_taken) return;
+  keep(s.names, e.peer_id, e.name, NAMES_MAX);
+  if (e.name_proven) learnOwner(s, e.name, e.peer_id);
 }
 
 /** Marks the edge that brought a message. */
-function pulse(state, source, kind) {
-  const peer = state.peers.get(source);
-  if (peer) Object.assign(peer, { pulse: state.seq, pulseKind: kind });
+function pulse(s, e, kind) {
+  const peer = s.peers.get(e.source);
+  if (peer) peer.pulse = { seq: s.seq, kind };
 }
 
-/** Asks for the payments of a block, or, when blocks come in a storm, for none of them. */
-function want(state, hash) {
-  if (state.sync || state.wanted.length >= WANTED_MAX) state.wanted = ['*'];
-  else if (state.wanted[0] !== '*') state.wanted.push(hash);
-}
+const MEANING = {
+  started(s, e) {
+    s.status = e;
+    s.tip = e.tip;
+    meet(s, e.peer_id);
+  },
+  peer_found(s, e) {
+    meet(s, e.peer_id);
+  },
+  peer_connected(s, e) {
+    putPeer(s, e, { since: e.time_ms });
+    s.alone = false;
+    tell(s, 'peer', 'n_join', e.peer_id);
+  },
+  peer_named(s, e) {
+    if (s.peers.has(e.peer_id)) putPeer(s, e);
+  },
+  peer_tip(s, { peer_id: id, height, tip }) {
+    if (s.peers.has(id)) Object.assign(s.peers.get(id), { height, tip });
+  },
+  peer_disconnected(s, e) {
+    tell(s, 'peer', 'n_leave', e.peer_id, e.reason);
+    s.peers.delete(e.peer_id);
+  },
+  transaction_accepted(s, e) {
+    putTx(s, e, 'pool', { signer: e.signer });
+    learnOwner(s, e.from, e.signer);
+    meet(s, e.signer);
+    pulse(s, e, 'tx');
+    tell(s, 'tx', 'n_tx', e.txid);
+  },
+  transaction_rejected(s, e) {
+    pulse(s, e, 'bad');
+  },
+  transaction_dropped(s, e) {
+    putTx(s, e, 'gone', { why: e.message });
+    tell(s, 'bad', 'n_drop', e.txid, e.message);
+  },
+  transactions_dropped(s, e) {
+    tell(s, 'bad', 'n_drops', e.count);
+  },
+  payment_confirmed(s, e) {
+    putTx(s, e, 'block', { block: activeAt(s, e.height)?.hash });
+  },
+  mined(s, e) {
+    learnOwner(s, e.miner, s.status?.peer_id);
+  },
+  block_connected(s, e) {
+    putBlock(s, e, e.source);
+    s.tip = e.hash;
+    pulse(s, e, 'block');
+    tell(s, 'block', 'n_block', e.miner, e.height, e.transactions - 1);
+    // Whose payments went in is read later; in a storm of blocks the pool is read instead.
+    if (s.sync || s.wanted.length > WANTED_MAX) s.wanted = ['*'];
+    else if (e.transactions > 1 && s.wanted[0] !== '*') s.wanted.push(e.hash);
+  },
+  block_disconnected(s, e) {
+    putBlock(s, e);
+    s.tip = e.previous_hash;
+    // Whether its payments wait again, died, or are in the new branch too is told by the next events.
+    for (const tx of s.txs.values()) if (tx.block === e.hash && tx.place === 'block') Object.assign(tx, { place: 'air', back: e.hash });
+  },
+  block_stored(s, e) {
+    putBlock(s, e, e.source);
+    pulse(s, e, 'block');
+    tell(s, 'side', 'n_side', e.miner, e.height);
+  },
+  block_rejected(s, e) {
+    pulse(s, e, 'bad');
+    tell(s, 'bad', 'n_bad', e.height ?? '?', e.message);
+  },
+  reorganized(s, e) {
+    for (const txid of e.returned) putTx(s, { txid }, 'pool', { back: s.txs.get(txid)?.back ?? e.old_tip });
+    for (const { txid, code } of e.dropped) putTx(s, { txid }, 'gone', { why: s.txs.get(txid)?.why ?? code });
+    for (const tx of s.txs.values()) if (tx.place === 'air') tx.place = 'block';
+    const winner = s.blocks.get(e.new_tip);
+    s.reorg = s.seq;
+    tell(s, 'reorg', 'n_reorg', winner?.miner, e.fork_height, e.depth, (winner?.height ?? 0) - e.fork_height, e.returned_count, e.dropped_count);
+  },
+  sync_started(s, e) {
+    s.sync = e;
+  },
+  sync_finished(s) {
+    s.sync = null;
+  },
+  warning(s, e) {
+    s.alone ||= e.code === 'alone';
+    tell(s, 'bad', e.message);
+  },
+  stopped(s) {
+    s.peers.clear();
+    tell(s, 'bad', 'n_stop');
+  },
+  '@status'(s, { data }) {
+    s.status = data;
+    meet(s, data.peer_id);
+  },
+  '@tree'(s, { data, asked }) {
+    for (const facts of data.blocks.reverse()) putBlock(s, facts);
+    if (asked === s.seq || !s.blocks.has(s.tip)) s.tip = data.tips[0].hash;
+  },
+  '@peers'(s, { data, asked }) {
+    const listed = new Set(data.peers.map((peer) => peer.peer_id));
+    // What events told since the question is newer than the answer.
+    if (asked === s.seq) for (const id of s.peers.keys()) if (!listed.has(id)) s.peers.delete(id);
+    for (const { height, tip, ...facts } of data.peers) putPeer(s, facts, asked === s.seq || !s.peers.has(facts.peer_id) ? { height, tip } : {});
+    if (listed.size) s.alone = false;
+  },
+  '@pending'(s, { data, asked }) {
+    const listed = new Set(data.transactions.map((facts) => facts.txid));
+    for (const tx of s.txs.values()) if (tx.place === 'pool' && !listed.has(tx.txid) && tx.seq <= asked) Object.assign(tx, { place: 'block', block: null });
+    for (const facts of data.transactions.slice(0, TXS_MAX)) {
+      const old = s.txs.get(facts.txid);
+      if (!old || old.seq <= asked) putTx(s, facts, 'pool');
+    }
+  },
+  '@block'(s, { data }) {
+    const block = s.blocks.get(data.hash);
+    if (block) block.count = data.transactions.length;
+    if (activeAt(s, data.height)?.hash !== data.hash) return;
+    for (const facts of data.transactions.slice(1)) putTx(s, facts, 'block', { block: data.hash });
+  },
+  '@chain'(s, { data }) {
+    for (const facts of data.blocks.reverse()) {
+      putBlock(s, { ...facts, transactions: facts.transactions.length });
+      MEANING['@block'](s, { data: facts });
+    }
+  },
+  '@stats'(s, { data }) {
+    s.stats = data;
+    for (const { account, owner } of data.miners) learnOwner(s, account, owner);
+  },
+  '@accounts'(s, { data }) {
+    s.accounts = [...new Map([...data.accounts, ...data.own].map((entry) => [entry.account, entry])).values()];
+    for (const { account, owner } of s.accounts) learnOwner(s, account, owner);
+  },
+};
+MEANING.attached = MEANING.started;
+MEANING.sync_progress = MEANING.sync_started;
 
 /** The active chain from the tip down, as far as it is known. */
-function* activeChain(state) {
-  let block = state.blocks.get(state.tip);
-  while (block) {
-    yield block;
-    block = state.blocks.get(block.previous);
-  }
+function* activeChain(s) {
+  for (let block = s.blocks.get(s.tip); block; block = s.blocks.get(block.previous)) yield block;
 }
 
-function activeAt(state, height) {
-  for (const block of activeChain(state)) if (block.height <= height) return block.height === height ? block : null;
+function activeAt(s, height) {
+  for (const block of activeChain(s)) if (block.height <= height) return block.height === height ? block : null;
   return null;
 }
 
-function isActive(state, hash) {
-  const block = state.blocks.get(hash);
-  return !!block && activeAt(state, block.height)?.hash === hash;
+/** The newest blocks of the active chain, oldest first. */
+function newest(s, count) {
+  const found = [];
+  for (const block of activeChain(s)) if (found.push(block) >= count) break;
+  return found.reverse();
 }
 
 /** Takes one event in. The state is changed in place and given back. */
-function reduce(state, event) {
-  if (event.seq) Object.assign(state, { run: event.run, seq: event.seq, time: event.time_ms });
-  if (Object.hasOwn(MEANING, event.event)) MEANING[event.event](state, event);
-  return state;
+function reduce(s, e) {
+  if (e.seq) Object.assign(s, { run: e.run, seq: e.seq, time: e.time_ms });
+  if (Object.hasOwn(MEANING, e.event)) MEANING[e.event](s, e);
+  return s;
 }

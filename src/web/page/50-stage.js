@@ -1,291 +1,210 @@
 // The stage: blocks, branches, nodes and waiting payments as one drawing that moves.
 //
 // Promises: one element for each thing, kept while the thing is there, so that a change is seen as a movement: a branch
-// that lost sinks, the new one rises, payments fly into blocks and back. What strangers sent is text, never markup.
+// that lost sinks, the new one rises, payments fly into blocks and back.
 // Elsewhere: where things stand (`40-layout.js`), when it is drawn (`90-main.js`).
 
-const SVG = 'http://www.w3.org/2000/svg';
+const stage = { pan: 0, top: null, reorg: 0, broken: null, drawnAt: 0, slowUntil: 0, pace: 0 };
 
-const byId = (id) => document.getElementById(id);
-
-const stage = {
-  pan: 0, blocks: new Map(), flags: new Map(), chips: new Map(), layers: {}, top: null, reorganized: 0, broken: null, drawnAt: 0,
-};
-
-/** An SVG element with attributes, put into its parent. */
-function draw(parent, name, attributes = {}) {
-  const element = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  parent?.append(element);
-  return element;
-}
-
-function set(element, attributes) {
-  for (const [key, value] of Object.entries(attributes)) {
-    if (element.getAttribute(key) !== String(value)) element.setAttribute(key, value);
-  }
-}
-
-/** Text of the node or of strangers: what is not seen, or turns the order of letters, is shown as a mark. */
-function clean(text) {
-  return String(text ?? '').slice(0, 300).replace(/[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, '�');
-}
-
-function say(element, text) {
-  const words = clean(text);
-  if (element.textContent !== words) element.textContent = words;
-}
-
-/** Cuts a text to a width; a letter is about 0.57 of its size wide, a Chinese one as wide as it is high. */
-function fit(text, width, size) {
-  let left = width / size;
-  const letters = [...clean(text)];
-  for (let i = 0; i < letters.length; i += 1) {
-    left -= letters[i] > '⺀' ? 1 : 0.57;
-    if (left < 0) return `${letters.slice(0, Math.max(1, i - 1)).join('')}…`;
-  }
-  return letters.join('');
-}
+/** Whoever asks the system for less motion sees things change at once. */
+const CALM_EYES = matchMedia('(prefers-reduced-motion: reduce)');
 
 /** The colour of a person, the same on every node's page. */
-function colourOf(state, account) {
+function colourOf(s, account) {
   if (!account) return 'var(--nobody)';
   let sum = 7;
-  for (const letter of personOf(state, account)) sum = (sum * 33 + letter.charCodeAt(0)) % 9973;
+  for (const letter of personOf(s, account)) sum = (sum * 33 + letter.charCodeAt(0)) % 9973;
   return `oklch(var(--person) ${(sum % 24) * 15})`;
 }
 
-function startStage() {
-  const svg = byId('stage');
-  for (const name of ['next', 'blocks', 'flags', 'chips']) stage.layers[name] = draw(svg, 'g', { class: `l-${name}` });
-  const { next } = stage.layers;
-  stage.next = {
-    link: draw(next, 'path', { class: 'link' }), box: draw(next, 'rect', { class: 'box', rx: 12 }),
-    title: draw(next, 'text', { class: 'title' }), note: draw(next, 'text', { class: 'note' }), more: draw(next, 'text', { class: 'note' }),
-  };
-  panByHand(svg);
-}
-
-function move(element, x, y, scale = 1) {
+function move(element, { x, y, scale = 1 }) {
   element.style.transform = `translate(${x.toFixed(1)}px,${y.toFixed(1)}px) scale(${scale})`;
 }
 
-/** Draws what changed. */
-function drawStage(state) {
-  const svg = byId('stage');
-  const { width, height } = svg.getBoundingClientRect();
-  if (width === 0) return;
-  const plan = layout(state, width, height, stage.pan);
-  const jump = stage.top === null ? 99 : Math.abs(plan.top - stage.top);
-  const now = performance.now();
-  const hurry = now - stage.drawnAt < 300 && jump > 0;
-  const fresh = state.reorganized?.seq > stage.reorganized;
-  const pace = jump > 8 ? 0 : fresh ? 1.5 : hurry ? 0.15 : 0.7;
-  if (jump > 0 || fresh) stage.drawnAt = now;
-  if (now - (stage.slowUntil ?? 0) > 0 || pace !== 0.7) svg.style.setProperty('--move', `${pace}s`);
-  if (fresh) stage.slowUntil = now + 1600;
-  stage.reorganized = state.reorganized?.seq ?? 0;
-  stage.top = plan.top;
-  svg.setAttribute('viewBox', `0 0 ${width} ${height}`);
-  drawNext(state, plan);
-  drawBlocks(state, plan, fresh, pace);
-  drawFlags(state, plan);
-  drawChips(state, plan);
-}
-
-/** Makes, changes and removes the elements of one kind so that they are those of the plan. */
-function match(kind, items, make, change, leave = (part) => part.g.remove()) {
-  const parts = stage[kind];
-  for (const [key, part] of parts) {
-    if (items.has(key)) continue;
+/** Keeps one element for each item in a layer: makes it, dresses it, moves it, and lets it go. */
+function keyed(layer, items, kind, dress, leave) {
+  const box = $(layer);
+  const parts = (box.parts ??= new Map());
+  const keys = new Set(items.map((item) => item.key));
+  for (const [key, element] of parts) {
+    if (keys.has(key)) continue;
     parts.delete(key);
-    leave(part, key);
+    if (leave) leave(element, key);
+    else element.remove();
   }
-  for (const [key, item] of items) {
-    let part = parts.get(key);
-    if (!part) parts.set(key, (part = make(item, key)));
-    change(part, item, key);
+  for (const item of items) {
+    let element = parts.get(item.key);
+    const fresh = !element;
+    if (fresh) {
+      parts.set(item.key, (element = h(kind)));
+      box.append(element);
+    }
+    dress(element, item);
+    move(element, item);
+    if (fresh && item.from) enter(element, item.from);
   }
 }
 
-function drawBlocks(state, plan, fresh, pace) {
+/** Lets an element be seen to come from a place. */
+function enter(element, { x, y, scale = 1 }) {
+  if (CALM_EYES.matches || !stage.pace) return;
+  const start = { transform: `translate(${x}px,${y}px) scale(${scale})`, opacity: 0 };
+  element.animate([start, {}], { duration: stage.pace * 1000, easing: 'cubic-bezier(.3,.8,.3,1)' });
+}
+
+/** Draws what changed. */
+function drawStage(s) {
+  const svg = $('stage');
+  const { width, height } = svg.getBoundingClientRect();
+  if (!width) return;
+  const plan = layout(s, width, height, stage.pan);
   const { m } = plan;
-  const make = (place) => {
-    const g = draw(stage.layers.blocks, 'a', { class: 'block', 'data-hash': place.block.hash });
-    const part = { g, link: draw(g, 'path', { class: 'link' }), card: draw(g, 'rect', { class: 'card' }), band: draw(g, 'path', { class: 'band' }) };
-    for (const name of ['number', 'miner', 'hash', 'count']) part[name] = draw(g, 'text', { class: name });
-    part.coins = draw(g, 'path', { class: 'coins' });
-    // The winners of a reorganisation rise from the row below; a new block comes out of the pool.
-    if (pace > 0) enter(g, fresh ? place.x : place.x + m.pitch, fresh || place.lane > 0 ? m.row + m.lane : place.y);
-    return part;
-  };
-  match('blocks', plan.places, make, (part, place) => {
-    dressBlock(state, part, place, plan);
-    move(part.g, place.x, place.y, place.lane > 0 ? 0.84 : 1);
+  const jump = stage.top === null ? 99 : Math.abs(plan.top - stage.top);
+  const replaced = s.reorg > stage.reorg && stage.top !== null;
+  setPace(svg, jump, replaced);
+  Object.assign(stage, { top: plan.top, reorg: s.reorg ?? 0 });
+  set(svg, { viewBox: `0 0 ${width} ${height}` });
+  const places = [...plan.blocks.values()];
+  // The winners of a reorganisation rise from the row below; a new block comes out of the pool.
+  for (const place of places) place.from = { x: place.x + (replaced ? 0 : m.pitch), y: replaced || place.lane ? m.row + m.h * 1.14 : place.y, scale: 0.5 };
+  drawNext(s, plan);
+  keyed('links', places, 'path', (path, place) => set(path, { class: `link ${kindOf(place)}`, d: linkTo(plan, place) }));
+  keyed('blocks', places, 'svga', (g, place) => dressBlock(s, g, place, plan));
+  keyed('flags', plan.flags, 'g', (g, flag) => dressFlag(s, g, flag, m));
+  for (const chip of plan.chips) {
+    const lost = plan.blocks.get(chip.tx.back);
+    chip.from = lost ? { x: lost.x - m.w / 2, y: lost.y, scale: 0.4 } : { x: chip.x + 60, y: chip.y };
+  }
+  keyed('chips', plan.chips, 'svga', (g, chip) => dressChip(s, g, chip), (g, txid) => {
+    const tx = s.txs.get(txid);
+    const into = tx?.place === 'block' && plan.blocks.get(tx.block ?? s.tip);
+    g.classList.add('leaving');
+    if (into) move(g, { x: into.x - m.w * 0.3, y: into.y, scale: 0.3 });
+    setTimeout(() => g.remove(), 900);
   });
 }
 
-/** Starts an element at a place, so that it is seen to come from there. */
-function enter(g, x, y, scale = 0.5) {
-  g.style.transition = 'none';
-  g.style.opacity = 0;
-  move(g, x, y, scale);
-  g.getBoundingClientRect();
-  g.style.transition = '';
-  g.style.opacity = '';
+/** How fast things move: slowly when a branch is replaced, hardly when blocks come in a row. */
+function setPace(svg, jump, replaced) {
+  const now = performance.now();
+  const pace = jump > 8 ? 0 : replaced ? 1.5 : now - stage.drawnAt < 400 && jump ? 0.15 : 0.7;
+  if (jump || replaced) stage.drawnAt = now;
+  if (now > stage.slowUntil || !pace) stage.pace = pace;
+  svg.style.setProperty('--move', `${stage.pace}s`);
+  if (replaced) stage.slowUntil = now + 1600;
 }
 
-function dressBlock(state, part, { block, lane, x, y }, { m, places }) {
-  const { w, h } = m.block;
-  const broken = stage.broken && lane === 0 && block.height > stage.broken.height;
-  const changed = stage.broken?.hash === block.hash;
-  const miner = block.ghost ? '?' : block.height === 0 ? t('genesis') : nameOf(state, block.miner);
-  const here = standing(state).get(block.hash)?.ids.map((id) => nameOf(state, id)) ?? [];
-  const label = t('lblock', block.height, miner, block.count === null || block.count === undefined ? '' : payments(block.count - 1), t(lane ? 'lstale' : 'lactive'))
-    + (here.length ? t('lstand', here.join(', ')) : '');
-  const parent = places.get(block.previous);
-  const dx = parent ? parent.x - x : -m.pitch;
-  const dy = parent ? (parent.y - y) / (lane ? 0.84 : 1) : 0;
-  const signature = [block.ghost, lane, miner, label, block.count, w, dx, dy, broken, changed, language, state.owners.get(block.miner)].join();
-  if (part.signature === signature) return;
-  part.signature = signature;
-  const kind = block.ghost ? 'ghost' : lane ? 'stale' : 'active';
-  set(part.g, {
-    href: `#/block/${block.hash}`, class: `block ${kind}${broken ? ' broken' : ''}${changed ? ' changed' : ''}`,
-    'aria-label': clean(label), 'data-height': block.height, 'data-lane': lane, 'data-miner': clean(miner), tabindex: block.hash === state.tip ? 0 : -1,
+function kindOf({ block, lane }) {
+  const { hash, height } = stage.broken ?? {};
+  const fault = block.hash === hash ? ' changed' : !lane && block.height > height ? ' broken' : '';
+  return (block.ghost ? 'ghost' : lane ? 'stale' : 'active') + fault;
+}
+
+/** The line to the block before, with its head there: a block names its parent. */
+function linkTo({ m, blocks }, { block, x, y, scale }) {
+  if (block.ghost || block.height === 0) return 'M0 0';
+  const parent = blocks.get(block.previous) ?? { x: x - m.pitch, y, scale };
+  const dx = (parent.x - x + (m.w / 2) * parent.scale) / scale;
+  const dy = (parent.y - y) / scale;
+  const from = -m.w / 2;
+  const middle = (from + dx) / 2;
+  return `M${from} 0${dy ? `C${middle} 0 ${middle} ${dy} ${dx} ${dy}` : `H${dx}`}m7 -5l-6 5l6 5`;
+}
+
+function dressBlock(s, g, place, { m, on }) {
+  const { block, lane } = place;
+  const { w, h: high } = m;
+  const miner = block.ghost ? '?' : block.height === 0 ? t('genesis') : nameOf(s, block.miner);
+  const here = on.get(block.hash)?.ids.map((id) => nameOf(s, id)).join(', ');
+  const count = block.count && block.height ? payments(block.count - 1) : '';
+  const label = t('lblock', block.height, miner, count, t(lane ? 'stale' : 'active'), here ? t('lhere', here) : '');
+  set(g, { class: `block ${kindOf(place)}`, href: `#/block/${block.hash}`, 'aria-label': label, tabindex: block.hash === s.tip ? 0 : -1, 'data-hash': block.hash, 'data-height': block.height, 'data-lane': lane });
+  const colour = colourOf(s, block.miner);
+  refill(g, [label, w, colour], () => {
+    const r = high * 0.11;
+    const text = (kind, words, at, size) => h(`text.${kind}`, { x: -w / 2 + r, y: high * at, 'font-size': high * size }, fit(words, w - 2 * r, high * size * 1.06));
+    const band = h('path.band', { d: `M${-w / 2} ${-high * 0.06}V${-high / 2 + r}q0 ${-r} ${r} ${-r}H${w / 2 - r}q${r} 0 ${r} ${r}V${-high * 0.06}Z` });
+    band.style.fill = colour;
+    return [
+      h('rect.card', { x: -w / 2, y: -high / 2, width: w, height: high, rx: r }), band, text('number', block.height, -0.26, 0.24), text('miner', miner, -0.11, 0.125),
+      text('hash', block.ghost ? t('unknown') : block.hash.slice(0, 12), 0.14, 0.115), text('count', count, 0.31, 0.115), coins(block.height ? block.count - 1 : 0, w, high),
+    ];
   });
-  set(part.card, { x: -w / 2, y: -h / 2, width: w, height: h, rx: h * 0.11 });
-  const r = h * 0.11;
-  set(part.band, { d: `M${-w / 2} ${-h * 0.06}V${-h / 2 + r}q0 ${-r} ${r} ${-r}H${w / 2 - r}q${r} 0 ${r} ${r}V${-h * 0.06}Z` });
-  part.band.style.fill = colourOf(state, block.miner);
-  const text = (element, words, at, size, mono) => {
-    set(element, { x: -w / 2 + h * 0.12, y: (h * at).toFixed(1), 'font-size': (h * size).toFixed(1) });
-    say(element, fit(words, w - h * 0.2, h * size * (mono ? 1.08 : 1)));
-  };
-  text(part.number, String(block.height), -0.23, 0.24);
-  text(part.miner, miner, -0.1, 0.135);
-  text(part.hash, block.ghost ? t('unknown') : `${block.hash.slice(0, 12)}`, 0.14, 0.115, !block.ghost);
-  text(part.count, block.height === 0 || block.count === null ? '' : payments(block.count - 1), 0.31, 0.115);
-  set(part.coins, { d: coins(block.count ? block.count - 1 : 0, w, h) });
-  // The line to the block before, with its head there: a block names its parent.
-  const side = dx + w / 2;
-  const half = (side - w / 2) / 2;
-  const bend = dy === 0 || Math.abs(dx) > m.pitch * 1.1 ? `L${side} ${dy}` : `C${-w / 2 + half} 0 ${-w / 2 + half} ${dy} ${side} ${dy}`;
-  set(part.link, { d: block.height === 0 || block.ghost ? 'M0 0' : `M${-w / 2} 0${bend}m7 -5l-6 5l6 5` });
 }
 
 /** A row of coins, one for each payment, at most ten. */
-function coins(count, w, h) {
-  const r = h * 0.038;
-  let path = '';
-  for (let i = 0; i < Math.min(count, 10); i += 1) path += `M${(-w / 2 + h * 0.12 + i * r * 2.7).toFixed(1)} ${(h * 0.405).toFixed(1)}a${r} ${r} 0 1 0 ${r * 2} 0a${r} ${r} 0 1 0 ${-r * 2} 0`;
-  return path || 'M0 0';
+function coins(count, w, high) {
+  const r = high * 0.038;
+  const coin = `a${r} ${r} 0 1 0 ${r * 2} 0a${r} ${r} 0 1 0 ${-r * 2} 0m${r * 2.7} 0`;
+  return h('path.coins', { d: `M${-w / 2 + high * 0.11} ${high * 0.405}${coin.repeat(Math.min(count || 0, 10))}` });
 }
 
 /** The block to come: a dashed box around what waits. */
-function drawNext(state, { m, pool, top }) {
-  const { next } = stage;
-  const live = state.blocks.get(state.tip)?.height === top;
-  const size = Math.max(13, m.block.h * 0.15);
-  stage.layers.next.classList.toggle('away', !live && !m.narrow);
-  set(next.box, { x: m.pool.x, y: m.pool.y, width: Math.max(40, m.pool.w), height: Math.max(40, m.pool.h) });
-  set(next.link, { d: m.narrow ? 'M0 0' : `M${m.pool.x} ${m.row}H${m.tipX + m.block.w / 2}m7 -5l-6 5l6 5` });
-  set(next.title, { x: m.pool.x + 12, y: m.pool.y + size * 1.35, 'font-size': size });
-  say(next.title, fit(`${t('next')} · ${pool.count ? payments(pool.count) : t('empty')}`, m.pool.w - 20, size));
-  set(next.note, { x: m.pool.x + 12, y: m.pool.y + size * 2.45, 'font-size': size * 0.8 });
-  const searching = state.status?.mining;
-  say(next.note, m.narrow ? '' : fit(t(searching ? 'searching' : 'notyet'), m.pool.w - 20, size * 0.8));
-  set(next.more, { x: m.pool.x + 12, y: pool.moreY, 'font-size': size * 0.8 });
-  say(next.more, pool.more > 0 ? t('more', pool.more) : '');
-  stage.layers.next.classList.toggle('searching', !!searching);
+function drawNext(s, { m, top, count, more, moreY }) {
+  const { box } = m;
+  const size = Math.max(13, m.h * 0.15);
+  const searching = !!s.status?.mining;
+  set($('next'), { class: `${searching ? 'searching' : ''} ${s.blocks.get(s.tip)?.height > top && !m.narrow ? 'away' : ''}` });
+  refill($('next'), [JSON.stringify(m), count, more, moreY, searching], () => [
+    h('path.link', { d: m.narrow ? 'M0 0' : `M${box.x} ${m.row}H${m.tipX + m.w / 2}m7 -5l-6 5l6 5` }),
+    h('rect.box', { x: box.x, y: box.y, width: Math.max(box.w, 40), height: Math.max(box.h, 40), rx: 12 }),
+    h('text.title', { x: box.x + 12, y: box.y + size * 1.35, 'font-size': size }, fit(`${t('next')} · ${count ? payments(count) : t('empty')}`, box.w - 20, size)),
+    h('text.note', { x: box.x + 12, y: box.y + size * 2.45, 'font-size': size * 0.8 }, m.narrow ? '' : t(searching ? 'searching' : 'notyet')),
+    h('text.note', { x: box.x + 12, y: moreY, 'font-size': size * 0.8 }, more > 0 ? t('more', more) : ''),
+  ]);
 }
 
-function drawFlags(state, { m, flags }) {
-  const own = state.status?.peer_id;
-  const make = (item) => {
-    const g = draw(stage.layers.flags, 'g', { class: 'flag', 'data-node': item.id });
-    enter(g, item.x, item.y - 20, 1);
-    return { g, box: draw(g, 'rect'), text: draw(g, 'text') };
-  };
-  match('flags', new Map(flags.map((item) => [item.id, item])), make, (part, item) => {
-    const size = m.flag * 0.62;
-    const name = nameOf(state, item.id);
-    const arrow = item.edge === 'behind' ? `← ${item.height} ` : item.edge === 'ahead' ? `${item.height} → ` : '';
-    const words = fit(arrow + (item.id === own ? t('you', name) : name), m.block.w * 1.2, size);
-    const w = Math.max(m.flag * 1.6, [...words].reduce((sum, c) => sum + (c > '⺀' ? 1 : 0.58), 1.5) * size);
-    set(part.box, { x: -w / 2, y: -m.flag / 2, width: w, height: m.flag, rx: m.flag / 2 });
-    set(part.text, { 'font-size': size.toFixed(1), y: (size * 0.35).toFixed(1) });
-    say(part.text, words);
-    set(part.g, { class: item.id === own ? 'flag own' : 'flag', 'data-on': state.peers.get(item.id)?.tip ?? state.tip });
-    part.g.style.setProperty('--c', colourOf(state, item.id));
-    const half = Math.min(w / 2 + 4, m.width / 2);
-    move(part.g, Math.min(Math.max(item.x, half), m.width - half), item.y);
+function dressFlag(s, g, flag, m) {
+  const own = flag.key === s.status?.peer_id;
+  const size = m.flag * 0.62;
+  const name = own ? t('you', nameOf(s, flag.key)) : nameOf(s, flag.key);
+  const words = fit({ behind: `← ${flag.height} `, ahead: `${flag.height} → `, '': '' }[flag.edge] + name, m.w * 1.2, size);
+  const w = Math.max(m.flag * 1.6, (widthOf(words) + 1.4) * size);
+  const half = w / 2 + 3;
+  flag.x = Math.min(Math.max(flag.x, half), m.width - half);
+  set(g, { class: own ? 'flag own' : 'flag', 'data-node': flag.key });
+  g.style.setProperty('--c', colourOf(s, flag.key));
+  refill(g, [words, w], () => [h('rect', { x: -w / 2, y: -m.flag / 2, width: w, height: m.flag, rx: m.flag / 2 }), h('text', { 'font-size': size, y: size * 0.35 }, words)]);
+}
+
+function dressChip(s, g, { tx, w, h: high }) {
+  const dead = tx.place === 'gone';
+  const words = dead ? `${inWords(s, tx)} ✗ ${tx.why}` : inWords(s, tx);
+  const colour = colourOf(s, tx.from);
+  set(g, { class: `chip ${dead ? 'dead' : tx.back ? 'back' : ''}`, href: `#/transaction/${tx.txid}`, 'aria-label': words, 'data-txid': tx.txid });
+  refill(g, [words, w, colour], () => {
+    const coin = h('circle', { cx: high / 2, r: high * 0.26 });
+    coin.style.fill = colour;
+    return [h('rect', { y: -high / 2, width: Math.max(w, 20), height: high, rx: high / 2 }), coin, h('text', { x: high, y: high * 0.2, 'font-size': high * 0.56 }, fit(words, w - high * 1.4, high * 0.56))];
   });
-}
-
-function drawChips(state, { m, pool, places }) {
-  const spot = (hash) => places.get(hash) ?? null;
-  const make = ({ entry, x, y }) => {
-    const g = draw(stage.layers.chips, 'a', { class: 'chip', href: `#/transaction/${entry.txid}`, 'data-txid': entry.txid });
-    const part = { g, box: draw(g, 'rect'), coin: draw(g, 'circle'), text: draw(g, 'text') };
-    // One that comes back flies out of the block that lost it.
-    const from = entry.back && spot(entry.back);
-    if (from) enter(g, from.x - m.block.w / 2, from.y, 0.4);
-    else enter(g, x + 60, y, 1);
-    return part;
-  };
-  const change = (part, { entry, x, y, w, h }) => {
-    const size = h * 0.56;
-    const dead = entry.place === 'gone';
-    const words = dead ? `${inWords(entry)} ✗ ${entry.message ?? entry.code}` : inWords(entry);
-    set(part.box, { y: -h / 2, width: Math.max(20, w), height: h, rx: h / 2 });
-    set(part.coin, { cx: h / 2, r: h * 0.26 });
-    part.coin.style.fill = dead ? '' : colourOf(state, entry.from);
-    set(part.text, { x: h, y: (size * 0.36).toFixed(1), 'font-size': size.toFixed(1) });
-    say(part.text, fit(words, w - h * 1.4, size));
-    set(part.g, { class: dead ? 'chip dead' : entry.back ? 'chip back' : 'chip', 'data-state': entry.place, 'aria-label': clean(words), tabindex: -1 });
-    move(part.g, x, y);
-  };
-  const leave = (part, txid) => {
-    const entry = state.transactions.get(txid);
-    const to = entry?.place === 'block' && spot(entry.block ?? state.tip);
-    part.g.classList.add('leaving');
-    if (to) move(part.g, to.x - m.block.w * 0.3, to.y, 0.3);
-    setTimeout(() => part.g.remove(), 900);
-  };
-  match('chips', new Map(pool.chips.map((chip) => [chip.entry.txid, chip])), make, change, leave);
 }
 
 /** Looks back along the chain: by wheel, by hand, and by the arrow keys. */
-function panByHand(svg) {
-  let from = null;
+function startStage() {
+  const svg = $('stage');
+  svg.append(...['next', 'links', 'blocks', 'flags', 'chips'].map((id) => h('g', { id })));
   const to = (pan) => {
-    const tip = wire.live.blocks.get(shown().tip)?.height ?? 0;
-    const next = Math.max(0, Math.min(Math.round(pan), tip, BLOCKS_MAX));
-    if (next === stage.pan) return;
-    stage.pan = next;
-    wire.onChange();
+    stage.pan = Math.max(0, Math.min(Math.round(pan), shown().blocks.get(shown().tip)?.height ?? 0, BLOCKS_MAX));
+    ask();
   };
-  const pitch = () => measure(svg.clientWidth, svg.clientHeight).pitch;
-  svg.addEventListener('wheel', (event) => {
-    const by = event.deltaX || (event.shiftKey ? event.deltaY : 0);
-    if (by === 0) return;
-    event.preventDefault();
-    to(stage.pan - Math.sign(by));
-  }, { passive: false });
-  svg.addEventListener('pointerdown', (event) => { from = { x: event.clientX, pan: stage.pan }; });
-  svg.addEventListener('pointermove', (event) => {
-    if (from && event.buttons) to(from.pan + (event.clientX - from.x) / pitch());
-  });
-  svg.addEventListener('keydown', (event) => {
+  let from = null;
+  svg.onwheel = (event) => {
+    const by = event.deltaX || (event.shiftKey && event.deltaY);
+    if (by) to(stage.pan - Math.sign(by));
+  };
+  svg.onpointerdown = (event) => { from = { x: event.clientX, pan: stage.pan }; };
+  svg.onpointermove = (event) => {
+    if (from && event.buttons) to(from.pan + (event.clientX - from.x) / measure(svg.clientWidth, svg.clientHeight).pitch);
+  };
+  svg.onkeydown = (event) => {
     const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    const here = Number(document.activeElement?.dataset.height ?? NaN);
+    const height = Number(document.activeElement.dataset.height) + by;
+    const find = () => svg.querySelector(`[data-lane="0"][data-height="${height}"]`);
     if (!by) return;
     event.preventDefault();
-    const find = () => svg.querySelector(`[data-lane="0"][data-height="${here + by}"]`);
     if (!find()) to(stage.pan - by);
     drawStage(shown());
     find()?.focus();
-  });
-  byId('now').onclick = () => to(0);
+  };
+  $('now').onclick = () => to(0);
 }

@@ -5,93 +5,85 @@
 
 /** The newest lags, of which `data-lag95` is the 95th percentile. */
 const LAGS_MAX = 200;
+const TICK_MS = 500;
+/** How often what no event tells is read: hash rate and latencies. */
+const POLL_MS = 5e3;
 
 const frame = { asked: false, lags: [], drawn: 0 };
 
 /** Asks for a picture; many askings before the next frame make one. */
 function ask() {
-  if (frame.asked) return;
+  if (!frame.asked) requestAnimationFrame(drawAll);
   frame.asked = true;
-  requestAnimationFrame(drawAll);
 }
 
 function drawAll() {
   frame.asked = false;
   const state = shown();
-  const replaying = replay.state !== null;
-  const views = [drawFigures, drawCaption, drawStage, drawPool, drawScore, drawTold, drawPlots, drawNews, drawNotices, drawControls];
-  for (const view of views) {
-    try {
-      view(state, view === drawControls ? replaying : wire.up, replaying);
-    } catch (error) {
-      console.error(error);
-    }
-  }
-  document.body.classList.toggle('off', !wire.up && !replaying);
-  byId('now').hidden = stage.pan === 0;
-  markDrawn(state);
+  const replaying = state !== wire.live;
+  for (const view of [drawFigures, drawCaption, drawStage]) guarded(view, state);
+  // In a storm of blocks nobody reads lists; the tick draws them when it is over.
+  if (replaying || !inStorm()) for (const view of [drawScore, drawTold, drawPlots, drawNews]) guarded(view, state);
+  for (const view of [drawNotices, drawControls]) guarded(view, wire.live.seq ? state : wire.live, replaying);
+  markDrawn(state, replaying);
   if (!replaying) readWanted();
-  if (wire.live.alone && !wire.live.doctor) readDoctor();
+  if (state.alone && !wire.doctor) readDoctor();
+}
+
+function guarded(view, ...values) {
+  try {
+    view(...values);
+  } catch (error) {
+    console.error(error);
+  }
 }
 
 /** Leaves behind, for tests and for whoever is curious, what was drawn and how fast. */
-function markDrawn(state) {
+function markDrawn(state, replaying) {
   const { dataset } = document.body;
-  dataset.last = `${state.run}-${state.seq}`;
-  dataset.height = state.blocks.get(state.tip)?.height ?? '';
-  dataset.tip = state.tip;
-  dataset.up = wire.up;
-  dataset.requests = wire.requests;
-  if (state !== wire.live || state.seq === frame.drawn || !state.time) return;
-  frame.drawn = state.seq;
-  frame.lags.push(Date.now() - state.time);
-  if (frame.lags.length > LAGS_MAX) frame.lags.shift();
-  dataset.lag = frame.lags.at(-1);
-  dataset.lag95 = [...frame.lags].sort((a, b) => a - b)[Math.floor(frame.lags.length * 0.95)];
+  const { run, seq, tip, time, blocks } = state;
+  Object.assign(dataset, { last: `${run}-${seq}`, tip, height: blocks.get(tip)?.height ?? '', up: wire.up, requests: wire.requests });
+  if (blocks.size) dataset.ready ??= Math.round(performance.now());
+  if (replaying || seq === frame.drawn || !time) return;
+  const { lags } = frame;
+  frame.drawn = seq;
+  lags.push(Date.now() - time);
+  if (lags.length > LAGS_MAX) lags.shift();
+  dataset.lag = lags.at(-1);
+  dataset.lag95 = lags.toSorted((a, b) => a - b)[Math.floor(lags.length * 0.95)];
 }
 
-/** Why nobody is seen, in the node's words; asked once for each time alone. */
+/** Why nobody is seen, in the node's words. */
 async function readDoctor() {
-  wire.live.doctor = { advice: [''], dial: '' };
-  const answer = await read('doctor');
-  wire.live.doctor = answer && !answer.error ? answer : null;
+  wire.doctor = {};
+  wire.doctor = await read('doctor');
   ask();
 }
 
 function start() {
-  const show = new URLSearchParams(location.search).has('show');
-  document.body.classList.toggle('show', show);
-  wire.onChange = ask;
+  document.body.classList.toggle('show', new URLSearchParams(location.search).has('show'));
   translatePage();
   startStage();
   startControls();
   startReplayControls();
-  byId('language').onclick = () => {
+  $('language').onclick = () => {
     language = language === 'zh' ? 'en' : 'zh';
     localStorage.setItem('language', language);
-    for (const part of stage.blocks.values()) part.signature = '';
     translatePage();
     openSheet();
-    ask();
   };
   addEventListener('hashchange', openSheet);
   addEventListener('resize', ask);
   addEventListener('pagehide', rest);
   addEventListener('pageshow', follow);
   document.addEventListener('visibilitychange', follow);
-  addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && !byId('sheet').hidden) location.hash = '#/';
+  addEventListener('keydown', ({ key }) => {
+    if (key === 'Escape') location.hash = '#/';
   });
-  setInterval(() => {
-    readDue();
-    ask();
-  }, 500);
-  setInterval(() => {
-    if (wire.up && !document.hidden && !inStorm()) need(...(wire.live.status?.mining ? ['status'] : []), 'peers');
-  }, 5000);
+  setInterval(() => readDue() && ask(), TICK_MS);
+  setInterval(() => wire.up && !inStorm() && need('status', 'peers'), POLL_MS);
   follow();
   openSheet();
-  ask();
 }
 
 start();
