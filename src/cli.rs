@@ -100,6 +100,8 @@ pub struct Args {
     pub strict: bool,
     /// What is logged, in the filter syntax of `tracing`.
     pub log: String,
+    /// Whether the time of day stands before each line of the log in words.
+    pub times: bool,
     /// When to use colour.
     pub color: Color,
 }
@@ -189,6 +191,9 @@ struct Flags {
     /// What to log to stderr: off, error, warn, info, debug, trace, or a filter such as info,net=debug
     #[arg(long, global = true, value_name = "SPEC", env = "LANCHAIN_LOG", default_value = "info", value_parser = values::log)]
     log: String,
+    /// Leave the time of day out before the lines of the log
+    #[arg(long, global = true, env = "LANCHAIN_NO_TIMES", value_parser = FalseyValueParser::new())]
+    no_times: bool,
     /// When to use colour
     #[arg(long, global = true, value_name = "WHEN", env = "LANCHAIN_COLOR", value_enum, default_value_t, action = ArgAction::Set)]
     color: Color,
@@ -267,6 +272,7 @@ impl Args {
             daemon: flags.daemon,
             strict: flags.strict,
             log: flags.log,
+            times: !flags.no_times,
             color: flags.color,
         })
     }

@@ -207,7 +207,7 @@ impl Node {
         let store = chain_file::open(&folder.chain_path(), &args.network).map_err(StartError::Folder)?;
         offer_accounts(screen, &store)?;
         let clock = Clock::start();
-        let mut config = engine_config(args, &folder, (older_folder(args, &folder, &store), warnings))?;
+        let mut config = engine_config(args, (&folder, &store), warnings)?;
         config.start_warnings.extend(chain_file::warning(&store));
         let page = Arc::new(Page::bind(
             args.web,
@@ -344,11 +344,15 @@ fn older_folder(args: &Args, folder: &Folder, store: &RedbStore) -> Option<Older
     (is_slot && is_new).then(|| older::find(folder.path(), folder.secret_key(), &args.network))?
 }
 
-/// What is told at the start: the earlier version's folder, and warnings with their codes.
-type Told = (Option<Older>, Vec<(&'static str, String)>);
-
-fn engine_config(args: &Args, folder: &Folder, (older, warnings): Told) -> Result<Config, StartError> {
-    let others = identities::others(args, &folder.secret_key().public());
+/// `warnings` are told at the start, each with its code.
+fn engine_config(
+    args: &Args,
+    (folder, store): (&Folder, &RedbStore),
+    warnings: Vec<(&'static str, String)>,
+) -> Result<Config, StartError> {
+    let older = older_folder(args, folder, store);
+    let mut others = identities::others(args, &folder.secret_key().public());
+    identities::look_up(&mut others, store).map_err(StartError::Store)?;
     if let Some(others) = identities::sentence(&others).filter(|_| matches!(args.folder, DataFolder::Slot)) {
         tracing::info!(target: "node", "{others}");
     }

@@ -109,6 +109,19 @@ impl Look {
         lines.collect::<Vec<_>>().join("\n")
     }
 
+    /// Puts the time of day before a text, and breaks it as [`Look::wrap`] does; further lines stand below its beginning.
+    #[must_use]
+    pub fn behind(self, clock: &str, text: &str) -> String {
+        let columns = self.columns.saturating_sub(width_of(clock) + 1);
+        let body = Self { columns, ..self }.wrap(text);
+        let indent = " ".repeat(width_of(clock));
+        let lines = body.lines().enumerate();
+        lines
+            .map(|(at, line)| format!("{} {line}", if at == 0 { clock } else { &indent }))
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+
     /// Folds plain text at spaces; each line begins with `indent`. A word that is wider than a line gets its own.
     #[must_use]
     pub fn fold(self, indent: &str, text: &str) -> String {
@@ -316,6 +329,25 @@ mod tests {
             told.lines().all(|line| width_of(line) < 40 || is_one_word(line)),
             "{told}"
         );
+    }
+
+    #[test]
+    fn the_time_of_day_stands_in_a_column_of_its_own() {
+        let look = Look {
+            columns: 50,
+            ..Look::default()
+        };
+        let told = look.behind(
+            "09:05:07",
+            "tx     alice pays bob 5 coins, signed by anna; waits for a block",
+        );
+        let lines: Vec<&str> = told.lines().collect();
+        assert!(
+            lines.len() > 1 && lines.iter().all(|line| width_of(line) < 50),
+            "{told}"
+        );
+        assert!(lines[0].starts_with("09:05:07 tx     alice"), "{told}");
+        assert!(lines[1].starts_with("                "), "below the beginning: {told}");
     }
 
     #[test]

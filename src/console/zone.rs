@@ -47,6 +47,13 @@ impl Zone {
         civil(time.shifted(self.east(time).saturating_mul(60_000)))
     }
 
+    /// A time of day to the second: `09:05:07`, 8 characters; dashes after the year 9999.
+    #[must_use]
+    pub fn time_of_day(self, time: WallTime) -> String {
+        self.second(time)
+            .map_or_else(|| "--:--:--".to_owned(), |text| text[11..].to_owned())
+    }
+
     /// A date, a time of day and the distance from UTC: `2026-01-31 09:05:07 +01:00`.
     #[must_use]
     pub fn exact(self, time: WallTime) -> String {
@@ -74,6 +81,7 @@ mod tests {
         ] {
             assert_eq!(zone.exact(time), text);
             assert_eq!(zone.minute(time), text[..16]);
+            assert_eq!(zone.time_of_day(time), text[11..19]);
         }
         assert_eq!(Zone::Utc.minute(WallTime::from_ms(u64::MAX)), "-");
         assert_eq!(Zone::East(60).exact(WallTime::from_ms(0)), "1970-01-01 01:00:00 +01:00");

@@ -6,13 +6,16 @@
 
 use std::path::Path;
 
+use crate::chain::{ChainStore, StoreError};
 use crate::cli::{Args, shell_word};
 use crate::store::folder::SLOT;
 use crate::store::{FoundFolder, places};
-use crate::types::PublicKey;
+use crate::types::{Account, PublicKey};
 
 /// The most folders that are looked at: more than one machine has for one network.
 const IDENTITIES_MAX: usize = 32;
+/// The most accounts that are looked at to tell what they own: a tenth of a second.
+const ACCOUNTS_MAX: usize = 20_000;
 /// The most that are listed at the start.
 const LISTED_MAX: usize = 8;
 
@@ -20,6 +23,56 @@ const LISTED_MAX: usize = 8;
 pub(super) struct Identity {
     pub(super) key: PublicKey,
     folder: FoundFolder,
+    holding: Holding,
+}
+
+/// What a key owns in the chain of this node, as far as it is known here.
+#[derive(Default)]
+struct Holding {
+    names: Vec<String>,
+    coins: i128,
+}
+
+impl Holding {
+    /// "; owns anna, alice: 12 coins"; empty if there is nothing.
+    fn sentence(&self) -> String {
+        let mut names: Vec<&str> = self.names.iter().map(String::as_str).take(LISTED_MAX).collect();
+        let more = self.names.len().saturating_sub(LISTED_MAX);
+        let more = (more > 0).then(|| format!("{more} more names"));
+        names.extend(more.as_deref());
+        let coins = match self.coins {
+            0 => None,
+            1 => Some("1 coin".to_owned()),
+            owed if owed < 0 => Some(format!("{owed} coins")),
+            coins => Some(format!("{coins} coins")),
+        };
+        match (names.is_empty(), coins) {
+            (true, None) => String::new(),
+            (true, Some(coins)) => format!("; owns {coins}"),
+            (false, None) => format!("; owns {}", names.join(", ")),
+            (false, Some(coins)) => format!("; owns {} and {coins}", names.join(", ")),
+        }
+    }
+}
+
+/// Adds what each identity owns in this chain. Of very many names the first are looked at: a start is waited for.
+pub(super) fn look_up(others: &mut [Identity], store: &impl ChainStore) -> Result<(), StoreError> {
+    if others.is_empty() {
+        return Ok(());
+    }
+    let (_, accounts) = store.accounts(ACCOUNTS_MAX)?;
+    for (account, state) in &accounts {
+        let identity = others.iter_mut().find(|identity| Some(identity.key) == state.owner);
+        if let (Some(identity), Account::Name(name)) = (identity, account) {
+            identity.holding.names.push(name.to_string());
+            identity.holding.coins += i128::from(state.balance);
+        }
+    }
+    for identity in others {
+        let of_key = store.account(&Account::Key(identity.key))?;
+        identity.holding.coins += of_key.map_or(0, |state| i128::from(state.balance));
+    }
+    Ok(())
 }
 
 /// The identities of this network in the user's data directory, without the own one.
@@ -30,7 +83,11 @@ pub(super) fn others(args: &Args, own: &PublicKey) -> Vec<Identity> {
     let folders = places::slots(&places::folder_of(&data_dir, &args.network));
     let read = |folder: FoundFolder| {
         let key = places::read_key(&folder.path, args.trust).ok()?.public();
-        Some(Identity { key, folder })
+        Some(Identity {
+            key,
+            folder,
+            holding: Holding::default(),
+        })
     };
     let found = folders.into_iter().take(IDENTITIES_MAX).filter_map(read);
     found.filter(|identity| identity.key != *own).collect()
@@ -54,7 +111,8 @@ impl Identity {
         let id = self.key.peer_id().to_string();
         let from = id.len().saturating_sub(8);
         let runs = if self.folder.running { ", running" } else { "" };
-        format!("{} (…{}{runs})", name_of(&self.folder.path), &id[from..])
+        let owns = self.holding.sentence();
+        format!("{} (…{}{runs}{owns})", name_of(&self.folder.path), &id[from..])
     }
 }
 
@@ -107,6 +165,7 @@ mod tests {
                 running,
                 pid: None,
             },
+            holding: Holding::default(),
         }
     }
 
@@ -146,6 +205,13 @@ mod tests {
             "{one}"
         );
         assert!(one.ends_with(", running)"), "{one}");
+        let mut rich = identity(1, "anna", false);
+        rich.holding = Holding {
+            names: vec!["alice".into(), "anna".into()],
+            coins: 12,
+        };
+        let one = sentence(&[rich]).unwrap();
+        assert!(one.ends_with("; owns alice, anna and 12 coins)"), "{one}");
         let many: Vec<_> = (0..10).map(|seed| identity(seed, "x", false)).collect();
         assert!(sentence(&many).unwrap().ends_with(", 2 more"));
     }

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
 use super::client_words::gap_line;
+use super::clock::wall;
 use super::hangup;
 use super::mailbox::Mailbox;
 use super::session::In;
@@ -27,7 +28,7 @@ use crate::console::prompt::{self, History, Prompt, PromptConfig, PromptFact};
 use crate::console::render::{self, Narrator, escape};
 use crate::console::zone::Zone;
 use crate::contract::{Event, EventStamp, NodeStatus, RunId, Source};
-use crate::types::AccountName;
+use crate::types::{AccountName, WallTime};
 use replies::pace_of;
 use terminal::is_dumb;
 pub(super) use terminal::{columns_told, may_colour};
@@ -56,6 +57,8 @@ enum Reader {
 pub struct Screen {
     reader: Reader,
     coloured: bool,
+    /// The time of day stands before each line of the log.
+    times: bool,
     /// The terminal shows characters beyond ASCII.
     unicode: bool,
     /// The terminal's width, kept by the prompt.
@@ -125,6 +128,7 @@ impl Screen {
         Ok(Self {
             reader,
             coloured,
+            times: args.times,
             unicode: !is_dumb(),
             columns: Arc::new(AtomicUsize::new(columns)),
             switches: Switches::default(),
@@ -325,24 +329,38 @@ impl Screen {
         };
         drop(narrator);
         if let Some(words) = words {
-            self.tell(event, words);
+            self.tell((event, stamp.time_ms), &words);
         }
     }
 
     /// Shows the words of an event unless its topic is off or it is one of a storm.
-    fn tell(&self, event: &Event, words: String) {
+    fn tell(&self, (event, time_ms): (&Event, u64), words: &str) {
         let screen = self.clone();
-        let verdict = self.switches.judge(event, move |line| screen.log_sink().may(line));
+        let folded = move |line: String| screen.log_sink().may(screen.timed(wall().ms(), &line));
+        let verdict = self.switches.judge(event, folded);
         if let Some(line) = verdict.before {
-            self.log_sink().may(line);
+            self.log_sink().may(self.timed(time_ms, &line));
         }
         if verdict.told {
-            let (look, words) = (self.look(), self.fitted(words));
+            let look = self.look();
             self.log_sink().may(match event {
-                Event::Started(_) => words,
-                Event::Warning { .. } => look.warning(&words),
-                _ => look.event(&words),
+                Event::Started(_) => self.fitted(words.to_owned()),
+                Event::Warning { .. } => look.warning(&self.timed(time_ms, words)),
+                _ => look.event(&self.timed(time_ms, words)),
             });
+        }
+    }
+
+    /// A line of the log behind the time of day, broken where the terminal would cut words.
+    fn timed(&self, time_ms: u64, words: &str) -> String {
+        if !self.times {
+            return self.fitted(words.to_owned());
+        }
+        let clock = Zone::Local.time_of_day(WallTime::from_ms(time_ms));
+        if self.is_prompt() && !words.contains('\u{1b}') {
+            self.look().behind(&clock, words)
+        } else {
+            format!("{clock} {words}")
         }
     }
 

@@ -61,6 +61,32 @@ fn folder_of_a_newer_format_ends_with_3() {
 }
 
 #[test]
+fn the_time_of_day_stands_before_each_line_of_the_log_unless_that_is_not_wanted() {
+    let begins_with_time = |line: &&str| {
+        let clock = line.get(..9).unwrap_or_default();
+        let is_digit = |at: usize| clock.as_bytes().get(at).is_some_and(u8::is_ascii_digit);
+        clock.ends_with(' ') && [0, 1, 3, 4, 6, 7].into_iter().all(is_digit) && clock.matches(':').count() == 2
+    };
+    for (variable, wanted) in [(None, true), (Some("1"), false)] {
+        let mut node = binary();
+        node.env_remove("LANCHAIN_NO_TIMES")
+            .args(QUIET)
+            .args(["--temp", "--exec", "tx alice bob 5; mine"]);
+        if let Some(value) = variable {
+            node.env("LANCHAIN_NO_TIMES", value);
+        }
+        let output = node.stdin(Stdio::null()).output().expect("it runs");
+        let log = String::from_utf8_lossy(&output.stderr);
+        let lines: Vec<&str> = log
+            .lines()
+            .filter(|line| line.contains("your payment of 5 coins"))
+            .collect();
+        assert_eq!(lines.len(), 1, "{log}");
+        assert_eq!(lines.iter().all(begins_with_time), wanted, "{log}");
+    }
+}
+
+#[test]
 fn address_of_another_machine_ends_with_4() {
     let output = run(
         [

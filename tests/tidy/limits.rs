@@ -35,6 +35,7 @@ const OF_THE_OWN: &[(&str, &str)] = &[
     ("node/control_client/several.rs", "LISTED_MAX"),
     ("node/control_client/several.rs", "ANSWER_MAX_BYTES"),
     ("node/hearers.rs", "FIRST_PEER_MAX"),
+    ("node/identities.rs", "ACCOUNTS_MAX"),
     ("node/identities.rs", "IDENTITIES_MAX"),
     ("node/identities.rs", "LISTED_MAX"),
     ("node/page.rs", "ELSEWHERE_MAX"),

@@ -49,7 +49,12 @@ pub(super) fn run(args: &Args, folder: &Path, quiet: bool) -> Result<u8, Complai
     let shown = if prompt::is_terminal() && !args.json {
         prompt::reserve_suspension();
         cancel_on_interrupt(stream.try_clone().map_err(failed)?).map_err(failed)?;
-        start_prompt(folder, stream.try_clone().map_err(failed)?, (hello, &names), &ending)
+        start_prompt(
+            folder,
+            stream.try_clone().map_err(failed)?,
+            (hello, &names, args.times),
+            &ending,
+        )
     } else {
         None
     };
@@ -133,7 +138,7 @@ fn forward_input(mut stream: UnixStream, stay: bool, ending: &Arc<Mutex<Ending>>
 fn start_prompt(
     folder: &Path,
     mut stream: UnixStream,
-    (hello, names): (Hello, &Names),
+    (hello, names, times): (Hello, &Names, bool),
     ending: &Arc<Mutex<Ending>>,
 ) -> Option<Shown> {
     let columns = Arc::new(AtomicUsize::new(usize::from(hello.columns)));
@@ -162,6 +167,7 @@ fn start_prompt(
         prompt,
         columns,
         colour: hello.colour,
+        times,
     })
 }
 

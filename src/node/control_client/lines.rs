@@ -13,10 +13,12 @@ use crate::cli::{Args, Color, Task};
 use crate::console::look::Look;
 use crate::console::prompt::{Prompt, Terminal};
 use crate::console::render::{self, escape};
+use crate::console::zone::Zone;
 use crate::contract::{CommandError, Refusal};
 use crate::node::control_socket::connect;
 use crate::node::hello::{Form, Hello};
 use crate::node::screen::{columns_told, may_colour};
+use crate::types::WallTime;
 
 /// A `wait` ran out.
 const STATUS_TIMEOUT: u8 = 5;
@@ -75,7 +77,10 @@ pub(super) fn show(args: &Args, shown: Option<&Shown>, line: &str) -> u8 {
                 .filter(|_| matches!(args.task, Some(Task::Attach { .. })));
             complain(&render::human_error(number, error));
         }
-        (false, None, None) if value["type"] == "event" => complain(text_of(&value)),
+        (false, None, None) if value["type"] == "event" => complain(&match clock_of(&value).filter(|_| args.times) {
+            Some(clock) => format!("{clock} {}", text_of(&value)),
+            None => text_of(&value).to_owned(),
+        }),
         (false, None, None) if text_of(&value).is_empty() => {}
         (false, None, None) => print(text_of(&value)),
     }
@@ -85,7 +90,10 @@ pub(super) fn show(args: &Args, shown: Option<&Shown>, line: &str) -> u8 {
 fn show_at(shown: &Shown, value: &Value, error: Option<&CommandError>) {
     let sink = shown.prompt.sink();
     if value["type"] == "event" {
-        let text = shown.fitted(text_of(value));
+        let text = match clock_of(value).filter(|_| shown.times) {
+            Some(clock) => shown.look().behind(&clock, text_of(value)),
+            None => shown.fitted(text_of(value)),
+        };
         let is_warning = value["event"] == "warning";
         return sink.may(if is_warning {
             shown.look().warning(&text)
@@ -101,6 +109,18 @@ fn show_at(shown: &Shown, value: &Value, error: Option<&CommandError>) {
         sink.must(text, None);
     }
     shown.prompt.answered();
+}
+
+/// What is told to a client in words and is no line of the log, or has a time of its own.
+const UNTIMED: [&str; 5] = ["attached", "typed", "waits", "searching", "log"];
+
+/// The time of day of an event.
+fn clock_of(value: &Value) -> Option<String> {
+    let is_timed = |name: &str| !UNTIMED.contains(&name);
+    let time = value["time_ms"]
+        .as_u64()
+        .filter(|_| value["event"].as_str().is_some_and(is_timed))?;
+    Some(Zone::Local.time_of_day(WallTime::from_ms(time)))
 }
 
 fn text_of(value: &Value) -> &str {
@@ -192,6 +212,7 @@ pub(super) struct Shown {
     pub(super) prompt: Prompt,
     pub(super) columns: Arc<AtomicUsize>,
     pub(super) colour: bool,
+    pub(super) times: bool,
 }
 
 impl Shown {
