@@ -77,7 +77,7 @@ impl ReplyTo {
     fn reply(&self, id: u64, result: Box<Result<Reply, CommandError>>) {
         // The status that a long search is told by stands before the reply; behind that all is news again.
         if !matches!(*result, Ok(Reply::Status(_))) {
-            self.tells.set(false);
+            self.tells.came();
         }
         self.mailbox.send(In::Reply { id, result });
     }

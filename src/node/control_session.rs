@@ -153,7 +153,9 @@ impl SessionView for ClientView {
     }
 
     fn reply_tells(&mut self, tells: bool) {
-        self.tells.set(tells);
+        if tells {
+            self.tells.expect();
+        }
     }
 
     fn greet(&mut self, hello: Hello) {

@@ -10,10 +10,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::session::In;
+use super::session::{In, TOGETHER_MAX};
 
-/// Questions that a session has for the engine at a time: its command, and the status by which a long search is told.
-pub const REPLIES_MAX: usize = 2;
+/// Questions that a session has for the engine at a time: payments that go together, one that is answered aside, and the
+/// status by which a long search is told.
+pub const REPLIES_MAX: usize = TOGETHER_MAX + 2;
 
 /// A session's mailbox; cheap to clone.
 #[derive(Clone, Debug, Default)]

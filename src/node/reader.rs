@@ -1,6 +1,6 @@
 //! Where lines come from: `--exec`, standard input, or a prompt. All but the prompt wait until they are asked.
 //!
-//! Promises: no line is read before the reply to the line before it was written, but at a prompt; the thread never holds
+//! Promises: no line is read before the session asks for it, but at a prompt; the thread never holds
 //! the stop up.
 //! Elsewhere: how lines are cut and read (`console::input`), the prompt (`console::prompt`).
 

@@ -22,7 +22,7 @@
 //!
 //! Promises:
 //! - Each line that was taken has exactly one reply, in the order of the lines; a line begins when the reply before it is
-//!   written. Where somebody types and reads ([`Rules::answers_aside`]), a line that only reads is answered while a long
+//!   written, but payments of programs go together (`together`). Where somebody types and reads ([`Rules::answers_aside`]), a line that only reads is answered while a long
 //!   command runs, one at a time. Lines that nobody wants to hear the replies of (behind `quit` or `detach`, behind a failure with `strict`, at a
 //!   stop) are not taken.
 //! - No more lines are read on for than [`Rules::ahead`] beyond those that were answered, and no more than three questions wait
@@ -40,6 +40,7 @@ mod aside;
 mod failures;
 mod io;
 mod stage;
+mod together;
 
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -48,6 +49,8 @@ pub use self::answering::is_told_by_its_reply;
 use self::failures::{Failures, engine_failed, interrupted};
 pub use self::io::{In, LineRef, Out, ReplyBody, ReplyPart, Rules};
 use self::stage::{AfterWrite, Aside, Lane, SideQuestions, Stage, Waiting};
+pub use self::together::TOGETHER_MAX;
+use self::together::Together;
 use super::hello::{Form, HELLO, Hello};
 use crate::contract::{CommandError, Reply};
 use crate::types::Time;
@@ -69,6 +72,7 @@ pub struct Session {
     /// Lines whose turn has not come. Whoever hands them over limits them: [`Rules::ahead`], or the prompt.
     waiting: VecDeque<Waiting>,
     aside: Option<Aside>,
+    together: Together,
     /// The number of the last line that was found too long to be answered aside.
     not_aside: u64,
     /// Whose replies are being written, in order.
@@ -111,6 +115,7 @@ impl Session {
             stage,
             waiting: VecDeque::new(),
             aside: None,
+            together: Together::NONE,
             not_aside: 0,
             writing: VecDeque::new(),
             next_id: 1,
@@ -142,6 +147,7 @@ impl Session {
             In::Tick => self.on_tick(now),
         }
         self.take_next_line(now);
+        self.take_payments();
         self.take_aside();
     }
 
@@ -246,19 +252,24 @@ impl Session {
             // The search that a status was asked for has ended.
             return;
         };
-        match result {
-            result if id == asked => self.answer(now, result),
+        if id == asked {
+            return self.answer(now, result);
+        }
+        match self.keep_reply(id, result) {
+            None => {}
             // Numbers grow: one below the command's was asked for the search before.
-            Ok(Reply::Status(status)) if is_status && id > asked && self.side.progress_at.is_some() => {
+            Some(Ok(Reply::Status(status))) if is_status && id > asked && self.side.progress_at.is_some() => {
                 self.out.push_back(Out::TellProgress(status));
             }
-            Ok(_) | Err(_) => {}
+            Some(Ok(_) | Err(_)) => {}
         }
     }
 
     fn on_written(&mut self, now: Time) {
-        if self.writing.pop_front() == Some(Lane::Aside) {
-            return self.out.push_back(Out::ReadOn(1));
+        match self.writing.pop_front() {
+            Some(Lane::Aside) => return self.out.push_back(Out::ReadOn(1)),
+            Some(Lane::Payment) => return self.payment_is_written(),
+            Some(Lane::Main) | None => {}
         }
         let Some((line, then)) = self.take_writing() else {
             return;
@@ -336,7 +347,10 @@ impl Session {
         self.failures.note_broken_part();
         self.stopped.get_or_insert(now);
         match &self.stage {
-            Stage::Asking { .. } => self.answer(now, Err(engine_failed())),
+            Stage::Asking { .. } => {
+                self.fail_payments();
+                self.answer(now, Err(engine_failed()));
+            }
             Stage::Writing {
                 line,
                 then: AfterWrite::Rest(_),

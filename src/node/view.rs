@@ -6,7 +6,7 @@
 //! Spec: `proto-notes/events.md`, "Replies".
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::hello::Hello;
 use super::long_reply::{Collected, line_of};
@@ -40,18 +40,26 @@ pub(super) trait SessionView {
     fn is_gone(&self) -> bool;
 }
 
-/// Whether the reply to come says to people what own finds and payments would say as events. Set with the command by its
-/// session, and taken back with the reply by the engine's thread.
+/// How many replies are to come that say to people what own finds and payments would say as events. Set with the command by
+/// its session, and taken back with the reply by the engine's thread.
 #[derive(Clone, Debug, Default)]
-pub struct ReplyTells(Arc<AtomicBool>);
+pub struct ReplyTells(Arc<AtomicUsize>);
 
 impl ReplyTells {
-    pub(super) fn set(&self, tells: bool) {
-        self.0.store(tells, Ordering::SeqCst);
+    /// One more reply tells.
+    pub(super) fn expect(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// A reply has come.
+    pub(super) fn came(&self) {
+        let less = |count: usize| count.checked_sub(1);
+        // None was expected: the reply of another kind of command.
+        let _ = self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, less);
     }
 
     pub(super) fn get(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.load(Ordering::SeqCst) > 0
     }
 }
 
@@ -132,7 +140,9 @@ impl SessionView for ConsoleView {
     }
 
     fn reply_tells(&mut self, tells: bool) {
-        self.screen.reply_tells().set(tells);
+        if tells {
+            self.screen.reply_tells().expect();
+        }
     }
 
     fn greet(&mut self, _: Hello) {}

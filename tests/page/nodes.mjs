@@ -9,7 +9,7 @@ import path from 'node:path';
 import { createInterface } from 'node:readline';
 
 const BINARY = process.env.LANCHAIN_BIN ?? path.resolve(import.meta.dirname, '../../target/debug/lanchain');
-const DEADLINE_MS = 30_000;
+const DEADLINE_MS = 90_000;
 /** In memory where there is such a folder: the storm is 10,000 commits. */
 const FOLDER = mkdtempSync(path.join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'lanchain-page-'));
 

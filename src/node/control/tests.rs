@@ -98,14 +98,15 @@ fn each_session_has_its_own_replies_and_the_console_is_the_first_of_them() {
     let mining = || Box::new(Ok(Reply::Mining { mining: true }));
     let status = || Box::new(Ok(Reply::Status(Box::new(any_status()))));
     for (to, other, number) in [(&console, &client, CONSOLE), (&client, &console, number)] {
-        to.tells.set(true);
-        other.tells.set(true);
+        to.tells.expect();
+        other.tells.expect();
         // How a long search goes stands before its reply.
         hub.reply(command_id(number, 2), status());
         assert!(to.tells.get(), "the reply is still to come");
         hub.reply(command_id(number, 1), mining());
         assert!(!to.tells.get(), "behind the reply all is news");
         assert!(other.tells.get(), "another session's reply");
+        other.tells.came();
         let taken: Vec<In> = std::iter::from_fn(|| to.mailbox.take(Some(Duration::ZERO))).collect();
         assert!(
             matches!(taken[..], [In::Reply { id: 2, .. }, In::Reply { id: 1, .. }]),

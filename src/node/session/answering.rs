@@ -24,7 +24,7 @@ impl Session {
         }
         match self.waiting.pop_front() {
             Some(Waiting { input, is_ahead }) => self.take(now, input, is_ahead),
-            None if self.input_ended && !self.rules.daemon => self.end(),
+            None if self.input_ended && !self.rules.daemon && self.writing.is_empty() => self.end(),
             None => {}
         }
     }
@@ -60,25 +60,34 @@ impl Session {
 
     fn ask(&mut self, now: Time, line: LineRef, command: Command, rest: Option<Rest>) {
         let id = self.new_id();
+        let is_payment = self.goes_together(&command);
         self.side.look_at = self.next_look(now);
         self.stage = Stage::Asking {
             line,
             id,
             cancelled: false,
             is_long: is_long(&command),
+            is_payment,
             rest,
         };
         self.out.push_back(Out::Ask { id, command });
+        if is_payment {
+            self.read_behind_payment();
+        }
     }
 
     /// The running command has this result.
     pub(super) fn answer(&mut self, now: Time, result: Result<Reply, CommandError>) {
-        let Some((line, rest)) = self.take_asking() else {
+        let Some((line, rest, is_payment)) = self.take_asking() else {
             return;
         };
         (self.side.progress_at, self.side.look_at) = (None, None);
         if self.closed.is_some() {
             return self.end();
+        }
+        // At a stop the last one ends the session when it is written.
+        if is_payment && !(self.is_stopped() && self.has_last_payment()) {
+            return self.answer_payment(now, line, result);
         }
         match (rest, result) {
             (None, Ok(reply)) if rest_of(&reply).is_empty() => {
@@ -167,6 +176,7 @@ impl Session {
     }
 
     pub(super) fn end(&mut self) {
+        self.end_payments();
         self.end_aside();
         self.waiting.clear();
         self.side = SideQuestions::NONE;
@@ -175,9 +185,11 @@ impl Session {
     }
 
     /// Takes the line whose command runs out of the stage, and leaves [`Stage::Idle`].
-    fn take_asking(&mut self) -> Option<(LineRef, Option<Rest>)> {
+    fn take_asking(&mut self) -> Option<(LineRef, Option<Rest>, bool)> {
         match std::mem::replace(&mut self.stage, Stage::Idle) {
-            Stage::Asking { line, rest, .. } => Some((line, rest)),
+            Stage::Asking {
+                line, rest, is_payment, ..
+            } => Some((line, rest, is_payment)),
             other => {
                 self.stage = other;
                 None

@@ -40,6 +40,7 @@ impl Session {
                 is_long: true,
                 cancelled,
                 rest: None,
+                is_payment: _,
             } => Some((line.clone(), *id, *cancelled)),
             Stage::Asking { .. }
             | Stage::Greeting

@@ -24,6 +24,8 @@ pub(super) enum Stage {
         cancelled: bool,
         /// It may take long: lines that only read are answered meanwhile.
         is_long: bool,
+        /// It pays: other payments may be asked about meanwhile.
+        is_payment: bool,
         /// If a block of a long reply was asked for: what comes behind that block.
         rest: Option<Rest>,
     },
@@ -59,6 +61,8 @@ pub(super) enum Lane {
     Main,
     /// The line that is answered aside.
     Aside,
+    /// A payment of several that were asked about together.
+    Payment,
 }
 
 /// The line that is answered while the command of another one runs.

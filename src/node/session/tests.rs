@@ -5,6 +5,7 @@
 mod aside;
 mod endings;
 mod script;
+mod together;
 
 use proptest::prelude::*;
 use script::{input, play};
