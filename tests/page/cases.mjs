@@ -303,6 +303,9 @@ test('it fits from 320 to 3840 pixels, on a wall, without a mouse, and in Chines
   await seen(page, () => document.activeElement.dataset.height === '12');
   await page.keyboard.press('Enter');
   await hasText(page, '#sheet h2', 'Block 12');
+  await page.keyboard.press('Escape');
+  await seen(page, () => document.activeElement.dataset.height === '12');
+  await page.keyboard.press('Enter');
   await page.click('#language');
   await hasText(page, '#sheet h2', '区块 12');
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh');

@@ -1,4 +1,4 @@
-// Tests of the page in a real browser, against real nodes, in a network namespace of their own.
+// Tests of the page: its pure parts, then the whole of it in a real browser, against real nodes, in a network namespace.
 //
 //     npm ci && LANCHAIN_BIN=…/lanchain node run.mjs [WORD OF A TEST'S NAME]
 //
@@ -10,17 +10,40 @@ import { existsSync } from 'node:fs';
 
 const MARKER = 'LANCHAIN_PAGE_NAMESPACE';
 const CHROMIUMS = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const NODE_MIN = 20;
 
 const chromium = CHROMIUMS.find((file) => file && existsSync(file));
+let passed = 0;
+let failed = 0;
+
+/** Runs the cases whose names have the wanted word. */
+async function runAll(cases, ...values) {
+  for (const [name, body] of cases.filter(([one]) => one.includes(process.argv[2] ?? ''))) {
+    const begun = Date.now();
+    try {
+      await body(...values);
+      passed += 1;
+      console.log(`ok      ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED  ${name}\n${error.stack}`);
+    }
+  }
+}
+
+function end() {
+  console.log(`${passed} passed, ${failed} failed`);
+  process.exit(failed ? 1 : 0);
+}
 
 function skip(why) {
-  console.log(`SKIPPED: the tests of the page did NOT run: ${why}`);
-  process.exit(0);
+  console.log(`SKIPPED: the tests of the page in a browser did NOT run: ${why}`);
+  end();
 }
 
 /** Runs this file again inside a namespace that has a loopback and nothing else. */
 function enterNamespace() {
-  if (spawnSync('unshare', ['-Urn', 'true']).status !== 0) skip('this system gives no network namespace (try: unshare -Urn true)');
+  if (spawnSync('unshare', ['-Urn', 'true']).status !== 0) return;
   const script = 'ip link set lo up && exec "$0" "$@"';
   const { status } = spawnSync('unshare', ['-Urn', '--fork', '--kill-child', 'sh', '-c', script, process.execPath, ...process.argv.slice(1)], {
     stdio: 'inherit', env: { ...process.env, [MARKER]: '1' },
@@ -28,27 +51,16 @@ function enterNamespace() {
   process.exit(status ?? 1);
 }
 
+if (Number(process.versions.node.split('.')[0]) < NODE_MIN) skip(`node ${process.versions.node} is too old: ${NODE_MIN} is needed`);
+if (!process.env[MARKER]) enterNamespace();
+await runAll((await import('./pure.mjs')).cases);
+if (!process.env[MARKER]) skip('this system gives no network namespace (try: unshare -Urn true)');
 if (!chromium) skip('there is no chromium (try: apt-get install chromium)');
 const driver = await import('playwright-core').catch(() => skip('playwright-core is not installed (try: npm ci)'));
-if (!process.env[MARKER]) enterNamespace();
 
-const { cases } = await import('./cases.mjs');
 const { stopAll } = await import('./nodes.mjs');
-
 const browser = await driver.chromium.launch({ executablePath: chromium, args: ['--no-sandbox'] });
-const wanted = cases.filter(([name]) => !process.argv[2] || name.includes(process.argv[2]));
-let failed = 0;
-for (const [name, body] of wanted) {
-  const begun = Date.now();
-  try {
-    await body(browser);
-    console.log(`ok      ${name} (${((Date.now() - begun) / 1000).toFixed(1)} s)`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-}
+await runAll((await import('./cases.mjs')).cases, browser);
 await browser.close();
 await stopAll();
-console.log(`${wanted.length - failed} passed, ${failed} failed`);
-process.exit(failed ? 1 : 0);
+end();

@@ -27,7 +27,7 @@ live|Back to live|回到实时
 replayat|event {0} of {1} · {2}|事件 {0} / {1} · {2}
 k-block|a block: a page of payments, tied to the block before it|区块：一页付款记录，与前一个区块相连
 k-stale|a block that lost: another branch has more work|落选的区块：另一条分支的工作量更多
-k-coin|a payment that waits for the next block|等待进入下一个区块的付款
+k-coin|a payment: it waits in the dashed box until a block takes it|付款：在虚线框里等待，直到被收进区块
 k-node|a node, above the newest block that it knows|节点，标在它所知的最新区块上方
 do|Do it|动手
 locked|Everybody may look. To mine and pay, open the address with the token: type \`web\` at the node.|谁都可以看。要挖矿和付款，请打开带令牌的地址：在节点上输入 \`web\`。
@@ -72,7 +72,7 @@ unknown|not here yet|尚未到达
 payments0|no payments|没有交易
 payments1|1 payment|1 笔交易
 paymentsN|{0} payments|{0} 笔交易
-claims|{0} claims the name|{0} 登记名字
+claims|the name {0} is claimed|名字 {0} 被登记
 pays|{0} pays {1} {2}|{0} 付给 {1} {2} 币
 reward|reward: {1} to {0}|奖励：{1} 币给 {0}
 active|on the chain|在主链上
@@ -81,9 +81,9 @@ lblock|Block {0}, mined by {1}, {2}, {3}{4}|区块 {0}，由 {1} 挖出，{2}，
 lhere|; here: {0}|；在此：{0}
 n_block|{0} mined block {1}: {2}|{0} 挖出区块 {1}：{2}
 n_side|{0} mined another block {1}: two branches now. The one with more work wins.|{0} 挖出另一个区块 {1}：现在有两条分支，工作量多的胜出。
-n_reorg|The branch of {0} has more work: it replaces the chain after block {1}. Blocks: {2} out, {3} in|{0} 的分支工作量更多：它取代了区块 {1} 之后的链。区块退出 {2} 个，进来 {3} 个
-n_back|. Payments: {0} wait again|；{0} 笔交易重新等待
-n_dead|, {0} died|，{0} 笔失效
+n_reorg|The branch of {0} has more work, so it wins. Behind block {1}: {2} blocks out, {3} in|{0} 的分支工作量更多：它取代了区块 {1} 之后的链。区块退出 {2} 个，进来 {3} 个
+n_back|; payments that wait again: {0}|；{0} 笔交易重新等待
+n_dead|, that died: {0}|，{0} 笔失效
 n_tx|{0}: waits for a block|{0}：等待进入区块
 n_drop|{0}: dropped, {1}|{0}：已丢弃，{1}
 n_drops|{0} payments were dropped|{0} 笔交易被丢弃
@@ -135,7 +135,17 @@ owner|owner:|所有者：
 free|nobody owns this name yet|这个名字还没有所有者
 `.trim().split('\n').map((line) => line.split('|')).map(([key, ...words]) => [key, words]));
 
-let language = localStorage.getItem('language') ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
+/** What the browser keeps, `localStorage` or, for a tab, `sessionStorage`; one that may not keep anything forgets. */
+function remembered(kind, key, value) {
+  try {
+    if (value) window[kind].setItem(key, value);
+    return window[kind].getItem(key);
+  } catch {
+    return value;
+  }
+}
+
+let language = remembered('localStorage', 'language') ?? (navigator.language.startsWith('zh') ? 'zh' : 'en');
 
 /** The words of a key in the chosen language, with the values put in. */
 function t(key, ...values) {

@@ -118,6 +118,7 @@ const MEANING = {
   transaction_accepted(s, e) {
     putTx(s, e, 'pool', { signer: e.signer });
     learnOwner(s, e.from, e.signer);
+    if (e.kind === 'claim' && !s.names.has(e.signer)) keep(s.names, e.signer, e.from, NAMES_MAX);
     meet(s, e.signer);
     pulse(s, e, 'tx');
     tell(s, 'tx', 'n_tx', e.txid);
@@ -177,8 +178,8 @@ const MEANING = {
     s.sync = null;
   },
   warning(s, e) {
-    s.alone ||= e.code === 'alone';
-    tell(s, 'bad', e.message);
+    if (e.code === 'alone') s.alone = true;
+    else tell(s, 'bad', e.message);
   },
   stopped(s) {
     s.peers.clear();

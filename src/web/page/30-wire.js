@@ -23,11 +23,8 @@ const wire = {
 /** The token stands in the fragment of the address that the node prints; the address bar need not show it. */
 function takeToken() {
   const [, token] = location.hash.match(/^#t=([\w-]+)$/) ?? [];
-  if (token) {
-    sessionStorage.setItem('token', token);
-    history.replaceState(null, '', `${location.pathname}${location.search}#/`);
-  }
-  return sessionStorage.getItem('token');
+  if (token) history.replaceState(null, '', `${location.pathname}${location.search}#/`);
+  return remembered('sessionStorage', 'token', token);
 }
 
 /** One request; gives the answer's object, also that of a refusal, and an error of its own where nobody answers. */

@@ -13,7 +13,7 @@ const LANE = 114;
 const LANES = 3;
 const ACTIVE_MAX = 12;
 const SIDE_MAX = 10;
-const FLAGS_MAX = 26;
+const FLAGS_MAX = 22;
 const FLAG_STEP = 25;
 /** Names above one block, before a second column begins. */
 const FLAG_ROWS = 4;
@@ -78,9 +78,12 @@ function placeFlags(m, blocks, top, on) {
   for (const [hash, { height, ids }] of on) {
     const place = blocks.get(hash);
     ids.forEach((key, index) => {
-      const up = (index % FLAG_ROWS) * FLAG_STEP;
-      if (!place) flags.push({ key, edge: height > top ? `${height} → ` : `← ${height} `, x: height > top ? m.width : 0, y: 16 + FLAG_STEP * out++ });
-      else flags.push({ key, edge: '', x: place.x + Math.floor(index / FLAG_ROWS) * (BLOCK_W + 6), y: place.lane ? place.y + 58 + up : place.y - 69 - up });
+      const [row, column] = [index % FLAG_ROWS, Math.floor(index / FLAG_ROWS)];
+      const flag = { key, edge: '' };
+      if (!place) Object.assign(flag, { edge: height > top ? `${height} → ` : `← ${height} `, x: height > top && !m.narrow ? m.width : 0, y: 16 + FLAG_STEP * out++ });
+      else if (place.lane) Object.assign(flag, { x: place.x + (index - (ids.length - 1) / 2) * 66, y: place.y + 55 });
+      else Object.assign(flag, { x: place.x + column * (m.narrow ? -1 : 1) * (BLOCK_W + 6), y: place.y - 69 - row * FLAG_STEP });
+      flags.push(flag);
     });
   }
   return flags.slice(0, FLAGS_MAX);
@@ -91,10 +94,11 @@ function placeChips(s, { box }) {
   const all = [...s.txs.values()];
   const waiting = all.filter((tx) => tx.place === 'pool');
   const gone = all.filter((tx) => tx.place === 'gone' && tx.time > s.time - GONE_MS);
-  const rows = Math.max(2, Math.min(CHIPS_MAX, Math.floor((box.height - 75) / CHIP_STEP)));
+  const rows = Math.max(2, Math.min(CHIPS_MAX, Math.floor((box.height - 112) / CHIP_STEP)));
   const dead = gone.slice(-Math.max(1, Math.min(3, rows - waiting.length)));
   const fits = waiting.slice(0, rows - dead.length);
-  const chips = fits.concat(dead).map((tx, index) => ({ key: tx.txid, tx, x: box.x + 10, y: box.y + 68 + index * CHIP_STEP }));
+  let y = box.y + 68 - CHIP_STEP;
+  const chips = fits.concat(dead).map((tx) => ({ key: tx.txid, tx, x: box.x + 10, y: y += tx.place === 'gone' ? CHIP_STEP + 10 : CHIP_STEP }));
   return { chips, count: waiting.length, more: waiting.length - fits.length };
 }
 

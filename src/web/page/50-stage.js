@@ -10,12 +10,12 @@ const stage = { pan: 0, top: null, reorg: 0, broken: null, drawnAt: 0, slowUntil
 const CALM_EYES = matchMedia('(prefers-reduced-motion: reduce)');
 const LEAVING_MS = 900;
 
-/** The colour of a person, the same on every node's page. */
+/** The colour of a person, the same on every node's page: one of 20, without those between orange and green. */
 function colourOf(s, account) {
   if (!account) return 'var(--nobody)';
   let sum = 7;
   for (const letter of personOf(s, account)) sum = (sum * 33 + letter.charCodeAt(0)) % 9973;
-  return `oklch(var(--person) ${(sum % 24) * 15})`;
+  return `oklch(var(--person) ${(sum % 20) * 15 + 135})`;
 }
 
 function placed({ x, y, scale = 1 }) {
@@ -43,7 +43,7 @@ function keyed(layer, items, kind, dress, leave = (element) => element.remove())
 function drawStage(s) {
   const svg = $('stage');
   const { width, height } = svg.getBoundingClientRect();
-  if (!width) return;
+  if (width < 200) return;
   const plan = layout(s, width, height, stage.pan);
   const { m, list, blocks } = plan;
   const replaced = s.reorg > stage.reorg;
@@ -138,13 +138,15 @@ function dressFlag(s, g, flag, m) {
 
 function dressChip(s, g, { tx }, width) {
   const dead = tx.place === 'gone';
-  const words = inWords(s, tx) + (dead ? ` ✗ ${tx.why}` : '');
+  const words = inWords(s, tx);
+  const why = dead ? `✗ ${withNames(s, tx.why)}` : '';
   const colour = colourOf(s, tx.from);
-  set(g, { class: `chip ${dead ? 'dead' : tx.back ? 'back' : ''}`, href: `#/transaction/${tx.txid}`, 'aria-label': words, 'data-txid': tx.txid });
-  refill(g, [words, width, colour], () => {
+  set(g, { class: `chip ${dead ? 'dead' : tx.back ? 'back' : ''}`, href: `#/transaction/${tx.txid}`, 'aria-label': `${words} ${why}`, 'data-txid': tx.txid });
+  refill(g, [words, why, width, colour], () => {
     const coin = h('circle', { cx: 13, r: 7 });
     coin.style.fill = colour;
-    return [h('rect', { y: -13, width, height: 26, rx: 13 }), coin, h('text', { x: 27, y: 5 }, fit(words, width - 36, 15))];
+    const text = (y, line) => h('text', { x: 27, y }, fit(line, width - 36, 15));
+    return [h('rect', { y: -13, width, height: dead ? 44 : 26, rx: 13 }), coin, text(5, words), ...(dead ? [text(24, why)] : [])];
   });
 }
 
@@ -156,6 +158,7 @@ function startStage() {
     stage.pan = Math.max(0, Math.min(Math.round(pan), shown().blocks.get(shown().tip)?.height ?? 0, BLOCKS_MAX));
     ask();
   };
+  svg.addEventListener('focusin', ({ target }) => { stage.focused = target.getAttribute('href'); });
   let from = null;
   svg.onwheel = (event) => {
     const by = event.deltaX || (event.shiftKey && event.deltaY);

@@ -29,6 +29,11 @@ function accountName(s, account) {
   return account?.length > 40 ? nameOf(s, account) : account ?? '?';
 }
 
+/** A sentence of the node, with names in place of keys. */
+function withNames(s, text) {
+  return text.replace(/12D3KooW\w{44}/g, (id) => nameOf(s, id));
+}
+
 /** "alice pays bob 5" or "anna claims the name". */
 function inWords(s, { kind, from, to, amount }) {
   if (kind === 'claim') return t('claims', from);
@@ -64,9 +69,9 @@ function sentence(s, { key, values: [a, b, c, d, e, f] }) {
   if (key === 'n_block') return t(key, nameOf(s, a), b, payments(c));
   if (key === 'n_side') return t(key, nameOf(s, a), b);
   if (key === 'n_reorg') return t(key, nameOf(s, a), b, c, d) + (e ? t('n_back', e) : '') + (f ? t('n_dead', f) : '');
-  if (key === 'n_tx' || key === 'n_drop') return t(key, inWords(s, s.txs.get(a) ?? {}), b);
+  if (key === 'n_tx' || key === 'n_drop') return t(key, inWords(s, s.txs.get(a) ?? {}), withNames(s, b ?? ''));
   if (key === 'n_join' || key === 'n_leave') return t(key, nameOf(s, a), b);
-  return t(key, a, b, c);
+  return withNames(s, t(key, a, b, c));
 }
 
 /** The one sentence above the stage: the newest, but a reorganisation stays readable for a while. */
@@ -93,7 +98,9 @@ function scoreboard(s) {
     at(account, owner).coins += balance;
     at(account, owner).names.push(account);
   }
-  for (const { account, owner, blocks } of s.stats?.miners ?? []) at(account, owner).blocks += blocks;
+  // A recorded log has no statistics: its blocks are counted here.
+  const miners = s.stats?.miners ?? newest(s, BLOCKS_MAX).filter((block) => block.miner).map((block) => ({ account: block.miner, blocks: 1 }));
+  for (const { account, owner, blocks } of miners) at(account, owner).blocks += blocks;
   return [...people.values()].sort((a, b) => b.blocks - a.blocks || b.coins - a.coins).slice(0, PEOPLE_ROWS);
 }
 
@@ -103,7 +110,7 @@ function drawScore(s) {
   refill($('score-rows'), [JSON.stringify(people), s.names.size], () => people.map(({ id, names, coins, blocks }) => {
     const others = names.filter((name) => name.length < 40);
     const words = nameOf(s, id) + (others.length > 1 ? ` (${others.join(', ')})` : '');
-    return row(link('account', names[0] ?? id, person(s, id, words)), h(coins < 0 ? 'td.n.bad' : 'td.n', { 'data-label': t('coins') }, coins), h('td.n', { 'data-label': t('blocks') }, blocks, h('meter', { max: most, value: blocks, 'aria-hidden': true })));
+    return row(link('account', names[0] ?? id, person(s, id, words)), h(coins < 0 ? 'td.n.bad' : 'td.n', { 'data-label': t('coins') }, s.accounts ? coins : '–'), h('td.n', { 'data-label': t('blocks') }, blocks, h('meter', { max: most, value: blocks, 'aria-hidden': true })));
   }));
   say($('score-more'), s.stats ? t('scorewhy', s.stats.to_height - s.stats.from_height + 1, s.stats.accounts_total) : '');
 }
@@ -128,7 +135,7 @@ function drawTold(s) {
     line.seq = seq;
     if (seq && !CALM_EYES.matches) line.animate([{ stroke: `var(--${kind === 'bad' ? 'bad' : 'coin'})`, strokeWidth: 7 }, {}], PULSE_MS);
   }
-  refill($('told-rows'), peers.map((peer, index) => [names[index], peer.latency_ms, peer.since]), () => peers.slice(0, PEER_ROWS).map((peer) => row(person(s, peer.id), h('td.n', peer.latency_ms === null ? '–' : `${peer.latency_ms} ms`), peer.version ?? '–', h('td.n', clock(peer.since)))));
+  refill($('told-rows'), peers.map((peer, index) => [names[index], peer.latency_ms, peer.since]), () => peers.slice(0, PEER_ROWS).map((peer) => row(person(s, peer.id), h('td.n', peer.latency_ms === null ? '–' : `${peer.latency_ms} ms`), h('td.n', clock(peer.since)))));
   const all = new Set([...s.people, ...s.peers.keys()]).size - 1;
   say($('seen'), all > 0 ? t('seen', s.peers.size, all) : '');
 }
@@ -154,9 +161,9 @@ function drawPlots(s) {
 function drawNotices(s, replaying) {
   const { doctor } = wire;
   $('down').hidden = wire.up || replaying;
-  $('first').hidden = replaying || s.blocks.get(s.tip)?.height !== 0 || !mayAct();
-  $('alone').hidden = replaying || !s.alone || !doctor?.advice || s.peers.size > 0;
-  say($('alone-why'), doctor?.advice?.join(' · '));
+  $('first').hidden = replaying || !wire.up || s.blocks.get(s.tip)?.height !== 0 || !mayAct();
+  $('alone').hidden = replaying || !wire.up || !s.alone || !doctor?.advice || s.peers.size > 0;
+  say($('alone-why'), doctor?.advice?.filter((line) => !line.includes(doctor.dial)).join(' · '));
   say($('alone-dial'), doctor?.dial);
   $('now').hidden = stage.pan === 0;
   document.body.classList.toggle('off', !wire.up && !replaying);

@@ -4,7 +4,10 @@
 // without a token, and on a page that may only read, there are no controls.
 
 /** The commands that the node takes from a page, as its help writes them. */
-const USAGE = 'tx FROM TO AMOUNT|claim NAME|mine [N], mine on, mine off|net on, net off|balance [ACCOUNT]|history [ACCOUNT] [N]|block HEIGHT or HASH|transaction TXID|chain [N]|pending|accounts|peers|tree [N]|stats [N]|status|explain block HEIGHT, explain transaction TXID|tamper HEIGHT|doctor|dial ADDRESS|drop PEER|resolve|wait peers N, wait height N, wait synced, wait confirmed TXID|whoami|help [COMMAND]'.split('|');
+const USAGE = `tx FROM TO AMOUNT|claim NAME|mine [N], mine on, mine off|net on, net off|balance [ACCOUNT]|history [ACCOUNT] [N]
+block HEIGHT or HASH|transaction TXID|chain [N]|pending|accounts|peers|tree [N]|stats [N]|status|whoami|doctor
+explain block HEIGHT, explain transaction TXID|tamper HEIGHT|dial ADDRESS|drop PEER|resolve
+wait peers N, wait height N, wait synced, wait confirmed TXID|help [COMMAND]`.split(/[|\n]/);
 
 /** Commands whose answer has a sheet of its own. */
 const SHEETS = { block: ['block', 'hash'], transaction: ['transaction', 'txid'], balance: ['account', 'account'] };

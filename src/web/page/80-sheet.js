@@ -23,12 +23,16 @@ async function openSheet() {
   $('sheet').hidden = !kind;
   document.body.classList.toggle('with-sheet', !!kind);
   ask();
-  if (!kind) return;
+  // The keyboard goes back to where it was: following a link takes the focus away.
+  if (!kind) {
+    drawStage(shown());
+    return $('stage').querySelector(`[href="${stage.focused}"]`)?.focus();
+  }
   const [title, ...parts] = await { block: blockSheet, transaction: paymentSheet, account: accountSheet }[kind](decodeURIComponent(id));
-  if (turn !== sheetTurn) return;
+  if (turn !== sheetTurn) return undefined;
   say($('sheet-title'), title);
   $('sheet-body').replaceChildren(...parts);
-  $('sheet').focus({ preventScroll: true });
+  return $('sheet').focus({ preventScroll: true });
 }
 
 function failure({ error }) {
@@ -48,6 +52,9 @@ async function blockSheet(id) {
   const raws = block.transactions.map((facts) => fromHex(facts.raw));
   const view = { block, explained, header: fromHex(block.header), raws, note: h('p', { role: 'status' }) };
   for (const part of ['grid.bytes', 'hash', 'behind']) view[part.split('.')[0]] = h(`div.${part.split('.').pop()}`);
+  // What stands behind the block is looked at too.
+  const tip = s.blocks.get(s.tip)?.height ?? 0;
+  if (block.active && !$('blocks').parts?.has(block.hash)) stage.pan = Math.max(0, tip - block.height - BEHIND_MAX);
   const child = [...s.blocks.values()].find((other) => other.previous === block.hash);
   const button = (words, action) => {
     const element = h('button', { id: words }, t(words));

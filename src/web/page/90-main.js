@@ -27,7 +27,8 @@ function drawAll() {
   for (const view of [drawNotices, drawControls]) guarded(view, wire.live.seq ? state : wire.live, replaying);
   markDrawn(state, replaying);
   if (!replaying) readWanted();
-  if (state.alone && !wire.doctor) readDoctor();
+  if (!state.alone) wire.doctor = null;
+  else if (!wire.doctor) readDoctor();
 }
 
 function guarded(view, ...values) {
@@ -68,7 +69,7 @@ function start() {
   startReplayControls();
   $('language').onclick = () => {
     language = language === 'zh' ? 'en' : 'zh';
-    localStorage.setItem('language', language);
+    remembered('localStorage', 'language', language);
     translatePage();
     openSheet();
   };
