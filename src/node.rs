@@ -14,6 +14,7 @@
 
 #[cfg_attr(not(unix), allow(dead_code, reason = "no side door there yet"))]
 mod chain_file;
+pub mod checker;
 mod client_words;
 pub mod clock;
 #[cfg_attr(not(unix), allow(dead_code, unused_imports, reason = "no side door there yet"))]
@@ -79,6 +80,7 @@ use crate::store::older::{self, Older};
 use crate::store::{Folder, FolderChoice, OpenError, RedbStore};
 use crate::types::typed::USUAL_PORT;
 use crate::types::{Address, Height, PeerId};
+use checker::Checker;
 use clock::Clock;
 use control::{CONSOLE, Control, Hub, ReplyTo};
 use drive::Driver;
@@ -235,6 +237,7 @@ impl Node {
             notices: Arc::clone(&notices),
             clock,
             inbox: Arc::clone(&inbox),
+            checker: Checker::start(Arc::clone(&inbox), broken_often("check", &ears)),
             errands: Errands::new(engine.peer_id(), args.discovery, mining_threads(args)),
         };
         let engine = engine_thread::start(engine, wiring, broken("engine", &ears))?;
@@ -505,6 +508,12 @@ fn broken(part: &'static str, ears: &Ears) -> impl FnOnce(&str) + Send + use<> {
         ears.event(&Event::Warning { code, message });
         ears.sessions.tell_console(In::Failed);
     }
+}
+
+/// The same for a part of several threads, each of which may fail.
+fn broken_often(part: &'static str, ears: &Ears) -> impl Fn(&str) + Clone + Send + use<> {
+    let ears = ears.clone();
+    move |reason| broken(part, &ears)(reason)
 }
 
 /// Events go to the screen and to clients, replies to the sessions whose they are, which write them behind the events that came

@@ -3,6 +3,8 @@
 //! Promises: a panic in a thread started here is always reported, and the rest of the process goes on.
 //! Elsewhere: the consequences for the node (`engine::parts`, `node`), the network's task (`net`).
 
+pub mod in_order;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::{Builder, JoinHandle};

@@ -173,6 +173,10 @@ impl Script {
                     };
                     self.errands.push_back(Input::Done { id, outcome });
                 }
+                Output::Check(check) => {
+                    let (number, verdicts) = check.make();
+                    self.errands.push_back(Input::Checked { number, verdicts });
+                }
                 Output::Reply { id, result } => {
                     assert!(self.commands.remove(&id), "a command is answered twice");
                     let line = crate::console::json::json_reply(1, None, &result);

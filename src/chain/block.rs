@@ -105,8 +105,13 @@ impl Block {
     /// # Errors
     /// [`BlockError`] if the bytes are not a block.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BlockError> {
-        let header = Self::header_of(bytes)?;
-        let mut reader = Reader::new(&bytes[HEADER_BYTES..]);
+        Self::read(Reader::new(bytes))
+    }
+
+    /// Reads exactly one block, as [`Block::from_bytes`] does, with a reader that stands before it.
+    pub(crate) fn read(mut reader: Reader<'_>) -> Result<Self, BlockError> {
+        let header = Self::header_of(reader.rest())?;
+        reader.bytes(HEADER_BYTES)?;
         let count = usize::try_from(reader.u32()?).unwrap_or(usize::MAX);
         if count > BLOCK_MAX_TRANSACTIONS {
             return Err(BlockError::TooManyTransactions(count));
@@ -160,17 +165,25 @@ impl Block {
         secret: &[u8; 32],
         many: &HashMany,
     ) -> Result<(), BlockError> {
-        self.check_ids((&self.txids(), self.size_bytes()), params, network, (secret, many))
+        self.check_frame((&self.txids(), self.size_bytes()), params, many)?;
+        let items: Vec<_> = self
+            .transactions
+            .iter()
+            .filter_map(|tx| tx.signature_item(network))
+            .collect();
+        if items.is_empty() || verify_batch(secret, &items) {
+            return Ok(());
+        }
+        // ZIP-215 makes both ways agree. If they ever differed, the single checks would decide, alike on every node.
+        self.check_signatures(network)
     }
 
-    /// Checks as [`Block::check_with`] does, for a caller that knows the transactions' ids and the size of the block in
-    /// bytes.
-    pub(super) fn check_ids(
+    /// Checks root, size and reward, for a caller that knows the transactions' ids and the size of the block in bytes.
+    pub(super) fn check_frame(
         &self,
         (txids, size): (&[Txid], usize),
         params: &NetworkParams,
-        network: &NetworkId,
-        (secret, many): (&[u8; 32], &HashMany),
+        many: &HashMany,
     ) -> Result<(), BlockError> {
         let expected = merkle::root_with(txids, many);
         if self.header.merkle_root != expected {
@@ -184,21 +197,16 @@ impl Block {
         if size > limit {
             return Err(BlockError::TooManyBytes { size, limit });
         }
-        self.check_reward()?;
-        let items: Vec<_> = self
-            .transactions
-            .iter()
-            .filter_map(|tx| tx.signature_item(network))
-            .collect();
-        if items.is_empty() || verify_batch(secret, &items) {
-            return Ok(());
-        }
+        self.check_reward()
+    }
+
+    /// Checks the signatures one after the other.
+    pub(super) fn check_signatures(&self, network: &NetworkId) -> Result<(), BlockError> {
         for (index, transaction) in self.transactions.iter().enumerate() {
             transaction
                 .check_signature(network)
                 .map_err(|error| BlockError::Transaction { index, error })?;
         }
-        // ZIP-215 makes both ways agree. If they ever differed, the single checks would decide, alike on every node.
         Ok(())
     }
 

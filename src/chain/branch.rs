@@ -288,9 +288,8 @@ impl<S: ChainStore> Chain<S> {
 
     /// Reads a stored block of any branch; its absence means that the store is damaged.
     pub(super) fn stored_block(&self, hash: &BlockHash) -> Result<Block, StoreError> {
-        let bytes = self.overlay.body(hash)?;
-        let bytes = bytes.ok_or_else(|| StoreError::Damaged(format!("the body of block {hash} is missing")))?;
-        Block::from_bytes(&bytes).map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))
+        let block = self.overlay.whole_block(hash)?;
+        block.ok_or_else(|| StoreError::Damaged(format!("the body of block {hash} is missing")))
     }
 }
 

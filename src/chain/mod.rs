@@ -11,6 +11,7 @@
 
 pub mod block;
 mod branch;
+pub mod checks;
 mod codes;
 pub mod destination;
 pub mod ground;
@@ -32,6 +33,7 @@ pub mod tree;
 mod young;
 
 pub use block::{Block, BlockError};
+pub use checks::{BodyRules, Verdict};
 pub use destination::Destination;
 pub use ground::Ground;
 pub use header::{Header, HeaderError};

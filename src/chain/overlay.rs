@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::block::Block;
 use super::ledger::Accounts;
 use super::store::{AccountState, Batch, Beside, ChainStore, Spot, StoreError, StoredBlock, TxPlace};
 use crate::types::{Account, BlockHash, Height, Txid};
@@ -145,6 +146,20 @@ impl<S: ChainStore> Overlay<S> {
         match self.find(|batch| &batch.blocks, hash) {
             Some(found) => Ok(found.map(|(_, bytes)| bytes.clone())),
             None => self.store.body(hash),
+        }
+    }
+
+    /// Reads as [`ChainStore::whole_block`] does, with the changes on top.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub fn whole_block(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
+        match self.find(|batch| &batch.blocks, hash) {
+            Some(None) => Ok(None),
+            Some(Some((_, bytes))) => Block::from_bytes(bytes)
+                .map(Some)
+                .map_err(|error| StoreError::Damaged(format!("block {hash}: {error}"))),
+            None => self.store.whole_block(hash),
         }
     }
 

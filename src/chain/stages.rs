@@ -4,18 +4,20 @@
 //! ```text
 //! bytes -> Received      the header and its hash; `prove`: the hash meets the header's own target
 //!       -> Linked        `Chain::link`: new, its parent is stored, every rule that binds it to the parent, the clock
-//!       -> Candidate     `Chain::check_body`: the body is the one that the root covers, and every signature is good
+//!       -> Candidate     `Chain::check_body`: the body is the one that the root covers, and every signature is good;
+//!                        `Chain::judge`: the same by a verdict that was made beside the chain
 //!       -> active, or beside the active branch      `Chain::take`: the ledger, and the choice between branches
 //! ```
 //!
 //! Promises: header, ids and bytes are computed once for each block; no block reaches a stage without passing the
 //! earlier ones.
-//! Elsewhere: what a candidate does to the chain (`chain::branch`), who offers blocks (`engine`).
+//! Elsewhere: the checks of a body (`chain::checks`), what a candidate does to the chain (`chain::branch`), who offers blocks (`engine`).
 //! Spec: `proto-notes/consensus.md`, "Header rules", "Block rules".
 
 use super::block::{Block, BlockError};
+use super::checks::{BodyFault, BodyRules, CheckedBody, Verdict};
 use super::header::{Header, HeaderError};
-use super::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS, NetworkParams};
+use super::params::NetworkParams;
 use super::state::{AcceptError, Chain};
 use super::store::{ChainStore, StoredBlock};
 use super::switch::Moved;
@@ -141,6 +143,16 @@ impl Body {
         })
     }
 
+    /// The header of the block.
+    pub(super) const fn header(&self) -> &Header {
+        &self.block.header
+    }
+
+    /// The bytes, and the block that they encode.
+    pub(super) fn into_parts(self) -> (Vec<u8>, Block) {
+        (self.bytes, self.block)
+    }
+
     /// The size of the block in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
@@ -195,46 +207,62 @@ impl<S: ChainStore> Chain<S> {
         }))
     }
 
-    /// Checks the rules of the body that need no ledger. A broken rule makes the hash invalid only if the hash covers
-    /// it: a body that does not match the merkle root may be a forged copy of a valid block.
+    /// The checks of bodies that need neither a parent nor a ledger, for whoever makes them beside the chain.
+    pub const fn rules(&self) -> &BodyRules {
+        &self.rules
+    }
+
+    /// Checks the rules of the body that need no ledger.
+    ///
+    /// # Errors
+    /// As [`Chain::judge`].
+    pub fn check_body(&mut self, linked: Linked, body: Body) -> Result<Candidate, AcceptError> {
+        self.check_body_but(linked, body, &|_| false)
+    }
+
+    /// Checks as [`Chain::check_body`] does, but not the signatures of transactions with a `known` id: the caller has
+    /// checked them before.
+    ///
+    /// # Errors
+    /// As [`Chain::judge`].
+    pub fn check_body_but(
+        &mut self,
+        linked: Linked,
+        body: Body,
+        known: &dyn Fn(&Txid) -> bool,
+    ) -> Result<Candidate, AcceptError> {
+        let verdict = self.rules.check(linked.hash(), body, known);
+        self.judge(linked, verdict)
+    }
+
+    /// Draws the conclusion from the checks of a body. A broken rule makes the hash invalid only if the hash covers it:
+    /// a body that does not match the merkle root may be a forged copy of a valid block.
     ///
     /// # Errors
     /// [`AcceptError::Block`] with the first broken rule.
-    pub fn check_body(&mut self, linked: Linked, body: Body) -> Result<Candidate, AcceptError> {
-        let Body { bytes, block } = body;
+    pub fn judge(&mut self, linked: Linked, verdict: Verdict) -> Result<Candidate, AcceptError> {
         let Received { header, hash, .. } = linked.received;
-        debug_assert_eq!(header, block.header, "the body of another header");
-        let count = block.transactions.len();
-        if count > BLOCK_MAX_TRANSACTIONS {
-            return Err(BlockError::TooManyTransactions(count).into());
-        }
-        let size = bytes.len();
-        if size > BLOCK_MAX_BYTES {
-            let limit = BLOCK_MAX_BYTES;
-            return Err(BlockError::Layout(LayoutError::TooLong { size, limit }).into());
-        }
-        let txids = block.txids();
-        let checked = block.check_ids(
-            (&txids, size),
-            &self.params,
-            &self.network_id,
-            (&self.secret, &self.hash_many),
-        );
-        if let Err(error) = checked {
-            match error {
-                BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
-                    self.invalid.insert(hash);
+        assert_eq!(verdict.block, hash, "the verdict on the body of another block");
+        let CheckedBody { bytes, block, txids } = match verdict.result {
+            Ok(checked) => checked,
+            Err(BodyFault::Unreadable(error)) => return Err(error.into()),
+            Err(BodyFault::Broken(error)) => {
+                match error {
+                    BlockError::Transaction { .. } | BlockError::BadReward(_) | BlockError::TooManyBytes { .. } => {
+                        self.invalid.insert(hash);
+                    }
+                    BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
                 }
-                BlockError::Layout(_) | BlockError::TooManyTransactions(_) | BlockError::BadMerkleRoot { .. } => {}
+                return Err(error.into());
             }
-            return Err(error.into());
-        }
+        };
+        assert_eq!(header, block.header, "the body of another header");
         Ok(Candidate {
             hash,
             stored: StoredBlock {
                 header,
                 work: linked.work,
-                size_bytes: u64::try_from(size).unwrap_or(u64::MAX),
+                size_bytes: u64::try_from(bytes.len()).unwrap_or(u64::MAX),
             },
             bytes,
             block,

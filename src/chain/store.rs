@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use thiserror::Error;
 
+use super::block::Block;
 use super::header::Header;
 use super::history::{AccountTag, HistoryEntries, HistoryKey};
 use crate::types::{Account, Address, Balance, BlockHash, Height, PeerId, PublicKey, Txid, Work};
@@ -198,6 +199,16 @@ pub trait ChainStore {
     fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError>;
     /// A block's canonical bytes; none if it is not stored. Those of the genesis block are stored too.
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError>;
+    /// A block, read from its body; none if it is not stored. A store that knows that the block was checked before it was
+    /// written need not check its keys again.
+    fn whole_block(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
+        let Some(bytes) = self.body(hash)? else {
+            return Ok(None);
+        };
+        Block::from_bytes(&bytes)
+            .map(Some)
+            .map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))
+    }
     /// The hash of the active block at a height; none above the tip.
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError>;
     /// The hashes of all blocks that are stored but not active.

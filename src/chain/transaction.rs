@@ -157,12 +157,12 @@ impl Transaction {
                 to_owner: read_optional_key(reader)?,
                 amount: Amount::new(reader.u64()?).map_err(|error| LayoutError::BadField(error.to_string()))?,
                 sequence: reader.u64()?,
-                public_key: read_key(reader)?,
+                public_key: PublicKey::read(reader)?,
                 signature: Signature(reader.array()?),
             }),
             KIND_CLAIM => Self::Claim(Claim {
                 name: AccountName::read(reader)?,
-                public_key: read_key(reader)?,
+                public_key: PublicKey::read(reader)?,
                 signature: Signature(reader.array()?),
             }),
             KIND_REWARD => Self::Reward(Reward {
@@ -379,14 +379,10 @@ fn account_tag(reader: &mut Reader<'_>) -> Result<(AccountTag, bool), LayoutErro
     }
 }
 
-fn read_key(reader: &mut Reader<'_>) -> Result<PublicKey, LayoutError> {
-    PublicKey::from_bytes(reader.array()?).map_err(|error| LayoutError::BadField(error.to_string()))
-}
-
 fn read_optional_key(reader: &mut Reader<'_>) -> Result<Option<PublicKey>, LayoutError> {
     if reader.rest().starts_with(&[0; 32]) {
         reader.bytes(32)?;
         return Ok(None);
     }
-    read_key(reader).map(Some)
+    PublicKey::read(reader).map(Some)
 }

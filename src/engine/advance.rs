@@ -11,7 +11,7 @@ use super::parts::runs::Happened;
 use super::parts::standing::Fault;
 use crate::chain::stages::{Body, Linked, Received};
 use crate::chain::state::{AcceptError, Accepted};
-use crate::chain::{BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch};
+use crate::chain::{BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch, Verdict};
 use crate::contract::{Dropped, Event, Source};
 use crate::inspect::blocks::block_facts;
 use crate::pool::{PoolChange, PoolError, Rebuild};
@@ -29,9 +29,23 @@ const POOL_SLICE: usize = 1_000;
 /// Between two steps of a long switch: others must not wait for many of them.
 const STEP_PAUSE_MS: u64 = 5;
 
+/// The body of a block that is offered.
+pub(super) enum Checkable {
+    /// It is still to be checked.
+    Body(Body),
+    /// It was checked beside the engine.
+    Verdict(Verdict),
+}
+
+impl From<Body> for Checkable {
+    fn from(body: Body) -> Self {
+        Self::Body(body)
+    }
+}
+
 impl<S: ChainStore> Engine<S> {
     /// Offers a block to the chain and tells what came of it.
-    pub(super) fn offer(&mut self, received: Received, body: Body, source: Source) -> Offer {
+    pub(super) fn offer(&mut self, received: Received, body: Checkable, source: Source) -> Offer {
         if let Some(refusal) = self.refusal_of_blocks(source) {
             return refusal;
         }
@@ -55,12 +69,19 @@ impl<S: ChainStore> Engine<S> {
     }
 
     /// The same for a block whose header was found to fit.
-    pub(super) fn take_block(&mut self, linked: Linked, body: Body, source: Source) -> Offer {
+    pub(super) fn take_block(&mut self, linked: Linked, body: Checkable, source: Source) -> Offer {
         if let Some(refusal) = self.refusal_of_blocks(source) {
             return refusal;
         }
         let (hash, height) = (linked.hash(), linked.header().height);
-        let candidate = match self.chain.check_body(linked, body) {
+        // All that waits in the pool was checked when it came. An id covers the signature, so it is this very one.
+        let (pool, relay) = (&self.pool, &self.relay);
+        let known = |txid: &Txid| pool.contains(txid) || relay.signature(txid) == Some(true);
+        let checked = match body {
+            Checkable::Body(body) => self.chain.check_body_but(linked, body, &known),
+            Checkable::Verdict(verdict) => self.chain.judge(linked, verdict),
+        };
+        let candidate = match checked {
             Ok(candidate) => candidate,
             Err(error) => return self.refused(hash, Some(height), &error, source),
         };
@@ -174,11 +195,21 @@ impl<S: ChainStore> Engine<S> {
         let change = match self.storage.prepared.take() {
             Some((prepared, waiting)) => {
                 self.payments.own.set_waiting(waiting);
+                self.payments.own.forget_outside();
                 prepared.finish(&mut self.pool)
             }
             None => {
-                let own = self.payments.own.choose_offered(self.chain.own()?);
-                self.pool.on_switch(&self.chain, switch, &own)
+                let own = match self.payments.own.outside() {
+                    // What left with its blocks is in the store again.
+                    Some(outside) if switch.disconnected.is_empty() => outside,
+                    Some(_) | None => self.payments.own.choose_offered(self.chain.own()?),
+                };
+                let change = self.pool.on_switch(&self.chain, switch, &own);
+                let (pool, confirmed) = (&self.pool, &change.confirmed);
+                self.payments
+                    .own
+                    .set_outside(own, |txid| pool.contains(txid) || confirmed.contains(txid));
+                change
             }
         };
         if !change.confirmed.is_empty() {

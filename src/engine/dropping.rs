@@ -21,6 +21,10 @@ impl<S: ChainStore> Engine<S> {
         let now = self.clock.now();
         self.notices.drops.begin_turn();
         for departed in self.pool.take_dropped() {
+            if departed.transaction.signer() == Some(self.node.me) {
+                // It stays in the store, and is offered again with the next block.
+                self.payments.own.forget_outside();
+            }
             // What another way brought into the chain meanwhile is not lost.
             if matches!(self.chain.place(&departed.txid), Ok(Some(_))) {
                 continue;

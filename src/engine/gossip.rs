@@ -87,7 +87,7 @@ impl<S: ChainStore> Engine<S> {
         };
         self.effort.block(body.transactions(), body.size());
         let on_tip = previous == self.chain.tip().hash;
-        match self.take_block(linked, body, Source::Peer(peer)) {
+        match self.take_block(linked, body.into(), Source::Peer(peer)) {
             Offer::Taken if self.chain.tip().hash == hash => Verdict::Accept,
             // Kept aside: no ledger has seen it. Who stands on its parent would refuse it, and blame whoever sent it.
             Offer::Taken => Verdict::Ignore,

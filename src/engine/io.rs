@@ -4,11 +4,11 @@ mod errand;
 
 use core::net::IpAddr;
 
-pub use errand::{Errand, Outcome};
+pub use errand::{BodyCheck, Errand, Outcome};
 
 use super::parts::room::Room;
 use super::parts::standing::Fault;
-use crate::chain::{Batch, Header};
+use crate::chain::{self, Batch, Header};
 use crate::contract::{
     Command, CommandError, DialFailure, Direction, DisconnectReason, Event, FoundBy, Reply, Stranger,
 };
@@ -43,6 +43,13 @@ pub enum Input {
         id: u64,
         /// What came of it.
         outcome: Outcome,
+    },
+    /// Bodies that left with [`Output::Check`] were checked.
+    Checked {
+        /// The number that they left with.
+        number: u64,
+        /// A verdict on each of them.
+        verdicts: Vec<chain::Verdict>,
     },
     /// A part of the node that runs by itself has ended, or runs again.
     Part(PartFact),
@@ -257,6 +264,8 @@ pub enum Output {
         /// What is to be done.
         errand: Errand,
     },
+    /// Check bodies beside the engine; [`Input::Checked`] with the same number is the end of it.
+    Check(BodyCheck),
     /// The end of a command.
     Reply {
         /// The id that the command came with.
@@ -282,6 +291,7 @@ impl Output {
                 NetOrder::Publish { .. } | NetOrder::Answer { .. } => false,
             },
             Self::Miner(_)
+            | Self::Check(_)
             | Self::Errand {
                 errand: Errand::Look { .. },
                 ..

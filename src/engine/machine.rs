@@ -141,6 +141,7 @@ impl<S: ChainStore> Engine<S> {
             Input::Miner(MinerFact::Rate(rate)) => self.mining.measured(rate),
             Input::Store(fact) => self.on_store(fact),
             Input::Done { id, outcome } => self.on_done(id, outcome),
+            Input::Checked { number, verdicts } => self.on_checked(number, verdicts),
             Input::Part(fact) => self.on_part(fact),
             Input::Clock(wall) => self.clock.set(wall),
             Input::Tick => self.peers.requests.hear(self.after(1)),

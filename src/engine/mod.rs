@@ -39,7 +39,8 @@ mod timing;
 
 pub use config::{Config, Limits};
 pub use io::{
-    Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Outcome, Output, Part, PartFact, StoreFact, Verdict,
+    BodyCheck, Errand, Input, MinerFact, MinerOrder, NetFact, NetOrder, Outcome, Output, Part, PartFact, StoreFact,
+    Verdict,
 };
 pub use machine::Engine;
 pub use parts::clocks::PeerClock;

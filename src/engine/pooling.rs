@@ -204,13 +204,20 @@ impl<S: ChainStore> Engine<S> {
     /// Puts the own unconfirmed transactions (and after a reload all others that still fit) into a fresh pool.
     pub(super) fn restore_own(&mut self) -> Result<(), StoreError> {
         let own = self.chain.own()?;
+        // Nothing else checks them again: what waits in the pool counts as checked when it comes in a block.
+        let signed = self.chain.rules().check_signatures(own.iter().map(|(_, own)| own));
+        if let Err((transaction, error)) = signed {
+            let reason = format!("own transaction {}: {error}", transaction.txid());
+            return Err(StoreError::Damaged(reason));
+        }
         let before = core::mem::take(&mut self.pool);
         let others: Vec<_> = before.all().cloned().collect();
         self.pool.set_clock(self.clock.own());
         let mut confirmed = Vec::new();
-        for transaction in self.payments.own.choose_offered(own) {
+        let offered = self.payments.own.choose_offered(own);
+        for transaction in &offered {
             let txid = transaction.txid();
-            match self.pool.add(&self.chain, transaction, Origin::Own) {
+            match self.pool.add_checked(&self.chain, transaction.clone(), Origin::Own) {
                 Ok(_) => self
                     .payments
                     .own
@@ -228,8 +235,12 @@ impl<S: ChainStore> Engine<S> {
         let mut strangers = others;
         strangers.retain(|transaction| transaction.signer() != Some(self.node.me));
         for transaction in strangers {
-            let _ = self.pool.add(&self.chain, transaction, Origin::Returned);
+            let _ = self.pool.add_checked(&self.chain, transaction, Origin::Returned);
         }
+        let pool = &self.pool;
+        self.payments
+            .own
+            .set_outside(offered, |txid| pool.contains(txid) || confirmed.contains(txid));
         self.pool.keep_first_seen(&before);
         Ok(())
     }

@@ -10,7 +10,7 @@ use super::parts::mining::MiningView;
 use super::parts::offer::Offer;
 use super::parts::runs::Mined;
 use crate::chain::ChainStore;
-use crate::chain::stages::Received;
+use crate::chain::stages::{Body, Received};
 use crate::contract::{CommandError, Event, Reply, Source};
 use crate::inspect::View;
 use crate::inspect::blocks::block_facts;
@@ -62,7 +62,7 @@ impl<S: ChainStore> Engine<S> {
         self.out.event(Event::Mined {
             block: block_facts(&found),
         });
-        match self.offer(received, block.into(), Source::Local) {
+        match self.offer(received, Body::from(block).into(), Source::Local) {
             Offer::Taken => {
                 self.out.announce(NetOrder::Publish {
                     topic: Topic::Blocks,

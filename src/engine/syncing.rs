@@ -2,15 +2,17 @@
 //!
 //! Elsewhere: whom to follow, what is asked and what is held (`sync`), what becomes of a block (`advance`).
 
+use super::advance::Checkable;
+use super::io::BodyCheck;
 use super::machine::Engine;
 use super::parts::clock::middle_of;
 use super::parts::offer::Offer;
 use super::parts::pace::PATIENCE_MIN_MS;
 use super::parts::requests::Question;
 use super::parts::standing::QUESTION_BYTES;
-use super::parts::sync::{Arrived, HEADERS_PAGE_BYTES, Order, SyncView};
-use crate::chain::ChainStore;
+use super::parts::sync::{Arrived, Content, HEADERS_PAGE_BYTES, Order, SyncView};
 use crate::chain::stages::Body;
+use crate::chain::{self, ChainStore};
 use crate::contract::Source;
 use crate::types::{BlockHash, PeerId, Time};
 use crate::wire::Request;
@@ -36,13 +38,28 @@ impl<S: ChainStore> Engine<S> {
         }
         self.sync.begin_turn(&ground!(self));
         self.carry_out_sync();
+        self.send_for_checks();
         self.take_bodies();
+        self.send_for_checks();
         for source in self.sync.fetching() {
             while self.sync.ask_next(&ground!(self), source) {
                 self.carry_out_sync();
             }
             self.carry_out_sync();
         }
+    }
+
+    /// Orders the checks of large bodies, as long as more may be under way.
+    fn send_for_checks(&mut self) {
+        while let Some((number, bodies)) = self.sync.next_group() {
+            let rules = self.chain.rules().clone();
+            self.out.check(BodyCheck { number, rules, bodies });
+        }
+    }
+
+    /// The verdicts on a group of bodies came.
+    pub(super) fn on_checked(&mut self, number: u64, verdicts: Vec<chain::Verdict>) {
+        self.sync.checked(number, verdicts);
     }
 
     /// Offers the bodies that are there to the chain, in order, while the turn has effort left and the disk follows.
@@ -53,18 +70,41 @@ impl<S: ChainStore> Engine<S> {
             let may_take = self.effort.is_left() && !ground.disk_is_behind();
             let body = self.sync.next_body(&ground, may_take);
             self.carry_out_sync();
-            let Some((source, Arrived { peer, received, bytes })) = body else {
+            let Some((source, body)) = body else {
                 continue;
             };
-            let offer = match Body::read(bytes) {
-                Ok(body) => {
-                    self.effort.block(body.transactions(), body.size());
-                    self.offer(received, body, Source::Peer(peer))
-                }
-                Err(error) => Offer::WrongBody(error.to_string()),
-            };
+            let peer = body.peer;
+            let offer = self.offer_body(body);
             self.sync.offered(&ground!(self), (source, peer), offer);
             self.carry_out_sync();
+        }
+    }
+
+    /// Offers a body to the chain, with its verdict if it was checked beside the engine.
+    fn offer_body(&mut self, body: Arrived) -> Offer {
+        let Arrived {
+            peer,
+            received,
+            content,
+            ..
+        } = body;
+        let source = Source::Peer(peer);
+        match content {
+            Content::Bytes(bytes) => match Body::read(bytes) {
+                Ok(body) => {
+                    self.effort.block(body.transactions(), body.size());
+                    self.offer(received, body.into(), source)
+                }
+                Err(error) => Offer::WrongBody(error.to_string()),
+            },
+            Content::Checked(verdict) => match verdict.unreadable() {
+                Some(error) => Offer::WrongBody(error.to_string()),
+                None => {
+                    self.effort.checked_block(verdict.txids().len());
+                    self.offer(received, Checkable::Verdict(*verdict), source)
+                }
+            },
+            Content::UnderWay(_) => unreachable!("only bodies that are ready are taken"),
         }
     }
 

@@ -97,12 +97,7 @@ impl<S: ChainStore> View<'_, S> {
 
     /// A stored block's body; none if the block is not stored.
     pub fn body_of(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
-        let Some(bytes) = self.chain.body(hash)? else {
-            return Ok(None);
-        };
-        Block::from_bytes(&bytes)
-            .map(Some)
-            .map_err(|error| StoreError::Damaged(format!("block {hash}: {error}")))
+        self.chain.whole_block(hash)
     }
 
     /// A block as BLOCK of the contract, by its hash.

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use crate::chain::{ChainStore, NetworkParams};
+use crate::chain::{ChainStore, NetworkParams, StoreError};
 use crate::store::{OpenError, Progress, RedbStore};
 
 /// The interval between two lines about the progress.
@@ -17,7 +17,7 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// As [`RedbStore::open`].
 pub(super) fn open(path: &Path, network: &NetworkParams) -> Result<RedbStore, OpenError> {
     let mut told: Option<Instant> = None;
-    RedbStore::open_telling(path, network, &mut |Progress { height, last }| {
+    let store = RedbStore::open_telling(path, network, &mut |Progress { height, last }| {
         if height == last {
             tracing::info!(target: "store", %height, "the index of histories is complete: `history` can be asked");
         } else if told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
@@ -27,7 +27,25 @@ pub(super) fn open(path: &Path, network: &NetworkParams) -> Result<RedbStore, Op
                 "an earlier version wrote this chain: its index of histories is being made, once"
             );
         }
-    })
+    })?;
+    trust_keys(path, &store)?;
+    Ok(store)
+}
+
+/// Lets the node read its own keys without a check, after all were checked once in a file that another version wrote.
+fn trust_keys(path: &Path, store: &RedbStore) -> Result<(), OpenError> {
+    let mut told = Instant::now();
+    let trusted = store.trust_keys(&mut |Progress { height, last }| {
+        if told.elapsed() >= TELL_EVERY {
+            told = Instant::now();
+            tracing::info!(target: "store", %height, %last, "another version wrote this chain: its keys are checked, once");
+        }
+    });
+    match trusted {
+        Err(StoreError::Damaged(reason)) => Err(OpenError::damaged(path, reason)),
+        // Each key is checked when it is read then, as in a file that nobody vouches for.
+        Ok(()) | Err(StoreError::Full | StoreError::Io(_)) => Ok(()),
+    }
 }
 
 /// The warning about a file that could not be brought up to date.

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::checker::Checker;
 use super::clock::{Clock, wall};
 use super::errands::Errands;
 use super::housekeeper::Notices;
@@ -64,6 +65,8 @@ pub struct Wiring {
     pub clock: Clock,
     /// Work for commands that takes longer than a turn.
     pub errands: Errands,
+    /// The checks of large bodies.
+    pub checker: Checker,
 }
 
 /// The running engine.
@@ -181,6 +184,7 @@ impl<S: ChainStore + Clone + Send + 'static> Runner<S> {
             | Input::Miner(_)
             | Input::Clock(_)
             | Input::Done { .. }
+            | Input::Checked { .. }
             | Input::Heard(_)
             | Input::Tick => {}
         }
@@ -235,6 +239,7 @@ impl<S: ChainStore + Clone + Send + 'static> Runner<S> {
                 let store = matches!(errand, Errand::Read(_)).then(|| self.engine.snapshot());
                 self.wiring.errands.run(&self.wiring.inbox, id, errand, store);
             }
+            Output::Check(check) => self.wiring.checker.check(check),
             Output::Reply { id, result } => (self.wiring.deliver)(Delivery::Reply { id, result }),
             Output::Commit(batch) => self.wiring.writer.write(batch),
         }

@@ -81,7 +81,7 @@ fn place(fact: &NetFact) -> Place {
 struct Waiting {
     /// Bounded by the batches in flight.
     disk: VecDeque<StoreFact>,
-    /// Commands (one at a time), the miner's finds, the stop.
+    /// Commands (one at a time), the miner's finds, verdicts on bodies that the engine sent for, the stop.
     urgent: VecDeque<Input>,
     /// With the moment at which each was read. Bounded by [`NET_LANE_MAX`].
     first: VecDeque<(Instant, NetFact)>,

@@ -110,7 +110,7 @@ fn refusal(output: Output) -> Option<Output> {
         })),
         // What it tells is what the disk has.
         errand @ Output::Errand { .. } => Some(errand),
-        Output::Net(_) | Output::Miner(_) | Output::Commit(_) | Output::Event(_) => None,
+        Output::Net(_) | Output::Miner(_) | Output::Check(_) | Output::Commit(_) | Output::Event(_) => None,
     }
 }
 

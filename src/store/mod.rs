@@ -26,6 +26,7 @@ mod stale;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod trust;
 
 pub use error::{FolderError, OpenError};
 pub use folder::{Folder, FolderChoice};

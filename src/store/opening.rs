@@ -17,6 +17,7 @@ use super::files::{self, Access, Owner};
 use super::histories;
 use super::reading::FileToRead;
 use super::tables::{self, HEADERS, HISTORY, META, TABLES, active, failed, get, put, tip, unpanicked, write};
+use super::trust::{META_KEYS, VERSION as KEYS_VERSION};
 use super::{CHAIN_FORMAT, CHAIN_FORMAT_MIN, OpenError, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
 use crate::types::{Height, Work};
@@ -200,6 +201,8 @@ fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreEr
         put(&mut meta, META_FORMAT, &CHAIN_FORMAT.to_be_bytes())?;
         put(&mut meta, META_NETWORK, params.network_id().as_bytes())?;
         put(&mut meta, META_LABEL, params.label().as_bytes())?;
+        // It has no key yet, and whoever writes one has checked it.
+        put(&mut meta, META_KEYS, KEYS_VERSION)?;
         drop(meta);
         tables::apply(transaction, &[batch])
     })

@@ -22,14 +22,18 @@ fn whole<T>(
     bytes: &[u8],
     read: impl FnOnce(&mut Reader<'_>) -> Result<T, LayoutError>,
 ) -> Result<T, StoreError> {
-    let mut reader = Reader::new(bytes);
+    whole_from(what, Reader::new(bytes), read)
+}
+
+/// Reads a record completely, as [`whole`] does, with a reader that stands before it.
+fn whole_from<T>(
+    what: &str,
+    mut reader: Reader<'_>,
+    read: impl FnOnce(&mut Reader<'_>) -> Result<T, LayoutError>,
+) -> Result<T, StoreError> {
     let value = read(&mut reader).map_err(|error| damaged(what, error))?;
     reader.finish().map_err(|error| damaged(what, error))?;
     Ok(value)
-}
-
-fn bad_field(error: impl core::fmt::Display) -> LayoutError {
-    LayoutError::BadField(error.to_string())
 }
 
 /// Reads a hash: exactly thirty-two bytes of a key or value.
@@ -123,7 +127,7 @@ fn read_state(reader: &mut Reader<'_>) -> Result<AccountState, LayoutError> {
         next_sequence: reader.u64()?,
         owner: match reader.u8()? {
             ABSENT => None,
-            PRESENT => Some(PublicKey::from_bytes(reader.array()?).map_err(bad_field)?),
+            PRESENT => Some(PublicKey::read(reader)?),
             tag => return Err(LayoutError::UnknownTag(tag)),
         },
     })
@@ -132,6 +136,11 @@ fn read_state(reader: &mut Reader<'_>) -> Result<AccountState, LayoutError> {
 /// Reads a ledger entry from its value.
 pub(crate) fn state(bytes: &[u8]) -> Result<AccountState, StoreError> {
     whole("account", bytes, read_state)
+}
+
+/// Reads a ledger entry with a reader of its value.
+pub(crate) fn state_from(reader: Reader<'_>) -> Result<AccountState, StoreError> {
+    whole_from("account", reader, read_state)
 }
 
 /// The value for an entry beside the ledger: a byte for absent or present, then the entry.

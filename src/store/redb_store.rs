@@ -25,6 +25,7 @@ use crate::chain::{
     AccountState, AccountTag, Batch, Beside, Block, ChainStore, HistoryKey, NetworkParams, Spot, StoreError,
     StoredBlock,
 };
+use crate::types::layout::Reader;
 use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 
 /// The most stored positions of one transaction that are read: one for each branch that holds it.
@@ -61,6 +62,8 @@ struct StoreInner {
     /// Whether promoted entries may not be in their places. It is set before the write that leaves them there, and
     /// never cleared, because a reader may still see an older state.
     may_be_unsettled: AtomicBool,
+    /// Whether the keys in the file need no check any more.
+    trusts_keys: AtomicBool,
 }
 
 impl Drop for StoreInner {
@@ -137,6 +140,7 @@ impl RedbStore {
             rot: OnceLock::new(),
             reopened: AtomicBool::new(false),
             may_be_unsettled: AtomicBool::new(may_be_unsettled),
+            trusts_keys: AtomicBool::new(false),
         });
         Self { shared, at: None }
     }
@@ -227,7 +231,7 @@ impl RedbStore {
         &self.shared.path
     }
 
-    fn with<T>(&self, work: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let open = self.shared.open.read().unwrap_or_else(PoisonError::into_inner);
         let open = open
             .as_ref()
@@ -240,6 +244,19 @@ impl RedbStore {
             // The result came from the cache or from sound pages.
             Ok(_) | Err(StoreError::Full | StoreError::Io(_)) if open.pages.met() == met => result,
             Ok(_) | Err(_) => Err(StoreError::Damaged(reason.clone())),
+        }
+    }
+
+    /// The keys in the file need no check from now on.
+    pub(super) fn set_trusted(&self) {
+        self.shared.trusts_keys.store(true, Ordering::Release);
+    }
+
+    /// A reader of a value of this file.
+    fn reader<'a>(&self, bytes: &'a [u8]) -> Reader<'a> {
+        match self.shared.trusts_keys.load(Ordering::Acquire) {
+            true => Reader::of_own_store(bytes),
+            false => Reader::new(bytes),
         }
     }
 
@@ -288,6 +305,15 @@ impl ChainStore for RedbStore {
         }
     }
 
+    fn whole_block(&self, hash: &BlockHash) -> Result<Option<Block>, StoreError> {
+        let Some(bytes) = self.body(hash)? else {
+            return Ok(None);
+        };
+        Block::read(self.reader(&bytes))
+            .map(Some)
+            .map_err(|error| records::damaged("body", format_args!("block {hash}: {error}")))
+    }
+
     fn active(&self, height: Height) -> Result<Option<BlockHash>, StoreError> {
         self.read(|reading| active(reading, height))
     }
@@ -317,7 +343,7 @@ impl ChainStore for RedbStore {
             true => beside::account(reading, &key),
             false => get(reading, ACCOUNTS, &key),
         })?;
-        value.map(|value| records::state(&value)).transpose()
+        value.map(|value| records::state_from(self.reader(&value))).transpose()
     }
 
     fn accounts(&self, limit: usize) -> Result<(u64, Vec<(Account, AccountState)>), StoreError> {
@@ -342,7 +368,11 @@ impl ChainStore for RedbStore {
             },
         )?;
         let Some(value) = value else { return Ok(None) };
-        records::beside_bytes(&value)?.map(records::state).transpose().map(Some)
+        let state = records::beside_bytes(&value)?;
+        state
+            .map(|bytes| records::state_from(self.reader(bytes)))
+            .transpose()
+            .map(Some)
     }
 
     fn is_unsettled(&self) -> Result<bool, StoreError> {
@@ -441,6 +471,15 @@ pub(crate) mod testing {
         let set = |transaction: &WriteTransaction| {
             let mut meta = transaction.open_table(META).map_err(failed)?;
             put(&mut meta, META_FORMAT, &format.to_be_bytes())
+        };
+        store.with(|open| write(&open.database, set)).unwrap();
+    }
+
+    /// Writes which version of the program has checked the keys.
+    pub(crate) fn set_checked_by(store: &RedbStore, version: &[u8]) {
+        let set = |transaction: &WriteTransaction| {
+            let mut meta = transaction.open_table(META).map_err(failed)?;
+            put(&mut meta, super::super::trust::META_KEYS, version)
         };
         store.with(|open| write(&open.database, set)).unwrap();
     }

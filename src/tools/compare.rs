@@ -15,6 +15,8 @@ use crate::contract::BlockView;
 
 /// Keys of a block that its bytes do not determine: where the exporting node had the block. Only their form is checked.
 const NOT_IN_THE_BYTES: &[&str] = &["active"];
+/// The key of the sum of work up to and including a block.
+const WORK: &str = "work";
 /// Longer values are shown from shortly before the first difference on.
 const SHOWN_CHARS: usize = 40;
 /// What is shown before the first difference.
@@ -69,6 +71,28 @@ fn shown(given: &str, expected: &str) -> (String, String) {
 /// # Errors
 /// [`serde_json::Error`]: the line is no JSON.
 pub(super) fn compare(line: &[u8], block: &BlockView) -> Result<Option<Difference>, serde_json::Error> {
+    compare_with(line, block, &mut None)
+}
+
+/// Compares as [`compare`] does, but for the sum of work, which depends on the blocks before: each value of it in the
+/// line is put into the list.
+///
+/// # Errors
+/// As [`compare`].
+pub(super) fn compare_but_work(
+    line: &[u8],
+    block: &BlockView,
+) -> Result<(Option<Difference>, Vec<String>), serde_json::Error> {
+    let mut works = Some(Vec::new());
+    let difference = compare_with(line, block, &mut works)?;
+    Ok((difference, works.unwrap_or_default()))
+}
+
+fn compare_with(
+    line: &[u8],
+    block: &BlockView,
+    works: &mut Option<Vec<String>>,
+) -> Result<Option<Difference>, serde_json::Error> {
     let expected = serde_json::to_value(block).expect("a block is JSON");
     let mut found = None;
     let mut json = serde_json::Deserializer::from_slice(line);
@@ -77,6 +101,7 @@ pub(super) fn compare(line: &[u8], block: &BlockView) -> Result<Option<Differenc
         transaction: None,
         expected: &expected,
         found: &mut found,
+        works,
     };
     let read = field.deserialize(&mut json);
     if found.is_some() {
@@ -91,6 +116,8 @@ struct Field<'a> {
     transaction: Option<usize>,
     expected: &'a Value,
     found: &'a mut Option<Difference>,
+    /// The sums of work in the line, if they are not compared here.
+    works: &'a mut Option<Vec<String>>,
 }
 
 impl Field<'_> {
@@ -148,6 +175,10 @@ impl<'de> Visitor<'de> for Field<'_> {
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<(), E> {
+        if let (None, WORK, Some(works)) = (self.transaction, self.key, &mut *self.works) {
+            works.push(value.to_owned());
+            return Ok(());
+        }
         if self.expected.as_str() == Some(value) {
             return Ok(());
         }
@@ -172,6 +203,7 @@ impl<'de> Visitor<'de> for Field<'_> {
                 transaction: self.transaction,
                 expected,
                 found: &mut *self.found,
+                works: &mut *self.works,
             })?;
         }
         Ok(())
@@ -187,6 +219,7 @@ impl<'de> Visitor<'de> for Field<'_> {
                 transaction: Some(at),
                 expected,
                 found: &mut *self.found,
+                works: &mut *self.works,
             };
             if list.next_element_seed(field)?.is_none() {
                 return self.differs(format!("a list of {at}"));

@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use super::folder::{choice, take};
 use super::lines::{Line, Lines, invalid, wall};
-use super::{Failure, Finding, STATUS_FAILED};
-use crate::chain::{Accepted, Block, Chain, Header, LongStep, StoreError};
+use super::{Failure, Finding, rules};
+use crate::chain::stages::Received;
+use crate::chain::{AcceptError, Accepted, Chain, Header, LongStep, StoreError};
 use crate::cli::Args;
 use crate::store::{Folder, RedbStore, places};
 use crate::types::{BlockHash, Height, Work};
@@ -48,7 +49,8 @@ impl Finding for Imported {
 }
 
 pub(super) fn run(args: &Args, file: &Path) -> Result<Option<Imported>, Failure> {
-    let mut lines = Lines::open(file)?;
+    let rules = rules(&args.network)?;
+    let mut lines = Lines::open(file, &args.network, rules)?;
     let path = places::find_or_first(&choice(args), &args.network)?;
     let (store, folder) = take(path, args)?;
     let mut import = Import::start(args, store, &folder)?;
@@ -63,8 +65,6 @@ pub(super) fn run(args: &Args, file: &Path) -> Result<Option<Imported>, Failure>
 struct Import {
     chain: Chain<RedbStore>,
     store: RedbStore,
-    /// Seeds the check of signatures in a batch.
-    secret: [u8; 32],
     lines: u64,
     added: u64,
     known: u64,
@@ -74,16 +74,13 @@ struct Import {
 
 impl Import {
     fn start(args: &Args, store: RedbStore, folder: &Folder) -> Result<Self, Failure> {
-        let mut secret = [0; 32];
-        getrandom::fill(&mut secret)
-            .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
-        let mut chain = Chain::open(args.network.clone(), store.clone(), secret)?;
+        // The lines bring their verdicts, so nothing is left that its secret would be used for.
+        let mut chain = Chain::open(args.network.clone(), store.clone(), [0; 32])?;
         // Own transactions that waited and are now in a block must stop waiting.
         chain.set_own_key(folder.secret_key().public());
         Ok(Self {
             chain,
             store,
-            secret,
             lines: 0,
             added: 0,
             known: 0,
@@ -106,17 +103,17 @@ impl Import {
         Ok(())
     }
 
-    fn take(&mut self, line: Line<'_>) -> Result<(), Failure> {
+    fn take(&mut self, line: Line) -> Result<(), Failure> {
         line.check_genesis(self.chain.params())?;
         let work = self.work(&line.block.header)?;
         line.compare(work, self.chain.params())?;
-        let block = line.block;
-        if self.chain.block(&block.hash())?.is_some() {
-            self.check_known(&block)?;
+        let hash = line.verdict.block();
+        if self.chain.block(&hash)?.is_some() {
+            self.check_known(&line)?;
             self.known += 1;
             return Ok(());
         }
-        match self.chain.accept(block, wall()) {
+        match self.accept(line) {
             Ok(Accepted::AlreadyKnown) => self.known += 1,
             Ok(Accepted::Stored { .. } | Accepted::Switched(_)) => {
                 self.added += 1;
@@ -125,6 +122,16 @@ impl Import {
             Err(error) => return Err(invalid(error.code(), error.to_string())),
         }
         self.switch()
+    }
+
+    /// Takes a new block into the chain, with the verdict that was made beside it.
+    fn accept(&mut self, line: Line) -> Result<Accepted, AcceptError> {
+        let received = Received::new(line.block.header);
+        let Some(linked) = self.chain.link(received, wall())? else {
+            return Ok(Accepted::AlreadyKnown);
+        };
+        let candidate = self.chain.judge(linked, line.verdict)?;
+        self.chain.take(candidate)
     }
 
     /// The work of the chain up to and including a block; none if its parent is unknown.
@@ -137,13 +144,13 @@ impl Import {
     }
 
     /// Checks that a block whose header the folder has is that block: a header alone does not make it the same.
-    fn check_known(&self, block: &Block) -> Result<(), Failure> {
-        if self.chain.body(&block.hash())?.as_deref() == Some(&block.to_bytes()[..]) {
+    fn check_known(&self, line: &Line) -> Result<(), Failure> {
+        if self.chain.body(&line.verdict.block())?.as_deref() == Some(&line.block.to_bytes()[..]) {
             return Ok(());
         }
-        let code_and_reason = match block.check(self.chain.params(), &self.secret) {
+        let code_and_reason = match line.verdict.good() {
             Err(error) => (error.code(), error.to_string()),
-            Ok(()) => ("known_invalid", "the folder has another block of this hash".to_owned()),
+            Ok(_) => ("known_invalid", "the folder has another block of this hash".to_owned()),
         };
         Err(invalid(code_and_reason.0, code_and_reason.1))
     }

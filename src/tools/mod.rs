@@ -16,16 +16,19 @@ mod repair;
 #[cfg(test)]
 pub(crate) mod tests;
 mod verify;
+mod verify_ahead;
 mod verify_file;
 
 use std::io::Write;
 
 use serde::Serialize;
 
+use crate::chain::{BodyRules, NetworkParams};
 use crate::cli::{Args, Task};
 use crate::console::render::{human_error, json_reply};
 use crate::contract::CommandError;
 use crate::types::Height;
+use crate::types::hash::HashMany;
 
 /// The exit status if a rule was broken or the system failed.
 const STATUS_FAILED: u8 = 1;
@@ -131,4 +134,12 @@ fn print(text: &str) -> u8 {
         }
         Ok(()) | Err(_) => 0,
     }
+}
+
+/// The checks of bodies for a network, with a fresh secret for signatures in batches.
+fn rules(network: &NetworkParams) -> Result<BodyRules, Failure> {
+    let mut secret = [0; 32];
+    getrandom::fill(&mut secret)
+        .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
+    Ok(BodyRules::new(network, secret, HashMany::default()))
 }

@@ -176,7 +176,9 @@ fn sound_block(old: &RedbStore, height: Height) -> Result<Block, String> {
 fn copy_others(old: &RedbStore, chain: &mut Chain<RedbStore>) -> u64 {
     let mut own = 0;
     for (_, bytes) in old.own().unwrap_or_default() {
-        if let Ok(transaction) = Transaction::from_bytes(&bytes) {
+        let read = Transaction::from_bytes(&bytes).ok();
+        let signed = read.filter(|own| own.check_signature(&chain.network_id()).is_ok());
+        if let Some(transaction) = signed {
             chain.keep_own(&transaction);
             own += 1;
         }

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use crate::chain::memory_store::MemoryStore;
 use crate::chain::{
-    AccountState, AccountTag, Batch, Block, Chain, ChainStore, Header, HistoryKey, NetworkParams, Transaction,
+    AccountState, AccountTag, Batch, Block, BodyRules, Chain, ChainStore, Header, HistoryKey, NetworkParams,
+    Transaction,
 };
 use crate::testing::blocks::mine_for;
 use crate::testing::samples::{hash, id};
+use crate::types::hash::HashMany;
 use crate::types::{Account, Amount, Height, SecretKey, WallTime, Work};
 
 use super::lines::Lines;
@@ -15,6 +17,10 @@ use super::{Finding, about, export, import, json_reply, key, repair, verify, ver
 use crate::store::RedbStore;
 
 const SECRET: [u8; 32] = [7; 32];
+
+fn rules() -> BodyRules {
+    BodyRules::new(&NetworkParams::dev(), SECRET, HashMany::default())
+}
 
 /// The lines of all tasks for programs, with every value that may be null once null and once not.
 pub(crate) fn lines() -> Vec<String> {
@@ -118,7 +124,7 @@ fn damage(change: impl FnOnce(&MemoryStore, &mut Batch)) -> String {
     let mut batch = Batch::default();
     change(&store, &mut batch);
     store.commit(&batch);
-    verify::verify(&store, &params, &SECRET).unwrap_err().join("\n")
+    verify::verify(&store, &params, rules()).unwrap_err().join("\n")
 }
 
 fn active(store: &MemoryStore, height: u64) -> crate::types::BlockHash {
@@ -128,7 +134,7 @@ fn active(store: &MemoryStore, height: u64) -> crate::types::BlockHash {
 #[test]
 fn a_whole_chain_is_found_whole() {
     let (store, params) = store();
-    let verified = verify::verify(&store, &params, &SECRET).unwrap();
+    let verified = verify::verify(&store, &params, rules()).unwrap();
     let value = serde_json::to_value(&verified).unwrap();
     assert_eq!((&value["blocks"], &value["side_blocks"]), (&4.into(), &1.into()));
     assert_eq!(value["transactions"], 5);
@@ -249,8 +255,8 @@ fn exported() -> Vec<String> {
 /// What `verify FILE` says of these lines: the code and the message of a refusal, none if they are whole.
 fn refusal(lines: &[String]) -> Option<(&'static str, String)> {
     let text = std::io::Cursor::new(lines.join("\n").into_bytes());
-    let mut lines = Lines::of("-".as_ref(), Box::new(text));
-    let verified = verify_file::verify(&mut lines, &NetworkParams::dev(), &SECRET);
+    let mut lines = Lines::of("-".as_ref(), Box::new(text), &NetworkParams::dev(), rules());
+    let verified = verify_file::verify(&mut lines, &NetworkParams::dev());
     verified
         .err()
         .map(|failure| (failure.error.code, failure.error.message))
@@ -268,10 +274,10 @@ fn edited(line: usize, place: &str, value: serde_json::Value) -> Vec<String> {
 #[test]
 fn an_exported_file_is_verified_without_a_folder() {
     let text = std::io::Cursor::new(format!("\u{feff}{}\n\n", exported().join("\n\n")).into_bytes());
-    let mut lines = Lines::of("-".as_ref(), Box::new(text));
-    let verified = verify_file::verify(&mut lines, &NetworkParams::dev(), &SECRET).unwrap();
+    let mut lines = Lines::of("-".as_ref(), Box::new(text), &NetworkParams::dev(), rules());
+    let verified = verify_file::verify(&mut lines, &NetworkParams::dev()).unwrap();
     let (store, params) = store();
-    let of_the_folder = verify::verify(&store, &params, &SECRET).unwrap();
+    let of_the_folder = verify::verify(&store, &params, rules()).unwrap();
     let value = |verified| serde_json::to_value::<verify::Verified>(verified).unwrap();
     let (mut here, mut there) = (value(verified), value(of_the_folder));
     assert_eq!(
@@ -402,7 +408,7 @@ fn a_damaged_chain_is_made_anew_up_to_the_first_rotten_block() {
     crate::store::redb_store::replace(&path, &repair_folder.join("chain.redb")).unwrap();
     let store = RedbStore::open(&path, &params).unwrap();
     assert_eq!(
-        verify::verify(&store, &params, &SECRET)
+        verify::verify(&store, &params, rules())
             .unwrap()
             .words()
             .lines()

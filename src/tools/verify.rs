@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::folder::read;
-use super::{Failure, Finding, STATUS_FAILED, STATUS_FOLDER};
-use crate::chain::history::add_body;
+use super::verify_ahead::{Ahead, Checked};
+use super::{Failure, Finding, STATUS_FOLDER, rules};
 use crate::chain::ledger::{Accounts, Ledger};
 use crate::chain::{
-    AccountState, ApplyError, Block, ChainStore, Header, HistoryEntries, HistoryKey, NetworkParams, Spot, StoreError,
-    StoredBlock, Transaction, TxPlace,
+    AccountState, ApplyError, Block, BodyRules, ChainStore, Header, HistoryKey, NetworkParams, Spot, StoreError,
+    StoredBlock, Transaction, TxPlace, Verdict,
 };
 use crate::cli::Args;
-use crate::types::hash::{HashMany, sha256};
-use crate::types::{Account, BlockHash, Height, NetworkId, Work};
+use crate::types::hash::sha256;
+use crate::types::{Account, BlockHash, Height, Work};
 
 /// The most damages that are reported; more would not help anybody.
 const FINDINGS_MAX: usize = 20;
@@ -59,10 +59,8 @@ impl Finding for Verified {
 
 pub(super) fn run(args: &Args) -> Result<Option<Verified>, Failure> {
     let (store, _reading) = read(args)?;
-    let mut secret = [0; 32];
-    getrandom::fill(&mut secret)
-        .map_err(|error| Failure::new(STATUS_FAILED, "internal", format!("no entropy: {error}"), "try again"))?;
-    verify(&store, &args.network, &secret).map(Some).map_err(|findings| {
+    let rules = rules(&args.network)?;
+    verify(&store, &args.network, rules).map(Some).map_err(|findings| {
         let hint = "lanchain verify --repair keeps the blocks that are sound, the others come back from peers; or restore \
                     the folder from a copy";
         Failure::new(STATUS_FOLDER, "damaged", findings.join("\n"), hint)
@@ -76,13 +74,12 @@ pub(super) fn run(args: &Args) -> Result<Option<Verified>, Failure> {
 pub(super) fn verify(
     store: &impl ChainStore,
     params: &NetworkParams,
-    secret: &[u8; 32],
+    rules: BodyRules,
 ) -> Result<Verified, Vec<String>> {
     let mut replay = Replay {
         store,
         params,
-        network: params.network_id(),
-        secret,
+        rules,
         ledger: Entries::default(),
         transactions: 0,
         history: EntrySum::default(),
@@ -135,8 +132,7 @@ struct ReplayStopped;
 struct Replay<'a, S> {
     store: &'a S,
     params: &'a NetworkParams,
-    network: NetworkId,
-    secret: &'a [u8; 32],
+    rules: BodyRules,
     ledger: Entries,
     transactions: u64,
     /// What the index of histories must hold for the active blocks.
@@ -171,8 +167,10 @@ impl<S: ChainStore> Replay<'_, S> {
             size_bytes: 0,
         };
         let mut told = Instant::now();
+        let mut ahead = Ahead::start(self.store, self.rules.clone(), height);
         for at in 1..=height.get() {
-            parent = self.block(Height::new(at), &parent)?;
+            let read = ahead.next().expect("a result for each height");
+            parent = self.block(Height::new(at), read, &parent)?;
             if told.elapsed() >= TELL_EVERY {
                 told = Instant::now();
                 eprintln!("height {at} of {height}");
@@ -222,10 +220,24 @@ impl<S: ChainStore> Replay<'_, S> {
     }
 
     /// Checks one active block completely; returns its header and work.
-    fn block(&mut self, height: Height, parent: &StoredBlock) -> Result<StoredBlock, ReplayStopped> {
-        let hash = self.there(self.store.active(height), &format!("height {height}"))?;
+    fn block(
+        &mut self,
+        height: Height,
+        read: Result<Checked, String>,
+        parent: &StoredBlock,
+    ) -> Result<StoredBlock, ReplayStopped> {
+        let Checked {
+            hash,
+            stored,
+            size,
+            verdict,
+            entries,
+        } = read.map_err(|what| {
+            self.find(what);
+            ReplayStopped
+        })?;
         let what = format!("block {hash} at height {height}");
-        let (stored, block) = self.body(&hash, &what)?;
+        self.belong_together(&hash, &stored, &verdict, size, &what)?;
         let broken = |replay: &mut Self, reason: String| {
             replay.find(format!("{what}: {reason}"));
             ReplayStopped
@@ -234,50 +246,48 @@ impl<S: ChainStore> Replay<'_, S> {
         header
             .check_after(&parent.header, self.params)
             .map_err(|error| broken(self, error.to_string()))?;
-        block
-            .check_with(self.params, &self.network, self.secret, &HashMany::default())
-            .map_err(|error| broken(self, error.to_string()))?;
+        let block = verdict.good().map_err(|error| broken(self, error.to_string()))?;
         let work = parent.work.plus(Header::weight(&parent.header, self.params));
         if stored.work != work {
             self.find(format!("{what}: its work is stored as {}, it is {work}", stored.work));
         }
-        self.apply(&block, &what)?;
-        let mut entries = HistoryEntries::new();
-        add_body(&mut entries, &hash, &block.to_bytes()).map_err(|error| broken(self, error.to_string()))?;
+        self.apply(block, &what)?;
+        let entries = entries.map_err(|error| broken(self, error.to_string()))?;
         entries.iter().for_each(|(key, indices)| self.history.add(key, indices));
-        for (index, transaction) in (0_u32..).zip(&block.transactions) {
+        for (index, txid) in (0_u32..).zip(verdict.txids()) {
             self.transactions += 1;
-            let spots = self.must(self.store.spots(&transaction.txid()), &what)?;
+            let spots = self.must(self.store.spots(txid), &what)?;
             if !spots.contains(&Spot::new(&hash, TxPlace { height, index })) {
-                self.find(format!(
-                    "{what}: transaction {} is not found where it stands",
-                    transaction.txid()
-                ));
+                self.find(format!("{what}: transaction {txid} is not found where it stands"));
             }
         }
         Ok(StoredBlock { work, ..stored })
     }
 
-    /// Reads a stored block and checks that its parts belong together.
-    fn body(&mut self, hash: &BlockHash, what: &str) -> Result<(StoredBlock, Block), ReplayStopped> {
-        let stored = self.there(self.store.block(hash), what)?;
-        let bytes = self.there(self.store.body(hash), what)?;
-        let block = Block::from_bytes(&bytes).map_err(|error| {
+    /// Checks that the parts of a stored block belong together.
+    fn belong_together(
+        &mut self,
+        hash: &BlockHash,
+        stored: &StoredBlock,
+        verdict: &Verdict,
+        size: usize,
+        what: &str,
+    ) -> Result<(), ReplayStopped> {
+        if let Some(error) = verdict.unreadable() {
             self.find(format!("{what}: {error}"));
-            ReplayStopped
-        })?;
-        if block.header != stored.header || stored.header.hash() != *hash {
+            return Err(ReplayStopped);
+        }
+        if verdict.header() != Some(&stored.header) || stored.header.hash() != *hash {
             self.find(format!("{what}: header and body are not those of one block"));
             return Err(ReplayStopped);
         }
-        if u64::try_from(bytes.len()) != Ok(stored.size_bytes) {
+        if u64::try_from(size) != Ok(stored.size_bytes) {
             self.find(format!(
-                "{what}: its size is stored as {}, it is {}",
+                "{what}: its size is stored as {}, it is {size}",
                 stored.size_bytes,
-                bytes.len()
             ));
         }
-        Ok((stored, block))
+        Ok(())
     }
 
     /// Applies a block by the rules of the ledger.
@@ -358,9 +368,16 @@ impl<S: ChainStore> Replay<'_, S> {
         for hash in side {
             count += 1;
             let what = format!("side block {hash}");
-            let Ok((stored, block)) = self.body(&hash, &what) else {
+            let stored = self.there(self.store.block(&hash), &what);
+            let bytes = self.there(self.store.body(&hash), &what);
+            let (Ok(stored), Ok(bytes)) = (stored, bytes) else {
                 continue;
             };
+            let size = bytes.len();
+            let verdict = self.rules.read_and_check(vec![(hash, bytes)]).remove(0);
+            if self.belong_together(&hash, &stored, &verdict, size, &what).is_err() {
+                continue;
+            }
             let parent = self.must(self.store.block(&stored.header.previous), &what)?;
             let Some(parent) = parent else {
                 self.find(format!("{what}: its parent is missing"));
@@ -370,11 +387,7 @@ impl<S: ChainStore> Replay<'_, S> {
                 .header
                 .check_after(&parent.header, self.params)
                 .map_err(|error| error.to_string());
-            let checked = checked.and_then(|()| {
-                block
-                    .check_with(self.params, &self.network, self.secret, &HashMany::default())
-                    .map_err(|error| error.to_string())
-            });
+            let checked = checked.and_then(|()| verdict.good().map(drop).map_err(ToString::to_string));
             if let Err(error) = checked {
                 self.find(format!("{what}: {error}"));
             }
@@ -388,7 +401,9 @@ impl<S: ChainStore> Replay<'_, S> {
     /// Checks that own transactions and remembered peers are readable.
     fn others(&mut self) -> Result<(), ReplayStopped> {
         for (_, bytes) in self.must(self.store.own(), "own transactions")? {
-            if let Err(error) = Transaction::from_bytes(&bytes) {
+            let network = self.params.network_id();
+            let read = Transaction::from_bytes(&bytes);
+            if let Err(error) = read.and_then(|own| own.check_signature(&network)) {
                 self.find(format!("own transaction: {error}"));
             }
         }

@@ -144,9 +144,7 @@ impl Account {
     pub fn read(reader: &mut Reader<'_>) -> Result<Self, LayoutError> {
         match reader.u8()? {
             Self::TAG_NAME => AccountName::read(reader).map(Self::Name),
-            Self::TAG_KEY => PublicKey::from_bytes(reader.array()?)
-                .map(Self::Key)
-                .map_err(|error| LayoutError::BadField(error.to_string())),
+            Self::TAG_KEY => PublicKey::read(reader).map(Self::Key),
             tag => Err(LayoutError::UnknownTag(tag)),
         }
     }

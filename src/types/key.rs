@@ -2,17 +2,26 @@
 //!
 //! Promises: verification follows ZIP-215, alone and in batches, so no two nodes differ; keys of small order do not
 //! parse; a secret key is wiped on drop and never printed. The one file of the pure layers that names libp2p.
+//! Elsewhere: keys that were decompressed lately (`types::points`), who may read keys without a check
+//! (`types::layout::Reader`).
 //! Spec: `proto-notes/consensus.md`, "Signatures".
 
 use core::fmt;
+use std::collections::BTreeMap;
 
+use curve25519_dalek::constants::ED25519_BASEPOINT_POINT as BASE;
 use curve25519_dalek::edwards::CompressedEdwardsY;
+use curve25519_dalek::traits::{IsIdentity, VartimeMultiscalarMul};
+use curve25519_dalek::{EdwardsPoint, Scalar};
 use ed25519_zebra as zebra;
 pub use libp2p::PeerId;
 use serde::{Serialize, Serializer};
+use sha2::{Digest, Sha512};
 use thiserror::Error;
 
 use super::hash::sha256;
+use super::layout::{LayoutError, Reader};
+use super::points;
 
 /// A PeerId of an Ed25519 key: identity multihash (00 24) of the key's protobuf (08 01 12 20), then the key.
 const PEER_ID_PREFIX: [u8; 6] = [0x00, 0x24, 0x08, 0x01, 0x12, 0x20];
@@ -41,11 +50,19 @@ impl PublicKey {
     /// # Errors
     /// [`KeyError`] if they are no point, or one of small order.
     pub fn from_bytes(bytes: [u8; 32]) -> Result<Self, KeyError> {
-        let point = CompressedEdwardsY(bytes).decompress().ok_or(KeyError::NotOnCurve)?;
-        if point.is_small_order() {
-            return Err(KeyError::SmallOrder);
+        point_of(&bytes).map(|_| Self(bytes))
+    }
+
+    /// Reads the 32 bytes of a key, and checks them unless the reader stands in the own store.
+    ///
+    /// # Errors
+    /// [`LayoutError`] if the bytes end early or are no usable key.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Self, LayoutError> {
+        let bytes = reader.array()?;
+        if reader.trusts_keys() {
+            return Ok(Self(bytes));
         }
-        Ok(Self(bytes))
+        Self::from_bytes(bytes).map_err(|error| LayoutError::BadField(error.to_string()))
     }
 
     /// The key that a PeerId embeds.
@@ -119,65 +136,89 @@ impl Serialize for Signature {
     }
 }
 
+/// The point of a key that may sign.
+fn point_of(bytes: &[u8; 32]) -> Result<EdwardsPoint, KeyError> {
+    points::of(bytes, || {
+        let point = CompressedEdwardsY(*bytes).decompress().ok_or(KeyError::NotOnCurve)?;
+        if point.is_small_order() {
+            return Err(KeyError::SmallOrder);
+        }
+        Ok(point)
+    })
+}
+
 /// Checks many signatures at once: true only if each would pass alone.
 ///
 /// The random weights come from a hash of `secret` and of everything that is checked, so nobody can aim at them.
+///
+/// The equation is that of `ed25519_zebra::batch`: 8 (Σ zᵢsᵢ B − Σ zᵢRᵢ − Σ zᵢkᵢAᵢ) = 0 with random zᵢ of 128 bits,
+/// where the terms of one key are added up first. Here the keys' points are those that reading the keys gave.
 #[must_use]
 pub fn verify_batch(secret: &[u8; 32], items: &[(PublicKey, Vec<u8>, Signature)]) -> bool {
-    let mut seed = *secret;
-    let mut batch = zebra::batch::Verifier::new();
-    for (key, message, signature) in items {
-        seed = sha256(&[&seed, &key.0, &signature.0, message]);
-        batch.queue((
-            zebra::VerificationKeyBytes::from(key.0),
-            zebra::Signature::from(signature.0),
-            message.as_slice(),
-        ));
-    }
-    batch
-        .verify(HashRng {
-            seed,
-            counter: 0,
-            left: Vec::new(),
-        })
-        .is_ok()
+    batch_sums(secret, items).is_some_and(|(scalars, points)| {
+        let sum = EdwardsPoint::vartime_multiscalar_mul(&scalars, &points);
+        sum.mul_by_cofactor().is_identity()
+    })
 }
 
-/// The random number generator for the batch verifier: SHA-256 in counter mode.
+/// The factors and points of the equation; none if a signature holds no point or no number below the group's order, or
+/// if a key may not sign.
+fn batch_sums(
+    secret: &[u8; 32],
+    items: &[(PublicKey, Vec<u8>, Signature)],
+) -> Option<(Vec<Scalar>, Vec<EdwardsPoint>)> {
+    let mut seed = *secret;
+    let mut of_base = Scalar::ZERO;
+    let mut of_keys: BTreeMap<&PublicKey, Scalar> = BTreeMap::new();
+    let (mut scalars, mut points) = (Vec::new(), Vec::new());
+    for (key, message, signature) in items {
+        seed = sha256(&[&seed, &key.0, &signature.0, message]);
+    }
+    let mut random = HashRng {
+        seed,
+        counter: 0,
+        left: Vec::new(),
+    };
+    for (key, message, signature) in items {
+        let (r, s) = signature.0.split_first_chunk::<32>()?;
+        let s = Option::<Scalar>::from(Scalar::from_canonical_bytes(s.try_into().ok()?))?;
+        let hash = Sha512::new().chain_update(r).chain_update(key.0).chain_update(message);
+        let k = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+        let z = Scalar::from(random.next_weight());
+        of_base -= z * s;
+        *of_keys.entry(key).or_insert(Scalar::ZERO) += z * k;
+        scalars.push(z);
+        points.push(CompressedEdwardsY(*r).decompress()?);
+    }
+    for (key, scalar) in of_keys {
+        scalars.push(scalar);
+        points.push(point_of(&key.0).ok()?);
+    }
+    scalars.push(of_base);
+    points.push(BASE);
+    Some((scalars, points))
+}
+
+/// Random numbers for the check of a batch: SHA-256 in counter mode.
 struct HashRng {
     seed: [u8; 32],
     counter: u64,
-    left: Vec<u8>,
+    left: Vec<u128>,
 }
 
-impl rand_core::TryRng for HashRng {
-    type Error = core::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        let mut bytes = [0; 4];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u32::from_le_bytes(bytes))
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        let mut bytes = [0; 8];
-        self.try_fill_bytes(&mut bytes)?;
-        Ok(u64::from_le_bytes(bytes))
-    }
-
-    fn try_fill_bytes(&mut self, out: &mut [u8]) -> Result<(), Self::Error> {
-        for byte in out {
-            if self.left.is_empty() {
-                self.counter += 1;
-                self.left = sha256(&[&self.seed, &self.counter.to_be_bytes()]).to_vec();
-            }
-            *byte = self.left.pop().unwrap_or(0);
+impl HashRng {
+    /// The next 128 bits.
+    fn next_weight(&mut self) -> u128 {
+        if let Some(weight) = self.left.pop() {
+            return weight;
         }
-        Ok(())
+        self.counter += 1;
+        let hash = sha256(&[&self.seed, &self.counter.to_be_bytes()]);
+        let (halves, _) = hash.as_chunks::<16>();
+        self.left.extend(halves.iter().map(|half| u128::from_be_bytes(*half)));
+        self.left.pop().unwrap_or(0)
     }
 }
-
-impl rand_core::TryCryptoRng for HashRng {}
 
 /// A secret key: the seed of an Ed25519 key pair.
 #[derive(Clone)]

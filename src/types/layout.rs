@@ -34,13 +34,33 @@ pub enum LayoutError {
 #[derive(Clone, Debug)]
 pub struct Reader<'a> {
     rest: &'a [u8],
+    /// Whether the bytes come from the own store, which holds keys that were checked before they were written.
+    trusts_keys: bool,
 }
 
 impl<'a> Reader<'a> {
     /// A reader that stands before the first byte.
     #[must_use]
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes }
+        Self {
+            rest: bytes,
+            trusts_keys: false,
+        }
+    }
+
+    /// A reader of bytes that this node wrote after it had checked them: keys are not decompressed again. `store` alone
+    /// calls this, which `tests/tidy` holds; whatever comes from anywhere else is read with [`Reader::new`].
+    #[must_use]
+    pub(crate) const fn of_own_store(bytes: &'a [u8]) -> Self {
+        Self {
+            rest: bytes,
+            trusts_keys: true,
+        }
+    }
+
+    /// Whether keys were checked before.
+    pub(super) const fn trusts_keys(&self) -> bool {
+        self.trusts_keys
     }
 
     /// The bytes not yet read.

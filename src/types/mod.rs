@@ -17,6 +17,7 @@ pub mod bucket;
 pub mod hash;
 pub mod key;
 pub mod layout;
+pub mod points;
 pub mod prefix;
 pub mod rng;
 pub mod target;

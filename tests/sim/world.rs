@@ -475,6 +475,10 @@ impl World {
                 let outcome = self.do_errand(node, errand);
                 self.tell_later(0, node, Input::Done { id, outcome });
             }
+            Output::Check(check) => {
+                let (number, verdicts) = check.make();
+                self.tell_later(0, node, Input::Checked { number, verdicts });
+            }
             Output::Reply { id, .. } => {
                 if self.nodes[node].asked.remove(&id).is_none() {
                     self.fail(&format!("node {node}: a second reply to command {id}, or one to none"));

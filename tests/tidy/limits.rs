@@ -60,6 +60,8 @@ const OF_THE_OWN: &[(&str, &str)] = &[
     ("store/older.rs", "NAMES_MAX"),
     ("store/opening.rs", "LABEL_SHOWN_MAX"),
     ("store/places.rs", "NETWORKS_MAX"),
+    ("threads/in_order.rs", "THREADS_MAX"),
+    ("threads/in_order.rs", "WAITING_MAX"),
     ("tools/key.rs", "KEY_MAX_BYTES"),
     ("types/account.rs", "NAME_MAX_BYTES"),
     ("types/amount.rs", "MAX"),

@@ -37,7 +37,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("web", &["types", "contract", "console", "threads"]),
     (
         "tools",
-        &["types", "chain", "contract", "inspect", "store", "console", "cli"],
+        &[
+            "types", "chain", "contract", "inspect", "store", "console", "cli", "threads",
+        ],
     ),
 ];
 
@@ -387,8 +389,8 @@ fn the_fuzz_crate_stands_beside_the_node_and_keeps_its_corpus_small() {
 const ROWS: &str = "W01 W02 W04 W05 W06 W07 W08 W09 W10 W11 W12 W14 W16 W17 W18 W19 W20 W21 W23 W24 W25 W27 W28 \
     D01 D02 D04 D05 D07 D08 D09 D12 D13 D14 D15 D16 \
     G01 G02 G04 G05 G06 G07 G08 G10 G11 G12 G14 G16 G17 G18 G19 G20 G21 G23 G25 G26 G28 G29 G30 G31 \
-    S01 S02 S03 S04 S06 S07 S09 S10 S11 S13 S14 S15 S16 S17 S19 S21 S22 S23 S24 S25 S27 \
-    L01 L02 L03 L04 L05 L06 L08 L09 L10 L11 L12 L15 L16 L17 L18 L20 L21 L22 L23 L24 L27 L29 L30 L31 L32 L33 L34 L35 \
+    S01 S02 S03 S04 S06 S07 S09 S10 S11 S13 S14 S15 S16 S17 S19 S21 S22 S23 S24 S25 S27 S28 \
+    L01 L02 L03 L04 L05 L06 L08 L09 L10 L11 L12 L15 L16 L17 L18 L20 L21 L22 L23 L24 L27 L29 L30 L31 L32 L33 L34 L35 L36 \
     T01 T02 T03 T05 T07 T08 T09 T10 T12 T13 T15 T16 T17 T18 T19 T21 T22 T23 T26 \
     C01 C02 C03 C04 C06 C08 C09 C10 C12 C14 C16 C17 C18 C20 C21 \
     P02 P03 P04 P05 P06 P08 P09 P10 P11 P13 P15 P16 P17 P18 P19 P20 K01 K03 K05 K07 K08 K09 K10 K11 K12 K13";
@@ -518,4 +520,22 @@ fn doc_comments_say_more_than_a_name() {
         }
     }
     assert_none(&complaints);
+}
+
+/// Where keys may be read without a check, and where that is defined.
+const MAY_TRUST_KEYS: &[&str] = &["src/store/", "src/types/layout.rs"];
+
+#[test]
+fn only_the_store_reads_keys_without_a_check() {
+    let trusts = |source: &&Source| source.text.contains("of_own_store");
+    let elsewhere = |source: &&Source| !MAY_TRUST_KEYS.iter().any(|place| source.path.starts_with(place));
+    let sources = sources(&["src"]);
+    let found: Vec<&str> = sources
+        .iter()
+        .filter(trusts)
+        .filter(elsewhere)
+        .map(|source| source.path.as_str())
+        .collect();
+    assert!(found.is_empty(), "{found:?}");
+    assert!(sources.iter().filter(trusts).count() > 1, "the name has changed");
 }

@@ -11,6 +11,7 @@ pub(crate) mod vectors;
 mod adversary;
 mod ancestor;
 mod branch;
+mod checks;
 mod codes;
 mod economy;
 mod ledger;

@@ -1,7 +1,9 @@
-//! Work for a command that somebody else does, and what came of it.
+//! Work that somebody else does, for a command or for a sync, and what came of it.
 
+use crate::chain::{BodyRules, Verdict};
 use crate::contract::{CommandError, Reply, Surroundings};
 use crate::inspect::query::Query;
+use crate::types::BlockHash;
 
 /// Work for a command that takes longer than a turn may: somebody else does it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,4 +24,30 @@ pub enum Outcome {
     Looked(Box<Surroundings>),
     /// The answer of the store.
     Read(Box<Result<Reply, CommandError>>),
+}
+
+/// Bodies that are checked beside the engine. What comes of it depends on them alone, so anybody may do it at any time.
+#[derive(Clone)]
+pub struct BodyCheck {
+    /// The number of this group; no other group has it.
+    pub number: u64,
+    /// The rules that the bodies are held against.
+    pub rules: BodyRules,
+    /// The hashes of the blocks, and their bytes.
+    pub bodies: Vec<(BlockHash, Vec<u8>)>,
+}
+
+impl core::fmt::Debug for BodyCheck {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        let hashes: Vec<_> = self.bodies.iter().map(|(hash, _)| hash).collect();
+        write!(f, "BodyCheck({}: {hashes:?})", self.number)
+    }
+}
+
+impl BodyCheck {
+    /// Makes the checks: the number, and a verdict on each body.
+    #[must_use]
+    pub fn make(self) -> (u64, Vec<Verdict>) {
+        (self.number, self.rules.read_and_check(self.bodies))
+    }
 }

@@ -58,6 +58,12 @@ impl Effort {
         self.transactions(transactions, bytes);
     }
 
+    /// A block was taken, or refused, whose checks were made elsewhere.
+    pub(crate) fn checked_block(&mut self, transactions: usize) {
+        let count = u64::try_from(transactions).unwrap_or(u64::MAX);
+        self.spend(BLOCK.saturating_add(count.saturating_mul(RECORD)));
+    }
+
     /// So many transactions of so many bytes were checked.
     pub(crate) fn transactions(&mut self, count: usize, bytes: usize) {
         let count = u64::try_from(count).unwrap_or(u64::MAX);

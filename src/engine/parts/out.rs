@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use crate::chain::Batch;
 use crate::contract::{CommandError, Event, Reply};
-use crate::engine::io::{Errand, MinerOrder, NetOrder, Output};
+use crate::engine::io::{BodyCheck, Errand, MinerOrder, NetOrder, Output};
 use crate::types::{BlockHash, Height, Work};
 
 /// What a status says of the chain and the pool.
@@ -85,6 +85,11 @@ impl Out {
         self.told.push(Output::Errand { id, errand });
     }
 
+    /// Bodies leave to be checked.
+    pub(crate) fn check(&mut self, check: BodyCheck) {
+        self.queue.push_back(Output::Check(check));
+    }
+
     /// The first event, whatever was known before; events and replies that waited stand behind it.
     pub(crate) fn open(&mut self, started: Event) {
         self.is_open = true;
@@ -158,6 +163,7 @@ mod tests {
             Output::Net(NetOrder::Publish { .. }) => 'p',
             Output::Net(_) => 'n',
             Output::Miner(_) => 'm',
+            Output::Check(_) => 'k',
             Output::Commit(_) => 'c',
             Output::Event(_) => 'e',
             Output::Errand { .. } => 'w',

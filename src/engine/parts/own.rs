@@ -28,6 +28,8 @@ pub(crate) struct OwnPayments {
     unheard: Unheard,
     forecast: Forecast,
     waiting: OwnWaiting,
+    /// Those that are in the store and not in the pool, but for the waiting ones; none if the store must be asked.
+    outside: Option<Vec<Transaction>>,
     /// How many of the stored ones the pool is offered at once; tests lower it.
     pub(crate) offered_max: usize,
 }
@@ -40,6 +42,7 @@ impl OwnPayments {
             unheard: Unheard::new(),
             forecast: Forecast::default(),
             waiting: OwnWaiting::default(),
+            outside: None,
             offered_max: OFFERED_MAX,
         }
     }
@@ -111,6 +114,24 @@ impl OwnPayments {
     /// These wait in the store alone from now on.
     pub(crate) fn set_waiting(&mut self, waiting: OwnWaiting) {
         self.waiting = waiting;
+    }
+
+    /// Those that are in the store and not in the pool, without a look into the store; none if only the store knows.
+    pub(crate) fn outside(&self) -> Option<Vec<Transaction>> {
+        // The pool may have room for one that waits in the store alone.
+        self.outside.clone().filter(|_| self.waiting.count() == 0)
+    }
+
+    /// These were offered to the pool: those are outside of it that it does not hold now, and that wait for a block.
+    pub(crate) fn set_outside(&mut self, offered: Vec<Transaction>, is_done: impl Fn(&Txid) -> bool) {
+        let mut outside = offered;
+        outside.retain(|transaction| !is_done(&transaction.txid()));
+        self.outside = Some(outside);
+    }
+
+    /// Only the store knows which are outside of the pool.
+    pub(crate) fn forget_outside(&mut self) {
+        self.outside = None;
     }
 
     /// A half-sentence about those that the pool was not told of; empty if there are none.

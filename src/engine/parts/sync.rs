@@ -9,6 +9,7 @@
 
 mod bodies;
 mod candidate;
+mod checks;
 mod choice;
 mod fetch;
 mod headers;
@@ -28,7 +29,7 @@ use crate::types::rng::Rng;
 use crate::types::{BlockHash, PeerId, Time, WallTime};
 use crate::wire::Request;
 use crate::wire::message::LOCATOR_MAX;
-pub(crate) use candidate::Arrived;
+pub(crate) use candidate::{Arrived, Content};
 use candidate::{HeaderStep, Pass, Phase, Sync};
 pub(crate) use sources::{Claim, Sources};
 
@@ -60,6 +61,8 @@ pub(crate) struct Syncs {
     rng: Rng,
     /// Candidates whose bodies may be taken in this turn.
     taking: VecDeque<PeerId>,
+    /// Groups of bodies that left for a check.
+    groups: u64,
     out: VecDeque<Order>,
 }
 
@@ -133,6 +136,7 @@ impl Syncs {
             headers_kept_max,
             rng: Rng::new(seed),
             taking: VecDeque::new(),
+            groups: 0,
             out: VecDeque::new(),
         }
     }
@@ -212,10 +216,10 @@ impl Syncs {
     pub(crate) fn next_wakeup<S: ChainStore>(&self, ground: &SyncView<'_, S>) -> Option<Time> {
         let hurry = self.hurry_at().filter(|at| *at > ground.now);
         let wakes = self.candidates.iter().filter_map(|sync| {
-            let ready = sync.phase == Phase::Bodies && sync.bodies.contains_key(&sync.next);
-            if ready {
-                // The disk is slow: its next answer wakes.
-                (!ground.disk_is_behind()).then_some(ground.now)
+            let body = sync.bodies.get(&sync.next).filter(|_| sync.phase == Phase::Bodies);
+            if let Some(body) = body {
+                // The disk is slow, or the body is being checked: what comes of that wakes.
+                (body.is_ready() && !ground.disk_is_behind()).then_some(ground.now)
             } else if self.is_asked(ground, sync) {
                 (sync.phase == Phase::Bodies)
                     .then(|| self.bodies_wakeup(ground, sync))

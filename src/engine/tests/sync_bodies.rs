@@ -7,9 +7,10 @@ use super::kit::mine;
 use super::sync::{branch, branches};
 use super::sync_claims::{bans, overdraft};
 use super::world::World;
+use crate::chain::Transaction;
 use crate::chain::{Block, Header, NetworkParams};
 use crate::contract::Event;
-use crate::testing::blocks::seal;
+use crate::testing::blocks::{pay, seal};
 use crate::testing::statuses::boast;
 use crate::types::{BlockHash, Work};
 use crate::wire::{Request, Response};
@@ -359,4 +360,49 @@ fn bodies_are_fetched_at_most_512_ahead_of_the_next_one() {
     let furthest = quick.borrow().iter().flatten().map(place).max();
     assert_eq!(furthest, Some(511));
     world.until(20_000, |world| world.height(0) == 1_110);
+}
+
+/// Three blocks with so many payments that they are checked beside the engine; the second with a wrong signature if that
+/// is wanted.
+fn large(is_forged: bool) -> Vec<Block> {
+    let params = NetworkParams::dev();
+    let mut blocks: Vec<Block> = Vec::new();
+    for height in 0..3_u64 {
+        let parent = blocks.last().map_or(params.genesis(), |block| block.header.clone());
+        let payment = |at| pay(&params, 60, ("carla", "bob"), None, 1, 60 * height + at);
+        let mut content: Vec<Transaction> = (0..60).map(payment).collect();
+        if let (true, 1, Some(Transaction::Transfer(transfer))) = (is_forged, height, content.last_mut()) {
+            transfer.signature.0[40] ^= 1;
+        }
+        blocks.push(mine(&params, &parent, 10, 1, content));
+    }
+    blocks
+}
+
+#[test]
+fn large_bodies_are_checked_beside_the_engine_and_taken_in_order() {
+    let mut world = World::new(2);
+    let blocks = large(false);
+    world.give(1, &blocks);
+    world.link(0, 1);
+    world.until(10_000, |world| world.height(0) == 3);
+    assert!(world.nodes[0].kinds.contains(&"check"));
+    assert_eq!(world.tip(0), blocks[2].hash());
+    assert_eq!(bans(&world), "");
+}
+
+#[test]
+fn a_wrong_signature_in_a_large_body_ends_the_candidate_and_bans_its_sender() {
+    let blocks = large(true);
+    let mut world = World::new(2);
+    let all = blocks.clone();
+    serve(&mut world, 1, &blocks, move |hashes| {
+        Some(Response::Blocks(bodies(&all, hashes)))
+    });
+    world.link(0, 1);
+    world.run(2_000);
+    assert!(world.nodes[0].kinds.contains(&"check"));
+    assert!(bans(&world).contains("signature"), "{}", bans(&world));
+    assert_eq!((world.height(0), world.peers(0)), (1, 0));
+    assert!(world.nodes[0].engine.chain.is_invalid(&blocks[1].hash()));
 }

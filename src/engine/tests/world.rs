@@ -301,6 +301,11 @@ impl World {
                     let outcome = self.do_errand(node, errand);
                     self.later(0, node, Input::Done { id, outcome });
                 }
+                Output::Check(check) => {
+                    self.nodes[node].kinds.push("check");
+                    let (number, verdicts) = check.make();
+                    self.later(0, node, Input::Checked { number, verdicts });
+                }
                 Output::Reply { id, result } => {
                     self.nodes[node].kinds.push("reply");
                     self.nodes[node].log.push(format!("reply {id}"));

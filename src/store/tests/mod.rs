@@ -11,6 +11,7 @@ mod old;
 mod rot;
 mod switches;
 mod tables;
+mod trust;
 mod vectors;
 
 use std::collections::BTreeMap;

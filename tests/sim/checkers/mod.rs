@@ -149,7 +149,12 @@ impl Watch {
                     world.fail(&format!("node {node} mines {header:?} at {wall:?} on {}", status.tip));
                 }
             }
-            Output::Net(_) | Output::Miner(_) | Output::Event(_) | Output::Errand { .. } | Output::Reply { .. } => {}
+            Output::Net(_)
+            | Output::Miner(_)
+            | Output::Check(_)
+            | Output::Event(_)
+            | Output::Errand { .. }
+            | Output::Reply { .. } => {}
         }
     }
 
@@ -211,7 +216,7 @@ impl Watch {
         match output {
             Output::Event(event) => Self::event(world, node, event),
             Output::Reply { id, result } => Self::replied(world, node, *id, result),
-            Output::Net(_) | Output::Miner(_) | Output::Errand { .. } | Output::Commit(_) => {}
+            Output::Net(_) | Output::Miner(_) | Output::Check(_) | Output::Errand { .. } | Output::Commit(_) => {}
         }
     }
 

@@ -5,7 +5,7 @@
 //! Elsewhere: what is asked of whom (`sync::fetch`), what a turn may do (`effort`).
 //! Spec: `proto-notes/sync.md`, "Bodies".
 
-use super::candidate::Arrived;
+use super::candidate::{Arrived, Content};
 use super::{NOT_YET_MS, Order, Pass, Phase, Sync, SyncView, Syncs, VOID_MS};
 use crate::chain::ChainStore;
 use crate::chain::stages::Received;
@@ -73,7 +73,8 @@ impl Syncs {
                     let body = Arrived {
                         peer,
                         received: header.clone(),
-                        bytes: bytes.clone(),
+                        size: bytes.len(),
+                        content: Content::Bytes(bytes.clone()),
                     };
                     sync.bodies.insert(index, body);
                 }
@@ -129,8 +130,9 @@ impl Syncs {
     ) -> Option<(PeerId, Arrived)> {
         let source = self.taking.front().copied()?;
         let body = self.sync_of(source).filter(|_| may_take).and_then(|sync| {
+            sync.bodies.get(&sync.next).filter(|body| body.is_ready())?;
             let body = sync.bodies.remove(&sync.next)?;
-            sync.buffered = sync.buffered.saturating_sub(body.bytes.len());
+            sync.buffered = sync.buffered.saturating_sub(body.size);
             Some((source, body))
         });
         if body.is_none() {

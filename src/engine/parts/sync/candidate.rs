@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::marks::Marks;
-use crate::chain::Header;
 use crate::chain::stages::Received;
+use crate::chain::{Header, Verdict};
 use crate::types::{BlockHash, Height, PeerId, Time, Work};
 
 /// A checked header of the candidate.
@@ -44,8 +44,30 @@ pub(crate) struct Arrived {
     pub(crate) peer: PeerId,
     /// Its header, which is the one that was asked for.
     pub(crate) received: Received,
+    /// The size of the whole block in bytes.
+    pub(crate) size: usize,
+    pub(crate) content: Content,
+}
+
+/// What is there of a body.
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
     /// The whole block as it came.
-    pub(crate) bytes: Vec<u8>,
+    Bytes(Vec<u8>),
+    /// It is being checked beside the engine, in the group with this number.
+    UnderWay(u64),
+    /// What came of its check beside the engine.
+    Checked(Box<Verdict>),
+}
+
+impl Arrived {
+    /// Whether the chain can be offered it.
+    pub(crate) const fn is_ready(&self) -> bool {
+        match self.content {
+            Content::Bytes(_) | Content::Checked(_) => true,
+            Content::UnderWay(_) => false,
+        }
+    }
 }
 
 /// A branch that claims more work than the own one, while it is checked and fetched.

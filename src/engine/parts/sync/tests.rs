@@ -121,7 +121,7 @@ fn a_claim_of_more_work_is_asked_for_once_and_its_headers_lead_to_its_bodies_in_
     bench.sync.begin_taking(0);
     for block in bench.blocks.clone() {
         let (source, body) = bench.sync.next_body(&ground!(bench), true).unwrap();
-        assert_eq!(body.bytes, block.to_bytes());
+        assert!(matches!(&body.content, Content::Bytes(bytes) if *bytes == block.to_bytes()));
         bench.chain.accept(block, CLOCK).unwrap();
         bench.sync.offered(&ground!(bench), (source, body.peer), Offer::Taken);
     }
@@ -204,4 +204,45 @@ fn a_body_that_breaks_a_rule_blames_who_sent_it_and_whose_branch_it_is() {
         "{told:?}"
     );
     assert!(bench.sync.is_idle() && !bench.sync.is_taking());
+}
+
+#[test]
+fn a_verdict_goes_to_the_bytes_that_were_checked_or_nowhere() {
+    let mut bench = bench(1);
+    let params = bench.chain.params().clone();
+    let payment = |sequence| crate::testing::blocks::pay(&params, 1, ("anna", "ben"), None, 1, sequence);
+    let content = (0..60).map(payment).collect();
+    bench.blocks = vec![crate::testing::blocks::mine(&params, &params.genesis(), 2, content)];
+    bench.connect(1);
+    bench.turn();
+    let page = bench.page();
+    bench.headers(1, 1, &page);
+    let hashes: Vec<BlockHash> = bench.blocks.iter().map(Block::hash).collect();
+    let bytes = bench.blocks[0].to_bytes();
+    let at = Time::from_ms(0);
+    // A copy with another end, as a liar sends it, and then the true one.
+    let mut spoilt = bytes.clone();
+    let end = spoilt.len() - 1;
+    spoilt[end] ^= 1;
+    bench
+        .sync
+        .on_blocks(&ground!(bench), peer(2), (at, &hashes), vec![spoilt]);
+    let (first, bodies) = bench.sync.next_group().unwrap();
+    assert!(bench.sync.next_group().is_none(), "it has left");
+    bench.sync.begin_taking(0);
+    assert!(bench.sync.next_body(&ground!(bench), true).is_none(), "it is not ready");
+    let of_the_liar = bench.chain.rules().read_and_check(bodies);
+    bench.sync.sync_of(peer(1)).unwrap().bodies.clear();
+    bench
+        .sync
+        .on_blocks(&ground!(bench), peer(1), (at, &hashes), vec![bytes]);
+    let (second, bodies) = bench.sync.next_group().unwrap();
+    bench.sync.checked(first, of_the_liar);
+    bench.sync.begin_taking(0);
+    assert!(bench.sync.next_body(&ground!(bench), true).is_none(), "of other bytes");
+    bench.sync.checked(second, bench.chain.rules().read_and_check(bodies));
+    bench.sync.begin_taking(0);
+    let (_, body) = bench.sync.next_body(&ground!(bench), true).unwrap();
+    assert_eq!(body.peer, peer(1));
+    assert!(matches!(&body.content, Content::Checked(verdict) if verdict.good().is_ok()));
 }
