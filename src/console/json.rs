@@ -59,6 +59,15 @@ pub fn json_data(reply: &Reply) -> String {
     plain(serde_json::to_string(reply).expect("replies have text keys and writing to memory does not fail"))
 }
 
+/// The line of a reply with the words of it beside its data, in the key `text`.
+#[must_use]
+pub fn with_text(mut line: String, words: &str) -> String {
+    line.pop();
+    let words = serde_json::to_string(words).expect("writing to memory does not fail");
+    line.push_str(&format!(",\"text\":{}}}", plain(words)));
+    line
+}
+
 /// An error alone: `{"error": …}`.
 #[must_use]
 pub fn json_error(error: &CommandError) -> String {

@@ -169,6 +169,10 @@ pub struct PeerView {
     pub work: Work,
     pub latency_ms: Option<u64>,
     pub found_by: FoundBy,
+    /// How long it has been connected.
+    pub connected_ms: u64,
+    /// The program that it says it is; null until it has said so.
+    pub version: Option<String>,
 }
 
 /// A banned node in the reply of `peers`.

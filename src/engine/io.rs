@@ -141,6 +141,13 @@ pub enum NetFact {
         /// Which of the two nodes dialled.
         direction: Direction,
     },
+    /// What program a connected peer says it is.
+    Agent {
+        /// The peer that says so.
+        peer: PeerId,
+        /// Its words, as it sent them.
+        agent: String,
+    },
     /// The last connection to a peer is gone.
     Disconnected {
         /// The peer whose last connection has ended.

@@ -193,6 +193,7 @@ impl<S: ChainStore> Engine<S> {
                 address,
                 direction,
             } => self.on_connected(peer, address, direction),
+            NetFact::Agent { peer, agent } => self.peers.links.called_itself(&peer, &agent),
             NetFact::Disconnected { peer, reason } => self.on_disconnected(peer, reason),
             NetFact::DialFailed {
                 peer,

@@ -66,6 +66,8 @@ impl<S: ChainStore> Engine<S> {
                     work: status.map_or(Work::ZERO, |status| Work::from_be_bytes(status.work)),
                     latency_ms: peer.latency_ms,
                     found_by: peer.found_by,
+                    connected_ms: self.clock.now().ms().saturating_sub(peer.since.ms()),
+                    version: peer.version.clone(),
                 }
             })
             .collect();

@@ -18,6 +18,7 @@ use super::mailbox::Mailbox;
 use super::session::{In, LineRef, ReplyBody, ReplyPart, Session};
 use super::view::{ReplyTells, SessionView};
 use crate::console::input::{Content, RawLine};
+use crate::console::look::Look;
 use crate::console::output::{Done, LineEnd};
 use crate::console::render::{self, HelpReply, QuitReply};
 use crate::console::{InputLine, help};
@@ -112,7 +113,11 @@ impl PageView {
 
     fn whole(&self, line: (u64, Option<&str>), result: Result<Reply, CommandError>) {
         let text = match (self.form, &result) {
-            (Form::Reply, _) => render::json_reply(line.0, line.1, &result),
+            (Form::Reply, Ok(reply)) => {
+                let words = render::drawn_reply(reply, Look::default());
+                render::with_text(render::json_reply(line.0, line.1, &result), &words)
+            }
+            (Form::Reply, Err(_)) => render::json_reply(line.0, line.1, &result),
             (Form::Data, Ok(reply)) => render::json_data(reply),
             (Form::Data, Err(error)) => render::json_error(error),
         };

@@ -287,6 +287,8 @@ fn peers() -> Reply {
         work: Work::ZERO,
         latency_ms,
         found_by,
+        connected_ms: 1_500,
+        version: latency_ms.map(|_| "lanchain/0.1.0".into()),
     };
     let ban = |name| BanView {
         peer_id: id(),

@@ -5,6 +5,8 @@
 import assert from 'node:assert/strict';
 import { TestNode, until } from './nodes.mjs';
 
+/** An address of the namespace's loopback that a browser does not trust as its own machine's. */
+const LAN_ADDRESS = '10.77.0.1';
 /** Longer than any movement takes on a slow machine. */
 const DEADLINE_MS = 60_000;
 const STORM_BLOCKS = 10_000;
@@ -13,7 +15,9 @@ const STORM_MS = 60_000;
 
 /** Opens a page and watches what it does. */
 async function open(browser, url, options = {}) {
-  const context = options.context ?? (await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-GB', ...options }));
+  const context =
+    options.context ??
+    (await browser.newContext({ viewport: { width: 1280, height: 900 }, locale: 'en-GB', ...options }));
   const page = await context.newPage();
   page.setDefaultTimeout(DEADLINE_MS);
   const { host } = new URL(url);
@@ -21,11 +25,13 @@ async function open(browser, url, options = {}) {
   page.on('pageerror', (error) => watched.faults.push(String(error)));
   page.on('console', (message) => {
     // A refused command, and a node that is away, are no faults of the page; the browser writes them down all the same.
-    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) watched.faults.push(message.text());
+    if (message.type() === 'error' && !/Failed to load resource/.test(message.text()))
+      watched.faults.push(message.text());
   });
   page.on('request', (request) => {
     watched.requests.push(request.url());
-    if (!request.url().startsWith('data:') && new URL(request.url()).host !== host) watched.faults.push(`asked another host: ${request.url()}`);
+    if (!request.url().startsWith('data:') && new URL(request.url()).host !== host)
+      watched.faults.push(`asked another host: ${request.url()}`);
   });
   page.watched = watched;
   await page.goto(url);
@@ -45,9 +51,11 @@ function seen(page, question, argument) {
 }
 
 const atHeight = (page, height) => seen(page, (wanted) => document.body.dataset.height === wanted, String(height));
-const hasText = (page, selector, text) => seen(page, ([where, what]) => document.querySelector(where)?.textContent.includes(what), [selector, text]);
+const hasText = (page, selector, text) =>
+  seen(page, ([where, what]) => document.querySelector(where)?.textContent.includes(what), [selector, text]);
 const data = (page) => page.evaluate(() => ({ ...document.body.dataset }));
-const laneOf = (page, hash) => page.evaluate((which) => document.querySelector(`[data-hash="${which}"]`)?.dataset.lane, hash);
+const laneOf = (page, hash) =>
+  page.evaluate((which) => document.querySelector(`[data-hash="${which}"]`)?.dataset.lane, hash);
 
 async function tellFigures(page, what) {
   const { lag95, requests } = await data(page);
@@ -68,7 +76,7 @@ const test = (name, body) => cases.push([name, body]);
 let miner = null;
 let begun = 0;
 async function mineForStorm() {
-  miner ??= TestNode.start('miner', [], [], process.env.LANCHAIN_PAGE_CHAIN).then((node) => {
+  miner ??= TestNode.start('miner', [], { chain: process.env.LANCHAIN_PAGE_CHAIN }).then((node) => {
     begun = Date.now();
     if (node.height === 0) node.child.stdin.write(`mine ${STORM_BLOCKS}\n`);
     return node;
@@ -118,14 +126,20 @@ test('the tour is seen: payments go into blocks, a branch sinks, payments fly ba
   await ben.type('mine 4');
   await anna.type('net on');
   await atHeight(page, 5);
-  await seen(page, (hash) => Number(document.querySelector(`.block.stale[data-hash="${hash}"]`)?.dataset.lane) > 0, first[0]);
+  await seen(
+    page,
+    (hash) => Number(document.querySelector(`.block.stale[data-hash="${hash}"]`)?.dataset.lane) > 0,
+    first[0],
+  );
   await hasText(page, '#caption', 'The branch of ben has more work');
   await seen(page, (id) => document.querySelector(`.chip.back[data-txid="${id}"]`), back);
   await seen(page, (id) => document.querySelector(`.chip.dead[data-txid="${id}"]`)?.textContent.includes('✗'), dies);
   await page.reload();
   await seen(page, (hash) => document.querySelector(`.block.stale[data-hash="${hash}"]`), first[0]);
   await seen(page, (id) => document.querySelector(`.chip[data-txid="${id}"]`), back);
-  await until('ben hears of the payment', async () => (await ben.type('pending')).transactions.some((tx) => tx.txid === back));
+  await until('ben hears of the payment', async () =>
+    (await ben.type('pending')).transactions.some((tx) => tx.txid === back),
+  );
   await ben.type('mine');
   await atHeight(page, 6);
   await seen(page, (id) => !document.querySelector(`.chip[data-txid="${id}"]`), back);
@@ -176,14 +190,19 @@ test('buttons and the line do what the prompt does, and answer in its words', as
 test('a changed block turns red with the chain behind it, and can be mined again', async (browser) => {
   const node = await TestNode.start('emil');
   const { txid } = await node.type('tx emil bob 5');
-  const { blocks: [block] } = await node.type('mine 3');
+  const {
+    blocks: [block],
+  } = await node.type('mine 3');
   const page = await open(browser, `${node.url.split('#')[0]}#/block/${block.hash}`);
   const computed = () => page.getAttribute('#sheet [data-computed]', 'data-computed');
   await page.waitForSelector('#sheet [data-computed]');
   assert.equal(await computed(), block.hash, 'the page computes the same hash as the node');
   await page.fill('#sheet [data-amount]', '500');
   await hasText(page, '#sheet', 'another hash');
-  await seen(page, () => document.querySelectorAll('.block.broken').length === 2 && document.querySelector('.block.changed'));
+  await seen(
+    page,
+    () => document.querySelectorAll('.block.broken').length === 2 && document.querySelector('.block.changed'),
+  );
   await page.click('#again');
   await hasText(page, '#sheet [role=status]', 'nobody signed');
   assert.match(await computed(), /^0000/);
@@ -191,10 +210,14 @@ test('a changed block turns red with the chain behind it, and can be mined again
   await seen(page, (hash) => document.querySelector('#sheet [data-computed]')?.dataset.computed === hash, block.hash);
   await page.click('#ask');
   await hasText(page, '#sheet ol', 'bad_merkle_root');
-  await page.evaluate((id) => { location.hash = `#/transaction/${id}`; }, txid);
+  await page.evaluate((id) => {
+    location.hash = `#/transaction/${id}`;
+  }, txid);
   await page.waitForSelector('#sheet [data-proven=true]');
   await hasText(page, '#sheet', 'confirmations: 3');
-  await page.evaluate(() => { location.hash = '#/block/ffff'; });
+  await page.evaluate(() => {
+    location.hash = '#/block/ffff';
+  });
   await page.waitForSelector('#sheet .bad');
   await close(page);
   await node.stop();
@@ -206,7 +229,13 @@ test('a node that stops leaves a grey picture, and one that is back is followed 
   const page = await open(browser, node.url);
   await atHeight(page, 2);
   await node.stop();
-  await seen(page, () => document.body.classList.contains('off') && !document.querySelector('#down').hidden && document.querySelector('.block'));
+  await seen(
+    page,
+    () =>
+      document.body.classList.contains('off') &&
+      !document.querySelector('#down').hidden &&
+      document.querySelector('.block'),
+  );
   await node.run();
   await node.type('mine');
   await seen(page, () => document.body.dataset.up === 'true');
@@ -227,10 +256,11 @@ test('all tabs share one stream, and a hidden one holds none', async (browser) =
   await atHeight(first, 1);
   await atHeight(second, 1);
   assert.equal(streams(first) + streams(second), 1);
-  const hide = (page, hidden) => page.evaluate((value) => {
-    Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
-    document.dispatchEvent(new Event('visibilitychange'));
-  }, hidden);
+  const hide = (page, hidden) =>
+    page.evaluate((value) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, get: () => value });
+      document.dispatchEvent(new Event('visibilitychange'));
+    }, hidden);
   await hide(first, true);
   await until('the second leads', () => streams(second) === 1);
   await node.type('mine');
@@ -244,6 +274,22 @@ test('all tabs share one stream, and a hidden one holds none', async (browser) =
   await node.stop();
 });
 
+test('on plain http, where a browser has no locks and no hashes, the page works all the same', async (browser) => {
+  const node = await TestNode.start('kai', [], { host: LAN_ADDRESS });
+  const {
+    blocks: [block],
+  } = await node.type('mine');
+  const page = await open(browser, `${node.url.split('#')[0]}#/block/${block.hash}`);
+  assert.equal(await page.evaluate(() => window.isSecureContext), false);
+  await page.waitForSelector(`#sheet [data-computed="${block.hash}"]`);
+  const second = await open(browser, node.url, { context: page.context() });
+  await node.type('mine');
+  await atHeight(page, 2);
+  await atHeight(second, 2);
+  await close(page);
+  await node.stop();
+});
+
 test('what strangers wrote is text, also in a recorded log, which is a lesson again', async (browser) => {
   const node = await TestNode.start('hugo');
   await node.type('mine 2');
@@ -251,17 +297,69 @@ test('what strangers wrote is text, also in a recorded log, which is a lesson ag
   const peer = '12D3KooWN9tiCpohmFQT4esoA97BGbskqptpN6MjcsTtcGYRHF5A';
   const evil = '<script>window.hurt=1</script><img src=x onerror=window.hurt=1>\u202egnp.exe';
   const stamp = { v: 1, type: 'event', run: 'ab', time_ms: 1_800_000_000_000 };
-  const block = { hash: '00'.repeat(32), height: 7, previous_hash: '11'.repeat(32), miner: evil, block_time_ms: 1, bits: 1, adds_work: '00', work: '00' };
+  const block = {
+    hash: '00'.repeat(32),
+    height: 7,
+    previous_hash: '11'.repeat(32),
+    miner: evil,
+    block_time_ms: 1,
+    bits: 1,
+    adds_work: '00',
+    work: '00',
+  };
   const log = [
-    { event: 'started', peer_id: peer, name: evil, account: evil, network: evil, height: 0, tip: '11'.repeat(32), bits: 1, halflife_ms: 1 },
-    { event: 'peer_connected', peer_id: `${peer.slice(0, -1)}B`, name: evil, name_proven: true, name_taken: false, address: evil, direction: 'in', found_by: 'mdns' },
+    {
+      event: 'started',
+      peer_id: peer,
+      name: evil,
+      account: evil,
+      network: evil,
+      height: 0,
+      tip: '11'.repeat(32),
+      bits: 1,
+      halflife_ms: 1,
+    },
+    {
+      event: 'peer_connected',
+      peer_id: `${peer.slice(0, -1)}B`,
+      name: evil,
+      name_proven: true,
+      name_taken: false,
+      address: evil,
+      direction: 'in',
+      found_by: 'mdns',
+    },
     { event: 'peer_tip', peer_id: `${peer.slice(0, -1)}B`, height: 7, tip: '00'.repeat(32), work: '00' },
     { event: 'block_connected', ...block, transactions: 2, source: 'local' },
-    { event: 'transaction_accepted', txid: '22'.repeat(32), kind: 'transfer', from: evil, to: evil, amount: 1, sequence: 0, signer: peer, source: evil },
-    { event: 'transaction_dropped', txid: '33'.repeat(32), kind: 'claim', from: evil, to: null, amount: 0, code: evil, message: evil },
+    {
+      event: 'transaction_accepted',
+      txid: '22'.repeat(32),
+      kind: 'transfer',
+      from: evil,
+      to: evil,
+      amount: 1,
+      sequence: 0,
+      signer: peer,
+      source: evil,
+    },
+    {
+      event: 'transaction_dropped',
+      txid: '33'.repeat(32),
+      kind: 'claim',
+      from: evil,
+      to: null,
+      amount: 0,
+      code: evil,
+      message: evil,
+    },
     { event: 'warning', code: 'x', message: evil },
   ].map((event, index) => JSON.stringify({ ...stamp, seq: index + 1, ...event }));
-  const openLog = (lines) => page.setInputFiles('#replay-file', { name: 'lesson.jsonl', mimeType: 'text/plain', buffer: Buffer.from(lines.join('\n')) });
+  const openLog = (lines) =>
+    page.setInputFiles('#replay-file', {
+      name: 'lesson.jsonl',
+      mimeType: 'text/plain',
+      buffer: Buffer.from(lines.join('\n')),
+    });
   await page.click('#replay-open');
   await seen(page, () => document.body.classList.contains('replaying') && document.body.dataset.height === '2');
   await page.fill('#replay-at', '2');
@@ -270,7 +368,15 @@ test('what strangers wrote is text, also in a recorded log, which is a lesson ag
   await atHeight(page, 7);
   await hasText(page, '#news-list', '<script>');
   assert.equal(await page.evaluate(() => window.hurt), undefined);
-  assert.equal(await page.evaluate(() => /\u202e/.test(document.body.textContent + [...document.querySelectorAll('[aria-label]')].map((one) => one.getAttribute('aria-label')).join())), false);
+  assert.equal(
+    await page.evaluate(() =>
+      /\u202e/.test(
+        document.body.textContent +
+          [...document.querySelectorAll('[aria-label]')].map((one) => one.getAttribute('aria-label')).join(),
+      ),
+    ),
+    false,
+  );
   assert.equal(await page.locator('body img, body script').count(), 0);
   await page.fill('#replay-at', '1');
   await page.click('#replay-play');
@@ -284,10 +390,24 @@ test('what strangers wrote is text, also in a recorded log, which is a lesson ag
 test('it fits from 320 to 3840 pixels, on a wall, without a mouse, and in Chinese', async (browser) => {
   const node = await TestNode.start('ida');
   await node.type('mine 20');
-  for (const [width, height, query] of [[320, 640, ''], [1280, 800, ''], [3840, 2160, ''], [1920, 1080, '?show'], [1280, 720, '?show']]) {
-    const page = await open(browser, node.url.replace('/#', `/${query}#`), { viewport: { width, height }, colorScheme: width === 320 ? 'dark' : 'light', reducedMotion: 'reduce' });
+  for (const [width, height, query] of [
+    [320, 640, ''],
+    [1280, 800, ''],
+    [3840, 2160, ''],
+    [1920, 1080, '?show'],
+    [1280, 720, '?show'],
+  ]) {
+    const page = await open(browser, node.url.replace('/#', `/${query}#`), {
+      viewport: { width, height },
+      colorScheme: width === 320 ? 'dark' : 'light',
+      reducedMotion: 'reduce',
+    });
     await atHeight(page, 20);
-    const { wide, high, nodes } = await page.evaluate(() => ({ wide: document.documentElement.scrollWidth, high: document.documentElement.scrollHeight, nodes: document.querySelectorAll('svg *').length }));
+    const { wide, high, nodes } = await page.evaluate(() => ({
+      wide: document.documentElement.scrollWidth,
+      high: document.documentElement.scrollHeight,
+      nodes: document.querySelectorAll('svg *').length,
+    }));
     assert.ok(wide <= width, `${width} px: nothing sticks out (${wide})`);
     assert.ok(nodes <= 400, `at most 400 elements (${nodes})`);
     if (query) {
@@ -315,7 +435,11 @@ test('it fits from 320 to 3840 pixels, on a wall, without a mouse, and in Chines
 
 test('a storm of 10,000 blocks costs few requests and no long task', async (browser) => {
   const source = await mineForStorm();
-  await until('the chain for the storm', () => source.height >= STORM_BLOCKS || Date.now() > begun + STORM_MS, STORM_MS + 1000);
+  await until(
+    'the chain for the storm',
+    () => source.height >= STORM_BLOCKS || Date.now() > begun + STORM_MS,
+    STORM_MS + 1000,
+  );
   const blocks = source.height;
   if (blocks < STORM_BLOCKS) {
     await source.stop();
@@ -337,8 +461,13 @@ test('a storm of 10,000 blocks costs few requests and no long task', async (brow
   const ended = Date.now();
   await seen(page, () => document.querySelector('#score-rows tr'));
   const requests = Number((await data(page)).requests) - before;
-  const { longest, nodes } = await page.evaluate(() => ({ longest: window.longest, nodes: document.querySelectorAll('svg *').length }));
-  console.log(`        ${blocks} blocks in ${ended - dialled} ms: ${requests} requests, longest task ${Math.round(longest)} ms, ${nodes} elements in drawings`);
+  const { longest, nodes } = await page.evaluate(() => ({
+    longest: window.longest,
+    nodes: document.querySelectorAll('svg *').length,
+  }));
+  console.log(
+    `        ${blocks} blocks in ${ended - dialled} ms: ${requests} requests, longest task ${Math.round(longest)} ms, ${nodes} elements in drawings`,
+  );
   assert.ok(requests <= 10, `${requests} requests`);
   assert.ok(nodes <= 400);
   await close(page);

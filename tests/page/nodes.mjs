@@ -28,10 +28,17 @@ export async function until(what, question, deadline_ms = DEADLINE_MS) {
 }
 
 export class TestNode {
-  /** Starts a node; `peers` are nodes to connect to, `chain` a folder whose copy it begins with. */
-  static async start(name, peers = [], more = [], chain = null) {
+  /** Starts a node; `peers` are nodes to connect to, `chain` a folder whose copy it begins with, `host` where its page is. */
+  static async start(name, peers = [], { chain = null, host = '127.0.0.1' } = {}) {
     const node = new TestNode();
-    Object.assign(node, { name, port: (ports += 1), webPort: (ports += 1), folder: path.join(FOLDER, `${name}-${ports}`), peers, more });
+    Object.assign(node, {
+      name,
+      port: (ports += 1),
+      webPort: (ports += 1),
+      folder: path.join(FOLDER, `${name}-${ports}`),
+      peers,
+      host,
+    });
     if (chain) cpSync(chain, node.folder, { recursive: true });
     await node.run();
     return node;
@@ -40,8 +47,21 @@ export class TestNode {
   /** Runs its process, also after a stop: the same folder and ports. */
   async run() {
     const flags = [
-      '--json', '--daemon', '--no-mdns', '--network', 'dev', '--name', this.name, '--data-dir', this.folder, '--log', 'off',
-      '--listen', `127.0.0.1:${this.port}`, '--web', `127.0.0.1:${this.webPort}`, ...this.more,
+      '--json',
+      '--daemon',
+      '--no-mdns',
+      '--network',
+      'dev',
+      '--name',
+      this.name,
+      '--data-dir',
+      this.folder,
+      '--log',
+      'off',
+      '--listen',
+      `127.0.0.1:${this.port}`,
+      '--web',
+      `${this.host}:${this.webPort}`,
     ];
     if (this.peers.length) flags.push('--peer', this.peers.map((peer) => `127.0.0.1:${peer.port}`).join(','));
     this.child = spawn(BINARY, flags, { stdio: ['pipe', 'pipe', 'inherit'] });

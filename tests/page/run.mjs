@@ -44,14 +44,20 @@ function skip(why) {
 /** Runs this file again inside a namespace that has a loopback and nothing else. */
 function enterNamespace() {
   if (spawnSync('unshare', ['-Urn', 'true']).status !== 0) return;
-  const script = 'ip link set lo up && exec "$0" "$@"';
-  const { status } = spawnSync('unshare', ['-Urn', '--fork', '--kill-child', 'sh', '-c', script, process.execPath, ...process.argv.slice(1)], {
-    stdio: 'inherit', env: { ...process.env, [MARKER]: '1' },
-  });
+  const script = 'ip link set lo up && ip address add 10.77.0.1/24 dev lo && exec "$0" "$@"';
+  const { status } = spawnSync(
+    'unshare',
+    ['-Urn', '--fork', '--kill-child', 'sh', '-c', script, process.execPath, ...process.argv.slice(1)],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, [MARKER]: '1' },
+    },
+  );
   process.exit(status ?? 1);
 }
 
-if (Number(process.versions.node.split('.')[0]) < NODE_MIN) skip(`node ${process.versions.node} is too old: ${NODE_MIN} is needed`);
+if (Number(process.versions.node.split('.')[0]) < NODE_MIN)
+  skip(`node ${process.versions.node} is too old: ${NODE_MIN} is needed`);
 if (!process.env[MARKER]) enterNamespace();
 await runAll((await import('./pure.mjs')).cases);
 if (!process.env[MARKER]) skip('this system gives no network namespace (try: unshare -Urn true)');

@@ -29,6 +29,8 @@ const STATUS_DOUBLINGS_MAX: u32 = 4;
 const STATUS_OWN_MS: u64 = 30_000;
 /// Own addresses that are shown and told.
 const OWN_ADDRESSES_MAX: usize = 64;
+/// Characters of what a peer calls its program: more than any name and version have.
+const VERSION_MAX: usize = 64;
 
 /// What a peer was last called in an event.
 pub(crate) type Called = Option<(AccountName, NameStanding)>;
@@ -46,6 +48,10 @@ pub(crate) struct Peer {
     pub(crate) status: Option<wire::Status>,
     /// The answer time of a ping.
     pub(crate) latency_ms: Option<u64>,
+    /// When it connected.
+    pub(crate) since: Time,
+    /// The program that it says it is.
+    pub(crate) version: Option<String>,
     /// How far its clock is ahead of this node's wall clock.
     pub(crate) clock_ahead_ms: Option<i64>,
     /// What it was last called in an event.
@@ -178,6 +184,13 @@ impl Links {
 
     // The others.
 
+    /// A peer said what program it is.
+    pub(crate) fn called_itself(&mut self, id: &PeerId, agent: &str) {
+        if let Some(peer) = self.peers.get_mut(id) {
+            peer.version = Some(agent.chars().take(VERSION_MAX).collect());
+        }
+    }
+
     /// A peer connected: it is told where this node stands at once.
     pub(crate) fn connected(
         &mut self,
@@ -191,6 +204,8 @@ impl Links {
             found_by,
             status: None,
             latency_ms: None,
+            since: now,
+            version: None,
             clock_ahead_ms: None,
             called: None,
             last_instance: None,

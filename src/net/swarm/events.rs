@@ -264,6 +264,8 @@ impl NetTask {
             address,
             direction,
         });
+        let agent = info.agent_version.clone();
+        self.outbox.keep(NetFact::Agent { peer, agent });
         if !named.is_empty() {
             // As after a dial to a connected peer: the typed name leads to this peer.
             self.dial_failed(Some(peer), named, DialFailure::AlreadyConnected, None);

@@ -4,7 +4,8 @@
 // reasons) is shown as it comes: the program speaks English.
 
 /** One line for each key: key | English | Chinese. */
-const WORDS = new Map(`
+const WORDS = new Map(
+  `
 skip|To the chain|跳到链
 tree|The chain, and where each node stands|链，以及每个节点的位置
 height|height|高度
@@ -133,7 +134,12 @@ owes|owes {0} coins|欠 {0} 币
 withpool|{0} with what waits|计入等待中的为 {0}
 owner|owner:|所有者：
 free|nobody owns this name yet|这个名字还没有所有者
-`.trim().split('\n').map((line) => line.split('|')).map(([key, ...words]) => [key, words]));
+`
+    .trim()
+    .split('\n')
+    .map((line) => line.split('|'))
+    .map(([key, ...words]) => [key, words]),
+);
 
 /** What the browser keeps, `localStorage` or, for a tab, `sessionStorage`; one that may not keep anything forgets. */
 function remembered(kind, key, value) {

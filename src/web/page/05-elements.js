@@ -10,7 +10,9 @@ const $ = (id) => document.getElementById(id);
 /** An element, as `h('td.n', 'text', {title: 'x'}, otherElement)`; classes stand behind the name, attributes in an object. */
 function h(spec, ...parts) {
   const [name, ...classes] = spec.split('.');
-  const element = SVG_NAMES.has(name) ? document.createElementNS('http://www.w3.org/2000/svg', name.replace('svga', 'a')) : document.createElement(name);
+  const element = SVG_NAMES.has(name)
+    ? document.createElementNS('http://www.w3.org/2000/svg', name.replace('svga', 'a'))
+    : document.createElement(name);
   if (classes.length) element.setAttribute('class', classes.join(' '));
   for (const part of parts.flat()) {
     if (part instanceof Node) element.append(part);
@@ -29,7 +31,9 @@ function set(element, attributes) {
 
 /** Text of the node or of strangers: what is not seen, or turns the order of letters, is shown as a mark. */
 function clean(text) {
-  return String(text ?? '').slice(0, 2000).replace(/[\0-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, '\ufffd');
+  return String(text ?? '')
+    .slice(0, 2000)
+    .replace(/[\0-\x09\x0b-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]/g, '\ufffd');
 }
 
 function say(element, text) {
@@ -67,7 +71,11 @@ function duration(ms) {
 }
 
 function rounded(number) {
-  const [unit, sign] = [[1e9, 'G'], [1e6, 'M'], [1e3, 'k']].find(([size]) => number >= size) ?? [1, ''];
+  const [unit, sign] = [
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ].find(([size]) => number >= size) ?? [1, ''];
   return `${(number / unit).toFixed(sign ? 1 : 0)} ${sign}`;
 }
 

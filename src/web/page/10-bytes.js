@@ -23,16 +23,30 @@ function compress(state, view, offset) {
     if (i < 16) schedule[i] = view.getUint32(offset + i * 4);
     else {
       const [x, y] = [schedule[i - 15], schedule[i - 2]];
-      schedule[i] = schedule[i - 16] + schedule[i - 7] + (turned(x, 7) ^ turned(x, 18) ^ (x >>> 3)) + (turned(y, 17) ^ turned(y, 19) ^ (y >>> 10));
+      schedule[i] =
+        schedule[i - 16] +
+        schedule[i - 7] +
+        (turned(x, 7) ^ turned(x, 18) ^ (x >>> 3)) +
+        (turned(y, 17) ^ turned(y, 19) ^ (y >>> 10));
     }
   }
   let [a, b, c, d, e, f, g, k] = state;
   for (let i = 0; i < 64; i += 1) {
-    const one = (k + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + ((e & f) ^ (~e & g)) + CUBES[i] + schedule[i]) | 0;
+    const one =
+      (k + (turned(e, 6) ^ turned(e, 11) ^ turned(e, 25)) + ((e & f) ^ (~e & g)) + CUBES[i] + schedule[i]) | 0;
     const two = ((turned(a, 2) ^ turned(a, 13) ^ turned(a, 22)) + ((a & b) ^ (a & c) ^ (b & c))) | 0;
-    k = g; g = f; f = e; e = (d + one) | 0; d = c; c = b; b = a; a = (one + two) | 0;
+    k = g;
+    g = f;
+    f = e;
+    e = (d + one) | 0;
+    d = c;
+    c = b;
+    b = a;
+    a = (one + two) | 0;
   }
-  [a, b, c, d, e, f, g, k].forEach((word, i) => { state[i] += word; });
+  [a, b, c, d, e, f, g, k].forEach((word, i) => {
+    state[i] += word;
+  });
 }
 
 /** SHA-256 of bytes, as bytes. */

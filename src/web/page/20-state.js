@@ -16,8 +16,24 @@ const WANTED_MAX = 4;
 
 function newState() {
   return {
-    run: '', seq: 0, time: 0, status: null, tip: '', alone: false, sync: null, reorg: null, stats: null, accounts: null,
-    blocks: new Map(), txs: new Map(), peers: new Map(), owners: new Map(), names: new Map(), people: new Set(), news: [], wanted: [],
+    run: '',
+    seq: 0,
+    time: 0,
+    status: null,
+    tip: '',
+    alone: false,
+    sync: null,
+    reorg: null,
+    stats: null,
+    accounts: null,
+    blocks: new Map(),
+    txs: new Map(),
+    peers: new Map(),
+    owners: new Map(),
+    names: new Map(),
+    people: new Set(),
+    news: [],
+    wanted: [],
   };
 }
 
@@ -37,7 +53,14 @@ function nameOf(s, account) {
   const id = personOf(s, account ?? '?');
   const peer = s.peers.get(id);
   if (id === s.status?.peer_id && s.status.name) return s.status.name;
-  return peer?.name ? peer.name + (peer.name_taken ? '?' : '') : s.names.get(id) ?? short(id);
+  return peer?.name ? peer.name + (peer.name_taken ? '?' : '') : (s.names.get(id) ?? short(id));
+}
+
+/** The account of a node that its user knows: the name that the chain proves, else that of the key. */
+function accountOf(s, id) {
+  if (id === s.status?.peer_id) return s.status.account;
+  const peer = s.peers.get(id);
+  return peer?.name_proven ? peer.name : id;
 }
 
 /** The end of a key, as the prompt writes it; names stay as they are. */
@@ -56,10 +79,21 @@ function meet(s, id) {
 function putBlock(s, e, source) {
   const old = s.blocks.get(e.hash);
   s.blocks.delete(e.hash);
-  keep(s.blocks, e.hash, {
-    hash: e.hash, height: e.height, previous: e.previous_hash, miner: e.miner, time: e.block_time_ms ?? e.time_ms,
-    bits: e.bits ?? old?.bits, count: e.transactions ?? old?.count, source: source ?? old?.source,
-  }, BLOCKS_MAX);
+  keep(
+    s.blocks,
+    e.hash,
+    {
+      hash: e.hash,
+      height: e.height,
+      previous: e.previous_hash,
+      miner: e.miner,
+      time: e.block_time_ms ?? e.time_ms,
+      bits: e.bits ?? old?.bits,
+      count: e.transactions ?? old?.count,
+      source: source ?? old?.source,
+    },
+    BLOCKS_MAX,
+  );
   meet(s, personOf(s, e.miner));
 }
 
@@ -67,7 +101,12 @@ function putBlock(s, e, source) {
 function putTx(s, e, place, more) {
   const old = s.txs.get(e.txid) ?? {};
   const { kind = 'transfer', from = '?', to = '?', amount = 0 } = { ...old, ...e };
-  keep(s.txs, e.txid, { back: old.back, txid: e.txid, kind, from, to, amount, place, ...more, seq: s.seq, time: s.time }, TXS_MAX);
+  keep(
+    s.txs,
+    e.txid,
+    { back: old.back, txid: e.txid, kind, from, to, amount, place, ...more, seq: s.seq, time: s.time },
+    TXS_MAX,
+  );
 }
 
 /** A sentence of what happened: the key of the words and their values. */
@@ -152,7 +191,8 @@ const MEANING = {
     putBlock(s, e);
     s.tip = e.previous_hash;
     // Whether its payments wait again, died, or are in the new branch too is told by the next events.
-    for (const tx of s.txs.values()) if (tx.block === e.hash && tx.place === 'block') Object.assign(tx, { place: 'air', back: e.hash });
+    for (const tx of s.txs.values())
+      if (tx.block === e.hash && tx.place === 'block') Object.assign(tx, { place: 'air', back: e.hash });
   },
   block_stored(s, e) {
     putBlock(s, e, e.source);
@@ -169,7 +209,17 @@ const MEANING = {
     for (const tx of s.txs.values()) if (tx.place === 'air') tx.place = 'block';
     const winner = s.blocks.get(e.new_tip);
     s.reorg = s.seq;
-    tell(s, 'reorg', 'n_reorg', winner?.miner, e.fork_height, e.depth, (winner?.height ?? 0) - e.fork_height, e.returned_count, e.dropped_count);
+    tell(
+      s,
+      'reorg',
+      'n_reorg',
+      winner?.miner,
+      e.fork_height,
+      e.depth,
+      (winner?.height ?? 0) - e.fork_height,
+      e.returned_count,
+      e.dropped_count,
+    );
   },
   sync_started(s, e) {
     s.sync = e;
@@ -197,12 +247,15 @@ const MEANING = {
     const listed = new Set(data.peers.map((peer) => peer.peer_id));
     // What events told since the question is newer than the answer.
     if (asked === s.seq) for (const id of s.peers.keys()) if (!listed.has(id)) s.peers.delete(id);
-    for (const { height, tip, ...facts } of data.peers) putPeer(s, facts, asked === s.seq || !s.peers.has(facts.peer_id) ? { height, tip } : {});
+    for (const { height, tip, ...facts } of data.peers)
+      putPeer(s, facts, asked === s.seq || !s.peers.has(facts.peer_id) ? { height, tip } : {});
     if (listed.size) s.alone = false;
   },
   '@pending'(s, { data, asked }) {
     const listed = new Set(data.transactions.map((facts) => facts.txid));
-    for (const tx of s.txs.values()) if (tx.place === 'pool' && !listed.has(tx.txid) && tx.seq <= asked) Object.assign(tx, { place: 'block', block: null });
+    for (const tx of s.txs.values())
+      if (tx.place === 'pool' && !listed.has(tx.txid) && tx.seq <= asked)
+        Object.assign(tx, { place: 'block', block: null });
     for (const facts of data.transactions.slice(0, TXS_MAX)) {
       const old = s.txs.get(facts.txid);
       if (!old || old.seq <= asked) putTx(s, facts, 'pool');

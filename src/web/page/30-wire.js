@@ -12,12 +12,37 @@ const STORM_MS = 20e3;
 const COSTLY_MS = 5e3;
 const RETRY_MS = [300, 1e3, 2e3, 4e3];
 
-const READS = { status: 'status', tree: 'tree/60', peers: 'peers', pending: 'pending', chain: 'chain/12', stats: 'stats/100', accounts: 'accounts' };
+const READS = {
+  status: 'status',
+  tree: 'tree/60',
+  peers: 'peers',
+  pending: 'pending',
+  chain: 'chain/12',
+  stats: 'stats/100',
+  accounts: 'accounts',
+};
 const COSTLY = ['chain', 'stats', 'accounts'];
 
 const wire = {
-  live: newState(), token: takeToken(), readOnly: true, up: false, known: false, source: null, tries: 0, release: null, waiting: null,
-  channel: null, needs: new Map(), readAt: {}, blockAt: 0, burst: 0, busy: false, requests: 0, heard: false,
+  live: newState(),
+  token: takeToken(),
+  readOnly: true,
+  up: false,
+  known: false,
+  source: null,
+  tries: 0,
+  release: null,
+  waiting: null,
+  channel: null,
+  needs: new Map(),
+  readAt: {},
+  blockAt: 0,
+  burst: 0,
+  busy: false,
+  readingBlock: false,
+  requests: 0,
+  heard: false,
+  doctor: null,
 };
 
 /** The token stands in the fragment of the address that the node prints; the address bar need not show it. */
@@ -32,7 +57,11 @@ async function request(path, command) {
   const headers = wire.token ? { authorization: `Bearer ${wire.token}` } : {};
   wire.requests += 1;
   try {
-    const post = command && { method: 'POST', headers: { ...headers, 'content-type': 'application/json' }, body: JSON.stringify({ command }) };
+    const post = command && {
+      method: 'POST',
+      headers: { ...headers, 'content-type': 'application/json' },
+      body: JSON.stringify({ command }),
+    };
     const answer = await fetch(path, post ?? { headers });
     if (answer.status === 401) wire.token = null;
     return await answer.json();
@@ -114,7 +143,8 @@ async function readDue() {
   for (const name of names) needs.delete(name);
   // Costly ones come when the status is known: an empty chain has nothing to count.
   await Promise.all(names.filter((name) => !COSTLY.includes(name)).map(readOne));
-  if (live.blocks.get(live.tip)?.height > 0) await Promise.all(names.filter((name) => COSTLY.includes(name)).map(readOne));
+  if (live.blocks.get(live.tip)?.height > 0)
+    await Promise.all(names.filter((name) => COSTLY.includes(name)).map(readOne));
   wire.busy = false;
 }
 
@@ -123,6 +153,8 @@ async function readOne(name) {
   wire.readAt[name] = performance.now();
   const data = await request(`/api/${READS[name]}`);
   if (data.error) return;
+  // The reducer has no clock: since when a peer is connected follows from how long.
+  for (const peer of data.peers ?? []) peer.since = Date.now() - peer.connected_ms;
   reduce(wire.live, { event: `@${name}`, data, asked });
   ask();
 }
@@ -154,11 +186,12 @@ function follow() {
       else if (!wire.source) arrive(kind, data);
     };
     wire.waiting = new AbortController();
-    const lead = () => new Promise((done) => {
-      wire.release = done;
-      wire.channel.postMessage(['lead']);
-      openStream();
-    });
+    const lead = () =>
+      new Promise((done) => {
+        wire.release = done;
+        wire.channel.postMessage(['lead']);
+        openStream();
+      });
     navigator.locks.request('events', { signal: wire.waiting.signal }, lead).catch(() => {});
     wire.channel.postMessage(['who']);
   }
@@ -168,7 +201,8 @@ function follow() {
 function announce() {
   const { run, seq } = wire.live;
   wire.heard = true;
-  if (wire.source && wire.up) wire.channel.postMessage(['hello', JSON.stringify({ run, seq, read_only: wire.readOnly })]);
+  if (wire.source && wire.up)
+    wire.channel.postMessage(['hello', JSON.stringify({ run, seq, read_only: wire.readOnly })]);
 }
 
 /** Holds no stream while nobody looks. */
@@ -182,10 +216,12 @@ function rest() {
 function openStream() {
   const { run, seq } = wire.live;
   const source = new EventSource(wire.known ? `/events?last=${run}-${seq}` : '/events');
-  const pass = (kind) => ({ data }) => {
-    if (wire.heard) wire.channel.postMessage([kind, data]);
-    arrive(kind, data);
-  };
+  const pass =
+    (kind) =>
+    ({ data }) => {
+      if (wire.heard) wire.channel.postMessage([kind, data]);
+      arrive(kind, data);
+    };
   wire.source = source;
   source.onmessage = pass('event');
   source.addEventListener('hello', pass('hello'));

@@ -27,11 +27,21 @@ const GONE_MS = 60e3;
 /** The measures that follow from the stage's size in pixels. */
 function measure(pixelsWide, pixelsHigh) {
   const narrow = pixelsWide < 700;
-  const unit = Math.max(0.64, Math.min((narrow ? 0.62 : 1) * pixelsHigh / 440, pixelsWide / (narrow ? 370 : 840), 1.9));
+  const unit = Math.max(
+    0.64,
+    Math.min(((narrow ? 0.62 : 1) * pixelsHigh) / 440, pixelsWide / (narrow ? 370 : 840), 1.9),
+  );
   const [width, height] = [pixelsWide / unit, pixelsHigh / unit];
   const x = narrow ? 8 : width - Math.min(width * 0.36, 3 * BLOCK_W) - 10;
   const y = narrow ? height * 0.62 : ROW - BLOCK_H / 2;
-  return { unit, width, height, narrow, tipX: narrow ? width - 86 : x - 112, box: { x, y, width: width - x - 10, height: height - y - 10 } };
+  return {
+    unit,
+    width,
+    height,
+    narrow,
+    tipX: narrow ? width - 86 : x - 112,
+    box: { x, y, width: width - x - 10, height: height - y - 10 },
+  };
 }
 
 /** Puts each block of the lost branches into the first lane that is free at its height. */
@@ -51,7 +61,8 @@ function lanesOf(side) {
 function standing(s) {
   const on = new Map();
   const nodes = [{ id: s.status?.peer_id, tip: s.tip, height: s.blocks.get(s.tip)?.height }, ...s.peers.values()];
-  for (const { id, tip, height } of nodes) if (id && tip) on.set(tip, { height, ids: [...(on.get(tip)?.ids ?? []), id] });
+  for (const { id, tip, height } of nodes)
+    if (id && tip) on.set(tip, { height, ids: [...(on.get(tip)?.ids ?? []), id] });
   return on;
 }
 
@@ -61,14 +72,23 @@ function placeBlocks(s, m, top, on) {
   const seen = ({ height }) => x(height) > -BLOCK_W && x(height) < (m.narrow ? m.width : m.box.x);
   const chain = [];
   for (const block of activeChain(s)) if (x(chain[chain.push(block) - 1].height) < -PITCH) break;
-  const ghosts = [...on].map(([hash, { height }]) => ({ hash, height, ghost: true })).filter(({ hash, height }) => !s.blocks.has(hash) && height <= chain[0]?.height);
-  const side = [...s.blocks.values()].filter((block) => !chain.includes(block)).concat(ghosts).filter(seen);
+  const ghosts = [...on]
+    .map(([hash, { height }]) => ({ hash, height, ghost: true }))
+    .filter(({ hash, height }) => !s.blocks.has(hash) && height <= chain[0]?.height);
+  const side = [...s.blocks.values()]
+    .filter((block) => !chain.includes(block))
+    .concat(ghosts)
+    .filter(seen);
   const lanes = lanesOf(side.sort((a, b) => a.height - b.height || (a.hash < b.hash ? -1 : 1)));
   const lost = side.filter(({ hash }) => lanes.get(hash) < LANES).slice(-SIDE_MAX);
-  return chain.filter(seen).slice(0, ACTIVE_MAX).concat(lost).map((block) => {
-    const lane = lanes.get(block.hash) ?? 0;
-    return { key: block.hash, block, lane, x: x(block.height), y: ROW + lane * LANE, scale: lane ? STALE_SCALE : 1 };
-  });
+  return chain
+    .filter(seen)
+    .slice(0, ACTIVE_MAX)
+    .concat(lost)
+    .map((block) => {
+      const lane = lanes.get(block.hash) ?? 0;
+      return { key: block.hash, block, lane, x: x(block.height), y: ROW + lane * LANE, scale: lane ? STALE_SCALE : 1 };
+    });
 }
 
 /** The names of nodes: above the active branch, below the others; who stands out of sight is named at the edge. */
@@ -80,9 +100,18 @@ function placeFlags(m, blocks, top, on) {
     ids.forEach((key, index) => {
       const [row, column] = [index % FLAG_ROWS, Math.floor(index / FLAG_ROWS)];
       const flag = { key, edge: '' };
-      if (!place) Object.assign(flag, { edge: height > top ? `${height} → ` : `← ${height} `, x: height > top && !m.narrow ? m.width : 0, y: 16 + FLAG_STEP * out++ });
+      if (!place)
+        Object.assign(flag, {
+          edge: height > top ? `${height} → ` : `← ${height} `,
+          x: height > top && !m.narrow ? m.width : 0,
+          y: 16 + FLAG_STEP * out++,
+        });
       else if (place.lane) Object.assign(flag, { x: place.x + (index - (ids.length - 1) / 2) * 66, y: place.y + 55 });
-      else Object.assign(flag, { x: place.x + column * (m.narrow ? -1 : 1) * (BLOCK_W + 6), y: place.y - 69 - row * FLAG_STEP });
+      else
+        Object.assign(flag, {
+          x: place.x + column * (m.narrow ? -1 : 1) * (BLOCK_W + 6),
+          y: place.y - 69 - row * FLAG_STEP,
+        });
       flags.push(flag);
     });
   }
@@ -98,7 +127,9 @@ function placeChips(s, { box }) {
   const dead = gone.slice(-Math.max(1, Math.min(3, rows - waiting.length)));
   const fits = waiting.slice(0, rows - dead.length);
   let y = box.y + 68 - CHIP_STEP;
-  const chips = fits.concat(dead).map((tx) => ({ key: tx.txid, tx, x: box.x + 10, y: y += tx.place === 'gone' ? CHIP_STEP + 10 : CHIP_STEP }));
+  const chips = fits
+    .concat(dead)
+    .map((tx) => ({ key: tx.txid, tx, x: box.x + 10, y: (y += tx.place === 'gone' ? CHIP_STEP + 10 : CHIP_STEP) }));
   return { chips, count: waiting.length, more: waiting.length - fits.length };
 }
 

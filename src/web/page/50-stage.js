@@ -4,7 +4,7 @@
 // that lost sinks, the new one rises, payments fly into blocks and back.
 // Elsewhere: where things stand (`40-layout.js`), when it is drawn (`90-main.js`).
 
-const stage = { pan: 0, top: null, reorg: 0, broken: null, drawnAt: 0, slowUntil: 0, pace: 0 };
+const stage = { pan: 0, top: null, reorg: 0, broken: null, focused: null, drawnAt: 0, slowUntil: 0, pace: 0 };
 
 /** Whoever asks the system for less motion sees things change at once. */
 const CALM_EYES = matchMedia('(prefers-reduced-motion: reduce)');
@@ -35,7 +35,11 @@ function keyed(layer, items, kind, dress, leave = (element) => element.remove())
     parts.set(item.key, element);
     dress(element, item);
     element.style.transform = placed(item);
-    if (!old && item.from && stage.pace && !CALM_EYES.matches) element.animate([{ transform: placed(item.from), opacity: 0 }, {}], { duration: stage.pace * 1000, easing: 'ease-out' });
+    if (!old && item.from && stage.pace && !CALM_EYES.matches)
+      element.animate([{ transform: placed(item.from), opacity: 0 }, {}], {
+        duration: stage.pace * 1000,
+        easing: 'ease-out',
+      });
   }
 }
 
@@ -51,19 +55,31 @@ function drawStage(s) {
   Object.assign(stage, { top: plan.top, reorg: s.reorg });
   set(svg, { viewBox: `0 0 ${m.width} ${m.height}` });
   // The winners of a reorganisation rise from the row below; a new block comes out of the pool.
-  for (const place of list) place.from = replaced || place.lane ? { x: place.x, y: ROW + LANE, scale: 0.5 } : { x: place.x + PITCH, y: place.y, scale: 0.5 };
+  for (const place of list)
+    place.from =
+      replaced || place.lane
+        ? { x: place.x, y: ROW + LANE, scale: 0.5 }
+        : { x: place.x + PITCH, y: place.y, scale: 0.5 };
   for (const chip of plan.chips) chip.from = blocks.get(chip.tx.back) ?? { x: chip.x + 60, y: chip.y };
   drawNext(s, plan);
-  keyed('links', list, 'path', (path, place) => set(path, { class: `link ${kindOf(place)}`, d: linkTo(blocks, place) }));
+  keyed('links', list, 'path', (path, place) =>
+    set(path, { class: `link ${kindOf(place)}`, d: linkTo(blocks, place) }),
+  );
   keyed('blocks', list, 'svga', (g, place) => dressBlock(s, g, place, plan.on));
-  keyed('flags', plan.flags, 'g', (g, flag) => dressFlag(s, g, flag, m));
-  keyed('chips', plan.chips, 'svga', (g, chip) => dressChip(s, g, chip, m.box.width - 20), (g, txid) => {
-    const tx = s.txs.get(txid);
-    const into = tx?.place === 'block' && blocks.get(tx.block ?? s.tip);
-    g.classList.add('leaving');
-    if (into) g.style.transform = placed({ x: into.x - 40, y: into.y, scale: 0.3 });
-    setTimeout(() => g.remove(), LEAVING_MS);
-  });
+  keyed('flags', plan.flags, 'svga', (g, flag) => dressFlag(s, g, flag, m));
+  keyed(
+    'chips',
+    plan.chips,
+    'svga',
+    (g, chip) => dressChip(s, g, chip, m.box.width - 20),
+    (g, txid) => {
+      const tx = s.txs.get(txid);
+      const into = tx?.place === 'block' && blocks.get(tx.block ?? s.tip);
+      g.classList.add('leaving');
+      if (into) g.style.transform = placed({ x: into.x - 40, y: into.y, scale: 0.3 });
+      setTimeout(() => g.remove(), LEAVING_MS);
+    },
+  );
 }
 
 /** How fast things move: slowly when a branch is replaced, hardly when blocks come in a row, not at all over a long way. */
@@ -93,21 +109,40 @@ function linkTo(blocks, { block, x, y, scale }) {
 }
 
 function dressBlock(s, g, place, on) {
-  const { block: { hash, height, miner, count, ghost }, lane } = place;
+  const {
+    block: { hash, height, miner, count, ghost },
+    lane,
+  } = place;
   const name = ghost ? '?' : height ? nameOf(s, miner) : t('genesis');
-  const here = on.get(hash)?.ids.map((id) => nameOf(s, id)).join(', ');
+  const here = on
+    .get(hash)
+    ?.ids.map((id) => nameOf(s, id))
+    .join(', ');
   const paid = count && height ? payments(count - 1) : '';
   const label = t('lblock', height, name, paid, t(lane ? 'stale' : 'active'), here ? t('lhere', here) : '');
   const colour = colourOf(s, miner);
-  set(g, { class: `block ${kindOf(place)}`, href: `#/block/${hash}`, 'aria-label': label, tabindex: hash === s.tip ? 0 : -1, 'data-hash': hash, 'data-height': height, 'data-lane': lane });
+  set(g, {
+    class: `block ${kindOf(place)}`,
+    href: `#/block/${hash}`,
+    'aria-label': label,
+    tabindex: hash === s.tip ? 0 : -1,
+    'data-hash': hash,
+    'data-height': height,
+    'data-lane': lane,
+  });
   refill(g, [label, colour], () => {
     const text = (kind, y, words, size) => h(`text.${kind}`, { x: -52, y }, fit(words, 106, size));
     const band = h('path', { class: 'band', d: 'M-63 -6V-39q0 -11 11 -11H52q11 0 11 11V-6Z' });
     band.style.fill = colour;
     const coin = 'a4 4 0 1 0 8 0a4 4 0 1 0 -8 0m10.5 0';
     return [
-      h('rect.card', { x: -63, y: -50, width: BLOCK_W, height: BLOCK_H, rx: 11 }), band, text('number', -26, height, 24), text('miner', -11, name, 12.5),
-      text('hash', 14, ghost ? t('unknown') : hash.slice(0, 12), 12.5), text('count', 31, paid, 12), h('path.coins', { d: `M-52 40.5${coin.repeat(Math.min(paid && count - 1, 10))}` }),
+      h('rect.card', { x: -63, y: -50, width: BLOCK_W, height: BLOCK_H, rx: 11 }),
+      band,
+      text('number', -26, height, 24),
+      text('miner', -11, name, 12.5),
+      text('hash', 14, ghost ? t('unknown') : hash.slice(0, 12), 12.5),
+      text('count', 31, paid, 12),
+      h('path.coins', { d: `M-52 40.5${coin.repeat(Math.min(paid && count - 1, 10))}` }),
     ];
   });
 }
@@ -119,9 +154,15 @@ function drawNext(s, { m, top, count, more }) {
   const away = s.blocks.get(s.tip)?.height > top && !m.narrow;
   set($('next'), { class: `${searching} ${away ? 'away' : ''}` });
   refill($('next'), [JSON.stringify(m), count, more, searching], () => [
-    h('path.link', { d: m.narrow ? 'M0 0' : `M${x} ${ROW}H${m.tipX + 63}m7 -5l-6 5l6 5` }), h('rect.box', { ...m.box, rx: 12 }),
-    h('text.title', { x: x + 12, y: y + 22 }, fit(`${t('next')} · ${count ? payments(count) : t('empty')}`, width - 20, 16)),
-    h('text.note', { x: x + 12, y: y + 41 }, t(searching)), h('text.note', { x: x + 12, y: y + height - 10 }, more > 0 ? t('more', more) : ''),
+    h('path.link', { d: m.narrow ? 'M0 0' : `M${x} ${ROW}H${m.tipX + 63}m7 -5l-6 5l6 5` }),
+    h('rect.box', { ...m.box, rx: 12 }),
+    h(
+      'text.title',
+      { x: x + 12, y: y + 22 },
+      fit(`${t('next')} · ${count ? payments(count) : t('empty')}`, width - 20, 16),
+    ),
+    h('text.note', { x: x + 12, y: y + 41 }, t(searching)),
+    h('text.note', { x: x + 12, y: y + height - 10 }, more > 0 ? t('more', more) : ''),
   ]);
 }
 
@@ -131,7 +172,12 @@ function dressFlag(s, g, flag, m) {
   const words = fit(flag.edge + (own ? t('you', name) : name), 150, 14);
   const width = (widthOf(words) + 1.4) * 14;
   flag.x = Math.min(Math.max(flag.x, width / 2 + 3), m.width - width / 2 - 3);
-  set(g, { class: own ? 'flag own' : 'flag', 'data-node': flag.key });
+  set(g, {
+    class: own ? 'flag own' : 'flag',
+    href: `#/account/${accountOf(s, flag.key)}`,
+    tabindex: -1,
+    'data-node': flag.key,
+  });
   g.style.setProperty('--c', colourOf(s, flag.key));
   refill(g, words, () => [h('rect', { x: -width / 2, y: -11, width, height: 22, rx: 11 }), h('text', { y: 5 }, words)]);
 }
@@ -141,12 +187,22 @@ function dressChip(s, g, { tx }, width) {
   const words = inWords(s, tx);
   const why = dead ? `✗ ${withNames(s, tx.why)}` : '';
   const colour = colourOf(s, tx.from);
-  set(g, { class: `chip ${dead ? 'dead' : tx.back ? 'back' : ''}`, href: `#/transaction/${tx.txid}`, 'aria-label': `${words} ${why}`, 'data-txid': tx.txid });
+  set(g, {
+    class: `chip ${dead ? 'dead' : tx.back ? 'back' : ''}`,
+    href: `#/transaction/${tx.txid}`,
+    'aria-label': `${words} ${why}`,
+    'data-txid': tx.txid,
+  });
   refill(g, [words, why, width, colour], () => {
     const coin = h('circle', { cx: 13, r: 7 });
     coin.style.fill = colour;
     const text = (y, line) => h('text', { x: 27, y }, fit(line, width - 36, 15));
-    return [h('rect', { y: -13, width, height: dead ? 44 : 26, rx: 13 }), coin, text(5, words), ...(dead ? [text(24, why)] : [])];
+    return [
+      h('rect', { y: -13, width, height: dead ? 44 : 26, rx: 13 }),
+      coin,
+      text(5, words),
+      ...(dead ? [text(24, why)] : []),
+    ];
   });
 }
 
@@ -158,13 +214,17 @@ function startStage() {
     stage.pan = Math.max(0, Math.min(Math.round(pan), shown().blocks.get(shown().tip)?.height ?? 0, BLOCKS_MAX));
     ask();
   };
-  svg.addEventListener('focusin', ({ target }) => { stage.focused = target.getAttribute('href'); });
+  svg.addEventListener('focusin', ({ target }) => {
+    stage.focused = target.getAttribute('href');
+  });
   let from = null;
   svg.onwheel = (event) => {
     const by = event.deltaX || (event.shiftKey && event.deltaY);
     if (by) to(stage.pan - Math.sign(by));
   };
-  svg.onpointerdown = (event) => { from = { x: event.clientX, pan: stage.pan }; };
+  svg.onpointerdown = (event) => {
+    from = { x: event.clientX, pan: stage.pan };
+  };
   svg.onpointermove = (event) => {
     if (from && event.buttons) to(from.pan + (event.clientX - from.x) / PITCH);
   };

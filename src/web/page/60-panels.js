@@ -10,7 +10,10 @@ const PLOT_BLOCKS = 60;
 const PULSE_MS = 1200;
 
 function row(...cells) {
-  return h('tr', cells.map((cell) => (cell instanceof Node && cell.tagName === 'TD' ? cell : h('td', cell))));
+  return h(
+    'tr',
+    cells.map((cell) => (cell instanceof Node && cell.tagName === 'TD' ? cell : h('td', cell))),
+  );
 }
 
 function link(kind, id, ...words) {
@@ -26,7 +29,7 @@ function person(s, account, words = accountName(s, account)) {
 
 /** A name as it is; of a key what its owner is called. */
 function accountName(s, account) {
-  return account?.length > 40 ? nameOf(s, account) : account ?? '?';
+  return account?.length > 40 ? nameOf(s, account) : (account ?? '?');
 }
 
 /** A sentence of the node, with names in place of keys. */
@@ -50,7 +53,9 @@ function intervals(s) {
 function drawFigures(s) {
   const { status } = s;
   const tip = s.blocks.get(s.tip);
-  const times = intervals(s).slice(-20).sort((a, b) => a - b);
+  const times = intervals(s)
+    .slice(-20)
+    .sort((a, b) => a - b);
   const bits = tip?.bits ?? status?.bits;
   const waiting = [...s.txs.values()].filter((tx) => tx.place === 'pool').length;
   say($('network'), status?.network);
@@ -78,12 +83,21 @@ function sentence(s, { key, values: [a, b, c, d, e, f] }) {
 function drawCaption(s) {
   const line = s.news.findLast((other) => other.tone === 'reorg' && other.time > s.time - 8000) ?? s.news.at(-1);
   const { sync } = s;
-  say($('caption'), sync ? t('n_sync', nameOf(s, sync.peer_id), sync.height, sync.target_height) : line ? sentence(s, line) : t('n_quiet'));
+  say(
+    $('caption'),
+    sync
+      ? t('n_sync', nameOf(s, sync.peer_id), sync.height, sync.target_height)
+      : line
+        ? sentence(s, line)
+        : t('n_quiet'),
+  );
   set($('caption'), { class: line?.tone ?? '' });
 }
 
 function drawNews(s) {
-  refill($('news-list'), s.news.at(-1)?.seq, () => s.news.toReversed().map((line) => h(`li.${line.tone}`, h('time', clock(line.time)), ` ${sentence(s, line)}`)));
+  refill($('news-list'), s.news.at(-1)?.seq, () =>
+    s.news.toReversed().map((line) => h(`li.${line.tone}`, h('time', clock(line.time)), ` ${sentence(s, line)}`)),
+  );
 }
 
 /** People with what their names and key own together, and the blocks they mined. */
@@ -99,7 +113,11 @@ function scoreboard(s) {
     at(account, owner).names.push(account);
   }
   // A recorded log has no statistics: its blocks are counted here.
-  const miners = s.stats?.miners ?? newest(s, BLOCKS_MAX).filter((block) => block.miner).map((block) => ({ account: block.miner, blocks: 1 }));
+  const miners =
+    s.stats?.miners ??
+    newest(s, BLOCKS_MAX)
+      .filter((block) => block.miner)
+      .map((block) => ({ account: block.miner, blocks: 1 }));
   for (const { account, owner, blocks } of miners) at(account, owner).blocks += blocks;
   return [...people.values()].sort((a, b) => b.blocks - a.blocks || b.coins - a.coins).slice(0, PEOPLE_ROWS);
 }
@@ -107,12 +125,21 @@ function scoreboard(s) {
 function drawScore(s) {
   const people = scoreboard(s);
   const most = Math.max(1, ...people.map((one) => one.blocks));
-  refill($('score-rows'), [JSON.stringify(people), s.names.size], () => people.map(({ id, names, coins, blocks }) => {
-    const others = names.filter((name) => name.length < 40);
-    const words = nameOf(s, id) + (others.length > 1 ? ` (${others.join(', ')})` : '');
-    return row(link('account', names[0] ?? id, person(s, id, words)), h(coins < 0 ? 'td.n.bad' : 'td.n', { 'data-label': t('coins') }, s.accounts ? coins : '–'), h('td.n', { 'data-label': t('blocks') }, blocks, h('meter', { max: most, value: blocks, 'aria-hidden': true })));
-  }));
-  say($('score-more'), s.stats ? t('scorewhy', s.stats.to_height - s.stats.from_height + 1, s.stats.accounts_total) : '');
+  refill($('score-rows'), [JSON.stringify(people), s.names.size], () =>
+    people.map(({ id, names, coins, blocks }) => {
+      const others = names.filter((name) => name.length < 40);
+      const words = nameOf(s, id) + (others.length > 1 ? ` (${others.join(', ')})` : '');
+      return row(
+        link('account', names[0] ?? id, person(s, id, words)),
+        h(coins < 0 ? 'td.n.bad' : 'td.n', { 'data-label': t('coins') }, s.accounts ? coins : '–'),
+        h('td.n', { 'data-label': t('blocks') }, blocks, h('meter', { max: most, value: blocks, 'aria-hidden': true })),
+      );
+    }),
+  );
+  say(
+    $('score-more'),
+    s.stats ? t('scorewhy', s.stats.to_height - s.stats.from_height + 1, s.stats.accounts_total) : '',
+  );
 }
 
 function drawTold(s) {
@@ -123,19 +150,41 @@ function drawTold(s) {
     circle.style.fill = colourOf(s, id);
     return circle;
   };
-  refill($('ring'), names, () => [...ring.flatMap((peer, index) => {
-    const turn = ((index + 0.5) / ring.length) * 2 * Math.PI;
-    const [x, y] = [Math.sin(turn) * 118, Math.cos(turn) * -70];
-    return [h('line', { x2: x, y2: y, 'data-peer': peer.id }), filled(h('circle', { cx: x, cy: y, r: 9 }), peer.id), h('text', { x, y: y + 22 }, fit(names[index], 90, 12))];
-  }), filled(h('circle.own', { r: 13 }), s.status?.peer_id)]);
+  refill($('ring'), names, () => [
+    ...ring.flatMap((peer, index) => {
+      const turn = ((index + 0.5) / ring.length) * 2 * Math.PI;
+      const [x, y] = [Math.sin(turn) * 118, Math.cos(turn) * -70];
+      return [
+        h('line', { x2: x, y2: y, 'data-peer': peer.id }),
+        filled(h('circle', { cx: x, cy: y, r: 9 }), peer.id),
+        h('text', { x, y: y + 22 }, fit(names[index], 90, 12)),
+      ];
+    }),
+    filled(h('circle.own', { r: 13 }), s.status?.peer_id),
+  ]);
   // A pulse runs along the edge that brought a message, once for each.
   for (const line of $('ring').querySelectorAll('line')) {
     const { seq, kind } = s.peers.get(line.dataset.peer)?.pulse ?? {};
     if (line.seq === seq) continue;
     line.seq = seq;
-    if (seq && !CALM_EYES.matches) line.animate([{ stroke: `var(--${kind === 'bad' ? 'bad' : 'coin'})`, strokeWidth: 7 }, {}], PULSE_MS);
+    if (seq && !CALM_EYES.matches)
+      line.animate([{ stroke: `var(--${kind === 'bad' ? 'bad' : 'coin'})`, strokeWidth: 7 }, {}], PULSE_MS);
   }
-  refill($('told-rows'), peers.map((peer, index) => [names[index], peer.latency_ms, peer.since]), () => peers.slice(0, PEER_ROWS).map((peer) => row(person(s, peer.id), h('td.n', peer.latency_ms === null ? '–' : `${peer.latency_ms} ms`), h('td.n', clock(peer.since)))));
+  refill(
+    $('told-rows'),
+    peers.map((peer, index) => [names[index], peer.latency_ms, peer.version, clock(peer.since)]),
+    () =>
+      peers
+        .slice(0, PEER_ROWS)
+        .map((peer) =>
+          row(
+            link('account', accountOf(s, peer.id), person(s, peer.id)),
+            h('td.n', peer.latency_ms === null ? '–' : `${peer.latency_ms} ms`),
+            h('td.n', clean((peer.version ?? '–').replace('lanchain/', ''))),
+            h('td.n', clock(peer.since)),
+          ),
+        ),
+  );
   const all = new Set([...s.people, ...s.peers.keys()]).size - 1;
   say($('seen'), all > 0 ? t('seen', s.peers.size, all) : '');
 }
@@ -144,7 +193,9 @@ function drawTold(s) {
 function plot(id, numbers, words) {
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const base = id === 'plot-time' ? 0 : low - 1;
-  const bars = numbers.map((number, index) => `M${index * 5 + 2.5} 60V${(58 - (54 * (number - base)) / (high - base || 1)).toFixed(1)}`);
+  const bars = numbers.map(
+    (number, index) => `M${index * 5 + 2.5} 60V${(58 - (54 * (number - base)) / (high - base || 1)).toFixed(1)}`,
+  );
   set($(id).firstElementChild, { d: bars.join('') || 'M0 0' });
   say($(`${id}-text`), numbers.length ? words() : '–');
 }
@@ -152,8 +203,12 @@ function plot(id, numbers, words) {
 function drawPlots(s) {
   const times = intervals(s);
   const life = s.status?.halflife_ms ?? 1;
-  const bits = newest(s, PLOT_BLOCKS).map((block) => (block.bits ?? s.status?.bits) / life).filter(Boolean);
-  plot('plot-time', times, () => t('timesat', duration(times.at(-1)), duration(times.reduce((a, b) => a + b) / times.length)));
+  const bits = newest(s, PLOT_BLOCKS)
+    .map((block) => (block.bits ?? s.status?.bits) / life)
+    .filter(Boolean);
+  plot('plot-time', times, () =>
+    t('timesat', duration(times.at(-1)), duration(times.reduce((a, b) => a + b) / times.length)),
+  );
   plot('plot-bits', bits, () => t('bitsat', bits.at(-1).toFixed(1), rounded(2 ** bits.at(-1))));
 }
 

@@ -4,7 +4,8 @@
 // without a token, and on a page that may only read, there are no controls.
 
 /** The commands that the node takes from a page, as its help writes them. */
-const USAGE = `tx FROM TO AMOUNT|claim NAME|mine [N], mine on, mine off|net on, net off|balance [ACCOUNT]|history [ACCOUNT] [N]
+const USAGE =
+  `tx FROM TO AMOUNT|claim NAME|mine [N], mine on, mine off|net on, net off|balance [ACCOUNT]|history [ACCOUNT] [N]
 block HEIGHT or HASH|transaction TXID|chain [N]|pending|accounts|peers|tree [N]|stats [N]|status|whoami|doctor
 explain block HEIGHT, explain transaction TXID|tamper HEIGHT|dial ADDRESS|drop PEER|resolve
 wait peers N, wait height N, wait synced, wait confirmed TXID|help [COMMAND]`.split(/[|\n]/);
@@ -28,11 +29,17 @@ async function run(command) {
 }
 
 /** A reply in the node's own sentences, where there are some, else its values. */
-function answerOf({ command, data }) {
-  const blocks = command === 'mine' && data.blocks ? data.blocks.map(({ height, nonce, hash }) => `  height ${height}   nonce ${nonce}\n  hash ${hash}`) : [];
+function answerOf({ command, data, text }) {
+  if (text) return text;
+  const blocks =
+    command === 'mine' && data.blocks
+      ? data.blocks.map(({ height, nonce, hash }) => `  height ${height}   nonce ${nonce}\n  hash ${hash}`)
+      : [];
   const sentences = [data.text, data.message, data.notice, ...blocks, ...(data.advice ?? [])].filter(Boolean);
   if (sentences.length) return sentences.join('\n');
-  return `${command} ${JSON.stringify(data, null, 1).replace(/[{}[\]",]/g, '').replace(/\n\s*\n/g, '\n')}`;
+  return `${command} ${JSON.stringify(data, null, 1)
+    .replace(/[{}[\]",]/g, '')
+    .replace(/\n\s*\n/g, '\n')}`;
 }
 
 function onSubmit(id, words) {
@@ -46,7 +53,11 @@ function onSubmit(id, words) {
 function startControls() {
   const line = $('line').elements.command;
   $('words').replaceChildren(...USAGE.map((usage) => h('option', { value: usage.split(' ')[0] })));
-  line.oninput = () => say($('hint'), USAGE.find((usage) => line.value && usage.startsWith(line.value.trim().split(' ')[0])));
+  line.oninput = () =>
+    say(
+      $('hint'),
+      USAGE.find((usage) => line.value && usage.startsWith(line.value.trim().split(' ')[0])),
+    );
   for (const button of document.querySelectorAll('[data-do]')) button.onclick = () => run('mine');
   $('mine-on').onclick = () => run(`mine ${wire.live.status?.mining ? 'off' : 'on'}`);
   $('net').onclick = () => run(`net ${wire.live.status?.net ? 'off' : 'on'}`);
@@ -64,6 +75,11 @@ function drawControls(s, replaying) {
   set($('net'), { 'aria-pressed': !net });
   say($('mine-on'), t(mining ? 'mineoff' : 'mineon'));
   say($('net'), t(net ? 'netoff' : 'neton'));
-  const own = ['me', ...(s.accounts ?? []).filter((entry) => entry.owner === me && entry.account.length < 40).map((entry) => entry.account)];
+  const own = [
+    'me',
+    ...(s.accounts ?? [])
+      .filter((entry) => entry.owner === me && entry.account.length < 40)
+      .map((entry) => entry.account),
+  ];
   refill($('own'), own, () => own.map((value) => h('option', { value })));
 }

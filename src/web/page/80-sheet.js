@@ -28,7 +28,9 @@ async function openSheet() {
     drawStage(shown());
     return $('stage').querySelector(`[href="${stage.focused}"]`)?.focus();
   }
-  const [title, ...parts] = await { block: blockSheet, transaction: paymentSheet, account: accountSheet }[kind](decodeURIComponent(id));
+  const [title, ...parts] = await { block: blockSheet, transaction: paymentSheet, account: accountSheet }[kind](
+    decodeURIComponent(id),
+  );
   if (turn !== sheetTurn) return undefined;
   say($('sheet-title'), title);
   $('sheet-body').replaceChildren(...parts);
@@ -64,22 +66,54 @@ async function blockSheet(id) {
   const verdicts = h('ol');
   refreshBlock(view);
   const parts = [
-    h('nav', block.height ? link('block', block.previous_hash, `← ${block.height - 1}`) : '', ' ', child ? link('block', child.hash, `${child.height} →`) : ''),
-    h('p', block.height ? t('by', nameOf(s, block.miner), clock(block.time_ms)) : t('genesis'), ' · ', t(block.active ? 'active' : 'stale')),
-    h('h3', t('bytes')), view.grid, h('h3', t('hashis')), view.hash,
+    h(
+      'nav',
+      block.height ? link('block', block.previous_hash, `← ${block.height - 1}`) : '',
+      ' ',
+      child ? link('block', child.hash, `${child.height} →`) : '',
+    ),
+    h(
+      'p',
+      block.height ? t('by', nameOf(s, block.miner), clock(block.time_ms)) : t('genesis'),
+      ' · ',
+      t(block.active ? 'active' : 'stale'),
+    ),
+    h('h3', t('bytes')),
+    view.grid,
+    h('h3', t('hashis')),
+    view.hash,
   ];
   if (block.height === 0) return [t('block', 0), ...parts];
   return [
-    t('block', block.height), ...parts, h('h3', t('change')), h('div.fields', numberFields(view)), h('h3', t('inblock')), h('ul', paymentFields(view)),
-    h('p', button('again', () => mineAgain(view)), ' ', button('undo', openSheet)), view.note, h('h3', t('behind')), view.behind,
-    h('h3', t('verdicts')), button('ask', () => askTamper(block.height, verdicts)), verdicts,
+    t('block', block.height),
+    ...parts,
+    h('h3', t('change')),
+    h('div.fields', numberFields(view)),
+    h('h3', t('inblock')),
+    h('ul', paymentFields(view)),
+    h(
+      'p',
+      button('again', () => mineAgain(view)),
+      ' ',
+      button('undo', openSheet),
+    ),
+    view.note,
+    h('h3', t('behind')),
+    view.behind,
+    h('h3', t('verdicts')),
+    button('ask', () => askTamper(block.height, verdicts)),
+    verdicts,
   ];
 }
 
 /** A field for a whole number that stands at a place in bytes; the page is computed anew with each change. */
 function numberField(bytes, offset, length, attributes, changed) {
   const number = new DataView(bytes.buffer, offset, length);
-  const input = h('input', { inputmode: 'numeric', ...attributes, value: length === 8 ? number.getBigUint64(0) : number.getUint32(0) });
+  const input = h('input', {
+    inputmode: 'numeric',
+    ...attributes,
+    value: length === 8 ? number.getBigUint64(0) : number.getUint32(0),
+  });
   input.oninput = () => {
     const value = BigInt(input.value.replace(/\D/g, '') || 0);
     if (length === 8) number.setBigUint64(0, value);
@@ -91,7 +125,13 @@ function numberField(bytes, offset, length, attributes, changed) {
 
 function numberFields(view) {
   const parts = view.explained.parts.filter((part) => part.length <= 8 && part.name !== 'version');
-  return parts.map(({ name, offset, length }) => h(`label.p-${name}`, t(name), numberField(view.header, offset, length, { 'data-part': name }, () => refreshBlock(view))));
+  return parts.map(({ name, offset, length }) =>
+    h(
+      `label.p-${name}`,
+      t(name),
+      numberField(view.header, offset, length, { 'data-part': name }, () => refreshBlock(view)),
+    ),
+  );
 }
 
 function paymentFields(view) {
@@ -101,7 +141,16 @@ function paymentFields(view) {
       view.header.set(merkleRoot(view.raws.map(leafHash)), 32);
       refreshBlock(view);
     };
-    const field = facts.kind === 'transfer' ? numberField(raw, raw.length - AMOUNT_FROM_END, 8, { size: 4, 'data-amount': index, 'aria-label': t('amount') }, changed) : '';
+    const field =
+      facts.kind === 'transfer'
+        ? numberField(
+            raw,
+            raw.length - AMOUNT_FROM_END,
+            8,
+            { size: 4, 'data-amount': index, 'aria-label': t('amount') },
+            changed,
+          )
+        : '';
     return h('li', link('transaction', facts.txid, inWords(wire.live, facts)), ' ', field);
   });
 }
@@ -112,16 +161,41 @@ function refreshBlock(view) {
   const hash = toHex(sha256(header));
   const same = hash === block.hash;
   const good = hash < explained.target;
-  view.grid.replaceChildren(...explained.parts.map(({ name, offset, length, hex }) => {
-    const now = toHex(header.subarray(offset, offset + length));
-    return h(`span.p-${name}.${now === hex ? 'same' : 'bad'}`, h('b', t(name)), h('code', now.replace(/..\B/g, '$& ')));
-  }));
+  view.grid.replaceChildren(
+    ...explained.parts.map(({ name, offset, length, hex }) => {
+      const now = toHex(header.subarray(offset, offset + length));
+      return h(
+        `span.p-${name}.${now === hex ? 'same' : 'bad'}`,
+        h('b', t(name)),
+        h('code', now.replace(/..\B/g, '$& ')),
+      );
+    }),
+  );
   const zeros = hash.match(/^0*/)[0];
-  const work = [h('p.dim', t('mustbe', `${explained.target.slice(0, 24)}…`)), verdict(good, t(good ? 'good' : 'bad', zeroBits(hash), explained.target_zero_bits))];
-  view.hash.replaceChildren(h('code', { 'data-computed': hash }, h(good ? 'b.good' : 'b.bad', zeros), hash.slice(zeros.length)), ...(block.height ? work : []), verdict(same, t(same ? 'same' : 'differs')));
+  const work = [
+    h('p.dim', t('mustbe', `${explained.target.slice(0, 24)}…`)),
+    verdict(good, t(good ? 'good' : 'bad', zeroBits(hash), explained.target_zero_bits)),
+  ];
+  view.hash.replaceChildren(
+    h('code', { 'data-computed': hash }, h(good ? 'b.good' : 'b.bad', zeros), hash.slice(zeros.length)),
+    ...(block.height ? work : []),
+    verdict(same, t(same ? 'same' : 'differs')),
+  );
   stage.broken = same ? null : { hash: block.hash, height: block.active ? block.height : Infinity };
-  const behind = newest(wire.live, BLOCKS_MAX).filter((other) => other.height > block.height).slice(0, BEHIND_MAX);
-  view.behind.replaceChildren(...behind.map((other) => verdict(same, h('b', other.height), ` ${t('previous_hash')} `, h('code', other.previous.slice(0, 16)), same ? ' ✓' : ' ✗')));
+  const behind = newest(wire.live, BLOCKS_MAX)
+    .filter((other) => other.height > block.height)
+    .slice(0, BEHIND_MAX);
+  view.behind.replaceChildren(
+    ...behind.map((other) =>
+      verdict(
+        same,
+        h('b', other.height),
+        ` ${t('previous_hash')} `,
+        h('code', other.previous.slice(0, 16)),
+        same ? ' ✓' : ' ✗',
+      ),
+    ),
+  );
   ask();
 }
 
@@ -135,7 +209,7 @@ function mineAgain(view) {
     const end = tries + TRIES_A_SLICE;
     let hash = 'f';
     while (tries < end && hash >= explained.target) {
-      nonce.setBigUint64(0, BigInt(tries += 1));
+      nonce.setBigUint64(0, BigInt((tries += 1)));
       const found = sha256(header);
       hash = found[0] ? 'f' : toHex(found);
     }
@@ -151,7 +225,18 @@ function mineAgain(view) {
 
 async function askTamper(height, list) {
   const answer = await read('tamper', String(height));
-  list.replaceChildren(...(answer.error ? failure(answer).slice(1) : answer.changes.map(({ change, accepted, code, message, lesson }) => h('li', h('b', change), verdict(accepted, accepted ? t('accepted') : `✗ ${code}: ${message}`), h('p.dim', lesson)))));
+  list.replaceChildren(
+    ...(answer.error
+      ? failure(answer).slice(1)
+      : answer.changes.map(({ change, accepted, code, message, lesson }) =>
+          h(
+            'li',
+            h('b', change),
+            verdict(accepted, accepted ? t('accepted') : `✗ ${code}: ${message}`),
+            h('p.dim', lesson),
+          ),
+        )),
+  );
 }
 
 // A payment.
@@ -161,12 +246,24 @@ async function paymentSheet(id) {
   if (facts.error) return failure(facts);
   const s = wire.live;
   const way = [verdict(true, `● ${t('s_wait')}`)];
-  if (facts.status === 'confirmed') way.push(verdict(true, '● ', link('block', facts.block_hash, t('s_block', facts.height))), verdict(true, `● ${t('s_conf', facts.confirmations)}`));
+  if (facts.status === 'confirmed')
+    way.push(
+      verdict(true, '● ', link('block', facts.block_hash, t('s_block', facts.height))),
+      verdict(true, `● ${t('s_conf', facts.confirmations)}`),
+    );
   if (facts.status === 'dropped') way.push(verdict(false, `✗ ${facts.reason}`));
-  const accounts = [facts.from, facts.to].filter((account) => account?.length > 1).map((account) => link('account', account, person(s, account)));
+  const accounts = [facts.from, facts.to]
+    .filter((account) => account?.length > 1)
+    .map((account) => link('account', account, person(s, account)));
   return [
-    inWords(s, facts), h('p', accounts.flatMap((account, index) => [index ? ' → ' : '', account])), h('p', h('code', facts.txid)),
-    h('div', { 'data-status': facts.status }, way), ...(explained.inclusion ? merkleSteps(facts, explained.inclusion) : []),
+    inWords(s, facts),
+    h(
+      'p',
+      accounts.flatMap((account, index) => [index ? ' → ' : '', account]),
+    ),
+    h('p', h('code', facts.txid)),
+    h('div', { 'data-status': facts.status }, way),
+    ...(explained.inclusion ? merkleSteps(facts, explained.inclusion) : []),
   ];
 }
 
@@ -192,8 +289,20 @@ async function accountSheet(id) {
   const s = wire.live;
   const entries = history.entries ?? [];
   return [
-    t('account', accountName(s, facts.account)), h(facts.balance < 0 ? 'p.big.bad' : 'p.big', t(facts.balance < 0 ? 'owes' : 'owns', Math.abs(facts.balance))),
-    h('p.dim', facts.pending === facts.balance ? '' : t('withpool', facts.pending)), h('p', ...(facts.owner ? [t('owner'), ' ', person(s, facts.owner)] : [t('free')])),
-    h('table', entries.map(({ change, balance, ...entry }) => row(link('transaction', entry.txid, inWords(s, entry)), h(change < 0 ? 'td.n.bad' : 'td.n.good', change > 0 ? `+${change}` : change), h('td.n', balance), entry.block_hash ? link('block', entry.block_hash, entry.height) : '…'))),
+    t('account', accountName(s, facts.account)),
+    h(facts.balance < 0 ? 'p.big.bad' : 'p.big', t(facts.balance < 0 ? 'owes' : 'owns', Math.abs(facts.balance))),
+    h('p.dim', facts.pending === facts.balance ? '' : t('withpool', facts.pending)),
+    h('p', ...(facts.owner ? [t('owner'), ' ', person(s, facts.owner)] : [t('free')])),
+    h(
+      'table',
+      entries.map(({ change, balance, ...entry }) =>
+        row(
+          link('transaction', entry.txid, inWords(s, entry)),
+          h(change < 0 ? 'td.n.bad' : 'td.n.good', change > 0 ? `+${change}` : change),
+          h('td.n', balance),
+          entry.block_hash ? link('block', entry.block_hash, entry.height) : '…',
+        ),
+      ),
+    ),
   ];
 }

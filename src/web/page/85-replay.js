@@ -34,14 +34,17 @@ function readRing() {
 
 /** The events of a log's lines; what is no event, or broken off, is left out. */
 function parseLog(text) {
-  return text.split('\n').slice(0, LOG_EVENTS_MAX).flatMap((line) => {
-    try {
-      const object = JSON.parse(line);
-      return object.type === 'event' ? [object] : [];
-    } catch {
-      return [];
-    }
-  });
+  return text
+    .split('\n')
+    .slice(0, LOG_EVENTS_MAX)
+    .flatMap((line) => {
+      try {
+        const object = JSON.parse(line);
+        return object.type === 'event' ? [object] : [];
+      } catch {
+        return [];
+      }
+    });
 }
 
 function startReplay(events) {

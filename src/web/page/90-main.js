@@ -43,7 +43,13 @@ function guarded(view, ...values) {
 function markDrawn(state, replaying) {
   const { dataset } = document.body;
   const { run, seq, tip, time, blocks } = state;
-  Object.assign(dataset, { last: `${run}-${seq}`, tip, height: blocks.get(tip)?.height ?? '', up: wire.up, requests: wire.requests });
+  Object.assign(dataset, {
+    last: `${run}-${seq}`,
+    tip,
+    height: blocks.get(tip)?.height ?? '',
+    up: wire.up,
+    requests: wire.requests,
+  });
   if (blocks.size) dataset.ready ??= Math.round(performance.now());
   if (replaying || seq === frame.drawn || !time) return;
   const { lags } = frame;
