@@ -542,6 +542,12 @@ impl Disk for RedbStore {
     fn room(&self) -> Option<Room> {
         Self::room(self).map(|(used, free, size)| Room { used, free, size })
     }
+
+    fn finish(&mut self) {
+        if let Err(error) = self.write_indexes() {
+            tracing::debug!(target: "store", %error, "the next start makes what is left of the indexes");
+        }
+    }
 }
 
 /// The data folder as the housekeeper sees it.

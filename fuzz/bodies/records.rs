@@ -35,9 +35,9 @@ pub(super) fn records(input: &[u8]) {
             }
         }
         4 => {
-            let place = damaged(records::place(rest));
-            assert_eq!(place.is_some(), rest.len() == 12);
-            assert!(place.is_none_or(|place| records::place_value(&place) == rest));
+            let mark = damaged(records::mark(rest));
+            assert_eq!(mark.is_some(), rest.len() == 40);
+            assert!(mark.is_none_or(|(height, hash)| records::mark_value(height, &hash) == rest));
         }
         5 => {
             let height = damaged(records::height(rest));
@@ -52,7 +52,7 @@ pub(super) fn records(input: &[u8]) {
             assert!(own.is_none_or(|(number, bytes)| records::own_value(number, &bytes) == rest));
         }
         7 => peer(rest),
-        8 => spot(rest),
+        8 => old_spot(rest),
         _ => prefix(rest),
     }
 }
@@ -110,13 +110,18 @@ fn peer(rest: &[u8]) {
     }
 }
 
-fn spot(rest: &[u8]) {
+/// As an earlier version wrote it.
+fn old_spot(rest: &[u8]) {
     let (key, value) = rest.split_at(rest.len().saturating_sub(12));
-    let read = damaged(records::spot(key, value));
+    let read = damaged(records::old_spot(key, value));
     assert_eq!(read.is_some(), rest.len() == 52);
-    if let Some((txid, spot)) = read {
-        assert_eq!(records::spot_key(&txid, &spot), key);
-        assert_eq!(records::place_value(&spot.place), value);
+    if let Some(spot) = read {
+        assert_eq!(&spot.block[..], &key[32..]);
+        let place = spot.place;
+        assert_eq!(
+            [&place.height.get().to_be_bytes()[..], &place.index.to_be_bytes()].concat(),
+            value
+        );
     }
 }
 

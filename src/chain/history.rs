@@ -10,10 +10,11 @@ use std::collections::BTreeMap;
 
 use super::block::Block;
 use super::header::HEADER_BYTES;
+use super::store::{Spot, TxPlace};
 use super::transaction::{Outline, Transaction};
 use crate::types::hash::sha256;
 use crate::types::layout::{LayoutError, Reader};
-use crate::types::{Account, BlockHash, Height, PublicKey};
+use crate::types::{Account, BlockHash, Height, PublicKey, Txid};
 
 /// The first byte of what is hashed for the names of a key. Accounts have their own tags, 1 and 2.
 const NAMES_OF: u8 = 3;
@@ -145,13 +146,56 @@ fn push(entries: &mut HistoryEntries, key: HistoryKey, index: u16) {
 /// # Errors
 /// [`LayoutError`] if the bytes are not those of a block.
 pub fn add_body(entries: &mut HistoryEntries, hash: &BlockHash, bytes: &[u8]) -> Result<(), LayoutError> {
+    outlines(bytes, |height, index, _, outline| {
+        for tag in outline.tags() {
+            push(entries, HistoryKey::new(tag, height, hash), index);
+        }
+    })
+}
+
+/// Adds the positions of a stored block's transactions and its entries from its canonical bytes, as [`add_body`] does.
+///
+/// # Errors
+/// [`LayoutError`] if the bytes are not those of a block.
+pub fn index_body(
+    (places, entries): (&mut Vec<(Txid, Spot)>, &mut HistoryEntries),
+    hash: &BlockHash,
+    bytes: &[u8],
+) -> Result<(), LayoutError> {
+    outlines(bytes, |height, index, transaction, outline| {
+        let place = TxPlace {
+            height,
+            index: index.into(),
+        };
+        places.push((Transaction::txid_of(transaction), Spot::new(hash, place)));
+        for tag in outline.tags() {
+            push(entries, HistoryKey::new(tag, height, hash), index);
+        }
+    })
+}
+
+/// The ids of a stored block's transactions, in their order.
+///
+/// # Errors
+/// [`LayoutError`] if the bytes are not those of a block.
+pub fn ids(bytes: &[u8]) -> Result<Vec<Txid>, LayoutError> {
+    let mut ids = Vec::new();
+    outlines(bytes, |_, _, transaction, _| {
+        ids.push(Transaction::txid_of(transaction))
+    })?;
+    Ok(ids)
+}
+
+/// Passes over the transactions of a block: its height, the index of each, its bytes and its outline.
+fn outlines(bytes: &[u8], mut note: impl FnMut(Height, u16, &[u8], Outline)) -> Result<(), LayoutError> {
     let height = Block::header_of(bytes)?.height;
     let mut reader = Reader::new(&bytes[HEADER_BYTES..]);
     let count = u16::try_from(reader.u32()?).map_err(|_| LayoutError::BadField("too many transactions".into()))?;
     for index in 0..count {
-        for tag in Outline::read(&mut reader)?.tags() {
-            push(entries, HistoryKey::new(tag, height, hash), index);
-        }
+        let before = reader.rest();
+        let outline = Outline::read(&mut reader)?;
+        let size = before.len() - reader.rest().len();
+        note(height, index, &before[..size], outline);
     }
     reader.finish()
 }

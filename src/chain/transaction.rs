@@ -202,7 +202,12 @@ impl Transaction {
     /// The transaction's id: SHA-256(0x00 ‖ canonical bytes). It is also the leaf in the merkle tree.
     #[must_use]
     pub fn txid(&self) -> Txid {
-        Txid::new(sha256(&[&[0], &self.to_bytes()]))
+        Self::txid_of(&self.to_bytes())
+    }
+
+    /// The id of the transaction with these canonical bytes.
+    pub(super) fn txid_of(bytes: &[u8]) -> Txid {
+        Txid::new(sha256(&[&[0], bytes]))
     }
 
     /// The message that is signed: the domain, the network's id, and the canonical bytes up to the signature.

@@ -6,6 +6,8 @@
 //! difference.
 //! Elsewhere: the other tables (`tables`). Spec: `proto-notes/store.md`, "Tables".
 
+use std::collections::BTreeMap;
+
 use redb::{ReadTransaction, ReadableTable, ReadableTableMetadata, WriteTransaction};
 
 use super::records;
@@ -16,8 +18,19 @@ use crate::types::Account;
 /// The key in `meta` that marks the entries of `beside` as part of the ledger, before those of `accounts`.
 const META_PROMOTED: &[u8] = b"promoted";
 
-/// Writes the changes of the ledger and of the entries beside it.
-pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
+/// Writes the changes of the ledger and of the entries beside it. Of batches that change only the ledger the last value
+/// of each account is written.
+pub(super) fn apply_accounts(transaction: &WriteTransaction, batches: &[Batch]) -> Result<(), StoreError> {
+    let is_plain = |batch: &Batch| batch.beside == Beside::Keep && batch.shadow.is_empty();
+    if batches.iter().all(is_plain) {
+        let changes: BTreeMap<&Account, &Option<AccountState>> =
+            batches.iter().flat_map(|batch| &batch.accounts).collect();
+        return put_accounts(transaction, changes);
+    }
+    batches.iter().try_for_each(|batch| apply_batch(transaction, batch))
+}
+
+fn apply_batch(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
     let keeps = matches!(batch.beside, Beside::Keep | Beside::Settle(_)) && batch.shadow.is_empty();
     if !keeps {
         // Promoted entries are moved first, so that they are not taken for entries of the new switch.
@@ -44,18 +57,25 @@ pub(super) fn apply_accounts(transaction: &WriteTransaction, batch: &Batch) -> R
             )
         }),
     )?;
-    let accounts = batch.accounts.iter();
-    if !batch.accounts.is_empty() && is_promoted_in(transaction)? {
+    put_accounts(transaction, &batch.accounts)
+}
+
+fn put_accounts<'a>(
+    transaction: &WriteTransaction,
+    accounts: impl IntoIterator<Item = (&'a Account, &'a Option<AccountState>)>,
+) -> Result<(), StoreError> {
+    let entries = accounts.into_iter().map(|(account, state)| {
+        let value = state.as_ref().map(records::state_value);
+        (records::account_key(account), value)
+    });
+    let entries: Vec<_> = entries.collect();
+    if !entries.is_empty() && is_promoted_in(transaction)? {
         // The newer value is in `accounts`, so the older one beside it is deleted; otherwise reads would find that
         // first.
-        let keys = accounts.clone().map(|(account, _)| records::account_key(account));
+        let keys = entries.iter().map(|(key, _)| key);
         put_all(transaction, BESIDE, keys.map(|key| (key, None::<&[u8]>)))?;
     }
-    put_all(
-        transaction,
-        ACCOUNTS,
-        accounts.map(|(account, state)| (records::account_key(account), state.as_ref().map(records::state_value))),
-    )
+    put_all(transaction, ACCOUNTS, entries)
 }
 
 fn is_promoted_in(transaction: &WriteTransaction) -> Result<bool, StoreError> {

@@ -1,94 +1,51 @@
-//! The index of histories in the chain file: reading it, and making it for a file of an earlier version.
+//! Brings a chain file of an earlier version up to date: both indexes are made anew.
 //!
-//! Promises: the file of an earlier version gets its index from its own blocks, in steps of bounded size; each step is
-//! durable, and the next opening goes on behind the last one. Only the last step makes the file one of this version, so
-//! until then the earlier version can open it too.
-//! Elsewhere: what an entry means (`chain::history`), who writes entries for new blocks (`tables`).
-//! Spec: `proto-notes/store.md`, "Tables" and "Opening".
+//! Promises: the indexes come from the file's own blocks, in steps of bounded size; each step is durable, and the next
+//! opening goes on behind the last one. Only the last step makes the file one of this version and deletes the tables of
+//! the earlier one, so until then that version can open it too.
+//! Elsewhere: the indexes (`index`).
+//! Spec: `proto-notes/store.md`, "Opening".
 
-use redb::{Database, ReadTransaction, ReadableDatabase, TableError};
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::opening::META_FORMAT;
-use super::tables::{HISTORY, META, ReadTable, active, body, failed, get, put, put_history, tip, unpanicked, write};
-use super::{CHAIN_FORMAT, records};
-use crate::chain::history::add_body;
-use crate::chain::{AccountTag, HistoryEntries, HistoryKey, StoreError};
-use crate::types::{BlockHash, Height};
+use super::tables::{META, failed, get, put, tip, unpanicked, write};
+use super::{CHAIN_FORMAT, index};
+use crate::chain::{HistoryEntries, StoreError};
+use crate::types::Height;
 
-/// The key in `meta` that names the last block whose entries a file of an earlier version has: height and hash.
+/// The key in `meta` under which earlier versions noted how far their index of histories was.
 const META_INDEXED: &[u8] = b"indexed";
+/// The key in `meta` that marks a file of this format whose indexes are not complete.
+const META_INCOMPLETE: &[u8] = b"incomplete";
 /// The bytes of blocks after which a step ends. A step holds their entries in memory, some 10 MiB for full blocks;
 /// larger steps write fewer pages twice.
 pub(super) const STEP_BYTES: usize = 8 * 1024 * 1024;
 
-/// How far the index of histories was made.
+/// How far the indexes were made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Progress {
-    /// The height of the last block with entries in the index.
+    /// The height of the last block with entries in the indexes.
     pub height: Height,
     /// The height of the newest block.
     pub last: Height,
 }
 
-/// The table; none in a file of an earlier version.
-fn table(reading: &ReadTransaction) -> Result<Option<ReadTable>, StoreError> {
-    match reading.open_table(HISTORY) {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(failed(error)),
-    }
-}
-
-type Entries = Vec<(HistoryKey, Vec<u16>)>;
-
-/// The entries of a tag below a key, or from the newest on, at most `limit`.
-pub(super) fn newest(
-    reading: &ReadTransaction,
-    tag: AccountTag,
-    below: Option<HistoryKey>,
-    limit: usize,
-) -> Result<Entries, StoreError> {
-    let Some(table) = table(reading)? else {
-        return Ok(Vec::new());
-    };
-    let (first, last) = HistoryKey::range(tag);
-    let (first, last) = (records::history_key(&first), records::history_key(&last));
-    let entries = match below.map(|below| records::history_key(&below)) {
-        Some(below) => table.range::<&[u8]>(&first[..]..&below[..]),
-        None => table.range::<&[u8]>(&first[..]..=&last[..]),
-    };
-    let entries = entries.map_err(failed)?.rev().take(limit);
-    entries
-        .map(|entry| {
-            let (key, value) = entry.map_err(failed)?;
-            records::history(key.value(), value.value())
-        })
-        .collect()
-}
-
-/// The entries above a key, or from the first on, in the order of their keys, at most `limit`.
-pub(super) fn above(reading: &ReadTransaction, above: Option<HistoryKey>, limit: usize) -> Result<Entries, StoreError> {
-    let Some(table) = table(reading)? else {
-        return Ok(Vec::new());
-    };
-    let from = above.map(|above| records::history_key(&above));
-    let entries = table.range::<&[u8]>(from.as_ref().map_or(&[][..], |key| &key[..])..);
-    let entries = entries.map_err(failed)?.map(|entry| {
-        let (key, value) = entry.map_err(failed)?;
-        records::history(key.value(), value.value())
-    });
-    let is_above = |entry: &Result<(HistoryKey, Vec<u16>), StoreError>| {
-        entry.as_ref().map_or(true, |(key, _)| Some(*key) != above)
-    };
-    entries.filter(is_above).take(limit).collect()
-}
-
-/// Whether the file has the entries of all active blocks.
+/// Whether this version made the indexes of the file.
 pub(super) fn is_complete(reading: &ReadTransaction) -> Result<bool, StoreError> {
-    Ok(get(reading, META, META_FORMAT)?.is_some_and(|format| format == CHAIN_FORMAT.to_be_bytes()))
+    let is_new = get(reading, META, META_FORMAT)?.is_some_and(|format| format == CHAIN_FORMAT.to_be_bytes());
+    Ok(is_new && get(reading, META, META_INCOMPLETE)?.is_none())
 }
 
-/// Makes the index of a file of an earlier version, and tells after each step how far it is. A complete one is left
+/// Takes note that this version wrote blocks to a file whose indexes could not be made: the earlier version would not
+/// find them.
+pub(super) fn set_incomplete(transaction: &WriteTransaction) -> Result<(), StoreError> {
+    let mut meta = transaction.open_table(META).map_err(failed)?;
+    put(&mut meta, META_INCOMPLETE, &[])?;
+    put(&mut meta, META_FORMAT, &CHAIN_FORMAT.to_be_bytes())
+}
+
+/// Makes the indexes of a file of an earlier version, and tells after each step how far it is. Complete ones are left
 /// alone.
 ///
 /// # Errors
@@ -111,49 +68,27 @@ fn step(database: &Database, step_bytes: usize, tell: &mut dyn FnMut(Progress)) 
         return Ok(false);
     }
     let (last, _) = tip(&reading)?;
-    let (mut height, mut hash) = indexed(&reading)?;
-    let (mut entries, mut bytes) = (HistoryEntries::new(), 0);
+    let mut height = index::mark(&reading)?;
+    let (mut places, mut history, mut bytes) = (Vec::new(), HistoryEntries::new(), 0);
     while height < last && bytes < step_bytes {
         height = height.next();
-        let missing = |what| records::damaged("history", format_args!("block {height} has no {what}"));
-        hash = active(&reading, height)?.ok_or_else(|| missing("hash"))?;
-        let block = body(&reading, &hash)?.ok_or_else(|| missing("body"))?;
-        bytes += block.len();
-        add_body(&mut entries, &hash, &block).map_err(|error| records::damaged("history", error))?;
+        bytes += index::of_block(&reading, height, (&mut places, &mut history))?;
     }
     drop(reading);
+    places.sort_unstable();
     let is_last = height == last;
     write(database, |transaction| {
-        put_history(transaction, &entries)?;
-        let mut meta = transaction.open_table(META).map_err(failed)?;
+        index::put_all(transaction, &places, &history)?;
+        index::set_mark(transaction, height)?;
         if is_last {
+            index::delete_old(transaction)?;
+            let mut meta = transaction.open_table(META).map_err(failed)?;
             meta.remove(META_INDEXED).map_err(failed)?;
-            return put(&mut meta, META_FORMAT, &CHAIN_FORMAT.to_be_bytes());
+            meta.remove(META_INCOMPLETE).map_err(failed)?;
+            put(&mut meta, META_FORMAT, &CHAIN_FORMAT.to_be_bytes())?;
         }
-        let mark = [&records::height_key(height)[..], hash.as_bytes()].concat();
-        put(&mut meta, META_INDEXED, &mark)
+        Ok(())
     })?;
     tell(Progress { height, last });
     Ok(!is_last)
-}
-
-/// The last block whose entries are there, and whose ancestors' entries are. It is genesis, which has no transaction, if
-/// the mark is missing or names a block that is not active any more.
-fn indexed(reading: &ReadTransaction) -> Result<(Height, BlockHash), StoreError> {
-    let genesis = active(reading, Height::GENESIS)?.unwrap_or(BlockHash::ZERO);
-    let mark = get(reading, META, META_INDEXED)?;
-    let mark = mark.as_deref().and_then(|mark| mark.split_at_checked(8));
-    let Some((height, hash)) = mark else {
-        return Ok((Height::GENESIS, genesis));
-    };
-    let (height, hash) = (
-        records::height(height)?,
-        records::hash("mark", hash).map(BlockHash::new)?,
-    );
-    let is_active = active(reading, height)? == Some(hash);
-    Ok(if is_active {
-        (height, hash)
-    } else {
-        (Height::GENESIS, genesis)
-    })
 }

@@ -8,13 +8,16 @@
 pub(crate) mod addresses;
 mod backend;
 mod beside;
+mod blocks;
 mod checked;
 pub mod error;
 pub(crate) mod files;
 pub mod folder;
 mod histories;
+mod index;
 pub(crate) mod inputs;
 pub(crate) mod key;
+mod late;
 pub mod older;
 mod opening;
 pub mod places;
@@ -38,7 +41,7 @@ pub use redb_store::RedbStore;
 
 /// The version of the format of folders.
 pub const FORMAT: u32 = 2;
-/// The version of the format of chain files. Files of format 2, which lack the index of histories, are brought up to date.
-pub const CHAIN_FORMAT: u32 = 3;
+/// The version of the format of chain files. Those of formats 2 and 3, which have other indexes, are brought up to date.
+pub const CHAIN_FORMAT: u32 = 4;
 /// The oldest format of chain files that is brought up to date.
 const CHAIN_FORMAT_MIN: u32 = 2;

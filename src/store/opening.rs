@@ -14,11 +14,11 @@ use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend};
 use super::backend::Probation;
 use super::checked::{Checked, Sums, rotten};
 use super::files::{self, Access, Owner};
-use super::histories;
+use super::late::Late;
 use super::reading::FileToRead;
-use super::tables::{self, HEADERS, HISTORY, META, TABLES, active, failed, get, put, tip, unpanicked, write};
+use super::tables::{self, META, TABLES, active, failed, get, put, tip, unpanicked, write};
 use super::trust::{META_KEYS, VERSION as KEYS_VERSION};
-use super::{CHAIN_FORMAT, CHAIN_FORMAT_MIN, OpenError, records};
+use super::{CHAIN_FORMAT, CHAIN_FORMAT_MIN, OpenError, blocks, histories, index, records};
 use crate::chain::{Batch, Block, NetworkParams, StoreError, StoredBlock};
 use crate::types::{Height, Work};
 
@@ -34,7 +34,7 @@ const MAGIC: [u8; 9] = *b"redb\x1a\x0a\xa9\x0d\x0a";
 const FILE_MIN_BYTES: u64 = 4096;
 /// The size of redb's page cache in bytes. The default of 1 GiB is more than a whole node may use (512 MiB); more than
 /// this helps little, because most reads and writes are close together.
-const CACHE_BYTES: usize = 16 * 1024 * 1024;
+const CACHE_BYTES: usize = 8 * 1024 * 1024;
 /// How many blocks below the tip are read and checked at each start; a crash cannot have affected more than these.
 const CHECKED_BLOCKS: u64 = 64;
 /// The longest label that is shown, in bytes: `NAME:SALT` with 32 bytes each.
@@ -44,6 +44,8 @@ const LABEL_SHOWN_MAX: usize = 65;
 pub(super) struct Open {
     pub(super) database: Database,
     pub(super) pages: Checked,
+    /// What waits for the tables of the indexes, up to a height; until it is taken.
+    pub(super) late: Option<(Late, Height)>,
     /// Device and inode of the opened file, to see whether the path still leads to it.
     pub(super) identity: Option<(u64, u64)>,
 }
@@ -196,7 +198,8 @@ fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreEr
         for table in TABLES {
             transaction.open_table(table).map_err(failed)?;
         }
-        transaction.open_table(HISTORY).map_err(failed)?;
+        blocks::create(transaction)?;
+        index::create(transaction)?;
         let mut meta = transaction.open_table(META).map_err(failed)?;
         put(&mut meta, META_FORMAT, &CHAIN_FORMAT.to_be_bytes())?;
         put(&mut meta, META_NETWORK, params.network_id().as_bytes())?;
@@ -204,7 +207,8 @@ fn initialise(database: &Database, params: &NetworkParams) -> Result<(), StoreEr
         // It has no key yet, and whoever writes one has checked it.
         put(&mut meta, META_KEYS, KEYS_VERSION)?;
         drop(meta);
-        tables::apply(transaction, &[batch])
+        tables::apply(transaction, &[batch])?;
+        index::set_mark(transaction, Height::GENESIS)
     })
 }
 
@@ -245,10 +249,11 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
         // A refused file leaves no new file behind.
         let _ = remove_sums(path);
     }
-    let (database, pages) = opened?;
+    let (database, pages, late) = opened?;
     Ok(Open {
         database,
         pages,
+        late: Some(late),
         identity,
     })
 }
@@ -257,10 +262,11 @@ pub(super) fn open_file(path: &Path, params: &NetworkParams) -> Result<Open, Ope
 pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<Open, OpenError> {
     let file = check_file(path, Access::Read, Owner::Anybody)?;
     let sums = sums_to_read(path)?;
-    let (database, _, pages, _) = open_on_probation(Box::new(FileToRead(file)), sums, path, params)?;
+    let (database, _, pages, _, late) = open_on_probation(Box::new(FileToRead(file)), sums, path, params)?;
     Ok(Open {
         database,
         pages,
+        late: Some(late),
         identity: None,
     })
 }
@@ -282,12 +288,13 @@ pub(super) fn open_damaged(path: &Path, params: &NetworkParams) -> Result<Open, 
     Ok(Open {
         database: opened?,
         pages,
+        late: None,
         identity: None,
     })
 }
 
 /// Converts a store error to the reason why the file at a path is not opened.
-fn refused(path: &Path, error: StoreError) -> OpenError {
+pub(super) fn refused(path: &Path, error: StoreError) -> OpenError {
     let path = path.to_path_buf();
     match error {
         StoreError::Damaged(reason) => OpenError::Damaged { path, reason },
@@ -302,18 +309,18 @@ pub(super) fn open_storage(
     sums: Box<dyn StorageBackend>,
     path: &Path,
     params: &NetworkParams,
-) -> Result<(Database, Checked), OpenError> {
-    let (database, probation, pages, known) = open_on_probation(storage, sums, path, params)?;
+) -> Result<(Database, Checked, (Late, Height)), OpenError> {
+    let (database, probation, pages, known, late) = open_on_probation(storage, sums, path, params)?;
     let io_error = |error: io::Error| OpenError::from_io(path, &error);
     if known == Sums::Missing {
         pages.build().map_err(io_error)?;
     }
     probation.release().map_err(io_error)?;
-    Ok((database, pages))
+    Ok((database, pages, late))
 }
 
 /// A database that is open and checked, but must be released before anything is written.
-type Probed = (Database, Probation, Checked, Sums);
+type Probed = (Database, Probation, Checked, Sums, (Late, Height));
 
 /// Opens a storage and checks its content. Nothing is written until the probation is released.
 fn open_on_probation(
@@ -333,10 +340,16 @@ fn open_on_probation(
     if let Some(page) = pages.rot() {
         return Err(OpenError::damaged(path, rotten(page)));
     }
-    Ok((opened?, probation, pages, known))
+    let (database, late) = opened?;
+    Ok((database, probation, pages, known, late))
 }
 
-fn open_checked(storage: Probation, sums: Sums, path: &Path, params: &NetworkParams) -> Result<Database, OpenError> {
+fn open_checked(
+    storage: Probation,
+    sums: Sums,
+    path: &Path,
+    params: &NetworkParams,
+) -> Result<(Database, (Late, Height)), OpenError> {
     let refused = |error: StoreError| refused(path, error);
     let mut builder = builder();
     // Pages that have sums are checked when they are read.
@@ -351,8 +364,17 @@ fn open_checked(storage: Probation, sums: Sums, path: &Path, params: &NetworkPar
     let reading = database.begin_read().map_err(|error| refused(failed(error)))?;
     check_meta(&reading, path, params)?;
     check_recent(&reading, params).map_err(refused)?;
+    let late = late(&reading).map_err(refused)?;
     reading.close().map_err(|error| refused(failed(error)))?;
-    Ok(database)
+    Ok((database, late))
+}
+
+/// What waits for the tables of the indexes, and up to which height; nothing in a file of an earlier version.
+fn late(reading: &ReadTransaction) -> Result<(Late, Height), StoreError> {
+    match histories::is_complete(reading)? {
+        true => index::load(reading),
+        false => Ok((Late::incomplete(), tip(reading)?.0)),
+    }
 }
 
 /// Checks the format first, because a newer format may give another meaning to everything else.
@@ -417,7 +439,7 @@ fn check_recent(reading: &ReadTransaction, params: &NetworkParams) -> Result<(),
         reading.open_table(table).map_err(failed)?;
     }
     if histories::is_complete(reading)? {
-        reading.open_table(HISTORY).map_err(failed)?;
+        index::check(reading)?;
     }
     if active(reading, Height::GENESIS)? != Some(params.genesis().hash()) {
         return Err(records::damaged(
@@ -428,9 +450,8 @@ fn check_recent(reading: &ReadTransaction, params: &NetworkParams) -> Result<(),
     let (mut height, mut hash) = tip(reading)?;
     for _ in 0..CHECKED_BLOCKS {
         let gone = |what: &str| records::damaged("active chain", format_args!("block {height} has no {what}"));
-        let value = get(reading, HEADERS, hash.as_bytes())?.ok_or_else(|| gone("header"))?;
-        let block = records::block(&hash, &value)?;
-        let body = tables::body(reading, &hash)?.ok_or_else(|| gone("body"))?;
+        let block = blocks::block(reading, &hash)?.ok_or_else(|| gone("header"))?;
+        let body = blocks::body(reading, &hash)?.ok_or_else(|| gone("body"))?;
         let whole = Block::header_of(&body).is_ok_and(|header| header == block.header)
             && u64::try_from(body.len()).is_ok_and(|size| size == block.size_bytes);
         if !whole || block.header.height != height {

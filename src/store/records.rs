@@ -164,51 +164,164 @@ pub(crate) fn beside_bytes(bytes: &[u8]) -> Result<Option<&[u8]>, StoreError> {
     }
 }
 
+/// The size of the key of a block in bytes: height and hash.
+pub(crate) const BLOCK_KEY_BYTES: usize = HEIGHT_BYTES + 32;
+/// The size of the key of a piece of a body in bytes.
+pub(crate) const PIECE_KEY_BYTES: usize = BLOCK_KEY_BYTES + 2;
+/// The start of a hash in the table of heights, in bytes.
+const HASH_START_BYTES: usize = 8;
+/// The size of a key in the table of heights in bytes.
+pub(crate) const HEIGHT_KEY_BYTES: usize = HASH_START_BYTES + HEIGHT_BYTES;
+
+/// The key of a block: height and hash.
+pub(crate) fn block_key(height: Height, hash: &BlockHash) -> Result<[u8; BLOCK_KEY_BYTES], StoreError> {
+    let mut key = filled(&short_height(height)?, 0);
+    key[HEIGHT_BYTES..].copy_from_slice(hash.as_bytes());
+    Ok(key)
+}
+
+/// Reads the hash from the key of a block.
+pub(crate) const fn block_of(key: &[u8; BLOCK_KEY_BYTES]) -> BlockHash {
+    let [_, _, _, _, _, hash @ ..] = *key;
+    BlockHash::new(hash)
+}
+
 /// The key for one piece of a body, by its number.
-pub(crate) fn piece_key(hash: &BlockHash, number: u16) -> [u8; 34] {
+pub(crate) fn piece_key(block: &[u8; BLOCK_KEY_BYTES], number: u16) -> [u8; PIECE_KEY_BYTES] {
+    let mut key = filled(block, 0);
+    key[BLOCK_KEY_BYTES..].copy_from_slice(&number.to_be_bytes());
+    key
+}
+
+/// The key for the height of a block: the start of its hash, and the height.
+pub(crate) fn height_key_of(block: &[u8; BLOCK_KEY_BYTES]) -> [u8; HEIGHT_KEY_BYTES] {
+    let (height, hash) = block.split_at(HEIGHT_BYTES);
+    let mut key = filled(&hash[..HASH_START_BYTES], 0);
+    key[HASH_START_BYTES..].copy_from_slice(height);
+    key
+}
+
+/// The smallest and the largest key for the height of a block with this hash.
+pub(crate) fn height_keys(hash: &BlockHash) -> ([u8; HEIGHT_KEY_BYTES], [u8; HEIGHT_KEY_BYTES]) {
+    let start = &hash.as_bytes()[..HASH_START_BYTES];
+    (filled(start, 0), filled(start, 0xff))
+}
+
+/// The key of a block with this hash at the height of an entry.
+pub(crate) fn block_key_at(entry: &[u8; HEIGHT_KEY_BYTES], hash: &BlockHash) -> [u8; BLOCK_KEY_BYTES] {
+    let mut key = filled(&entry[HASH_START_BYTES..], 0);
+    key[HEIGHT_BYTES..].copy_from_slice(hash.as_bytes());
+    key
+}
+
+/// The smallest and the largest key of a block that an entry may be of.
+pub(crate) fn block_keys(entry: &[u8; HEIGHT_KEY_BYTES]) -> ([u8; BLOCK_KEY_BYTES], [u8; BLOCK_KEY_BYTES]) {
+    let (hash, height) = entry.split_at(HASH_START_BYTES);
+    let start = [height, hash].concat();
+    (filled(&start, 0), filled(&start, 0xff))
+}
+
+/// Whether the entry is of a block whose hash begins as this one does.
+pub(crate) fn begins_alike(entry: &[u8; HEIGHT_KEY_BYTES], hash: &BlockHash) -> bool {
+    entry.starts_with(&hash.as_bytes()[..HASH_START_BYTES])
+}
+
+/// The key for one piece of a body as earlier versions wrote it.
+pub(crate) fn old_piece_key(hash: &BlockHash, number: u16) -> [u8; 34] {
     let mut key = [0; 34];
     key[..32].copy_from_slice(hash.as_bytes());
     key[32..].copy_from_slice(&number.to_be_bytes());
     key
 }
 
-/// The key for a transaction's position: its id and the start of the block's hash.
-pub(crate) fn spot_key(txid: &Txid, spot: &Spot) -> [u8; 40] {
-    let mut key = [0; 40];
-    key[..32].copy_from_slice(txid.as_bytes());
-    key[32..].copy_from_slice(&spot.block);
-    key
+/// The start of a transaction's id in the key for its position, in bytes.
+pub(crate) const PLACE_TXID_BYTES: usize = 8;
+/// The start of the block's hash there, in bytes.
+pub(crate) const PLACE_BLOCK_BYTES: usize = 4;
+/// The size of the key for a transaction's position in bytes.
+pub(crate) const PLACE_KEY_BYTES: usize = PLACE_TXID_BYTES + PLACE_BLOCK_BYTES + 2;
+/// The size of a key in the index of histories in bytes.
+pub(crate) const HISTORY_KEY_BYTES: usize = 21;
+/// The size of a key in the index of histories with one index of a transaction behind it, in bytes.
+pub(crate) const LATE_HISTORY_BYTES: usize = HISTORY_KEY_BYTES + 2;
+/// The bytes of a height in the keys of both indexes.
+const HEIGHT_BYTES: usize = 5;
+
+/// A height in five bytes, which last for 2^40 blocks.
+fn short_height(height: Height) -> Result<[u8; HEIGHT_BYTES], StoreError> {
+    match height.get().to_be_bytes() {
+        [0, 0, 0, a, b, c, d, e] => Ok([a, b, c, d, e]),
+        _ => Err(StoreError::Io(format!("no index has room for height {height}"))),
+    }
 }
 
-/// Reads a transaction's position from key and value.
-pub(crate) fn spot(key: &[u8], value: &[u8]) -> Result<(Txid, Spot), StoreError> {
-    let (txid, block) = whole("place", key, |reader| Ok((Txid::new(reader.array()?), reader.array()?)))?;
-    let place = place(value)?;
-    Ok((txid, Spot { block, place }))
+fn long_height([a, b, c, d, e]: [u8; HEIGHT_BYTES]) -> Height {
+    Height::new(u64::from_be_bytes([0, 0, 0, a, b, c, d, e]))
 }
 
-/// The value for a position: height and index.
-pub(crate) fn place_value(place: &TxPlace) -> Vec<u8> {
-    [&place.height.get().to_be_bytes()[..], &place.index.to_be_bytes()].concat()
+/// These bytes, and others of one value behind them.
+pub(crate) fn filled<const N: usize>(start: &[u8], rest: u8) -> [u8; N] {
+    let mut bytes = [rest; N];
+    bytes[..start.len()].copy_from_slice(start);
+    bytes
 }
 
-/// Reads a position from its value.
-pub(crate) fn place(bytes: &[u8]) -> Result<TxPlace, StoreError> {
-    whole("place", bytes, |reader| {
+/// The key for a transaction's position: the starts of its id and of the block's hash, and the index in the block.
+pub(crate) fn place_key(txid: &Txid, spot: &Spot) -> Result<[u8; PLACE_KEY_BYTES], StoreError> {
+    let index = u16::try_from(spot.place.index).map_err(|_| StoreError::Io("no block has so many".into()))?;
+    let mut key = filled(&txid.as_bytes()[..PLACE_TXID_BYTES], 0);
+    key[PLACE_TXID_BYTES..PLACE_TXID_BYTES + PLACE_BLOCK_BYTES].copy_from_slice(&spot.block[..PLACE_BLOCK_BYTES]);
+    key[PLACE_TXID_BYTES + PLACE_BLOCK_BYTES..].copy_from_slice(&index.to_be_bytes());
+    Ok(key)
+}
+
+/// Reads the start of the block's hash and the index from the key for a position.
+pub(crate) const fn place_of(key: &[u8; PLACE_KEY_BYTES]) -> ([u8; PLACE_BLOCK_BYTES], u16) {
+    let [.., a, b, c, d, e, f] = *key;
+    ([a, b, c, d], u16::from_be_bytes([e, f]))
+}
+
+/// Reads a transaction's position from key and value as an earlier version wrote them: the id and the start of the
+/// block's hash; height and index.
+pub(crate) fn old_spot(key: &[u8], value: &[u8]) -> Result<Spot, StoreError> {
+    let block = whole("place", key, |reader| reader.bytes(32).and_then(|_| reader.array()))?;
+    let place = whole("place", value, |reader| {
         Ok(TxPlace {
             height: Height::new(reader.u64()?),
             index: reader.u32()?,
         })
-    })
+    })?;
+    Ok(Spot { block, place })
 }
 
 /// The key for an account in a block: tag, height, and the start of the block's hash.
-pub(crate) fn history_key(key: &HistoryKey) -> [u8; 24] {
-    let mut bytes = [0; 24];
-    bytes[..8].copy_from_slice(&key.tag.bytes());
-    bytes[8..16].copy_from_slice(&height_key(key.height));
-    bytes[16..].copy_from_slice(&key.block);
+pub(crate) fn history_key(key: &HistoryKey) -> Result<[u8; HISTORY_KEY_BYTES], StoreError> {
+    let mut bytes = filled(&key.tag.bytes(), 0);
+    bytes[8..13].copy_from_slice(&short_height(key.height)?);
+    bytes[13..].copy_from_slice(&key.block);
+    Ok(bytes)
+}
+
+/// The key for an account in a block, and one index of a transaction.
+pub(crate) fn late_history(key: &[u8; HISTORY_KEY_BYTES], index: u16) -> [u8; LATE_HISTORY_BYTES] {
+    let mut bytes = filled(key, 0);
+    bytes[HISTORY_KEY_BYTES..].copy_from_slice(&index.to_be_bytes());
     bytes
+}
+
+/// Reads a key with one index of a transaction.
+pub(crate) fn late_history_of(bytes: &[u8; LATE_HISTORY_BYTES]) -> (HistoryKey, u16) {
+    let [key @ .., a, b] = *bytes;
+    (history_key_of(&key), u16::from_be_bytes([a, b]))
+}
+
+fn history_key_of(bytes: &[u8; HISTORY_KEY_BYTES]) -> HistoryKey {
+    let [t0, t1, t2, t3, t4, t5, t6, t7, a, b, c, d, e, block @ ..] = *bytes;
+    HistoryKey {
+        tag: AccountTag::new([t0, t1, t2, t3, t4, t5, t6, t7]),
+        height: long_height([a, b, c, d, e]),
+        block,
+    }
 }
 
 /// The value for an account in a block: the indices of its transactions.
@@ -217,14 +330,7 @@ pub(crate) fn history_value(indices: &[u16]) -> Vec<u8> {
 }
 
 /// Reads an entry of the index of histories from key and value.
-pub(crate) fn history(key: &[u8], value: &[u8]) -> Result<(HistoryKey, Vec<u16>), StoreError> {
-    let key = whole("history", key, |reader| {
-        Ok(HistoryKey {
-            tag: AccountTag::new(reader.array()?),
-            height: Height::new(reader.u64()?),
-            block: reader.array()?,
-        })
-    })?;
+pub(crate) fn history(key: &[u8; HISTORY_KEY_BYTES], value: &[u8]) -> Result<(HistoryKey, Vec<u16>), StoreError> {
     let mut reader = Reader::new(value);
     let mut indices = Vec::with_capacity(value.len() / 2);
     while !reader.rest().is_empty() {
@@ -234,7 +340,19 @@ pub(crate) fn history(key: &[u8], value: &[u8]) -> Result<(HistoryKey, Vec<u16>)
     if indices.is_empty() || !indices.is_sorted_by(|a, b| a < b) {
         return Err(damaged("history", "its indices are not in order"));
     }
-    Ok((key, indices))
+    Ok((history_key_of(key), indices))
+}
+
+/// The value for the mark of the indexes: a height and the hash of the active block there.
+pub(crate) fn mark_value(height: Height, hash: &BlockHash) -> Vec<u8> {
+    [&height_key(height)[..], hash.as_bytes()].concat()
+}
+
+/// Reads the mark of the indexes.
+pub(crate) fn mark(bytes: &[u8]) -> Result<(Height, BlockHash), StoreError> {
+    whole("mark", bytes, |reader| {
+        Ok((Height::new(reader.u64()?), BlockHash::new(reader.array()?)))
+    })
 }
 
 /// The value for an own transaction: running number and canonical bytes.

@@ -9,18 +9,20 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTableMetadata, StorageBackend};
 
 use super::checked::rotten;
 use super::histories::{self, Progress, STEP_BYTES};
-use super::opening::{Open, create, identity, open_damaged, open_file, open_storage, open_to_read, remove_sums, room};
-use super::tables::{
-    ACCOUNTS, BESIDE, EVERY_KEY, HEADERS, OWN, PEERS, PLACES, SIDE, active, apply, body, collect, failed, get, tip,
-    unpanicked, write,
+use super::late::{Late, Turn};
+use super::opening::{
+    Open, create, identity, open_damaged, open_file, open_storage, open_to_read, refused, remove_sums, room,
 };
-use super::{OpenError, beside, files, records};
+use super::tables::{
+    ACCOUNTS, BESIDE, EVERY_KEY, OWN, PEERS, SIDE, active, apply, collect, failed, get, tip, unpanicked, write,
+};
+use super::{OpenError, beside, blocks, files, index, records};
 use crate::chain::{
     AccountState, AccountTag, Batch, Beside, Block, ChainStore, HistoryKey, NetworkParams, Spot, StoreError,
     StoredBlock,
@@ -28,16 +30,20 @@ use crate::chain::{
 use crate::types::layout::Reader;
 use crate::types::{Account, Address, BlockHash, Height, PeerId, Txid};
 
-/// The most stored positions of one transaction that are read: one for each branch that holds it.
-const SPOTS_MAX: usize = 1_024;
-
 /// A cheap handle to the chain file; clones share the file. Each read sees the last commit; a handle from
 /// [`ChainStore::snapshot`] always sees the commit that was the last one then.
 #[derive(Clone)]
 pub struct RedbStore {
     shared: Arc<StoreInner>,
     /// The fixed state that this handle reads; none means the last commit.
-    at: Option<Arc<ReadTransaction>>,
+    at: Option<Arc<Snapshot>>,
+}
+
+/// A fixed state of the store.
+struct Snapshot {
+    reading: ReadTransaction,
+    /// What waited for the tables of the indexes then.
+    late: Late,
 }
 
 impl core::fmt::Debug for RedbStore {
@@ -55,6 +61,13 @@ struct StoreInner {
     params: NetworkParams,
     /// The open database; none after a failed attempt to reopen it.
     open: RwLock<Option<Open>>,
+    /// Entries of the indexes that are not in their tables yet. A reader holds it from before its look at the file, so
+    /// that it misses none which is just being written. It is locked after `open`.
+    late: RwLock<Late>,
+    /// The ids of the transactions in the blocks that were asked for last.
+    recent: index::Recent,
+    /// Held by the commit that is under way.
+    committing: Mutex<()>,
     /// The damage that was found while the store was open; it stays set until the process ends.
     rot: OnceLock<String>,
     /// Whether the store was reopened after damage was found.
@@ -101,10 +114,40 @@ impl RedbStore {
         }
         let store = Self::on(path, params, open_file(path, params)?);
         store.complete_history(tell)?;
+        store.load_late()?;
         Ok(store)
     }
 
-    /// Makes the index of histories, if an earlier version wrote the file.
+    /// Takes over the entries of the indexes that the opening made. If it could not make all, some are written first.
+    fn load_late(&self) -> Result<(), OpenError> {
+        let path = &self.shared.path;
+        let mut open = self.shared.open.write().unwrap_or_else(PoisonError::into_inner);
+        let taken = open.as_mut().and_then(|open| open.late.take());
+        drop(open);
+        let loaded = self.with(|open| {
+            let reading = open.database.begin_read().map_err(failed)?;
+            let taken = match taken {
+                // An earlier version wrote the file, and now it is up to date.
+                Some((late, _)) if !late.is_complete() && histories::is_complete(&reading)? => index::load(&reading)?,
+                Some(taken) => taken,
+                None => return Ok(Late::incomplete()),
+            };
+            drop(reading);
+            index::write_first(&open.database, taken)
+        });
+        *self.late_mut() = loaded.map_err(|error| refused(path, error))?;
+        Ok(())
+    }
+
+    fn late(&self) -> RwLockReadGuard<'_, Late> {
+        self.shared.late.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn late_mut(&self) -> RwLockWriteGuard<'_, Late> {
+        self.shared.late.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes the indexes, if an earlier version wrote the file.
     fn complete_history(&self, tell: &mut dyn FnMut(Progress)) -> Result<(), OpenError> {
         // In tests even a small chain takes several steps.
         let step_bytes = if cfg!(test) { 1_024 } else { STEP_BYTES };
@@ -137,6 +180,9 @@ impl RedbStore {
             path: path.to_path_buf(),
             params: params.clone(),
             open: RwLock::new(Some(open)),
+            late: RwLock::new(Late::incomplete()),
+            recent: index::Recent::default(),
+            committing: Mutex::new(()),
             rot: OnceLock::new(),
             reopened: AtomicBool::new(false),
             may_be_unsettled: AtomicBool::new(may_be_unsettled),
@@ -147,7 +193,9 @@ impl RedbStore {
 
     /// Opens a chain file for reading only: nothing is written to it, not even redb's repair after a crash.
     pub(super) fn open_to_read(path: &Path, params: &NetworkParams) -> Result<impl ChainStore + use<>, OpenError> {
-        Ok(Self::on(path, params, open_to_read(path, params)?))
+        let store = Self::on(path, params, open_to_read(path, params)?);
+        store.load_late()?;
+        Ok(store)
     }
 
     /// Opens the store on two storages that the caller provides, for the chain file and its sums; used for simulated
@@ -162,14 +210,16 @@ impl RedbStore {
         params: &NetworkParams,
     ) -> Result<Self, OpenError> {
         let path = PathBuf::from("in memory");
-        let (database, pages) = open_storage(storage, sums, &path, params)?;
+        let (database, pages, late) = open_storage(storage, sums, &path, params)?;
         let open = Open {
             database,
             pages,
+            late: Some(late),
             identity: None,
         };
         let store = Self::on(&path, params, open);
         store.complete_history(&mut |_| ())?;
+        store.load_late()?;
         Ok(store)
     }
 
@@ -186,8 +236,9 @@ impl RedbStore {
         let mut open = self.shared.open.write().unwrap_or_else(PoisonError::into_inner);
         close(&mut open);
         *open = Some(open_file(&self.shared.path, &self.shared.params)?);
+        drop(open);
         match rot {
-            None => Ok(()),
+            None => self.load_late(),
             Some(reason) => {
                 // After a write met the damage, redb refuses all reads. Reopening once makes the sound pages readable
                 // again.
@@ -209,12 +260,40 @@ impl RedbStore {
         if batches.iter().any(|batch| batch.beside == Beside::Promote) {
             self.shared.may_be_unsettled.store(true, Ordering::Release);
         }
+        self.write(|late| late.begin(batches), batches)
+    }
+
+    /// Writes the entries of the indexes that wait in memory, so that the next opening need not make them anew. To be
+    /// called before the store is closed.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is lost.
+    pub fn write_indexes(&self) -> Result<(), StoreError> {
+        match self.shared.rot.get() {
+            Some(reason) => Err(StoreError::Damaged(reason.clone())),
+            None if self.late().is_empty() => Ok(()),
+            None => self.write(|late| Ok(late.all()), &[]),
+        }
+    }
+
+    fn write(
+        &self,
+        begin: impl FnOnce(&mut Late) -> Result<Turn, StoreError>,
+        batches: &[Batch],
+    ) -> Result<(), StoreError> {
+        let _committing = self.shared.committing.lock().unwrap_or_else(PoisonError::into_inner);
         self.with(|open| {
             if identity(&self.shared.path) != open.identity {
                 let path = self.shared.path.display();
                 return Err(StoreError::Io(format!("{path} was moved or deleted")));
             }
-            write(&open.database, |transaction| apply(transaction, batches))
+            let mut turn = begin(&mut self.late_mut())?;
+            write(&open.database, |transaction| {
+                apply(transaction, batches)?;
+                index::write_turn(transaction, &mut turn, batches)
+            })?;
+            self.late_mut().done(turn);
+            Ok(())
         })
     }
 
@@ -268,8 +347,21 @@ impl RedbStore {
 
     fn read<T>(&self, work: impl FnOnce(&ReadTransaction) -> Result<T, StoreError>) -> Result<T, StoreError> {
         self.with(|open| match &self.at {
-            Some(reading) => work(reading),
+            Some(at) => work(&at.reading),
             None => work(&open.database.begin_read().map_err(failed)?),
+        })
+    }
+
+    fn read_index<T>(
+        &self,
+        work: impl FnOnce(&ReadTransaction, &Late) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.with(|open| match &self.at {
+            Some(at) => work(&at.reading, &at.late),
+            None => {
+                let late = self.late();
+                work(&open.database.begin_read().map_err(failed)?, &late)
+            }
         })
     }
 }
@@ -291,12 +383,11 @@ impl ChainStore for RedbStore {
     }
 
     fn block(&self, hash: &BlockHash) -> Result<Option<StoredBlock>, StoreError> {
-        let value = self.read(|reading| get(reading, HEADERS, hash.as_bytes()))?;
-        value.map(|value| records::block(hash, &value)).transpose()
+        self.read(|reading| blocks::block(reading, hash))
     }
 
     fn body(&self, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
-        let body = self.read(|reading| body(reading, hash))?;
+        let body = self.read(|reading| blocks::body(reading, hash))?;
         match &body {
             Some(bytes) if !Block::header_of(bytes).is_ok_and(|header| header.hash() == *hash) => {
                 Err(records::damaged("body", format_args!("it is not that of block {hash}")))
@@ -330,11 +421,7 @@ impl ChainStore for RedbStore {
         let Some((first, last)) = records::prefix_range(prefix) else {
             return Ok(Vec::new());
         };
-        self.read(|reading| {
-            collect(reading, HEADERS, (&first, &last), limit, |key, _| {
-                records::hash("header", key).map(BlockHash::new)
-            })
-        })
+        self.read(|reading| blocks::between(reading, (&first, &last), limit))
     }
 
     fn account(&self, account: &Account) -> Result<Option<AccountState>, StoreError> {
@@ -380,21 +467,11 @@ impl ChainStore for RedbStore {
     }
 
     fn spots(&self, txid: &Txid) -> Result<Vec<Spot>, StoreError> {
-        let first = txid.as_bytes();
-        let last = [&first[..], &[0xff; 8]].concat();
-        self.read(|reading| {
-            collect(reading, PLACES, (first, &last), SPOTS_MAX, |key, value| {
-                records::spot(key, value).map(|(_, spot)| spot)
-            })
-        })
+        self.read_index(|reading, late| index::spots(reading, late, &self.shared.recent, txid))
     }
 
     fn spots_by_prefix(&self, prefix: &str, limit: usize) -> Result<Vec<(Txid, Spot)>, StoreError> {
-        let Some((first, last)) = records::prefix_range(prefix) else {
-            return Ok(Vec::new());
-        };
-        let last = [&last[..], &[0xff; 8]].concat();
-        self.read(|reading| collect(reading, PLACES, (&first, &last), limit, records::spot))
+        self.read_index(|reading, late| index::spots_by_prefix(reading, late, &self.shared.recent, (prefix, limit)))
     }
 
     fn history(
@@ -403,7 +480,7 @@ impl ChainStore for RedbStore {
         below: Option<HistoryKey>,
         limit: usize,
     ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
-        self.read(|reading| histories::newest(reading, tag, below, limit))
+        self.read_index(|reading, late| index::newest(reading, late, (tag, below), limit))
     }
 
     fn history_above(
@@ -411,7 +488,7 @@ impl ChainStore for RedbStore {
         above: Option<HistoryKey>,
         limit: usize,
     ) -> Result<Vec<(HistoryKey, Vec<u16>)>, StoreError> {
-        self.read(|reading| histories::above(reading, above, limit))
+        self.read_index(|reading, late| index::above(reading, late, above, limit))
     }
 
     fn has_history(&self) -> Result<bool, StoreError> {
@@ -430,7 +507,12 @@ impl ChainStore for RedbStore {
     }
 
     fn snapshot(&self) -> Result<Self, StoreError> {
-        let at = self.with(|open| open.database.begin_read().map_err(failed))?;
+        let at = self.with(|open| {
+            let late = self.late();
+            let reading = open.database.begin_read().map_err(failed)?;
+            let late = late.clone();
+            Ok(Snapshot { reading, late })
+        })?;
         Ok(Self {
             shared: Arc::clone(&self.shared),
             at: Some(Arc::new(at)),
@@ -484,11 +566,63 @@ pub(crate) mod testing {
         store.with(|open| write(&open.database, set)).unwrap();
     }
 
-    /// Makes the index of histories anew, as if an earlier version had written the file.
+    /// Removes the mark of the indexes.
+    pub(crate) fn forget_mark(store: &RedbStore) {
+        let unset = |transaction: &WriteTransaction| {
+            let mut meta = transaction.open_table(META).map_err(failed)?;
+            meta.remove(index::META_COVERED).map(drop).map_err(failed)
+        };
+        store.with(|open| write(&open.database, unset)).unwrap();
+    }
+
+    /// Makes the indexes anew, as if an earlier version had written the file.
     pub(crate) fn remake_history(store: &RedbStore, step_bytes: usize) {
         set_format(store, 2);
+        forget_mark(store);
         let complete = |open: &Open| histories::complete(&open.database, step_bytes, &mut |_| ());
         store.with(complete).unwrap();
+    }
+
+    /// The number of entries that wait for the tables of the indexes.
+    pub(crate) fn waiting(store: &RedbStore) -> usize {
+        store.late().len()
+    }
+
+    /// Opens the file of an earlier version as it is, as if there was no room to bring it up to date.
+    pub(crate) fn open_as_it_is(path: &Path, params: &NetworkParams) -> Result<RedbStore, OpenError> {
+        let store = RedbStore::on(path, params, open_file(path, params)?);
+        store.load_late()?;
+        Ok(store)
+    }
+
+    /// Gives the file the indexes of format 3.
+    pub(crate) fn as_format_3(store: &RedbStore) {
+        let transactions = store.spots_by_prefix("", usize::MAX).unwrap();
+        let history = store.history_above(None, usize::MAX).unwrap();
+        let write_old = |transaction: &WriteTransaction| index::write_old(transaction, &transactions, &history);
+        store.with(|open| write(&open.database, write_old)).unwrap();
+        set_format(store, 3);
+    }
+
+    /// The pages of each table in bytes, and in the last place all pages in use.
+    pub(crate) fn table_bytes(store: &RedbStore) -> Vec<(String, u64)> {
+        use redb::TableHandle;
+        let read = |reading: &ReadTransaction| {
+            let mut found = Vec::new();
+            for table in reading.list_tables().map_err(failed)? {
+                let name = table.name().to_owned();
+                let stats = reading
+                    .open_untyped_table(table)
+                    .map_err(failed)?
+                    .stats()
+                    .map_err(failed)?;
+                let bytes = stats.stored_bytes() + stats.metadata_bytes() + stats.fragmented_bytes();
+                found.push((name, bytes));
+            }
+            found.push(("all".into(), found.iter().map(|(_, bytes)| bytes).sum()));
+            Ok(found)
+        };
+        store.read(read).unwrap()
     }
 
     /// Creates a new chain file in a storage that the test provides.

@@ -10,8 +10,8 @@ use redb::{
 };
 
 use super::error::is_full;
-use super::{beside, records};
-use crate::chain::{Batch, HistoryEntries, StoreError};
+use super::{beside, blocks, records};
+use crate::chain::{Batch, StoreError};
 use crate::types::{BlockHash, Height};
 
 pub(super) type TableBytes = &'static [u8];
@@ -20,24 +20,17 @@ pub(super) type ReadTable = ReadOnlyTable<TableBytes, TableBytes>;
 pub(super) type WriteTable<'a> = Table<'a, TableBytes, TableBytes>;
 
 pub(super) const META: Definition = TableDefinition::new("meta");
-pub(super) const HEADERS: Definition = TableDefinition::new("headers");
-pub(super) const BODIES: Definition = TableDefinition::new("bodies");
 pub(super) const ACTIVE: Definition = TableDefinition::new("active");
 pub(super) const SIDE: Definition = TableDefinition::new("side");
 pub(super) const ACCOUNTS: Definition = TableDefinition::new("accounts");
 /// Ledger entries for the end of a long switch, kept beside the ledger.
 pub(super) const BESIDE: Definition = TableDefinition::new("beside");
-pub(super) const PLACES: Definition = TableDefinition::new("places");
-/// The index of histories: which transactions of a block concern which account.
-pub(super) const HISTORY: Definition = TableDefinition::new("history");
 pub(super) const OWN: Definition = TableDefinition::new("own");
 pub(super) const PEERS: Definition = TableDefinition::new("peers");
-/// The tables of every file. A file of format 2 may lack [`HISTORY`].
-pub(super) const TABLES: [Definition; 10] = [
-    META, HEADERS, BODIES, ACTIVE, SIDE, ACCOUNTS, BESIDE, PLACES, OWN, PEERS,
-];
+/// The tables of every file, besides those of blocks (`blocks`) and of the indexes (`index`).
+pub(super) const TABLES: [Definition; 7] = [META, ACTIVE, SIDE, ACCOUNTS, BESIDE, OWN, PEERS];
 
-/// The size of one piece of a body in bytes. With its key it fills a page of 16 KiB. A longer value would get a page of
+/// The size of one piece of a body in bytes. With its key it fits a page of 16 KiB. A longer value would get a page of
 /// the next power of two: 512 KiB for a body of 300 KiB.
 pub(super) const PIECE_BYTES: usize = 16 * 1024 - 64;
 
@@ -92,23 +85,14 @@ pub(super) fn get(reading: &ReadTransaction, table: Definition, key: &[u8]) -> R
     Ok(value.map(|value| value.value().to_vec()))
 }
 
-/// Reads a body and joins its pieces.
-pub(super) fn body(reading: &ReadTransaction, hash: &BlockHash) -> Result<Option<Vec<u8>>, StoreError> {
-    let table: ReadTable = reading.open_table(BODIES).map_err(failed)?;
-    let mut body = Vec::new();
-    for number in 0..=u16::MAX {
-        let piece = table.get(records::piece_key(hash, number).as_slice()).map_err(failed)?;
-        let Some(piece) = piece else { break };
-        body.extend_from_slice(piece.value());
-        if piece.value().len() < PIECE_BYTES {
-            break;
-        }
-    }
-    Ok((!body.is_empty()).then_some(body))
+pub(super) fn tip(reading: &ReadTransaction) -> Result<(Height, BlockHash), StoreError> {
+    last_active(&reading.open_table(ACTIVE).map_err(failed)?)
 }
 
-pub(super) fn tip(reading: &ReadTransaction) -> Result<(Height, BlockHash), StoreError> {
-    let table = reading.open_table(ACTIVE).map_err(failed)?;
+/// The last entry of the table of active blocks.
+pub(super) fn last_active(
+    table: &impl ReadableTable<TableBytes, TableBytes>,
+) -> Result<(Height, BlockHash), StoreError> {
     let (height, hash) = table
         .last()
         .map_err(failed)?
@@ -152,7 +136,7 @@ pub(super) fn put(table: &mut WriteTable<'_>, key: &[u8], value: &[u8]) -> Resul
     table.insert(key, value).map(drop).map_err(failed)
 }
 
-/// Writes or deletes each entry of a map.
+/// Writes or deletes each entry of a map. Without entries the table is not even opened.
 pub(super) fn put_all<K, V>(
     transaction: &WriteTransaction,
     table: Definition,
@@ -162,6 +146,10 @@ where
     K: AsRef<[u8]>,
     V: AsRef<[u8]>,
 {
+    let mut entries = entries.into_iter().peekable();
+    if entries.peek().is_none() {
+        return Ok(());
+    }
     let mut table = transaction.open_table(table).map_err(failed)?;
     for (key, value) in entries {
         match value {
@@ -172,87 +160,39 @@ where
     Ok(())
 }
 
+/// Writes all that batches change, except for the indexes. Each table is written for all batches together.
 pub(super) fn apply(transaction: &WriteTransaction, batches: &[Batch]) -> Result<(), StoreError> {
-    for batch in batches {
-        apply_blocks(transaction, batch)?;
-        beside::apply_accounts(transaction, batch)?;
-        let places = batch.places.iter();
-        put_all(
-            transaction,
-            PLACES,
-            places.map(|(txid, spot)| (records::spot_key(txid, spot), Some(records::place_value(&spot.place)))),
-        )?;
-        put_history(transaction, &batch.history)?;
-        let own = batch.own.iter();
-        put_all(
-            transaction,
-            OWN,
-            own.map(|(txid, own)| {
-                let value = own.as_ref().map(|(number, bytes)| records::own_value(*number, bytes));
-                (txid.as_bytes(), value)
-            }),
-        )?;
-        let peers = batch.peers.iter();
-        put_all(
-            transaction,
-            PEERS,
-            peers.map(|(peer, addresses)| {
-                let value = addresses.as_ref().map(|addresses| records::addresses_value(addresses));
-                (peer.to_bytes(), value)
-            }),
-        )?;
-    }
-    Ok(())
-}
-
-/// Writes entries of the index of histories.
-pub(super) fn put_history(transaction: &WriteTransaction, entries: &HistoryEntries) -> Result<(), StoreError> {
-    let entries = entries.iter();
+    apply_blocks(transaction, batches)?;
+    beside::apply_accounts(transaction, batches)?;
+    let own = batches.iter().flat_map(|batch| &batch.own);
     put_all(
         transaction,
-        HISTORY,
-        entries.map(|(key, indices)| (records::history_key(key), Some(records::history_value(indices)))),
+        OWN,
+        own.map(|(txid, own)| {
+            let value = own.as_ref().map(|(number, bytes)| records::own_value(*number, bytes));
+            (txid.as_bytes(), value)
+        }),
+    )?;
+    let peers = batches.iter().flat_map(|batch| &batch.peers);
+    put_all(
+        transaction,
+        PEERS,
+        peers.map(|(peer, addresses)| {
+            let value = addresses.as_ref().map(|addresses| records::addresses_value(addresses));
+            (peer.to_bytes(), value)
+        }),
     )
 }
 
-pub(super) fn apply_blocks(transaction: &WriteTransaction, batch: &Batch) -> Result<(), StoreError> {
-    let blocks = batch.blocks.iter();
-    put_all(
-        transaction,
-        HEADERS,
-        blocks.clone().map(|(hash, block)| {
-            let value = block.as_ref().map(|(stored, _)| records::block_value(stored));
-            (hash.as_bytes(), value)
-        }),
-    )?;
-    let mut bodies = transaction.open_table(BODIES).map_err(failed)?;
-    for (hash, block) in blocks {
-        match block {
-            Some((_, body)) => {
-                for (number, piece) in (0_u16..).zip(body.chunks(PIECE_BYTES)) {
-                    put(&mut bodies, &records::piece_key(hash, number), piece)?;
-                }
-            }
-            None => {
-                for number in 0..=u16::MAX {
-                    let removed = bodies
-                        .remove(records::piece_key(hash, number).as_slice())
-                        .map_err(failed)?;
-                    if removed.is_none() {
-                        break;
-                    }
-                }
-            }
-        }
-    }
-    drop(bodies);
-    let active = batch.active.iter();
+fn apply_blocks(transaction: &WriteTransaction, batches: &[Batch]) -> Result<(), StoreError> {
+    blocks::apply(transaction, batches)?;
+    let active = batches.iter().flat_map(|batch| &batch.active);
     put_all(
         transaction,
         ACTIVE,
         active.map(|(height, hash)| (records::height_key(*height), hash.as_ref().map(BlockHash::as_bytes))),
     )?;
-    let side = batch.side.iter();
+    let side = batches.iter().flat_map(|batch| &batch.side);
     put_all(
         transaction,
         SIDE,

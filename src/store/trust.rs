@@ -8,9 +8,10 @@
 
 use redb::{ReadTransaction, ReadableDatabase, ReadableTable};
 
+use super::blocks::body;
 use super::opening::Open;
 use super::redb_store::RedbStore;
-use super::tables::{ACCOUNTS, BESIDE, META, OWN, SIDE, active, body, failed, get, put, tip, write};
+use super::tables::{ACCOUNTS, BESIDE, META, OWN, SIDE, active, failed, get, put, tip, write};
 use super::{Progress, records};
 use crate::chain::{Block, StoreError, Transaction};
 use crate::types::{BlockHash, Height};

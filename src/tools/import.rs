@@ -57,6 +57,7 @@ pub(super) fn run(args: &Args, file: &Path) -> Result<Option<Imported>, Failure>
     let read = import.read(&mut lines);
     // The valid blocks are kept, whatever follows them.
     import.commit()?;
+    import.store.write_indexes()?;
     read?;
     Ok(Some(import.done()))
 }

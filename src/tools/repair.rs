@@ -107,6 +107,7 @@ pub(super) fn rebuild(
         Err(error) => (Some((Height::new(1), error.to_string())), 0),
     };
     write(&mut chain, &store)?;
+    store.write_indexes()?;
     let (height, tip) = (chain.tip().header.height, chain.tip().hash);
     let (cut_from, reason) = cut.unzip();
     Ok(Repaired {

@@ -67,6 +67,7 @@ fn adv_s19_a_power_cut_at_any_write_of_a_reorganisation_leaves_the_old_tip_or_th
             let disk = Disk::new(left)
                 .open(&params)
                 .unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+            check_indexes(&disk);
             let mut chain = Chain::open(params.clone(), disk, [7; 32]).unwrap();
             let seen = shown(&chain);
             assert!(seen == old || seen == new, "cut at {cut}: {seen}");

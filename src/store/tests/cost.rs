@@ -1,12 +1,13 @@
-//! What the index of histories costs: on the disk, when a full block is written, and when a long history is asked for.
+//! What blocks cost: on the disk, by table; when they are written, in time of the processor and bytes; and what the index
+//! of histories costs, when a full block is written and when a long history is asked for.
 //!
-//! Each test prints figures and is run by hand; `proto-notes/decisions/history-index.md` has them.
+//! Each test prints figures and is run by hand; `proto-notes/performance.md` and
+//! `proto-notes/decisions/history-index.md` have them.
 
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::chain::history::add_body;
-use crate::chain::{ChainStore, Reward};
+use crate::chain::ChainStore;
 use crate::contract::Reply;
 use crate::inspect::query::{Query, Subject};
 use crate::store::RedbStore;
@@ -22,6 +23,17 @@ enum Shape {
     Ring,
     /// Each payment makes a new name.
     Fresh,
+    /// No payments: only a reward, always for the same name.
+    Empty,
+}
+
+impl Shape {
+    const fn payments(self) -> u64 {
+        match self {
+            Self::Ring | Self::Fresh => PAYMENTS,
+            Self::Empty => 0,
+        }
+    }
 }
 
 /// The payments of the block at a height; their signatures are not valid, which a store does not see.
@@ -29,21 +41,20 @@ fn full_block(params: &NetworkParams, parent: &Header, shape: Shape) -> Block {
     let mut block = child(parent, 0);
     let height = block.header.height;
     let name_of = |number: u64| name(&format!("n{number:06}"));
-    let to = name_of(0);
-    block.transactions.push(Transaction::Reward(Reward { to, height }));
+    block.transactions = vec![Transaction::Reward(Reward { to: name_of(0), height })];
     let parties = (name("a"), name("b"), None);
     let signed = Transaction::transfer(&params.network_id(), &secret(1), parties, Amount::ONE, 0).unwrap();
     let Transaction::Transfer(made) = signed else {
         unreachable!("a transfer was made")
     };
-    for number in 0..PAYMENTS {
+    for number in 0..shape.payments() {
         let mut payment = made.clone();
         // Numbers that jump, as names do.
         let jump = |number: u64| number * 7_919 % PAYMENTS;
         payment.from = name_of(jump(number));
         payment.to = match shape {
             Shape::Ring => name_of(jump((number + 1) % PAYMENTS)),
-            Shape::Fresh => {
+            Shape::Fresh | Shape::Empty => {
                 let made = txid(height.get() * PAYMENTS + number).to_string();
                 name(&format!("f{}", &made[..7]))
             }
@@ -125,6 +136,82 @@ fn a_full_block_with_and_without_the_index() {
     }
 }
 
+/// The seconds of the processor that this process used, and the bytes that it wrote; zero where the system does not say.
+fn spent() -> (f64, u64) {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u32>().ok());
+    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
+    let written = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    // Linux counts a hundredth of a second as one tick.
+    let seconds = f64::from(ticks.sum::<u32>()) / 100.0;
+    (seconds, written.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Writes blocks, so many in each commit, and prints what a block took.
+fn write_blocks(shape: Shape, count: u64, at_once: u64) {
+    let params = NetworkParams::dev();
+    let folder = tempfile::tempdir().unwrap();
+    let store = RedbStore::open(&folder.path().join("chain.redb"), &params).unwrap();
+    let (mut parent, mut bodies, mut batches) = (params.genesis(), 0, Vec::new());
+    let (mut seconds, mut written, mut longest) = (0.0, 0, Duration::ZERO);
+    for number in 1..=count {
+        let block = full_block(&params, &parent, shape);
+        bodies += u64::try_from(block.to_bytes().len()).unwrap();
+        batches.push(batch_of(&block));
+        parent = block.header;
+        if number % at_once == 0 || number == count {
+            let (before, begun) = (spent(), Instant::now());
+            store.commit(&batches).unwrap();
+            longest = longest.max(begun.elapsed());
+            let after = spent();
+            seconds += after.0 - before.0;
+            written += after.1 - before.1;
+            batches.clear();
+        }
+    }
+    let (used, ..) = store.room().unwrap();
+    println!(
+        "{shape:?}, {count} blocks, {at_once} in a commit: on the disk {} bytes a block, {:.3} a byte of body; {:.1} us of \
+         the processor and {} bytes written a block; the longest commit {longest:.1?}",
+        used / count,
+        ratio(used, bodies),
+        seconds * 1e6 / f64::from(u32::try_from(count).unwrap()),
+        written / count,
+    );
+    for (name, bytes) in crate::store::redb_store::testing::table_bytes(&store) {
+        println!(
+            "    {name}: {} bytes a block, {:.3} a byte of body",
+            bytes / count,
+            ratio(bytes, bodies)
+        );
+    }
+}
+
+fn ratio(a: u64, b: u64) -> f64 {
+    let thousandths = a * 1_000 / b.max(1);
+    f64::from(u32::try_from(thousandths).unwrap()) / 1_000.0
+}
+
+#[test]
+#[ignore = "measures, and takes minutes"]
+fn what_blocks_cost() {
+    let (full, empty) = (blocks(200), 500 * blocks(200));
+    for (shape, count, at_once) in [
+        (Shape::Ring, full, 1),
+        (Shape::Ring, full, 16),
+        (Shape::Fresh, full, 1),
+        (Shape::Empty, empty / 10, 1),
+        (Shape::Empty, empty, 256),
+    ] {
+        write_blocks(shape, count, at_once);
+    }
+}
+
 #[test]
 #[ignore = "measures, and takes minutes"]
 fn a_history_of_very_many_rewards() {
@@ -137,7 +224,7 @@ fn a_history_of_very_many_rewards() {
     for number in 1..=count {
         let mut block = child(&parent, number);
         let (to, height) = (Account::Key(key), block.header.height);
-        block.transactions.push(Transaction::Reward(Reward { to, height }));
+        block.transactions = vec![Transaction::Reward(Reward { to, height })];
         let hash = block.hash();
         add_body(&mut batch.history, &hash, &block.to_bytes()).unwrap();
         batch.blocks.insert(hash, Some(stored(&block)));

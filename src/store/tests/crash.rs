@@ -19,9 +19,13 @@ fn check(store: &RedbStore, blocks: &[Block]) -> u64 {
         let there = block.header.height <= height;
         assert_eq!(store.block(&block.hash()).unwrap().is_some(), there);
         assert_eq!(store.body(&block.hash()).unwrap().is_some(), there);
-        assert_eq!(store.place(&txid(block.header.height.get())).unwrap().is_some(), there);
+        assert_eq!(
+            store.place(&confirmed(block.header.height.get())).unwrap().is_some(),
+            there
+        );
         assert!(block.header.height != height || block.hash() == hash);
     }
+    check_indexes(store);
     height.get()
 }
 

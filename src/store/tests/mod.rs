@@ -6,6 +6,7 @@ mod beside;
 mod cost;
 mod crash;
 mod folders;
+mod late;
 mod long;
 mod old;
 mod rot;
@@ -18,7 +19,11 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use crate::chain::{AccountState, Batch, Block, Header, NetworkParams, Spot, StoredBlock, Transaction, TxPlace};
+use crate::chain::history::{add_body, index_body};
+use crate::chain::{
+    AccountState, Batch, Block, ChainStore, Header, HistoryEntries, NetworkParams, Reward, Spot, StoredBlock,
+    Transaction, TxPlace,
+};
 use crate::testing::keys::{account as name, key as secret};
 use crate::types::{Account, AccountName, BlockHash, Height, Txid, WallTime, Work};
 
@@ -26,7 +31,18 @@ fn txid(number: u64) -> Txid {
     Txid::new(crate::types::hash::sha256(&[&number.to_be_bytes()]))
 }
 
-/// Follows a header. The store checks no proof of work.
+/// The only transaction of a block at a height.
+fn reward(height: Height) -> Transaction {
+    let to = name("alice");
+    Transaction::Reward(Reward { to, height })
+}
+
+/// The id of the transaction that is confirmed at a height.
+fn confirmed(height: u64) -> Txid {
+    reward(Height::new(height)).txid()
+}
+
+/// Follows a header, with a reward. The store checks no proof of work.
 fn child(parent: &Header, nonce: u64) -> Block {
     Block {
         header: Header {
@@ -36,7 +52,7 @@ fn child(parent: &Header, nonce: u64) -> Block {
             nonce,
             ..parent.clone()
         },
-        transactions: Vec::new(),
+        transactions: vec![reward(parent.height.next())],
     }
 }
 
@@ -68,7 +84,8 @@ fn connect(block: &Block) -> Batch {
     batch.active.insert(height, Some(hash));
     batch.accounts.insert(name("alice"), Some(state(balance)));
     let spot = Spot::new(&hash, TxPlace { height, index: 0 });
-    batch.places.insert((txid(height.get()), spot));
+    batch.places.insert((confirmed(height.get()), spot));
+    add_body(&mut batch.history, &hash, &block.to_bytes()).unwrap();
     batch
 }
 
@@ -82,6 +99,36 @@ fn chain(params: &NetworkParams, length: u64) -> Vec<Block> {
             block
         })
         .collect()
+}
+
+/// Checks that both indexes say of the active chain exactly what its blocks say.
+fn check_indexes(store: &impl ChainStore) {
+    let (tip, _) = store.tip().unwrap();
+    let (mut places, mut history) = (Vec::new(), HistoryEntries::new());
+    for height in (0..=tip.get()).map(Height::new) {
+        let hash = store.active(height).unwrap().unwrap();
+        let body = store.body(&hash).unwrap().unwrap();
+        index_body((&mut places, &mut history), &hash, &body).unwrap();
+    }
+    for (txid, spot) in places {
+        assert_eq!(store.place(&txid).unwrap(), Some(spot.place), "{txid}");
+        let counting = store.spots(&txid).unwrap().into_iter();
+        let counting = counting.filter(|spot| spot.is_in(store.active(spot.place.height).unwrap().as_ref()));
+        assert_eq!(counting.count(), 1, "{txid}");
+    }
+    let mut found = HistoryEntries::new();
+    for (key, indices) in store.history_above(None, usize::MAX).unwrap() {
+        if key.is_in(store.active(key.height).unwrap().as_ref()) {
+            assert_eq!(found.insert(key, indices), None, "{key:?}");
+        }
+    }
+    assert_eq!(found, history);
+    for tag in history.keys().map(|key| key.tag) {
+        let listed = store.history(tag, None, usize::MAX).unwrap().into_iter().rev();
+        let listed = listed.filter(|(key, _)| key.is_in(store.active(key.height).unwrap().as_ref()));
+        let expected = history.iter().filter(|(key, _)| key.tag == tag);
+        assert!(listed.eq(expected.map(|(key, indices)| (*key, indices.clone()))));
+    }
 }
 
 /// Every file below a folder by the hash of its content, the lock file's too.

@@ -3,8 +3,7 @@
 //! What is in the folder: `testing::old_folder`.
 
 use super::*;
-use crate::chain::history::add_body;
-use crate::chain::{ChainStore, HistoryEntries};
+use crate::chain::ChainStore;
 use crate::store::{Folder, FolderChoice, Progress, Reading, RedbStore, Trust};
 use crate::testing::disk::{Disk, Files, Kept};
 use crate::testing::old_folder;
@@ -23,13 +22,8 @@ fn check(store: &impl ChainStore) {
     assert_eq!((store.own().unwrap().len(), store.side().unwrap().len()), (2, 4));
     assert_eq!(store.account(&name("alice")).unwrap().unwrap().balance, -5);
     assert_eq!(store.has_history(), Ok(true));
-    let mut made = HistoryEntries::new();
-    for height in 0..=height.get() {
-        let hash = store.active(Height::new(height)).unwrap().unwrap();
-        add_body(&mut made, &hash, &store.body(&hash).unwrap().unwrap()).unwrap();
-    }
-    let found: HistoryEntries = store.history_above(None, usize::MAX).unwrap().into_iter().collect();
-    assert_eq!(found, made);
+    check_indexes(store);
+    let found = store.history_above(None, usize::MAX).unwrap();
     assert!(found.len() > 10);
 }
 
@@ -117,4 +111,36 @@ fn a_full_disk_at_the_first_opening_leaves_a_store_without_the_index_that_the_ne
         );
     }
     assert!(without > 10, "{without}");
+}
+
+#[test]
+fn blocks_of_the_version_before_are_found_and_removed_where_they_are() {
+    let params = NetworkParams::dev();
+    let disk = Disk::new(old_files());
+    let store = disk.open(&params).unwrap();
+    let old = store.blocks_by_prefix("", 99).unwrap();
+    assert_eq!(old.len(), 15);
+    let tip = store.block(&store.tip().unwrap().1).unwrap().unwrap().header;
+    let new = child(&tip, 1);
+    let gone = store.side().unwrap()[0];
+    let mut batch = connect(&new);
+    batch.blocks.insert(gone, None);
+    batch.side.insert(gone, None);
+    store.commit(&[batch]).unwrap();
+    drop(store);
+    let store = disk.open(&params).unwrap();
+    let mut expected: Vec<_> = old
+        .into_iter()
+        .filter(|hash| *hash != gone)
+        .chain([new.hash()])
+        .collect();
+    expected.sort_unstable();
+    assert_eq!(store.blocks_by_prefix("", 99).unwrap(), expected);
+    assert_eq!(store.blocks_by_prefix("", 7).unwrap(), expected[..7]);
+    for hash in expected {
+        assert!(store.block(&hash).unwrap().is_some() && store.body(&hash).unwrap().is_some());
+        assert_eq!(store.blocks_by_prefix(&hash.to_string()[..20], 9).unwrap(), [hash]);
+    }
+    assert_eq!((store.block(&gone), store.body(&gone)), (Ok(None), Ok(None)));
+    check_indexes(&store);
 }

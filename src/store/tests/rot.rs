@@ -2,7 +2,7 @@
 
 use super::crash::new_files;
 use super::*;
-use crate::chain::ChainStore;
+use crate::chain::{AccountTag, ChainStore};
 use crate::store::RedbStore;
 use crate::testing::disk::{Disk, Files};
 use crate::types::rng::Rng;
@@ -55,6 +55,8 @@ fn answers(store: &RedbStore, blocks: &[Block]) -> Vec<Result<String, String>> {
         told(store.own()),
         told(store.peers()),
         told(store.blocks_by_prefix("", 999)),
+        told(store.history_above(None, usize::MAX)),
+        told(store.history(AccountTag::of(&name("alice")), None, 9)),
     ];
     all.extend(
         (0..ACCOUNTS)
@@ -66,6 +68,7 @@ fn answers(store: &RedbStore, blocks: &[Block]) -> Vec<Result<String, String>> {
         all.push(told(store.block(&hash)));
         all.push(told(store.body(&hash)));
         all.push(told(store.active(block.header.height)));
+        all.push(told(store.place(&confirmed(block.header.height.get()))));
     }
     all
 }

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::chain::{Accepted, Chain, ChainStore, LongStep, Reward, Transaction};
+use crate::chain::{Accepted, Chain, ChainStore, LongStep};
 use crate::store::RedbStore;
 use crate::testing::blocks::seal;
 use crate::types::Amount;

@@ -67,7 +67,7 @@ fn what_was_committed_is_read_back_after_a_restart() {
     assert_eq!(store.account(&name("alice")).unwrap().unwrap().balance, 2);
     assert_eq!(store.account(&name("bob")), Ok(None));
     let height = Height::new(2);
-    assert_eq!(store.place(&txid(2)), Ok(Some(TxPlace { height, index: 0 })));
+    assert_eq!(store.place(&confirmed(2)), Ok(Some(TxPlace { height, index: 0 })));
     assert_eq!(store.own(), Ok(vec![(1, vec![1]), (2, vec![2, 2])]));
     assert_eq!(store.peers(), Ok(vec![(peer, addresses)]));
 }
@@ -102,7 +102,7 @@ fn a_deletion_leaves_nothing_in_any_table() {
     assert_eq!(store.body(&hash), Ok(None));
     assert_eq!(store.side(), Ok(Vec::new()));
     assert_eq!(store.accounts(9), Ok((0, Vec::new())));
-    assert_eq!(store.place(&txid(1)), Ok(None));
+    assert_eq!(store.place(&confirmed(1)), Ok(None));
     assert_eq!(store.own(), Ok(Vec::new()));
     assert_eq!(store.peers(), Ok(Vec::new()));
 }
@@ -293,7 +293,7 @@ fn another_networks_chain_file_is_refused_and_not_changed() {
 fn a_newer_chain_file_is_refused_and_not_changed() {
     let params = NetworkParams::dev();
     let (folder, path, store) = fresh(&params);
-    testing::set_format(&store, 4);
+    testing::set_format(&store, 5);
     drop(store);
     let before = snapshot(folder.path());
     let error = RedbStore::open(&path, &params).unwrap_err();
@@ -301,8 +301,8 @@ fn a_newer_chain_file_is_refused_and_not_changed() {
         error,
         OpenError::NewerFormat {
             path,
-            found: 4,
-            known: 3
+            found: 5,
+            known: 4
         }
     );
     assert_eq!(snapshot(folder.path()), before);

@@ -65,12 +65,12 @@ fn history_records(hash: &BlockHash) -> Vec<Value> {
     let height = Height::new(258);
     let record_of = |meaning, tag| {
         let (key, indices) = (HistoryKey::new(tag, height, hash), vec![0, 2, 4_095]);
-        let (bytes, value) = (records::history_key(&key), records::history_value(&indices));
+        let (bytes, value) = (records::history_key(&key).unwrap(), records::history_value(&indices));
         assert_eq!(records::history(&bytes, &value).unwrap(), (key, indices));
         for bad in [&value[..5], &[], &[value.clone(), value.clone()].concat()] {
             assert!(records::history(&bytes, bad).is_err(), "{bad:?}");
         }
-        record("history", meaning, &bytes, &value)
+        record("histories", meaning, &bytes, &value)
     };
     let of = |what: &str, whose: &dyn std::fmt::Display| json!({what: whose.to_string(), "height": height, "block": hash, "indices": [0, 2, 4_095]});
     vec![
@@ -80,11 +80,37 @@ fn history_records(hash: &BlockHash) -> Vec<Value> {
     ]
 }
 
+/// Header, body and height of one block.
+fn block_records() -> Vec<Value> {
+    let block = child(&NetworkParams::dev().genesis(), 77);
+    let (hash, (block_record, body)) = (block.hash(), stored(&block));
+    let key = records::block_key(block.header.height, &hash).unwrap();
+    vec![
+        record(
+            "chain",
+            json!({"work": block_record.work, "size_bytes": block_record.size_bytes}),
+            &key,
+            &records::block_value(&block_record),
+        ),
+        record(
+            "pieces",
+            json!({"hash": hash, "piece": 0}),
+            &records::piece_key(&key, 0),
+            &body,
+        ),
+        record(
+            "heights",
+            json!({"hash": hash, "height": block.header.height}),
+            &records::height_key_of(&key),
+            &[],
+        ),
+    ]
+}
+
 #[test]
 fn record_vectors_hold() {
     let params = NetworkParams::dev();
-    let block = child(&params.genesis(), 77);
-    let (hash, (block_record, body)) = (block.hash(), stored(&block));
+    let hash = child(&params.genesis(), 77).hash();
     let place = TxPlace {
         height: Height::new(6),
         index: 2,
@@ -98,19 +124,8 @@ fn record_vectors_hold() {
     let parties = (name("alice"), name("bob"), None);
     let payment = Transaction::transfer(&params.network_id(), &secret(1), parties, crate::types::Amount::ONE, 0);
     let payment = payment.expect("a valid payment");
-    let mut list = vec![
-        record(
-            "headers",
-            json!({"work": block_record.work, "size_bytes": block_record.size_bytes}),
-            hash.as_bytes(),
-            &records::block_value(&block_record),
-        ),
-        record(
-            "bodies",
-            json!({"hash": hash, "piece": 0}),
-            &records::piece_key(&hash, 0),
-            &body,
-        ),
+    let mut list = block_records();
+    list.extend([
         record(
             "active",
             json!({"height": height, "hash": hash}),
@@ -119,10 +134,16 @@ fn record_vectors_hold() {
         ),
         record("side", json!({"hash": hash}), hash.as_bytes(), &[]),
         record(
-            "places",
-            json!({"height": place.height, "index": place.index, "block": hash}),
-            &records::spot_key(&txid(1), &Spot::new(&hash, place)),
-            &records::place_value(&place),
+            "meta",
+            json!({"covered": {"height": height, "hash": hash}}),
+            b"covered",
+            &records::mark_value(height, &hash),
+        ),
+        record(
+            "transactions",
+            json!({"txid": txid(1), "index": place.index, "block": hash}),
+            &records::place_key(&txid(1), &Spot::new(&hash, place)).unwrap(),
+            &[],
         ),
         record(
             "own",
@@ -136,7 +157,7 @@ fn record_vectors_hold() {
             &peer.to_bytes(),
             &value,
         ),
-    ];
+    ]);
     list.extend(ledger_records());
     list.extend(history_records(&hash));
     hold("records.json", &json!(list));
