@@ -145,7 +145,7 @@ pub enum NetFact {
     Agent {
         /// The peer that says so.
         peer: PeerId,
-        /// Its words, as it sent them.
+        /// Its words, cut and escaped.
         agent: String,
     },
     /// The last connection to a peer is gone.

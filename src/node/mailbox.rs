@@ -2,8 +2,8 @@
 //!
 //! Promises: no sender ever waits, so that the engine, the writers and the prompt cannot be held up; inputs keep their order,
 //! and none that means something is lost. What waits has a limit, though the queue itself has none: lines for which the session
-//! reads on (at a prompt those that the prompt lets wait), [`REPLIES_MAX`] replies, one of each other kind, and between them one
-//! cancellation each.
+//! reads on (at a prompt those that the prompt lets wait), [`REPLIES_MAX`] replies and as many texts that were written, one of
+//! each other kind, and between them one cancellation each.
 //! Elsewhere: what a session makes of them (`node::session`).
 
 use std::collections::VecDeque;
@@ -44,17 +44,11 @@ impl Waiting {
     /// Whether the session would learn nothing new.
     fn says_already(&self, input: &In) -> bool {
         match input {
-            In::Line(_) | In::Reply { .. } => false,
+            // Each of several texts under way is written for itself.
+            In::Line(_) | In::Reply { .. } | In::Written => false,
             // Behind a line it means that line.
             In::Cancel => matches!(self.inputs.back(), Some(In::Cancel)),
-            In::Hello(_)
-            | In::Started
-            | In::InputEnded
-            | In::Written
-            | In::Stop
-            | In::Closed
-            | In::Failed
-            | In::Tick => {
+            In::Hello(_) | In::Started | In::InputEnded | In::Stop | In::Closed | In::Failed | In::Tick => {
                 let kind = std::mem::discriminant(input);
                 self.inputs.iter().any(|other| std::mem::discriminant(other) == kind)
             }
@@ -123,6 +117,18 @@ mod tests {
         };
         let result = Box::new(Err(error));
         In::Reply { id, result }
+    }
+
+    #[test]
+    fn each_text_that_was_written_is_told() {
+        let mailbox = Mailbox::default();
+        (0..3).for_each(|_| assert!(mailbox.send(In::Written)));
+        assert!(mailbox.send(In::Stop) && mailbox.send(In::Stop));
+        let taken: Vec<In> = std::iter::from_fn(|| mailbox.take(Some(Duration::ZERO))).collect();
+        assert!(
+            matches!(taken[..], [In::Written, In::Written, In::Written, In::Stop]),
+            "{taken:?}"
+        );
     }
 
     #[test]

@@ -34,7 +34,7 @@ const ROUND: (u64, u64, u64) = if cfg!(all(any(test, feature = "testing"), debug
 };
 /// The parts into which a round is divided to add up what batches contribute to it.
 const ROUND_POINTS: u64 = 1 << 20;
-const RANGE_POINTS: u64 = ROUND_POINTS / (RANGES as u64);
+const RANGE_POINTS: u64 = ROUND_POINTS >> RANGE_BITS;
 /// The ranges that a commit writes at least while the mark is far below the tip, as it is after a long switch.
 const CATCH_UP: usize = 8;
 
@@ -302,8 +302,8 @@ impl Late {
 }
 
 /// The range of a key by its first byte.
-const fn number_of(first: u8) -> usize {
-    (first >> (u8::BITS - RANGE_BITS)) as usize
+fn number_of(first: u8) -> usize {
+    usize::from(first >> (u8::BITS - RANGE_BITS))
 }
 
 /// Brings the indices of each key together; the entries are in order.

@@ -148,6 +148,8 @@ impl Stage {
         for (name, _) in program.get_envs() {
             shell.env_remove(name);
         }
+        // What is written down has no time of day.
+        shell.env("LANCHAIN_NO_TIMES", "1");
         let host = self
             .machines
             .iter()

@@ -48,7 +48,7 @@ pub(crate) struct Peer {
     pub(crate) status: Option<wire::Status>,
     /// The answer time of a ping.
     pub(crate) latency_ms: Option<u64>,
-    /// When it connected.
+    /// The time at which it connected.
     pub(crate) since: Time,
     /// The program that it says it is.
     pub(crate) version: Option<String>,

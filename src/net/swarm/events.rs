@@ -202,7 +202,6 @@ impl NetTask {
             let theirs = str::strip_prefix(told, network)?.strip_prefix('/')?;
             Some((theirs, ours))
         };
-        let shown = |words: &str| words.chars().take(32).collect::<String>().escape_debug().to_string();
         match of_our_network(told) {
             Some((theirs, ours)) => {
                 let reason = format!("it speaks protocol {}, we speak {ours}", shown(theirs));
@@ -264,7 +263,7 @@ impl NetTask {
             address,
             direction,
         });
-        let agent = info.agent_version.clone();
+        let agent = shown(&info.agent_version);
         self.outbox.keep(NetFact::Agent { peer, agent });
         if !named.is_empty() {
             // As after a dial to a connected peer: the typed name leads to this peer.
@@ -521,6 +520,11 @@ fn seen_at(host: IpAddr, address: &Address) -> Option<Address> {
     Address::parse(&format!("/{version}/{host}/tcp/{port}"))
         .ok()
         .map(|(address, _)| address)
+}
+
+/// A stranger's words, cut and escaped.
+fn shown(words: &str) -> String {
+    words.chars().take(32).collect::<String>().escape_debug().to_string()
 }
 
 #[cfg(test)]

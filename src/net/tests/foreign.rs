@@ -79,22 +79,27 @@ async fn adv_w27_a_version_with_escapes_is_shown_cut_and_escaped() {
 }
 
 #[tokio::test]
-async fn adv_w27_an_agent_with_escapes_is_a_peer_like_any_other_and_told_to_nobody() {
+async fn adv_w27_an_agent_with_escapes_is_a_peer_like_any_other_and_told_cut_and_escaped() {
     let mut a = node(1, NETWORK).await;
     let manner = Manner {
         agent: "\u{1b}[2J\u{1b}]0;mark\u{7}\r\n".into(),
         ..Manner::default()
     };
     let peer = Foreign::connect(1, &a.address, None, manner).await.unwrap();
-    let mut told = Vec::new();
+    let (mut told, mut agents) = (Vec::new(), Vec::new());
     a.expect("connection, then a ping", |fact| {
         let is_ping = matches!(fact, NetFact::Latency { .. });
+        if let NetFact::Agent { agent, .. } = &fact {
+            agents.push(agent.clone());
+        }
         told.push(format!("{fact:?}"));
         is_ping.then_some(())
     })
     .await;
     assert!(told.iter().any(|fact| fact.starts_with("Connected")), "{told:?}");
-    assert!(!told.iter().any(|fact| fact.contains("mark")), "{told:?}");
+    assert_eq!(agents.len(), 1, "{told:?}");
+    let is_plain = |agent: &String| agent.chars().all(|letter| (' '..='~').contains(&letter)) && agent.len() < 120;
+    assert!(agents.iter().all(is_plain), "{agents:?}");
     assert!(peer.is_connected().await);
 }
 

@@ -154,7 +154,7 @@ async function readOne(name) {
   const data = await request(`/api/${READS[name]}`);
   if (data.error) return;
   // The reducer has no clock: since when a peer is connected follows from how long.
-  for (const peer of data.peers ?? []) peer.since = Date.now() - peer.connected_ms;
+  for (const peer of name === 'peers' ? data.peers : []) peer.since = Date.now() - peer.connected_ms;
   reduce(wire.live, { event: `@${name}`, data, asked });
   ask();
 }
