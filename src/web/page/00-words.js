@@ -11,9 +11,9 @@ tree|The chain, and where each node stands|链，以及每个节点的位置
 height|height|高度
 peers|peers|对等节点
 waiting|payments waiting|等待中的付款
-rate|hash rate here|本节点算力
+rate|hashes a second here|本节点每秒哈希数
 difficulty|difficulty|难度
-pace|a block every|出块间隔
+pace|time between blocks|出块间隔
 zerobits|{0} zero bits|{0} 个零位
 replay|Replay|回放
 down|Not connected to the node, trying again …|与节点的连接已断开，正在重试……
@@ -26,14 +26,14 @@ pause|Pause|暂停
 openlog|Open a recorded log|打开记录的日志
 live|Back to live|回到实时
 replayat|event {0} of {1} · {2}|事件 {0} / {1} · {2}
-k-block|a block: a page of payments, tied to the block before it|区块：一页付款记录，与前一个区块相连
+k-block|a mined block: a page of payments; its arrow points to the block before|挖出的区块：一页付款记录，箭头指向前一个区块
 k-stale|a block that lost: another branch has more work|落选的区块：另一条分支的工作量更多
-k-coin|a payment: it waits in the dashed box until a block takes it|付款：在虚线框里等待，直到被收进区块
+k-coin|one dot is one payment; it waits in the dashed box until a block takes it|一个点是一笔付款：在虚线框里等待，直到被收进区块
 k-node|a node, above the newest block that it knows|节点，标在它所知的最新区块上方
 do|Do it|动手
 locked|Everybody may look. To mine and pay, open the address with the token: type \`web\` at the node.|谁都可以看。要挖矿和付款，请打开带令牌的地址：在节点上输入 \`web\`。
 mine|Mine a block|挖一个区块
-mineon|Mine on and on|一直挖
+mineon|Keep mining|一直挖
 mineoff|Stop mining|停止挖矿
 netoff|Pull the cable|拔掉网线
 neton|Plug the cable in|插回网线
@@ -82,12 +82,12 @@ lblock|Block {0}, mined by {1}, {2}, {3}{4}|区块 {0}，由 {1} 挖出，{2}，
 lhere|; here: {0}|；在此：{0}
 n_block|{0} mined block {1}: {2}|{0} 挖出区块 {1}：{2}
 n_side|{0} mined another block {1}: two branches now. The one with more work wins.|{0} 挖出另一个区块 {1}：现在有两条分支，工作量多的胜出。
-n_reorg|The branch of {0} has more work, so it wins. Behind block {1}: {2} blocks out, {3} in|{0} 的分支工作量更多：它取代了区块 {1} 之后的链。区块退出 {2} 个，进来 {3} 个
-n_back|; payments that wait again: {0}|；{0} 笔交易重新等待
-n_dead|, that died: {0}|，{0} 笔失效
+n_reorg|The branch of {0} has more work, so it wins. After block {1}, {2} blocks went out and {3} came in|{0} 的分支工作量更多：它取代了区块 {1} 之后的链。区块退出 {2} 个，进来 {3} 个
+n_back|. Payments that wait again: {0}|；{0} 笔交易重新等待
+n_dead|; refused now: {0}|，{0} 笔失效
 n_tx|{0}: waits for a block|{0}：等待进入区块
-n_drop|{0}: dropped, {1}|{0}：已丢弃，{1}
-n_drops|{0} payments were dropped|{0} 笔交易被丢弃
+n_drop|{0}: refused now, {1}|{0}：已丢弃，{1}
+n_drops|{0} payments are refused now|{0} 笔交易被丢弃
 n_join|{0} is connected|{0} 已连接
 n_leave|{0} is gone: {1}|{0} 已离开：{1}
 n_bad|Block {0} was refused: {1}|区块 {0} 被拒绝：{1}
