@@ -26,9 +26,9 @@ pause|Pause|暂停
 openlog|Open a recorded log|打开记录的日志
 live|Back to live|回到实时
 replayat|event {0} of {1} · {2}|事件 {0} / {1} · {2}
-k-block|a mined block: a page of payments; its arrow points to the block before|挖出的区块：一页付款记录，箭头指向前一个区块
+k-block|a block: a page of payments, tied to the block before it|区块：一页付款记录，与前一个区块相连
 k-stale|a block that lost: another branch has more work|落选的区块：另一条分支的工作量更多
-k-coin|one dot is one payment; it waits in the dashed box until a block takes it|一个点是一笔付款：在虚线框里等待，直到被收进区块
+k-coin|one dot is one payment|一个点是一笔付款
 k-node|a node, above the newest block that it knows|节点，标在它所知的最新区块上方
 do|Do it|动手
 locked|Everybody may look. To mine and pay, open the address with the token: type \`web\` at the node.|谁都可以看。要挖矿和付款，请打开带令牌的地址：在节点上输入 \`web\`。

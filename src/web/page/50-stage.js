@@ -10,12 +10,15 @@ const stage = { pan: 0, top: null, reorg: 0, broken: null, focused: null, drawnA
 const CALM_EYES = matchMedia('(prefers-reduced-motion: reduce)');
 const LEAVING_MS = 900;
 
-/** The colour of a person, the same on every node's page: one of 20 from green to violet, neither red (refused) nor orange (payments). */
+/** Brown, then green to pink, each well apart from the next: neither red (refused) nor orange (payments). */
+const HUES = [60, 140, 165, 190, 215, 240, 262, 284, 306, 328, 348];
+
+/** The colour of a person, the same on every node's page. */
 function colourOf(s, account) {
   if (!account) return 'var(--nobody)';
   let sum = 7;
   for (const letter of personOf(s, account)) sum = (sum * 33 + letter.charCodeAt(0)) % 9973;
-  return `oklch(var(--person) ${(sum % 20) * 10.5 + 135})`;
+  return `oklch(var(--person) ${HUES[sum % HUES.length]})`;
 }
 
 function placed({ x, y, scale = 1 }) {
