@@ -14,7 +14,7 @@ const HOST_MAX_BYTES: usize = 253;
 pub enum WebWish {
     /// On the loopback address, at the usual port or the next free one.
     Default,
-    /// Exactly here.
+    /// At exactly this address; one that is taken ends the start.
     At(SocketAddr),
 }
 

@@ -9,7 +9,7 @@ use crate::cli::WebWish;
 use crate::contract::{CommandError, Event, EventStamp, RunId, WebReply};
 use crate::net::NetError;
 
-/// No page.
+/// The page of a program that was built without one.
 pub(super) struct Page;
 
 impl Page {
