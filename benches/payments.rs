@@ -12,12 +12,16 @@ use core::sync::atomic::{AtomicBool, AtomicU64};
 use std::io::{BufWriter, Write};
 use std::time::Duration;
 
-use lanchain::chain::{Block, BodyRules, Header, NetworkParams, Reward, Transaction, merkle};
+use lanchain::chain::memory_store::MemoryStore;
+use lanchain::chain::params::BLOCK_MAX_TRANSACTIONS;
+use lanchain::chain::{Block, BodyRules, Chain, Header, NetworkParams, Reward, Transaction, merkle};
 use lanchain::miner::MiningWork;
 use lanchain::miner::search::{SearchOutcome, search};
+use lanchain::pool::mempool::POOL_MAX_TRANSACTIONS;
+use lanchain::pool::{Mempool, Origin};
 use lanchain::types::hash::HashMany;
 use lanchain::types::key::SecretKey;
-use lanchain::types::{Account, AccountName, Amount, PublicKey, WallTime};
+use lanchain::types::{Account, AccountName, Amount, PublicKey, Voice, WallTime};
 
 /// Payments in each block.
 const PAYMENTS: usize = 2_000;
@@ -36,9 +40,44 @@ fn main() {
             let count = count.parse().expect("a number of blocks");
             write(kind, count, file).expect("the file can be written");
         }
-        ["quick"] => measure(3),
-        _ => measure(9),
+        ["templates"] => templates(9),
+        ["quick"] => {
+            measure(3);
+            templates(3);
+        }
+        _ => {
+            measure(9);
+            templates(9);
+        }
     }
+}
+
+/// Times the choice of the next block's payments from a full pool.
+fn templates(turns: usize) {
+    let mut ring = Payments::new("ring");
+    let (blocks, clock) = (ring.params.clone(), ring.parent.time);
+    let mut chain = Chain::open(blocks, MemoryStore::new(&ring.params), [7; 32]).expect("a new chain");
+    let first = ring.next_block();
+    let clock = WallTime::from_ms(clock.ms() + first.header.time.ms());
+    chain.accept(first, clock).expect("a good block");
+    let mut pool = Mempool::new();
+    let voice = Voice::Network([1, 2, 3, 4]);
+    for round in 0..POOL_MAX_TRANSACTIONS / PAYMENTS {
+        for payment in (0..PAYMENTS).map(|index| ring.payment(index)) {
+            let origin = if round == 0 { Origin::Own } else { Origin::Peer(voice) };
+            pool.add_checked(&chain, payment, origin).expect("a good payment");
+        }
+        ring.height += 1;
+    }
+    let to = name("miner".into());
+    let mut times: Vec<Duration> = (0..turns)
+        .map(|_| {
+            let begun = now();
+            assert_eq!(pool.next_block(&chain, &to).len(), BLOCK_MAX_TRANSACTIONS - 1);
+            now().saturating_sub(begun)
+        })
+        .collect();
+    println!("a template with {} waiting: {:?}", pool.len(), median(&mut times));
 }
 
 /// Times the stages for both kinds of chains.

@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -20,7 +20,7 @@ use rustyline::highlight::Highlighter;
 use rustyline::hint::{Hint, Hinter};
 use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
-use rustyline::{ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper};
+use rustyline::{Cmd, ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper, KeyEvent};
 
 use super::InputLine;
 use super::complete::{self, Names};
@@ -112,6 +112,8 @@ fn suspension() -> nix::sys::signal::SigSet {
 struct Running {
     lines: Mutex<usize>,
     changed: Condvar,
+    /// A counted line is not handed over yet: a cancellation would be there before the line that it means.
+    is_giving: AtomicBool,
 }
 
 impl Running {
@@ -119,6 +121,16 @@ impl Running {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         *lines = change(*lines);
         self.changed.notify_all();
+    }
+
+    /// Counts a line and hands it over; returns what `deliver` does.
+    fn give(&self, deliver: impl FnOnce() -> bool) -> bool {
+        self.is_giving.store(true, Ordering::SeqCst);
+        self.change(|lines| lines + 1);
+        let goes_on = deliver();
+        self.is_giving.store(false, Ordering::SeqCst);
+        self.change(|lines| lines);
+        goes_on
     }
 
     fn count(&self) -> usize {
@@ -138,9 +150,9 @@ impl Running {
     /// The meaning of a SIGINT, which is Ctrl-C while the editor does not read, or a signal from another process.
     fn signalled(&self) -> PromptFact {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .changed
-            .wait_timeout_while(lines, JUST_ENTERED, |lines| *lines == 0);
+        let waited = self.changed.wait_timeout_while(lines, JUST_ENTERED, |lines| {
+            *lines == 0 || self.is_giving.load(Ordering::SeqCst)
+        });
         drop(waited);
         self.interrupt()
     }
@@ -278,6 +290,9 @@ fn editor(config: &mut PromptConfig, running: &Arc<Running>) -> rustyline::Resul
         .build();
     let history = MemHistory::with_config(&settings);
     let mut editor = Editor::with_history(settings, history)?;
+    // Between two lines the terminal is not raw: it takes Ctrl-D for its own end-of-file mark, which the editor then reads
+    // as a zero byte.
+    editor.bind_sequence(KeyEvent::ctrl('@'), Cmd::EndOfFile);
     editor.set_helper(Some(Assistant {
         names: config.names.clone(),
         color: config.color,
@@ -358,8 +373,7 @@ impl<F: FnMut(PromptFact) -> bool> PromptThread<F> {
             }
             let is_quit = input.line == Ok(Line::Quit);
             // Counted at once, because Ctrl-C is a signal from here on and means this line.
-            self.running.change(|lines| lines + 1);
-            let goes_on = (self.deliver)(PromptFact::Line(input));
+            let goes_on = self.running.give(|| (self.deliver)(PromptFact::Line(input)));
             self.keep(line);
             if !goes_on || is_quit {
                 return false;
@@ -561,6 +575,20 @@ mod tests {
         began.send(()).unwrap();
         assert_eq!(running.signalled(), PromptFact::Cancel);
         entered.join().unwrap();
+    }
+
+    #[test]
+    fn a_signal_while_a_line_is_handed_over_comes_behind_that_line() {
+        let running = Arc::new(Running::default());
+        let (other, (tell, told)) = (running.clone(), std::sync::mpsc::channel());
+        assert!(running.give(move || {
+            let tell_cancel = tell.clone();
+            thread::spawn(move || tell_cancel.send(other.signalled()).is_ok());
+            // The signal is there, and waits.
+            thread::sleep(JUST_ENTERED / 4);
+            tell.send(PromptFact::Stop).is_ok()
+        }));
+        assert_eq!(told.iter().collect::<Vec<_>>(), [PromptFact::Stop, PromptFact::Cancel]);
     }
 
     #[test]

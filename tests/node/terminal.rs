@@ -59,6 +59,17 @@ fn lines_typed_while_a_search_storms_wait_and_the_storm_goes_on() {
 }
 
 #[test]
+fn ctrl_d_between_two_lines_stops_the_node() {
+    let mut terminal = Terminal::open();
+    terminal.type_text("mine 10000\r");
+    // The prompt comes back a quarter of a second after a line; before that the terminal does not pass keys on as they are.
+    terminal.wait_for("New Block Forged");
+    terminal.type_text(CTRL_D);
+    terminal.wait_for("the command was interrupted");
+    assert_eq!(terminal.status(), Some(0));
+}
+
+#[test]
 fn paste_in_one_piece_during_a_search_waits_for_its_turn() {
     let mut terminal = Terminal::open();
     start_a_storm(&mut terminal);
