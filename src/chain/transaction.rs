@@ -241,6 +241,19 @@ impl Transaction {
         }
     }
 
+    /// The name that a transfer pays, if the sender signed for a name that nobody owned.
+    #[must_use]
+    pub const fn free_payee(&self) -> Option<&AccountName> {
+        match self {
+            Self::Transfer(Transfer {
+                to: Account::Name(name),
+                to_owner: None,
+                ..
+            }) => Some(name),
+            Self::Transfer(_) | Self::Claim(_) | Self::Reward(_) => None,
+        }
+    }
+
     /// Makes and signs a transfer.
     ///
     /// # Errors

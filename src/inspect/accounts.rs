@@ -50,8 +50,8 @@ impl<S: ChainStore> View<'_, S> {
             Account::Name(_) | Account::Key(_) => None,
         };
         let next = |txid| {
-            let mut next = self.pool.in_block_order(self.chain, &self.reward_account()).into_iter();
-            next.any(|transaction| transaction.txid() == txid)
+            let mut next = self.pool.next_block(self.chain, &self.reward_account()).into_iter();
+            next.any(|(id, _)| id == txid)
         };
         let taken = waiting.filter(|(txid, _)| next(*txid));
         Ok(Reply::Balance {

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::mempool::{Origin, PoolEntry};
 use crate::chain::state::Chain;
 use crate::chain::store::ChainStore;
-use crate::types::{Account, PublicKey, Voice};
+use crate::types::{Account, PublicKey};
 
 /// The groups of transactions, in the order in which they are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,59 +22,80 @@ enum Class {
     Other,
 }
 
-/// A pool entry with what decides its place in the order.
+/// A pool entry with what decides its place in the order, in numbers: a full pool is sorted four times.
+#[derive(Clone, Copy)]
 struct RankedEntry<'a> {
     entry: &'a PoolEntry,
     class: Class,
-    /// The voice that sent it; set only for the class `Other`.
-    voice: Option<Voice>,
-    signer: Option<PublicKey>,
+    /// The number of the voice that sent it; 0 outside of the class `Other`.
+    voice: usize,
+    lane: u64,
+    /// The number of its signer.
+    signer: usize,
     /// The number of its turn within its group, from 0.
     turn: u64,
+    arrival: u64,
+}
+
+/// Numbers for values, from 1 in the order in which they come.
+struct Numbers<K>(BTreeMap<K, usize>);
+
+impl<K: Ord> Numbers<K> {
+    fn of(&mut self, value: K) -> usize {
+        let next = self.0.len() + 1;
+        *self.0.entry(value).or_insert(next)
+    }
 }
 
 /// The entries in the order in which they are tried for a block.
-pub(super) fn in_turn<'a, S: ChainStore>(chain: &Chain<S>, entries: &[&'a PoolEntry]) -> Vec<&'a PoolEntry> {
+pub(super) fn in_turn<'a, S: ChainStore>(chain: &Chain<S>, mut entries: Vec<&'a PoolEntry>) -> Vec<&'a PoolEntry> {
+    entries.sort_unstable_by_key(|entry| entry.lane);
+    let mut items = ranked(chain, &entries);
+    give_turns(&mut items, |item| (item.class, item.voice, item.lane));
+    give_turns(&mut items, |item| (item.class, item.voice, item.signer));
+    // Each voice is one group, whatever number of keys it uses. The other classes stand before all `Other` now.
+    let others = items.partition_point(|item| item.class < Class::Other);
+    give_turns(&mut items[others..], |item| item.voice);
+    items.sort_unstable_by_key(|item| (item.class, item.turn, item.arrival));
+    items.into_iter().map(|item| item.entry).collect()
+}
+
+/// Finds the class, the voice and the signer of each entry; those of an account stand together.
+fn ranked<'a, S: ChainStore>(chain: &Chain<S>, entries: &[&'a PoolEntry]) -> Vec<RankedEntry<'a>> {
     let young = chain.young_accounts();
-    let mut known: BTreeMap<(&Account, Option<PublicKey>), bool> = BTreeMap::new();
-    let mut items: Vec<RankedEntry<'a>> = Vec::with_capacity(entries.len());
-    for entry in entries.iter().copied() {
-        let signer = entry.transaction.signer();
-        let mut is_old = || {
-            *known
-                .entry((&entry.account, signer))
-                .or_insert_with(|| !young.contains(&entry.account) && is_signers(chain, &entry.account, signer))
+    let (mut voices, mut signers) = (Numbers(BTreeMap::new()), Numbers(BTreeMap::new()));
+    // The last account with its signer, the signer's number, and whether it owns the account for long.
+    let mut last: Option<(u64, PublicKey, usize, bool)> = None;
+    let rank = |entry: &&'a PoolEntry| {
+        let key = entry.signer;
+        let known = last.filter(|(lane, signer, ..)| (*lane, *signer) == (entry.lane, key));
+        let (.., signer, is_old) = known.unwrap_or_else(|| {
+            let is_old = !young.contains(&entry.account) && is_signers(chain, &entry.account, key);
+            (entry.lane, key, signers.of(key), is_old)
+        });
+        last = Some((entry.lane, key, signer, is_old));
+        let (class, voice) = match entry.origin {
+            Origin::Own => (Class::Own, 0),
+            Origin::Peer(_) | Origin::Returned if is_old => (Class::Old, 0),
+            Origin::Peer(voice) => (Class::Other, voices.of(voice)),
+            Origin::Returned => (Class::Other, 0),
         };
-        let class = match entry.origin {
-            Origin::Own => Class::Own,
-            Origin::Peer(_) | Origin::Returned if is_old() => Class::Old,
-            Origin::Peer(_) | Origin::Returned => Class::Other,
-        };
-        let voice = match (class, entry.origin) {
-            (Class::Other, Origin::Peer(voice)) => Some(voice),
-            (Class::Own | Class::Old | Class::Other, _) => None,
-        };
-        items.push(RankedEntry {
+        RankedEntry {
             entry,
             class,
             voice,
+            lane: entry.lane,
             signer,
             turn: entry.sequence,
-        });
-    }
-    give_turns(&mut items, |item| (item.class, item.voice, &item.entry.account));
-    give_turns(&mut items, |item| (item.class, item.voice, item.signer));
-    give_turns_to_others(&mut items);
-    items.sort_by_key(|item| (item.class, item.turn, item.entry.arrival));
-    items.into_iter().map(|item| item.entry).collect()
+            arrival: entry.arrival,
+        }
+    };
+    entries.iter().map(rank).collect()
 }
 
 /// Numbers the items of each group; an item with a lower turn so far gets the lower number.
 fn give_turns<'a, K: Ord>(items: &mut [RankedEntry<'a>], group: impl Fn(&RankedEntry<'a>) -> K) {
-    items.sort_by(|a, b| {
-        let within = |item: &RankedEntry<'_>| (item.turn, item.entry.arrival);
-        group(a).cmp(&group(b)).then_with(|| within(a).cmp(&within(b)))
-    });
+    items.sort_unstable_by_key(|item| (group(item), item.turn, item.arrival));
     let mut turn = 0;
     for at in 0..items.len() {
         let goes_on = at > 0 && group(&items[at - 1]) == group(&items[at]);
@@ -83,23 +104,8 @@ fn give_turns<'a, K: Ord>(items: &mut [RankedEntry<'a>], group: impl Fn(&RankedE
     }
 }
 
-/// Gives turns among the class `Other`: each voice is one group, whatever number of keys it uses.
-fn give_turns_to_others(items: &mut Vec<RankedEntry<'_>>) {
-    let mut others: Vec<RankedEntry<'_>> = Vec::new();
-    let mut rest = Vec::with_capacity(items.len());
-    for item in items.drain(..) {
-        match item.class {
-            Class::Other => others.push(item),
-            Class::Own | Class::Old => rest.push(item),
-        }
-    }
-    give_turns(&mut others, |item| item.voice);
-    rest.extend(others);
-    *items = rest;
-}
-
 /// Whether the account is in the ledger and the signer owns it.
-fn is_signers<S: ChainStore>(chain: &Chain<S>, account: &Account, signer: Option<PublicKey>) -> bool {
+fn is_signers<S: ChainStore>(chain: &Chain<S>, account: &Account, signer: PublicKey) -> bool {
     let Ok(state) = chain.account(account) else {
         return false;
     };
@@ -108,5 +114,5 @@ fn is_signers<S: ChainStore>(chain: &Chain<S>, account: &Account, signer: Option
         Account::Key(key) => Some(*key),
         Account::Name(_) => state.owner,
     };
-    is_used && owner.is_some() && owner == signer
+    is_used && owner == Some(signer)
 }

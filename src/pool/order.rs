@@ -11,7 +11,7 @@ use super::fairness::in_turn;
 use super::mempool::{Mempool, Origin, PoolChange, PoolEntry};
 use super::rebuild::Rebuild;
 use crate::chain::block::BLOCK_FRAME_BYTES;
-use crate::chain::params::BLOCK_MAX_TRANSACTIONS;
+use crate::chain::params::{BLOCK_MAX_TRANSACTIONS, NetworkParams};
 use crate::chain::state::{Chain, Scratch};
 use crate::chain::store::ChainStore;
 use crate::chain::switch::{ConnectedEffects, Switch};
@@ -70,9 +70,9 @@ impl Mempool {
         rebuild.finish(self)
     }
 
-    /// The transactions of the next block after its reward: own ones first, then by arrival. Accounts take turns when
-    /// not everything fits.
-    pub fn in_block_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
+    /// The transactions of the next block after its reward, with their ids: own ones first, then by arrival. Accounts
+    /// take turns when not everything fits.
+    pub fn next_block<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<(Txid, &Transaction)> {
         let reward = Transaction::Reward(Reward {
             to: reward_to.clone(),
             height: chain.tip().header.height.next(),
@@ -82,7 +82,8 @@ impl Mempool {
             bytes: BLOCK_FRAME_BYTES + reward.to_bytes().len(),
             room: BLOCK_MAX_TRANSACTIONS - 1,
             bytes_max: chain.params().block_bytes_max(),
-            payers: self.payers_of_free_names(),
+            free_payees: &self.free_payees,
+            paid: BTreeMap::new(),
             chosen: Vec::new(),
         };
         if plan.scratch.apply(&reward).is_err() {
@@ -90,80 +91,72 @@ impl Mempool {
             plan.scratch = chain.scratch();
         }
         plan.fill(self.candidates(chain));
-        plan.chosen
+        let chosen = plan.chosen.into_iter();
+        chosen.map(|entry| (entry.txid, &*entry.transaction)).collect()
+    }
+
+    /// The same as [`Mempool::next_block`], without their ids.
+    #[cfg(any(test, feature = "testing"))]
+    pub fn in_block_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
+        let chosen = self.next_block(chain, reward_to).into_iter();
+        chosen.map(|(_, transaction)| transaction.clone()).collect()
     }
 
     /// This node's own transactions, by arrival.
     pub fn own(&self) -> impl Iterator<Item = &Transaction> {
         let entries = self.arrivals.values().filter_map(|txid| self.entries.get(txid));
         let own = entries.filter(|entry| entry.origin == Origin::Own);
-        own.map(|entry| &entry.transaction)
+        own.map(|entry| &*entry.transaction)
     }
 
     /// All waiting transactions: first those of the next block in its order, then the others in the order in which they
     /// would be tried.
     pub fn in_order<S: ChainStore>(&self, chain: &Chain<S>, reward_to: &Account) -> Vec<Transaction> {
-        let mut list = self.in_block_order(chain, reward_to);
-        let next: BTreeSet<Txid> = list.iter().map(Transaction::txid).collect();
-        let others = self.candidates(chain).into_iter().map(|entry| &entry.transaction);
-        list.extend(
-            others
-                .filter(|transaction| !next.contains(&transaction.txid()))
-                .cloned(),
-        );
-        list
+        let next = self.next_block(chain, reward_to);
+        let ids: BTreeSet<Txid> = next.iter().map(|(txid, _)| *txid).collect();
+        let others = self.candidates(chain).into_iter();
+        let others = others.filter(|entry| !ids.contains(&entry.txid));
+        let next = next.into_iter().map(|(_, transaction)| transaction);
+        next.chain(others.map(|entry| &*entry.transaction)).cloned().collect()
     }
 
     /// All entries in the order in which they are tried for a block.
     fn candidates<S: ChainStore>(&self, chain: &Chain<S>) -> Vec<&PoolEntry> {
-        let mut entries: Vec<&PoolEntry> = self
-            .arrivals
-            .values()
-            .filter_map(|txid| self.entries.get(txid))
-            .collect();
-        if self.is_scarce(chain, &entries) {
-            return in_turn(chain, &entries);
+        let mut entries: Vec<&PoolEntry> = self.entries.values().collect();
+        if self.is_scarce(chain.params()) {
+            return in_turn(chain, entries);
         }
-        entries.sort_by_key(|entry| entry.origin != Origin::Own);
+        entries.sort_unstable_by_key(|entry| (entry.origin != Origin::Own, entry.arrival));
         entries
     }
 
     /// Whether a block may lack room for all: in transactions, bytes or new accounts, of which each transaction can
     /// need two.
-    fn is_scarce<S: ChainStore>(&self, chain: &Chain<S>, entries: &[&PoolEntry]) -> bool {
-        let params = chain.params();
-        let bytes: usize = entries.iter().map(|entry| entry.size).sum();
-        let count = entries.len();
+    fn is_scarce(&self, params: &NetworkParams) -> bool {
+        let count = self.entries.len();
         let new_accounts = u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(2);
         count >= BLOCK_MAX_TRANSACTIONS
-            || bytes > params.block_bytes_max() - BLOCK_FRAME_BYTES - REWARD_BYTES
+            || self.bytes > params.block_bytes_max() - BLOCK_FRAME_BYTES - REWARD_BYTES
             || new_accounts > params.new_accounts_max
-    }
-
-    /// For each name, how many waiting transfers were signed for it while nobody owned it.
-    fn payers_of_free_names(&self) -> BTreeMap<AccountName, usize> {
-        let mut payers = BTreeMap::new();
-        for name in self.all().filter_map(pays_free_name) {
-            *payers.entry(name.clone()).or_default() += 1;
-        }
-        payers
     }
 }
 
 /// The content of a block that is being assembled.
-struct Plan<'a, S> {
+struct Plan<'a, 'p, S> {
     scratch: Scratch<'a, S>,
     bytes: usize,
     room: usize,
     bytes_max: usize,
-    payers: BTreeMap<AccountName, usize>,
-    chosen: Vec<Transaction>,
+    /// For each name, how many waiting transfers were signed for it while nobody owned it, and how many of them are chosen.
+    free_payees: &'p BTreeMap<AccountName, usize>,
+    paid: BTreeMap<&'p AccountName, usize>,
+    chosen: Vec<&'p PoolEntry>,
 }
 
-impl<S: ChainStore> Plan<'_, S> {
+impl<'p, S: ChainStore> Plan<'_, 'p, S> {
     /// Tries the candidates in rounds until nothing more fits. A claim waits while transfers to the name as a free one
     /// still fit, because they are void after it; it enters once they cannot be added any more.
-    fn fill(&mut self, mut left: Vec<&PoolEntry>) {
+    fn fill(&mut self, mut left: Vec<&'p PoolEntry>) {
         let mut patient = true;
         for _ in 0..ROUNDS_MAX {
             let count = left.len();
@@ -177,11 +170,11 @@ impl<S: ChainStore> Plan<'_, S> {
         }
     }
 
-    fn try_add(&mut self, entry: &PoolEntry, patient: bool) -> bool {
+    fn try_add(&mut self, entry: &'p PoolEntry, patient: bool) -> bool {
         if self.room == 0 || self.bytes + entry.size > self.bytes_max {
             return false;
         }
-        let awaited = |name: &AccountName| self.payers.get(name).is_some_and(|count| *count > 0);
+        let awaited = |name| self.free_payees.get(name) > self.paid.get(name);
         match &entry.account {
             Account::Name(name) if patient && entry.sequence == 0 && awaited(name) => return false,
             Account::Name(_) | Account::Key(_) => {}
@@ -189,23 +182,12 @@ impl<S: ChainStore> Plan<'_, S> {
         if self.scratch.apply(&entry.transaction).is_err() {
             return false;
         }
-        if let Some(count) = pays_free_name(&entry.transaction).and_then(|name| self.payers.get_mut(name)) {
-            *count -= 1;
+        if let Some(name) = entry.transaction.free_payee() {
+            *self.paid.entry(name).or_default() += 1;
         }
         self.bytes += entry.size;
         self.room -= 1;
-        self.chosen.push(entry.transaction.clone());
+        self.chosen.push(entry);
         true
-    }
-}
-
-/// The name that a transfer pays, if the sender signed for a name that nobody owned.
-fn pays_free_name(transaction: &Transaction) -> Option<&AccountName> {
-    match transaction {
-        Transaction::Transfer(transfer) => match (&transfer.to, transfer.to_owner) {
-            (Account::Name(name), None) => Some(name),
-            (Account::Name(_) | Account::Key(_), _) => None,
-        },
-        Transaction::Claim(_) | Transaction::Reward(_) => None,
     }
 }

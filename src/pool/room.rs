@@ -53,7 +53,7 @@ impl Mempool {
         for txid in behind {
             let own = self.entries.get(&txid).is_none_or(|entry| entry.origin == Origin::Own);
             if !own && let Some(entry) = self.remove(&txid) {
-                self.drop_for(txid, entry.transaction, PoolError::PushedOut);
+                self.drop_for(txid, *entry.transaction, PoolError::PushedOut);
                 gone.push(txid);
             }
         }

@@ -14,12 +14,12 @@ impl Mempool {
     /// A waiting transaction; none if it is not in the pool.
     #[must_use]
     pub fn get(&self, txid: &Txid) -> Option<&Transaction> {
-        self.entries.get(txid).map(|entry| &entry.transaction)
+        self.entries.get(txid).map(|entry| &*entry.transaction)
     }
 
     /// The waiting transactions in the order of their ids.
     pub fn transactions(&self) -> impl Iterator<Item = &Transaction> {
-        self.entries.values().map(|entry| &entry.transaction)
+        self.entries.values().map(|entry| &*entry.transaction)
     }
 
     /// When this node first saw a waiting transaction, by the wall clock; none if it does not wait. After a restart that
@@ -63,7 +63,7 @@ impl Mempool {
     pub fn after(&self, after: &Txid) -> impl Iterator<Item = &Transaction> {
         use core::ops::Bound::{Excluded, Unbounded};
         let range = self.entries.range((Excluded(*after), Unbounded));
-        range.map(|(_, entry)| &entry.transaction)
+        range.map(|(_, entry)| &*entry.transaction)
     }
 
     /// At most `limit` ids that start with these hex digits (lower case), of waiting transactions and remembered

@@ -200,9 +200,11 @@ impl Mining {
         let (chain, to) = (ground.chain, (ground.to)());
         let tip = &chain.tip().header;
         let height = tip.height.next();
-        let mut transactions = vec![Transaction::Reward(Reward { to: to.clone(), height })];
-        transactions.extend(ground.pool.in_block_order(chain, &to));
-        let txids: Vec<_> = transactions.iter().map(Transaction::txid).collect();
+        let chosen = ground.pool.next_block(chain, &to);
+        let reward = Transaction::Reward(Reward { to, height });
+        let (mut txids, mut transactions) = (vec![reward.txid()], vec![reward]);
+        txids.extend(chosen.iter().map(|(txid, _)| *txid));
+        transactions.extend(chosen.into_iter().map(|(_, transaction)| transaction.clone()));
         let time = clock.max(tip.time);
         let header = Header {
             previous: chain.tip().hash,
