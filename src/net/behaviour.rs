@@ -40,7 +40,7 @@ const PENDING_OUT_MAX: u32 = 48;
 /// with none.
 const CONNECTIONS_PER_PEER_MAX: u32 = 2;
 /// The interval between pings, and the time to answer one: a dead neighbour is noticed within fifteen seconds.
-const PING_INTERVAL: Duration = Duration::from_secs(5);
+const PING_INTERVAL: Duration = Duration::from_secs(7);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 /// The longest time from opening a request's stream to the end of its response, while bytes arrive. It is longer than
 /// the engine's longest patience with a slow link. A stream without progress ends sooner (`net::codec`).

@@ -23,8 +23,8 @@ use crate::types::{Address, PeerId};
 pub const MUTUAL_WITHIN: Duration = Duration::from_secs(1);
 /// How long both connections of a mutual dial may stay: by then both ends know of both.
 pub const SPARE_AFTER: Duration = Duration::from_secs(5);
-/// How long a connection has to prove that it works: a ping is sent every five seconds, and a slow link answers late.
-pub const PROOF_WITHIN: Duration = Duration::from_secs(8);
+/// How long a connection has to prove that it works: a ping is sent every seven seconds, and a slow link answers late.
+pub const PROOF_WITHIN: Duration = Duration::from_secs(10);
 /// A peer that has come back twice within this time may be two machines with the same key.
 pub const TWINS_WITHIN: Duration = Duration::from_secs(60);
 

@@ -24,11 +24,11 @@ const IDENTIFY_PATIENCE: Duration = Duration::from_secs(10);
 const DECLINED_PATIENCE: Duration = Duration::from_secs(1);
 /// How long a peer of another network stays connected, so that it also learns that the networks differ.
 const FOREIGN_PATIENCE: Duration = Duration::from_millis(500);
-/// How long a connection may go without an answer to a ping (sent every five seconds) and without carrying anything
+/// How long a connection may go without an answer to a ping (sent every seven seconds) and without carrying anything
 /// else; a pulled cable gives no other sign. We count this time ourselves, because the ping protocol hides its first
 /// failure and would need half a minute.
 const QUIET_PATIENCE: Duration = Duration::from_secs(15);
-/// The same for a peer that does not speak ping: a status request is sent every ten seconds and may take twenty.
+/// The same for a peer that does not speak ping: a status request is sent every fifteen seconds and may take twenty.
 const MUTE_PATIENCE: Duration = Duration::from_secs(45);
 /// How long a peer that speaks gossip may have no topic on its only connection; it should announce them at once.
 const TOPICS_PATIENCE: Duration = Duration::from_secs(3);

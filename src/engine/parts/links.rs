@@ -17,7 +17,7 @@ use crate::types::{AccountName, Address, PeerId, Time, Voice, count};
 use crate::wire;
 
 /// Status goes out this often, and up to a second later.
-const STATUS_EVERY_MS: u64 = 10_000;
+const STATUS_EVERY_MS: u64 = 15_000;
 const STATUS_JITTER_MS: u64 = 1_000;
 /// After changes a peer is told at most this often.
 const STATUS_CHANGE_MS: u64 = 1_000;

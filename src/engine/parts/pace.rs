@@ -13,9 +13,14 @@ use crate::wire::RESPONSE_MAX_BYTES;
 pub(crate) const PATIENCE_MIN_MS: u64 = 2_000;
 /// The patience after many lapses: a slow link is no misdeed.
 pub(crate) const PATIENCE_MAX_MS: u64 = 64_000;
-/// The blocks of one question: an answer holds two full ones, or this many small ones.
+/// The blocks of one question, while nothing is known of their size.
 const CHUNK_BLOCKS: usize = 16;
-/// Blocks under way to one peer at most: four questions.
+/// The most blocks of one question, where the last ones were small: sixteen questions together name what `sync::fetch` asks
+/// ahead, so that every peer has its part.
+const SMALL_BLOCKS: usize = 64;
+/// The bytes that small blocks of one answer have together.
+const SMALL_BYTES: u64 = 128 * 1024;
+/// Blocks under way to one peer at most, if they are not small: four questions.
 const WINDOW_MAX: usize = 4 * CHUNK_BLOCKS;
 /// Smaller answers tell the way there and back, not the speed of a link.
 const TELLING_BYTES: u64 = 8 * 1024;
@@ -25,7 +30,7 @@ const TELLING_BYTES: u64 = 8 * 1024;
 pub(crate) struct Pace {
     /// The patience for an answer that carries next to nothing, in milliseconds.
     patience_ms: u64,
-    /// Blocks that may be under way.
+    /// Blocks that may be under way, if they are not small.
     window: usize,
     bytes_per_second: Option<u64>,
     /// The bytes of one block, as the peer's answers had them.
@@ -77,10 +82,15 @@ impl Pace {
         self.patience_ms.saturating_add(carry_ms).min(PATIENCE_MAX_MS)
     }
 
-    /// How many blocks one question names.
+    /// How many blocks one question names: more where the last ones were small.
     #[must_use]
     pub(crate) fn blocks(&self) -> usize {
-        self.window.min(CHUNK_BLOCKS)
+        let small = SMALL_BYTES.checked_div(self.block_bytes).unwrap_or(0);
+        let small = usize::try_from(small).map_or(SMALL_BLOCKS, |small| small.min(SMALL_BLOCKS));
+        match self.window {
+            window if window < CHUNK_BLOCKS => window,
+            _ => small.max(CHUNK_BLOCKS),
+        }
     }
 
     /// How many questions for bodies may be under way.
@@ -160,6 +170,19 @@ mod tests {
             seen.push((pace.questions(), pace.blocks()));
         }
         assert_eq!(seen, [(1, 16), (2, 16), (4, 16), (4, 16)]);
+    }
+
+    #[test]
+    fn of_small_blocks_64_are_asked_for_unless_the_link_lapses() {
+        for (bytes, blocks) in [(400, 64), (3_000, 43), (8 * 1_024, 16), (100 * 1_024, 16)] {
+            let mut pace = Pace::new();
+            pace.delivered(at(0), at(10), 16, 16 * bytes);
+            assert_eq!((pace.questions(), pace.blocks()), (2, blocks), "{bytes}");
+            pace.stalled();
+            assert_eq!((pace.questions(), pace.blocks()), (1, blocks), "{bytes}");
+            pace.stalled();
+            assert_eq!((pace.questions(), pace.blocks()), (1, 8), "{bytes}");
+        }
     }
 
     #[test]

@@ -181,7 +181,7 @@ fn adv_s06_a_sync_cut_off_in_the_middle_goes_on_after_a_restart_from_what_was_st
         Request::GetBlocks { .. } => {
             pages.set(pages.get() + 1);
             // The last peer dies with half of the bodies delivered.
-            (pages.get() > 4).then(|| Response::Blocks(Vec::new()))
+            (pages.get() > 2).then(|| Response::Blocks(Vec::new()))
         }
         Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } | Request::GetPeers => None,
     }));

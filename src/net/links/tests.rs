@@ -145,8 +145,8 @@ fn a_peer_that_comes_back_three_times_in_a_minute_is_let_in_when_its_old_connect
     let start = Instant::now();
     let mut returns = Returns::default();
     let mut kept = Link::new(Direction::In, Multiaddr::empty(), start);
-    for (number, wait) in [0, 0, 8_000, 8_000].into_iter().enumerate() {
-        let came = start + ms(10_000) * u32::try_from(number + 1).unwrap();
+    for (number, wait) in [0, 0, 10_000, 10_000].into_iter().enumerate() {
+        let came = start + ms(12_000) * u32::try_from(number + 1).unwrap();
         let mut young = Link::new(Direction::In, Multiaddr::empty(), came);
         young.heard = came + ms(1);
         let pair = BTreeMap::from([(id(0), kept), (id(1), young.clone())]);

@@ -33,7 +33,7 @@ impl Kind {
     #[must_use]
     pub const fn rate(self) -> Rate {
         let (tokens, burst) = match self {
-            // One a second on change, one every ten seconds: four times as much is a flood.
+            // One a second on change, one every fifteen seconds: four times as much is a flood.
             Self::Status => (4, 40),
             // A window of 8,192 headers is 16 requests.
             Self::Headers => (20, 100),

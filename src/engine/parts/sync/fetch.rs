@@ -17,8 +17,8 @@ use crate::wire::{RESPONSE_MAX_BYTES, Request};
 
 /// Bodies waiting for their turn, and answers under way, in bytes; also what may wait for a slow disk.
 pub(super) const WINDOW_BYTES: usize = 32 * 1024 * 1024;
-/// How far ahead of the next needed body is asked.
-const AHEAD_MAX: usize = 512;
+/// How far ahead of the next needed body is asked: sixteen of the largest questions.
+const AHEAD_MAX: usize = 1_024;
 /// Peers that have not answered yet hold so many questions at once: half of what may be under way stays for who answers.
 const UNPROVEN_MAX: usize = 8;
 /// How long who has not answered yet keeps others from being asked for the same.

@@ -194,7 +194,10 @@ impl Sources {
 
     /// When somebody may be followed again.
     pub(super) fn next_wakeup(&self, now: Time) -> Option<Time> {
-        let ends = |source: &SyncSource| [source.void.map(|(_, until)| until), Some(source.silent_until)];
+        let ends = |source: &SyncSource| {
+            let hint = source.hint.then_some(source.hint_from);
+            [source.void.map(|(_, until)| until), Some(source.silent_until), hint]
+        };
         let all = self.all.values().flat_map(ends).flatten();
         all.filter(|at| *at > now).min()
     }
@@ -259,6 +262,7 @@ mod tests {
             (None, Some(claim(1).0))
         );
         assert!(!sources.hints(at(2_999), &peer) && sources.hints(at(3_000), &peer));
+        assert_eq!(sources.next_wakeup(at(2_000)), Some(at(3_000)));
         assert_eq!(sources.claim(at(5_000), &peer), Some(claim(1)));
         sources.claimed(&peer, claim(2));
         assert_eq!(sources.claims(at(2_000)).collect::<Vec<_>>(), [claim(2)]);
