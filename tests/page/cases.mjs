@@ -3,15 +3,38 @@
 // Promises: a page that writes an error into its console, or asks another host for anything, fails its test.
 
 import assert from 'node:assert/strict';
-import { TestNode, until } from './nodes.mjs';
+import { readFileSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+import { TestNode, secondMachine, until } from './nodes.mjs';
 
 /** An address of the namespace's loopback that a browser does not trust as its own machine's. */
 const LAN_ADDRESS = '10.77.0.1';
+/** This machine and another one, with a cable between them. */
+const HERE = '10.78.0.1';
+const THERE = '10.78.0.2';
 /** Longer than any movement takes on a slow machine. */
 const DEADLINE_MS = 60_000;
 const STORM_BLOCKS = 10_000;
 /** A busy machine makes fewer blocks in this time; then the storm is as long as that. */
-const STORM_MS = 60_000;
+const STORM_MS = 30_000;
+/** Fewer are no storm: then it takes up to twice as long, and it is said. */
+const STORM_MIN = 300;
+
+/** Files of the page as they are in this folder, in place of those in the program: for work on the page without a build. */
+async function serveFrom(folder, page) {
+  const read = (file) => readFileSync(path.join(folder, file), 'utf8');
+  const parts = readdirSync(folder).filter((file) => file.endsWith('.js'));
+  const files = {
+    '/': ['text/html', read('index.html')],
+    '/page.css': ['text/css', read('page.css')],
+    '/page.js': ['text/javascript', parts.sort().map(read).join('')],
+  };
+  for (const [where, [contentType, body]] of Object.entries(files))
+    await page.route(
+      (url) => url.pathname === where,
+      (route) => route.fulfill({ contentType, body }),
+    );
+}
 
 /** Opens a page and watches what it does. */
 async function open(browser, url, options = {}) {
@@ -21,7 +44,8 @@ async function open(browser, url, options = {}) {
   const page = await context.newPage();
   page.setDefaultTimeout(DEADLINE_MS);
   const { host } = new URL(url);
-  const watched = { faults: [], requests: [], expectFaults: false };
+  const watched = { faults: [], requests: [], refused: [] };
+  page.on('response', (answer) => answer.status() >= 400 && watched.refused.push(`${answer.status()} ${answer.url()}`));
   page.on('pageerror', (error) => watched.faults.push(String(error)));
   page.on('console', (message) => {
     // A refused command, and a node that is away, are no faults of the page; the browser writes them down all the same.
@@ -34,6 +58,7 @@ async function open(browser, url, options = {}) {
       watched.faults.push(`asked another host: ${request.url()}`);
   });
   page.watched = watched;
+  if (process.env.LANCHAIN_PAGE_FILES) await serveFrom(process.env.LANCHAIN_PAGE_FILES, page);
   await page.goto(url);
   if (!options.early) await page.waitForSelector('.block');
   return page;
@@ -93,6 +118,10 @@ test('a first page shows genesis, the doctor and what to do first', async (brows
   console.log(`        ready after ${ready} ms`);
   assert.equal(await page.evaluate(() => location.hash), '#/', 'the token left the address');
   await hasText(page, '#alone', 'dial');
+  const onWall = (wanted) => page.evaluate((on) => document.body.classList.toggle('show', on), wanted);
+  await onWall(true);
+  assert.equal(await page.locator('button:visible').count(), 0, 'nothing on a wall needs a mouse');
+  await onWall(false);
   await page.click('#first button');
   await atHeight(page, 1);
   await seen(page, () => document.querySelector('#first').hidden);
@@ -109,8 +138,20 @@ test('the tour is seen: payments go into blocks, a branch sinks, payments fly ba
   await anna.type('wait peers 2');
   const { txid } = await anna.type('tx alice bob 5');
   await seen(page, (id) => document.querySelector(`.chip[data-txid="${id}"]`), txid);
+  // Where a payment goes when it leaves the pool.
+  await page.evaluate(() => {
+    window.flights = new Map();
+    new MutationObserver((changes) => {
+      for (const { target } of changes)
+        if (target.classList.contains('leaving')) window.flights.set(target.dataset.txid, target.style.transform);
+    }).observe(document.querySelector('#chips'), { subtree: true, attributeFilter: ['class'] });
+  });
   await anna.type('mine');
   await atHeight(page, 1);
+  const flight = await (await seen(page, (id) => window.flights.get(id), txid)).jsonValue();
+  const place = await page.evaluate(() => document.querySelector('.block[data-height="1"]').style.transform);
+  const [, x, y] = place.match(/^translate\(([\d.]+)px, ([\d.]+)px\)/);
+  assert.equal(flight, `translate(${x - 40}px, ${y}px) scale(0.3)`, 'it flies into the block');
   await seen(page, (id) => !document.querySelector(`.chip[data-txid="${id}"]:not(.leaving)`), txid);
   await seen(page, () => document.querySelectorAll('.flag').length === 3);
   await carla.type('wait height 1');
@@ -132,6 +173,10 @@ test('the tour is seen: payments go into blocks, a branch sinks, payments fly ba
     first[0],
   );
   await hasText(page, '#caption', 'The branch of ben has more work');
+  await page.locator('.block.active[data-height="2"]').press('ArrowDown');
+  await seen(page, (hash) => document.activeElement.dataset.hash === hash, first[0]);
+  await page.keyboard.press('ArrowUp');
+  await seen(page, () => document.activeElement.dataset.lane === '0');
   await seen(page, (id) => document.querySelector(`.chip.back[data-txid="${id}"]`), back);
   await seen(page, (id) => document.querySelector(`.chip.dead[data-txid="${id}"]`)?.textContent.includes('✗'), dies);
   await page.reload();
@@ -290,6 +335,76 @@ test('on plain http, where a browser has no locks and no hashes, the page works 
   await node.stop();
 });
 
+test('by keyboard and ear alone: headings, names, few words, and every command', async (browser) => {
+  const node = await TestNode.start('mia');
+  const page = await open(browser, node.url);
+  const press = async (...keys) => {
+    for (const key of keys) await page.keyboard.press(key);
+  };
+  /** Goes on by Tab until the element is reached. */
+  const tabTo = async (selector) => {
+    for (let count = 0; count < 40; count += 1) {
+      if (await page.evaluate((which) => document.activeElement.matches(which), selector)) return;
+      await press('Tab');
+    }
+    assert.fail(`Tab does not reach ${selector}`);
+  };
+  await page.evaluate(() => {
+    window.spoken = [];
+    new MutationObserver(() => window.spoken.push(performance.now())).observe(document.querySelector('#spoken'), {
+      childList: true,
+    });
+  });
+  await tabTo('#first button');
+  await press('Enter');
+  await atHeight(page, 1);
+  await tabTo('#pay [name=to]');
+  await page.keyboard.type('bob');
+  await press('Tab');
+  await page.keyboard.type('5');
+  await press('Enter');
+  await seen(page, () => document.querySelector('.chip[data-txid]'));
+  await tabTo('#line input');
+  await page.keyboard.type('mine 9');
+  await press('Enter');
+  await atHeight(page, 10);
+  await press('Escape');
+  await tabTo('.block');
+  await press(...Array(9).fill('ArrowLeft'));
+  await seen(page, () => document.activeElement.dataset.height === '1');
+  await press('Enter');
+  await hasText(page, '#sheet h2', 'Block 1');
+  await tabTo('#sheet-close');
+  await press('Enter');
+  await seen(page, () => document.querySelector('#sheet').hidden && document.activeElement.dataset.height === '1');
+  await press('Enter');
+  await page.waitForSelector('#sheet [data-computed]');
+  const { nodes } = await (await page.context().newCDPSession(page)).send('Accessibility.getFullAXTree');
+  const heard = nodes.filter((one) => !one.ignored).map(({ role, name }) => ({ role: role?.value, name: name?.value }));
+  const roles = ['button', 'link', 'textbox', 'combobox', 'slider', 'image', 'group', 'region', 'complementary'];
+  const nameless = heard.filter(({ role, name }) => roles.includes(role) && !name?.trim());
+  assert.deepEqual(nameless, [], 'all that is used or drawn has a name');
+  const headings = await page.evaluate(() =>
+    [...document.querySelectorAll('section, aside')]
+      .filter((one) => !one.hidden && !one.querySelector('h2').textContent)
+      .map((one) => one.id),
+  );
+  assert.deepEqual(headings, [], 'every view has a heading');
+  assert.ok(
+    heard.some(({ role, name }) => role === 'link' && /^Block 1, mia, \d payments?, on the chain$/.test(name)),
+    `the tree is told in words: ${heard.filter(({ role }) => role === 'link').map(({ name }) => name)}`,
+  );
+  const live = await page.evaluate(() =>
+    [...document.querySelectorAll('[role=status], [role=alert], [aria-live]')].map((one) => one.id),
+  );
+  assert.deepEqual(live.filter(Boolean), ['spoken', 'down', 'answer'], 'nothing else speaks by itself');
+  const spoken = await page.evaluate(() => window.spoken);
+  const gaps = spoken.slice(1).map((time, index) => time - spoken[index]);
+  assert.ok(Math.min(3000, ...gaps) >= 3000, `a sentence every few seconds at most (${gaps})`);
+  await close(page);
+  await node.stop();
+});
+
 test('what strangers wrote is text, also in a recorded log, which is a lesson again', async (browser) => {
   const node = await TestNode.start('hugo');
   await node.type('mine 2');
@@ -387,47 +502,39 @@ test('what strangers wrote is text, also in a recorded log, which is a lesson ag
   await node.stop();
 });
 
-test('it fits from 320 to 3840 pixels, on a wall, without a mouse, and in Chinese', async (browser) => {
+test('it fits from 320 to 3840 pixels, on a wall, and in Chinese', async (browser) => {
   const node = await TestNode.start('ida');
   await node.type('mine 20');
-  for (const [width, height, query] of [
-    [320, 640, ''],
-    [1280, 800, ''],
-    [3840, 2160, ''],
-    [1920, 1080, '?show'],
-    [1280, 720, '?show'],
+  const large = { reducedMotion: 'reduce', viewport: { width: 3840, height: 2160 } };
+  const page = await open(browser, node.url, large);
+  const wall = await open(browser, node.url.replace('/#', '/?show#'), { ...large, colorScheme: 'dark' });
+  for (const [which, width, height] of [
+    [page, 3840, 2160],
+    [page, 320, 640],
+    [page, 1280, 800],
+    [wall, 3840, 2160],
+    [wall, 1920, 1080],
+    [wall, 1280, 720],
   ]) {
-    const page = await open(browser, node.url.replace('/#', `/${query}#`), {
-      viewport: { width, height },
-      colorScheme: width === 320 ? 'dark' : 'light',
-      reducedMotion: 'reduce',
-    });
-    await atHeight(page, 20);
-    const { wide, high, nodes } = await page.evaluate(() => ({
+    await which.setViewportSize({ width, height });
+    await atHeight(which, 20);
+    await seen(which, (wanted) => innerWidth === wanted && document.querySelector('#stage').getBoundingClientRect().width <= wanted, width);
+    const { wide, high, nodes } = await which.evaluate(() => ({
       wide: document.documentElement.scrollWidth,
       high: document.documentElement.scrollHeight,
       nodes: document.querySelectorAll('svg *').length,
     }));
     assert.ok(wide <= width, `${width} px: nothing sticks out (${wide})`);
     assert.ok(nodes <= 400, `at most 400 elements (${nodes})`);
-    if (query) {
-      assert.ok(high <= height, `on a wall nothing has to be scrolled (${high})`);
-      assert.equal(await page.locator('button:visible, input:visible').count(), 0);
-    }
-    await close(page);
+    if (which === page) continue;
+    assert.ok(high <= height, `on a wall nothing has to be scrolled (${high})`);
+    assert.equal(await which.locator('button:visible, input:visible').count(), 0);
   }
-  const page = await open(browser, node.url);
-  await atHeight(page, 20);
-  await page.focus('.block[tabindex="0"]');
-  for (let i = 0; i < 8; i += 1) await page.keyboard.press('ArrowLeft');
-  await seen(page, () => document.activeElement.dataset.height === '12');
-  await page.keyboard.press('Enter');
-  await hasText(page, '#sheet h2', 'Block 12');
-  await page.keyboard.press('Escape');
-  await seen(page, () => document.activeElement.dataset.height === '12');
-  await page.keyboard.press('Enter');
+  await close(wall);
+  await page.locator('.block[tabindex="0"]').press('Enter');
+  await hasText(page, '#sheet h2', 'Block 20');
   await page.click('#language');
-  await hasText(page, '#sheet h2', '区块 12');
+  await hasText(page, '#sheet h2', '区块 20');
   assert.equal(await page.evaluate(() => document.documentElement.lang), 'zh');
   await close(page);
   await node.stop();
@@ -437,9 +544,10 @@ test('a storm of 10,000 blocks costs few requests and no long task', async (brow
   const source = await mineForStorm();
   await until(
     'the chain for the storm',
-    () => source.height >= STORM_BLOCKS || Date.now() > begun + STORM_MS,
-    STORM_MS + 1000,
+    () => source.height >= STORM_BLOCKS || Date.now() > begun + STORM_MS * (source.height < STORM_MIN ? 2 : 1),
+    STORM_MS * 2 + 1000,
   );
+  if (source.height < STORM_MIN) console.log(`        NO STORM: this machine is too busy, it made ${source.height} blocks`);
   const blocks = source.height;
   if (blocks < STORM_BLOCKS) {
     await source.stop();
@@ -472,6 +580,32 @@ test('a storm of 10,000 blocks costs few requests and no long task', async (brow
   assert.ok(nodes <= 400);
   await close(page);
   await Promise.all([node.stop(), source.stop()]);
+});
+
+// The last one: a browser breaks off its requests when a machine gets or loses a cable.
+test('whoever looks from another machine sees all but commands, addresses and folders, and is told why', async (browser) => {
+  const machine = await secondMachine(HERE, THERE);
+  if (!machine) {
+    console.log('SKIPPED: the visitor from another machine did NOT run: this system gives no second network namespace');
+    return;
+  }
+  const node = await TestNode.start('lena', [], { host: THERE, machine: machine.pid });
+  const page = await open(browser, node.url);
+  await seen(page, () => !document.querySelector('#first').hidden);
+  await node.type('mine 2');
+  await atHeight(page, 2);
+  await hasText(page, '#locked', 'Everybody may look');
+  assert.equal(await page.locator('#locked:visible').count(), 1);
+  assert.equal(await page.locator('#do:visible, [data-do]:visible').count(), 0);
+  await page.locator('.block[tabindex="0"]').press('Enter');
+  await page.waitForSelector('#sheet [data-computed]');
+  const status = await page.evaluate(async () => (await fetch('/api/status')).json());
+  assert.deepEqual([status.name, status.data_dir, status.web, status.addresses], ['lena', null, null, null]);
+  assert.ok((await node.type('status')).data_dir);
+  assert.deepEqual(page.watched.refused, []);
+  await close(page);
+  await node.stop();
+  machine.kill();
 });
 
 export { cases };

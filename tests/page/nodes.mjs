@@ -2,7 +2,7 @@
 //
 // Promises: each node ends with the tests, by its own pid; every wait has a deadline and says what it waited for.
 
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -28,8 +28,11 @@ export async function until(what, question, deadline_ms = DEADLINE_MS) {
 }
 
 export class TestNode {
-  /** Starts a node; `peers` are nodes to connect to, `chain` a folder whose copy it begins with, `host` where its page is. */
-  static async start(name, peers = [], { chain = null, host = '127.0.0.1' } = {}) {
+  /**
+   * Starts a node; `peers` are nodes to connect to, `chain` a folder whose copy it begins with, `host` where its page is,
+   * `machine` a process in whose network namespace it runs.
+   */
+  static async start(name, peers = [], { chain = null, host = '127.0.0.1', machine = null } = {}) {
     const node = new TestNode();
     Object.assign(node, {
       name,
@@ -38,6 +41,7 @@ export class TestNode {
       folder: path.join(FOLDER, `${name}-${ports}`),
       peers,
       host,
+      machine,
     });
     if (chain) cpSync(chain, node.folder, { recursive: true });
     await node.run();
@@ -64,7 +68,8 @@ export class TestNode {
       `${this.host}:${this.webPort}`,
     ];
     if (this.peers.length) flags.push('--peer', this.peers.map((peer) => `127.0.0.1:${peer.port}`).join(','));
-    this.child = spawn(BINARY, flags, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const command = this.machine ? ['nsenter', '-t', this.machine, '-n', BINARY] : [BINARY];
+    this.child = spawn(command[0], [...command.slice(1), ...flags], { stdio: ['pipe', 'pipe', 'inherit'] });
     running.add(this.child);
     this.child.on('exit', () => running.delete(this.child));
     this.replies = new Map();
@@ -100,6 +105,29 @@ export class TestNode {
     this.child.kill('SIGTERM');
     await until(`${this.name} stops`, () => this.child.exitCode !== null || this.child.signalCode !== null);
   }
+}
+
+/**
+ * A second machine, with a cable to this one: a namespace that lives as long as the process that is given back; null where
+ * the system gives none. It has the address `there`, this one `here`.
+ */
+export async function secondMachine(here, there) {
+  const child = spawn('unshare', ['-n', 'sleep', '120'], { stdio: 'ignore' });
+  running.add(child);
+  child.on('exit', () => running.delete(child));
+  const enter = `nsenter -t ${child.pid} -n`;
+  const own = spawnSync('readlink', ['/proc/self/ns/net']).stdout.toString();
+  await until('the second machine is there', () => {
+    const { stdout } = spawnSync('readlink', [`/proc/${child.pid}/ns/net`]);
+    return child.exitCode !== null || (stdout.length > 0 && stdout.toString() !== own);
+  });
+  const script = `set -e
+    ip link add cable type veth peer name cable netns ${child.pid}
+    ip link set cable addrgenmode none; ip address add ${here}/24 dev cable; ip link set cable up
+    ${enter} ip link set lo up
+    ${enter} ip link set cable addrgenmode none
+    ${enter} ip address add ${there}/24 dev cable; ${enter} ip link set cable up`;
+  return spawnSync('sh', ['-c', script], { stdio: 'ignore' }).status === 0 ? child : null;
 }
 
 export async function stopAll() {

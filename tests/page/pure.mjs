@@ -1,6 +1,7 @@
-// The parts of the page that look at no page: bytes, state, layout. They are tried here without a browser.
+// The parts of the page that look at no page: bytes, state, layout. They are tried here without a browser; wire and drawing
+// loop with stubs in place of one.
 //
-// Promises: the parts are those that are served; random histories come from a seed that a failure prints.
+// Promises: the parts are those that are served; random histories come from a seed that a failure prints; no clock runs.
 
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
@@ -19,6 +20,7 @@ const names = [
   'merkleRoot',
   'nameOf',
   'activeAt',
+  'flightOf',
   'zeroBits',
   'BLOCKS_MAX',
   'TXS_MAX',
@@ -30,7 +32,7 @@ const page = new Function(`${parts}; return { ${names.join(', ')} };`)();
 const { newState, reduce, layout } = page;
 
 /** Elements that each thing on the stage has at most, and what stands there always; the ring of peers; the plots. */
-const ELEMENTS = { block: 9, flag: 3, chip: 4, rest: 11 + 1 + 14 * 3 + 2 };
+const ELEMENTS = { block: 9, flag: 3, chip: 4, rest: 13 + 1 + 14 * 3 + 2 };
 const ELEMENTS_MAX = 400;
 const ANNA = `12D3KooW${'a'.repeat(44)}`;
 const BEN = `12D3KooW${'b'.repeat(44)}`;
@@ -71,6 +73,41 @@ const payment = (txid, more = {}) => ({
 function random(seed) {
   let state = seed;
   return () => (state = (state * 48271) % 2147483647) / 2147483647;
+}
+
+const VIEWS = ['Figures', 'Caption', 'Stage', 'Score', 'Told', 'Plots', 'News', 'Notices', 'Controls'];
+
+/** Wire and drawing loop where fetch, frames, views and the clock are stubs; `did` is what they were asked for. */
+function stubBrowser() {
+  const did = { now: 0, asked: [], drawn: [], frames: [] };
+  const stubs = {
+    performance: { now: () => did.now },
+    location: { hash: '', pathname: '/', search: '' },
+    remembered: () => null,
+    t: (key) => key,
+    document: { body: { dataset: {} } },
+    requestAnimationFrame: (draw) => did.frames.push(draw),
+    fetch: async (where) => {
+      did.asked.push(where);
+      if (did.lost) throw new TypeError('network changed');
+      return { status: 200, json: async () => ({ error: { code: 'stub' } }) };
+    },
+    ...Object.fromEntries(VIEWS.map((view) => [`draw${view}`, () => did.drawn.push(view)])),
+  };
+  const code = ['20-state.js', '30-wire.js', '90-main.js'].map(source).join('').replace(/\nstart\(\);\s*$/, '');
+  const body = `${code}; function shown() { return wire.live; } return { wire, arrive, readDue };`;
+  const loop = new Function(...Object.keys(stubs), body)(...Object.values(stubs));
+  return {
+    did,
+    ...loop,
+    /** The next frame, and then the tick. */
+    async turn() {
+      for (const draw of did.frames.splice(0)) draw();
+      await loop.readDue();
+      await new Promise(setImmediate);
+    },
+    forget: () => Object.assign(did, { asked: [], drawn: [] }),
+  };
 }
 
 const cases = [];
@@ -147,6 +184,139 @@ test('many blocks at once have the pool read, not each of them', () => {
   for (let height = 1; height <= 9; height += 1)
     tell('block_connected', block(`a${height}`, height, height > 1 ? `a${height - 1}` : 'g', { transactions: 3 }));
   assert.deepEqual(state.wanted, ['*']);
+});
+
+test('in a storm of blocks nothing is read and no list drawn; both are done when it is over, or after 20 s', async () => {
+  const { did, wire, arrive, turn, forget } = stubBrowser();
+  arrive('hello', JSON.stringify({ run: 'aa', seq: 0, read_only: true }));
+  await turn();
+  did.now = 10_000;
+  let height = 0;
+  const storm = async (blocks) => {
+    for (let count = 0; count < blocks; count += 1) {
+      did.now += 100;
+      height += 1;
+      const facts = block(`a${height}`, height, height > 1 ? `a${height - 1}` : 'g', { transactions: 3 });
+      arrive('event', JSON.stringify({ event: 'block_connected', run: 'aa', seq: height, time_ms: height, ...facts }));
+      await turn();
+    }
+  };
+  await storm(1);
+  assert.ok(did.asked.includes('/api/block/a1'), 'of one block the payments are read');
+  await storm(11);
+  forget();
+  await storm(20);
+  assert.deepEqual(did.asked, [], 'nothing is read');
+  assert.deepEqual([...new Set(did.drawn)].sort(), ['Caption', 'Controls', 'Figures', 'Notices', 'Stage']);
+  did.now += 5500;
+  forget();
+  await turn();
+  arrive('event', JSON.stringify({ event: 'mined', run: 'aa', seq: height + 1, time_ms: 1 }));
+  await turn();
+  const times = (where) => did.asked.filter((one) => one === where).length;
+  for (const where of ['/api/pending', '/api/stats/100', '/api/accounts']) assert.equal(times(where), 1, where);
+  for (const view of VIEWS) assert.ok(did.drawn.includes(view), view);
+  height += 1;
+  await storm(12);
+  forget();
+  await storm(210);
+  assert.equal(times('/api/stats/100'), 1, 'a storm without an end is read from every 20 s');
+  arrive('event', JSON.stringify({ event: 'sync_started', run: 'aa', seq: height + 1, time_ms: 1 }));
+  did.now += 1000;
+  forget();
+  await turn();
+  assert.ok(wire.live.sync && !did.drawn.includes('News'), 'a sync is a storm');
+});
+
+test('what the network lost is asked for again, what the node refuses is not', async () => {
+  const { did, arrive, turn, forget } = stubBrowser();
+  did.lost = true;
+  arrive('hello', JSON.stringify({ run: 'aa', seq: 0, read_only: true }));
+  await turn();
+  assert.ok(did.asked.includes('/api/tree/60'));
+  for (const lost of [true, false]) {
+    Object.assign(did, { lost, now: did.now + 1000 });
+    forget();
+    await turn();
+    assert.ok(did.asked.includes('/api/tree/60') && did.asked.includes('/api/pending'), `${did.asked}`);
+  }
+  did.now += 1000;
+  forget();
+  await turn();
+  assert.deepEqual(did.asked, []);
+});
+
+test('the doctor is asked when a node is alone, but not from another machine, where he does not answer', async () => {
+  for (const readOnly of [true, false]) {
+    const { did, arrive, turn } = stubBrowser();
+    arrive('hello', JSON.stringify({ run: 'aa', seq: 0, read_only: readOnly }));
+    arrive('event', JSON.stringify({ event: 'warning', code: 'alone', run: 'aa', seq: 1, time_ms: 1 }));
+    await turn();
+    assert.equal(did.asked.includes('/api/doctor'), !readOnly);
+  }
+});
+
+test('the newest ten blocks that lost are on the stage, within three rows', () => {
+  const { state, tell } = history();
+  const lost = [];
+  for (let height = 1; height <= 8; height += 1) {
+    tell('block_connected', block(`a${height}`, height, height > 1 ? `a${height - 1}` : 'g'));
+    for (const side of ['x', 'y']) {
+      tell('block_stored', block(`${side}${height}`, height, height > 1 ? `${side}${height - 1}` : 'g'));
+      lost.push(`${side}${height}`);
+    }
+  }
+  const { list } = layout(state, 3840, 1000, 0);
+  const drawn = list.filter(({ lane }) => lane > 0);
+  assert.deepEqual(
+    drawn.map(({ key }) => key),
+    lost.slice(-10),
+  );
+  assert.deepEqual([...new Set(drawn.map(({ lane }) => lane))].sort(), [1, 2]);
+});
+
+test('a payment flies into the block that took it, and what was refused flies nowhere', () => {
+  const { state, tell } = history();
+  for (const txid of ['one', 'read', 'dies']) tell('transaction_accepted', payment(txid));
+  tell('transaction_dropped', { ...payment('dies'), message: 'no' });
+  tell('block_connected', block('a1', 1, 'g', { transactions: 2 }));
+  reduce(state, {
+    event: '@block',
+    data: { hash: 'a1', height: 1, transactions: [{ txid: 'reward' }, payment('one')] },
+  });
+  tell('block_connected', block('a2', 2, 'a1', { transactions: 2 }));
+  reduce(state, { event: '@pending', asked: 9, data: { transactions: [] } });
+  const { blocks } = layout(state, 1280, 500, 0);
+  assert.equal(page.flightOf(state, blocks, 'one'), blocks.get('a1'));
+  assert.equal(page.flightOf(state, blocks, 'read'), blocks.get('a2'), 'the newest, if it is not known which');
+  for (const txid of ['dies', 'unknown']) assert.ok(!page.flightOf(state, blocks, txid));
+});
+
+test('a refused payment stands in a tray of its own, outside the next block, and on every screen a fork is seen', () => {
+  const { state, tell } = history();
+  for (let height = 1; height <= 4; height += 1)
+    tell('block_connected', block(`a${height}`, height, height > 1 ? `a${height - 1}` : 'g'));
+  tell('block_stored', block('b2', 2, 'a1'));
+  for (let count = 0; count < 30; count += 1) tell('transaction_accepted', payment(`t${count}`));
+  for (const [width, high] of [
+    [320, 560],
+    [1280, 430],
+    [3840, 1000],
+  ]) {
+    assert.equal(layout(state, width, high, 0).tray.height, 0);
+    tell('transaction_dropped', { ...payment('t0'), message: 'no' });
+    const { m, blocks, chips, next, tray, more } = layout(state, width, high, 0);
+    assert.ok(next.y + next.height < tray.y && tray.y + tray.height <= m.height, `${width} px`);
+    const dead = chips.filter(({ tx }) => tx.place === 'gone');
+    assert.deepEqual([dead.length, more], [1, 29 - (chips.length - 1)]);
+    assert.ok(dead[0].y > tray.y && dead[0].y < tray.y + tray.height);
+    for (const { y } of chips.slice(0, -1)) assert.ok(y > next.y && y < next.y + next.height);
+    for (const hash of ['a1', 'b2', 'a4']) {
+      const { x } = blocks.get(hash);
+      assert.ok(x > 0 && x < m.width, `${width} px: ${hash} is seen`);
+    }
+    tell('transaction_accepted', payment('t0'));
+  }
 });
 
 test('a person has one name for all accounts, a name that another holds is doubted', () => {

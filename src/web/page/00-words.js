@@ -12,9 +12,9 @@ height|height|高度
 peers|peers|对等节点
 waiting|payments waiting|等待中的付款
 rate|hashes a second here|本节点每秒哈希数
-difficulty|difficulty|难度
+difficulty|difficulty ({0} zero bits)|难度（{0} 个零位）
 pace|time between blocks|出块间隔
-zerobits|{0} zero bits|{0} 个零位
+onein|1 hash in {0}|{0} 个哈希中 1 个
 replay|Replay|回放
 down|Not connected to the node, trying again …|与节点的连接已断开，正在重试……
 now|to the newest block →|回到最新区块 →
@@ -29,8 +29,10 @@ replayat|event {0} of {1} · {2}|事件 {0} / {1} · {2}
 k-block|a block: a page of payments, tied to the block before it|区块：一页付款记录，与前一个区块相连
 k-stale|a block that lost: another branch has more work|落选的区块：另一条分支的工作量更多
 k-coin|one dot is one payment|一个点是一笔付款
+k-hash|the first 8 of the 64 digits of a block’s hash, its fingerprint|区块哈希 64 位数字的前 8 位：它的指纹
 k-node|a node, above the newest block that it knows|节点，标在它所知的最新区块上方
 do|Do it|动手
+readonly|Everybody may look. Mining and paying from here is for whoever sits at the node’s own machine.|谁都可以看。只有在节点所在的机器上才能挖矿和付款。
 locked|Everybody may look. To mine and pay, open the address with the token: type \`web\` at the node.|谁都可以看。要挖矿和付款，请打开带令牌的地址：在节点上输入 \`web\`。
 mine|Mine a block|挖一个区块
 mineon|Keep mining|一直挖
@@ -39,7 +41,6 @@ netoff|Pull the cable|拔掉网线
 neton|Plug the cable in|插回网线
 from|from|付款人
 to|to|收款人
-amount|coins|币数
 pay|Pay|付款
 name|name|名字
 claim|Claim|登记
@@ -56,16 +57,17 @@ version|version|版本
 since|since|连接时间
 seen|{0} of {1} nodes seen are neighbours. A pulse is a message.|所知 {1} 个节点中 {0} 个是邻居。闪动是消息。
 plots|Time and difficulty|时间与难度
-times|time between blocks|出块间隔
 zero|difficulty in zero bits|难度（零位数）
 timesat|newest {0}, mean {1}|最近 {0}，平均 {1}
-bitsat|{0} zero bits: {1} attempts a block|{0} 个零位：平均尝试 {1} 次
+bitsat|A hash must begin with {0} zero bits: 1 in {1} is good enough{2}|哈希要以 {0} 个零位开头：{1} 个中有 1 个够好{2}
+here|, about {0} a block here|，本节点约 {0} 一个区块
 news|What happened|发生了什么
 close|Close|关闭
 next|Next block|下一个区块
 notyet|nobody has mined it yet|还没有人挖出它
 searching|this node is searching|本节点正在搜索
 empty|no payment waits|没有等待中的付款
+tray|Refused: they go into no block|被拒绝：不会进入任何区块
 more|and {0} more|还有 {0} 笔
 you|{0} (you)|{0}（你）
 genesis|the beginning|起点
@@ -78,8 +80,7 @@ pays|{0} pays {1} {2}|{0} 付给 {1} {2} 币
 reward|reward: {1} to {0}|奖励：{1} 币给 {0}
 active|on the chain|在主链上
 stale|on a branch that lost|在落选的分支上
-lblock|Block {0}, mined by {1}, {2}, {3}{4}|区块 {0}，由 {1} 挖出，{2}，{3}{4}
-lhere|; here: {0}|；在此：{0}
+lhere|here: {0}|在此：{0}
 n_block|{0} mined block {1}: {2}|{0} 挖出区块 {1}：{2}
 n_side|{0} mined another block {1}: two branches now. The one with more work wins.|{0} 挖出另一个区块 {1}：现在有两条分支，工作量多的胜出。
 n_reorg|The branch of {0} has more work, so it wins. After block {1}, {2} blocks went out and {3} came in|{0} 的分支工作量更多：它取代了区块 {1} 之后的链。区块退出 {2} 个，进来 {3} 个
@@ -129,8 +130,7 @@ step_right|with the hash on its right|与右边的哈希合并
 rootgood|✓ this is the root in the block’s header: it is in there|✓ 与区块头中的根相同：它就在里面
 rootbad|✗ this is not the root in the block’s header|✗ 与区块头中的根不同
 account|Account {0}|账户 {0}
-owns|{0} coins|{0} 币
-owes|owes {0} coins|欠 {0} 币
+owes|owes {0}|欠 {0}
 withpool|{0} with what waits|计入等待中的为 {0}
 owner|owner:|所有者：
 free|nobody owns this name yet|这个名字还没有所有者

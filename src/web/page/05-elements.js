@@ -70,13 +70,9 @@ function duration(ms) {
   return `${Math.round(ms / 60e3)} min`;
 }
 
-function rounded(number) {
-  const [unit, sign] = [
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
-  ].find(([size]) => number >= size) ?? [1, ''];
-  return `${(number / unit).toFixed(sign ? 1 : 0)} ${sign}`;
+/** 1,234,567, and of longer numbers the first five digits. */
+function grouped(number) {
+  return number.toLocaleString(language, { maximumSignificantDigits: 5 });
 }
 
 function clock(ms) {

@@ -41,7 +41,6 @@ const wire = {
   busy: false,
   readingBlock: false,
   requests: 0,
-  heard: false,
   doctor: null,
 };
 
@@ -152,11 +151,12 @@ async function readOne(name) {
   const asked = wire.live.seq;
   wire.readAt[name] = performance.now();
   const data = await request(`/api/${READS[name]}`);
-  if (data.error) return;
+  // What the network lost is asked for again; what the node refuses is not.
+  if (data.error) return data.error.code === 'no_node' && need(name);
   // The reducer has no clock: since when a peer is connected follows from how long.
   for (const peer of name === 'peers' ? data.peers : []) peer.since = Date.now() - peer.connected_ms;
   reduce(wire.live, { event: `@${name}`, data, asked });
-  ask();
+  return ask();
 }
 
 /** Reads the payments of the blocks that just came, so that they are seen to go in. */
@@ -168,7 +168,8 @@ async function readWanted() {
     wire.readingBlock = true;
     const data = await read('block', live.wanted.shift());
     wire.readingBlock = false;
-    if (!data.error) reduce(live, { event: '@block', data });
+    if (data.error) live.wanted = ['*'];
+    else reduce(live, { event: '@block', data });
     ask();
   }
 }
@@ -200,7 +201,6 @@ function follow() {
 /** Tells a tab that was opened later where the stream is. */
 function announce() {
   const { run, seq } = wire.live;
-  wire.heard = true;
   if (wire.source && wire.up)
     wire.channel.postMessage(['hello', JSON.stringify({ run, seq, read_only: wire.readOnly })]);
 }
@@ -219,7 +219,7 @@ function openStream() {
   const pass =
     (kind) =>
     ({ data }) => {
-      if (wire.heard) wire.channel.postMessage([kind, data]);
+      wire.channel?.postMessage([kind, data]);
       arrive(kind, data);
     };
   wire.source = source;

@@ -2,15 +2,12 @@
 //
 // Promises: heights from left to right, the active branch in one straight row, branches that lost below it, what waits to
 // the right of the tip (below it on a narrow screen); never more items than the limits, whatever the chain's length.
-// All places are in units of which a block is 126 wide and 100 high. In this part `s` is the state and `m` the measures.
+// All places are in units of which a block is 100 high. In this part `s` is the state and `m` the measures.
 
-const BLOCK_W = 126;
 const BLOCK_H = 100;
-const PITCH = 164;
 /** The middle of the row of the active branch, and how far below it each next row is. */
 const ROW = 162;
 const LANE = 114;
-const LANES = 3;
 const ACTIVE_MAX = 12;
 const SIDE_MAX = 10;
 const FLAGS_MAX = 22;
@@ -19,27 +16,29 @@ const FLAG_STEP = 25;
 const FLAG_ROWS = 4;
 const CHIPS_MAX = 10;
 const CHIP_STEP = 31;
-/** Blocks that lost are drawn smaller. */
-const STALE_SCALE = 0.84;
-/** How long a payment that died is shown beside those that wait, by the node's clock. */
+const DEAD_STEP = 50;
+/** How long a payment that was refused is shown, by the node's clock. */
 const GONE_MS = 60e3;
 
 /** The measures that follow from the stage's size in pixels. */
 function measure(pixelsWide, pixelsHigh) {
   const narrow = pixelsWide < 700;
-  const unit = Math.max(
-    0.64,
-    Math.min(((narrow ? 0.62 : 1) * pixelsHigh) / 440, pixelsWide / (narrow ? 370 : 840), 1.9),
-  );
+  // Two rows below the chain, or one where that would be too small to be read.
+  const rows = narrow ? 710 : pixelsHigh < 400 ? 334 : 440;
+  const unit = Math.max(0.64, Math.min(pixelsHigh / rows, pixelsWide / (narrow ? 370 : 840), 1.9));
   const [width, height] = [pixelsWide / unit, pixelsHigh / unit];
-  const x = narrow ? 8 : width - Math.min(width * 0.36, 3 * BLOCK_W) - 10;
+  // A telephone shows five narrow blocks, so that a fork is seen there too.
+  const [blockW, pitch] = narrow ? [76, 88] : [112, 146];
+  const x = narrow ? 8 : width - Math.min(width * 0.36, 378) - 10;
   const y = narrow ? height * 0.62 : ROW - BLOCK_H / 2;
   return {
     unit,
     width,
     height,
     narrow,
-    tipX: narrow ? width - 86 : x - 112,
+    blockW,
+    pitch,
+    tipX: (narrow ? width - 8 : x - 46) - blockW / 2,
     box: { x, y, width: width - x - 10, height: height - y - 10 },
   };
 }
@@ -68,10 +67,10 @@ function standing(s) {
 
 /** The blocks on the stage with their places. */
 function placeBlocks(s, m, top, on) {
-  const x = (height) => m.tipX + (height - top) * PITCH;
-  const seen = ({ height }) => x(height) > -BLOCK_W && x(height) < (m.narrow ? m.width : m.box.x);
+  const x = (height) => m.tipX + (height - top) * m.pitch;
+  const seen = ({ height }) => x(height) > -m.blockW && x(height) < (m.narrow ? m.width : m.box.x);
   const chain = [];
-  for (const block of activeChain(s)) if (x(chain[chain.push(block) - 1].height) < -PITCH) break;
+  for (const block of activeChain(s)) if (x(chain[chain.push(block) - 1].height) < -m.pitch) break;
   const ghosts = [...on]
     .map(([hash, { height }]) => ({ hash, height, ghost: true }))
     .filter(({ hash, height }) => !s.blocks.has(hash) && height <= chain[0]?.height);
@@ -80,14 +79,15 @@ function placeBlocks(s, m, top, on) {
     .concat(ghosts)
     .filter(seen);
   const lanes = lanesOf(side.sort((a, b) => a.height - b.height || (a.hash < b.hash ? -1 : 1)));
-  const lost = side.filter(({ hash }) => lanes.get(hash) < LANES).slice(-SIDE_MAX);
+  const bottom = (m.narrow ? m.box.y : m.height) - BLOCK_H / 2;
+  const lost = side.filter(({ hash }) => ROW + lanes.get(hash) * LANE <= bottom).slice(-SIDE_MAX);
   return chain
     .filter(seen)
     .slice(0, ACTIVE_MAX)
     .concat(lost)
     .map((block) => {
       const lane = lanes.get(block.hash) ?? 0;
-      return { key: block.hash, block, lane, x: x(block.height), y: ROW + lane * LANE, scale: lane ? STALE_SCALE : 1 };
+      return { key: block.hash, block, lane, x: x(block.height), y: ROW + lane * LANE };
     });
 }
 
@@ -109,7 +109,7 @@ function placeFlags(m, blocks, top, on) {
       else if (place.lane) Object.assign(flag, { x: place.x + (index - (ids.length - 1) / 2) * 66, y: place.y + 55 });
       else
         Object.assign(flag, {
-          x: place.x + column * (m.narrow ? -1 : 1) * (BLOCK_W + 6),
+          x: place.x + column * (m.narrow ? -1 : 1) * (m.blockW + 6),
           y: place.y - 69 - row * FLAG_STEP,
         });
       flags.push(flag);
@@ -118,19 +118,27 @@ function placeFlags(m, blocks, top, on) {
   return flags.slice(0, FLAGS_MAX);
 }
 
-/** What waits, in rows inside the next block, and below it what died lately. */
+/** What waits, in rows inside the next block, and what was refused lately, in a tray of its own below it. */
 function placeChips(s, { box }) {
   const all = [...s.txs.values()];
   const waiting = all.filter((tx) => tx.place === 'pool');
   const gone = all.filter((tx) => tx.place === 'gone' && tx.time > s.time - GONE_MS);
-  const rows = Math.max(2, Math.min(CHIPS_MAX, Math.floor((box.height - 112) / CHIP_STEP)));
-  const dead = gone.slice(-Math.max(1, Math.min(3, rows - waiting.length)));
-  const fits = waiting.slice(0, rows - dead.length);
-  let y = box.y + 68 - CHIP_STEP;
-  const chips = fits
-    .concat(dead)
-    .map((tx) => ({ key: tx.txid, tx, x: box.x + 10, y: (y += tx.place === 'gone' ? CHIP_STEP + 10 : CHIP_STEP) }));
-  return { chips, count: waiting.length, more: waiting.length - fits.length };
+  const dead = gone.slice(-Math.max(1, Math.min(3, Math.floor((box.height - 150) / 60))));
+  const trayHeight = dead.length && dead.length * DEAD_STEP + 32;
+  const tray = { ...box, y: box.y + box.height - trayHeight, height: trayHeight };
+  const next = { ...box, height: box.height - (trayHeight && trayHeight + 12) };
+  const rows = (around) => Math.max(1, Math.min(CHIPS_MAX - 3, Math.floor((next.height - around) / CHIP_STEP)));
+  // Where not all fit, the last line says how many more there are.
+  const fits = waiting.slice(0, waiting.length > rows(54) ? rows(78) : rows(54));
+  const at = (start, step) => (tx, index) => ({ key: tx.txid, tx, x: box.x + 10, y: start + index * step });
+  const chips = [...fits.map(at(box.y + 68, CHIP_STEP)), ...dead.map(at(tray.y + 46, DEAD_STEP))];
+  return { chips, next, tray, count: waiting.length, more: waiting.length - fits.length };
+}
+
+/** The block that took a payment which does not wait any more, if it is on the stage. */
+function flightOf(s, blocks, txid) {
+  const { place, block } = s.txs.get(txid) ?? {};
+  return place === 'block' && blocks.get(block ?? s.tip);
 }
 
 /** Everything that the stage shows; `pan` is how many heights the view was moved back. */

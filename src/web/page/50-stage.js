@@ -4,7 +4,7 @@
 // that lost sinks, the new one rises, payments fly into blocks and back.
 // Elsewhere: where things stand (`40-layout.js`), when it is drawn (`90-main.js`).
 
-const stage = { pan: 0, top: null, reorg: 0, broken: null, focused: null, drawnAt: 0, slowUntil: 0, pace: 0 };
+const stage = { pan: 0, top: null, reorg: 0, broken: null, focused: null, drawnAt: 0, slowUntil: 0, pace: 0, step: 1 };
 
 /** Whoever asks the system for less motion sees things change at once. */
 const CALM_EYES = matchMedia('(prefers-reduced-motion: reduce)');
@@ -55,20 +55,20 @@ function drawStage(s) {
   const { m, list, blocks } = plan;
   const replaced = s.reorg > stage.reorg;
   setPace(svg, Math.abs(plan.top - (stage.top ?? Infinity)), replaced);
-  Object.assign(stage, { top: plan.top, reorg: s.reorg });
+  Object.assign(stage, { top: plan.top, reorg: s.reorg, step: m.pitch * m.unit });
   set(svg, { viewBox: `0 0 ${m.width} ${m.height}` });
   // The winners of a reorganisation rise from the row below; a new block comes out of the pool.
   for (const place of list)
     place.from =
       replaced || place.lane
         ? { x: place.x, y: ROW + LANE, scale: 0.5 }
-        : { x: place.x + PITCH, y: place.y, scale: 0.5 };
+        : { x: place.x + m.pitch, y: place.y, scale: 0.5 };
   for (const chip of plan.chips) chip.from = blocks.get(chip.tx.back) ?? { x: chip.x + 60, y: chip.y };
   drawNext(s, plan);
   keyed('links', list, 'path', (path, place) =>
-    set(path, { class: `link ${kindOf(place)}`, d: linkTo(blocks, place) }),
+    set(path, { class: `link ${kindOf(place)}`, d: linkTo(plan, place) }),
   );
-  keyed('blocks', list, 'svga', (g, place) => dressBlock(s, g, place, plan.on));
+  keyed('blocks', list, 'svga', (g, place) => dressBlock(s, g, place, plan));
   keyed('flags', plan.flags, 'svga', (g, flag) => dressFlag(s, g, flag, m));
   keyed(
     'chips',
@@ -76,8 +76,7 @@ function drawStage(s) {
     'svga',
     (g, chip) => dressChip(s, g, chip, m.box.width - 20),
     (g, txid) => {
-      const tx = s.txs.get(txid);
-      const into = tx?.place === 'block' && blocks.get(tx.block ?? s.tip);
+      const into = flightOf(s, blocks, txid);
       g.classList.add('leaving');
       if (into) g.style.transform = placed({ x: into.x - 40, y: into.y, scale: 0.3 });
       setTimeout(() => g.remove(), LEAVING_MS);
@@ -102,27 +101,26 @@ function kindOf({ block, lane }) {
 }
 
 /** The line to the block before, with its head there: a block names its parent. */
-function linkTo(blocks, { block, x, y, scale }) {
+function linkTo({ m, blocks }, { block, x, y }) {
   if (!block.previous || !block.height) return 'M0 0';
-  const parent = blocks.get(block.previous) ?? { x: x - PITCH, y, scale };
-  const dx = (parent.x - x + 63 * parent.scale) / scale;
-  const dy = (parent.y - y) / scale;
-  const middle = (dx - 63) / 2;
-  return `M-63 0${dy ? `C${middle} 0 ${middle} ${dy} ${dx} ${dy}` : `H${dx}`}m7 -5l-6 5l6 5`;
+  const parent = blocks.get(block.previous) ?? { x: x - m.pitch, y };
+  const half = m.blockW / 2;
+  const [dx, dy] = [parent.x - x + half, parent.y - y];
+  const middle = (dx - half) / 2;
+  return `M${-half} 0${dy ? `C${middle} 0 ${middle} ${dy} ${dx} ${dy}` : `H${dx}`}m7 -5l-6 5l6 5`;
 }
 
-function dressBlock(s, g, place, on) {
-  const {
-    block: { hash, height, miner, count, ghost },
-    lane,
-  } = place;
+function dressBlock(s, g, place, { on, m: { blockW, narrow } }) {
+  const { hash, height, miner, count, ghost } = place.block;
   const name = ghost ? '?' : height ? nameOf(s, miner) : t('genesis');
   const here = on
     .get(hash)
     ?.ids.map((id) => nameOf(s, id))
     .join(', ');
   const paid = count && height ? payments(count - 1) : '';
-  const label = t('lblock', height, name, paid, t(lane ? 'stale' : 'active'), here ? t('lhere', here) : '');
+  const label = [t('block', height), name, paid, t(place.lane ? 'stale' : 'active'), here && t('lhere', here)]
+    .filter(Boolean)
+    .join(', ');
   const colour = colourOf(s, miner);
   set(g, {
     class: `block ${kindOf(place)}`,
@@ -131,34 +129,35 @@ function dressBlock(s, g, place, on) {
     tabindex: hash === s.tip ? 0 : -1,
     'data-hash': hash,
     'data-height': height,
-    'data-lane': lane,
+    'data-lane': place.lane,
   });
-  refill(g, [label, colour], () => {
-    const text = (kind, y, words, size) => h(`text.${kind}`, { x: -52, y }, fit(words, 106, size));
-    const band = h('path', { class: 'band', d: 'M-63 -6V-39q0 -11 11 -11H52q11 0 11 11V-6Z' });
+  refill(g, [label, colour, blockW], () => {
+    const [x, inner] = [-blockW / 2, blockW - 16];
+    const text = (kind, y, words, size) => h(`text.${kind}`, { x: x + 9, y }, fit(words, inner, size));
+    const band = h('path', { class: 'band', d: `M${x} -6v-33q0-11 11-11h${blockW - 22}q11 0 11 11v33Z` });
     band.style.fill = colour;
     const coin = 'a4 4 0 1 0 8 0a4 4 0 1 0 -8 0m10.5 0';
     return [
-      h('rect.card', { x: -63, y: -50, width: BLOCK_W, height: BLOCK_H, rx: 11 }),
+      h('rect.card', { x, y: -50, width: blockW, height: BLOCK_H, rx: 11 }),
       band,
       text('number', -26, height, 24),
       text('miner', -11, name, 12.5),
-      text('hash', 14, ghost ? t('unknown') : hash.slice(0, 12), 12.5),
-      text('count', 31, paid, 12),
-      h('path.coins', { d: `M-52 40.5${coin.repeat(Math.min(paid && count - 1, 10))}` }),
+      text('hash', 14, ghost ? t('unknown') : hash.slice(0, 8), 12.5),
+      text('count', 31, narrow ? '' : paid, 12),
+      h('path.coins', { d: `M${x + 9} 40.5${coin.repeat(Math.min(paid && count - 1, Math.floor(inner / 10.5)))}` }),
     ];
   });
 }
 
-/** The block to come: a dashed box around what waits. */
-function drawNext(s, { m, top, count, more }) {
-  const { x, y, width, height } = m.box;
+/** The block to come: a dashed box around what waits; and the tray of what was refused. */
+function drawNext(s, { m, top, next, tray, count, more }) {
+  const { x, y, width, height } = next;
   const searching = s.status?.mining ? 'searching' : 'notyet';
   const away = s.blocks.get(s.tip)?.height > top && !m.narrow;
   set($('next'), { class: `${searching} ${away ? 'away' : ''}` });
-  refill($('next'), [JSON.stringify(m), count, more, searching], () => [
-    h('path.link', { d: m.narrow ? 'M0 0' : `M${x} ${ROW}H${m.tipX + 63}m7 -5l-6 5l6 5` }),
-    h('rect.box', { ...m.box, rx: 12 }),
+  refill($('next'), [JSON.stringify([m, tray]), count, more, searching], () => [
+    h('path.link', { d: m.narrow ? 'M0 0' : `M${x} ${ROW}H${m.tipX + m.blockW / 2}m7 -5l-6 5l6 5` }),
+    h('rect.box', { ...next, rx: 12 }),
     h(
       'text.title',
       { x: x + 12, y: y + 22 },
@@ -166,6 +165,9 @@ function drawNext(s, { m, top, count, more }) {
     ),
     h('text.note', { x: x + 12, y: y + 41 }, t(searching)),
     h('text.note', { x: x + 12, y: y + height - 10 }, more > 0 ? t('more', more) : ''),
+    ...(tray.height
+      ? [h('rect.tray', { ...tray, rx: 12 }), h('text.title.bad', { x: x + 12, y: tray.y + 22 }, fit(t('tray'), width - 20, 16))]
+      : []),
   ]);
 }
 
@@ -229,14 +231,18 @@ function startStage() {
     from = { x: event.clientX, pan: stage.pan };
   };
   svg.onpointermove = (event) => {
-    if (from && event.buttons) to(from.pan + (event.clientX - from.x) / PITCH);
+    if (from && event.buttons) to(from.pan + (event.clientX - from.x) / stage.step);
   };
   svg.onkeydown = (event) => {
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!by) return;
+    const [by, down] = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[event.key] ?? [];
+    const { dataset } = document.activeElement;
+    if (by === undefined || !dataset.height) return;
     event.preventDefault();
-    const find = () => svg.querySelector(`[data-lane="0"][data-height="${height}"]`);
-    const height = Number(document.activeElement.dataset.height) + by;
+    const height = Number(dataset.height) + by;
+    const at = `[data-height="${height}"]`;
+    // Along a branch, else back to the active one.
+    const find = () =>
+      svg.querySelector(`${at}[data-lane="${Number(dataset.lane) + down}"]`) ?? svg.querySelector(`${at}[data-lane="0"]`);
     if (!find()) to(stage.pan - by);
     drawStage(shown());
     find()?.focus();

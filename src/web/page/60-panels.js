@@ -27,6 +27,11 @@ function person(s, account, words = accountName(s, account)) {
   return h('span', dot, words);
 }
 
+/** What somebody has, as the prompt writes it: who went below zero owes. */
+function money(coins) {
+  return coins < 0 ? t('owes', -coins) : coins;
+}
+
 /** A name as it is; of a key what its owner is called. */
 function accountName(s, account) {
   return account?.length > 40 ? nameOf(s, account) : (account ?? '?');
@@ -63,8 +68,10 @@ function drawFigures(s) {
   say($('f-height'), tip ? tip.height : '–');
   say($('f-peers'), s.peers.size);
   say($('f-waiting'), waiting < TXS_MAX * 0.9 ? waiting : Math.max(waiting, status?.pending ?? 0));
-  say($('f-rate'), status?.hash_rate ? `${rounded(status.hash_rate)}H/s` : '–');
-  say($('f-bits'), bits && status ? t('zerobits', (bits / status.halflife_ms).toFixed(1)) : '–');
+  say($('f-rate'), status?.hash_rate ? grouped(status.hash_rate) : '–');
+  const zeros = bits && status ? bits / status.halflife_ms : 0;
+  say($('l-bits'), t('difficulty', zeros.toFixed(1)));
+  say($('f-bits'), zeros ? t('onein', grouped(2 ** zeros)) : '–');
   say($('f-pace'), times.length ? duration(times[times.length >> 1]) : '–');
   document.title = tip ? `${tip.height} · lanchain` : 'lanchain';
 }
@@ -82,16 +89,10 @@ function sentence(s, { key, values: [a, b, c, d, e, f] }) {
 /** The one sentence above the stage: the newest, but a reorganisation stays readable for a while. */
 function drawCaption(s) {
   const line = s.news.findLast((other) => other.tone === 'reorg' && other.time > s.time - 8000) ?? s.news.at(-1);
-  const { sync } = s;
-  say(
-    $('caption'),
-    sync
-      ? t('n_sync', nameOf(s, sync.peer_id), sync.height, sync.target_height)
-      : line
-        ? sentence(s, line)
-        : t('n_quiet'),
-  );
-  set($('caption'), { class: line?.tone ?? '' });
+  const { peer_id: from, height, target_height: target } = s.sync ?? {};
+  const words = line ? sentence(s, line) : t('n_quiet');
+  say($('caption'), from ? t('n_sync', nameOf(s, from), height, target) : words);
+  set($('caption'), { class: line?.tone });
 }
 
 function drawNews(s) {
@@ -128,10 +129,10 @@ function drawScore(s) {
   refill($('score-rows'), [JSON.stringify(people), s.names.size], () =>
     people.map(({ id, names, coins, blocks }) => {
       const others = names.filter((name) => name.length < 40);
-      const words = nameOf(s, id) + (others.length > 1 ? ` (${others.join(', ')})` : '');
+      const more = h('span', others.length > 1 ? ` (${others.join(', ')})` : '');
       return row(
-        link('account', names[0] ?? id, person(s, id, words)),
-        h(coins < 0 ? 'td.n.bad' : 'td.n', { 'data-label': t('coins') }, s.accounts ? coins : '–'),
+        h('td', link('account', names[0] ?? id, person(s, id, nameOf(s, id)), more)),
+        h(coins < 0 ? 'td.n.bad' : 'td.n', { 'data-label': coins < 0 ? '' : t('coins') }, s.accounts ? money(coins) : '–'),
         h('td.n', { 'data-label': t('blocks') }, blocks, h('meter', { max: most, value: blocks, 'aria-hidden': true })),
       );
     }),
@@ -150,7 +151,7 @@ function drawTold(s) {
     circle.style.fill = colourOf(s, id);
     return circle;
   };
-  refill($('ring'), names, () => [
+  refill($('ring'), [names, s.status?.peer_id], () => [
     ...ring.flatMap((peer, index) => {
       const turn = ((index + 0.5) / ring.length) * 2 * Math.PI;
       const [x, y] = [Math.sin(turn) * 118, Math.cos(turn) * -70];
@@ -209,14 +210,18 @@ function drawPlots(s) {
   plot('plot-time', times, () =>
     t('timesat', duration(times.at(-1)), duration(times.reduce((a, b) => a + b) / times.length)),
   );
-  plot('plot-bits', bits, () => t('bitsat', bits.at(-1).toFixed(1), rounded(2 ** bits.at(-1))));
+  const [work, rate] = [2 ** bits.at(-1), s.status?.hash_rate];
+  plot('plot-bits', bits, () =>
+    t('bitsat', bits.at(-1).toFixed(1), grouped(work), rate ? t('here', duration((work / rate) * 1000)) : ''),
+  );
 }
 
 /** What stands in the way: nobody there, no block yet, no node. */
 function drawNotices(s, replaying) {
   const { doctor } = wire;
   $('down').hidden = wire.up || replaying;
-  $('first').hidden = replaying || !wire.up || s.blocks.get(s.tip)?.height !== 0 || !mayAct();
+  $('first').hidden = replaying || !wire.up || s.blocks.get(s.tip)?.height !== 0;
+  $('first').lastElementChild.hidden = !mayAct();
   $('alone').hidden = replaying || !wire.up || !s.alone || !doctor?.advice || s.peers.size > 0;
   say($('alone-why'), doctor?.advice?.filter((line) => !line.includes(doctor.dial)).join(' · '));
   say($('alone-dial'), doctor?.dial);

@@ -20,26 +20,14 @@ async function run(command) {
   const reply = await request('/api/command', command);
   const { error, data } = reply;
   answer.className = error ? 'bad' : '';
-  answer.textContent = clean(error ? `${error.message}\n${error.hint ? `hint: ${error.hint}` : ''}` : answerOf(reply));
+  // A reply that came block by block has no words of the prompt.
+  const words = error ? `${error.message}\n${error.hint && `hint: ${error.hint}`}` : reply.text;
+  answer.textContent = clean(words ?? data.text ?? data.message ?? JSON.stringify(data, null, 1));
   const [kind, key] = (!error && SHEETS[reply.command]) || [];
   if (kind) location.hash = `#/${kind}/${data[key]}`;
   need('status');
   readDue();
   return !error;
-}
-
-/** A reply in the node's own sentences, where there are some, else its values. */
-function answerOf({ command, data, text }) {
-  if (text) return text;
-  const blocks =
-    command === 'mine' && data.blocks
-      ? data.blocks.map(({ height, nonce, hash }) => `  height ${height}   nonce ${nonce}\n  hash ${hash}`)
-      : [];
-  const sentences = [data.text, data.message, data.notice, ...blocks, ...(data.advice ?? [])].filter(Boolean);
-  if (sentences.length) return sentences.join('\n');
-  return `${command} ${JSON.stringify(data, null, 1)
-    .replace(/[{}[\]",]/g, '')
-    .replace(/\n\s*\n/g, '\n')}`;
 }
 
 function onSubmit(id, words) {
@@ -53,11 +41,8 @@ function onSubmit(id, words) {
 function startControls() {
   const line = $('line').elements.command;
   $('words').replaceChildren(...USAGE.map((usage) => h('option', { value: usage.split(' ')[0] })));
-  line.oninput = () =>
-    say(
-      $('hint'),
-      USAGE.find((usage) => line.value && usage.startsWith(line.value.trim().split(' ')[0])),
-    );
+  const usageOf = (word) => word && USAGE.find((usage) => usage.startsWith(word));
+  line.oninput = () => say($('hint'), usageOf(line.value.trim().split(' ')[0]));
   for (const button of document.querySelectorAll('[data-do]')) button.onclick = () => run('mine');
   $('mine-on').onclick = () => run(`mine ${wire.live.status?.mining ? 'off' : 'on'}`);
   $('net').onclick = () => run(`net ${wire.live.status?.net ? 'off' : 'on'}`);
@@ -70,16 +55,12 @@ function drawControls(s, replaying) {
   const off = replaying || document.body.classList.contains('show');
   const { mining = false, net = true, peer_id: me } = s.status ?? {};
   $('do').hidden = off || !mayAct();
-  $('locked').hidden = off || mayAct() || wire.readOnly;
+  $('locked').hidden = off || mayAct();
+  say($('locked-why'), t(wire.readOnly ? 'readonly' : 'locked'));
   set($('mine-on'), { 'aria-pressed': mining });
   set($('net'), { 'aria-pressed': !net });
   say($('mine-on'), t(mining ? 'mineoff' : 'mineon'));
   say($('net'), t(net ? 'netoff' : 'neton'));
-  const own = [
-    'me',
-    ...(s.accounts ?? [])
-      .filter((entry) => entry.owner === me && entry.account.length < 40)
-      .map((entry) => entry.account),
-  ];
+  const own = ['me', ...(s.accounts ?? []).filter(({ owner }) => owner === me).map(({ account }) => account)];
   refill($('own'), own, () => own.map((value) => h('option', { value })));
 }

@@ -56,7 +56,7 @@ async function blockSheet(id) {
   for (const part of ['grid.bytes', 'hash', 'behind']) view[part.split('.')[0]] = h(`div.${part.split('.').pop()}`);
   // What stands behind the block is looked at too.
   const tip = s.blocks.get(s.tip)?.height ?? 0;
-  if (block.active && !$('blocks').parts?.has(block.hash)) stage.pan = Math.max(0, tip - block.height - BEHIND_MAX);
+  if (block.active && !$('blocks').parts?.has(block.hash)) stage.pan = Math.max(0, tip - block.height - 2);
   const child = [...s.blocks.values()].find((other) => other.previous === block.hash);
   const button = (words, action) => {
     const element = h('button', { id: words }, t(words));
@@ -147,7 +147,7 @@ function paymentFields(view) {
             raw,
             raw.length - AMOUNT_FROM_END,
             8,
-            { size: 4, 'data-amount': index, 'aria-label': t('amount') },
+            { size: 4, 'data-amount': index, 'aria-label': t('coins') },
             changed,
           )
         : '';
@@ -202,7 +202,7 @@ function refreshBlock(view) {
 /** Searches another nonce, in slices, so that the page stays alive. */
 function mineAgain(view) {
   const { header, note, explained } = view;
-  if (explained.expected_attempts > TRIES_MAX) return say(note, t('toohard', rounded(explained.expected_attempts)));
+  if (explained.expected_attempts > TRIES_MAX) return say(note, t('toohard', grouped(explained.expected_attempts)));
   const nonce = new DataView(header.buffer, 88, 8);
   let tries = 0;
   const slice = () => {
@@ -290,16 +290,16 @@ async function accountSheet(id) {
   const entries = history.entries ?? [];
   return [
     t('account', accountName(s, facts.account)),
-    h(facts.balance < 0 ? 'p.big.bad' : 'p.big', t(facts.balance < 0 ? 'owes' : 'owns', Math.abs(facts.balance))),
-    h('p.dim', facts.pending === facts.balance ? '' : t('withpool', facts.pending)),
+    h(facts.balance < 0 ? 'p.big.bad' : 'p.big', `${money(facts.balance)} ${t('coins')}`),
+    h('p.dim', facts.pending === facts.balance ? '' : t('withpool', money(facts.pending))),
     h('p', ...(facts.owner ? [t('owner'), ' ', person(s, facts.owner)] : [t('free')])),
     h(
       'table',
       entries.map(({ change, balance, ...entry }) =>
         row(
           link('transaction', entry.txid, inWords(s, entry)),
-          h(change < 0 ? 'td.n.bad' : 'td.n.good', change > 0 ? `+${change}` : change),
-          h('td.n', balance),
+          h(change < 0 ? 'td.n.bad' : 'td.n.good', change < 0 ? `−${-change}` : `+${change}`),
+          h('td.n', money(balance)),
           entry.block_hash ? link('block', entry.block_hash, entry.height) : '…',
         ),
       ),

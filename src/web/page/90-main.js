@@ -8,6 +8,8 @@ const LAGS_MAX = 200;
 const TICK_MS = 500;
 /** How often what no event tells is read: hash rate and latencies. */
 const POLL_MS = 5e3;
+/** A screen reader is told the newest sentence no more often than this. */
+const SPEAK_MS = 5e3;
 
 const frame = { asked: false, lags: [], drawn: 0 };
 
@@ -28,7 +30,7 @@ function drawAll() {
   markDrawn(state, replaying);
   if (!replaying) readWanted();
   if (!state.alone) wire.doctor = null;
-  else if (!wire.doctor) readDoctor();
+  else if (!wire.doctor && !wire.readOnly) readDoctor();
 }
 
 function guarded(view, ...values) {
@@ -88,6 +90,7 @@ function start() {
     if (key === 'Escape') location.hash = '#/';
   });
   setInterval(() => readDue() && ask(), TICK_MS);
+  setInterval(() => say($('spoken'), $('caption').textContent), SPEAK_MS);
   setInterval(() => wire.up && !inStorm() && need('status', 'peers'), POLL_MS);
   follow();
   openSheet();
