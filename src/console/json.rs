@@ -77,14 +77,7 @@ pub fn json_error(error: &CommandError) -> String {
 /// The data of a reply up to its last block, as [`open_reply`].
 #[must_use]
 pub fn open_data(reply: &Reply) -> Option<String> {
-    let mut text = json_data(reply);
-    match reply {
-        Reply::Chain { .. } | Reply::Mined { .. } if text.ends_with(CLOSES_DATA) => {
-            text.truncate(text.len() - CLOSES_DATA.len());
-            Some(text)
-        }
-        _ => None,
-    }
+    open(reply, json_data(reply), CLOSES_DATA)
 }
 
 /// The end of open data.
@@ -102,14 +95,15 @@ const AFTER_BLOCKS: &str = "]}}";
 /// end.
 #[must_use]
 pub fn open_reply(line: u64, word: Option<&str>, reply: &Reply) -> Option<String> {
-    let mut text = json_reply(line, word, &Ok(reply));
-    match reply {
-        Reply::Chain { .. } | Reply::Mined { .. } if text.ends_with(AFTER_BLOCKS) => {
-            text.truncate(text.len() - AFTER_BLOCKS.len());
-            Some(text)
-        }
-        _ => None,
-    }
+    open(reply, json_reply(line, word, &Ok(reply)), AFTER_BLOCKS)
+}
+
+/// A text without its end, if that is the end of a list of blocks.
+fn open(reply: &Reply, mut text: String, end: &str) -> Option<String> {
+    let ends_with_blocks = matches!(reply, Reply::Chain { .. } | Reply::Mined { .. });
+    let open = text.strip_suffix(end).filter(|_| ends_with_blocks)?.len();
+    text.truncate(open);
+    Some(text)
 }
 
 /// A further block of an open reply, with the comma before it.

@@ -172,3 +172,39 @@ pub enum Command {
         seconds: u32,
     },
 }
+
+impl Command {
+    /// Whether the command changes nothing and hands out nothing that is secret.
+    #[must_use]
+    pub const fn only_reads(&self) -> bool {
+        match self {
+            Self::Chain(_)
+            | Self::Block(_)
+            | Self::Transaction(_)
+            | Self::Pending
+            | Self::Balance(_)
+            | Self::Whoami
+            | Self::History { .. }
+            | Self::Accounts
+            | Self::Tree(_)
+            | Self::Peers
+            | Self::Status
+            | Self::ExplainBlock(_)
+            | Self::ExplainTransaction(_)
+            | Self::Tamper(_)
+            | Self::Stats(_)
+            | Self::Doctor => true,
+            Self::Tx { .. }
+            | Self::Claim(_)
+            | Self::Mine(_)
+            | Self::Dial { .. }
+            | Self::Invite
+            | Self::Join(_)
+            | Self::Resolve
+            | Self::Rewind
+            | Self::Net(_)
+            | Self::Peer { .. }
+            | Self::Wait { .. } => false,
+        }
+    }
+}

@@ -45,7 +45,7 @@ impl Asked {
     pub(super) fn by_path(path: &str, visitor: Visitor) -> Result<Self, Refused> {
         let line = path.split('/').collect::<Vec<_>>().join(" ");
         let command = parsed(&line).map_err(|error| refused(&error))?;
-        if !only_reads(&command) {
+        if !command.only_reads() {
             return Err(Refused::new(
                 405,
                 "not_here",
@@ -228,39 +228,6 @@ fn parsed(line: &str) -> Result<Command, CommandError> {
     }
 }
 
-/// Whether `/api/WORD` answers it.
-fn only_reads(command: &Command) -> bool {
-    match command {
-        Command::Status
-        | Command::Peers
-        | Command::Tree(_)
-        | Command::Chain(_)
-        | Command::Block(_)
-        | Command::Transaction(_)
-        | Command::Pending
-        | Command::Accounts
-        | Command::Balance(_)
-        | Command::History { .. }
-        | Command::Stats(_)
-        | Command::ExplainBlock(_)
-        | Command::ExplainTransaction(_)
-        | Command::Tamper(_)
-        | Command::Whoami
-        | Command::Doctor => true,
-        Command::Tx { .. }
-        | Command::Claim(_)
-        | Command::Mine(_)
-        | Command::Dial { .. }
-        | Command::Invite
-        | Command::Join(_)
-        | Command::Resolve
-        | Command::Rewind
-        | Command::Net(_)
-        | Command::Peer { .. }
-        | Command::Wait { .. } => false,
-    }
-}
-
 /// What `/api/command` carries out besides: nothing that ends the node, bans, undoes, or reads a ticket.
 fn is_for_pages(command: &Command) -> bool {
     use crate::contract::PeerAct;
@@ -280,7 +247,7 @@ fn is_for_pages(command: &Command) -> bool {
         | Command::Invite
         | Command::Join(_)
         | Command::Rewind => false,
-        other => only_reads(other),
+        other => other.only_reads(),
     }
 }
 

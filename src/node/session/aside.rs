@@ -61,7 +61,7 @@ impl Session {
         input.number != self.not_aside
             && !self.leaves(input)
             && match &input.line {
-                Ok(Line::Engine(command)) => only_reads(command),
+                Ok(Line::Engine(command)) => may_overtake(command),
                 Ok(Line::Help(_) | Line::Telling(_) | Line::Web) | Err(_) => true,
                 Ok(Line::Quit) => false,
             }
@@ -149,36 +149,7 @@ pub(super) const fn is_long(command: &Command) -> bool {
     )
 }
 
-/// Whether a command changes nothing, or is there to end what runs.
-const fn only_reads(command: &Command) -> bool {
-    match command {
-        Command::Mine(MineCommand::Off)
-        | Command::Chain(_)
-        | Command::Block(_)
-        | Command::Transaction(_)
-        | Command::ExplainBlock(_)
-        | Command::ExplainTransaction(_)
-        | Command::Tamper(_)
-        | Command::Stats(_)
-        | Command::Doctor
-        | Command::Pending
-        | Command::Balance(_)
-        | Command::Whoami
-        | Command::History { .. }
-        | Command::Accounts
-        | Command::Tree(_)
-        | Command::Peers
-        | Command::Invite
-        | Command::Status => true,
-        Command::Mine(MineCommand::Count(_) | MineCommand::On)
-        | Command::Tx { .. }
-        | Command::Claim(_)
-        | Command::Peer { .. }
-        | Command::Dial { .. }
-        | Command::Join(_)
-        | Command::Resolve
-        | Command::Rewind
-        | Command::Net(_)
-        | Command::Wait { .. } => false,
-    }
+/// Whether a command may overtake what runs: it changes nothing for others, or is there to end what runs.
+const fn may_overtake(command: &Command) -> bool {
+    command.only_reads() || matches!(command, Command::Mine(MineCommand::Off) | Command::Invite)
 }
