@@ -111,7 +111,7 @@ impl Node {
         }
     }
 
-    /// Types lines.
+    /// Types lines, each with its line end, without waiting for replies.
     pub(crate) fn write(&mut self, text: &str) {
         let input = self.input.as_mut().expect("it runs");
         input.write_all(text.as_bytes()).expect("the node reads");

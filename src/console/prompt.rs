@@ -4,13 +4,15 @@
 //! Promises: printing never waits for the terminal. Printed texts keep their order, except for the one text that is
 //! just being printed when the user enters a line. The terminal is restored at the end. Ctrl-C clears the typed text,
 //! or else cancels the running command, or else stops the node; Ctrl-D stops the node.
-//! Elsewhere: the meaning of lines (`console::parse`), the replies (`node`).
+//! Elsewhere: what Ctrl-C means while lines wait (`running`), the meaning of lines (`console::parse`), the replies (`node`).
 //! Spec: `proto-notes/events.md`, "Stopping".
+
+mod running;
 
 use std::borrow::Cow;
 use std::io::{self, IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -22,6 +24,7 @@ use rustyline::history::MemHistory;
 use rustyline::validate::Validator;
 use rustyline::{Cmd, ColorMode, CompletionType, Config, Context, Editor, ExternalPrinter, Helper, KeyEvent};
 
+use self::running::Running;
 use super::InputLine;
 use super::complete::{self, Names};
 use super::help;
@@ -46,10 +49,6 @@ const SPOILED: &str = "error: a byte came that is no UTF-8: this line will be re
     lost\nhint: Ctrl-C clears the line";
 /// How long the line editor may take to print its last text; nothing reports when it has.
 const LAST_TEXT: Duration = Duration::from_millis(30);
-/// How long a signal waits for a line that was just entered. The editor releases the terminal before it returns the
-/// line, and a user who presses Ctrl-C right after Enter means the line and not the node.
-const JUST_ENTERED: Duration = Duration::from_millis(250);
-
 /// An action of the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PromptFact {
@@ -105,66 +104,6 @@ fn suspension() -> nix::sys::signal::SigSet {
     let mut signals = nix::sys::signal::SigSet::empty();
     signals.add(nix::sys::signal::Signal::SIGTSTP);
     signals
-}
-
-/// The number of lines that wait for their replies.
-#[derive(Default)]
-struct Running {
-    lines: Mutex<usize>,
-    changed: Condvar,
-    /// A counted line is not handed over yet: a cancellation would be there before the line that it means.
-    is_giving: AtomicBool,
-}
-
-impl Running {
-    fn change(&self, change: impl FnOnce(usize) -> usize) {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        *lines = change(*lines);
-        self.changed.notify_all();
-    }
-
-    /// Counts a line and hands it over; returns what `deliver` does.
-    fn give(&self, deliver: impl FnOnce() -> bool) -> bool {
-        self.is_giving.store(true, Ordering::SeqCst);
-        self.change(|lines| lines + 1);
-        let goes_on = deliver();
-        self.is_giving.store(false, Ordering::SeqCst);
-        self.change(|lines| lines);
-        goes_on
-    }
-
-    fn count(&self) -> usize {
-        *self.lines.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn is_idle(&self) -> bool {
-        self.count() == 0
-    }
-
-    fn wait_until_idle(&self, patience: Duration) {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(lines, patience, |lines| *lines > 0);
-        drop(waited);
-    }
-
-    /// The meaning of a SIGINT, which is Ctrl-C while the editor does not read, or a signal from another process.
-    fn signalled(&self) -> PromptFact {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.changed.wait_timeout_while(lines, JUST_ENTERED, |lines| {
-            *lines == 0 || self.is_giving.load(Ordering::SeqCst)
-        });
-        drop(waited);
-        self.interrupt()
-    }
-
-    /// The meaning of Ctrl-C when no text is typed.
-    fn interrupt(&self) -> PromptFact {
-        if self.is_idle() {
-            PromptFact::Stop
-        } else {
-            PromptFact::Cancel
-        }
-    }
 }
 
 /// The prompt of a terminal that is running.
@@ -548,48 +487,6 @@ impl Terminal {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ctrl_c_cancels_what_runs_and_stops_what_is_idle() {
-        let running = Running::default();
-        assert_eq!(running.interrupt(), PromptFact::Stop);
-        running.change(|lines| lines + 1);
-        assert_eq!(running.interrupt(), PromptFact::Cancel);
-        running.change(|lines| lines.saturating_sub(1));
-        running.wait_until_idle(Duration::from_secs(20));
-        assert_eq!(running.interrupt(), PromptFact::Stop);
-    }
-
-    /// The line is counted a moment after the signal arrives.
-    #[test]
-    fn a_signal_right_behind_enter_means_the_line_and_one_at_an_idle_prompt_the_node() {
-        let running = Arc::new(Running::default());
-        assert_eq!(running.signalled(), PromptFact::Stop);
-        let (began, begin) = std::sync::mpsc::sync_channel(1);
-        let counted = running.clone();
-        let entered = thread::spawn(move || {
-            begin.recv().unwrap();
-            thread::yield_now();
-            counted.change(|lines| lines + 1);
-        });
-        began.send(()).unwrap();
-        assert_eq!(running.signalled(), PromptFact::Cancel);
-        entered.join().unwrap();
-    }
-
-    #[test]
-    fn a_signal_while_a_line_is_handed_over_comes_behind_that_line() {
-        let running = Arc::new(Running::default());
-        let (other, (tell, told)) = (running.clone(), std::sync::mpsc::channel());
-        assert!(running.give(move || {
-            let tell_cancel = tell.clone();
-            thread::spawn(move || tell_cancel.send(other.signalled()).is_ok());
-            // The signal is there, and waits.
-            thread::sleep(JUST_ENTERED / 4);
-            tell.send(PromptFact::Stop).is_ok()
-        }));
-        assert_eq!(told.iter().collect::<Vec<_>>(), [PromptFact::Stop, PromptFact::Cancel]);
-    }
 
     #[test]
     fn without_a_terminal_nothing_is_restored() {

@@ -137,7 +137,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Judges a request.
+    /// Judges a request by its host, its origin and its token.
     ///
     /// # Errors
     /// [`Refused`], with the status: 421 for a host that is not this machine, 403 for a request of another site and for a
