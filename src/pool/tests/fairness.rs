@@ -171,6 +171,62 @@ fn among_strangers_addresses_take_turns_and_within_one_its_signers() {
 }
 
 #[test]
+fn accounts_of_one_signer_take_turns_each_in_its_own_order() {
+    let params = NetworkParams::lan();
+    let chain = grown(&params, 2);
+    let mut pool = Mempool::new();
+    // So many that they may need more new accounts than a block has room for.
+    flood(&mut pool, &chain, 40);
+    let of = |name: &str| -> Vec<Transaction> {
+        let owner = Some(key(2).public());
+        let payment = |sequence| paid(&params, &fresh(100), (name, "bob"), owner, sequence);
+        (0..3).map(payment).collect()
+    };
+    let (left, right) = (of("left"), of("right"));
+    for payment in left.iter().chain(&right) {
+        add(&mut pool, &chain, payment, from(9));
+    }
+    let order = pool.in_block_order(&chain, &wallet(9));
+    let places: Vec<&Transaction> = order
+        .iter()
+        .filter(|tx| left.contains(tx) || right.contains(tx))
+        .collect();
+    assert_eq!(places, [&left[0], &right[0], &left[1], &right[1], &left[2], &right[2]]);
+}
+
+#[test]
+fn a_claim_does_not_wait_for_payments_to_the_free_name_that_have_left() {
+    let params = NetworkParams::dev();
+    let (chain, _) = dev();
+    let mut pool = Mempool::new();
+    let early = paid(&params, &fresh(1), ("payer", "carol"), None, 0);
+    let claimed = claim(&params, 3, "carol");
+    let other = paid(&params, &fresh(2), ("other", "shop"), None, 0);
+    for transaction in [&claimed, &early, &other] {
+        add(&mut pool, &chain, transaction, from(1));
+    }
+    let in_order = |pool: &Mempool| pool.in_block_order(&chain, &wallet(9));
+    let waits = [early.clone(), other.clone(), claimed.clone()];
+    assert_eq!(in_order(&pool), waits, "the payment would be void behind the claim");
+    pool.forget(&early.txid());
+    assert_eq!(in_order(&pool), [claimed, other]);
+}
+
+#[test]
+fn while_there_is_room_own_ones_stand_before_what_came_earlier() {
+    let params = NetworkParams::dev();
+    let (chain, _) = dev();
+    let mut pool = Mempool::new();
+    let payment = |number| {
+        let names = (&*format!("name{number}"), "shop");
+        paid(&params, &fresh(number), names, None, 0)
+    };
+    add(&mut pool, &chain, &payment(1), from(1));
+    add(&mut pool, &chain, &payment(2), Origin::Own);
+    assert_eq!(pool.in_block_order(&chain, &wallet(9)), [payment(2), payment(1)]);
+}
+
+#[test]
 fn while_there_is_room_everything_stands_as_it_came() {
     let params = NetworkParams::dev();
     let (chain, _) = dev();
