@@ -76,7 +76,10 @@ fn median(mut times: Vec<Duration>) -> Duration {
 /// A folder with a chain of so many blocks.
 fn grown(program: &str, folder: &Path, blocks: usize) {
     let mut node = Node::start(program, folder, None);
-    node.ask(&format!("mine {blocks}"));
+    // At most so many at once.
+    for begun in (0..blocks).step_by(10_000) {
+        node.ask(&format!("mine {}", (blocks - begun).min(10_000)));
+    }
     node.stop();
 }
 
@@ -296,7 +299,7 @@ fn reorganise(program: &str, folder: &Path, blocks: usize) {
             let (at, _) = node.wait(told);
             at.saturating_duration_since(begun)
         };
-        let plain = took(&mut fresh, &format!("\"height\":{},", depth + 1));
+        let plain = took(&mut fresh, "\"event\":\"sync_finished\"");
         fresh.stop();
         let mut node = Node::start(program, &second, None);
         let switched = took(&mut node, "\"event\":\"reorganized\"");

@@ -25,6 +25,9 @@ use crate::types::{Account, BlockHash, Txid};
 const SHORT_MAX_BYTES: u64 = 1024 * 1024;
 /// The most leaving and joining blocks in a short switch.
 const SHORT_MAX_BLOCKS: usize = 256;
+/// Transactions of leaving or joining blocks after which a step ends: a full block is a step of its own, small ones go together,
+/// because there is a pause between two steps.
+const STEP_TRANSACTIONS: usize = 256;
 /// Changed ledger entries that are held in memory: about 10 MiB.
 const HELD_ACCOUNTS_MAX: usize = 50_000;
 /// Changed ledger entries in one batch: those written beside the ledger, those in the last batch, and those moved to
@@ -48,6 +51,7 @@ pub(super) struct LongLimits {
     entries: u16,
     held_own: usize,
     places: usize,
+    step: usize,
 }
 
 impl Default for LongLimits {
@@ -59,6 +63,7 @@ impl Default for LongLimits {
             entries: ENTRIES_MAX,
             held_own: HELD_OWN_MAX,
             places: PLACES_MAX,
+            step: STEP_TRANSACTIONS,
         }
     }
 }
@@ -147,6 +152,7 @@ impl<S: ChainStore> Chain<S> {
             entries: 1,
             held_own: held_accounts,
             places: 2,
+            step: 1,
         };
     }
 
@@ -321,10 +327,8 @@ impl<S: ChainStore> Chain<S> {
             self.write_changed(long);
         } else if long.unindexed() >= self.long_limits.places {
             // The positions in the blocks that joined before are written first.
-        } else if long.down != long.fork {
-            self.take_off(long)?;
-        } else if let Some(hash) = long.up.pop() {
-            self.put_on(long, hash)?;
+        } else {
+            self.move_blocks(long)?;
         }
         // Many small blocks share one batch, because a disk may take half a second for each batch.
         if long.unindexed() >= self.long_limits.places || long.have_all_joined() {
@@ -338,8 +342,23 @@ impl<S: ChainStore> Chain<S> {
         Ok(Some(LongStep::Working))
     }
 
-    /// Takes the next block off the branch.
-    fn take_off(&self, long: &mut Long) -> Result<(), StoreError> {
+    /// Takes blocks off the branch, or adds some, until they have as many transactions as a step may move.
+    fn move_blocks(&mut self, long: &mut Long) -> Result<(), AcceptError> {
+        let mut left = self.long_limits.step;
+        let leaves = long.down != long.fork;
+        while left > 0 && leaves == (long.down != long.fork) {
+            let moved = match long.up.last().copied() {
+                _ if leaves => self.take_off(long)?,
+                Some(hash) if long.unindexed() < self.long_limits.places => self.put_on(long, hash)?,
+                Some(_) | None => break,
+            };
+            left = left.saturating_sub(moved);
+        }
+        Ok(())
+    }
+
+    /// Takes the next block off the branch; returns how many transactions it has.
+    fn take_off(&self, long: &mut Long) -> Result<usize, StoreError> {
         let hash = long.down;
         let stored = self.expect_block(&hash)?;
         let block = self.stored_block(&hash)?;
@@ -363,14 +382,16 @@ impl<S: ChainStore> Chain<S> {
         long.aside.push(side_block(hash, &stored));
         long.disconnected.push(self.moved_off(hash, &stored, &block)?);
         long.moves.leave(&self.owner, &block);
+        let count = block.transactions.len();
         long.undone.put_before(block);
         long.down = stored.header.previous;
-        Ok(())
+        Ok(count)
     }
 
     /// Adds the next block to the branch. The positions of its transactions are written soon, and count once it is
-    /// active.
-    fn put_on(&mut self, long: &mut Long, hash: BlockHash) -> Result<(), AcceptError> {
+    /// active. Returns how many transactions it has.
+    fn put_on(&mut self, long: &mut Long, hash: BlockHash) -> Result<usize, AcceptError> {
+        long.up.pop();
         let block = self.stored_block(&hash)?;
         let below = Changed {
             overlay: &self.overlay,
@@ -408,7 +429,7 @@ impl<S: ChainStore> Chain<S> {
         let moved = self.moved_on(long.connected.last(), &fork, hash, &block);
         long.connected.push(moved);
         long.moves.join(&self.owner, &block);
-        Ok(())
+        Ok(block.transactions.len())
     }
 
     fn write_changed(&mut self, long: &mut Long) {
