@@ -46,7 +46,7 @@ const HELD_OWN_MAX: usize = 20_000;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LongLimits {
     short_bytes: u64,
-    short_blocks: usize,
+    pub(super) short_blocks: usize,
     held_accounts: usize,
     entries: u16,
     held_own: usize,

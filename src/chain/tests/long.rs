@@ -238,6 +238,32 @@ fn the_pool_that_is_made_in_slices_before_the_last_step_is_the_one_that_is_made_
 }
 
 #[test]
+fn small_blocks_leave_and_join_many_in_a_step() {
+    let params = NetworkParams::dev();
+    let (mut chain, store) = open(params.clone());
+    // Every switch is long, with the real limits of its steps.
+    chain.long_limits.short_blocks = 0;
+    for block in branch(&params, &params.genesis(), 3, 60) {
+        advance(&mut chain, &block);
+    }
+    for block in branch(&params, &params.genesis(), 2, 61) {
+        chain.accept(block, CLOCK).unwrap();
+    }
+    commit(&mut chain, &store);
+    let mut steps = 0;
+    let switch = loop {
+        match chain.step_switch().unwrap() {
+            LongStep::Done(switch) => break switch,
+            LongStep::Working => steps += 1,
+            LongStep::Waiting | LongStep::Idle => {}
+        }
+        commit(&mut chain, &store);
+    };
+    assert_eq!((switch.disconnected.len(), switch.connected.len()), (60, 61));
+    assert!(steps <= 4, "{steps} steps for blocks without payments");
+}
+
+#[test]
 fn blocks_that_come_during_a_long_switch_are_kept_and_followed_after_it() {
     let params = NetworkParams::dev();
     let winning = paying(&params, 2, 12, None);
