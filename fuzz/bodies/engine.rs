@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::bytes::Bytes;
 use super::world::{Model, cook, key, mine};
 use crate::chain::memory_store::MemoryStore;
-use crate::chain::{Batch, Block, Header, NetworkParams};
+use crate::chain::{Batch, Block, Header, NetworkParams, Transaction};
 use crate::console::Line;
 use crate::console::parse::parse_line;
 use crate::contract::{Direction, Event, FoundBy, Stranger};
@@ -18,7 +18,7 @@ use crate::testing::engines::config;
 use crate::testing::statuses::empty;
 use crate::types::{AccountName, Address, BlockHash, PeerId, SecretKey, Time, WallTime};
 use crate::wire::message::encode_transactions;
-use crate::wire::{Request, Response, Status, ToldPeer, Topic};
+use crate::wire::{CompactBlock, Request, Response, Status, ToldPeer, Topic};
 
 const STEPS_MAX: usize = 60;
 /// Blocks of one input: each may need 2^16 hashes.
@@ -209,7 +209,7 @@ impl Script {
             NetOrder::Publish { topic, bytes } => {
                 let limit = match topic {
                     Topic::Transactions => crate::wire::GOSSIP_TX_MAX_BYTES,
-                    Topic::Blocks => crate::wire::GOSSIP_BLOCK_MAX_BYTES,
+                    Topic::Blocks => crate::wire::COMPACT_BLOCK_MAX_BYTES,
                 };
                 assert!(bytes.len() <= limit);
             }
@@ -304,7 +304,9 @@ impl Script {
     }
 
     fn gossip_block(&mut self, bytes: &mut Bytes<'_>, number: usize) {
-        let block = self.blocks.get(bytes.below(BLOCKS_MAX)).map(Block::to_bytes);
+        let block = self.blocks.get(bytes.below(BLOCKS_MAX));
+        let is_given = bytes.one_in(2);
+        let block = block.map(|block| CompactBlock::of(block, |_| is_given).encode());
         let mut block = block.unwrap_or_else(|| bytes.string().to_vec());
         if let (true, Some(byte)) = (bytes.one_in(4), block.last_mut()) {
             *byte ^= 1;
@@ -321,6 +323,10 @@ impl Script {
             3 | 4 => Some(Request::GetBlocks { hashes: hashes() }),
             5 if bytes.one_in(2) => Some(Request::GetPeers),
             5 => Some(Request::GetPending { after: bytes.array() }),
+            6 => Some(Request::GetTransactions {
+                block: self.blocks.get(bytes.below(BLOCKS_MAX)).map_or([0; 32], hash),
+                positions: vec![0, 1],
+            }),
             _ => Some(Request::Status(self.status())),
         };
         let Some(request) = request else { return };
@@ -359,6 +365,11 @@ impl Script {
             }
             Request::GetPending { .. } => Response::Pending(Vec::new()),
             Request::GetPeers => Response::Peers(told_peers(self.wall)),
+            Request::GetTransactions { block, positions } => {
+                let block = self.blocks.iter().find(|known| known.hash() == BlockHash::new(*block));
+                let at = |at: &u16| block?.transactions.get(usize::from(*at)).map(Transaction::to_bytes);
+                Response::Transactions(positions.iter().map(at).collect::<Option<_>>().unwrap_or_default())
+            }
         }
     }
 

@@ -2,7 +2,8 @@
 
 use crate::wire::message::{decode_transactions, encode_transactions};
 use crate::wire::{
-    GOSSIP_TX_MAX_BYTES, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, Status, ToldPeer, WireError,
+    COMPACT_BLOCK_MAX_BYTES, CompactBlock, GOSSIP_TX_MAX_BYTES, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request,
+    Response, Status, ToldPeer, WireError,
 };
 
 fn check_status(status: &Status) {
@@ -34,6 +35,10 @@ pub(super) fn request(input: &[u8]) {
                 }
                 Request::GetPending { .. } => 4 + 32,
                 Request::GetPeers => 4,
+                Request::GetTransactions { positions, .. } => {
+                    assert!(positions.len() <= 4_096);
+                    4 + 32 + 8 + 2 * positions.len()
+                }
             };
             assert_eq!(input.len(), size);
         }
@@ -60,7 +65,7 @@ pub(super) fn response(input: &[u8]) {
                     assert!(blocks.len() <= 256 && blocks.iter().all(|block| block.len() <= 1 << 20));
                     list(blocks)
                 }
-                Response::Pending(transactions) => {
+                Response::Pending(transactions) | Response::Transactions(transactions) => {
                     assert!(transactions.iter().all(|transaction| transaction.len() <= 512));
                     list(transactions)
                 }
@@ -76,6 +81,24 @@ pub(super) fn response(input: &[u8]) {
                 Response::Busy | Response::Unsupported => 0,
             };
             assert_eq!(input.len(), 4 + size);
+        }
+        Err(error) => check_error(&error),
+    }
+}
+
+pub(super) fn compact_block(input: &[u8]) {
+    match CompactBlock::decode(input) {
+        Ok(compact) => {
+            assert!(input.len() <= COMPACT_BLOCK_MAX_BYTES);
+            assert_eq!(compact.encode(), input);
+            let given: usize = compact.given.iter().map(|(_, bytes)| 2 + 8 + bytes.len()).sum();
+            assert_eq!(input.len(), 96 + 8 + given + 8 + 6 * compact.ids.len());
+            assert!(
+                compact
+                    .given
+                    .iter()
+                    .all(|(at, _)| usize::from(*at) < compact.transactions())
+            );
         }
         Err(error) => check_error(&error),
     }

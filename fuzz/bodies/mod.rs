@@ -67,6 +67,8 @@ targets! {
     request => messages::request;
     /// Answers.
     response => messages::response;
+    /// Gossiped blocks.
+    compact_block => messages::compact_block;
     /// Gossiped lists of transactions.
     gossip_transactions => messages::transactions;
     /// Keys and values of every table of the chain file.

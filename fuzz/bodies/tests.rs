@@ -121,6 +121,6 @@ macro_rules! run_each {
 
 run_each! {
     header transaction block account gossip_block signature sha256 merkle target work request response
-    gossip_transactions records key_file address_file network_file network_toml address mdns console_line console_input
-    console_words kernels ledger chain mempool rate_limits overlay store engine
+    compact_block gossip_transactions records key_file address_file network_file network_toml address mdns console_line
+    console_input console_words kernels ledger chain mempool rate_limits overlay store engine
 }

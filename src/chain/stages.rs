@@ -22,7 +22,7 @@ use super::state::{AcceptError, Chain};
 use super::store::{ChainStore, StoredBlock};
 use super::switch::Moved;
 use crate::types::layout::LayoutError;
-use crate::types::{BlockHash, Txid, WallTime, Work};
+use crate::types::{BlockHash, Height, Txid, WallTime, Work};
 
 /// A header that was received, with its hash. Nothing about it has been checked yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,18 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// The hash of the block.
+    #[must_use]
+    pub const fn hash(&self) -> BlockHash {
+        self.hash
+    }
+
+    /// The height of the block.
+    #[must_use]
+    pub const fn height(&self) -> Height {
+        self.stored.header.height
+    }
+
     /// What is told of the block if it is kept beside the active branch.
     #[must_use]
     pub fn moved(&self, params: &NetworkParams) -> Moved {
@@ -122,6 +134,12 @@ impl Linked {
     #[must_use]
     pub const fn header(&self) -> &Header {
         &self.received.header
+    }
+
+    /// The header alone, for whoever keeps it: by and by the parent may be stored no more.
+    #[must_use]
+    pub fn into_received(self) -> Received {
+        self.received
     }
 
     /// The work of the branch that ends in this block.

@@ -9,7 +9,7 @@ use super::parts::own::OwnWaiting;
 use super::parts::pools::Fact;
 use super::parts::runs::Happened;
 use super::parts::standing::Fault;
-use crate::chain::stages::{Body, Linked, Received};
+use crate::chain::stages::{Body, Candidate, Linked, Received};
 use crate::chain::state::{AcceptError, Accepted};
 use crate::chain::{BlockError, ChainStore, HeaderError, LongStep, StoreError, Switch, Verdict};
 use crate::contract::{Dropped, Event, Source};
@@ -74,17 +74,26 @@ impl<S: ChainStore> Engine<S> {
             return refusal;
         }
         let (hash, height) = (linked.hash(), linked.header().height);
+        match self.check(linked, body) {
+            Ok(candidate) => self.take_candidate(candidate, source),
+            Err(error) => self.refused(hash, Some(height), &error, source),
+        }
+    }
+
+    /// The checks of a body, but for signatures that were checked before.
+    pub(super) fn check(&mut self, linked: Linked, body: Checkable) -> Result<Candidate, AcceptError> {
         // All that waits in the pool was checked when it came. An id covers the signature, so it is this very one.
         let (pool, relay) = (&self.pool, &self.relay);
         let known = |txid: &Txid| pool.contains(txid) || relay.signature(txid) == Some(true);
-        let checked = match body {
+        match body {
             Checkable::Body(body) => self.chain.check_body_but(linked, body, &known),
             Checkable::Verdict(verdict) => self.chain.judge(linked, verdict),
-        };
-        let candidate = match checked {
-            Ok(candidate) => candidate,
-            Err(error) => return self.refused(hash, Some(height), &error, source),
-        };
+        }
+    }
+
+    /// Offers a checked block to the chain.
+    pub(super) fn take_candidate(&mut self, candidate: Candidate, source: Source) -> Offer {
+        let (hash, height) = (candidate.hash(), candidate.height());
         let moved = candidate.moved(self.chain.params());
         match self.chain.take(candidate) {
             Ok(Accepted::AlreadyKnown) => Offer::Known,
@@ -218,7 +227,13 @@ impl<S: ChainStore> Engine<S> {
         Ok(change)
     }
 
-    fn refused(&mut self, hash: BlockHash, height: Option<Height>, error: &AcceptError, source: Source) -> Offer {
+    pub(super) fn refused(
+        &mut self,
+        hash: BlockHash,
+        height: Option<Height>,
+        error: &AcceptError,
+        source: Source,
+    ) -> Offer {
         let offer = match error {
             AcceptError::Store(error) => {
                 let reason = error.to_string();

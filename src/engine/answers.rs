@@ -8,7 +8,7 @@ use super::io::NetOrder;
 use super::machine::Engine;
 use super::parts::pools::PAGE_MAX;
 use super::parts::standing::{Fault, Kind, QUESTION_BYTES};
-use crate::chain::{ChainStore, Header, Transaction};
+use crate::chain::{Block, ChainStore, Header, Transaction};
 use crate::types::{BlockHash, PeerId, Txid, count};
 use crate::wire::message::{BLOCKS_MAX, HEADERS_MAX};
 use crate::wire::{RESPONSE_MAX_BYTES, Request, Response};
@@ -31,7 +31,7 @@ impl<S: ChainStore> Engine<S> {
             Request::GetPeers => return self.on_peers_asked(token, peer),
             Request::Status(_) => Kind::Status,
             Request::GetHeaders { .. } => Kind::Headers,
-            Request::GetBlocks { .. } => Kind::Blocks,
+            Request::GetBlocks { .. } | Request::GetTransactions { .. } => Kind::Blocks,
             Request::GetPending { .. } => Kind::Pending,
         };
         let tokens = match kind {
@@ -68,6 +68,15 @@ impl<S: ChainStore> Engine<S> {
                 self.peers.standing.charge(self.clock.now(), &peer, Kind::Blocks, bytes);
                 response
             }
+            Request::GetTransactions { block, positions } => {
+                let list = match self.chain.whole_block(&BlockHash::new(block)) {
+                    Ok(block) => block.and_then(|block| chosen(&block, &positions)).unwrap_or_default(),
+                    Err(_) => return Response::Busy,
+                };
+                let bytes = count(list.iter().map(Vec::len).sum());
+                self.peers.standing.charge(self.clock.now(), &peer, Kind::Blocks, bytes);
+                Response::Transactions(list)
+            }
             // What waits may be what a failed write has taken back.
             Request::GetPending { .. } if self.mode.read_only => Response::Busy,
             Request::GetPending { after } => Response::Pending(
@@ -96,4 +105,15 @@ impl<S: ChainStore> Engine<S> {
         }
         (Response::Blocks(blocks), size)
     }
+}
+
+/// The transactions at these positions, in their canonical bytes; none if the block has not all of them.
+fn chosen(block: &Block, positions: &[u16]) -> Option<Vec<Vec<u8>>> {
+    let at = |position: &u16| {
+        block
+            .transactions
+            .get(usize::from(*position))
+            .map(Transaction::to_bytes)
+    };
+    positions.iter().map(at).collect()
 }

@@ -3,13 +3,14 @@
 //! Promises: after each fact every part is pumped, so that no edge is ever missed, and its orders are carried out before the
 //! next part is asked; only here and in the files beside it are chain and pool changed.
 //! Elsewhere: what each part decides (`parts`). What is done for each kind of fact: connections (`connections`, `neighbours`),
-//! statuses (`statuses`), questions of peers and to them (`answers`, `responses`), gossip (`gossip`), pools and own payments
+//! statuses (`statuses`), questions of peers and to them (`answers`, `responses`), gossip (`gossip`, `compacting`), pools and own payments
 //! (`pooling`), sync (`syncing`), the chain (`advance`, `future`), the disk (`disk`), mining (`searching`), commands
 //! (`commands`, `peering`, `tickets`, `doctor`), time (`timers`, `timing`), parts of the node that fail (`failures`).
 
 use super::config::{Config, Identity};
 use super::io::{Input, MinerFact, NetFact, NetOrder, Output};
 use super::parts::clock::Clock;
+use super::parts::compact::Compacts;
 use super::parts::dial::{self, Dialer};
 use super::parts::effort::Effort;
 use super::parts::exchange::Exchange;
@@ -70,6 +71,7 @@ pub struct Engine<S> {
     pub(super) mining: Mining,
     pub(super) sync: Syncs,
     pub(super) relay: Relay,
+    pub(super) compacts: Compacts,
     pub(super) payments: Payments,
     pub(super) peers: Peers,
     pub(super) runs: Runs,
@@ -103,6 +105,7 @@ impl<S: ChainStore> Engine<S> {
             mining,
             sync,
             relay: Relay::default(),
+            compacts: Compacts::default(),
             payments: Payments {
                 own: OwnPayments::new(now),
                 pools: Pools::new(),
@@ -238,6 +241,7 @@ impl<S: ChainStore> Engine<S> {
     /// Everything that time or the last fact made due, then the outputs in their order.
     fn turn(&mut self) {
         self.watch_store();
+        self.pump_compact();
         self.pump_switch();
         self.run_timers();
         self.pump_sync();
@@ -278,6 +282,7 @@ impl<S: ChainStore> Engine<S> {
             self.peers.standing.next_wakeup(),
             self.peers.links.next_wakeup(),
             self.relay.next_wakeup(),
+            self.compact_wakeup(),
             self.peers.requests.next_wakeup(),
             self.mining.next_wakeup(),
             self.switch_wakeup(),

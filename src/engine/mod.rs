@@ -13,6 +13,7 @@
 mod advance;
 mod answers;
 mod commands;
+mod compacting;
 mod config;
 mod connections;
 mod disk;

@@ -65,6 +65,10 @@ impl<S: ChainStore> Engine<S> {
             }
             (Question::Peers, Some(Response::Peers(list))) => self.on_peers_told(peer, list),
             (Question::Peers, None | Some(Response::Busy | Response::Unsupported)) => self.no_peers_told(peer),
+            (Question::Transactions(hash), Some(Response::Transactions(list))) => self.on_transactions(&hash, &list),
+            (Question::Transactions(hash), None | Some(Response::Busy | Response::Unsupported)) => {
+                self.no_transactions(&hash);
+            }
             (what, Some(_)) => {
                 // An answer of another kind than the question.
                 self.punish(peer, Fault::Fatal, "an answer to another question");
@@ -74,6 +78,7 @@ impl<S: ChainStore> Engine<S> {
                     Question::Blocks(hashes) => self.no_blocks(peer, &hashes, late),
                     Question::Pending(after) => self.tell_pools(Fact::NoPage { peer, after }),
                     Question::Peers => self.no_peers_told(peer),
+                    Question::Transactions(hash) => self.no_transactions(&hash),
                 }
             }
         }
@@ -99,6 +104,7 @@ impl<S: ChainStore> Engine<S> {
             Question::Headers => self.no_headers(id, peer),
             Question::Blocks(hashes) => self.late_blocks(peer, &hashes),
             Question::Pending(after) => self.tell_pools(Fact::NoPage { peer, after }),
+            Question::Transactions(hash) => self.no_transactions(&hash),
         }
     }
 }

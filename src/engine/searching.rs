@@ -14,8 +14,8 @@ use crate::chain::stages::{Body, Received};
 use crate::contract::{CommandError, Event, Reply, Source};
 use crate::inspect::View;
 use crate::inspect::blocks::block_facts;
-use crate::types::BlockHash;
-use crate::wire::Topic;
+use crate::types::{BlockHash, Txid};
+use crate::wire::{CompactBlock, Topic};
 
 impl<S: ChainStore> Engine<S> {
     /// Starts, renews or stops the search.
@@ -52,10 +52,16 @@ impl<S: ChainStore> Engine<S> {
         if self.mode.read_only {
             return;
         }
+        let now = self.clock.now();
         let Some(block) = self.mining.found(id, nonce, self.chain.tip().hash) else {
             return;
         };
-        let (received, bytes) = (Received::new(block.header.clone()), block.to_bytes());
+        let unheard = self.payments.own.unheard();
+        let is_new = |txid: &Txid| unheard.is_known(now, txid) != Some(true);
+        let (received, bytes) = (
+            Received::new(block.header.clone()),
+            CompactBlock::of(&block, is_new).encode(),
+        );
         let hash = received.hash();
         // A find counts only on the present tip.
         let found = self.chain.on_tip(hash, &block);

@@ -20,10 +20,11 @@ use libp2p::{StreamProtocol, identify, identity, ping};
 use super::NetError;
 use super::codec::Codec;
 use super::gate::Gate;
+use crate::chain::header::HEADER_BYTES;
 use crate::types::NetworkId;
 use crate::types::hash::sha256;
 use crate::types::prefix::Prefix;
-use crate::wire::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, Topic};
+use crate::wire::{COMPACT_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, Topic};
 
 /// The most connections: enough for all neighbours in a class room, and few enough for a small machine.
 const CONNECTIONS_MAX: u32 = 48;
@@ -51,11 +52,10 @@ const STREAMS_MAX: usize = 16;
 const DUPLICATE_CACHE: Duration = Duration::from_secs(600);
 /// How many heartbeats a message waits for its verdict.
 pub(super) const VERDICT_HEARTBEATS: u8 = 12;
-/// The most messages that wait until a peer reads its gossip; sync brings those that do not fit. A block of a megabyte
-/// waits in a separate copy for each reader, whether it reads or not. The library counts only messages, so the number
-/// is one that blocks allow; payments that follow each other are collected into one message before.
+/// The most messages that wait until a peer reads its gossip; sync brings those that do not fit. Each waits in a separate
+/// copy for each reader, whether it reads or not. Payments that follow each other are collected into one message before.
 pub(super) const GOSSIP_WAITING_MAX: usize = 4;
-/// How long these messages wait, own and forwarded ones: on a slow wireless link, a block of a megabyte before them
+/// How long these messages wait, own and forwarded ones: on a slow wireless link, an answer of a megabyte before them
 /// takes seconds.
 const GOSSIP_WAITING: Duration = Duration::from_secs(5);
 /// How often identify asks a peer again who it is. Only its first answer counts.
@@ -63,6 +63,8 @@ const IDENTIFY_INTERVAL: Duration = Duration::from_secs(300);
 /// The most messages and ids in a frame. A page of 128 transactions is one message, and nobody has thousands to
 /// announce at once.
 const GOSSIP_IN_FRAME_MAX: usize = 5000;
+/// The end of the name of the topic for blocks.
+const BLOCK_TOPIC: &str = "block/2";
 /// Bytes for the topic and the field headers around a message.
 const FRAME_ROOM_BYTES: usize = 1024;
 
@@ -93,14 +95,20 @@ pub(super) fn sync_protocol(network: &NetworkId) -> Result<StreamProtocol, NetEr
 /// The gossip topic of a network.
 pub(super) fn topic(network: &NetworkId, topic: Topic) -> IdentTopic {
     let name = match topic {
-        Topic::Transactions => "tx",
-        Topic::Blocks => "block",
+        Topic::Transactions => "tx/1",
+        Topic::Blocks => BLOCK_TOPIC,
     };
-    IdentTopic::new(format!("lanchain/{network}/{name}/1"))
+    IdentTopic::new(format!("lanchain/{network}/{name}"))
 }
 
-/// The id of a message. It depends on topic and bytes alone, so that the same message from two peers has one id.
+/// The id of a message. It depends on topic and bytes alone, so that the same message from two peers has one id. That of a
+/// block is its hash: of all lists with one header, the first is the one that goes on.
 pub(super) fn message_id(message: &gossipsub::Message) -> MessageId {
+    if message.topic.as_str().ends_with(BLOCK_TOPIC)
+        && let Some(header) = message.data.first_chunk::<HEADER_BYTES>()
+    {
+        return MessageId::from(sha256(&[header]));
+    }
     let digest = sha256(&[message.topic.as_str().as_bytes(), &message.data]);
     MessageId::from(&digest[..20])
 }
@@ -170,8 +178,8 @@ fn gossip(
         .forward_queue_duration(GOSSIP_WAITING)
         .heartbeat_interval(Duration::from_secs(1))
         .heartbeat_initial_delay(Duration::from_millis(100))
-        .max_transmit_size(GOSSIP_BLOCK_MAX_BYTES)
-        .max_transmit_size_for_topic(GOSSIP_TX_MAX_BYTES + FRAME_ROOM_BYTES, topics[0].hash())
+        .max_transmit_size(GOSSIP_TX_MAX_BYTES + FRAME_ROOM_BYTES)
+        .max_transmit_size_for_topic(COMPACT_BLOCK_MAX_BYTES + FRAME_ROOM_BYTES, topics[1].hash())
         .build()
         .map_err(|error| setup(&error))?;
     let whitelist = WhitelistSubscriptionFilter(topics.iter().map(IdentTopic::hash).collect());

@@ -15,7 +15,7 @@ use libp2p::{StreamProtocol, request_response};
 use tokio::time::timeout;
 
 use crate::chain::header::HEADER_BYTES;
-use crate::chain::params::BLOCK_MAX_BYTES;
+use crate::chain::params::{BLOCK_MAX_BYTES, TRANSACTION_MAX_BYTES};
 use crate::types::address::ADDRESS_MAX_BYTES;
 use crate::wire::message::{PEER_ADDRESSES_MAX, PEERS_MAX};
 use crate::wire::{HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES};
@@ -86,6 +86,10 @@ fn answer_max(request: &[u8]) -> usize {
         Some(0) => ENVELOPE_BYTES,
         Some(1) => ENVELOPE_BYTES + HEADERS_MAX * HEADER_BYTES,
         Some(2) => RESPONSE_MAX_BYTES.min(ENVELOPE_BYTES + hashes * BLOCK_MAX_BYTES),
+        Some(5) => {
+            let positions = request.len().saturating_sub(44) / 2;
+            RESPONSE_MAX_BYTES.min(ENVELOPE_BYTES + positions * (8 + TRANSACTION_MAX_BYTES))
+        }
         Some(4) => ENVELOPE_BYTES + PEERS_MAX * TOLD_PEER_MAX_BYTES,
         Some(_) | None => RESPONSE_MAX_BYTES,
     }
@@ -224,6 +228,13 @@ mod tests {
                 Request::GetPending { after: [0; 32] },
                 Response::Pending(vec![vec![1; 512]; 1_024]),
             ),
+            (
+                Request::GetTransactions {
+                    block: [1; 32],
+                    positions: vec![1; 3],
+                },
+                Response::Transactions(vec![vec![1; 512]; 3]),
+            ),
         ];
         for (request, response) in longest {
             let (request, response) = (request.encode(), response.encode());
@@ -234,6 +245,11 @@ mod tests {
         let max = answer_max(&Request::GetHeaders { locator: Vec::new() }.encode());
         assert!(max < 64 * 1024, "{max}");
         assert!(answer_max(&Request::GetPeers.encode()) < 64 * 1024);
+        let three = Request::GetTransactions {
+            block: [1; 32],
+            positions: vec![1; 3],
+        };
+        assert!(answer_max(&three.encode()) < 6 * 1024);
         assert!(answer_max(&hashes(1).encode()) < BLOCK_MAX_BYTES + 8 * 1024);
     }
 

@@ -12,7 +12,7 @@ use libp2p::gossipsub::MessageId;
 use crate::types::{PeerId, Voice, has_share};
 use crate::wire::Topic;
 
-/// The most blocks that wait, a megabyte each; a good neighbour needs one.
+/// The most blocks that wait, 64 KiB each; a good neighbour needs one.
 pub(super) const BLOCKS_MAX: usize = 8;
 /// The most blocks that wait if the voice has none waiting: so it finds a place beside eight floods.
 pub(super) const BLOCKS_FIRST_MAX: usize = 16;

@@ -22,6 +22,11 @@ impl Mempool {
         self.entries.values().map(|entry| &*entry.transaction)
     }
 
+    /// The waiting transactions with their ids, in the order of these.
+    pub fn with_ids(&self) -> impl Iterator<Item = (&Txid, &Transaction)> {
+        self.entries.iter().map(|(txid, entry)| (txid, &*entry.transaction))
+    }
+
     /// When this node first saw a waiting transaction, by the wall clock; none if it does not wait. After a restart that
     /// is when the transaction was read from the disk, and of one whose block left the chain when it came back.
     #[must_use]

@@ -11,6 +11,7 @@ use crate::miner::MiningWork;
 use crate::miner::search::{SearchOutcome, search};
 use crate::pool::Mempool;
 use crate::types::{Account, Amount, MerkleRoot, PublicKey, Target, WallTime};
+use crate::wire::CompactBlock;
 
 pub use super::keys::{account as name, key, name as word, wallet};
 
@@ -34,6 +35,11 @@ pub fn roomy() -> (Chain<MemoryStore>, MemoryStore) {
         new_accounts_max: u64::MAX,
         ..NetworkParams::dev()
     })
+}
+
+/// The gossip of a block that holds its transactions whole, as far as they fit.
+pub fn whole(block: &Block) -> Vec<u8> {
+    CompactBlock::of(block, |_| true).encode()
 }
 
 /// A transfer between names; the recipient's owner as given.

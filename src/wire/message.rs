@@ -6,15 +6,13 @@ use bincode::{Decode, Encode};
 use thiserror::Error;
 
 use crate::chain::header::HEADER_BYTES;
-use crate::chain::params::{BLOCK_MAX_BYTES, TRANSACTION_MAX_BYTES};
+use crate::chain::params::{BLOCK_MAX_BYTES, BLOCK_MAX_TRANSACTIONS, TRANSACTION_MAX_BYTES};
 use crate::types::address::ADDRESS_MAX_BYTES;
 
 /// The largest request in bytes. A full locator takes 1 KiB; the rest is room for later versions.
 pub const REQUEST_MAX_BYTES: usize = 64 * 1024;
 /// The largest response in bytes: room for two full blocks.
 pub const RESPONSE_MAX_BYTES: usize = 2 * 1024 * 1024;
-/// The largest gossiped block in bytes: a full block and its envelope.
-pub const GOSSIP_BLOCK_MAX_BYTES: usize = BLOCK_MAX_BYTES + 4 * 1024;
 /// The largest gossiped list of transactions, in bytes.
 pub const GOSSIP_TX_MAX_BYTES: usize = 64 * 1024;
 /// The most transactions in a gossiped list.
@@ -42,7 +40,7 @@ pub enum Topic {
     Blocks,
 }
 
-/// The sender's tip, pool and clock. Both sides send it when they connect, every 10 s, and when it changes.
+/// The sender's tip, pool and clock. Both sides send it when they connect, every 15 s, and when it changes.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Status {
     /// The hash of the active tip.
@@ -85,6 +83,13 @@ pub enum Request {
     },
     /// Asks for other peers of the answerer and for their addresses.
     GetPeers,
+    /// Asks for some transactions of a block.
+    GetTransactions {
+        /// The hash of the block.
+        block: [u8; 32],
+        /// The positions of the wanted transactions in the block, from 0, in the order in which they are wanted.
+        positions: Vec<u16>,
+    },
 }
 
 /// A peer that another peer reports.
@@ -114,6 +119,9 @@ pub enum Response {
     Unsupported,
     /// Some of the peers that the answerer is connected to.
     Peers(Vec<ToldPeer>),
+    /// The canonical bytes of the asked transactions, in order. An empty list means that the block, or one of the
+    /// positions, is not at hand.
+    Transactions(Vec<Vec<u8>>),
 }
 
 /// Why bytes are not a valid message.
@@ -157,12 +165,12 @@ fn config<const LIMIT: usize>() -> Configuration<LittleEndian, Fixint, Limit<LIM
         .with_limit::<LIMIT>()
 }
 
-fn encode<T: Encode>(value: &T) -> Vec<u8> {
+pub(super) fn encode<T: Encode>(value: &T) -> Vec<u8> {
     let unlimited = bincode::config::standard().with_fixed_int_encoding();
     bincode::encode_to_vec(value, unlimited).expect("encoding into memory cannot fail")
 }
 
-fn decode<T: Encode + Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T, WireError> {
+pub(super) fn decode<T: Encode + Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T, WireError> {
     if bytes.len() > LIMIT {
         return Err(WireError::TooLong { limit: LIMIT });
     }
@@ -177,7 +185,7 @@ fn decode<T: Encode + Decode<()>, const LIMIT: usize>(bytes: &[u8]) -> Result<T,
     Ok(value)
 }
 
-const fn at_most(what: &'static str, count: usize, limit: usize) -> Result<(), WireError> {
+pub(super) const fn at_most(what: &'static str, count: usize, limit: usize) -> Result<(), WireError> {
     if count > limit {
         Err(WireError::TooMany { what, count, limit })
     } else {
@@ -211,13 +219,16 @@ impl Request {
     /// # Errors
     /// [`WireError`] for anything that `encode` does not make.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        check_kind(bytes, 5)?;
+        check_kind(bytes, 6)?;
         let request = decode::<Self, REQUEST_MAX_BYTES>(bytes)?;
         match &request {
             Self::Status(status) => status.check()?,
             Self::GetHeaders { locator } => at_most("hashes of a locator", locator.len(), LOCATOR_MAX)?,
             Self::GetBlocks { hashes } => at_most("hashes of blocks", hashes.len(), BLOCKS_MAX)?,
             Self::GetPending { .. } | Self::GetPeers => {}
+            Self::GetTransactions { positions, .. } => {
+                at_most("transactions of a block", positions.len(), BLOCK_MAX_TRANSACTIONS)?;
+            }
         }
         Ok(request)
     }
@@ -235,7 +246,7 @@ impl Response {
     /// # Errors
     /// [`WireError`] for anything that `encode` does not make.
     pub fn decode(bytes: &[u8]) -> Result<Self, WireError> {
-        check_kind(bytes, 7)?;
+        check_kind(bytes, 8)?;
         let response = decode::<Self, RESPONSE_MAX_BYTES>(bytes)?;
         match &response {
             Self::Status(status) => status.check()?,
@@ -247,6 +258,10 @@ impl Response {
                     .try_for_each(|block| at_most("bytes of a block", block.len(), BLOCK_MAX_BYTES))?;
             }
             Self::Pending(list) => check_transactions(list)?,
+            Self::Transactions(list) => {
+                at_most("transactions of a block", list.len(), BLOCK_MAX_TRANSACTIONS)?;
+                check_transactions(list)?;
+            }
             Self::Peers(list) => check_peers(list)?,
             Self::Busy | Self::Unsupported => {}
         }

@@ -9,11 +9,13 @@
     deny(clippy::wildcard_enum_match_arm, clippy::match_wildcard_for_single_variants)
 )]
 
+pub mod compact;
 pub mod message;
 #[cfg(test)]
 mod tests;
 
+pub use compact::{COMPACT_BLOCK_MAX_BYTES, CompactBlock};
 pub use message::{
-    GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response,
-    Status, ToldPeer, Topic, WireError,
+    GOSSIP_TX_MAX_BYTES, HEADERS_MAX, REQUEST_MAX_BYTES, RESPONSE_MAX_BYTES, Request, Response, Status, ToldPeer,
+    Topic, WireError,
 };

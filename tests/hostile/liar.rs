@@ -24,6 +24,8 @@ pub(crate) struct Lie {
     pub(crate) is_silent: bool,
     /// Whom it tells of.
     pub(crate) tells: Vec<ToldPeer>,
+    /// Blocks whose transactions it gives to whoever asks.
+    pub(crate) holds: Vec<Block>,
 }
 
 /// A peer that lies.
@@ -147,6 +149,11 @@ impl Liar {
             Request::GetHeaders { .. } => Response::Headers(Vec::new()),
             Request::GetBlocks { .. } => Response::Blocks(Vec::new()),
             Request::GetPending { .. } => Response::Pending(Vec::new()),
+            Request::GetTransactions { block, positions } => {
+                let block = self.lie.holds.iter().find(|held| held.hash().as_bytes() == block);
+                let at = |at: &u16| Some(block?.transactions.get(usize::from(*at))?.to_bytes());
+                Response::Transactions(positions.iter().map(at).collect::<Option<_>>().unwrap_or_default())
+            }
             Request::GetPeers => {
                 say(
                     "told",

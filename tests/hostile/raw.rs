@@ -263,6 +263,7 @@ async fn answer(mut stream: SubstreamBox, manner: &Manner) -> Option<()> {
         (Answer::Nothing, Request::GetBlocks { .. }) => Response::Blocks(Vec::new()).encode(),
         (Answer::Nothing, Request::GetPending { .. }) => Response::Pending(Vec::new()).encode(),
         (Answer::Nothing, Request::GetPeers) => Response::Peers(Vec::new()).encode(),
+        (Answer::Nothing, Request::GetTransactions { .. }) => Response::Transactions(Vec::new()).encode(),
         (Answer::Slowly, _) => {
             say("asked", json!({ "identity": manner.number }));
             // As the beginning of an answer full of headers.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use futures::future::join_all;
+use lanchain::chain::Block;
 use lanchain::engine::NetOrder;
 use lanchain::types::rng::Rng;
 use lanchain::wire::message::encode_transactions;
-use lanchain::wire::{ToldPeer, Topic};
+use lanchain::wire::{CompactBlock, ToldPeer, Topic};
 use serde_json::json;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
@@ -84,11 +85,11 @@ fn shuffle<T>(list: &mut [T], rng: &mut Rng) {
 pub(crate) async fn side(task: &Task, count: u32, payments: u32) {
     let network = task.network.clone();
     let payments = forge::first_payments(&network, task.seed, payments);
-    let blocks = (0..u64::from(count)).map(|number| forge::first_block(&network, &payments, number).to_bytes());
-    let blocks: Vec<Vec<u8>> = blocks.collect();
+    let blocks = (0..u64::from(count)).map(|number| forge::first_block(&network, &payments, number));
+    let blocks: Vec<Block> = blocks.collect();
     say(
         "forged",
-        json!({ "blocks": blocks.len(), "bytes": blocks.first().map(Vec::len) }),
+        json!({ "blocks": blocks.len(), "bytes": blocks.first().map(Block::size_bytes) }),
     );
     let senders = (0..task.identities).map(|number| {
         let own = usize::try_from(number).unwrap_or(0);
@@ -99,8 +100,12 @@ pub(crate) async fn side(task: &Task, count: u32, payments: u32) {
     join_all(senders).await;
 }
 
-async fn send_blocks(task: &Task, number: u64, blocks: Vec<Vec<u8>>) {
-    let Some(mut liar) = Liar::start(task, number, Lie::default()) else {
+async fn send_blocks(task: &Task, number: u64, blocks: Vec<Block>) {
+    let lie = Lie {
+        holds: blocks.clone(),
+        ..Lie::default()
+    };
+    let Some(mut liar) = Liar::start(task, number, lie) else {
         return;
     };
     let end = Instant::now() + task.time;
@@ -109,7 +114,8 @@ async fn send_blocks(task: &Task, number: u64, blocks: Vec<Vec<u8>>) {
     }
     // Until the other side takes gossip.
     liar.live(Instant::now() + Duration::from_millis(1_500)).await;
-    for (sent, bytes) in blocks.into_iter().enumerate() {
+    for (sent, block) in blocks.iter().enumerate() {
+        let bytes = CompactBlock::of(block, |_| false).encode();
         liar.order(NetOrder::Publish {
             topic: Topic::Blocks,
             bytes,

@@ -196,6 +196,10 @@ pub(crate) fn command(world: &mut World) {
     let pause = 1 + world.dice.below(world.plan.command_every_ms * 2);
     world.later(pause, Happening::Command);
     let node = world.dice.index(0, world.nodes.len());
+    // Identities of one address have no users, who would mine against the honest ones.
+    if world.plan.one_voice && !world.is_honest(node) {
+        return;
+    }
     let still = world.nodes[node].paused_until > world.now || world.nodes[node].outbox.is_full();
     if !world.is_up(node) || still {
         return;

@@ -9,7 +9,7 @@ use lanchain::testing::blocks::prove;
 use lanchain::testing::statuses::empty;
 use lanchain::types::{Account, Amount, Bits, Height, MerkleRoot, SecretKey, WallTime, Work};
 use lanchain::wire::message::{decode_transactions, encode_transactions};
-use lanchain::wire::{Request, Response, Status, ToldPeer, Topic};
+use lanchain::wire::{CompactBlock, Request, Response, Status, ToldPeer, Topic};
 
 use crate::world::{Happening, World};
 
@@ -18,11 +18,11 @@ const FLOOD_EVERY_MS: u64 = 400;
 /// Payments of such a message.
 pub(crate) const FLOOD: usize = 100;
 /// The pause between two side blocks.
-const SIDE_EVERY_MS: u64 = 600;
-/// No block of these scripted worlds is as large but those beside the chain.
-const SIDE_BYTES: usize = 50_000;
-/// Payments of a side block: checking it costs what a third of a full one does.
-const SIDE_PAYMENTS: u64 = 600;
+const SIDE_EVERY_MS: u64 = 300;
+/// No message with a block of these scripted worlds is as large but those beside the chain.
+const SIDE_BYTES: usize = 30_000;
+/// Payments of a side block: as many as a message has room for.
+const SIDE_PAYMENTS: u64 = 300;
 /// When a rewriter shows its branch.
 const REWRITE_MS: u64 = 45_000;
 
@@ -228,7 +228,8 @@ fn answer(world: &mut World, node: usize, role: Role, response: Response) -> Opt
         (Role::PeerLiar, Response::Peers(_)) => Response::Peers(invented_peers(world)),
         (Role::WithheldBodies, Response::Blocks(_)) => Response::Blocks(Vec::new()),
         (Role::BadRoot, Response::Blocks(blocks)) => {
-            Response::Blocks(blocks.iter().map(|bytes| forge_body(bytes)).collect())
+            let forged = |bytes: &Vec<u8>| Block::from_bytes(bytes).map(|block| forge_body(block).to_bytes());
+            Response::Blocks(blocks.iter().filter_map(|bytes| forged(bytes).ok()).collect())
         }
         (_, response) => response,
     })
@@ -257,10 +258,7 @@ fn invented_peers(world: &mut World) -> Vec<ToldPeer> {
 }
 
 /// The same header over other transactions.
-fn forge_body(bytes: &[u8]) -> Vec<u8> {
-    let Ok(mut block) = Block::from_bytes(bytes) else {
-        return bytes.to_vec();
-    };
+fn forge_body(mut block: Block) -> Block {
     if block.transactions.len() > 1 {
         block.transactions.pop();
     } else {
@@ -268,7 +266,27 @@ fn forge_body(bytes: &[u8]) -> Vec<u8> {
         let height = block.header.height;
         block.transactions = vec![Transaction::Reward(Reward { to, height })];
     }
-    block.to_bytes()
+    block
+}
+
+/// A compact block that holds every transaction whole.
+fn whole(block: &Block) -> Vec<u8> {
+    let given = (0..)
+        .zip(&block.transactions)
+        .map(|(at, transaction)| (at, transaction.to_bytes()));
+    let compact = CompactBlock {
+        header: block.header.to_bytes(),
+        given: given.collect(),
+        ids: Vec::new(),
+    };
+    compact.encode()
+}
+
+/// The block that a node's own engine announces with these bytes.
+fn own_block(world: &World, node: usize, bytes: &[u8]) -> Option<Block> {
+    let hash = Header::from_bytes(bytes.first_chunk()?).hash();
+    let body = world.nodes[node].store.body(&hash).ok().flatten()?;
+    Block::from_bytes(&body).ok()
 }
 
 fn lie(world: &mut World, node: usize, role: Role, mut status: Status) -> Status {
@@ -305,7 +323,7 @@ fn lie(world: &mut World, node: usize, role: Role, mut status: Status) -> Status
 
 fn publish(world: &mut World, node: usize, role: Role, topic: Topic, bytes: Vec<u8>) -> Vec<NetOrder> {
     let block = match topic {
-        Topic::Blocks => Block::from_bytes(&bytes).ok(),
+        Topic::Blocks => own_block(world, node, &bytes),
         Topic::Transactions => None,
     };
     let honest = |bytes| vec![NetOrder::Publish { topic, bytes }];
@@ -324,9 +342,9 @@ fn publish(world: &mut World, node: usize, role: Role, topic: Topic, bytes: Vec<
             equivocate(world, node, &block, bytes);
             Vec::new()
         }
-        (Role::BadRoot, Some(_)) if world.dice.chance(500) => honest(forge_body(&bytes)),
+        (Role::BadRoot, Some(block)) if world.dice.chance(500) => honest(whole(&forge_body(block))),
         (role, Some(block)) => match spoil(world, role, block) {
-            Some(spoiled) => honest(spoiled.to_bytes()),
+            Some(spoiled) => honest(whole(&spoiled)),
             None => honest(bytes),
         },
         (_, None) => honest(bytes),
@@ -432,7 +450,7 @@ fn equivocate(world: &mut World, node: usize, block: &Block, bytes: Vec<u8>) {
     let txids: Vec<_> = twin.transactions.iter().map(Transaction::txid).collect();
     twin.header.merkle_root = merkle::root(&txids);
     twin.header = prove(&world.plan.params, twin.header);
-    let (first, second) = (Rc::new(bytes), Rc::new(twin.to_bytes()));
+    let (first, second) = (Rc::new(bytes), Rc::new(whole(&twin)));
     for shown in [&first, &second] {
         crate::checkers::Watch::published(world, node, Topic::Blocks, shown);
     }
@@ -536,7 +554,7 @@ fn side_block(world: &mut World, node: usize) {
     let txids: Vec<_> = twin.transactions.iter().map(Transaction::txid).collect();
     twin.header.merkle_root = merkle::root(&txids);
     twin.header = prove(&world.plan.params, twin.header);
-    world.publish(node, Topic::Blocks, twin.to_bytes());
+    world.publish(node, Topic::Blocks, whole(&twin));
 }
 
 /// Made once for a process, for the network `lan`.

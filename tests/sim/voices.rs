@@ -125,8 +125,8 @@ fn side_blocks_by_identities_of_one_address_are_checked_at_a_small_rate_and_dela
     let most = (0..HONEST).map(kept).max().unwrap_or(0);
     println!("seed {SEED}: a block came after {took} ms; at most {most} blocks are kept");
     assert!(took <= 500, "a block waits {took} ms behind side blocks");
-    // 300 ms of work at once, 20 ms a second: some sixteen of them, and about one a second.
-    assert!((10..=40).contains(&most), "{most} blocks are kept");
+    // 300 ms of work at once, 20 ms a second: some forty of them, and between two and three a second.
+    assert!((25..=100).contains(&most), "{most} blocks are kept");
     end(&mut world);
 }
 

@@ -210,9 +210,9 @@ impl World {
                 self.later(ms, what);
                 None
             }
-            (Arrival::Read, Happening::Gossip { bytes, .. }) if !self.is_confirmed(to, from) => {
+            (Arrival::Read, Happening::Gossip { topic, bytes, .. }) if !self.is_confirmed(to, from) => {
                 // Known from now on, and for nothing.
-                let id = lanchain::types::hash::sha256(&[bytes]);
+                let id = crate::net::message_id(*topic, bytes);
                 self.nodes[to].seen.insert(id, self.now);
                 None
             }

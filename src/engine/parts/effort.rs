@@ -45,11 +45,10 @@ impl Effort {
         self.turns
     }
 
-    /// What a block of so many bytes costs at most, before it was read.
-    pub(crate) fn price(bytes: usize) -> u64 {
-        // A payment has at least about 128 bytes.
-        let payments = u64::try_from(bytes / BYTES).unwrap_or(u64::MAX);
-        BLOCK.saturating_add(payments.saturating_mul(SIGNATURE + RECORD))
+    /// What a block of so many transactions costs, before it was read.
+    pub(crate) fn price(transactions: usize) -> u64 {
+        let count = u64::try_from(transactions).unwrap_or(u64::MAX);
+        BLOCK.saturating_add(count.saturating_mul(SIGNATURE + RECORD))
     }
 
     /// A block was checked and taken, or refused.

@@ -11,6 +11,7 @@
 pub(crate) mod ahead;
 pub(crate) mod clock;
 pub(crate) mod clocks;
+pub(crate) mod compact;
 pub mod dial;
 pub(crate) mod drops;
 pub(crate) mod effort;

@@ -27,6 +27,8 @@ pub(crate) enum Question {
     Blocks(Vec<BlockHash>),
     Pending([u8; 32]),
     Peers,
+    /// Transactions of a block that a compact block named.
+    Transactions(BlockHash),
 }
 
 impl Question {
@@ -34,7 +36,7 @@ impl Question {
     const fn lapses_max(&self) -> u32 {
         match self {
             Self::Blocks(_) => LAPSES_MAX,
-            Self::Status | Self::Headers | Self::Pending(_) | Self::Peers => 1,
+            Self::Status | Self::Headers | Self::Pending(_) | Self::Peers | Self::Transactions(_) => 1,
         }
     }
 }
@@ -242,7 +244,11 @@ impl Requests {
     pub(crate) fn for_blocks(&self) -> impl Iterator<Item = (&OpenQuestion, &[BlockHash])> {
         self.open.values().filter_map(|asked| match &asked.what {
             Question::Blocks(hashes) => Some((asked, hashes.as_slice())),
-            Question::Status | Question::Headers | Question::Pending(_) | Question::Peers => None,
+            Question::Status
+            | Question::Headers
+            | Question::Pending(_)
+            | Question::Peers
+            | Question::Transactions(_) => None,
         })
     }
 

@@ -75,6 +75,16 @@ impl Standing {
         self.side_work.allows(now, voice, units)
     }
 
+    /// Takes from a voice what the check of a block cost that turned out to help nobody.
+    pub fn charge_cost(&mut self, now: Time, voice: Voice, units: u64) {
+        self.side_work.charge(now, voice, units);
+    }
+
+    /// Whether a header of this voice may go on before its body was seen.
+    pub fn may_relay_early(&mut self, now: Time, voice: Voice) -> bool {
+        self.side_work.relays(now, voice)
+    }
+
     /// A misdeed of a peer: what follows from it is ordered.
     pub fn blame(&mut self, now: Time, (peer, voice): (PeerId, Voice), fault: Fault, reason: &str) {
         let (cost, points) = (fault.cost(), SCORE_BAN.abs());

@@ -248,7 +248,7 @@ impl Syncs {
         let asked = |(id, asked): (&u64, &OpenQuestion)| match &asked.what {
             Question::Headers => sync.question == Some(*id),
             Question::Blocks(hashes) => asked.is_awaited() && hashes.iter().any(|hash| sync.index.contains_key(hash)),
-            Question::Status | Question::Pending(_) | Question::Peers => false,
+            Question::Status | Question::Pending(_) | Question::Peers | Question::Transactions(_) => false,
         };
         sync.is_asking || ground.requests.iter().any(asked)
     }

@@ -428,7 +428,7 @@ fn adv_d13_who_tells_lies_about_peers_costs_dials_and_keeps_nobody_apart() {
     // Node 3 tells of sixty-four peers that are not there; the honest ones know each other through node 2.
     let mut turn = 0_u8;
     world.nodes[3].script = Some(Box::new(move |request| match request {
-        Request::GetPeers => {
+        Request::GetPeers | Request::GetTransactions { .. } => {
             let addresses: Vec<String> = (0..32)
                 .map(|host| format!("/ip4/10.9.{turn}.{}/tcp/4001", host + 1))
                 .collect();

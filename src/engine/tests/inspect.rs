@@ -1,15 +1,15 @@
 //! The chain made visible: explanations, drawings, the sandbox, numbers, splits by hand.
 
 use super::world::World;
+use crate::chain::stages::{Body, Received};
 use crate::chain::{Block, merkle};
 use crate::contract::{
     BlockExplained, BlockRef, Command, CommandError, Event, LayoutPart, PeerAct, PeerRef, Reply, Stats, Tampered,
     TipView, TreeBlock, TxExplained, TxRef, TxStatus,
 };
-use crate::engine::{Input, NetFact};
+use crate::engine::Input;
 use crate::inspect::tamper::{Copy, Sandbox};
 use crate::types::{Height, PeerId, SecretKey, Txid, WallTime};
-use crate::wire::Topic;
 
 fn at(height: u64) -> BlockRef {
     BlockRef::Height(Height::new(height))
@@ -275,15 +275,13 @@ fn every_change_of_a_payment_is_refused_by_the_rule_that_it_breaks() {
 /// What another node says of a block that is not in its chain.
 fn verdict_elsewhere(block: &Block) -> Option<(&'static str, String)> {
     let mut world = World::new(2);
-    world.link(0, 1);
     world.run(500);
-    let fact = NetFact::Gossip {
-        token: u64::MAX,
-        peer: world.nodes[0].peer,
-        topic: Topic::Blocks,
-        bytes: block.to_bytes(),
-    };
-    world.tell(1, Input::Net(fact));
+    let received = Received::new(block.header.clone());
+    let source = crate::contract::Source::Peer(world.nodes[0].peer);
+    world.nodes[1]
+        .engine
+        .offer(received, Body::from(block.clone()).into(), source);
+    world.tell(1, Input::Tick);
     let rejected = |event: &Event| match event {
         Event::BlockRejected { code, message, .. } => Some((*code, message.clone())),
         _ => None,

@@ -2,6 +2,7 @@
 
 mod ahead;
 mod commands;
+mod compact;
 mod dial;
 mod dial_own;
 mod dial_rooms;

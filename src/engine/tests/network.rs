@@ -4,6 +4,7 @@ use super::world::{World, address, key, solve};
 use crate::chain::{Block, NetworkParams, Transaction};
 use crate::contract::{Command, Event, Reply, Source};
 use crate::engine::{Input, MinerFact, NetFact, Verdict};
+use crate::testing::blocks::whole;
 use crate::types::{BlockHash, Txid, Work};
 use crate::wire::Topic;
 
@@ -259,10 +260,7 @@ fn a_block_without_proof_of_work_is_rejected_and_its_sender_refused() {
         header,
         transactions: Vec::new(),
     };
-    assert_eq!(
-        gossip(&mut world, 0, 1, Topic::Blocks, block.to_bytes()),
-        Verdict::Reject
-    );
+    assert_eq!(gossip(&mut world, 0, 1, Topic::Blocks, whole(&block)), Verdict::Reject);
     assert_eq!(world.nodes[0].engine.status().peers, 0);
     assert_eq!(
         count(&world, 0, |event| matches!(event, Event::BlockRejected { .. })),

@@ -122,7 +122,11 @@ fn asked_for(world: &mut World, count: u32, answer: impl Fn(usize) -> Response +
             seen.set(seen.get() + 1);
             Some(answer(seen.get()))
         }
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetBlocks { .. } | Request::GetPeers => None,
+        Request::Status(_)
+        | Request::GetHeaders { .. }
+        | Request::GetBlocks { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     world.link(0, 1);
     asked
@@ -207,7 +211,11 @@ fn a_payment_that_no_neighbour_has_is_told_after_five_seconds_and_the_next_that_
     world.nodes[1].deaf = true;
     world.nodes[0].script = Some(Box::new(|request| match request {
         Request::GetPending { .. } => Some(Response::Busy),
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetBlocks { .. } | Request::GetPeers => None,
+        Request::Status(_)
+        | Request::GetHeaders { .. }
+        | Request::GetBlocks { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     let lost = world.pay(0, "alice", "bob", 1).unwrap();
     assert_eq!(known(&mut world, &lost), None);

@@ -36,7 +36,11 @@ fn two_peers_that_are_busy_for_ever_do_not_keep_the_honest_branch_out() {
     for liar in [1, 2] {
         world.nodes[liar].script = Some(Box::new(|request| match request {
             Request::GetBlocks { .. } => Some(Response::Busy),
-            Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } | Request::GetPeers => None,
+            Request::Status(_)
+            | Request::GetHeaders { .. }
+            | Request::GetPending { .. }
+            | Request::GetPeers
+            | Request::GetTransactions { .. } => None,
         }));
         world.link(0, liar);
     }
@@ -73,7 +77,11 @@ fn a_peer_that_is_busy_between_pages_of_headers_is_asked_again_and_nothing_is_lo
             asked.set(asked.get() + 1);
             asked.get().is_multiple_of(2).then_some(Response::Busy)
         }
-        Request::Status(_) | Request::GetBlocks { .. } | Request::GetPending { .. } | Request::GetPeers => None,
+        Request::Status(_)
+        | Request::GetBlocks { .. }
+        | Request::GetPending { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     world.link(0, 1);
     world.until(8_000, |world| world.height(0) == 1_300);
@@ -111,7 +119,11 @@ fn a_page_of_the_pool_that_is_too_long_is_not_read() {
     world.pay(1, "dora", "emil", 1).unwrap();
     world.nodes[1].script = Some(Box::new(move |request| match request {
         Request::GetPending { .. } => Some(Response::Pending(page.clone())),
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetBlocks { .. } | Request::GetPeers => None,
+        Request::Status(_)
+        | Request::GetHeaders { .. }
+        | Request::GetBlocks { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     world.link(0, 1);
     world.run(500);

@@ -125,7 +125,7 @@ fn adv_s07_a_long_branch_with_less_work_is_measured_and_none_of_it_is_stored() {
             turned.set(turned.get() + 1);
             None
         }
-        Request::GetPending { .. } | Request::GetPeers => None,
+        Request::GetPending { .. } | Request::GetPeers | Request::GetTransactions { .. } => None,
     }));
     world.link(0, 1);
     let tip = world.tip(1);
@@ -253,7 +253,11 @@ fn adv_s03_headers_without_bodies_leave_the_tip_alone_and_the_honest_branch_wins
     world.mine(2, 6);
     world.nodes[1].script = Some(Box::new(|request| match request {
         Request::GetBlocks { .. } => Some(Response::Blocks(Vec::new())),
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } | Request::GetPeers => None,
+        Request::Status(_)
+        | Request::GetHeaders { .. }
+        | Request::GetPending { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     world.link(0, 1);
     world.run(1_000);
@@ -332,7 +336,10 @@ fn count_pages(world: &mut World, lie: Option<Status>) -> Rc<Cell<u32>> {
             None
         }
         Request::Status(_) => lie.clone().map(Response::Status),
-        Request::GetBlocks { .. } | Request::GetPending { .. } | Request::GetPeers => None,
+        Request::GetBlocks { .. }
+        | Request::GetPending { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     pages
 }

@@ -45,7 +45,7 @@ fn serve(world: &mut World, page: &[Header]) -> Rc<Cell<u32>> {
             asked.set(asked.get() + 1);
             None
         }
-        Request::GetPending { .. } | Request::GetPeers => None,
+        Request::GetPending { .. } | Request::GetPeers | Request::GetTransactions { .. } => None,
     }));
     bodies
 }
@@ -183,7 +183,11 @@ fn adv_s06_a_sync_cut_off_in_the_middle_goes_on_after_a_restart_from_what_was_st
             // The last peer dies with half of the bodies delivered.
             (pages.get() > 2).then(|| Response::Blocks(Vec::new()))
         }
-        Request::Status(_) | Request::GetHeaders { .. } | Request::GetPending { .. } | Request::GetPeers => None,
+        Request::Status(_)
+        | Request::GetHeaders { .. }
+        | Request::GetPending { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     world.link(0, 1);
     world.until(5_000, |world| world.height(0) >= 32);
@@ -296,7 +300,7 @@ fn adv_s27_a_peer_that_contradicts_itself_delays_nobody_and_is_left() {
         token: u64::MAX,
         peer: world.nodes[1].peer,
         topic: crate::wire::Topic::Blocks,
-        bytes: other.to_bytes(),
+        bytes: crate::testing::blocks::whole(&other),
     };
     world.tell(0, Input::Net(fact));
     world.link(0, 2);
@@ -456,9 +460,10 @@ fn adv_k11_the_second_payment_of_two_nodes_with_one_key_is_refused_with_its_reas
         token: u64::MAX,
         peer: world.nodes[1].peer,
         topic: crate::wire::Topic::Blocks,
-        bytes,
+        bytes: crate::testing::blocks::whole(&crate::chain::Block::from_bytes(&bytes).unwrap()),
     };
     world.tell(2, Input::Net(fact));
+    world.run(10);
     assert_eq!(world.tip(2), mine);
     match world.ask(2, Command::Transaction(second.into())).unwrap() {
         Reply::Transaction { status, reason, .. } => {

@@ -43,7 +43,7 @@ fn serve(
             seen.borrow_mut().push(hashes.clone());
             answer(&hashes)
         }
-        Request::Status(_) | Request::GetPending { .. } | Request::GetPeers => None,
+        Request::Status(_) | Request::GetPending { .. } | Request::GetPeers | Request::GetTransactions { .. } => None,
     }));
     asked
 }

@@ -47,7 +47,10 @@ fn a_liar_that_names_another_tip_each_time_and_answers_nothing_is_asked_ever_mor
             questions.borrow_mut().push(time.get());
             None
         }
-        Request::GetBlocks { .. } | Request::GetPending { .. } | Request::GetPeers => None,
+        Request::GetBlocks { .. }
+        | Request::GetPending { .. }
+        | Request::GetPeers
+        | Request::GetTransactions { .. } => None,
     }));
     world.link(0, 1);
     let mut told = false;

@@ -89,7 +89,7 @@ async fn adv_g23_a_message_with_an_author_a_number_or_a_signature_is_not_taken()
 async fn adv_g11_a_transaction_message_above_its_limit_is_not_taken() {
     let mut a = node(1, NETWORK).await;
     let (_peer, mut stream) = gossiper(&mut a, 1).await;
-    send(&mut stream, &message(Topic::Transactions, &[7; 70 * 1024], &[])).await;
+    send(&mut stream, &message(Topic::Transactions, &[7; 64 * 1024 + 1], &[])).await;
     // What comes behind it on the same stream is the first that is heard.
     send(&mut stream, &message(Topic::Transactions, &[8; 100], &[])).await;
     assert_eq!(gossip(&mut a).await, [8; 100]);

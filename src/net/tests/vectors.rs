@@ -22,10 +22,12 @@ fn gossip_vectors_hold() {
         let id = hex::encode(message_id(&message).0);
         json!({"topic": topic.to_string(), "data": hex::encode(data), "id": id})
     };
+    // Its id is the hash of the header, whatever follows.
+    let block = [&NetworkParams::dev().genesis().to_bytes()[..], b"lanchain"].concat();
     let made = json!({
         "network_id": network,
         "protocol_version": protocol_version(&network),
-        "messages": [message(Topic::Transactions, b"lanchain"), message(Topic::Blocks, b"lanchain"), message(Topic::Blocks, b"")],
+        "messages": [message(Topic::Transactions, b"lanchain"), message(Topic::Blocks, b"lanchain"), message(Topic::Blocks, b""), message(Topic::Blocks, &block)],
     });
     hold("gossip.json", &made);
 }

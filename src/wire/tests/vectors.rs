@@ -67,6 +67,10 @@ fn requests() -> Vec<Value> {
         Request::GetBlocks { hashes: vec![[3; 32]] },
         Request::GetPending { after: [4; 32] },
         Request::GetPeers,
+        Request::GetTransactions {
+            block: [5; 32],
+            positions: vec![1, 4_095],
+        },
     ];
     let vector = |request: &Request| {
         let bytes = request.encode();
@@ -77,6 +81,9 @@ fn requests() -> Vec<Value> {
             Request::GetBlocks { hashes } => json!({"GetBlocks": hexed(hashes)}),
             Request::GetPending { after } => json!({"GetPending": hex::encode(after)}),
             Request::GetPeers => json!("GetPeers"),
+            Request::GetTransactions { block, positions } => {
+                json!({"GetTransactions": {"block": hex::encode(block), "positions": positions}})
+            }
         };
         json!({"request": fields, "bytes": hex::encode(bytes)})
     };
@@ -95,6 +102,8 @@ fn responses() -> Vec<Value> {
         Response::Unsupported,
         Response::Peers(vec![told_peer(), told_peer()]),
         Response::Peers(vec![]),
+        Response::Transactions(vec![vec![9; 2]]),
+        Response::Transactions(vec![]),
     ];
     let vector = |response: &Response| {
         let bytes = response.encode();
@@ -107,6 +116,7 @@ fn responses() -> Vec<Value> {
             Response::Peers(list) => json!({"Peers": list.iter().map(peer_fields).collect::<Vec<_>>()}),
             Response::Busy => json!("Busy"),
             Response::Unsupported => json!("Unsupported"),
+            Response::Transactions(list) => json!({"Transactions": hexed(list)}),
         };
         json!({"response": fields, "bytes": hex::encode(bytes)})
     };
@@ -156,6 +166,14 @@ fn refused_requests() -> Vec<Value> {
             .encode(),
         ),
         (
+            "4,097 positions",
+            Request::GetTransactions {
+                block: [0; 32],
+                positions: vec![0; 4_097],
+            }
+            .encode(),
+        ),
+        (
             "a count of 2^40",
             [&[1, 0, 0, 0][..], &(1_u64 << 40).to_le_bytes()].concat(),
         ),
@@ -170,7 +188,7 @@ fn refused_requests() -> Vec<Value> {
 /// Requests of a kind that this version does not know: their sender is answered `Unsupported`, and not to be blamed.
 fn unsupported() -> Vec<Value> {
     let requests = [
-        ("a tag of a newer version", 5_u32.to_le_bytes().to_vec()),
+        ("a tag of a newer version", 6_u32.to_le_bytes().to_vec()),
         (
             "a tag of a newer version, with fields",
             [&7_u32.to_le_bytes()[..], &[1; 40]].concat(),
@@ -199,7 +217,7 @@ fn refused_answers() -> Vec<Value> {
         Response::Peers(vec![peer]).encode()
     };
     let responses = [
-        ("an unknown tag", 7_u32.to_le_bytes().to_vec()),
+        ("an unknown tag", 8_u32.to_le_bytes().to_vec()),
         (
             "a header of 95 bytes",
             [&[1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0][..], &[0; 95]].concat(),

@@ -15,8 +15,8 @@ use lanchain::contract::{Command, CommandError, Event, Reply, Source};
 use lanchain::engine::{MinerOrder, NetOrder, Output, Verdict};
 use lanchain::types::hash::sha256;
 use lanchain::types::{BlockHash, Target, Txid, Work};
-use lanchain::wire::message::{GOSSIP_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, decode_transactions};
-use lanchain::wire::{Request, Response, Topic};
+use lanchain::wire::message::{GOSSIP_TX_MAX_BYTES, decode_transactions};
+use lanchain::wire::{CompactBlock, Request, Response, Topic};
 
 use crate::node::Heard;
 use crate::plan::Plan;
@@ -77,6 +77,19 @@ pub(crate) struct Watch {
     /// When each piece of news came to each node, if that is asked for.
     pub(crate) times_news: bool,
     pub(crate) news: BTreeMap<[u8; 32], Vec<u64>>,
+}
+
+/// The block that a node announces, as far as message and disk hold it.
+fn whole_block(world: &World, node: usize, bytes: &[u8]) -> Option<Vec<u8>> {
+    let compact = CompactBlock::decode(bytes).ok()?;
+    if compact.ids.is_empty() {
+        let count = u32::try_from(compact.given.len()).expect("a message is short");
+        let given = compact.given.into_iter().flat_map(|(_, bytes)| bytes);
+        let frame = compact.header.into_iter().chain(count.to_be_bytes());
+        return Some(frame.chain(given).collect());
+    }
+    let hash = BlockHash::new(sha256(&[&compact.header]));
+    world.nodes[node].store.body(&hash).ok().flatten()
 }
 
 impl Watch {
@@ -361,7 +374,11 @@ impl Watch {
 
     pub(crate) fn published(world: &mut World, node: usize, topic: Topic, bytes: &[u8]) {
         match topic {
-            Topic::Blocks => world.watch.add_block(bytes),
+            Topic::Blocks => {
+                if let Some(block) = whole_block(world, node, bytes) {
+                    world.watch.add_block(&block);
+                }
+            }
             Topic::Transactions => {}
         }
         if !world.is_honest(node) {
@@ -371,7 +388,7 @@ impl Watch {
             Topic::Blocks => {
                 let hash = BlockHash::new(sha256(&[&bytes[..96]]));
                 let kept = matches!(world.nodes[node].store.block(&hash), Ok(Some(_)));
-                if bytes.len() > GOSSIP_BLOCK_MAX_BYTES || !kept {
+                if CompactBlock::decode(bytes).is_err() || !kept {
                     world.fail(&format!("node {node} announces block {hash}, which is not on its disk"));
                 }
             }

@@ -1,8 +1,9 @@
-//! Work that helps nobody: checking blocks of branches that are no better. It has a small rate by address.
+//! What an address is given for nothing: the check of blocks that help nobody, and headers that go on before their body
+//! was seen. Both have a small rate.
 //!
-//! Promises: whoever speaks from one address has together at most [`RATE`] of it, whatever identities it has; at most
-//! [`VOICES_MAX`] addresses are remembered.
-//! Elsewhere: what work counts (`effort`), which block helps (`relay`).
+//! Promises: whoever speaks from one address has together at most [`RATE`] and [`RELAYS_MAX`], whatever identities it has; at
+//! most [`VOICES_MAX`] addresses are remembered.
+//! Elsewhere: what work counts (`effort`), which block helps (`relay`), what goes on early (`compacting`).
 //! Spec: `proto-notes/gossip.md`, "Verdicts".
 
 use std::collections::BTreeMap;
@@ -12,24 +13,53 @@ use crate::types::{Bucket, Rate, Time, Voice};
 /// Units of about a microsecond that one voice is given each second, and at once: a fiftieth of a core, and two full
 /// blocks or some thousand small ones, more than honest forks bring.
 const RATE: Rate = Rate::per_second(20_000, 300_000);
+/// Headers of one voice that go on before their body was seen, in each second: as many as it may gossip.
+const RELAYS_MAX: u64 = 20;
 /// Voices that are remembered: some times the connections.
 const VOICES_MAX: usize = 256;
 
 /// How much each voice was given.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SideWork {
-    given: BTreeMap<Voice, (Time, Bucket)>,
+    given: BTreeMap<Voice, Given>,
+}
+
+#[derive(Clone, Debug)]
+struct Given {
+    last: Time,
+    work: Bucket,
+    relays: Bucket,
 }
 
 impl SideWork {
     /// Takes so many units for a voice, or none if fewer are left.
     pub(super) fn allows(&mut self, now: Time, voice: Voice, units: u64) -> bool {
+        self.given(now, voice).work.take(now, units, RATE)
+    }
+
+    /// Takes so many units for a voice even if fewer are left.
+    pub(super) fn charge(&mut self, now: Time, voice: Voice, units: u64) {
+        self.given(now, voice).work.charge(now, units, RATE);
+    }
+
+    /// Whether one more header of a voice may go on early.
+    pub(super) fn relays(&mut self, now: Time, voice: Voice) -> bool {
+        self.given(now, voice)
+            .relays
+            .take(now, 1, Rate::per_second(RELAYS_MAX, RELAYS_MAX))
+    }
+
+    fn given(&mut self, now: Time, voice: Voice) -> &mut Given {
         if !self.given.contains_key(&voice) && self.given.len() >= VOICES_MAX {
             self.forget_one();
         }
-        let (last, bucket) = self.given.entry(voice).or_insert_with(|| (now, Bucket::full(now)));
-        *last = now;
-        bucket.take(now, units, RATE)
+        let given = self.given.entry(voice).or_insert_with(|| Given {
+            last: now,
+            work: Bucket::full(now),
+            relays: Bucket::full(now),
+        });
+        given.last = now;
+        given
     }
 
     /// Forgets the voice that was silent for longest.
@@ -37,7 +67,7 @@ impl SideWork {
         let oldest = self
             .given
             .iter()
-            .min_by_key(|(_, (last, _))| *last)
+            .min_by_key(|(_, given)| given.last)
             .map(|(voice, _)| *voice);
         if let Some(oldest) = oldest {
             self.given.remove(&oldest);
@@ -66,6 +96,29 @@ mod tests {
         let elsewhere = voice(1, "/ip4/10.0.0.2/tcp/1");
         assert!(work.allows(now, elsewhere, 140_000));
         assert!(work.allows(Time::from_ms(20_005), there(1), 140_000));
+    }
+
+    #[test]
+    fn what_a_voice_owes_is_paid_back_before_anything_else_is_checked_for_it() {
+        let mut work = SideWork::default();
+        let (now, there) = (Time::from_ms(5), voice(1, "/ip4/10.0.0.1/tcp/1"));
+        assert!(work.allows(now, there, 0));
+        work.charge(now, there, 320_000);
+        assert!(!work.allows(now, there, 0));
+        assert!(!work.allows(Time::from_ms(1_004), there, 0));
+        assert!(work.allows(Time::from_ms(1_005), there, 0));
+    }
+
+    #[test]
+    fn twenty_headers_a_second_of_an_address_go_on_early() {
+        let mut work = SideWork::default();
+        let relayed = |work: &mut SideWork, ms, text: &str| {
+            let all = (0..100).filter(|n| work.relays(Time::from_ms(ms), voice(n % 10, text)));
+            all.count()
+        };
+        assert_eq!(relayed(&mut work, 5, "/ip4/10.0.0.1/tcp/1"), 20);
+        assert_eq!(relayed(&mut work, 5, "/ip4/10.0.0.2/tcp/1"), 20);
+        assert_eq!(relayed(&mut work, 505, "/ip4/10.0.0.1/tcp/1"), 10);
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl<C: ChainStore> Bench<C> {
                     let word = match &what {
                         Question::Headers => "headers".to_owned(),
                         Question::Blocks(hashes) => format!("{} blocks", hashes.len()),
-                        Question::Status | Question::Pending(_) | Question::Peers => panic!("not sync's"),
+                        Question::Status | Question::Pending(_) | Question::Peers | Question::Transactions(_) => {
+                            panic!("not sync's")
+                        }
                     };
                     let id = self.requests.ask(Time::from_ms(self.now), peer, what, Some(2_000));
                     if headers {
