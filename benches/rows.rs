@@ -14,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use process::chart::{Series, draw};
+use process::ear::Ear;
 use process::{Folder, Node};
 use sha2::{Digest, Sha256};
 
@@ -23,13 +24,14 @@ const BURST: usize = 10_000;
 const NAMES: usize = 250;
 
 type Row = (&'static str, fn(&str, &Path, usize));
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 7] = [
     ("start", start),
     ("sync", sync),
     ("payments", payments),
     ("mine", mine),
     ("chain", chain),
     ("reorganise", reorganise),
+    ("relay", relay),
 ];
 
 fn main() {
@@ -311,4 +313,58 @@ fn reorganise(program: &str, folder: &Path, blocks: usize) {
         node.stop();
         source.stop();
     }
+}
+
+/// A block over four hops: until the last node forwards its header, and until it is the tip there.
+fn relay(program: &str, folder: &Path, _: usize) {
+    const ROUNDS: usize = 15;
+    let hop = |number: usize| folder.join(format!("n{number}"));
+    let mut nodes = vec![Node::start(program, &hop(0), None)];
+    for number in 1..=4 {
+        let address = nodes[number - 1].address();
+        nodes.push(Node::start(program, &hop(number), Some(&address)));
+    }
+    for node in &mut nodes {
+        node.ask("wait peers 1 60");
+    }
+    let ear = Ear::at(&nodes[4].address());
+    // Meshes grow with the heartbeats of gossip.
+    std::thread::sleep(Duration::from_secs(4));
+    let mut round = |payments: usize| {
+        pay(&mut nodes[0], payments);
+        while nodes[4].ask("status").1["pending"] != payments {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        ear.forget();
+        nodes[0].write("mine 1\n");
+        let (begun, _) = nodes[0].wait("\"event\":\"block_connected\"");
+        let (at, _) = nodes[4].wait("\"event\":\"block_connected\"");
+        let heard = ear
+            .next()
+            .map_or(Duration::MAX, |heard| heard.saturating_duration_since(begun));
+        nodes[0].wait("\"command\":\"mine\"");
+        (heard, at.saturating_duration_since(begun))
+    };
+    let (_, empty) = middle_and_late((0..ROUNDS).map(|_| round(0)));
+    for payments in [0, 2_000, 4_000] {
+        let (heard, tip) = middle_and_late((0..ROUNDS).map(|_| round(payments)));
+        let yardstick = ("empty block, median", empty[0]);
+        // A program that gossips whole blocks tells the ear nothing.
+        let told = [("header forwarded by the fourth", heard), ("tip of the fourth", tip)];
+        for (what, [middle, late]) in told.into_iter().filter(|(_, [_, late])| *late < Duration::MAX) {
+            show(&format!("{payments} payments: {what}"), middle, yardstick);
+            show("95 of 100 within", late, yardstick);
+        }
+    }
+    nodes.into_iter().for_each(Node::stop);
+}
+
+/// Median and 95th of 100 of both times.
+fn middle_and_late(times: impl Iterator<Item = (Duration, Duration)>) -> ([Duration; 2], [Duration; 2]) {
+    let (mut first, mut second): (Vec<_>, Vec<_>) = times.unzip();
+    let of = |list: &mut Vec<Duration>| {
+        list.sort();
+        [list[list.len() / 2], list[(list.len() - 1) * 95 / 100]]
+    };
+    (of(&mut first), of(&mut second))
 }

@@ -7,6 +7,7 @@
 #![allow(dead_code)]
 
 pub(crate) mod chart;
+pub(crate) mod ear;
 
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
