@@ -43,7 +43,7 @@ impl<S: ChainStore> Engine<S> {
         }
         match relay::judge(&self.chain, self.clock(), bytes) {
             HeaderVerdict::Fits(linked) => return self.read_compact(peer, linked, bytes, when),
-            HeaderVerdict::Ignored | HeaderVerdict::KnownInvalid => {}
+            HeaderVerdict::Ignored => {}
             HeaderVerdict::Orphan => self.sync.sources.hinted(&peer),
             HeaderVerdict::Early(ahead_ms) => self.relay.hold(self.clock.now(), ahead_ms, peer, bytes),
             HeaderVerdict::BrokenRule(wrong) => {

@@ -10,8 +10,9 @@ use crate::chain::{Accepted, Block, Chain, ChainStore, Header, NetworkParams, Re
 use crate::miner::MiningWork;
 use crate::miner::search::{SearchOutcome, search};
 use crate::pool::Mempool;
+use crate::types::hash::sha256;
 use crate::types::{Account, Amount, MerkleRoot, PublicKey, Target, WallTime};
-use crate::wire::CompactBlock;
+use crate::wire::{CompactBlock, Topic};
 
 pub use super::keys::{account as name, key, name as word, wallet};
 
@@ -40,6 +41,14 @@ pub fn roomy() -> (Chain<MemoryStore>, MemoryStore) {
 /// The gossip of a block that holds its transactions whole, as far as they fit.
 pub fn whole(block: &Block) -> Vec<u8> {
     CompactBlock::of(block, |_| true).encode()
+}
+
+/// By which gossip knows a message again: a block by its header.
+pub fn gossip_id(topic: Topic, bytes: &[u8]) -> [u8; 32] {
+    match bytes.first_chunk::<HEADER_BYTES>() {
+        Some(header) if topic == Topic::Blocks => sha256(&[header]),
+        Some(_) | None => sha256(&[bytes]),
+    }
 }
 
 /// A transfer between names; the recipient's owner as given.

@@ -13,7 +13,7 @@ use std::rc::Rc;
 use lanchain::contract::{Direction, FoundBy};
 use lanchain::engine::Fault;
 use lanchain::engine::{Input, NetFact, Verdict};
-use lanchain::types::hash::sha256;
+use lanchain::testing::blocks::gossip_id;
 use lanchain::types::{Address, PeerId};
 use lanchain::wire::Topic;
 use lanchain::wire::message::GOSSIP_TX_MAX_BYTES;
@@ -392,7 +392,7 @@ impl World {
 
     pub(crate) fn publish(&mut self, node: usize, topic: Topic, bytes: Vec<u8>) {
         Watch::published(self, node, topic, &bytes);
-        let id = message_id(topic, &bytes);
+        let id = gossip_id(topic, &bytes);
         if self.nodes[node].seen.insert(id, self.now).is_some() {
             return;
         }
@@ -442,7 +442,7 @@ impl World {
         if !self.net.is_alive(from, to, epoch) || !self.is_up(to) {
             return;
         }
-        let seen = self.nodes[to].seen.insert(message_id(topic, &bytes), self.now);
+        let seen = self.nodes[to].seen.insert(gossip_id(topic, &bytes), self.now);
         if seen.is_some_and(|at| at + SEEN_MS > self.now) && !again {
             return;
         }
@@ -489,13 +489,5 @@ impl World {
         if verdict == Verdict::Accept {
             self.spread(node, Some(heard.from), heard.topic, &heard.bytes);
         }
-    }
-}
-
-/// By which gossip knows a message again: a block by its header.
-pub(crate) fn message_id(topic: Topic, bytes: &[u8]) -> [u8; 32] {
-    match bytes.first_chunk::<96>() {
-        Some(header) if topic == Topic::Blocks => sha256(&[header]),
-        Some(_) | None => sha256(&[bytes]),
     }
 }

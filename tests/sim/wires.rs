@@ -212,7 +212,7 @@ impl World {
             }
             (Arrival::Read, Happening::Gossip { topic, bytes, .. }) if !self.is_confirmed(to, from) => {
                 // Known from now on, and for nothing.
-                let id = crate::net::message_id(*topic, bytes);
+                let id = lanchain::testing::blocks::gossip_id(*topic, bytes);
                 self.nodes[to].seen.insert(id, self.now);
                 None
             }

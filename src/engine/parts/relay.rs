@@ -31,14 +31,12 @@ pub(crate) struct Relay {
 pub(crate) enum HeaderVerdict {
     /// New, and a child of a stored block: its body is worth reading.
     Fits(Linked),
-    /// Known, or far below the tip, or the store did not say.
+    /// Known, be it as invalid, or far below the tip, or the store did not say.
     Ignored,
     /// Its parent is not stored: the sender may have a branch that this node lacks.
     Orphan,
     /// Its time has not come, by so many milliseconds.
     Early(u64),
-    /// It was refused before. Nobody forwards what its own ledger has not accepted.
-    KnownInvalid,
     /// It breaks a rule that its sender knows too.
     BrokenRule(BrokenRule),
 }
@@ -85,7 +83,7 @@ pub(crate) fn judge<S: ChainStore>(chain: &Chain<S>, clock: WallTime, bytes: &[u
         | Err(
             AcceptError::Store(_) | AcceptError::Block(_) | AcceptError::Ledger { .. } | AcceptError::LowWork { .. },
         ) => HeaderVerdict::Ignored,
-        Err(AcceptError::KnownInvalid(known)) if known == hash => HeaderVerdict::KnownInvalid,
+        Err(AcceptError::KnownInvalid(known)) if known == hash => HeaderVerdict::Ignored,
         // An invalid parent is not stored either.
         Err(AcceptError::KnownInvalid(_) | AcceptError::UnknownParent { .. }) => HeaderVerdict::Orphan,
         Err(AcceptError::Header(HeaderError::TimeTooNew { ahead_ms })) => HeaderVerdict::Early(ahead_ms),
@@ -143,7 +141,6 @@ mod tests {
             HeaderVerdict::Ignored => "ignored".to_owned(),
             HeaderVerdict::Orphan => "orphan".to_owned(),
             HeaderVerdict::Early(ahead_ms) => format!("early by {ahead_ms}"),
-            HeaderVerdict::KnownInvalid => "known to be invalid".to_owned(),
             HeaderVerdict::BrokenRule(wrong) => format!("wrong: {} {:?}", wrong.code, wrong.height.map(Height::get)),
         }
     }
@@ -183,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_refused_before_is_known_and_what_is_far_below_the_tip_is_ignored() {
+    fn what_was_refused_before_and_what_is_far_below_the_tip_is_ignored() {
         let (mut chain, _) = dev();
         let params = chain.params().clone();
         let mut payment = pay(&params, 1, ("alice", "bob"), None, 5, 0);
@@ -195,7 +192,7 @@ mod tests {
         let on_bad = mine(&params, &bad.header, 2, Vec::new());
         let late = mine(&params, &params.genesis(), 3, Vec::new());
         let judged = |chain: &Chain<_>, block: &Block| word(&judge(chain, CLOCK, &block.to_bytes()));
-        assert_eq!(judged(&chain, &bad), "known to be invalid");
+        assert_eq!(judged(&chain, &bad), "ignored");
         assert_eq!(judged(&chain, &on_bad), "orphan", "its sender may have more");
         let depth = usize::try_from(STALE_DEPTH).unwrap();
         let blocks = branch(&params, &params.genesis(), 1, depth + 2);

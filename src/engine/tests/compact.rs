@@ -4,28 +4,21 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use super::kit::mine;
-use super::relay_adversary::bans;
+use super::relay;
+use super::relay_adversary::{bans, payment, tip};
 use super::sync_claims::overdraft;
-use super::world::{World, key};
+use super::world::World;
 use crate::chain::{Block, Transaction};
 use crate::contract::Event;
 use crate::engine::{Input, NetFact, Verdict};
-use crate::testing::keys::account as name;
-use crate::types::Amount;
 use crate::wire::{CompactBlock, Request, Response, Topic};
 
-/// Where node 0 has no other parent to stand on than genesis.
+/// Three nodes with nothing but genesis; the first two are connected.
 fn lone_pair() -> World {
     let mut world = World::new(3);
     world.link(0, 1);
     world.run(500);
     world
-}
-
-fn payment(world: &World, sequence: u64) -> Transaction {
-    let network = world.params.network_id();
-    let accounts = (name("carol"), name("dave"), None);
-    Transaction::transfer(&network, &key(1), accounts, Amount::ONE, sequence).unwrap()
 }
 
 /// A block on genesis with payments that nobody has heard of.
@@ -41,14 +34,7 @@ fn ids(block: &Block) -> Vec<u8> {
 
 /// Node 0 hears a block from another node; its verdict.
 fn gossip(world: &mut World, from: usize, bytes: Vec<u8>) -> Verdict {
-    let fact = NetFact::Gossip {
-        token: u64::MAX,
-        peer: world.nodes[from].peer,
-        topic: Topic::Blocks,
-        bytes,
-    };
-    world.tell(0, Input::Net(fact));
-    *world.nodes[0].verdicts.last().unwrap()
+    relay::gossip(world, from, Topic::Blocks, bytes)
 }
 
 /// Node 1 gives the transactions of these blocks; what it was asked for.
@@ -126,6 +112,27 @@ fn a_child_that_comes_right_behind_its_parent_finds_it() {
     assert_eq!(gossip(&mut world, 1, ids(&child)), Verdict::Accept);
     world.run(10);
     assert_eq!(world.tip(0), child.hash());
+}
+
+#[test]
+fn two_blocks_at_once_are_both_put_together() {
+    let mut world = lone_pair();
+    let blocks = [unheard_block(&world, 10, 2), unheard_block(&world, 20, 3)];
+    let asked = giving(&mut world, blocks.to_vec());
+    // Neither is the tip before its payments are there.
+    let verdicts = [0, 1].map(|at| gossip(&mut world, 1, ids(&blocks[at])));
+    assert_eq!(verdicts, [Verdict::Accept; 2], "both stand on the tip");
+    world.run(200);
+    assert_eq!(asked.take(), [vec![1, 2], vec![1, 2, 3]]);
+    let has = |block: &Block| world.nodes[0].engine.chain.block(&block.hash()).unwrap().is_some();
+    assert!(blocks.iter().all(has) && world.height(0) == 1);
+    // Without anything to ask for the first is the tip when the second comes.
+    let next = [30, 40].map(|later| mine(&world.params, &tip(&world, 0), later, 5, Vec::new()));
+    let verdicts = [0, 1].map(|at| gossip(&mut world, 1, ids(&next[at])));
+    assert_eq!(verdicts[0], Verdict::Accept);
+    let wins = next[1].hash() < next[0].hash();
+    assert_eq!(verdicts[1], if wins { Verdict::Accept } else { Verdict::Ignore });
+    assert_eq!((bans(&world, 0), world.count(0, rejected)), (0, 0));
 }
 
 #[test]

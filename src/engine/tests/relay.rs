@@ -17,7 +17,7 @@ use crate::wire::message::encode_transactions;
 use crate::wire::{Request, Response, Topic};
 
 /// Node 0 hears something from another node; its verdict.
-fn gossip(world: &mut World, from: usize, topic: Topic, bytes: Vec<u8>) -> Verdict {
+pub(super) fn gossip(world: &mut World, from: usize, topic: Topic, bytes: Vec<u8>) -> Verdict {
     let peer = world.nodes[from].peer;
     let fact = NetFact::Gossip {
         token: u64::MAX,

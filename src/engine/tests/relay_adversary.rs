@@ -94,7 +94,7 @@ fn pair() -> World {
     world
 }
 
-fn payment(world: &World, sequence: u64) -> Transaction {
+pub(super) fn payment(world: &World, sequence: u64) -> Transaction {
     let network = world.params.network_id();
     let accounts = (name("carol"), name("dave"), None);
     Transaction::transfer(&network, &key(1), accounts, Amount::ONE, sequence).unwrap()

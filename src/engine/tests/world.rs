@@ -7,9 +7,9 @@ use crate::chain::memory_store::MemoryStore;
 use crate::chain::{Block, Chain, Header, NetworkParams};
 use crate::contract::{Command, CommandError, Direction, Event, Reply, Surroundings};
 use crate::engine::{Config, Engine, Input, MinerFact, MinerOrder, NetFact, NetOrder, Output, StoreFact, Verdict};
+use crate::testing::blocks::gossip_id;
 pub(super) use crate::testing::blocks::solve;
 use crate::testing::engines::{Agenda, config};
-use crate::types::hash::sha256;
 use crate::types::{Address, PeerId, Target, Time, WallTime};
 use crate::wire::{Request, Response, Topic};
 
@@ -372,7 +372,7 @@ impl World {
             }
             NetOrder::Publish { topic, bytes } => {
                 self.nodes[node].kinds.push("publish");
-                self.nodes[node].seen.insert(message_id(topic, &bytes));
+                self.nodes[node].seen.insert(gossip_id(topic, &bytes));
                 self.spread(node, None, topic, &bytes);
             }
             NetOrder::Verdict { token, verdict } => {
@@ -399,7 +399,7 @@ impl World {
             }
             self.gossiped += 1;
             let lost = self.gossip_lost_every > 0 && self.gossiped.is_multiple_of(self.gossip_lost_every);
-            if lost || !self.nodes[other].seen.insert(message_id(topic, bytes)) {
+            if lost || !self.nodes[other].seen.insert(gossip_id(topic, bytes)) {
                 continue;
             }
             let token = self.agenda.number();
@@ -576,13 +576,5 @@ impl World {
             }
         }
         out
-    }
-}
-
-/// By which gossip knows a message again: a block by its header.
-fn message_id(topic: Topic, bytes: &[u8]) -> [u8; 32] {
-    match bytes.first_chunk::<96>() {
-        Some(header) if topic == Topic::Blocks => sha256(&[header]),
-        Some(_) | None => sha256(&[bytes]),
     }
 }

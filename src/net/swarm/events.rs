@@ -23,7 +23,7 @@ use crate::contract::{DialFailure, Direction, DisconnectReason, FoundBy, Strange
 use crate::engine::Fault;
 use crate::engine::{NetFact, Verdict};
 use crate::types::Address;
-use crate::wire::{GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
+use crate::wire::{COMPACT_BLOCK_MAX_BYTES, GOSSIP_TX_MAX_BYTES, Request, Response, Topic};
 
 /// The beginning of the names of all gossip protocols.
 const GOSSIP: &str = "/meshsub/";
@@ -352,8 +352,12 @@ impl NetTask {
             return self.report(&id, &peer, Verdict::Reject);
         };
         let bytes = message.data;
-        if kind == Topic::Transactions && bytes.len() > GOSSIP_TX_MAX_BYTES {
-            let reason = format!("transaction message over {GOSSIP_TX_MAX_BYTES} bytes");
+        let limit = match kind {
+            Topic::Transactions => GOSSIP_TX_MAX_BYTES,
+            Topic::Blocks => COMPACT_BLOCK_MAX_BYTES,
+        };
+        if bytes.len() > limit {
+            let reason = format!("message over {limit} bytes");
             self.malformed(peer, Fault::Fatal, reason);
             return self.report(&id, &peer, Verdict::Reject);
         }
